@@ -1,0 +1,193 @@
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "log.h"
+
+struct rule {
+	const char	*name;
+	enum proto_role	 from;
+	enum proto_role	 to;
+	uint32_t	 length;
+	uint32_t	 nfds;
+};
+
+#define PROTO_RULE(type, sender, receiver, payload, count)		\
+	[PROTO_##type] = { #type, sender, receiver,			\
+	    sizeof(struct frame_header) + sizeof(struct payload), count },
+static const struct rule rules[PROTO_TYPES] = {
+	PROTO_FRAMES(PROTO_RULE)
+};
+#undef PROTO_RULE
+
+/* Room for one descriptor more than any frame has, to notice it. */
+union control {
+	char		buf[CMSG_SPACE(sizeof(int) * (FRAME_FDS_MAX + 1))];
+	struct cmsghdr	align;
+};
+
+const char *
+frame_name(uint32_t type)
+{
+	if (type >= PROTO_TYPES || rules[type].name == NULL)
+		return "unknown";
+	return rules[type].name;
+}
+
+void
+frame_init(struct frame *f, enum proto_type type, uint32_t consumer,
+    uint32_t generation)
+{
+	memset(f, 0, sizeof(*f));
+	f->hdr.type = type;
+	f->hdr.length = rules[type].length;
+	f->hdr.consumer = consumer;
+	f->hdr.generation = generation;
+	for (size_t i = 0; i < FRAME_FDS_MAX; i++)
+		f->fds[i] = -1;
+}
+
+bool
+frame_valid(const struct frame_header *hdr, size_t size, size_t nfds,
+    enum proto_role from, enum proto_role to)
+{
+	const struct rule	*rule;
+
+	if (size < sizeof(*hdr) || hdr->type >= PROTO_TYPES)
+		return false;
+	rule = &rules[hdr->type];
+	return rule->name != NULL && (rule->from & from) != 0 &&
+	    (rule->to & to) != 0 && hdr->length == size &&
+	    rule->length == size && rule->nfds == nfds;
+}
+
+int
+channel_pair(int fds[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds);
+}
+
+int
+channel_bytes_pair(int fds[2])
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == -1)
+		return -1;
+	if (shutdown(fds[0], SHUT_RD) == -1 ||
+	    shutdown(fds[1], SHUT_WR) == -1) {
+		close(fds[0]);
+		close(fds[1]);
+		return -1;
+	}
+	return 0;
+}
+
+int
+channel_send(int fd, const struct frame *f)
+{
+	union control	 control;
+	struct cmsghdr	*cmsg;
+	size_t		 nfds = rules[f->hdr.type].nfds;
+	struct iovec	 iov = {
+		.iov_base = (void *)(uintptr_t)f,
+		.iov_len = f->hdr.length,
+	};
+	struct msghdr	 msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t		 n;
+
+	if (nfds > 0) {
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = control.buf;
+		msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+		memcpy(CMSG_DATA(cmsg), f->fds, sizeof(int) * nfds);
+	}
+	do {
+		n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n == -1 && errno == EINTR);
+	return n == -1 ? -1 : 0;
+}
+
+/*
+ * Takes the descriptors out of a received message: up to FRAME_FDS_MAX into
+ * `fds`, closing any further one.  Returns how many there were.
+ */
+static size_t
+take_fds(struct msghdr *msg, int fds[FRAME_FDS_MAX])
+{
+	struct cmsghdr	*cmsg;
+	size_t		 total = 0, n;
+	int		 fd;
+
+	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
+	    cmsg = CMSG_NXTHDR(msg, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET ||
+		    cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int),
+			    sizeof(fd));
+			if (total < FRAME_FDS_MAX)
+				fds[total] = fd;
+			else
+				close(fd);
+			total++;
+		}
+	}
+	return total;
+}
+
+enum channel_result
+channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
+{
+	union control	 control;
+	struct iovec	 iov = {
+		.iov_base = f,
+		.iov_len = offsetof(struct frame, fds),
+	};
+	struct msghdr	 msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	ssize_t		 n;
+	size_t		 nfds;
+
+	memset(f, 0, sizeof(*f));
+	for (size_t i = 0; i < FRAME_FDS_MAX; i++)
+		f->fds[i] = -1;
+	do {
+		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return errno == EAGAIN ? CHANNEL_AGAIN : CHANNEL_CLOSED;
+	if (n == 0)
+		return CHANNEL_CLOSED;
+	nfds = take_fds(&msg, f->fds);
+	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
+	    frame_valid(&f->hdr, (size_t)n, nfds, from, to))
+		return CHANNEL_FRAME;
+	for (size_t i = 0; i < FRAME_FDS_MAX; i++) {
+		if (f->fds[i] != -1)
+			close(f->fds[i]);
+		f->fds[i] = -1;
+	}
+	return CHANNEL_BROKEN;
+}
+
+void
+channel_end(enum channel_result result, const struct frame *f)
+{
+	if (result != CHANNEL_BROKEN)
+		_exit(0);
+	log_fatal("broken frame from the parent: type %s, %u bytes",
+	    frame_name(f->hdr.type), f->hdr.length);
+}

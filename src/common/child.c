@@ -1,0 +1,73 @@
+#include <sys/socket.h>
+
+#include <bsd/string.h>
+#include <bsd/unistd.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "child.h"
+#include "log.h"
+#include "sandbox.h"
+
+/* A full channel loses the line: logging must not hold up service. */
+static void
+sink_channel(void *arg, enum log_level level, const char *guest,
+    const char *text)
+{
+	struct frame	f;
+
+	(void)arg;
+	(void)guest;
+	frame_init(&f, PROTO_LOG, 0, 0);
+	f.u.log.level = level;
+	strlcpy(f.u.log.text, text, sizeof(f.u.log.text));
+	if (channel_send(CHANNEL_FD, &f) == -1 && errno != EAGAIN)
+		_exit(1);
+}
+
+/* Whether this process was started by a parent of its own kind. */
+static int
+have_channel(void)
+{
+	int		type;
+	socklen_t	len = sizeof(type);
+
+	return getsockopt(CHANNEL_FD, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	    type == SOCK_SEQPACKET;
+}
+
+struct proto_hello
+child_start(enum proto_role role)
+{
+	struct frame		f;
+	enum channel_result	result;
+
+	if (!have_channel())
+		log_fatal("this program is started by vrngd(8) only");
+	closefrom(CHANNEL_FD + 1);
+	log_open(sink_channel, NULL);
+	result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT, role);
+	if (result != CHANNEL_FRAME)
+		channel_end(result, &f);
+	if (f.hdr.type != PROTO_HELLO || f.u.hello.version != PROTO_VERSION ||
+	    f.u.hello.role != (uint32_t)role)
+		log_fatal("the parent speaks another protocol: %s, version %u",
+		    frame_name(f.hdr.type), f.u.hello.version);
+	log_set_level((enum log_level)f.u.hello.log_level);
+	sandbox_confine(&f.u.hello, f.fds[0]);
+	close(f.fds[0]);
+	return f.u.hello;
+}
+
+void
+child_ready(void)
+{
+	struct frame	f;
+
+	frame_init(&f, PROTO_READY, 0, 0);
+	if (channel_send(CHANNEL_FD, &f) == -1)
+		_exit(1);
+}

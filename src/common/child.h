@@ -1,0 +1,20 @@
+/*
+ * What every child does first: take the channel that the parent gave it, hear
+ * from the parent who it is to be, and send its log lines there.
+ */
+#ifndef VRNGD_CHILD_H
+#define VRNGD_CHILD_H
+
+#include "proto.h"
+
+/*
+ * Starts a child of the given role: checks CHANNEL_FD, closes every other
+ * descriptor above it, reads HELLO and passes through sandbox_confine().
+ * Returns the frame's payload.  Ends the process if anything is amiss.
+ */
+struct proto_hello child_start(enum proto_role role);
+
+/* Tells the parent that this child is set up and sandboxed. */
+void	 child_ready(void);
+
+#endif

@@ -1,0 +1,123 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+
+static void	 sink_stderr(void *, enum log_level, const char *,
+		    const char *);
+
+static struct {
+	log_sink	*sink;
+	void		*arg;
+	enum log_level	 level;
+} logger = { sink_stderr, NULL, LOG_LEVEL_INFO };
+
+/* The sink of a process that has none yet: programs say their own name. */
+static void
+sink_stderr(void *arg, enum log_level level, const char *guest,
+    const char *text)
+{
+	char	line[LOG_TEXT_SIZE + GUEST_NAME_SIZE + 16];
+	int	n;
+
+	(void)arg;
+	(void)level;
+	n = snprintf(line, sizeof(line), "vrngd: %s%s%s\n",
+	    guest != NULL ? guest : "", guest != NULL ? ": " : "", text);
+	if (n > 0 && (size_t)n >= sizeof(line))
+		n = sizeof(line) - 1;
+	if (n > 0 && write(STDERR_FILENO, line, (size_t)n) == -1)
+		return;
+}
+
+void
+log_open(log_sink *sink, void *arg)
+{
+	logger.sink = sink;
+	logger.arg = arg;
+}
+
+void
+log_set_level(enum log_level level)
+{
+	logger.level = level;
+}
+
+static void LOG_FORMAT(3, 0)
+log_line(enum log_level level, const char *guest, const char *fmt, va_list ap)
+{
+	char	text[LOG_TEXT_SIZE];
+
+	if (level > logger.level)
+		return;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	logger.sink(logger.arg, level, guest, text);
+}
+
+#define LOG_FUNCTION(name, level)					\
+void									\
+name(const char *fmt, ...)						\
+{									\
+	va_list	ap;							\
+									\
+	va_start(ap, fmt);						\
+	log_line(level, NULL, fmt, ap);					\
+	va_end(ap);							\
+}
+
+LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
+LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING)
+LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
+LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)
+
+void
+log_guest(enum log_level level, const char *guest, const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	log_line(level, guest, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_fatal(const char *fmt, ...)
+{
+	va_list	ap;
+
+	va_start(ap, fmt);
+	log_line(LOG_LEVEL_ERROR, NULL, fmt, ap);
+	va_end(ap);
+	_exit(1);
+}
+
+void
+log_limit_init(struct log_limit *limit, uint64_t now)
+{
+	*limit = (struct log_limit){ .at = now, .tokens = LOG_BURST };
+}
+
+int
+log_limit_pass(struct log_limit *limit, uint64_t now, uint32_t *suppressed)
+{
+	uint64_t	seconds;
+
+	seconds = now > limit->at ? (now - limit->at) / NS_PER_SEC : 0;
+	if (seconds > 0) {
+		limit->tokens = seconds + limit->tokens > LOG_BURST ?
+		    LOG_BURST : limit->tokens + (uint32_t)seconds;
+		limit->at += seconds * NS_PER_SEC;
+	}
+	if (limit->tokens == 0) {
+		limit->suppressed++;
+		return 0;
+	}
+	limit->tokens--;
+	*suppressed = limit->suppressed;
+	limit->suppressed = 0;
+	return 1;
+}

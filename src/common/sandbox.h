@@ -1,0 +1,52 @@
+/*
+ * The isolation of a child, in two steps: sandbox_confine() takes away who it
+ * is and what it could reach, sandbox_filter() what it could ask the kernel
+ * for.  Between them a role may still start threads and map memory.
+ *
+ * Both end the process if a layer that should be there cannot be had.
+ */
+#ifndef VRNGD_SANDBOX_H
+#define VRNGD_SANDBOX_H
+
+#include <seccomp.h>
+#include <stddef.h>
+
+#include "proto.h"
+
+/* One system call that a role may make, and what for. */
+struct sandbox_rule {
+	int			 nr;		/* SCMP_SYS(...) */
+	const char		*why;
+	unsigned int		 nargs;		/* of arg that count: 0 or 1 */
+	struct scmp_arg_cmp	 arg;
+};
+
+/*
+ * Which layers (bits of enum proto_layer) this process can give its children,
+ * if uids `uid_base` to `uid_base + uid_count - 1` are wanted for them.
+ */
+uint32_t sandbox_available(uint32_t uid_base, uint32_t uid_count);
+
+/*
+ * Describes the layers missing from `layers`, for one log line, in `text`.
+ * Returns whether any is missing.
+ */
+int	 sandbox_missing(uint32_t layers, char *text, size_t size);
+
+/*
+ * Step one: enters `root_fd` as the root directory, becomes the uid and gid
+ * that the frame names, drops supplementary groups and every capability, sets
+ * no_new_privs, is not dumpable, denies itself the file system by Landlock.
+ * Each as far as hello->layers says.
+ */
+void	 sandbox_confine(const struct proto_hello *hello, int root_fd);
+
+/*
+ * Step two, for every thread: no core dump, no process, no file growth, at
+ * most `nofile` descriptors (0: as before), and only the system calls of
+ * `rules`, on pain of SIGSYS to the whole process.
+ */
+void	 sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
+	    unsigned long nofile);
+
+#endif

@@ -1,0 +1,307 @@
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <bsd/string.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "log.h"
+
+#define STOP_TIME	(500 * NS_PER_MS)
+#define ACCEPT_PAUSE	NS_PER_SEC	/* without fds or memory */
+#define DEATHS_FREE	3		/* in a row, before a pause */
+
+static int	 worker_frame(struct process *, struct frame *);
+static void	 worker_ended(struct process *, bool);
+
+static const struct process_ops worker_ops = {
+	.role = ROLE_VHOST,
+	.program = "vrngd-vhost",
+	.frame = worker_frame,
+	.ended = worker_ended,
+};
+
+void
+guest_name(char name[GUEST_NAME_SIZE], const char *path)
+{
+	const char	*base = strrchr(path, '/');
+	size_t		 len;
+
+	base = base == NULL ? path : base + 1;
+	strlcpy(name, base, GUEST_NAME_SIZE);
+	len = strlen(name);
+	if (len > 5 && strcmp(name + len - 5, ".sock") == 0)
+		name[len - 5] = '\0';
+	for (char *c = name; *c != '\0'; c++)
+		if (!isalnum((unsigned char)*c) && strchr("._-", *c) == NULL)
+			*c = '_';
+}
+
+/* A line that the guest's side can cause at will. */
+static bool
+may_log(struct guest *g)
+{
+	uint32_t	suppressed;
+
+	if (!log_limit_pass(&g->log_limit, clock_now(), &suppressed))
+		return false;
+	if (suppressed > 0)
+		log_guest(LOG_LEVEL_INFO, g->name, "%u lines about its "
+		    "connections suppressed", suppressed);
+	return true;
+}
+
+static void
+listen_after(struct guest *g, uint64_t ns)
+{
+	if (ns == 0) {
+		sd_event_source_set_enabled(g->listen_io, SD_EVENT_ON);
+		return;
+	}
+	sd_event_source_set_enabled(g->listen_io, SD_EVENT_OFF);
+	sd_event_source_set_time_relative(g->timer, ns / 1000);
+	sd_event_source_set_enabled(g->timer, SD_EVENT_ONESHOT);
+}
+
+static int
+timer_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source;
+	(void)usec;
+	listen_after(arg, 0);
+	return 0;
+}
+
+static void
+log_connected(struct guest *g, int conn)
+{
+	struct ucred	cred;
+	socklen_t	len = sizeof(cred);
+
+	if (!may_log(g))
+		return;
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
+		cred = (struct ucred){ .pid = 0, .uid = (uid_t)-1 };
+	log_guest(LOG_LEVEL_INFO, g->name, "connected by pid %d, uid %u; "
+	    "worker is pid %d", cred.pid, cred.uid, g->worker.pid);
+}
+
+/* Starts a worker for a connection, which is closed here. */
+static int
+start_worker(struct guest *g, int conn)
+{
+	struct frame	f;
+	int		bytes;
+
+	if (process_start(&g->worker, g->env, &worker_ops, g->name, g) == -1) {
+		close(conn);
+		return -1;
+	}
+	g->connected = clock_now();
+	g->stats = (struct proto_stats){ 0 };
+	bytes = pool_join(g->pool, &g->member, g->worker.number);
+	if (bytes == -1) {
+		close(conn);
+		process_kill(&g->worker);
+		return 0;
+	}
+	log_connected(g, conn);
+	frame_init(&f, PROTO_START, g->worker.number, g->pool->generation);
+	f.u.start.window = alloc_window(&g->pool->alloc);
+	f.u.start.request_max = alloc_request_max(&g->pool->alloc);
+	f.fds[0] = conn;
+	f.fds[1] = bytes;
+	process_send(&g->worker, &f);
+	return 0;
+}
+
+static int
+listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
+{
+	struct guest	*g = arg;
+	int		 conn;
+
+	(void)source;
+	(void)revents;
+	conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (conn == -1) {
+		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
+			return 0;
+		if (may_log(g))
+			log_guest(LOG_LEVEL_ERROR, g->name,
+			    "cannot accept a connection: %s", strerror(errno));
+		listen_after(g, ACCEPT_PAUSE);
+		return 0;
+	}
+	/* A second connection waits until this one is gone. */
+	sd_event_source_set_enabled(g->listen_io, SD_EVENT_OFF);
+	if (start_worker(g, conn) == -1)
+		listen_after(g, ACCEPT_PAUSE);
+	return 0;
+}
+
+/*
+ * Memory for the frontend to keep the state of a queue in: it may be written,
+ * but its size is sealed.
+ */
+static int
+send_inflight(struct guest *g, uint64_t size)
+{
+	struct frame	f;
+	int		fd;
+
+	if (size == 0 || size > INFLIGHT_SIZE_MAX)
+		return -1;
+	fd = memfd_create("vrngd-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd == -1 || ftruncate(fd, (off_t)size) == -1 ||
+	    fcntl(fd, F_ADD_SEALS,
+	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1) {
+		log_guest(LOG_LEVEL_ERROR, g->name, "cannot make memory for "
+		    "requests in flight: %s", strerror(errno));
+		if (fd != -1)
+			close(fd);
+		process_kill(&g->worker);
+		return 0;
+	}
+	frame_init(&f, PROTO_INFLIGHT, g->worker.number, 0);
+	f.fds[0] = fd;
+	process_send(&g->worker, &f);
+	return 0;
+}
+
+static void
+log_stats(struct guest *g, const char *event)
+{
+	const struct proto_stats	*s = &g->stats;
+
+	log_guest(LOG_LEVEL_INFO, g->name, "%s, %" PRIu64 " bytes in %" PRIu64
+	    " requests (%" PRIu64 " short, %" PRIu64 " malformed), %" PRIu64
+	    " ms of %" PRIu64 " ms with a request waiting", event, s->bytes,
+	    s->requests, s->cut, s->refused, s->wait_ns / NS_PER_MS,
+	    (clock_now() - g->connected) / NS_PER_MS);
+}
+
+static int
+worker_frame(struct process *p, struct frame *f)
+{
+	struct guest	*g = p->arg;
+
+	switch (f->hdr.type) {
+	case PROTO_READY:
+		return 0;
+	case PROTO_WANT:
+		return pool_want(g->pool, &g->member, f);
+	case PROTO_INFLIGHT_ASK:
+		return send_inflight(g, f->u.inflight.size);
+	case PROTO_STATS:
+		g->stats = f->u.stats;
+		if (g->asked)
+			log_stats(g, "connected");
+		g->asked = false;
+		return 0;
+	}
+	return -1;
+}
+
+static void
+worker_ended(struct process *p, bool clean)
+{
+	struct guest	*g = p->arg;
+	uint64_t	 pause = 0;
+
+	if (g->member.consumer != 0)
+		pool_leave(g->pool, &g->member);
+	g->asked = false;
+	if (may_log(g))
+		log_stats(g, "disconnected");
+	if (!clean)
+		pause = backoff_failed(&g->backoff, clock_now(), DEATHS_FREE);
+	if (pause > 0)
+		log_guest(LOG_LEVEL_WARNING, g->name, "%u workers died in a "
+		    "row: the next may connect in %" PRIu64 " ms",
+		    g->backoff.failures, pause / NS_PER_MS);
+	listen_after(g, pause);
+}
+
+void
+guest_init(struct guest *g, const char *name, struct process_env *env,
+    struct pool *pool)
+{
+	*g = (struct guest){ .env = env, .pool = pool };
+	g->listener.fd = -1;
+	strlcpy(g->name, name, sizeof(g->name));
+	pool_member_init(&g->member);
+	log_limit_init(&g->log_limit, clock_now());
+}
+
+int
+guest_listen(struct guest *g)
+{
+	sd_event	*event = g->env->event;
+	int		 r;
+
+	r = sd_event_add_io(event, &g->listen_io, g->listener.fd, EPOLLIN,
+	    listen_event, g);
+	if (r >= 0)
+		r = sd_event_add_time(event, &g->timer, CLOCK_MONOTONIC, 0, 1,
+		    timer_event, g);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(g->timer, SD_EVENT_OFF);
+	if (r < 0)
+		log_guest(LOG_LEVEL_ERROR, g->name, "cannot listen: %s",
+		    strerror(-r));
+	return r < 0 ? -1 : 0;
+}
+
+struct guest *
+guest_of_member(struct member *m)
+{
+	return (struct guest *)(void *)((char *)m -
+	    offsetof(struct guest, member));
+}
+
+void
+guest_rewire(struct guest *g, int fd)
+{
+	struct frame	f;
+
+	frame_init(&f, PROTO_BYTES, g->worker.number, g->pool->generation);
+	f.fds[0] = fd;
+	process_send(&g->worker, &f);
+}
+
+void
+guest_report(struct guest *g)
+{
+	struct frame	f;
+
+	if (!process_running(&g->worker)) {
+		log_guest(LOG_LEVEL_INFO, g->name, "not connected");
+		return;
+	}
+	g->asked = true;
+	frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
+	process_send(&g->worker, &f);
+}
+
+void
+guest_hang_up(struct guest *g)
+{
+	process_hang_up(&g->worker);
+}
+
+void
+guest_stop(struct guest *g)
+{
+	process_stop(&g->worker, STOP_TIME);
+	g->listen_io = sd_event_source_disable_unref(g->listen_io);
+	g->timer = sd_event_source_disable_unref(g->timer);
+	listener_close(&g->listener);
+}

@@ -1,0 +1,134 @@
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <bsd/string.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "listener.h"
+#include "log.h"
+
+#define BACKLOG	16
+
+/* Whether connecting says that nobody listens at this socket file any more. */
+static bool
+is_stale(const struct sockaddr_un *sun)
+{
+	bool	stale;
+	int	fd;
+
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return false;
+	stale = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == -1 &&
+	    errno == ECONNREFUSED;
+	close(fd);
+	return stale;
+}
+
+/* Makes way for a new socket file.  Returns 0, or -1 after logging why. */
+static int
+clear_path(const struct sockaddr_un *sun)
+{
+	struct stat	st;
+
+	if (lstat(sun->sun_path, &st) == -1) {
+		if (errno == ENOENT)
+			return 0;
+		log_error("socket %s: %s", sun->sun_path, strerror(errno));
+		return -1;
+	}
+	if (!S_ISSOCK(st.st_mode)) {
+		log_error("socket %s: there is a file of that name that is "
+		    "not a socket: remove it or choose another name",
+		    sun->sun_path);
+		return -1;
+	}
+	if (!is_stale(sun)) {
+		log_error("socket %s: another process listens there",
+		    sun->sun_path);
+		return -1;
+	}
+	if (unlink(sun->sun_path) == -1) {
+		log_error("socket %s: cannot remove the stale socket: %s",
+		    sun->sun_path, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+int
+listener_open(struct listener *l, const char *path)
+{
+	struct sockaddr_un	sun = { .sun_family = AF_UNIX };
+	struct stat		st;
+
+	*l = (struct listener){ .path = path, .fd = -1 };
+	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
+	if (clear_path(&sun) == -1) {
+		l->path = NULL;
+		return -1;
+	}
+	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd == -1 ||
+	    bind(l->fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
+	    lstat(path, &st) == -1 || listen(l->fd, BACKLOG) == -1) {
+		log_error("socket %s: %s", path, strerror(errno));
+		return -1;
+	}
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	return 0;
+}
+
+static bool
+socket_option_is(int fd, int option, int wanted)
+{
+	int		value;
+	socklen_t	len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 &&
+	    value == wanted;
+}
+
+int
+listener_adopt(struct listener *l, int fd)
+{
+	int	flags;
+
+	*l = (struct listener){ .fd = -1 };
+	if (!socket_option_is(fd, SO_DOMAIN, AF_UNIX) ||
+	    !socket_option_is(fd, SO_TYPE, SOCK_STREAM) ||
+	    !socket_option_is(fd, SO_ACCEPTCONN, 1)) {
+		log_error("fd %d is not a listening unix stream socket", fd);
+		return -1;
+	}
+	if ((flags = fcntl(fd, F_GETFL)) == -1 ||
+	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) == -1) {
+		log_error("fd %d: %s", fd, strerror(errno));
+		return -1;
+	}
+	l->fd = fd;
+	return 0;
+}
+
+void
+listener_close(struct listener *l)
+{
+	struct stat	st;
+
+	if (l->fd == -1)
+		return;
+	close(l->fd);
+	l->fd = -1;
+	if (l->path != NULL && lstat(l->path, &st) == 0 &&
+	    st.st_dev == l->dev && st.st_ino == l->ino &&
+	    unlink(l->path) == -1)
+		log_warning("socket %s: cannot remove it: %s", l->path,
+		    strerror(errno));
+}

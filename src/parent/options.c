@@ -1,0 +1,264 @@
+#include <sys/un.h>
+
+#include <bsd/stdlib.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "options.h"
+#include "process.h"
+
+#define DEFAULT_SOURCE		"/dev/urandom"
+#define DEFAULT_PERIOD_MS	65536
+#define DEFAULT_UID_BASE	1879048192	/* 0x70000000: UIDS-GIDS */
+#define LAST_UID		4294967294LL	/* the one after is "no uid" */
+
+enum {
+	OPT_FD = 256,
+	OPT_FILENAME,
+	OPT_LIBEXEC,
+	OPT_UID_BASE,
+	OPT_PRINT_CAPABILITIES,
+};
+
+static const struct option longopts[] = {
+	{ "socket-path", required_argument, NULL, 's' },
+	{ "socket-count", required_argument, NULL, 'c' },
+	{ "rng-source", required_argument, NULL, 'f' },
+	{ "filename", required_argument, NULL, OPT_FILENAME },
+	{ "max-bytes", required_argument, NULL, 'm' },
+	{ "period", required_argument, NULL, 'p' },
+	{ "fd", required_argument, NULL, OPT_FD },
+	{ "libexec", required_argument, NULL, OPT_LIBEXEC },
+	{ "uid-base", required_argument, NULL, OPT_UID_BASE },
+	{ "print-capabilities", no_argument, NULL, OPT_PRINT_CAPABILITIES },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const char usage_text[] =
+"usage: vrngd -s PATH [-c COUNT] [-f FILE] [-m BYTES] [-p MS] [-v]\n"
+"       vrngd --fd FDNUM [-f FILE] [-m BYTES] [-p MS] [-v]\n"
+"\n"
+"  -s, --socket-path PATH   listen at PATH0 to PATHn-1; a %d in PATH is\n"
+"                           replaced by the number instead; given several\n"
+"                           times, each PATH is taken as it is\n"
+"  -c, --socket-count N     how many guests (1)\n"
+"      --fd FDNUM           serve one guest on this listening socket\n"
+"  -f, --rng-source FILE    the source, a device or a FIFO (/dev/urandom);\n"
+"                           also --filename\n"
+"  -m, --max-bytes BYTES    that all guests together get in a period (no\n"
+"                           limit)\n"
+"  -p, --period MS          milliseconds (65536)\n"
+"      --uid-base N         first of the uids for child processes\n"
+"                           (1879048192)\n"
+"      --libexec DIR        where the programs of the child processes are\n"
+"      --print-capabilities print what this backend can do, as JSON\n"
+"  -v, --verbose            log more\n"
+"  -h, --help               print this\n"
+"  -V, --version            print the version\n";
+
+static const char capabilities_text[] =
+"{\n"
+"  \"type\": \"rng\"\n"
+"}\n";
+
+static _Noreturn void __attribute__((format(printf, 1, 2)))
+usage_error(const char *fmt, ...)
+{
+	va_list	ap;
+
+	fputs("vrngd: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputs(" (see vrngd --help)\n", stderr);
+	exit(2);
+}
+
+static _Noreturn void
+print_and_exit(const char *text)
+{
+	fputs(text, stdout);
+	if (fflush(stdout) == EOF) {
+		fputs("vrngd: cannot write to standard output\n", stderr);
+		exit(1);
+	}
+	exit(0);
+}
+
+static long long
+number(const char *option, const char *value, long long low, long long high)
+{
+	const char	*error;
+	long long	 n;
+
+	n = strtonum(value, low, high, &error);
+	if (error != NULL)
+		usage_error("%s '%s' is %s: a whole number from %lld to %lld "
+		    "is wanted", option, value, error, low, high);
+	return n;
+}
+
+/* The path of guest `i` out of `pattern`, which the caller frees. */
+static char *
+numbered_path(const char *pattern, size_t i)
+{
+	const char	*mark = strstr(pattern, "%d");
+	char		*path;
+	int		 n;
+
+	if (mark != NULL)
+		n = asprintf(&path, "%.*s%zu%s", (int)(mark - pattern),
+		    pattern, i, mark + 2);
+	else
+		n = asprintf(&path, "%s%zu", pattern, i);
+	if (n == -1)
+		usage_error("--socket-path: no memory");
+	return path;
+}
+
+static void
+check_path(const char *path)
+{
+	struct sockaddr_un	sun;
+
+	if (path[0] == '\0')
+		usage_error("--socket-path '' is empty");
+	if (strlen(path) >= sizeof(sun.sun_path))
+		usage_error("--socket-path '%s' is longer than the %zu bytes "
+		    "that a socket address has room for", path,
+		    sizeof(sun.sun_path) - 1);
+}
+
+/*
+ * Turns the arguments of -s into one path a guest: a single one is a pattern,
+ * several are exact.
+ */
+static void
+set_paths(struct options *opt, char **args, size_t nargs, size_t count)
+{
+	if (nargs > 1 && count != 0)
+		usage_error("--socket-count '%zu' goes with one --socket-path, "
+		    "not with %zu", count, nargs);
+	opt->nguests = nargs > 1 ? nargs : count == 0 ? 1 : count;
+	opt->socket_paths = calloc(opt->nguests, sizeof(char *));
+	if (opt->socket_paths == NULL)
+		usage_error("--socket-count: no memory");
+	for (size_t i = 0; i < opt->nguests; i++) {
+		opt->socket_paths[i] = nargs > 1 ? args[i] :
+		    numbered_path(args[0], i);
+		check_path(opt->socket_paths[i]);
+		for (size_t j = 0; nargs > 1 && j < i; j++)
+			if (strcmp(args[i], args[j]) == 0)
+				usage_error("--socket-path '%s' is given "
+				    "twice", args[i]);
+	}
+}
+
+/* QEMU asks for capabilities whatever else is on the command line. */
+static void
+answer_capabilities(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--print-capabilities") == 0)
+			print_and_exit(capabilities_text);
+}
+
+static _Noreturn void
+bad_option(int option, char **argv)
+{
+	const char	*arg = argv[optind - 1];
+
+	if (option == ':')
+		usage_error("%s needs a value", arg);
+	if (optopt != 0 && optopt < 256)
+		usage_error("unknown option -%c", optopt);
+	usage_error("unknown option %s", arg);
+}
+
+/* Takes one option other than -s and -c. */
+static void
+set_option(struct options *opt, int option, char **argv)
+{
+	switch (option) {
+	case 'f':
+	case OPT_FILENAME:
+		opt->source = optarg;
+		break;
+	case 'm':
+		opt->max_bytes = (uint64_t)number("--max-bytes", optarg, 1,
+		    INT64_MAX);
+		break;
+	case 'p':
+		opt->period = (uint64_t)number("--period", optarg, 1,
+		    PERIOD_MAX_MS) * NS_PER_MS;
+		break;
+	case OPT_FD:
+		opt->listen_fd = (int)number("--fd", optarg, 0, INT32_MAX);
+		break;
+	case OPT_LIBEXEC:
+		opt->libexec = optarg;
+		break;
+	case OPT_UID_BASE:
+		opt->uid_base = (uint32_t)number("--uid-base", optarg, 1,
+		    LAST_UID - UID_COUNT);
+		break;
+	case 'v':
+		opt->verbose++;
+		break;
+	case 'h':
+		print_and_exit(usage_text);
+	case 'V':
+		print_and_exit("vrngd " VERSION "\n");
+	default:
+		bad_option(option, argv);
+	}
+}
+
+void
+options_parse(struct options *opt, int argc, char **argv)
+{
+	char	**paths;
+	size_t	  npaths = 0, count = 0;
+	int	  option;
+
+	*opt = (struct options){
+		.listen_fd = -1,
+		.source = DEFAULT_SOURCE,
+		.libexec = LIBEXECDIR,
+		.period = DEFAULT_PERIOD_MS * NS_PER_MS,
+		.uid_base = DEFAULT_UID_BASE,
+	};
+	answer_capabilities(argc, argv);
+	if ((paths = calloc((size_t)argc, sizeof(char *))) == NULL)
+		usage_error("no memory");
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":s:c:f:m:p:vhV", longopts,
+	    NULL)) != -1) {
+		if (option == 's')
+			paths[npaths++] = optarg;
+		else if (option == 'c')
+			count = (size_t)number("--socket-count", optarg, 1,
+			    GUESTS_MAX);
+		else
+			set_option(opt, option, argv);
+	}
+	if (optind < argc)
+		usage_error("unexpected argument '%s'", argv[optind]);
+	if (opt->listen_fd != -1 && npaths > 0)
+		usage_error("--fd '%d' and --socket-path '%s' exclude each "
+		    "other", opt->listen_fd, paths[0]);
+	if (opt->listen_fd != -1)
+		opt->nguests = 1;
+	else if (npaths == 0)
+		usage_error("--socket-path or --fd is needed");
+	else
+		set_paths(opt, paths, npaths, count);
+	free(paths);
+}

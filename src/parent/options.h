@@ -1,0 +1,33 @@
+/*
+ * The command line: that of vhost-device-rng, and QEMU's conventions for
+ * vhost-user backend programs.
+ */
+#ifndef VRNGD_OPTIONS_H
+#define VRNGD_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define GUESTS_MAX		10000
+#define PERIOD_MAX_MS		UINT32_MAX
+
+struct options {
+	char		**socket_paths;	/* of each guest, in order */
+	size_t		  nguests;
+	int		  listen_fd;	/* --fd: one guest; -1: none */
+	const char	 *source;	/* path */
+	const char	 *libexec;	/* where the roles' programs are */
+	uint64_t	  max_bytes;	/* a period, all guests; 0: no limit */
+	uint64_t	  period;	/* ns */
+	uint32_t	  uid_base;
+	int		  verbose;
+};
+
+/*
+ * Reads the command line.  Prints and exits itself: with 0 for --help,
+ * --version and --print-capabilities, with 2 and one line for a mistake.  The
+ * strings belong to argv or to the process.
+ */
+void	 options_parse(struct options *, int argc, char **argv);
+
+#endif

@@ -1,0 +1,404 @@
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <bsd/string.h>
+#include <bsd/unistd.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "process.h"
+
+/* So many frames of one child, then the others' turn comes. */
+#define FRAMES_AT_ONCE	16
+
+static int	 channel_event(sd_event_source *, int, uint32_t, void *);
+static int	 child_event(sd_event_source *, const siginfo_t *, void *);
+
+/* A number that no process has, next after the last.  Returns 0 if none. */
+static uint32_t
+number_take(struct process_env *env)
+{
+	uint32_t	n = env->last_number;
+
+	for (uint32_t i = 1; i < UID_COUNT; i++) {
+		if (++n >= UID_COUNT)
+			n = 1;
+		if ((env->numbers[n / 64] & UINT64_C(1) << (n % 64)) != 0)
+			continue;
+		env->numbers[n / 64] |= UINT64_C(1) << (n % 64);
+		env->last_number = n;
+		return n;
+	}
+	return 0;
+}
+
+static void
+number_return(struct process_env *env, uint32_t n)
+{
+	env->numbers[n / 64] &= ~(UINT64_C(1) << (n % 64));
+}
+
+/*
+ * A signal meant for the daemon may reach its children as well (^C, a service
+ * manager): the parent ends them, in order.
+ */
+static void
+reset_signals(void)
+{
+	sigset_t	none;
+
+	sigemptyset(&none);
+	if (signal(SIGINT, SIG_IGN) == SIG_ERR ||
+	    signal(SIGTERM, SIG_IGN) == SIG_ERR ||
+	    signal(SIGHUP, SIG_IGN) == SIG_ERR ||
+	    sigprocmask(SIG_SETMASK, &none, NULL) == -1)
+		_exit(127);
+}
+
+/*
+ * In the new process: leaves it nothing but the channel, and standard streams
+ * that lead nowhere.
+ */
+static _Noreturn void
+exec_program(const struct process *p, int channel)
+{
+	char	 path[1024];
+	char	*argv[] = { path, (char *)(uintptr_t)p->guest, NULL };
+	char	*envp[] = { NULL };
+	int	 null;
+
+	/* Out of the way of the descriptors that are set next. */
+	channel = fcntl(channel, F_DUPFD, CHANNEL_FD + 1);
+	null = open("/dev/null", O_RDWR);
+	if (channel == -1 || null == -1 || dup2(null, STDIN_FILENO) == -1 ||
+	    dup2(null, STDOUT_FILENO) == -1)
+		_exit(127);
+#ifndef VRNGD_SANITIZE			/* whose reports go there */
+	if (dup2(null, STDERR_FILENO) == -1)
+		_exit(127);
+#endif
+	if (dup2(channel, CHANNEL_FD) == -1)
+		_exit(127);
+	closefrom(CHANNEL_FD + 1);
+	reset_signals();
+	strlcpy(path, p->env->libexec, sizeof(path));
+	strlcat(path, "/", sizeof(path));
+	if (strlcat(path, p->ops->program, sizeof(path)) >= sizeof(path))
+		_exit(127);
+	execve(path, argv, envp);
+	_exit(127);
+}
+
+static int
+send_hello(struct process *p)
+{
+	struct frame	f;
+
+	frame_init(&f, PROTO_HELLO, 0, 0);
+	f.u.hello.version = PROTO_VERSION;
+	f.u.hello.role = p->ops->role;
+	f.u.hello.layers = p->env->layers;
+	f.u.hello.uid = p->env->uid_base + p->number;
+	f.u.hello.log_level = p->env->log_level;
+	f.fds[0] = p->env->root_fd;
+	return channel_send(p->channel, &f);
+}
+
+static int
+watch(struct process *p)
+{
+	int	r;
+
+	r = sd_event_add_io(p->env->event, &p->io, p->channel, EPOLLIN,
+	    channel_event, p);
+	if (r >= 0)
+		r = sd_event_add_child(p->env->event, &p->child, p->pid,
+		    WEXITED, child_event, p);
+	errno = -r;
+	return r < 0 ? -1 : 0;
+}
+
+/* Forgets all of a process that has been reaped, or was never started. */
+static void
+release(struct process *p)
+{
+	struct out_frame	*out;
+
+	while ((out = TAILQ_FIRST(&p->out)) != NULL) {
+		TAILQ_REMOVE(&p->out, out, entry);
+		for (size_t i = 0; i < FRAME_FDS_MAX; i++)
+			if (out->frame.fds[i] != -1)
+				close(out->frame.fds[i]);
+		free(out);
+	}
+	p->io = sd_event_source_disable_unref(p->io);
+	p->child = sd_event_source_disable_unref(p->child);
+	if (p->channel != -1)
+		close(p->channel);
+	p->channel = -1;
+	p->pid = 0;
+	number_return(p->env, p->number);
+}
+
+int
+process_start(struct process *p, struct process_env *env,
+    const struct process_ops *ops, const char *guest, void *arg)
+{
+	int	fds[2] = { -1, -1 };
+
+	*p = (struct process){
+		.env = env,
+		.ops = ops,
+		.arg = arg,
+		.guest = guest,
+		.channel = -1,
+	};
+	TAILQ_INIT(&p->out);
+	log_limit_init(&p->log_limit, clock_now());
+	if ((p->number = number_take(env)) == 0) {
+		log_error("cannot start %s: all %d uids are in use",
+		    ops->program, UID_COUNT - 1);
+		return -1;
+	}
+	if (channel_pair(fds) == -1)
+		goto fail;
+	p->channel = fds[0];
+	if (send_hello(p) == -1)
+		goto fail;
+	if ((p->pid = fork()) == 0)
+		exec_program(p, fds[1]);
+	if (p->pid == -1)
+		goto fail;
+	close(fds[1]);
+	fds[1] = -1;
+	if (watch(p) == -1) {
+		log_error("cannot watch %s: %s", ops->program,
+		    strerror(errno));
+		process_stop(p, 0);
+		return -1;
+	}
+	return 0;
+ fail:
+	log_error("cannot start %s: %s", ops->program, strerror(errno));
+	if (fds[1] != -1)
+		close(fds[1]);
+	release(p);
+	return -1;
+}
+
+bool
+process_running(const struct process *p)
+{
+	return p->pid != 0;
+}
+
+static void
+set_blocked(struct process *p, bool blocked)
+{
+	if (p->blocked == blocked)
+		return;
+	p->blocked = blocked;
+	sd_event_source_set_io_events(p->io,
+	    EPOLLIN | (blocked ? EPOLLOUT : 0));
+}
+
+bool
+process_try_send(struct process *p, const struct frame *f)
+{
+	if (p->blocked)
+		return false;
+	if (channel_send(p->channel, f) == 0)
+		return true;
+	if (errno == EAGAIN)
+		set_blocked(p, true);
+	return errno != EAGAIN;		/* else it has died: child_event() */
+}
+
+void
+process_send(struct process *p, struct frame *f)
+{
+	struct out_frame	*out;
+
+	if (!process_try_send(p, f)) {
+		if ((out = malloc(sizeof(*out))) == NULL)
+			log_fatal("no memory for a frame");
+		out->frame = *f;
+		TAILQ_INSERT_TAIL(&p->out, out, entry);
+		return;
+	}
+	for (size_t i = 0; i < FRAME_FDS_MAX; i++)
+		if (f->fds[i] != -1)
+			close(f->fds[i]);
+}
+
+static void
+flush(struct process *p)
+{
+	struct out_frame	*out;
+
+	set_blocked(p, false);
+	while (!p->blocked && (out = TAILQ_FIRST(&p->out)) != NULL) {
+		TAILQ_REMOVE(&p->out, out, entry);
+		if (!process_try_send(p, &out->frame)) {
+			TAILQ_INSERT_HEAD(&p->out, out, entry);
+			return;
+		}
+		for (size_t i = 0; i < FRAME_FDS_MAX; i++)
+			if (out->frame.fds[i] != -1)
+				close(out->frame.fds[i]);
+		free(out);
+	}
+	if (!p->blocked && p->ops->writable != NULL)
+		p->ops->writable(p);
+}
+
+/* Logs a child's line; what is not printable in it becomes a dot. */
+static void
+log_child(struct process *p, struct proto_log *line)
+{
+	enum log_level	level = LOG_LEVEL_DEBUG;
+	uint32_t	suppressed;
+
+	if (line->level < LOG_LEVEL_DEBUG)
+		level = (enum log_level)line->level;
+	line->text[sizeof(line->text) - 1] = '\0';
+	for (char *c = line->text; *c != '\0'; c++)
+		if (!isprint((unsigned char)*c))
+			*c = '.';
+	if (!log_limit_pass(&p->log_limit, clock_now(), &suppressed))
+		return;
+	if (suppressed > 0)
+		log_guest(level, p->guest, "%s (and %u lines suppressed)",
+		    line->text, suppressed);
+	else
+		log_guest(level, p->guest, "%s", line->text);
+}
+
+static void
+broken(struct process *p, const struct frame *f)
+{
+	log_guest(LOG_LEVEL_ERROR, p->guest, "%s (pid %d) sent a frame that "
+	    "it must not send (%s, %u bytes, consumer %u): killing it",
+	    p->ops->program, p->pid, frame_name(f->hdr.type), f->hdr.length,
+	    f->hdr.consumer);
+	process_kill(p);
+}
+
+/*
+ * Reads up to `most` frames.  Returns what the last read came to.
+ */
+static enum channel_result
+read_frames(struct process *p, unsigned int most)
+{
+	struct frame		f;
+	enum channel_result	result = CHANNEL_FRAME;
+
+	while (most-- > 0 && !p->condemned) {
+		result = channel_recv(p->channel, &f, p->ops->role,
+		    ROLE_PARENT);
+		if (result == CHANNEL_FRAME && f.hdr.type == PROTO_LOG)
+			log_child(p, &f.u.log);
+		else if (result == CHANNEL_FRAME &&
+		    p->ops->frame(p, &f) == -1)
+			result = CHANNEL_BROKEN;
+		if (result == CHANNEL_BROKEN)
+			broken(p, &f);
+		if (result != CHANNEL_FRAME)
+			break;
+	}
+	return result;
+}
+
+static int
+channel_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
+{
+	struct process		*p = arg;
+	enum channel_result	 result;
+
+	(void)source;
+	(void)fd;
+	if ((revents & EPOLLOUT) != 0)
+		flush(p);
+	result = read_frames(p, FRAMES_AT_ONCE);
+	/* What follows is its end, which child_event() reports. */
+	if (result == CHANNEL_CLOSED || result == CHANNEL_BROKEN)
+		sd_event_source_set_enabled(p->io, SD_EVENT_OFF);
+	return 0;
+}
+
+static void
+log_end(const struct process *p, const siginfo_t *si)
+{
+	if (si->si_code == CLD_EXITED && si->si_status == 0)
+		return;
+	if (si->si_code == CLD_EXITED && si->si_status == 127)
+		log_guest(LOG_LEVEL_ERROR, p->guest, "cannot run %s/%s: is "
+		    "it installed and executable?", p->env->libexec,
+		    p->ops->program);
+	else if (si->si_code == CLD_EXITED)
+		log_guest(LOG_LEVEL_WARNING, p->guest, "%s (pid %d) exited "
+		    "with status %d", p->ops->program, p->pid, si->si_status);
+	else
+		log_guest(LOG_LEVEL_WARNING, p->guest, "%s (pid %d) died of "
+		    "signal %d (%s)", p->ops->program, p->pid, si->si_status,
+		    strsignal(si->si_status));
+}
+
+static int
+child_event(sd_event_source *source, const siginfo_t *si, void *arg)
+{
+	struct process	*p = arg;
+
+	(void)source;
+	/* Its last words; no more of them than the channel holds. */
+	read_frames(p, UINT32_MAX);
+	log_end(p, si);
+	release(p);
+	p->ops->ended(p, si->si_code == CLD_EXITED && si->si_status == 0);
+	return 0;
+}
+
+void
+process_kill(struct process *p)
+{
+	p->condemned = true;
+	if (p->pid == 0 || kill(p->pid, SIGKILL) == 0)
+		return;
+	/* Without CAP_KILL: it ends itself when its channel does. */
+	sd_event_source_set_enabled(p->io, SD_EVENT_OFF);
+	shutdown(p->channel, SHUT_RDWR);
+}
+
+void
+process_hang_up(struct process *p)
+{
+	if (p->pid != 0)
+		shutdown(p->channel, SHUT_RDWR);
+}
+
+void
+process_stop(struct process *p, uint64_t ns)
+{
+	uint64_t	deadline = clock_now() + ns;
+	int		status;
+
+	if (p->pid == 0)
+		return;
+	p->io = sd_event_source_disable_unref(p->io);
+	p->child = sd_event_source_disable_unref(p->child);
+	process_hang_up(p);
+	while (waitpid(p->pid, &status, WNOHANG) == 0) {
+		if (clock_now() >= deadline) {
+			kill(p->pid, SIGKILL);
+			break;
+		}
+		usleep(1000);
+	}
+	release(p);
+}

@@ -1,0 +1,249 @@
+/*
+ * The vhost worker: serves one guest's connection, for as long as that lasts,
+ * and knows nothing of any other.
+ */
+#include <sys/epoll.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "child.h"
+#include "log.h"
+#include "sandbox.h"
+#include "worker.h"
+
+#define NOFILE		64	/* descriptors, of which a message brings 8 */
+#define POLL_MS		1	/* a ring without a kick descriptor */
+
+/* Every system call that a worker may make once it has started. */
+static const struct sandbox_rule rules[] = {
+	{ .nr = SCMP_SYS(epoll_wait), .why = "the main loop" },
+	{ .nr = SCMP_SYS(epoll_pwait), .why = "the same, other machines" },
+	{ .nr = SCMP_SYS(epoll_ctl), .why = "kick and byte channels change" },
+	{ .nr = SCMP_SYS(recvmsg), .why = "vhost-user messages, frames" },
+	{ .nr = SCMP_SYS(recvfrom), .why = "granted bytes" },
+	{ .nr = SCMP_SYS(sendmsg), .why = "vhost-user replies, frames" },
+	{ .nr = SCMP_SYS(write), .why = "calls to the driver" },
+	{ .nr = SCMP_SYS(fcntl), .why = "whether a call would block",
+	    .nargs = 1, .arg = SCMP_A1_32(SCMP_CMP_EQ, 3 /* F_GETFL */) },
+	{ .nr = SCMP_SYS(poll), .why = "the same" },
+	{ .nr = SCMP_SYS(ppoll), .why = "the same, other machines" },
+	{ .nr = SCMP_SYS(mmap), .why = "guest memory, never executable",
+	    .nargs = 1,
+	    .arg = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0) },
+	{ .nr = SCMP_SYS(munmap), .why = "guest memory" },
+	{ .nr = SCMP_SYS(newfstatat), .why = "the size of a memory file" },
+	{ .nr = SCMP_SYS(fstat), .why = "the same, other libraries" },
+	{ .nr = SCMP_SYS(close), .why = "descriptors of the frontend" },
+	{ .nr = SCMP_SYS(clock_gettime), .why = "where there is no vDSO" },
+	{ .nr = SCMP_SYS(rt_sigreturn), .why = "SIGBUS; being stopped" },
+	{ .nr = SCMP_SYS(restart_syscall), .why = "being continued" },
+	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
+};
+
+int
+worker_watch(struct worker *w, int op, int fd, uint32_t events,
+    enum worker_event event)
+{
+	struct epoll_event	ev = { .events = events, .data.u32 = event };
+
+	return epoll_ctl(w->epoll_fd, op, fd, &ev);
+}
+
+static void
+must_watch(struct worker *w, int op, int fd, uint32_t events,
+    enum worker_event event)
+{
+	if (worker_watch(w, op, fd, events, event) == -1)
+		log_fatal("epoll_ctl: %s", strerror(errno));
+}
+
+static void
+worker_init(struct worker *w)
+{
+	w->kick_fd = w->call.fd = w->err.fd = -1;
+	memory_init(&w->memory);
+	queue_init(&w->queue, &w->memory);
+	rng_init(&w->rng, &w->queue, &w->inflight);
+	if ((w->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
+		log_fatal("epoll_create1: %s", strerror(errno));
+	must_watch(w, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, EVENT_CHANNEL);
+}
+
+/* Waits for what can go on: while a reply is stuck, no request is read. */
+static void
+watch_session(struct worker *w)
+{
+	uint32_t	events = EPOLLIN;
+
+	if (w->session.out_len > 0)
+		events = EPOLLOUT;
+	else if (w->asked_inflight)
+		events = 0;
+	must_watch(w, EPOLL_CTL_MOD, w->session.fd, events, EVENT_SESSION);
+}
+
+/*
+ * Sends what is owed for the message at hand, and is ready for the next when
+ * that has gone.
+ */
+static void
+session_answer(struct worker *w)
+{
+	enum session_result	result;
+
+	if (w->asked_inflight)
+		return;
+	result = session_flush(&w->session);
+	if (result == SESSION_MESSAGE)
+		session_next(&w->session);
+	else if (result == SESSION_CLOSED)
+		w->finished = true;
+}
+
+static void
+session_event(struct worker *w)
+{
+	enum session_result	 result;
+	const char		*why = NULL;
+
+	if (w->asked_inflight)
+		return;
+	if (w->session.out_len > 0) {
+		session_answer(w);
+		watch_session(w);
+		return;
+	}
+	result = session_read(&w->session, &why);
+	if (result == SESSION_BROKEN)
+		log_warning("ending the connection: %s", why);
+	if (result == SESSION_BROKEN || result == SESSION_CLOSED)
+		w->finished = true;
+	if (result != SESSION_MESSAGE)
+		return;
+	worker_handle(w);
+	session_answer(w);
+	if (w->session.out_len > 0 || w->asked_inflight)
+		watch_session(w);
+}
+
+static void
+rewire(struct worker *w, uint32_t generation, int fd)
+{
+	rng_rewire(&w->rng, generation, fd);
+	must_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN, EVENT_BYTES);
+}
+
+static void
+start(struct worker *w, const struct frame *f)
+{
+	session_init(&w->session, f->fds[0]);
+	must_watch(w, EPOLL_CTL_ADD, f->fds[0], EPOLLIN, EVENT_SESSION);
+	rng_start(&w->rng, &f->hdr, &f->u.start, f->fds[1]);
+	must_watch(w, EPOLL_CTL_ADD, f->fds[1], EPOLLIN, EVENT_BYTES);
+	w->started = true;
+}
+
+static void
+dispatch(struct worker *w, const struct frame *f)
+{
+	if (f->hdr.type == PROTO_START && !w->started)
+		start(w, f);
+	else if (f->hdr.type == PROTO_BYTES && w->started)
+		rewire(w, f->hdr.generation, f->fds[0]);
+	else if (f->hdr.type == PROTO_INFLIGHT && w->asked_inflight) {
+		worker_inflight(w, f->fds[0]);
+		session_answer(w);
+		watch_session(w);
+	} else if (f->hdr.type == PROTO_STATS_ASK && w->started)
+		rng_send_stats(&w->rng);
+	else
+		log_fatal("%s makes no sense now", frame_name(f->hdr.type));
+}
+
+static void
+channel_event(struct worker *w)
+{
+	struct frame		f;
+	enum channel_result	result;
+
+	while ((result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT,
+	    ROLE_VHOST)) == CHANNEL_FRAME)
+		dispatch(w, &f);
+	if (result != CHANNEL_AGAIN)
+		channel_end(result, &f);
+	if (w->started)
+		rng_want(&w->rng);
+}
+
+static void
+bytes_event(struct worker *w)
+{
+	rng_receive(&w->rng);
+	ring_run(w);
+	rng_want(&w->rng);
+}
+
+static void
+event(struct worker *w, enum worker_event which)
+{
+	switch (which) {
+	case EVENT_CHANNEL:
+		channel_event(w);
+		break;
+	case EVENT_SESSION:
+		session_event(w);
+		break;
+	case EVENT_KICK:
+		ring_run(w);
+		break;
+	case EVENT_BYTES:
+		bytes_event(w);
+		break;
+	}
+}
+
+static void
+run(struct worker *w)
+{
+	struct epoll_event	events[4];
+	bool			untold = false, polled;
+	int			n;
+
+	while (!w->finished) {
+		polled = w->running && w->kick_fd == -1;
+		n = epoll_wait(w->epoll_fd, events, 4, polled ? POLL_MS : -1);
+		if (n == -1 && errno != EINTR)
+			log_fatal("epoll_wait: %s", strerror(errno));
+		if (n == 0)
+			ring_run(w);
+		for (int i = 0; i < n && !w->finished; i++)
+			event(w, (enum worker_event)events[i].data.u32);
+		if (w->rng.untold != untold) {
+			untold = w->rng.untold;
+			must_watch(w, EPOLL_CTL_MOD, CHANNEL_FD, EPOLLIN |
+			    (untold ? EPOLLOUT : 0), EVENT_CHANNEL);
+		}
+		if (w->memory.lost) {
+			log_warning("ending the connection: a file with "
+			    "memory of the guest was shrunk");
+			w->finished = true;
+		}
+	}
+}
+
+int
+main(void)
+{
+	static struct worker	w;
+
+	child_start(ROLE_VHOST);
+	worker_init(&w);
+	sandbox_filter(rules, sizeof(rules) / sizeof(*rules), NOFILE);
+	child_ready();
+	run(&w);
+	rng_send_stats(&w.rng);
+	_exit(0);
+}

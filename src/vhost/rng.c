@@ -1,0 +1,303 @@
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "clock.h"
+#include "rng.h"
+
+static uint32_t
+min(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+void
+rng_init(struct rng *r, struct queue *queue, struct inflight *inflight)
+{
+	memset(r, 0, sizeof(*r));
+	r->queue = queue;
+	r->inflight = inflight;
+	r->bytes_fd = -1;
+	log_limit_init(&r->log_limit, clock_now());
+}
+
+void
+rng_start(struct rng *r, const struct frame_header *hdr,
+    const struct proto_start *start, int bytes_fd)
+{
+	r->consumer = hdr->consumer;
+	r->window = min(start->window, WINDOW_SIZE - BYTES_PACKET_MAX);
+	r->request_max = min(start->request_max, REQUEST_MAX);
+	rng_rewire(r, hdr->generation, bytes_fd);
+}
+
+void
+rng_rewire(struct rng *r, uint32_t generation, int bytes_fd)
+{
+	if (r->bytes_fd != -1)
+		close(r->bytes_fd);
+	r->bytes_fd = bytes_fd;
+	r->generation = generation;
+	r->received = 0;
+	r->told = (struct proto_want){ 0 };
+}
+
+/*
+ * Moves the bytes to the start of the window.  The copy that moves leaves no
+ * second one behind.
+ */
+static void
+compact(struct rng *r)
+{
+	memmove(r->bytes, r->bytes + r->start, r->held);
+	explicit_bzero(r->bytes + r->held, r->start);
+	r->start = 0;
+}
+
+void
+rng_receive(struct rng *r)
+{
+	ssize_t	n;
+
+	while (r->bytes_fd != -1 && WINDOW_SIZE - r->held >= BYTES_PACKET_MAX) {
+		if (WINDOW_SIZE - r->held - r->start < BYTES_PACKET_MAX)
+			compact(r);
+		n = recv(r->bytes_fd, r->bytes + r->start + r->held,
+		    BYTES_PACKET_MAX, MSG_DONTWAIT);
+		if (n == -1 && errno == EAGAIN)
+			return;
+		if (n <= 0) {
+			close(r->bytes_fd);
+			r->bytes_fd = -1;
+			return;
+		}
+		r->held += (uint32_t)n;
+		r->received += (uint64_t)n;
+		r->fresh = true;
+	}
+}
+
+/* The bytes that complete a request. */
+static uint32_t
+target(const struct rng *r, const struct request *req)
+{
+	return min(req->len, r->request_max);
+}
+
+/*
+ * Reads requests ahead, as many as there is room for.  They stay in the avail
+ * ring as far as anybody else can tell.
+ */
+static enum rng_state
+fetch(struct rng *r)
+{
+	enum queue_state	 state = QUEUE_EMPTY;
+	struct request		*req;
+
+	while (r->npending < PENDING_MAX &&
+	    (state = queue_peek(r->queue)) == QUEUE_REQUEST) {
+		req = &r->pending[(r->first + r->npending) % PENDING_MAX];
+		queue_pop(r->queue, req);
+		inflight_begin(r->inflight, req->head);
+		r->npending++;
+	}
+	return state == QUEUE_BROKEN ? RNG_BROKEN : RNG_WAITING;
+}
+
+static void
+log_refused(struct rng *r, const struct request *req)
+{
+	uint32_t	suppressed;
+
+	if (log_limit_pass(&r->log_limit, clock_now(), &suppressed))
+		log_warning("request with descriptor %u %s: %s (%u such lines "
+		    "suppressed)", req->head, req->len == 0 ?
+		    "answered with nothing" : "cut", req->fault, suppressed);
+}
+
+/* Takes `n` bytes out of the window: into a request, or nowhere. */
+static void
+take(struct rng *r, const struct request *req, uint32_t n)
+{
+	uint8_t		*from = r->bytes + r->start;
+	uint32_t	 done = 0, len;
+
+	for (uint32_t i = 0; req != NULL && done < n; i++) {
+		len = min(req->segments[i].len, n - done);
+		memcpy(req->segments[i].host, from + done, len);
+		memory_dirty(r->queue->mem, req->segments[i].guest_addr, len);
+		done += len;
+	}
+	explicit_bzero(from, n);
+	r->held -= n;
+	r->start = r->held == 0 ? 0 : r->start + n;
+}
+
+static void
+complete(struct rng *r, const struct request *req, uint32_t n)
+{
+	take(r, req, n);
+	queue_push(r->queue, req->head, n);
+	inflight_push(r->inflight, req->head);
+	if (req->fault != NULL)
+		log_refused(r, req);
+	r->stats.requests++;
+	r->stats.bytes += n;
+	r->stats.cut += n != 0 && n < req->len;
+	r->stats.refused += n == 0;
+}
+
+/*
+ * The fewest bytes with which to complete a request that wants `want`.  When
+ * some have just come they are what was granted to it, so it is not kept
+ * waiting for all of them; but it is not fed single bytes either, unless the
+ * bucket holds no more.
+ */
+static uint32_t
+enough(const struct rng *r, uint32_t want)
+{
+	if (!r->fresh)
+		return want;
+	return r->window == 0 ? min(want, 1) : min(want, GRANT_MIN);
+}
+
+/*
+ * Completes requests in their order while there are bytes.  Returns how many.
+ */
+static uint32_t
+serve(struct rng *r)
+{
+	const struct request	*req;
+	uint32_t		 served = 0, want, n;
+
+	while (r->npending > 0) {
+		req = &r->pending[r->first];
+		want = target(r, req);
+		n = min(want, r->held);
+		if (n < enough(r, want))
+			break;
+		complete(r, req, n);
+		r->first = (r->first + 1) % PENDING_MAX;
+		r->npending--;
+		served++;
+	}
+	r->fresh = false;
+	return served;
+}
+
+/* Adds up the time during which a request waits. */
+static void
+keep_time(struct rng *r)
+{
+	if (r->npending > 0 && r->waiting == 0)
+		r->waiting = clock_now();
+	else if (r->npending == 0 && r->waiting != 0) {
+		r->stats.wait_ns += clock_now() - r->waiting;
+		r->waiting = 0;
+	}
+}
+
+enum rng_state
+rng_run(struct rng *r, bool *call)
+{
+	enum rng_state	state;
+	uint32_t	served;
+
+	*call = false;
+	do {
+		state = fetch(r);
+		served = serve(r);
+		if (served > 0) {
+			*call |= queue_publish(r->queue);
+			inflight_publish(r->inflight, r->queue->told);
+		}
+		queue_arm(r->queue);
+	} while (state == RNG_WAITING && r->npending < PENDING_MAX &&
+	    queue_peek(r->queue) == QUEUE_REQUEST);
+	keep_time(r);
+	return state;
+}
+
+void
+rng_rewind(struct rng *r)
+{
+	queue_rewind(r->queue, (uint16_t)r->npending);
+	r->first = r->npending = 0;
+	keep_time(r);
+}
+
+/* What the requests that wait miss, as far as they may ask at once. */
+static uint64_t
+missing(const struct rng *r)
+{
+	uint64_t	sum = 0;
+
+	for (uint32_t i = 0; i < r->npending && sum < r->held + NEED_MAX; i++)
+		sum += target(r, &r->pending[(r->first + i) % PENDING_MAX]);
+	if (sum <= r->held)
+		return 0;
+	return sum - r->held < NEED_MAX ? sum - r->held : NEED_MAX;
+}
+
+/*
+ * Whether the parent should hear of `want`: more is needed, less is needed, or
+ * so much has been used that the window is to be filled again.
+ */
+static bool
+is_news(const struct rng *r, const struct proto_want *want)
+{
+	uint64_t	thought, used;
+
+	if (want->need > r->told.need && want->need > want->received)
+		return true;
+	if (want->need < r->told.need && r->told.need > want->received)
+		return true;
+	if (want->room > want->received && r->told.room == 0)
+		return true;
+	/* What the parent thinks is held, and what of that is not. */
+	thought = want->received - r->told.received + r->told.held;
+	used = thought - want->held;
+	return used >= (r->window == 0 ? 1 : r->window / 2);
+}
+
+void
+rng_want(struct rng *r)
+{
+	struct frame		 f;
+	struct proto_want	*want = &f.u.want;
+	uint64_t		 need = missing(r);
+
+	/* More than the window is not kept for requests to come. */
+	if (r->npending == 0 && r->held > r->window)
+		take(r, NULL, r->held - r->window);
+	frame_init(&f, PROTO_WANT, r->consumer, r->generation);
+	want->received = r->received;
+	want->held = r->held;
+	want->need = r->received + need;
+	want->room = want->need + r->window;
+	if (need == 0)
+		want->room -= min(r->held, r->window);
+	if (!r->untold && !is_news(r, want))
+		return;
+	r->untold = false;
+	if (channel_send(CHANNEL_FD, &f) == 0)
+		r->told = *want;
+	else if (errno == EAGAIN)
+		r->untold = true;
+	else
+		channel_end(CHANNEL_CLOSED, NULL);
+}
+
+void
+rng_send_stats(struct rng *r)
+{
+	struct frame	f;
+
+	frame_init(&f, PROTO_STATS, r->consumer, r->generation);
+	f.u.stats = r->stats;
+	if (channel_send(CHANNEL_FD, &f) == -1 && errno != EAGAIN)
+		channel_end(CHANNEL_CLOSED, NULL);
+}
