@@ -61,7 +61,7 @@ lib_cleanup()
 {
 	for lib_pidfile in "$work"/pids/*; do
 		[ -f "$lib_pidfile" ] || continue
-		lib_end "$lib_pidfile" KILL
+		lib_end "$lib_pidfile" KILL || :
 	done
 	rm -rf "$work"
 }
@@ -124,6 +124,8 @@ vrngd_start()
 {
 	lib_name=$1
 	shift
+	# At once, not only when the background shell gets to it.
+	: >"$work/$lib_name.log"
 	"$VRNGD" --libexec "$VRNGD_LIBEXEC" "$@" \
 	    </dev/null >"$work/$lib_name.log" 2>&1 &
 	echo $! >"$work/pids/$lib_name"
@@ -282,7 +284,8 @@ guest_reply()
 	guest_end="^@@end $(cat "$work/$1.id") "
 	guest_await "$1" "$2" "${guest_end}[0-9]* @@\$" || return 124
 	guest_output "$1" | sed "/$guest_end/,\$d"
-	return "$(guest_output "$1" | sed -n "s/$guest_end\([0-9]*\) @@\$/\1/p")"
+	return "$(guest_output "$1" |
+	    sed -n "s/$guest_end\([0-9]*\) @@\$/\1/p")"
 }
 
 guest_run()

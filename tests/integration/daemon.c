@@ -157,6 +157,7 @@ daemon_spawn(struct daemon *d, const char *const *args)
 	argv[n++] = (char *)(uintptr_t)"--libexec";
 	argv[n++] = d->libexec;
 	argv[n] = NULL;
+	unlink(daemon_path(d, "log"));
 	fflush(NULL);
 	if ((d->pid = fork()) == 0)
 		child_exec(d, argv, self);

@@ -34,6 +34,20 @@ fill(struct load *l)
 	fe_kick(l->fe);
 }
 
+/* Keep what came, as far as there is room for it. */
+static void
+keep(struct load *l, const struct fe_used_elem *elem)
+{
+	size_t	 n = elem->len;
+
+	if (l->data == NULL || l->bytes >= l->size)
+		return;
+	if (n > l->size - l->bytes)
+		n = l->size - l->bytes;
+	CHECK(fe_mem_read(l->fe, buffer_of(l, elem->id), l->data + l->bytes,
+	    n));
+}
+
 uint64_t
 load_poll(struct load *l, struct record *rec)
 {
@@ -42,11 +56,10 @@ load_poll(struct load *l, struct record *rec)
 
 	while (fe_pop(l->fe, &elem) == 1) {
 		assert_in_range(elem.len, 1, l->len);
-		if (l->data != NULL && l->bytes + elem.len <= l->size)
-			CHECK(fe_mem_read(l->fe, buffer_of(l, elem.id),
-			    l->data + l->bytes, elem.len));
+		keep(l, &elem);
 		l->bytes += elem.len;
 		l->requests++;
+		l->shorts += elem.len < l->len;
 		bytes += elem.len;
 	}
 	if (bytes > 0 && rec != NULL) {

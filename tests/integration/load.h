@@ -16,6 +16,7 @@ struct load {
 	bool		 stop;		/* no need to go on when data is full */
 	uint64_t	 bytes;		/* received, by load_run() in all */
 	uint64_t	 requests;
+	uint64_t	 shorts;	/* answered with less than len */
 };
 
 struct event {

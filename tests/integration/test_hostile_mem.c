@@ -118,30 +118,6 @@ test_truncated(void **state)
 	hostile_end(s);
 }
 
-/* Only the buffers are gone: the connection and the ring go on. */
-static void
-test_truncated_goes_on(void **state)
-{
-	struct suite		*s = *state;
-	struct fe_used_elem	 elem;
-	int			 i;
-
-	hostile_up(s);
-	CHECK(ftruncate(s->fe.regions[1].fd, 0));
-	for (i = 0; i < 5; i++) {
-		fe_add_one(&s->fe, FE_BUF_GPA, 64);
-		fe_kick(&s->fe);
-		CHECK(fe_wait(&s->fe, 1, FE_TIMEOUT_MS));
-		assert_int_equal(fe_pop(&s->fe, &elem), 1);
-		fe_add_one(&s->fe, FE_RING_GPA + 0x10000, 64);
-		fe_kick(&s->fe);
-		CHECK(fe_wait(&s->fe, 1, FE_TIMEOUT_MS));
-		assert_int_equal(fe_pop(&s->fe, &elem), 1);
-		assert_int_equal(elem.len, 64);
-	}
-	hostile_end(s);
-}
-
 /* A bitmap that does not cover memory, that shrinks, or that is absurd. */
 static void
 test_log(void **state)
@@ -266,7 +242,6 @@ main(void)
 		HOSTILE_TEST(test_bad_regions),
 		HOSTILE_TEST(test_past_end),
 		HOSTILE_TEST(test_truncated),
-		HOSTILE_TEST(test_truncated_goes_on),
 		HOSTILE_TEST(test_log),
 		HOSTILE_TEST(test_inflight),
 		HOSTILE_TEST(test_ring_addresses)

@@ -243,10 +243,30 @@ test_unlimited(void **state)
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_up_qemu(s, &s->other, "vm1");
 	load_run(loads, 2, 1500, NULL);
-	print_message("# %ju bytes in 64 KiB requests beside %ju requests of "
-	    "64\n", (uintmax_t)loads[0].bytes, (uintmax_t)loads[1].requests);
+	print_message("# %ju bytes in 64 KiB requests, %ju short, beside %ju "
+	    "requests of 64\n", (uintmax_t)loads[0].bytes,
+	    (uintmax_t)loads[0].shorts, (uintmax_t)loads[1].requests);
 	assert_true(loads[0].bytes > 4 << 20);
 	assert_true(loads[1].requests > 200);
+	suite_pass(s);
+}
+
+/* Without a limit there is no reason to answer short. */
+static void
+test_never_short(void **state)
+{
+	struct suite	*s = *state;
+	struct load	 loads[2] = { { .fe = &s->fe, .depth = 4,
+			    .len = 16384 }, { .fe = &s->other, .depth = 1,
+			    .len = 4096 } };
+
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_up_qemu(s, &s->other, "vm1");
+	load_run(loads, 2, 500, NULL);
+	if (loads[0].shorts + loads[1].shorts > 0)
+		fail_msg("short: %ju of %ju with 16 KiB, %ju of %ju with 4 KiB",
+		    (uintmax_t)loads[0].shorts, (uintmax_t)loads[0].requests,
+		    (uintmax_t)loads[1].shorts, (uintmax_t)loads[1].requests);
 	suite_pass(s);
 }
 
@@ -263,7 +283,8 @@ main(void)
 		SUITE_EMPTY(test_one_byte),
 		SUITE_EMPTY(test_throttled),
 		SUITE_EMPTY(test_larger_than_max),
-		SUITE_TEST(test_unlimited)
+		SUITE_TEST(test_unlimited),
+		SUITE_TEST(test_never_short)
 	};
 
 	return SUITE_MAIN("limits", tests);

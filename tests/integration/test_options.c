@@ -125,10 +125,10 @@ test_bad_fd(void **state)
 
 	status = run(s, closed);
 	assert_in_range(status, 1, 2);
-	one_line(s, "--fd", "99");
+	one_line(s, "fd", "99");
 	status = run(s, file);
 	assert_in_range(status, 1, 2);
-	one_line(s, "--fd", "0");
+	one_line(s, "fd", "0");
 	suite_pass(s);
 }
 
