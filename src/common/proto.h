@@ -137,7 +137,9 @@ struct proto_grant {
 /* fds: the guest's connection, the byte channel's end to read from. */
 struct proto_start {
 	uint32_t	window;		/* bytes to hold ready; 0: none */
+	uint32_t	request_min;	/* bytes granted are enough for one */
 	uint32_t	request_max;	/* bytes; a longer request is cut */
+	uint32_t	unused;		/* 0 */
 };
 
 /* BYTES: a new byte channel (fd) after the entropy process was replaced. */

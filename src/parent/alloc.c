@@ -35,6 +35,14 @@ alloc_window(const struct alloc *a)
 }
 
 uint32_t
+alloc_request_min(const struct alloc *a)
+{
+	if (!a->limited)
+		return ALLOC_GRANT_MAX;
+	return alloc_window(a) == 0 ? 1 : GRANT_MIN;
+}
+
+uint32_t
 alloc_request_max(const struct alloc *a)
 {
 	if (!a->limited)

@@ -76,8 +76,14 @@ struct alloc {
 void	 alloc_init(struct alloc *, uint64_t max_bytes, uint64_t period,
 	    uint64_t now);
 
-/* Bytes a guest may hold ready (0: none), and the longest request served. */
+/*
+ * Bytes a guest may hold ready (0: none); how many are enough to complete a
+ * longer request with; and how many are the most that one is given.  A bucket
+ * shared by many may never hold a whole request of one, so that waiting for
+ * all of it could last for ever.
+ */
 uint32_t alloc_window(const struct alloc *);
+uint32_t alloc_request_min(const struct alloc *);
 uint32_t alloc_request_max(const struct alloc *);
 
 /* How much may be granted now, and how much the stock holds when full. */

@@ -115,6 +115,7 @@ start_worker(struct guest *g, int conn)
 	log_connected(g, conn);
 	frame_init(&f, PROTO_START, g->worker.number, g->pool->generation);
 	f.u.start.window = alloc_window(&g->pool->alloc);
+	f.u.start.request_min = alloc_request_min(&g->pool->alloc);
 	f.u.start.request_max = alloc_request_max(&g->pool->alloc);
 	f.fds[0] = conn;
 	f.fds[1] = bytes;

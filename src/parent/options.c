@@ -128,8 +128,6 @@ check_path(const char *path)
 {
 	struct sockaddr_un	sun;
 
-	if (path[0] == '\0')
-		usage_error("--socket-path '' is empty");
 	if (strlen(path) >= sizeof(sun.sun_path))
 		usage_error("--socket-path '%s' is longer than the %zu bytes "
 		    "that a socket address has room for", path,
@@ -143,6 +141,9 @@ check_path(const char *path)
 static void
 set_paths(struct options *opt, char **args, size_t nargs, size_t count)
 {
+	for (size_t i = 0; i < nargs; i++)
+		if (args[i][0] == '\0')
+			usage_error("--socket-path '' is empty");
 	if (nargs > 1 && count != 0)
 		usage_error("--socket-count '%zu' goes with one --socket-path, "
 		    "not with %zu", count, nargs);

@@ -258,6 +258,7 @@ get_vring_base(struct worker *w, struct message *m)
 	struct message	*reply;
 
 	ring_stop(w);
+	inflight_stop(&w->inflight);
 	ring_set_kick(w, -1);
 	w->kick_set = false;
 	reply = session_reply(&w->session, sizeof(reply->payload.state));

@@ -2,9 +2,9 @@
  * Requests in flight, as vhost-user wants them recorded in memory that
  * outlives this process ("Inflight I/O tracking", for a split virtqueue).
  *
- * Our requests are completed in the order in which they were made available.
- * What is in flight are therefore always the avail entries from used.idx on,
- * and the next process has only to start there.
+ * We complete requests in the order in which they were made available, but the
+ * memory may come from a backend that did not.  So what it says was in flight
+ * is done first, in the order of its counters.
  */
 #ifndef VRNGD_INFLIGHT_H
 #define VRNGD_INFLIGHT_H
@@ -17,7 +17,10 @@ struct inflight_region;
 struct inflight {
 	struct inflight_region	*region;	/* NULL: not recorded */
 	uint16_t		 num;		/* entries */
-	uint64_t		 counter;
+	uint64_t		 counter;	/* of the next request */
+	uint16_t		 resubmit;	/* requests to be done first */
+	uint64_t		 from_counter;	/* which have this one */
+	uint16_t		 from_head;	/* and this head, or more */
 };
 
 /* Bytes of memory for a queue of `num` entries. */
@@ -31,10 +34,16 @@ int	 inflight_attach(struct inflight *, void *start, uint64_t size,
 	    uint16_t num);
 
 /*
- * Forgets what was recorded before: everything from `used_idx` on is going to
- * be read from the avail ring again.
+ * Finds out what is in flight when the ring starts, used.idx being `used_idx`.
+ * Returns how many requests, which have been read from the avail ring already.
  */
-void	 inflight_restart(struct inflight *, uint16_t used_idx);
+uint16_t inflight_start(struct inflight *, uint16_t used_idx);
+
+/* The next request that was in flight at the start: its head, or -1. */
+int	 inflight_resubmit(struct inflight *);
+
+/* The ring was stopped for good: nothing is in flight. */
+void	 inflight_stop(struct inflight *);
 
 /* A request was read from the avail ring. */
 void	 inflight_begin(struct inflight *, uint32_t head);

@@ -228,8 +228,9 @@ walk_chain(struct queue *q, struct request *req, uint32_t i)
 	struct table		 t = { .desc = q->desc, .entries = q->num };
 	struct virtq_desc	 d;
 	const char		*fault;
+	uint32_t		 seen = 0;
 
-	for (uint32_t seen = 0; seen < chain_max(&t); seen++) {
+	while (seen++ < chain_max(&t)) {
 		if ((fault = read_desc(q, &t, i, &d)) != NULL)
 			return fault;
 		if ((d.flags & DESC_F_INDIRECT) != 0) {
@@ -248,14 +249,17 @@ walk_chain(struct queue *q, struct request *req, uint32_t i)
 	return "chain longer than its table";
 }
 
-void
-queue_pop(struct queue *q, struct request *req)
+uint16_t
+queue_pop(struct queue *q)
 {
-	uint16_t	head;
+	uint32_t	i = q->next++ & (q->num - 1);
 
-	head = le16toh(__atomic_load_n(&q->avail->ring[q->next & (q->num - 1)],
-	    __ATOMIC_RELAXED));
-	q->next++;
+	return le16toh(__atomic_load_n(&q->avail->ring[i], __ATOMIC_RELAXED));
+}
+
+void
+queue_read(struct queue *q, uint16_t head, struct request *req)
+{
 	req->head = head;
 	req->len = 0;
 	req->nsegments = 0;

@@ -69,10 +69,13 @@ void	 queue_unmap(struct queue *);
 enum queue_state queue_peek(const struct queue *);
 
 /*
- * Reads the next request, after queue_peek() said that there is one.  A chain
- * with a fault has the segments before it.
+ * The head of the next request, which may be anything, after queue_peek() said
+ * that there is one.
  */
-void	 queue_pop(struct queue *, struct request *);
+uint16_t queue_pop(struct queue *);
+
+/* Reads the chain at `head`.  One with a fault has the segments before it. */
+void	 queue_read(struct queue *, uint16_t head, struct request *);
 
 /* Takes back the `n` last requests read: they will be read again. */
 void	 queue_rewind(struct queue *, uint16_t n);

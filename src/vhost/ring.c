@@ -105,8 +105,8 @@ ring_start(struct worker *w)
 	w->queue.event_idx =
 	    (w->features & FEATURE(VIRTIO_F_EVENT_IDX)) != 0;
 	if (w->inflight.region != NULL)
-		w->queue.next = w->queue.used;
-	inflight_restart(&w->inflight, w->queue.used);
+		w->queue.next = (uint16_t)(w->queue.used +
+		    inflight_start(&w->inflight, w->queue.used));
 	w->running = true;
 	log_debug("the ring is served: %u entries, from index %u",
 	    w->queue.num, w->queue.next);

@@ -30,6 +30,7 @@ rng_start(struct rng *r, const struct frame_header *hdr,
 {
 	r->consumer = hdr->consumer;
 	r->window = min(start->window, WINDOW_SIZE - BYTES_PACKET_MAX);
+	r->request_min = start->request_min > 0 ? start->request_min : 1;
 	r->request_max = min(start->request_max, REQUEST_MAX);
 	rng_rewire(r, hdr->generation, bytes_fd);
 }
@@ -96,12 +97,18 @@ fetch(struct rng *r)
 {
 	enum queue_state	 state = QUEUE_EMPTY;
 	struct request		*req;
+	int			 head;
 
-	while (r->npending < PENDING_MAX &&
-	    (state = queue_peek(r->queue)) == QUEUE_REQUEST) {
+	while (r->npending < PENDING_MAX) {
 		req = &r->pending[(r->first + r->npending) % PENDING_MAX];
-		queue_pop(r->queue, req);
-		inflight_begin(r->inflight, req->head);
+		if ((head = inflight_resubmit(r->inflight)) == -1) {
+			state = queue_peek(r->queue);
+			if (state != QUEUE_REQUEST)
+				break;
+			head = queue_pop(r->queue);
+			inflight_begin(r->inflight, (uint16_t)head);
+		}
+		queue_read(r->queue, (uint16_t)head, req);
 		r->npending++;
 	}
 	return state == QUEUE_BROKEN ? RNG_BROKEN : RNG_WAITING;
@@ -151,17 +158,14 @@ complete(struct rng *r, const struct request *req, uint32_t n)
 }
 
 /*
- * The fewest bytes with which to complete a request that wants `want`.  When
- * some have just come they are what was granted to it, so it is not kept
- * waiting for all of them; but it is not fed single bytes either, unless the
- * bucket holds no more.
+ * The fewest bytes with which to complete a request that wants `want`.  What
+ * has just come was granted to it, so it does not wait for the rest where that
+ * could take for ever; but it is not fed single bytes either.
  */
 static uint32_t
 enough(const struct rng *r, uint32_t want)
 {
-	if (!r->fresh)
-		return want;
-	return r->window == 0 ? min(want, 1) : min(want, GRANT_MIN);
+	return r->fresh ? min(want, r->request_min) : want;
 }
 
 /*
@@ -224,7 +228,9 @@ rng_run(struct rng *r, bool *call)
 void
 rng_rewind(struct rng *r)
 {
-	queue_rewind(r->queue, (uint16_t)r->npending);
+	queue_rewind(r->queue, (uint16_t)(r->npending +
+	    r->inflight->resubmit));
+	r->inflight->resubmit = 0;
 	r->first = r->npending = 0;
 	keep_time(r);
 }

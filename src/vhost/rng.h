@@ -25,6 +25,7 @@ struct rng {
 	uint32_t	 consumer;
 	uint32_t	 generation;
 	uint32_t	 window;	/* bytes to hold ready */
+	uint32_t	 request_min;	/* bytes */
 	uint32_t	 request_max;	/* bytes */
 	uint64_t	 received;	/* running total, this generation */
 	struct proto_want told;		/* the last WANT */
