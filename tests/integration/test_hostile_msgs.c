@@ -23,14 +23,17 @@ static void
 test_stalled(void **state)
 {
 	struct suite	*s = *state;
-	const struct fe_header hdr = { FE_SET_VRING_NUM, FE_VERSION, 8 };
+	const struct {
+		struct fe_header	 hdr;
+		char			 payload[8];
+	}		 msg = { { FE_SET_VRING_NUM, FE_VERSION, 8 }, { 0 } };
 
 	hostile_up(s);
-	CHECK(fe_send_raw(&s->fe, &hdr, 5, NULL, 0));
+	CHECK(fe_send_raw(&s->fe, &msg, 5, NULL, 0));
 	suite_served(&s->fe);
 	hostile_other(s);
 	hostile_not_spinning(s, "vm0");
-	CHECK(fe_send_raw(&s->fe, (const char *)&hdr + 5, 9, NULL, 0));
+	CHECK(fe_send_raw(&s->fe, (const char *)&msg + 5, 9, NULL, 0));
 	usleep(50000);
 	suite_served(&s->fe);
 	hostile_other(s);
