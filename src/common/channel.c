@@ -9,25 +9,23 @@
 #include "log.h"
 
 struct rule {
-	const char	*name;
-	enum proto_role	 from;
-	enum proto_role	 to;
-	uint32_t	 length;
-	uint32_t	 nfds;
+	const char *name;
+	enum proto_role from;
+	enum proto_role to;
+	uint32_t length;
+	uint32_t nfds;
 };
 
-#define PROTO_RULE(type, sender, receiver, payload, count)		\
-	[PROTO_##type] = { #type, sender, receiver,			\
-	    sizeof(struct frame_header) + sizeof(struct payload), count },
-static const struct rule rules[PROTO_TYPES] = {
-	PROTO_FRAMES(PROTO_RULE)
-};
+#define PROTO_RULE(type, sender, receiver, payload, count) \
+	[PROTO_##type] = { #type, sender, receiver, \
+		sizeof(struct frame_header) + sizeof(struct payload), count },
+static const struct rule rules[PROTO_TYPES] = { PROTO_FRAMES(PROTO_RULE) };
 #undef PROTO_RULE
 
 /* Room for one descriptor more than any frame has, to notice it. */
 union control {
-	char		buf[CMSG_SPACE(sizeof(int) * (FRAME_FDS_MAX + 1))];
-	struct cmsghdr	align;
+	char buf[CMSG_SPACE(sizeof(int) * (FRAME_FDS_MAX + 1))];
+	struct cmsghdr align;
 };
 
 const char *
@@ -55,7 +53,7 @@ bool
 frame_valid(const struct frame_header *hdr, size_t size, size_t nfds,
     enum proto_role from, enum proto_role to)
 {
-	const struct rule	*rule;
+	const struct rule *rule;
 
 	if (size < sizeof(*hdr) || hdr->type >= PROTO_TYPES)
 		return false;
@@ -88,15 +86,15 @@ channel_bytes_pair(int fds[2])
 int
 channel_send(int fd, const struct frame *f)
 {
-	union control	 control;
-	struct cmsghdr	*cmsg;
-	size_t		 nfds = rules[f->hdr.type].nfds;
-	struct iovec	 iov = {
+	union control control;
+	struct cmsghdr *cmsg;
+	size_t nfds = rules[f->hdr.type].nfds;
+	struct iovec iov = {
 		.iov_base = (void *)(uintptr_t)f,
 		.iov_len = f->hdr.length,
 	};
-	struct msghdr	 msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t		 n;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
 
 	if (nfds > 0) {
 		memset(&control, 0, sizeof(control));
@@ -121,12 +119,12 @@ channel_send(int fd, const struct frame *f)
 static size_t
 take_fds(struct msghdr *msg, int fds[FRAME_FDS_MAX])
 {
-	struct cmsghdr	*cmsg;
-	size_t		 total = 0, n;
-	int		 fd;
+	struct cmsghdr *cmsg;
+	size_t total = 0, n;
+	int fd;
 
 	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
-	    cmsg = CMSG_NXTHDR(msg, cmsg)) {
+	     cmsg = CMSG_NXTHDR(msg, cmsg)) {
 		if (cmsg->cmsg_level != SOL_SOCKET ||
 		    cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
@@ -147,19 +145,19 @@ take_fds(struct msghdr *msg, int fds[FRAME_FDS_MAX])
 enum channel_result
 channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 {
-	union control	 control;
-	struct iovec	 iov = {
+	union control control;
+	struct iovec iov = {
 		.iov_base = f,
 		.iov_len = offsetof(struct frame, fds),
 	};
-	struct msghdr	 msg = {
+	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control.buf,
 		.msg_controllen = sizeof(control.buf),
 	};
-	ssize_t		 n;
-	size_t		 nfds;
+	ssize_t n;
+	size_t nfds;
 
 	memset(f, 0, sizeof(*f));
 	for (size_t i = 0; i < FRAME_FDS_MAX; i++)

@@ -12,42 +12,42 @@
 
 /* A frame with its file descriptors.  A received fd belongs to the receiver. */
 struct frame {
-	struct frame_header	hdr;
+	struct frame_header hdr;
 	union {
-		struct proto_empty	empty;
-		struct proto_hello	hello;
-		struct proto_log	log;
-		struct proto_lost	lost;
-		struct proto_stock	stock;
-		struct proto_grant	grant;
-		struct proto_start	start;
-		struct proto_want	want;
-		struct proto_inflight	inflight;
-		struct proto_stats	stats;
+		struct proto_empty empty;
+		struct proto_hello hello;
+		struct proto_log log;
+		struct proto_lost lost;
+		struct proto_stock stock;
+		struct proto_grant grant;
+		struct proto_start start;
+		struct proto_want want;
+		struct proto_inflight inflight;
+		struct proto_stats stats;
 	} u;
-	int			fds[FRAME_FDS_MAX];
+	int fds[FRAME_FDS_MAX];
 };
 
 /* What came of reading a channel. */
 enum channel_result {
-	CHANNEL_FRAME,		/* a frame, checked */
-	CHANNEL_AGAIN,		/* nothing there now */
-	CHANNEL_CLOSED,		/* the other side is gone */
-	CHANNEL_BROKEN,		/* the frame breaks the protocol */
+	CHANNEL_FRAME,	/* a frame, checked */
+	CHANNEL_AGAIN,	/* nothing there now */
+	CHANNEL_CLOSED, /* the other side is gone */
+	CHANNEL_BROKEN, /* the frame breaks the protocol */
 };
 
 /*
  * Prepares a frame of a type: header set, payload zeroed, no fds.
  */
-void	 frame_init(struct frame *, enum proto_type, uint32_t consumer,
-	    uint32_t generation);
+void frame_init(struct frame *, enum proto_type, uint32_t consumer,
+    uint32_t generation);
 
 /*
  * Whether a frame of `size` bytes with `nfds` descriptors is one that `from`
  * may send to `to`.  Looks at the header only; pure.
  */
-bool	 frame_valid(const struct frame_header *, size_t size, size_t nfds,
-	    enum proto_role from, enum proto_role to);
+bool frame_valid(const struct frame_header *, size_t size, size_t nfds,
+    enum proto_role from, enum proto_role to);
 
 /* A frame type's name, for messages; never NULL. */
 const char *frame_name(uint32_t type);
@@ -57,22 +57,22 @@ const char *frame_name(uint32_t type);
  * writes and whose second end only reads.  All ends are close-on-exec, those
  * of a channel block on request only.  Returns 0, or -1 with errno.
  */
-int	 channel_pair(int fds[2]);
-int	 channel_bytes_pair(int fds[2]);
+int channel_pair(int fds[2]);
+int channel_bytes_pair(int fds[2]);
 
 /*
  * Sends a frame, with the fds that its type carries; they stay the caller's.
  * Never blocks.  Returns 0, or -1 with errno: EAGAIN if the channel is full,
  * EPIPE or ECONNRESET if the other side is gone.
  */
-int	 channel_send(int fd, const struct frame *);
+int channel_send(int fd, const struct frame *);
 
 /*
  * Reads one frame that `from` sent to `to`, without blocking.  On
  * CHANNEL_BROKEN its fds are closed and the header tells what was claimed.
  */
 enum channel_result channel_recv(int fd, struct frame *, enum proto_role from,
-	    enum proto_role to);
+    enum proto_role to);
 
 /*
  * Ends a child whose channel it cannot trust: `result` is CHANNEL_CLOSED (the

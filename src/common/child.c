@@ -17,7 +17,7 @@ static void
 sink_channel(void *arg, enum log_level level, const char *guest,
     const char *text)
 {
-	struct frame	f;
+	struct frame f;
 
 	(void)arg;
 	(void)guest;
@@ -32,8 +32,8 @@ sink_channel(void *arg, enum log_level level, const char *guest,
 static int
 have_channel(void)
 {
-	int		type;
-	socklen_t	len = sizeof(type);
+	int type;
+	socklen_t len = sizeof(type);
 
 	return getsockopt(CHANNEL_FD, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
 	    type == SOCK_SEQPACKET;
@@ -42,8 +42,8 @@ have_channel(void)
 struct proto_hello
 child_start(enum proto_role role)
 {
-	struct frame		f;
-	enum channel_result	result;
+	struct frame f;
+	enum channel_result result;
 
 	if (!have_channel())
 		log_fatal("this program is started by vrngd(8) only");
@@ -65,7 +65,7 @@ child_start(enum proto_role role)
 void
 child_ready(void)
 {
-	struct frame	f;
+	struct frame f;
 
 	frame_init(&f, PROTO_READY, 0, 0);
 	if (channel_send(CHANNEL_FD, &f) == -1)

@@ -15,6 +15,6 @@
 struct proto_hello child_start(enum proto_role role);
 
 /* Tells the parent that this child is set up and sandboxed. */
-void	 child_ready(void);
+void child_ready(void);
 
 #endif

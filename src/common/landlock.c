@@ -7,26 +7,26 @@
 
 #include "landlock.h"
 
-#define CREATE_RULESET_VERSION	(1U << 0)
+#define CREATE_RULESET_VERSION (1U << 0)
 
 /* struct landlock_ruleset_attr as of ABI 6; older kernels take a part of it. */
 struct ruleset_attr {
-	uint64_t	handled_access_fs;	/* ABI 1 */
-	uint64_t	handled_access_net;	/* ABI 4 */
-	uint64_t	scoped;			/* ABI 6 */
+	uint64_t handled_access_fs;  /* ABI 1 */
+	uint64_t handled_access_net; /* ABI 4 */
+	uint64_t scoped;	     /* ABI 6 */
 };
 
 /* How many access rights to files each ABI has, as bits from 0 up. */
 static const unsigned int fs_rights[] = { 0, 13, 14, 15, 15, 16 };
 
-#define FS_RIGHTS_ABIS	((int)(sizeof(fs_rights) / sizeof(fs_rights[0])))
-#define NET_RIGHTS	2	/* bind and connect over TCP */
-#define SCOPES		2	/* abstract unix sockets and signals */
+#define FS_RIGHTS_ABIS ((int)(sizeof(fs_rights) / sizeof(fs_rights[0])))
+#define NET_RIGHTS     2 /* bind and connect over TCP */
+#define SCOPES	       2 /* abstract unix sockets and signals */
 
 int
 landlock_version(void)
 {
-	long	version;
+	long version;
 
 	version = syscall(SYS_landlock_create_ruleset, NULL, 0,
 	    CREATE_RULESET_VERSION);
@@ -36,16 +36,18 @@ landlock_version(void)
 int
 landlock_deny_all(void)
 {
-	struct ruleset_attr	 attr = { 0 };
-	size_t			 size;
-	int			 abi, fd, saved;
+	struct ruleset_attr attr = { 0 };
+	size_t size;
+	int abi, fd, saved;
 
 	if ((abi = landlock_version()) == 0) {
 		errno = EOPNOTSUPP;
 		return -1;
 	}
-	attr.handled_access_fs = (UINT64_C(1) <<
-	    fs_rights[abi < FS_RIGHTS_ABIS ? abi : FS_RIGHTS_ABIS - 1]) - 1;
+	attr.handled_access_fs =
+	    (UINT64_C(1)
+		<< fs_rights[abi < FS_RIGHTS_ABIS ? abi : FS_RIGHTS_ABIS - 1]) -
+	    1;
 	size = offsetof(struct ruleset_attr, handled_access_net);
 	if (abi >= 4) {
 		attr.handled_access_net = (1 << NET_RIGHTS) - 1;

@@ -7,13 +7,12 @@
 #include "clock.h"
 #include "log.h"
 
-static void	 sink_stderr(void *, enum log_level, const char *,
-		    const char *);
+static void sink_stderr(void *, enum log_level, const char *, const char *);
 
 static struct {
-	log_sink	*sink;
-	void		*arg;
-	enum log_level	 level;
+	log_sink *sink;
+	void *arg;
+	enum log_level level;
 } logger = { sink_stderr, NULL, LOG_LEVEL_INFO };
 
 /* The sink of a process that has none yet: programs say their own name. */
@@ -21,8 +20,8 @@ static void
 sink_stderr(void *arg, enum log_level level, const char *guest,
     const char *text)
 {
-	char	line[LOG_TEXT_SIZE + GUEST_NAME_SIZE + 16];
-	int	n;
+	char line[LOG_TEXT_SIZE + GUEST_NAME_SIZE + 16];
+	int n;
 
 	(void)arg;
 	(void)level;
@@ -47,10 +46,10 @@ log_set_level(enum log_level level)
 	logger.level = level;
 }
 
-static void LOG_FORMAT(3, 0)
-log_line(enum log_level level, const char *guest, const char *fmt, va_list ap)
+static void LOG_FORMAT(3, 0) log_line(enum log_level level, const char *guest,
+    const char *fmt, va_list ap)
 {
-	char	text[LOG_TEXT_SIZE];
+	char text[LOG_TEXT_SIZE];
 
 	if (level > logger.level)
 		return;
@@ -58,16 +57,15 @@ log_line(enum log_level level, const char *guest, const char *fmt, va_list ap)
 	logger.sink(logger.arg, level, guest, text);
 }
 
-#define LOG_FUNCTION(name, level)					\
-void									\
-name(const char *fmt, ...)						\
-{									\
-	va_list	ap;							\
-									\
-	va_start(ap, fmt);						\
-	log_line(level, NULL, fmt, ap);					\
-	va_end(ap);							\
-}
+#define LOG_FUNCTION(name, level) \
+	void name(const char *fmt, ...) \
+	{ \
+		va_list ap; \
+\
+		va_start(ap, fmt); \
+		log_line(level, NULL, fmt, ap); \
+		va_end(ap); \
+	}
 
 LOG_FUNCTION(log_error, LOG_LEVEL_ERROR)
 LOG_FUNCTION(log_warning, LOG_LEVEL_WARNING)
@@ -77,7 +75,7 @@ LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)
 void
 log_guest(enum log_level level, const char *guest, const char *fmt, ...)
 {
-	va_list	ap;
+	va_list ap;
 
 	va_start(ap, fmt);
 	log_line(level, guest, fmt, ap);
@@ -87,7 +85,7 @@ log_guest(enum log_level level, const char *guest, const char *fmt, ...)
 void
 log_fatal(const char *fmt, ...)
 {
-	va_list	ap;
+	va_list ap;
 
 	va_start(ap, fmt);
 	log_line(LOG_LEVEL_ERROR, NULL, fmt, ap);
@@ -104,12 +102,13 @@ log_limit_init(struct log_limit *limit, uint64_t now)
 int
 log_limit_pass(struct log_limit *limit, uint64_t now, uint32_t *suppressed)
 {
-	uint64_t	seconds;
+	uint64_t seconds;
 
 	seconds = now > limit->at ? (now - limit->at) / NS_PER_SEC : 0;
 	if (seconds > 0) {
-		limit->tokens = seconds + limit->tokens > LOG_BURST ?
-		    LOG_BURST : limit->tokens + (uint32_t)seconds;
+		limit->tokens = seconds + limit->tokens > LOG_BURST
+		    ? LOG_BURST
+		    : limit->tokens + (uint32_t)seconds;
 		limit->at += seconds * NS_PER_SEC;
 	}
 	if (limit->tokens == 0) {

@@ -12,10 +12,10 @@
 
 /* In the order of syslog(3), of which these are a part. */
 enum log_level {
-	LOG_LEVEL_ERROR,	/* something does not work */
-	LOG_LEVEL_WARNING,	/* something is not as it should be */
-	LOG_LEVEL_INFO,		/* what an administrator wants to know */
-	LOG_LEVEL_DEBUG,	/* with -v */
+	LOG_LEVEL_ERROR,   /* something does not work */
+	LOG_LEVEL_WARNING, /* something is not as it should be */
+	LOG_LEVEL_INFO,	   /* what an administrator wants to know */
+	LOG_LEVEL_DEBUG,   /* with -v */
 };
 
 /*
@@ -23,22 +23,22 @@ enum log_level {
  * is about, or NULL.
  */
 typedef void log_sink(void *arg, enum log_level, const char *guest,
-	    const char *text);
+    const char *text);
 
 /* Sends all that follows to `sink`; before, lines go to standard error. */
-void	 log_open(log_sink *sink, void *arg);
-void	 log_set_level(enum log_level);
+void log_open(log_sink *sink, void *arg);
+void log_set_level(enum log_level);
 
 #define LOG_FORMAT(fmt, args) __attribute__((format(printf, fmt, args)))
 
-void	 log_error(const char *fmt, ...) LOG_FORMAT(1, 2);
-void	 log_warning(const char *fmt, ...) LOG_FORMAT(1, 2);
-void	 log_info(const char *fmt, ...) LOG_FORMAT(1, 2);
-void	 log_debug(const char *fmt, ...) LOG_FORMAT(1, 2);
+void log_error(const char *fmt, ...) LOG_FORMAT(1, 2);
+void log_warning(const char *fmt, ...) LOG_FORMAT(1, 2);
+void log_info(const char *fmt, ...) LOG_FORMAT(1, 2);
+void log_debug(const char *fmt, ...) LOG_FORMAT(1, 2);
 
 /* A line about a guest; the sink puts its name before the text. */
-void	 log_guest(enum log_level, const char *guest, const char *fmt, ...)
-	    LOG_FORMAT(3, 4);
+void log_guest(enum log_level, const char *guest, const char *fmt, ...)
+    LOG_FORMAT(3, 4);
 
 /* Logs an error and ends the process with status 1, without clean-up. */
 _Noreturn void log_fatal(const char *fmt, ...) LOG_FORMAT(1, 2);
@@ -48,21 +48,20 @@ _Noreturn void log_fatal(const char *fmt, ...) LOG_FORMAT(1, 2);
  * once, then one a second.
  */
 struct log_limit {
-	uint64_t	 at;		/* ns, of the last line allowed */
-	uint32_t	 tokens;
-	uint32_t	 suppressed;	/* lines since then */
+	uint64_t at; /* ns, of the last line allowed */
+	uint32_t tokens;
+	uint32_t suppressed; /* lines since then */
 };
 
-#define LOG_BURST	10
+#define LOG_BURST 10
 
 /* A full bucket. */
-void	 log_limit_init(struct log_limit *, uint64_t now);
+void log_limit_init(struct log_limit *, uint64_t now);
 
 /*
  * Whether one more line may be logged at `now` (ns, monotonic).  If so,
  * `*suppressed` tells how many were not since the last.
  */
-int	 log_limit_pass(struct log_limit *, uint64_t now,
-	    uint32_t *suppressed);
+int log_limit_pass(struct log_limit *, uint64_t now, uint32_t *suppressed);
 
 #endif

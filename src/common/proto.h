@@ -25,35 +25,36 @@
 
 #include <stdint.h>
 
-#define PROTO_VERSION		1
-#define CHANNEL_FD		3	/* a child's channel to the parent */
-#define FRAME_FDS_MAX		2
+#define PROTO_VERSION 1
+#define CHANNEL_FD    3 /* a child's channel to the parent */
+#define FRAME_FDS_MAX 2
 
-#define GUEST_NAME_SIZE		64	/* with the terminating NUL */
-#define LOG_TEXT_SIZE		256	/* with the terminating NUL */
-#define BYTES_PACKET_MAX	65536	/* bytes */
-#define REQUEST_MAX		65536	/* bytes served to one guest request */
-#define GRANT_MIN		64	/* bytes; fewer only if no more fit */
-#define NEED_MAX		(4 * REQUEST_MAX) /* bytes asked for at once */
-#define INFLIGHT_SIZE_MAX	(1 << 20) /* bytes, for 32768 descriptors */
+#define GUEST_NAME_SIZE	  64	/* with the terminating NUL */
+#define LOG_TEXT_SIZE	  256	/* with the terminating NUL */
+#define BYTES_PACKET_MAX  65536 /* bytes */
+#define REQUEST_MAX	  65536 /* bytes served to one guest request */
+#define GRANT_MIN	  64	/* bytes; fewer only if no more fit */
+#define NEED_MAX	  (4 * REQUEST_MAX) /* bytes asked for at once */
+#define INFLIGHT_SIZE_MAX (1 << 20)	    /* bytes, for 32768 descriptors */
 
 /* Who speaks on a channel; a bit each, so that a rule can name several. */
 enum proto_role {
-	ROLE_PARENT	= 1 << 0,
-	ROLE_ENTROPY	= 1 << 1,
-	ROLE_VHOST	= 1 << 2,
-	ROLE_CHILD	= ROLE_ENTROPY | ROLE_VHOST,
+	ROLE_PARENT = 1 << 0,
+	ROLE_ENTROPY = 1 << 1,
+	ROLE_VHOST = 1 << 2,
+	ROLE_CHILD = ROLE_ENTROPY | ROLE_VHOST,
 };
 
 /* The layers of isolation that not every host or user has. */
 enum proto_layer {
-	LAYER_UID	= 1 << 0,	/* a uid and gid of its own */
-	LAYER_BOUNDING	= 1 << 1,	/* an empty capability bounding set */
-	LAYER_CHROOT	= 1 << 2,	/* an empty root, by privilege */
-	LAYER_USERNS	= 1 << 3,	/* an empty root, in a user namespace */
-	LAYER_LANDLOCK	= 1 << 4,	/* a ruleset that denies everything */
+	LAYER_UID = 1 << 0,	 /* a uid and gid of its own */
+	LAYER_BOUNDING = 1 << 1, /* an empty capability bounding set */
+	LAYER_CHROOT = 1 << 2,	 /* an empty root, by privilege */
+	LAYER_USERNS = 1 << 3,	 /* an empty root, in a user namespace */
+	LAYER_LANDLOCK = 1 << 4, /* a ruleset that denies everything */
 };
 
+/* clang-format off */
 /*
  *	type		sender		receiver	payload		fds
  */
@@ -74,42 +75,42 @@ enum proto_layer {
 	X(INFLIGHT,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	1) \
 	X(STATS_ASK,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	0) \
 	X(STATS,	ROLE_VHOST,	ROLE_PARENT,	proto_stats,	0)
+/* clang-format on */
 
-#define PROTO_ENUM(type, from, to, payload, fds)	PROTO_##type,
+#define PROTO_ENUM(type, from, to, payload, fds) PROTO_##type,
 enum proto_type {
 	PROTO_NONE,
-	PROTO_FRAMES(PROTO_ENUM)
-	PROTO_TYPES,
+	PROTO_FRAMES(PROTO_ENUM) PROTO_TYPES,
 };
 #undef PROTO_ENUM
 
 struct frame_header {
-	uint32_t	type;		/* enum proto_type */
-	uint32_t	length;		/* header and payload, bytes */
-	uint32_t	consumer;	/* whom it is about; 0: nobody */
-	uint32_t	generation;	/* of the entropy process; 0: none */
+	uint32_t type;	     /* enum proto_type */
+	uint32_t length;     /* header and payload, bytes */
+	uint32_t consumer;   /* whom it is about; 0: nobody */
+	uint32_t generation; /* of the entropy process; 0: none */
 };
 
 struct proto_empty {
-	uint64_t	unused;		/* 0 */
+	uint64_t unused; /* 0 */
 };
 
 /*
  * Opens every channel.  fd: the directory that becomes the child's root.
  */
 struct proto_hello {
-	uint32_t	version;	/* PROTO_VERSION */
-	uint32_t	role;		/* enum proto_role, one bit */
-	uint32_t	layers;		/* bits of enum proto_layer */
-	uint32_t	uid;		/* with LAYER_UID, and the same gid */
-	uint32_t	log_level;	/* enum log_level */
-	uint32_t	unused;		/* 0 */
+	uint32_t version;   /* PROTO_VERSION */
+	uint32_t role;	    /* enum proto_role, one bit */
+	uint32_t layers;    /* bits of enum proto_layer */
+	uint32_t uid;	    /* with LAYER_UID, and the same gid */
+	uint32_t log_level; /* enum log_level */
+	uint32_t unused;    /* 0 */
 };
 
 /* One line of a child, for the parent to log under that child's name. */
 struct proto_log {
-	uint32_t	level;		/* enum log_level */
-	char		text[LOG_TEXT_SIZE];
+	uint32_t level; /* enum log_level */
+	char text[LOG_TEXT_SIZE];
 };
 
 /*
@@ -117,7 +118,7 @@ struct proto_log {
  * parent opens it again and sends another.
  */
 struct proto_lost {
-	int32_t		error;		/* errno; 0: end of file */
+	int32_t error; /* errno; 0: end of file */
 };
 
 /* fd of CONSUMER: the end of the byte channel that the entropy process writes
@@ -125,46 +126,46 @@ struct proto_lost {
 
 /* Tested bytes that came into stock, as a running total. */
 struct proto_stock {
-	uint64_t	total;		/* bytes */
-	uint64_t	capacity;	/* bytes held at most */
+	uint64_t total;	   /* bytes */
+	uint64_t capacity; /* bytes held at most */
 };
 
 /* What a consumer may be sent, as a running total. */
 struct proto_grant {
-	uint64_t	total;		/* bytes */
+	uint64_t total; /* bytes */
 };
 
 /* fds: the guest's connection, the byte channel's end to read from. */
 struct proto_start {
-	uint32_t	window;		/* bytes to hold ready; 0: none */
-	uint32_t	request_min;	/* bytes granted are enough for one */
-	uint32_t	request_max;	/* bytes; a longer request is cut */
-	uint32_t	unused;		/* 0 */
+	uint32_t window;      /* bytes to hold ready; 0: none */
+	uint32_t request_min; /* bytes granted are enough for one */
+	uint32_t request_max; /* bytes; a longer request is cut */
+	uint32_t unused;      /* 0 */
 };
 
 /* BYTES: a new byte channel (fd) after the entropy process was replaced. */
 
 /* A worker's demand, as running totals of its generation. */
 struct proto_want {
-	uint64_t	received;	/* bytes that have arrived */
-	uint64_t	need;		/* wanted for requests that wait now */
-	uint64_t	room;		/* that could be held; at least need */
-	uint64_t	held;		/* bytes now in the window: no total */
+	uint64_t received; /* bytes that have arrived */
+	uint64_t need;	   /* wanted for requests that wait now */
+	uint64_t room;	   /* that could be held; at least need */
+	uint64_t held;	   /* bytes now in the window: no total */
 };
 
 /* INFLIGHT_ASK: memory for VHOST_USER_GET_INFLIGHT_FD, that the parent makes,
  * seals and returns as the fd of INFLIGHT. */
 struct proto_inflight {
-	uint64_t	size;		/* bytes, at most INFLIGHT_SIZE_MAX */
+	uint64_t size; /* bytes, at most INFLIGHT_SIZE_MAX */
 };
 
 /* What a worker has done since its start. */
 struct proto_stats {
-	uint64_t	bytes;		/* handed to the guest */
-	uint64_t	requests;	/* completed */
-	uint64_t	cut;		/* completed short */
-	uint64_t	refused;	/* malformed, completed with nothing */
-	uint64_t	wait_ns;	/* time during which a request waited */
+	uint64_t bytes;	   /* handed to the guest */
+	uint64_t requests; /* completed */
+	uint64_t cut;	   /* completed short */
+	uint64_t refused;  /* malformed, completed with nothing */
+	uint64_t wait_ns;  /* time during which a request waited */
 };
 
 #endif

@@ -18,8 +18,8 @@
 #include "sandbox.h"
 
 static const struct {
-	uint32_t	 layers;	/* any of these will do */
-	const char	*name;
+	uint32_t layers; /* any of these will do */
+	const char *name;
 } layer_names[] = {
 	{ LAYER_UID, "a uid for each process" },
 	{ LAYER_BOUNDING, "an empty capability bounding set" },
@@ -30,10 +30,10 @@ static const struct {
 static bool
 has_capability(uint32_t cap)
 {
-	struct __user_cap_header_struct	 hdr = {
+	struct __user_cap_header_struct hdr = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
-	struct __user_cap_data_struct	 data[_LINUX_CAPABILITY_U32S_3];
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 
 	if (syscall(SYS_capget, &hdr, data) == -1)
 		return false;
@@ -44,9 +44,9 @@ has_capability(uint32_t cap)
 static bool
 ids_mapped(const char *map_path, uint32_t base, uint32_t count)
 {
-	unsigned long	 inside, outside, length;
-	bool		 mapped = false;
-	FILE		*map;
+	unsigned long inside, outside, length;
+	bool mapped = false;
+	FILE *map;
 
 	if ((map = fopen(map_path, "re")) == NULL)
 		return false;
@@ -61,8 +61,8 @@ ids_mapped(const char *map_path, uint32_t base, uint32_t count)
 static bool
 userns_available(void)
 {
-	pid_t	pid;
-	int	status;
+	pid_t pid;
+	int status;
 
 	if ((pid = fork()) == -1)
 		return false;
@@ -77,7 +77,7 @@ userns_available(void)
 uint32_t
 sandbox_available(uint32_t uid_base, uint32_t uid_count)
 {
-	uint32_t	layers = 0;
+	uint32_t layers = 0;
 
 	if (has_capability(CAP_SETUID) && has_capability(CAP_SETGID) &&
 	    ids_mapped("/proc/self/uid_map", uid_base, uid_count) &&
@@ -97,12 +97,12 @@ sandbox_available(uint32_t uid_base, uint32_t uid_count)
 int
 sandbox_missing(uint32_t layers, char *text, size_t size)
 {
-	size_t	used = 0;
-	int	missing = 0, n;
+	size_t used = 0;
+	int missing = 0, n;
 
 	text[0] = '\0';
 	for (size_t i = 0; i < sizeof(layer_names) / sizeof(*layer_names);
-	    i++) {
+	     i++) {
 		if ((layers & layer_names[i].layers) != 0)
 			continue;
 		n = snprintf(text + used, size - used, "%s%s",
@@ -138,7 +138,7 @@ drop_bounding_set(void)
 static void
 become(uint32_t id)
 {
-	uid_t	r, e, s;
+	uid_t r, e, s;
 
 	if (setgroups(0, NULL) == -1)
 		log_fatal("setgroups: %s", strerror(errno));
@@ -155,10 +155,10 @@ become(uint32_t id)
 static void
 drop_capabilities(void)
 {
-	struct __user_cap_header_struct	 hdr = {
+	struct __user_cap_header_struct hdr = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
-	struct __user_cap_data_struct	 data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
 
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1)
 		log_fatal("cannot clear ambient capabilities: %s",
@@ -187,7 +187,7 @@ sandbox_confine(const struct proto_hello *hello, int root_fd)
 static void
 set_limit(__rlimit_resource_t resource, const char *name, rlim_t value)
 {
-	struct rlimit	limit = { .rlim_cur = value, .rlim_max = value };
+	struct rlimit limit = { .rlim_cur = value, .rlim_max = value };
 
 	if (setrlimit(resource, &limit) == -1)
 		log_fatal("rlimit %s: %s", name, strerror(errno));
@@ -200,7 +200,7 @@ set_limits(unsigned long nofile)
 	set_limit(RLIMIT_NPROC, "nproc", 0);
 	if (nofile != 0)
 		set_limit(RLIMIT_NOFILE, "nofile", nofile);
-#ifndef VRNGD_SANITIZE			/* whose reports may go to a file */
+#ifndef VRNGD_SANITIZE /* whose reports may go to a file */
 	set_limit(RLIMIT_FSIZE, "fsize", 0);
 #endif
 	/* A guest may pass anything as an eventfd: get an error, not a signal. */
@@ -233,7 +233,7 @@ static const struct sandbox_rule sanitizer_rules[] = {
 static void
 add_rule(scmp_filter_ctx ctx, const struct sandbox_rule *rule)
 {
-	int	error;
+	int error;
 
 	error = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr,
 	    rule->nargs, &rule->arg);
@@ -246,8 +246,8 @@ void
 sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
     unsigned long nofile)
 {
-	scmp_filter_ctx	ctx;
-	int		error;
+	scmp_filter_ctx ctx;
+	int error;
 
 	set_limits(nofile);
 	if ((ctx = seccomp_init(SCMP_ACT_KILL_PROCESS)) == NULL)
@@ -256,7 +256,7 @@ sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
 		add_rule(ctx, &rules[i]);
 #ifdef VRNGD_SANITIZE
 	for (size_t i = 0;
-	    i < sizeof(sanitizer_rules) / sizeof(*sanitizer_rules); i++)
+	     i < sizeof(sanitizer_rules) / sizeof(*sanitizer_rules); i++)
 		add_rule(ctx, &sanitizer_rules[i]);
 #endif
 	error = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);

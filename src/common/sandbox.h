@@ -15,10 +15,10 @@
 
 /* One system call that a role may make, and what for. */
 struct sandbox_rule {
-	int			 nr;		/* SCMP_SYS(...) */
-	const char		*why;
-	unsigned int		 nargs;		/* of arg that count: 0 or 1 */
-	struct scmp_arg_cmp	 arg;
+	int nr; /* SCMP_SYS(...) */
+	const char *why;
+	unsigned int nargs; /* of arg that count: 0 or 1 */
+	struct scmp_arg_cmp arg;
 };
 
 /*
@@ -31,7 +31,7 @@ uint32_t sandbox_available(uint32_t uid_base, uint32_t uid_count);
  * Describes the layers missing from `layers`, for one log line, in `text`.
  * Returns whether any is missing.
  */
-int	 sandbox_missing(uint32_t layers, char *text, size_t size);
+int sandbox_missing(uint32_t layers, char *text, size_t size);
 
 /*
  * Step one: enters `root_fd` as the root directory, becomes the uid and gid
@@ -39,14 +39,14 @@ int	 sandbox_missing(uint32_t layers, char *text, size_t size);
  * no_new_privs, is not dumpable, denies itself the file system by Landlock.
  * Each as far as hello->layers says.
  */
-void	 sandbox_confine(const struct proto_hello *hello, int root_fd);
+void sandbox_confine(const struct proto_hello *hello, int root_fd);
 
 /*
  * Step two, for every thread: no core dump, no process, no file growth, at
  * most `nofile` descriptors (0: as before), and only the system calls of
  * `rules`, on pain of SIGSYS to the whole process.
  */
-void	 sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
-	    unsigned long nofile);
+void sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
+    unsigned long nofile);
 
 #endif

@@ -28,7 +28,7 @@ delivery_find(struct delivery *d, uint32_t number)
 static void
 delivery_reach(struct delivery *d, uint32_t number)
 {
-	uint32_t	n = d->nconsumers == 0 ? 64 : d->nconsumers;
+	uint32_t n = d->nconsumers == 0 ? 64 : d->nconsumers;
 
 	if (number < d->nconsumers)
 		return;
@@ -56,7 +56,7 @@ delivery_add(struct delivery *d, uint32_t number, int fd)
 static void
 consumer_watch(struct delivery *d, struct consumer *c, uint32_t blocked)
 {
-	struct epoll_event	ev = {
+	struct epoll_event ev = {
 		.events = EPOLLOUT,
 		.data.u64 = (uint64_t)(c - d->consumers),
 	};
@@ -64,7 +64,7 @@ consumer_watch(struct delivery *d, struct consumer *c, uint32_t blocked)
 	if (c->blocked == blocked)
 		return;
 	if (epoll_ctl(d->epoll_fd, blocked ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
-	    c->fd, &ev) == -1)
+		c->fd, &ev) == -1)
 		log_fatal("cannot watch a consumer: %s", strerror(errno));
 	c->blocked = blocked;
 }
@@ -72,7 +72,7 @@ consumer_watch(struct delivery *d, struct consumer *c, uint32_t blocked)
 int
 delivery_drop(struct delivery *d, uint32_t number)
 {
-	struct consumer	*c;
+	struct consumer *c;
 
 	if ((c = delivery_find(d, number)) == NULL)
 		return -1;
@@ -90,10 +90,10 @@ delivery_drop(struct delivery *d, uint32_t number)
 static ssize_t
 consumer_send(struct delivery *d, struct consumer *c)
 {
-	struct iovec	iov[2];
-	struct msghdr	msg = { .msg_iov = iov, .msg_iovlen = 2 };
-	uint64_t	due = c->granted - c->sent;
-	ssize_t		n;
+	struct iovec iov[2];
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	uint64_t due = c->granted - c->sent;
+	ssize_t n;
 
 	if (due > BYTES_PACKET_MAX)
 		due = BYTES_PACKET_MAX;
@@ -111,7 +111,7 @@ consumer_send(struct delivery *d, struct consumer *c)
 static void
 consumer_deliver(struct delivery *d, struct consumer *c)
 {
-	ssize_t	n;
+	ssize_t n;
 
 	while ((n = consumer_send(d, c)) > 0)
 		continue;
@@ -121,7 +121,7 @@ consumer_deliver(struct delivery *d, struct consumer *c)
 int
 delivery_grant(struct delivery *d, uint32_t number, uint64_t total)
 {
-	struct consumer	*c;
+	struct consumer *c;
 
 	if ((c = delivery_find(d, number)) == NULL || total < c->granted)
 		return -1;
@@ -134,7 +134,7 @@ delivery_grant(struct delivery *d, uint32_t number, uint64_t total)
 void
 delivery_resume(struct delivery *d, uint32_t number)
 {
-	struct consumer	*c;
+	struct consumer *c;
 
 	if ((c = delivery_find(d, number)) != NULL)
 		consumer_deliver(d, c);

@@ -10,45 +10,45 @@
 #include "stock.h"
 
 /* Consumers are numbered from 1, each number's table entry made when needed. */
-#define CONSUMERS_MAX	65536
+#define CONSUMERS_MAX 65536
 
 struct consumer {
-	int		 fd;		/* its byte channel; -1: none */
-	uint32_t	 blocked;	/* waits until fd takes more */
-	uint64_t	 granted;	/* bytes, running total */
-	uint64_t	 sent;		/* bytes, running total */
+	int fd;		  /* its byte channel; -1: none */
+	uint32_t blocked; /* waits until fd takes more */
+	uint64_t granted; /* bytes, running total */
+	uint64_t sent;	  /* bytes, running total */
 };
 
 struct delivery {
-	struct stock	*stock;
-	struct consumer	*consumers;	/* by number */
-	uint32_t	 nconsumers;
-	int		 epoll_fd;	/* where blocked consumers wait */
-	uint64_t	 returned;	/* granted, then void: still in stock */
+	struct stock *stock;
+	struct consumer *consumers; /* by number */
+	uint32_t nconsumers;
+	int epoll_fd;	   /* where blocked consumers wait */
+	uint64_t returned; /* granted, then void: still in stock */
 };
 
 /*
  * `epoll_fd` reports a consumer that can take more with its number in
  * data.u64, for which delivery_resume() is then to be called.
  */
-void	 delivery_init(struct delivery *, struct stock *, int epoll_fd);
+void delivery_init(struct delivery *, struct stock *, int epoll_fd);
 
 /*
  * Adds a consumer with nothing granted; `fd` is delivery's from now on.
  * Returns 0, or -1 if there is one of that number or the number is too high.
  */
-int	 delivery_add(struct delivery *, uint32_t number, int fd);
+int delivery_add(struct delivery *, uint32_t number, int fd);
 
 /* Drops a consumer; what it was granted and not sent is returned to stock. */
-int	 delivery_drop(struct delivery *, uint32_t number);
+int delivery_drop(struct delivery *, uint32_t number);
 
 /*
  * Raises the running total granted to a consumer and sends what it can.
  * Returns 0, or -1 if there is no such consumer or the total went down.
  */
-int	 delivery_grant(struct delivery *, uint32_t number, uint64_t total);
+int delivery_grant(struct delivery *, uint32_t number, uint64_t total);
 
 /* Sends on, to a consumer whose channel was full. */
-void	 delivery_resume(struct delivery *, uint32_t number);
+void delivery_resume(struct delivery *, uint32_t number);
 
 #endif

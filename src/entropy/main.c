@@ -17,22 +17,22 @@
 #include "source.h"
 #include "stock.h"
 
-#define STOCK_CAPACITY	(2 * CHUNK_MAX)
-#define EVENTS_MAX	32
+#define STOCK_CAPACITY (2 * CHUNK_MAX)
+#define EVENTS_MAX     32
 
 /* Keys of epoll events; a smaller one is a consumer's number. */
-#define EVENT_CHANNEL	(UINT64_C(1) << 32)
-#define EVENT_STOCK	(EVENT_CHANNEL + 1)
+#define EVENT_CHANNEL (UINT64_C(1) << 32)
+#define EVENT_STOCK   (EVENT_CHANNEL + 1)
 
 struct entropy {
-	struct stock	 stock;
-	struct source	 source;
-	struct delivery	 delivery;
-	int		 epoll_fd;
-	uint64_t	 told;		/* stock total, as the parent knows */
-	bool		 lost;		/* the source; not yet told */
-	int		 lost_error;
-	bool		 untold;	/* the channel was full */
+	struct stock stock;
+	struct source source;
+	struct delivery delivery;
+	int epoll_fd;
+	uint64_t told; /* stock total, as the parent knows */
+	bool lost;     /* the source; not yet told */
+	int lost_error;
+	bool untold; /* the channel was full */
 };
 
 /* System calls after set-up, by the main thread and the reader. */
@@ -50,7 +50,9 @@ static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(futex), .why = "the lock of the stock" },
 	{ .nr = SCMP_SYS(clock_gettime), .why = "where there is no vDSO" },
 	{ .nr = SCMP_SYS(brk), .why = "the table of consumers" },
-	{ .nr = SCMP_SYS(mmap), .why = "the table of consumers", .nargs = 1,
+	{ .nr = SCMP_SYS(mmap),
+	    .why = "the table of consumers",
+	    .nargs = 1,
 	    .arg = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0) },
 	{ .nr = SCMP_SYS(mremap), .why = "the table of consumers" },
 	{ .nr = SCMP_SYS(munmap), .why = "the table of consumers" },
@@ -62,7 +64,7 @@ static const struct sandbox_rule rules[] = {
 static void
 watch(int epoll_fd, int op, int fd, uint32_t events, uint64_t key)
 {
-	struct epoll_event	ev = { .events = events, .data.u64 = key };
+	struct epoll_event ev = { .events = events, .data.u64 = key };
 
 	if (epoll_ctl(epoll_fd, op, fd, &ev) == -1)
 		log_fatal("epoll_ctl: %s", strerror(errno));
@@ -82,7 +84,7 @@ tell(const struct frame *f)
 static bool
 tell_lost(struct entropy *e)
 {
-	struct frame	f;
+	struct frame f;
 
 	if (!e->lost)
 		return true;
@@ -95,8 +97,8 @@ tell_lost(struct entropy *e)
 static bool
 tell_stock(struct entropy *e)
 {
-	struct frame	f;
-	uint64_t	total;
+	struct frame f;
+	uint64_t total;
 
 	total = stock_total(&e->stock) + e->delivery.returned;
 	if (total == e->told)
@@ -114,7 +116,7 @@ tell_stock(struct entropy *e)
 static void
 tell_news(struct entropy *e)
 {
-	bool	untold;
+	bool untold;
 
 	untold = !tell_stock(e) || !tell_lost(e);
 	if (untold != e->untold)
@@ -126,8 +128,8 @@ tell_news(struct entropy *e)
 static void
 stock_event(struct entropy *e)
 {
-	uint64_t	count;
-	int		error;
+	uint64_t count;
+	int error;
 
 	if (read(e->stock.event_fd, &count, sizeof(count)) == -1 &&
 	    errno != EAGAIN)
@@ -160,11 +162,11 @@ dispatch(struct entropy *e, struct frame *f)
 static void
 channel_event(struct entropy *e)
 {
-	struct frame		f;
-	enum channel_result	result;
+	struct frame f;
+	enum channel_result result;
 
 	while ((result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT,
-	    ROLE_ENTROPY)) == CHANNEL_FRAME)
+		    ROLE_ENTROPY)) == CHANNEL_FRAME)
 		if (dispatch(e, &f) == -1)
 			log_fatal("%s for consumer %u makes no sense",
 			    frame_name(f.hdr.type), f.hdr.consumer);
@@ -176,8 +178,8 @@ channel_event(struct entropy *e)
 static void
 run(struct entropy *e)
 {
-	struct epoll_event	events[EVENTS_MAX];
-	int			n;
+	struct epoll_event events[EVENTS_MAX];
+	int n;
 
 	for (;;) {
 		n = epoll_wait(e->epoll_fd, events, EVENTS_MAX, -1);
@@ -198,7 +200,7 @@ run(struct entropy *e)
 int
 main(void)
 {
-	static struct entropy	e;
+	static struct entropy e;
 
 	child_start(ROLE_ENTROPY);
 	if ((e.epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)

@@ -8,8 +8,8 @@
 #include "log.h"
 #include "source.h"
 
-#define READ_FAST	(1 * NS_PER_MS)
-#define READ_SLOW	(20 * NS_PER_MS)
+#define READ_FAST (1 * NS_PER_MS)
+#define READ_SLOW (20 * NS_PER_MS)
 
 size_t
 chunk_next(size_t chunk, uint64_t ns)
@@ -24,7 +24,7 @@ chunk_next(size_t chunk, uint64_t ns)
 static int
 source_wait_open(struct source *src)
 {
-	int	fd;
+	int fd;
 
 	pthread_mutex_lock(&src->lock);
 	while (src->fd == -1)
@@ -50,8 +50,8 @@ source_close(struct source *src, int error)
 static ssize_t
 read_waiting(int fd, void *buf, size_t size)
 {
-	struct pollfd	pfd = { .fd = fd, .events = POLLIN };
-	ssize_t		n;
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	ssize_t n;
 
 	while ((n = read(fd, buf, size)) == -1) {
 		if (errno == EAGAIN)
@@ -65,12 +65,12 @@ read_waiting(int fd, void *buf, size_t size)
 static void *
 source_thread(void *arg)
 {
-	struct source	*src = arg;
-	uint64_t	 start;
-	uint8_t		*to;
-	size_t		 chunk = CHUNK_MIN, size;
-	ssize_t		 n;
-	int		 fd;
+	struct source *src = arg;
+	uint64_t start;
+	uint8_t *to;
+	size_t chunk = CHUNK_MIN, size;
+	ssize_t n;
+	int fd;
 
 	sem_post(&src->started);
 	for (;;) {
@@ -92,7 +92,7 @@ source_thread(void *arg)
 void
 source_start(struct source *src, struct stock *stock)
 {
-	pthread_t	thread;
+	pthread_t thread;
 
 	memset(src, 0, sizeof(*src));
 	src->stock = stock;
@@ -124,7 +124,7 @@ source_open(struct source *src, int fd)
 bool
 source_take_lost(struct source *src, int *error)
 {
-	bool	lost;
+	bool lost;
 
 	pthread_mutex_lock(&src->lock);
 	lost = src->lost;

@@ -22,7 +22,8 @@ stock_init(struct stock *s, size_t capacity)
 		    strerror(errno));
 	if (mlock(s->bytes, capacity) == -1)
 		log_warning("cannot lock the stock in memory (%s): it may be "
-		    "swapped out; raise RLIMIT_MEMLOCK", strerror(errno));
+			    "swapped out; raise RLIMIT_MEMLOCK",
+		    strerror(errno));
 	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->event_fd == -1)
 		log_fatal("eventfd: %s", strerror(errno));
@@ -34,7 +35,7 @@ stock_init(struct stock *s, size_t capacity)
 uint8_t *
 stock_reserve(struct stock *s, size_t want, size_t *n)
 {
-	size_t	end;
+	size_t end;
 
 	pthread_mutex_lock(&s->lock);
 	while (s->capacity - s->held < want)
@@ -48,7 +49,7 @@ stock_reserve(struct stock *s, size_t want, size_t *n)
 void
 stock_add(struct stock *s, size_t n)
 {
-	uint64_t	one = 1;
+	uint64_t one = 1;
 
 	pthread_mutex_lock(&s->lock);
 	s->held += n;
@@ -61,7 +62,7 @@ stock_add(struct stock *s, size_t n)
 uint64_t
 stock_total(struct stock *s)
 {
-	uint64_t	total;
+	uint64_t total;
 
 	pthread_mutex_lock(&s->lock);
 	total = s->total;
@@ -72,7 +73,7 @@ stock_total(struct stock *s)
 size_t
 stock_peek(struct stock *s, size_t n, struct iovec iov[2])
 {
-	size_t	first;
+	size_t first;
 
 	pthread_mutex_lock(&s->lock);
 	if (n > s->held)
@@ -87,7 +88,7 @@ stock_peek(struct stock *s, size_t n, struct iovec iov[2])
 void
 stock_remove(struct stock *s, size_t n)
 {
-	struct iovec	iov[2];
+	struct iovec iov[2];
 
 	stock_peek(s, n, iov);
 	explicit_bzero(iov[0].iov_base, iov[0].iov_len);

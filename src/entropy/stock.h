@@ -14,28 +14,28 @@
 #include <stdint.h>
 
 struct stock {
-	uint8_t		*bytes;
-	size_t		 capacity;	/* bytes */
-	int		 event_fd;	/* readable: the stock has grown */
-	pthread_mutex_t	 lock;
-	pthread_cond_t	 room;		/* signalled when bytes are taken */
-	size_t		 start;		/* guarded: the oldest byte */
-	size_t		 held;		/* guarded: bytes in the ring */
-	uint64_t	 total;		/* guarded: bytes ever put in */
+	uint8_t *bytes;
+	size_t capacity; /* bytes */
+	int event_fd;	 /* readable: the stock has grown */
+	pthread_mutex_t lock;
+	pthread_cond_t room; /* signalled when bytes are taken */
+	size_t start;	     /* guarded: the oldest byte */
+	size_t held;	     /* guarded: bytes in the ring */
+	uint64_t total;	     /* guarded: bytes ever put in */
 };
 
 /* Makes an empty stock; ends the process if it cannot. */
-void	 stock_init(struct stock *, size_t capacity);
+void stock_init(struct stock *, size_t capacity);
 
 /*
  * For the reader: waits until `want` bytes (at most half the capacity) fit,
  * and returns where to put the first of them; `*n` tells how many fit there in
  * one piece, at most `want`.
  */
-uint8_t	*stock_reserve(struct stock *, size_t want, size_t *n);
+uint8_t *stock_reserve(struct stock *, size_t want, size_t *n);
 
 /* For the reader: `n` bytes were put where stock_reserve() said. */
-void	 stock_add(struct stock *, size_t n);
+void stock_add(struct stock *, size_t n);
 
 /* The running total of bytes put in. */
 uint64_t stock_total(struct stock *);
@@ -44,9 +44,9 @@ uint64_t stock_total(struct stock *);
  * For the main thread: the oldest `n` bytes, or as many as there are, as one
  * or two pieces.  Returns how many.  They stay until stock_remove().
  */
-size_t	 stock_peek(struct stock *, size_t n, struct iovec iov[2]);
+size_t stock_peek(struct stock *, size_t n, struct iovec iov[2]);
 
 /* For the main thread: wipes and drops the oldest `n` bytes. */
-void	 stock_remove(struct stock *, size_t n);
+void stock_remove(struct stock *, size_t n);
 
 #endif

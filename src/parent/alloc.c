@@ -27,7 +27,7 @@ alloc_init(struct alloc *a, uint64_t max_bytes, uint64_t period, uint64_t now)
 uint32_t
 alloc_window(const struct alloc *a)
 {
-	uint64_t	window = ALLOC_WINDOW_MAX;
+	uint64_t window = ALLOC_WINDOW_MAX;
 
 	if (a->limited)
 		window = min(window, a->burst / 8);
@@ -132,8 +132,8 @@ alloc_restart(struct alloc *a, struct alloc_leaf *leaf, uint64_t outstanding)
 static void
 refill(struct alloc *a, uint64_t now)
 {
-	wide			gained;
-	uint64_t		space, elapsed;
+	wide gained;
+	uint64_t space, elapsed;
 
 	if (now <= a->refilled)
 		return;
@@ -154,7 +154,7 @@ refill(struct alloc *a, uint64_t now)
 static uint64_t
 least(const struct alloc *a, uint64_t missing)
 {
-	uint64_t	n = min(missing, GRANT_MIN);
+	uint64_t n = min(missing, GRANT_MIN);
 
 	return a->limited ? min(n, a->burst) : n;
 }
@@ -163,7 +163,7 @@ least(const struct alloc *a, uint64_t missing)
 static uint64_t
 grant_for_need(const struct alloc *a, uint64_t missing)
 {
-	uint64_t	bytes;
+	uint64_t bytes;
 
 	bytes = min(min(missing, ALLOC_GRANT_MAX), a->stock);
 	if (a->limited)
@@ -178,7 +178,7 @@ grant_for_need(const struct alloc *a, uint64_t missing)
 static uint64_t
 grant_for_room(const struct alloc *a, uint64_t missing)
 {
-	uint64_t	bytes;
+	uint64_t bytes;
 
 	if (a->stock <= a->reserve)
 		return 0;
@@ -211,10 +211,10 @@ charge(struct alloc *a, struct alloc_leaf *leaf, uint64_t bytes)
 static bool
 starved(const struct alloc *a)
 {
-	const struct alloc_leaf	*leaf = TAILQ_FIRST(&a->needs);
+	const struct alloc_leaf *leaf = TAILQ_FIRST(&a->needs);
 
-	return a->limited && leaf != NULL && a->burst - a->outstanding <
-	    least(a, leaf->need - leaf->granted);
+	return a->limited && leaf != NULL &&
+	    a->burst - a->outstanding < least(a, leaf->need - leaf->granted);
 }
 
 /*
@@ -238,7 +238,7 @@ forget_hoards(struct alloc *a, uint64_t now)
 struct alloc_leaf *
 alloc_next(struct alloc *a, uint64_t now, uint64_t *bytes)
 {
-	struct alloc_leaf	*leaf;
+	struct alloc_leaf *leaf;
 
 	if (a->limited) {
 		refill(a, now);
@@ -257,9 +257,9 @@ alloc_next(struct alloc *a, uint64_t now, uint64_t *bytes)
 uint64_t
 alloc_deadline(const struct alloc *a, uint64_t now)
 {
-	const struct alloc_leaf	*leaf;
-	wide			 wait;
-	uint64_t		 wanted;
+	const struct alloc_leaf *leaf;
+	wide wait;
+	uint64_t wanted;
 
 	leaf = TAILQ_FIRST(&a->needs);
 	if (!a->limited || leaf == NULL)
@@ -269,9 +269,8 @@ alloc_deadline(const struct alloc *a, uint64_t now)
 	wanted = least(a, leaf->need - leaf->granted);
 	if (a->stock < wanted || a->tokens >= wanted)
 		return ALLOC_NEVER;
-	wait = (wide)(wanted - a->tokens) * a->period -
-	    a->remainder;
+	wait = (wide)(wanted - a->tokens) * a->period - a->remainder;
 	wait = (wait + a->burst - 1) / a->burst;
-	return wait > ALLOC_NEVER - 1 - now ? ALLOC_NEVER - 1 :
-	    now + (uint64_t)wait;
+	return wait > ALLOC_NEVER - 1 - now ? ALLOC_NEVER - 1
+					    : now + (uint64_t)wait;
 }

@@ -8,13 +8,13 @@
 
 #include "clock.h"
 
-#define BACKOFF_FIRST	(100 * NS_PER_MS)
-#define BACKOFF_LAST	(5 * NS_PER_SEC)
-#define BACKOFF_FORGET	(10 * NS_PER_SEC)	/* without a failure */
+#define BACKOFF_FIRST  (100 * NS_PER_MS)
+#define BACKOFF_LAST   (5 * NS_PER_SEC)
+#define BACKOFF_FORGET (10 * NS_PER_SEC) /* without a failure */
 
 struct backoff {
-	uint64_t	failed;		/* ns, last; 0: never */
-	uint32_t	failures;	/* in a row */
+	uint64_t failed;   /* ns, last; 0: never */
+	uint32_t failures; /* in a row */
 };
 
 /*
@@ -24,7 +24,7 @@ struct backoff {
 static inline uint64_t
 backoff_failed(struct backoff *b, uint64_t now, uint32_t free)
 {
-	uint64_t	wait = BACKOFF_FIRST;
+	uint64_t wait = BACKOFF_FIRST;
 
 	if (b->failed != 0 && now - b->failed > BACKOFF_FORGET)
 		b->failures = 0;

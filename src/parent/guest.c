@@ -14,12 +14,12 @@
 #include "guest.h"
 #include "log.h"
 
-#define STOP_TIME	(500 * NS_PER_MS)
-#define ACCEPT_PAUSE	NS_PER_SEC	/* without fds or memory */
-#define DEATHS_FREE	3		/* in a row, before a pause */
+#define STOP_TIME    (500 * NS_PER_MS)
+#define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
+#define DEATHS_FREE  3		/* in a row, before a pause */
 
-static int	 worker_frame(struct process *, struct frame *);
-static void	 worker_ended(struct process *, bool);
+static int worker_frame(struct process *, struct frame *);
+static void worker_ended(struct process *, bool);
 
 static const struct process_ops worker_ops = {
 	.role = ROLE_VHOST,
@@ -31,8 +31,8 @@ static const struct process_ops worker_ops = {
 void
 guest_name(char name[GUEST_NAME_SIZE], const char *path)
 {
-	const char	*base = strrchr(path, '/');
-	size_t		 len;
+	const char *base = strrchr(path, '/');
+	size_t len;
 
 	base = base == NULL ? path : base + 1;
 	strlcpy(name, base, GUEST_NAME_SIZE);
@@ -48,13 +48,15 @@ guest_name(char name[GUEST_NAME_SIZE], const char *path)
 static bool
 may_log(struct guest *g)
 {
-	uint32_t	suppressed;
+	uint32_t suppressed;
 
 	if (!log_limit_pass(&g->log_limit, clock_now(), &suppressed))
 		return false;
 	if (suppressed > 0)
-		log_guest(LOG_LEVEL_INFO, g->name, "%u lines about its "
-		    "connections suppressed", suppressed);
+		log_guest(LOG_LEVEL_INFO, g->name,
+		    "%u lines about its "
+		    "connections suppressed",
+		    suppressed);
 	return true;
 }
 
@@ -82,23 +84,25 @@ timer_event(sd_event_source *source, uint64_t usec, void *arg)
 static void
 log_connected(struct guest *g, int conn)
 {
-	struct ucred	cred;
-	socklen_t	len = sizeof(cred);
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
 
 	if (!may_log(g))
 		return;
 	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
 		cred = (struct ucred){ .pid = 0, .uid = (uid_t)-1 };
-	log_guest(LOG_LEVEL_INFO, g->name, "connected by pid %d, uid %u; "
-	    "worker is pid %d", cred.pid, cred.uid, g->worker.pid);
+	log_guest(LOG_LEVEL_INFO, g->name,
+	    "connected by pid %d, uid %u; "
+	    "worker is pid %d",
+	    cred.pid, cred.uid, g->worker.pid);
 }
 
 /* Starts a worker for a connection, which is closed here. */
 static int
 start_worker(struct guest *g, int conn)
 {
-	struct frame	f;
-	int		bytes;
+	struct frame f;
+	int bytes;
 
 	if (process_start(&g->worker, g->env, &worker_ops, g->name, g) == -1) {
 		close(conn);
@@ -126,8 +130,8 @@ start_worker(struct guest *g, int conn)
 static int
 listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
-	struct guest	*g = arg;
-	int		 conn;
+	struct guest *g = arg;
+	int conn;
 
 	(void)source;
 	(void)revents;
@@ -155,17 +159,19 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 static int
 send_inflight(struct guest *g, uint64_t size)
 {
-	struct frame	f;
-	int		fd;
+	struct frame f;
+	int fd;
 
 	if (size == 0 || size > INFLIGHT_SIZE_MAX)
 		return -1;
 	fd = memfd_create("vrngd-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd == -1 || ftruncate(fd, (off_t)size) == -1 ||
-	    fcntl(fd, F_ADD_SEALS,
-	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == -1) {
-		log_guest(LOG_LEVEL_ERROR, g->name, "cannot make memory for "
-		    "requests in flight: %s", strerror(errno));
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ==
+		-1) {
+		log_guest(LOG_LEVEL_ERROR, g->name,
+		    "cannot make memory for "
+		    "requests in flight: %s",
+		    strerror(errno));
 		if (fd != -1)
 			close(fd);
 		process_kill(&g->worker);
@@ -180,19 +186,20 @@ send_inflight(struct guest *g, uint64_t size)
 static void
 log_stats(struct guest *g, const char *event)
 {
-	const struct proto_stats	*s = &g->stats;
+	const struct proto_stats *s = &g->stats;
 
-	log_guest(LOG_LEVEL_INFO, g->name, "%s, %" PRIu64 " bytes in %" PRIu64
-	    " requests (%" PRIu64 " short, %" PRIu64 " malformed), %" PRIu64
-	    " ms of %" PRIu64 " ms with a request waiting", event, s->bytes,
-	    s->requests, s->cut, s->refused, s->wait_ns / NS_PER_MS,
-	    (clock_now() - g->connected) / NS_PER_MS);
+	log_guest(LOG_LEVEL_INFO, g->name,
+	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
+	    " short, %" PRIu64 " malformed), %" PRIu64 " ms of %" PRIu64
+	    " ms with a request waiting",
+	    event, s->bytes, s->requests, s->cut, s->refused,
+	    s->wait_ns / NS_PER_MS, (clock_now() - g->connected) / NS_PER_MS);
 }
 
 static int
 worker_frame(struct process *p, struct frame *f)
 {
-	struct guest	*g = p->arg;
+	struct guest *g = p->arg;
 
 	switch (f->hdr.type) {
 	case PROTO_READY:
@@ -214,8 +221,8 @@ worker_frame(struct process *p, struct frame *f)
 static void
 worker_ended(struct process *p, bool clean)
 {
-	struct guest	*g = p->arg;
-	uint64_t	 pause = 0;
+	struct guest *g = p->arg;
+	uint64_t pause = 0;
 
 	if (g->member.consumer != 0)
 		pool_leave(g->pool, &g->member);
@@ -225,7 +232,8 @@ worker_ended(struct process *p, bool clean)
 	if (!clean)
 		pause = backoff_failed(&g->backoff, clock_now(), DEATHS_FREE);
 	if (pause > 0)
-		log_guest(LOG_LEVEL_WARNING, g->name, "%u workers died in a "
+		log_guest(LOG_LEVEL_WARNING, g->name,
+		    "%u workers died in a "
 		    "row: the next may connect in %" PRIu64 " ms",
 		    g->backoff.failures, pause / NS_PER_MS);
 	listen_after(g, pause);
@@ -245,8 +253,8 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 int
 guest_listen(struct guest *g)
 {
-	sd_event	*event = g->env->event;
-	int		 r;
+	sd_event *event = g->env->event;
+	int r;
 
 	r = sd_event_add_io(event, &g->listen_io, g->listener.fd, EPOLLIN,
 	    listen_event, g);
@@ -264,14 +272,14 @@ guest_listen(struct guest *g)
 struct guest *
 guest_of_member(struct member *m)
 {
-	return (struct guest *)(void *)((char *)m -
-	    offsetof(struct guest, member));
+	return (
+	    struct guest *)(void *)((char *)m - offsetof(struct guest, member));
 }
 
 void
 guest_rewire(struct guest *g, int fd)
 {
-	struct frame	f;
+	struct frame f;
 
 	frame_init(&f, PROTO_BYTES, g->worker.number, g->pool->generation);
 	f.fds[0] = fd;
@@ -281,7 +289,7 @@ guest_rewire(struct guest *g, int fd)
 void
 guest_report(struct guest *g)
 {
-	struct frame	f;
+	struct frame f;
 
 	if (!process_running(&g->worker)) {
 		log_guest(LOG_LEVEL_INFO, g->name, "not connected");

@@ -13,50 +13,50 @@
 #include "process.h"
 
 struct guest {
-	char			 name[GUEST_NAME_SIZE];
-	struct process_env	*env;
-	struct pool		*pool;
-	struct listener		 listener;
-	sd_event_source		*listen_io;
-	sd_event_source		*timer;		/* to listen again */
-	struct process		 worker;
-	struct member		 member;
-	struct proto_stats	 stats;		/* of this connection */
-	struct backoff		 backoff;	/* of workers that die */
-	struct log_limit	 log_limit;	/* of comings and goings */
-	uint64_t		 connected;	/* ns, when */
-	bool			 asked;		/* for stats, to be logged */
+	char name[GUEST_NAME_SIZE];
+	struct process_env *env;
+	struct pool *pool;
+	struct listener listener;
+	sd_event_source *listen_io;
+	sd_event_source *timer; /* to listen again */
+	struct process worker;
+	struct member member;
+	struct proto_stats stats;   /* of this connection */
+	struct backoff backoff;	    /* of workers that die */
+	struct log_limit log_limit; /* of comings and goings */
+	uint64_t connected;	    /* ns, when */
+	bool asked;		    /* for stats, to be logged */
 };
 
 /*
  * A guest's name made from its socket's: the last part of the path without
  * ".sock", with `_` for what a name may not contain.
  */
-void	 guest_name(char name[GUEST_NAME_SIZE], const char *path);
+void guest_name(char name[GUEST_NAME_SIZE], const char *path);
 
 /*
  * Prepares a guest without listener.  The guest must not move from now on.
  */
-void	 guest_init(struct guest *, const char *name, struct process_env *,
-	    struct pool *);
+void guest_init(struct guest *, const char *name, struct process_env *,
+    struct pool *);
 
 /*
  * Waits for connections at guest->listener.  Returns 0, or -1 after logging
  * why.
  */
-int	 guest_listen(struct guest *);
+int guest_listen(struct guest *);
 
 /* The guest whose member this is. */
 struct guest *guest_of_member(struct member *);
 
 /* Gives the worker a new byte channel, which is the worker's from now on. */
-void	 guest_rewire(struct guest *, int fd);
+void guest_rewire(struct guest *, int fd);
 
 /* Logs the guest's state, with its worker's figures as soon as it tells. */
-void	 guest_report(struct guest *);
+void guest_report(struct guest *);
 
 /* The two steps of the end: ask, then make sure.  The second one closes. */
-void	 guest_hang_up(struct guest *);
-void	 guest_stop(struct guest *);
+void guest_hang_up(struct guest *);
+void guest_stop(struct guest *);
 
 #endif

@@ -12,14 +12,14 @@
 #include "listener.h"
 #include "log.h"
 
-#define BACKLOG	16
+#define BACKLOG 16
 
 /* Whether connecting says that nobody listens at this socket file any more. */
 static bool
 is_stale(const struct sockaddr_un *sun)
 {
-	bool	stale;
-	int	fd;
+	bool stale;
+	int fd;
 
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
@@ -34,7 +34,7 @@ is_stale(const struct sockaddr_un *sun)
 static int
 clear_path(const struct sockaddr_un *sun)
 {
-	struct stat	st;
+	struct stat st;
 
 	if (lstat(sun->sun_path, &st) == -1) {
 		if (errno == ENOENT)
@@ -44,7 +44,7 @@ clear_path(const struct sockaddr_un *sun)
 	}
 	if (!S_ISSOCK(st.st_mode)) {
 		log_error("socket %s: there is a file of that name that is "
-		    "not a socket: remove it or choose another name",
+			  "not a socket: remove it or choose another name",
 		    sun->sun_path);
 		return -1;
 	}
@@ -64,8 +64,8 @@ clear_path(const struct sockaddr_un *sun)
 int
 listener_open(struct listener *l, const char *path)
 {
-	struct sockaddr_un	sun = { .sun_family = AF_UNIX };
-	struct stat		st;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct stat st;
 
 	*l = (struct listener){ .path = path, .fd = -1 };
 	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
@@ -88,8 +88,8 @@ listener_open(struct listener *l, const char *path)
 static bool
 socket_option_is(int fd, int option, int wanted)
 {
-	int		value;
-	socklen_t	len = sizeof(value);
+	int value;
+	socklen_t len = sizeof(value);
 
 	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 &&
 	    value == wanted;
@@ -98,7 +98,7 @@ socket_option_is(int fd, int option, int wanted)
 int
 listener_adopt(struct listener *l, int fd)
 {
-	int	flags;
+	int flags;
 
 	*l = (struct listener){ .fd = -1 };
 	if (!socket_option_is(fd, SO_DOMAIN, AF_UNIX) ||
@@ -120,15 +120,14 @@ listener_adopt(struct listener *l, int fd)
 void
 listener_close(struct listener *l)
 {
-	struct stat	st;
+	struct stat st;
 
 	if (l->fd == -1)
 		return;
 	close(l->fd);
 	l->fd = -1;
 	if (l->path != NULL && lstat(l->path, &st) == 0 &&
-	    st.st_dev == l->dev && st.st_ino == l->ino &&
-	    unlink(l->path) == -1)
+	    st.st_dev == l->dev && st.st_ino == l->ino && unlink(l->path) == -1)
 		log_warning("socket %s: cannot remove it: %s", l->path,
 		    strerror(errno));
 }

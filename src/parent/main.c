@@ -25,17 +25,17 @@
 #include "sink.h"
 
 struct vrngd {
-	struct options		 opt;
-	struct process_env	 env;
-	struct pool		 pool;
-	struct guest		*guests;
-	bool			 ready;
+	struct options opt;
+	struct process_env env;
+	struct pool pool;
+	struct guest *guests;
+	bool ready;
 };
 
 static void
 pool_ready(struct pool *pool, void *arg)
 {
-	struct vrngd	*v = arg;
+	struct vrngd *v = arg;
 
 	(void)pool;
 	if (v->ready)
@@ -49,7 +49,7 @@ pool_ready(struct pool *pool, void *arg)
 static void
 pool_failed(struct pool *pool, void *arg)
 {
-	struct vrngd	*v = arg;
+	struct vrngd *v = arg;
 
 	(void)pool;
 	log_error("the entropy process could not be set up");
@@ -72,7 +72,7 @@ static int
 signal_stop(sd_event_source *source, const struct signalfd_siginfo *si,
     void *arg)
 {
-	struct vrngd	*v = arg;
+	struct vrngd *v = arg;
 
 	(void)source;
 	log_info("%s: ending", strsignal((int)si->ssi_signo));
@@ -83,7 +83,7 @@ static int
 signal_report(sd_event_source *source, const struct signalfd_siginfo *si,
     void *arg)
 {
-	struct vrngd	*v = arg;
+	struct vrngd *v = arg;
 
 	(void)source;
 	(void)si;
@@ -96,7 +96,7 @@ signal_report(sd_event_source *source, const struct signalfd_siginfo *si,
 static void
 raise_nofile(void)
 {
-	struct rlimit	limit;
+	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
 		return;
@@ -109,9 +109,9 @@ raise_nofile(void)
 static int
 open_event(struct vrngd *v)
 {
-	static const int	signals[] = { SIGTERM, SIGINT, SIGHUP };
-	sigset_t		set;
-	int			r;
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	sigset_t set;
+	int r;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
@@ -135,7 +135,7 @@ open_event(struct vrngd *v)
 static int
 open_env(struct vrngd *v)
 {
-	char	missing[256];
+	char missing[256];
 
 	if (open_event(v) == -1) {
 		log_error("cannot make an event loop: %s", strerror(errno));
@@ -145,13 +145,14 @@ open_env(struct vrngd *v)
 		return -1;
 	v->env.libexec = v->opt.libexec;
 	v->env.uid_base = v->opt.uid_base;
-	v->env.log_level = v->opt.verbose > 0 ? LOG_LEVEL_DEBUG :
-	    LOG_LEVEL_INFO;
+	v->env.log_level =
+	    v->opt.verbose > 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
 	log_set_level(v->env.log_level);
 	v->env.layers = sandbox_available(v->opt.uid_base, UID_COUNT);
 	if (sandbox_missing(v->env.layers, missing, sizeof(missing)))
 		log_warning("running without these layers of isolation: %s "
-		    "(they need root, or a newer kernel)", missing);
+			    "(they need root, or a newer kernel)",
+		    missing);
 	return 0;
 }
 
@@ -174,8 +175,8 @@ name_guest(struct vrngd *v, size_t i, char name[GUEST_NAME_SIZE])
 static int
 open_guests(struct vrngd *v)
 {
-	char	name[GUEST_NAME_SIZE];
-	int	r;
+	char name[GUEST_NAME_SIZE];
+	int r;
 
 	for (size_t i = 0; i < v->opt.nguests; i++) {
 		name_guest(v, i, name);
@@ -208,11 +209,11 @@ stop(struct vrngd *v)
 static int
 run(struct vrngd *v)
 {
-	int	r, status = 1;
+	int r, status = 1;
 
 	privilege_reduce();
 	if (pool_start(&v->pool, &v->env, v->opt.source, v->opt.max_bytes,
-	    v->opt.period, &pool_ops, v) == 0) {
+		v->opt.period, &pool_ops, v) == 0) {
 		r = sd_event_loop(v->env.event);
 		if (r < 0)
 			log_error("the event loop failed: %s", strerror(-r));
@@ -224,8 +225,8 @@ run(struct vrngd *v)
 int
 main(int argc, char **argv)
 {
-	static struct vrngd	v;
-	int			status = 1;
+	static struct vrngd v;
+	int status = 1;
 
 	options_parse(&v.opt, argc, argv);
 	sink_open();

@@ -11,10 +11,10 @@
 #include "options.h"
 #include "process.h"
 
-#define DEFAULT_SOURCE		"/dev/urandom"
-#define DEFAULT_PERIOD_MS	65536
-#define DEFAULT_UID_BASE	1879048192	/* 0x70000000: UIDS-GIDS */
-#define LAST_UID		4294967294LL	/* the one after is "no uid" */
+#define DEFAULT_SOURCE	  "/dev/urandom"
+#define DEFAULT_PERIOD_MS 65536
+#define DEFAULT_UID_BASE  1879048192   /* 0x70000000: UIDS-GIDS */
+#define LAST_UID	  4294967294LL /* the one after is "no uid" */
 
 enum {
 	OPT_FD = 256,
@@ -42,36 +42,35 @@ static const struct option longopts[] = {
 };
 
 static const char usage_text[] =
-"usage: vrngd -s PATH [-c COUNT] [-f FILE] [-m BYTES] [-p MS] [-v]\n"
-"       vrngd --fd FDNUM [-f FILE] [-m BYTES] [-p MS] [-v]\n"
-"\n"
-"  -s, --socket-path PATH   listen at PATH0 to PATHn-1; a %d in PATH is\n"
-"                           replaced by the number instead; given several\n"
-"                           times, each PATH is taken as it is\n"
-"  -c, --socket-count N     how many guests (1)\n"
-"      --fd FDNUM           serve one guest on this listening socket\n"
-"  -f, --rng-source FILE    the source, a device or a FIFO (/dev/urandom);\n"
-"                           also --filename\n"
-"  -m, --max-bytes BYTES    that all guests together get in a period (no\n"
-"                           limit)\n"
-"  -p, --period MS          milliseconds (65536)\n"
-"      --uid-base N         first of the uids for child processes\n"
-"                           (1879048192)\n"
-"      --libexec DIR        where the programs of the child processes are\n"
-"      --print-capabilities print what this backend can do, as JSON\n"
-"  -v, --verbose            log more\n"
-"  -h, --help               print this\n"
-"  -V, --version            print the version\n";
+    "usage: vrngd -s PATH [-c COUNT] [-f FILE] [-m BYTES] [-p MS] [-v]\n"
+    "       vrngd --fd FDNUM [-f FILE] [-m BYTES] [-p MS] [-v]\n"
+    "\n"
+    "  -s, --socket-path PATH   listen at PATH0 to PATHn-1; a %d in PATH is\n"
+    "                           replaced by the number instead; given several\n"
+    "                           times, each PATH is taken as it is\n"
+    "  -c, --socket-count N     how many guests (1)\n"
+    "      --fd FDNUM           serve one guest on this listening socket\n"
+    "  -f, --rng-source FILE    the source, a device or a FIFO (/dev/urandom);\n"
+    "                           also --filename\n"
+    "  -m, --max-bytes BYTES    that all guests together get in a period (no\n"
+    "                           limit)\n"
+    "  -p, --period MS          milliseconds (65536)\n"
+    "      --uid-base N         first of the uids for child processes\n"
+    "                           (1879048192)\n"
+    "      --libexec DIR        where the programs of the child processes are\n"
+    "      --print-capabilities print what this backend can do, as JSON\n"
+    "  -v, --verbose            log more\n"
+    "  -h, --help               print this\n"
+    "  -V, --version            print the version\n";
 
-static const char capabilities_text[] =
-"{\n"
-"  \"type\": \"rng\"\n"
-"}\n";
+static const char capabilities_text[] = "{\n"
+					"  \"type\": \"rng\"\n"
+					"}\n";
 
 static _Noreturn void __attribute__((format(printf, 1, 2)))
 usage_error(const char *fmt, ...)
 {
-	va_list	ap;
+	va_list ap;
 
 	fputs("vrngd: ", stderr);
 	va_start(ap, fmt);
@@ -95,13 +94,14 @@ print_and_exit(const char *text)
 static long long
 number(const char *option, const char *value, long long low, long long high)
 {
-	const char	*error;
-	long long	 n;
+	const char *error;
+	long long n;
 
 	n = strtonum(value, low, high, &error);
 	if (error != NULL)
 		usage_error("%s '%s' is %s: a whole number from %lld to %lld "
-		    "is wanted", option, value, error, low, high);
+			    "is wanted",
+		    option, value, error, low, high);
 	return n;
 }
 
@@ -109,13 +109,13 @@ number(const char *option, const char *value, long long low, long long high)
 static char *
 numbered_path(const char *pattern, size_t i)
 {
-	const char	*mark = strstr(pattern, "%d");
-	char		*path;
-	int		 n;
+	const char *mark = strstr(pattern, "%d");
+	char *path;
+	int n;
 
 	if (mark != NULL)
-		n = asprintf(&path, "%.*s%zu%s", (int)(mark - pattern),
-		    pattern, i, mark + 2);
+		n = asprintf(&path, "%.*s%zu%s", (int)(mark - pattern), pattern,
+		    i, mark + 2);
 	else
 		n = asprintf(&path, "%s%zu", pattern, i);
 	if (n == -1)
@@ -126,12 +126,12 @@ numbered_path(const char *pattern, size_t i)
 static void
 check_path(const char *path)
 {
-	struct sockaddr_un	sun;
+	struct sockaddr_un sun;
 
 	if (strlen(path) >= sizeof(sun.sun_path))
 		usage_error("--socket-path '%s' is longer than the %zu bytes "
-		    "that a socket address has room for", path,
-		    sizeof(sun.sun_path) - 1);
+			    "that a socket address has room for",
+		    path, sizeof(sun.sun_path) - 1);
 }
 
 /*
@@ -146,19 +146,21 @@ set_paths(struct options *opt, char **args, size_t nargs, size_t count)
 			usage_error("--socket-path '' is empty");
 	if (nargs > 1 && count != 0)
 		usage_error("--socket-count '%zu' goes with one --socket-path, "
-		    "not with %zu", count, nargs);
+			    "not with %zu",
+		    count, nargs);
 	opt->nguests = nargs > 1 ? nargs : count == 0 ? 1 : count;
 	opt->socket_paths = calloc(opt->nguests, sizeof(char *));
 	if (opt->socket_paths == NULL)
 		usage_error("--socket-count: no memory");
 	for (size_t i = 0; i < opt->nguests; i++) {
-		opt->socket_paths[i] = nargs > 1 ? args[i] :
-		    numbered_path(args[0], i);
+		opt->socket_paths[i] =
+		    nargs > 1 ? args[i] : numbered_path(args[0], i);
 		check_path(opt->socket_paths[i]);
 		for (size_t j = 0; nargs > 1 && j < i; j++)
 			if (strcmp(args[i], args[j]) == 0)
 				usage_error("--socket-path '%s' is given "
-				    "twice", args[i]);
+					    "twice",
+				    args[i]);
 	}
 }
 
@@ -174,7 +176,7 @@ answer_capabilities(int argc, char **argv)
 static _Noreturn void
 bad_option(int option, char **argv)
 {
-	const char	*arg = argv[optind - 1];
+	const char *arg = argv[optind - 1];
 
 	if (option == ':')
 		usage_error("%s needs a value", arg);
@@ -193,12 +195,13 @@ set_option(struct options *opt, int option, char **argv)
 		opt->source = optarg;
 		break;
 	case 'm':
-		opt->max_bytes = (uint64_t)number("--max-bytes", optarg, 1,
-		    INT64_MAX);
+		opt->max_bytes =
+		    (uint64_t)number("--max-bytes", optarg, 1, INT64_MAX);
 		break;
 	case 'p':
-		opt->period = (uint64_t)number("--period", optarg, 1,
-		    PERIOD_MAX_MS) * NS_PER_MS;
+		opt->period =
+		    (uint64_t)number("--period", optarg, 1, PERIOD_MAX_MS) *
+		    NS_PER_MS;
 		break;
 	case OPT_FD:
 		opt->listen_fd = (int)number("--fd", optarg, 0, INT32_MAX);
@@ -225,9 +228,9 @@ set_option(struct options *opt, int option, char **argv)
 void
 options_parse(struct options *opt, int argc, char **argv)
 {
-	char	**paths;
-	size_t	  npaths = 0, count = 0;
-	int	  option;
+	char **paths;
+	size_t npaths = 0, count = 0;
+	int option;
 
 	*opt = (struct options){
 		.listen_fd = -1,
@@ -241,7 +244,7 @@ options_parse(struct options *opt, int argc, char **argv)
 		usage_error("no memory");
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":s:c:f:m:p:vhV", longopts,
-	    NULL)) != -1) {
+		    NULL)) != -1) {
 		if (option == 's')
 			paths[npaths++] = optarg;
 		else if (option == 'c')
@@ -254,7 +257,8 @@ options_parse(struct options *opt, int argc, char **argv)
 		usage_error("unexpected argument '%s'", argv[optind]);
 	if (opt->listen_fd != -1 && npaths > 0)
 		usage_error("--fd '%d' and --socket-path '%s' exclude each "
-		    "other", opt->listen_fd, paths[0]);
+			    "other",
+		    opt->listen_fd, paths[0]);
 	if (opt->listen_fd != -1)
 		opt->nguests = 1;
 	else if (npaths == 0)

@@ -8,19 +8,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GUESTS_MAX		10000
-#define PERIOD_MAX_MS		UINT32_MAX
+#define GUESTS_MAX    10000
+#define PERIOD_MAX_MS UINT32_MAX
 
 struct options {
-	char		**socket_paths;	/* of each guest, in order */
-	size_t		  nguests;
-	int		  listen_fd;	/* --fd: one guest; -1: none */
-	const char	 *source;	/* path */
-	const char	 *libexec;	/* where the roles' programs are */
-	uint64_t	  max_bytes;	/* a period, all guests; 0: no limit */
-	uint64_t	  period;	/* ns */
-	uint32_t	  uid_base;
-	int		  verbose;
+	char **socket_paths; /* of each guest, in order */
+	size_t nguests;
+	int listen_fd;	     /* --fd: one guest; -1: none */
+	const char *source;  /* path */
+	const char *libexec; /* where the roles' programs are */
+	uint64_t max_bytes;  /* a period, all guests; 0: no limit */
+	uint64_t period;     /* ns */
+	uint32_t uid_base;
+	int verbose;
 };
 
 /*
@@ -28,6 +28,6 @@ struct options {
  * --version and --print-capabilities, with 2 and one line for a mistake.  The
  * strings belong to argv or to the process.
  */
-void	 options_parse(struct options *, int argc, char **argv);
+void options_parse(struct options *, int argc, char **argv);
 
 #endif

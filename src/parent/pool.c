@@ -7,12 +7,12 @@
 #include "pool.h"
 #include "source_file.h"
 
-#define STOP_TIME	(500 * NS_PER_MS)
-#define CAPACITY_MAX	(UINT64_C(1) << 40)	/* bytes */
+#define STOP_TIME    (500 * NS_PER_MS)
+#define CAPACITY_MAX (UINT64_C(1) << 40) /* bytes */
 
-static int	 entropy_frame(struct process *, struct frame *);
-static void	 entropy_writable(struct process *);
-static void	 entropy_ended(struct process *, bool);
+static int entropy_frame(struct process *, struct frame *);
+static void entropy_writable(struct process *);
+static void entropy_ended(struct process *, bool);
 
 static const struct process_ops entropy_ops = {
 	.role = ROLE_ENTROPY,
@@ -37,8 +37,8 @@ timer_set(sd_event_source *timer, uint64_t at)
 static void
 send_grants(struct pool *pool)
 {
-	struct member	*m;
-	struct frame	 f;
+	struct member *m;
+	struct frame f;
 
 	while ((m = TAILQ_FIRST(&pool->unsent)) != NULL) {
 		frame_init(&f, PROTO_GRANT, m->consumer, pool->generation);
@@ -62,9 +62,9 @@ drop_unsent(struct pool *pool, struct member *m)
 static void
 pool_run(struct pool *pool)
 {
-	struct alloc_leaf	*leaf;
-	struct member		*m;
-	uint64_t		 now = clock_now(), bytes;
+	struct alloc_leaf *leaf;
+	struct member *m;
+	uint64_t now = clock_now(), bytes;
 
 	while ((leaf = alloc_next(&pool->alloc, now, &bytes)) != NULL) {
 		m = (struct member *)(void *)((char *)leaf -
@@ -91,17 +91,19 @@ timer_event(sd_event_source *source, uint64_t usec, void *arg)
 static void
 open_source(struct pool *pool)
 {
-	struct frame	 f;
-	const char	*why;
-	int		 fd;
+	struct frame f;
+	const char *why;
+	int fd;
 
 	if ((fd = source_file_open(pool->source, &why)) == -1) {
 		if (!pool->source_lost)
 			log_warning("source %s: lost: %s; trying to open it "
-			    "again", pool->source, why);
+				    "again",
+			    pool->source, why);
 		pool->source_lost = true;
-		timer_set(pool->source_timer, clock_now() +
-		    backoff_failed(&pool->source_backoff, clock_now(), 0));
+		timer_set(pool->source_timer,
+		    clock_now() +
+			backoff_failed(&pool->source_backoff, clock_now(), 0));
 		return;
 	}
 	frame_init(&f, PROTO_SOURCE, 0, pool->generation);
@@ -112,7 +114,7 @@ open_source(struct pool *pool)
 static int
 source_timer_event(sd_event_source *source, uint64_t usec, void *arg)
 {
-	struct pool	*pool = arg;
+	struct pool *pool = arg;
 
 	(void)source;
 	(void)usec;
@@ -128,8 +130,8 @@ source_timer_event(sd_event_source *source, uint64_t usec, void *arg)
 static int
 connect_member(struct pool *pool, struct member *m)
 {
-	struct frame	f;
-	int		fds[2];
+	struct frame f;
+	int fds[2];
 
 	if (channel_bytes_pair(fds) == -1) {
 		log_error("cannot make a byte channel: %s", strerror(errno));
@@ -147,8 +149,8 @@ connect_member(struct pool *pool, struct member *m)
 static int
 start_entropy(struct pool *pool)
 {
-	struct member	*m;
-	int		 fd;
+	struct member *m;
+	int fd;
 
 	pool->generation++;
 	pool->stock = pool->granted = 0;
@@ -158,7 +160,7 @@ start_entropy(struct pool *pool)
 		alloc_restart(&pool->alloc, &m->leaf, m->leaf.outstanding);
 	}
 	if (process_start(&pool->entropy, pool->env, &entropy_ops, NULL,
-	    pool) == -1)
+		pool) == -1)
 		return -1;
 	open_source(pool);
 	TAILQ_FOREACH(m, &pool->members, entry)
@@ -170,22 +172,22 @@ start_entropy(struct pool *pool)
 static int
 entropy_timer_event(sd_event_source *source, uint64_t usec, void *arg)
 {
-	struct pool	*pool = arg;
-	uint64_t	 now = clock_now();
+	struct pool *pool = arg;
+	uint64_t now = clock_now();
 
 	(void)source;
 	(void)usec;
 	if (start_entropy(pool) == -1)
-		timer_set(pool->entropy_timer, now +
-		    backoff_failed(&pool->entropy_backoff, now, 0));
+		timer_set(pool->entropy_timer,
+		    now + backoff_failed(&pool->entropy_backoff, now, 0));
 	return 0;
 }
 
 static void
 entropy_ended(struct process *p, bool clean)
 {
-	struct pool	*pool = p->arg;
-	uint64_t	 now = clock_now();
+	struct pool *pool = p->arg;
+	uint64_t now = clock_now();
 
 	(void)clean;
 	alloc_stock(&pool->alloc, 0, 0);
@@ -195,8 +197,8 @@ entropy_ended(struct process *p, bool clean)
 	}
 	log_warning("the entropy process has ended: starting another");
 	timer_set(pool->source_timer, ALLOC_NEVER);
-	timer_set(pool->entropy_timer, now +
-	    backoff_failed(&pool->entropy_backoff, now, 1));
+	timer_set(pool->entropy_timer,
+	    now + backoff_failed(&pool->entropy_backoff, now, 1));
 }
 
 static void
@@ -226,21 +228,21 @@ stock_frame(struct pool *pool, const struct proto_stock *stock)
 static void
 lost_frame(struct pool *pool, const struct proto_lost *lost)
 {
-	uint64_t	now = clock_now();
+	uint64_t now = clock_now();
 
 	if (!pool->source_lost)
 		log_warning("source %s: lost: %s; opening it again",
-		    pool->source, lost->error == 0 ? "end of file" :
-		    strerror(lost->error));
+		    pool->source,
+		    lost->error == 0 ? "end of file" : strerror(lost->error));
 	pool->source_lost = true;
-	timer_set(pool->source_timer, now +
-	    backoff_failed(&pool->source_backoff, now, 0));
+	timer_set(pool->source_timer,
+	    now + backoff_failed(&pool->source_backoff, now, 0));
 }
 
 static int
 entropy_frame(struct process *p, struct frame *f)
 {
-	struct pool	*pool = p->arg;
+	struct pool *pool = p->arg;
 
 	switch (f->hdr.type) {
 	case PROTO_READY:
@@ -260,7 +262,7 @@ static int
 add_timer(struct pool *pool, sd_event_source **timer,
     sd_event_time_handler_t handler)
 {
-	int	r;
+	int r;
 
 	r = sd_event_add_time(pool->env->event, timer, CLOCK_MONOTONIC, 0, 1,
 	    handler, pool);
@@ -275,11 +277,14 @@ int
 pool_start(struct pool *pool, struct process_env *env, const char *source,
     uint64_t max_bytes, uint64_t period, const struct pool_ops *ops, void *arg)
 {
-	const char	*why;
-	int		 fd;
+	const char *why;
+	int fd;
 
 	*pool = (struct pool){
-		.env = env, .ops = ops, .arg = arg, .source = source,
+		.env = env,
+		.ops = ops,
+		.arg = arg,
+		.source = source,
 	};
 	TAILQ_INIT(&pool->members);
 	TAILQ_INIT(&pool->unsent);
@@ -324,7 +329,7 @@ pool_join(struct pool *pool, struct member *m, uint32_t consumer)
 void
 pool_leave(struct pool *pool, struct member *m)
 {
-	struct frame	f;
+	struct frame f;
 
 	drop_unsent(pool, m);
 	alloc_restart(&pool->alloc, &m->leaf, 0);
@@ -341,13 +346,12 @@ pool_leave(struct pool *pool, struct member *m)
 int
 pool_want(struct pool *pool, struct member *m, const struct frame *f)
 {
-	const struct proto_want	*want = &f->u.want;
+	const struct proto_want *want = &f->u.want;
 
 	/* A demand from before the entropy process was replaced. */
 	if (f->hdr.generation != pool->generation)
 		return f->hdr.generation < pool->generation ? 0 : -1;
-	if (want->received > m->leaf.granted ||
-	    want->need > want->room ||
+	if (want->received > m->leaf.granted || want->need > want->room ||
 	    want->room - want->received > NEED_MAX + ALLOC_WINDOW_MAX ||
 	    want->room < want->received ||
 	    want->held > NEED_MAX + ALLOC_WINDOW_MAX)

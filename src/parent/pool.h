@@ -21,69 +21,68 @@ struct member;
 /* What a pool asks of the others. */
 struct pool_ops {
 	/* The entropy process is set up, for the first time or again. */
-	void	(*ready)(struct pool *, void *arg);
+	void (*ready)(struct pool *, void *arg);
 	/* The entropy process ended before it ever was. */
-	void	(*failed)(struct pool *, void *arg);
+	void (*failed)(struct pool *, void *arg);
 	/* The member's worker is to read from `fd` (now its own) from now on. */
-	void	(*rewire)(struct member *, int fd);
+	void (*rewire)(struct member *, int fd);
 };
 
 /* Whoever takes bytes from a pool: a guest. */
 struct member {
-	TAILQ_ENTRY(member)	 entry;
-	TAILQ_ENTRY(member)	 unsent_entry;
-	struct alloc_leaf	 leaf;
-	uint32_t		 consumer;	/* its worker's; 0: none */
-	bool			 unsent;	/* has a grant to be told */
+	TAILQ_ENTRY(member) entry;
+	TAILQ_ENTRY(member) unsent_entry;
+	struct alloc_leaf leaf;
+	uint32_t consumer; /* its worker's; 0: none */
+	bool unsent;	   /* has a grant to be told */
 };
 
 TAILQ_HEAD(members, member);
 
 struct pool {
-	struct process_env	*env;
-	const struct pool_ops	*ops;
-	void			*arg;
-	const char		*source;	/* path */
-	struct process		 entropy;
-	uint32_t		 generation;
-	struct alloc		 alloc;
-	uint64_t		 stock;		/* running total, this */
-	uint64_t		 granted;	/* generation's, likewise */
-	struct members		 members;	/* those with a worker */
-	struct members		 unsent;	/* with grants to be told */
-	sd_event_source		*timer;		/* for the allocator */
-	sd_event_source		*source_timer;	/* to open it again */
-	sd_event_source		*entropy_timer;	/* to start it again */
-	struct backoff		 source_backoff;
-	struct backoff		 entropy_backoff;
-	bool			 source_lost;
-	bool			 ready;		/* has been, once */
+	struct process_env *env;
+	const struct pool_ops *ops;
+	void *arg;
+	const char *source; /* path */
+	struct process entropy;
+	uint32_t generation;
+	struct alloc alloc;
+	uint64_t stock;			/* running total, this */
+	uint64_t granted;		/* generation's, likewise */
+	struct members members;		/* those with a worker */
+	struct members unsent;		/* with grants to be told */
+	sd_event_source *timer;		/* for the allocator */
+	sd_event_source *source_timer;	/* to open it again */
+	sd_event_source *entropy_timer; /* to start it again */
+	struct backoff source_backoff;
+	struct backoff entropy_backoff;
+	bool source_lost;
+	bool ready; /* has been, once */
 };
 
 /*
  * Opens the source and starts the entropy process.  Returns 0, or -1 after
  * logging why.
  */
-int	 pool_start(struct pool *, struct process_env *, const char *source,
-	    uint64_t max_bytes, uint64_t period, const struct pool_ops *,
-	    void *arg);
+int pool_start(struct pool *, struct process_env *, const char *source,
+    uint64_t max_bytes, uint64_t period, const struct pool_ops *, void *arg);
 
-void	 pool_stop(struct pool *);
+void pool_stop(struct pool *);
 
-void	 pool_member_init(struct member *);
+void pool_member_init(struct member *);
 
 /*
  * The member has a worker, consumer number `consumer`.  Returns the fd that
  * the worker reads its bytes from, or -1 after logging why.
  */
-int	 pool_join(struct pool *, struct member *, uint32_t consumer);
+int pool_join(struct pool *, struct member *, uint32_t consumer);
 
 /* The member's worker is gone; what it was granted is void. */
-void	 pool_leave(struct pool *, struct member *);
+void pool_leave(struct pool *, struct member *);
 
 /*
  * Takes a demand out of a frame.  Returns -1 if it makes no sense.
  */
-int	 pool_want(struct pool *, struct member *, const struct frame *);
+int pool_want(struct pool *, struct member *, const struct frame *);
 
 #endif

@@ -14,12 +14,12 @@
 #include "privilege.h"
 
 static const uint32_t kept[] = {
-	CAP_SETUID,		/* children become their uids */
-	CAP_SETGID,		/* and gids, and drop groups */
-	CAP_SETPCAP,		/* children empty their bounding sets */
-	CAP_SYS_CHROOT,		/* children enter the empty root */
-	CAP_KILL,		/* children that do not end are killed */
-	CAP_DAC_OVERRIDE,	/* sources and sockets of other owners */
+	CAP_SETUID,	  /* children become their uids */
+	CAP_SETGID,	  /* and gids, and drop groups */
+	CAP_SETPCAP,	  /* children empty their bounding sets */
+	CAP_SYS_CHROOT,	  /* children enter the empty root */
+	CAP_KILL,	  /* children that do not end are killed */
+	CAP_DAC_OVERRIDE, /* sources and sockets of other owners */
 };
 
 static bool
@@ -34,16 +34,16 @@ is_kept(uint32_t cap)
 void
 privilege_reduce(void)
 {
-	struct __user_cap_header_struct	 hdr = {
+	struct __user_cap_header_struct hdr = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
 	};
-	struct __user_cap_data_struct	 data[_LINUX_CAPABILITY_U32S_3];
-	bool				 bounding;
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	bool bounding;
 
 	if (syscall(SYS_capget, &hdr, data) == -1)
 		log_fatal("cannot read capabilities: %s", strerror(errno));
 	bounding = (data[CAP_TO_INDEX(CAP_SETPCAP)].effective &
-	    CAP_TO_MASK(CAP_SETPCAP)) != 0;
+		       CAP_TO_MASK(CAP_SETPCAP)) != 0;
 	for (uint32_t cap = 0; cap <= CAP_LAST_CAP; cap++) {
 		if (is_kept(cap))
 			continue;
@@ -63,8 +63,8 @@ int
 privilege_empty_root(void)
 {
 	static const char *const places[] = { "/run", "/tmp", "/var/tmp" };
-	char			 path[64];
-	int			 fd;
+	char path[64];
+	int fd;
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
 		strcpy(path, places[i]);
@@ -78,6 +78,7 @@ privilege_empty_root(void)
 			close(fd);
 	}
 	log_error("cannot make an empty directory in /run, /tmp or /var/tmp: "
-	    "%s", strerror(errno));
+		  "%s",
+	    strerror(errno));
 	return -1;
 }

@@ -10,12 +10,12 @@
  * children and handling files of other owners take.  Does nothing without
  * privilege.  Ends the process if that fails.
  */
-void	 privilege_reduce(void);
+void privilege_reduce(void);
 
 /*
  * Opens a directory that is empty and stays so, since it has been removed.
  * Returns its fd, or -1 after logging why.
  */
-int	 privilege_empty_root(void);
+int privilege_empty_root(void);
 
 #endif

@@ -15,16 +15,16 @@
 #include "process.h"
 
 /* So many frames of one child, then the others' turn comes. */
-#define FRAMES_AT_ONCE	16
+#define FRAMES_AT_ONCE 16
 
-static int	 channel_event(sd_event_source *, int, uint32_t, void *);
-static int	 child_event(sd_event_source *, const siginfo_t *, void *);
+static int channel_event(sd_event_source *, int, uint32_t, void *);
+static int child_event(sd_event_source *, const siginfo_t *, void *);
 
 /* A number that no process has, next after the last.  Returns 0 if none. */
 static uint32_t
 number_take(struct process_env *env)
 {
-	uint32_t	n = env->last_number;
+	uint32_t n = env->last_number;
 
 	for (uint32_t i = 1; i < UID_COUNT; i++) {
 		if (++n >= UID_COUNT)
@@ -51,7 +51,7 @@ number_return(struct process_env *env, uint32_t n)
 static void
 reset_signals(void)
 {
-	sigset_t	none;
+	sigset_t none;
 
 	sigemptyset(&none);
 	if (signal(SIGINT, SIG_IGN) == SIG_ERR ||
@@ -68,10 +68,10 @@ reset_signals(void)
 static _Noreturn void
 exec_program(const struct process *p, int channel)
 {
-	char	 path[1024];
-	char	*argv[] = { path, (char *)(uintptr_t)p->guest, NULL };
-	char	*envp[] = { NULL };
-	int	 null;
+	char path[1024];
+	char *argv[] = { path, (char *)(uintptr_t)p->guest, NULL };
+	char *envp[] = { NULL };
+	int null;
 
 	/* Out of the way of the descriptors that are set next. */
 	channel = fcntl(channel, F_DUPFD, CHANNEL_FD + 1);
@@ -79,7 +79,7 @@ exec_program(const struct process *p, int channel)
 	if (channel == -1 || null == -1 || dup2(null, STDIN_FILENO) == -1 ||
 	    dup2(null, STDOUT_FILENO) == -1)
 		_exit(127);
-#ifndef VRNGD_SANITIZE			/* whose reports go there */
+#ifndef VRNGD_SANITIZE /* whose reports go there */
 	if (dup2(null, STDERR_FILENO) == -1)
 		_exit(127);
 #endif
@@ -98,7 +98,7 @@ exec_program(const struct process *p, int channel)
 static int
 send_hello(struct process *p)
 {
-	struct frame	f;
+	struct frame f;
 
 	frame_init(&f, PROTO_HELLO, 0, 0);
 	f.u.hello.version = PROTO_VERSION;
@@ -113,7 +113,7 @@ send_hello(struct process *p)
 static int
 watch(struct process *p)
 {
-	int	r;
+	int r;
 
 	r = sd_event_add_io(p->env->event, &p->io, p->channel, EPOLLIN,
 	    channel_event, p);
@@ -128,7 +128,7 @@ watch(struct process *p)
 static void
 release(struct process *p)
 {
-	struct out_frame	*out;
+	struct out_frame *out;
 
 	while ((out = TAILQ_FIRST(&p->out)) != NULL) {
 		TAILQ_REMOVE(&p->out, out, entry);
@@ -150,7 +150,7 @@ int
 process_start(struct process *p, struct process_env *env,
     const struct process_ops *ops, const char *guest, void *arg)
 {
-	int	fds[2] = { -1, -1 };
+	int fds[2] = { -1, -1 };
 
 	*p = (struct process){
 		.env = env,
@@ -178,13 +178,12 @@ process_start(struct process *p, struct process_env *env,
 	close(fds[1]);
 	fds[1] = -1;
 	if (watch(p) == -1) {
-		log_error("cannot watch %s: %s", ops->program,
-		    strerror(errno));
+		log_error("cannot watch %s: %s", ops->program, strerror(errno));
 		process_stop(p, 0);
 		return -1;
 	}
 	return 0;
- fail:
+fail:
 	log_error("cannot start %s: %s", ops->program, strerror(errno));
 	if (fds[1] != -1)
 		close(fds[1]);
@@ -217,13 +216,13 @@ process_try_send(struct process *p, const struct frame *f)
 		return true;
 	if (errno == EAGAIN)
 		set_blocked(p, true);
-	return errno != EAGAIN;		/* else it has died: child_event() */
+	return errno != EAGAIN; /* else it has died: child_event() */
 }
 
 void
 process_send(struct process *p, struct frame *f)
 {
-	struct out_frame	*out;
+	struct out_frame *out;
 
 	if (!process_try_send(p, f)) {
 		if ((out = malloc(sizeof(*out))) == NULL)
@@ -240,7 +239,7 @@ process_send(struct process *p, struct frame *f)
 static void
 flush(struct process *p)
 {
-	struct out_frame	*out;
+	struct out_frame *out;
 
 	set_blocked(p, false);
 	while (!p->blocked && (out = TAILQ_FIRST(&p->out)) != NULL) {
@@ -262,8 +261,8 @@ flush(struct process *p)
 static void
 log_child(struct process *p, struct proto_log *line)
 {
-	enum log_level	level = LOG_LEVEL_DEBUG;
-	uint32_t	suppressed;
+	enum log_level level = LOG_LEVEL_DEBUG;
+	uint32_t suppressed;
 
 	if (line->level < LOG_LEVEL_DEBUG)
 		level = (enum log_level)line->level;
@@ -283,7 +282,8 @@ log_child(struct process *p, struct proto_log *line)
 static void
 broken(struct process *p, const struct frame *f)
 {
-	log_guest(LOG_LEVEL_ERROR, p->guest, "%s (pid %d) sent a frame that "
+	log_guest(LOG_LEVEL_ERROR, p->guest,
+	    "%s (pid %d) sent a frame that "
 	    "it must not send (%s, %u bytes, consumer %u): killing it",
 	    p->ops->program, p->pid, frame_name(f->hdr.type), f->hdr.length,
 	    f->hdr.consumer);
@@ -296,16 +296,15 @@ broken(struct process *p, const struct frame *f)
 static enum channel_result
 read_frames(struct process *p, unsigned int most)
 {
-	struct frame		f;
-	enum channel_result	result = CHANNEL_FRAME;
+	struct frame f;
+	enum channel_result result = CHANNEL_FRAME;
 
 	while (most-- > 0 && !p->condemned) {
-		result = channel_recv(p->channel, &f, p->ops->role,
-		    ROLE_PARENT);
+		result =
+		    channel_recv(p->channel, &f, p->ops->role, ROLE_PARENT);
 		if (result == CHANNEL_FRAME && f.hdr.type == PROTO_LOG)
 			log_child(p, &f.u.log);
-		else if (result == CHANNEL_FRAME &&
-		    p->ops->frame(p, &f) == -1)
+		else if (result == CHANNEL_FRAME && p->ops->frame(p, &f) == -1)
 			result = CHANNEL_BROKEN;
 		if (result == CHANNEL_BROKEN)
 			broken(p, &f);
@@ -318,8 +317,8 @@ read_frames(struct process *p, unsigned int most)
 static int
 channel_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
-	struct process		*p = arg;
-	enum channel_result	 result;
+	struct process *p = arg;
+	enum channel_result result;
 
 	(void)source;
 	(void)fd;
@@ -338,22 +337,27 @@ log_end(const struct process *p, const siginfo_t *si)
 	if (si->si_code == CLD_EXITED && si->si_status == 0)
 		return;
 	if (si->si_code == CLD_EXITED && si->si_status == 127)
-		log_guest(LOG_LEVEL_ERROR, p->guest, "cannot run %s/%s: is "
-		    "it installed and executable?", p->env->libexec,
-		    p->ops->program);
+		log_guest(LOG_LEVEL_ERROR, p->guest,
+		    "cannot run %s/%s: is "
+		    "it installed and executable?",
+		    p->env->libexec, p->ops->program);
 	else if (si->si_code == CLD_EXITED)
-		log_guest(LOG_LEVEL_WARNING, p->guest, "%s (pid %d) exited "
-		    "with status %d", p->ops->program, p->pid, si->si_status);
+		log_guest(LOG_LEVEL_WARNING, p->guest,
+		    "%s (pid %d) exited "
+		    "with status %d",
+		    p->ops->program, p->pid, si->si_status);
 	else
-		log_guest(LOG_LEVEL_WARNING, p->guest, "%s (pid %d) died of "
-		    "signal %d (%s)", p->ops->program, p->pid, si->si_status,
+		log_guest(LOG_LEVEL_WARNING, p->guest,
+		    "%s (pid %d) died of "
+		    "signal %d (%s)",
+		    p->ops->program, p->pid, si->si_status,
 		    strsignal(si->si_status));
 }
 
 static int
 child_event(sd_event_source *source, const siginfo_t *si, void *arg)
 {
-	struct process	*p = arg;
+	struct process *p = arg;
 
 	(void)source;
 	/* Its last words; no more of them than the channel holds. */
@@ -385,8 +389,8 @@ process_hang_up(struct process *p)
 void
 process_stop(struct process *p, uint64_t ns)
 {
-	uint64_t	deadline = clock_now() + ns;
-	int		status;
+	uint64_t deadline = clock_now() + ns;
+	int status;
 
 	if (p->pid == 0)
 		return;

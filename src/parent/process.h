@@ -16,85 +16,85 @@
 #include "log.h"
 
 /* Uids of children: the base and one for each number. */
-#define UID_COUNT	65536
+#define UID_COUNT 65536
 
 struct process;
 
 /* What a kind of process does; `arg` is that of process_start(). */
 struct process_ops {
-	enum proto_role	  role;
-	const char	 *program;	/* file name in the libexec directory */
+	enum proto_role role;
+	const char *program; /* file name in the libexec directory */
 	/* A checked frame, not LOG.  Returns -1 if it makes no sense. */
-	int		(*frame)(struct process *, struct frame *);
+	int (*frame)(struct process *, struct frame *);
 	/* Frames that the channel had no room for may be sent now. */
-	void		(*writable)(struct process *);
+	void (*writable)(struct process *);
 	/* It has ended and been reaped; `clean` if it exited with 0. */
-	void		(*ended)(struct process *, bool clean);
+	void (*ended)(struct process *, bool clean);
 };
 
 struct out_frame {
-	TAILQ_ENTRY(out_frame)	 entry;
-	struct frame		 frame;	/* with fds of its own */
+	TAILQ_ENTRY(out_frame) entry;
+	struct frame frame; /* with fds of its own */
 };
 
 /* What all children have in common. */
 struct process_env {
-	sd_event	*event;
-	const char	*libexec;	/* directory of the programs */
-	int		 root_fd;	/* the empty directory */
-	uint32_t	 layers;	/* bits of enum proto_layer */
-	uint32_t	 uid_base;
-	enum log_level	 log_level;
-	uint32_t	 last_number;
-	uint64_t	 numbers[UID_COUNT / 64];	/* in use, a bit each */
+	sd_event *event;
+	const char *libexec; /* directory of the programs */
+	int root_fd;	     /* the empty directory */
+	uint32_t layers;     /* bits of enum proto_layer */
+	uint32_t uid_base;
+	enum log_level log_level;
+	uint32_t last_number;
+	uint64_t numbers[UID_COUNT / 64]; /* in use, a bit each */
 };
 
 struct process {
-	struct process_env	 *env;
+	struct process_env *env;
 	const struct process_ops *ops;
-	void			 *arg;
-	const char		 *guest;	/* name, or NULL */
-	pid_t			  pid;		/* 0: not running */
-	uint32_t		  number;	/* uid - uid_base; 1 and up */
-	int			  channel;
-	sd_event_source		 *io;
-	sd_event_source		 *child;
-	bool			  blocked;	/* the channel was full */
-	bool			  condemned;	/* to be heard no more */
-	TAILQ_HEAD(, out_frame)	  out;
-	struct log_limit	  log_limit;
+	void *arg;
+	const char *guest; /* name, or NULL */
+	pid_t pid;	   /* 0: not running */
+	uint32_t number;   /* uid - uid_base; 1 and up */
+	int channel;
+	sd_event_source *io;
+	sd_event_source *child;
+	bool blocked;	/* the channel was full */
+	bool condemned; /* to be heard no more */
+	TAILQ_HEAD(, out_frame) out;
+	struct log_limit log_limit;
 };
 
 /*
  * Starts a process.  `guest` names the guest that it serves or is NULL, and
  * must outlive it.  Returns 0, or -1 after logging why.
  */
-int	 process_start(struct process *, struct process_env *,
-	    const struct process_ops *, const char *guest, void *arg);
+int process_start(struct process *, struct process_env *,
+    const struct process_ops *, const char *guest, void *arg);
 
-bool	 process_running(const struct process *);
+bool process_running(const struct process *);
 
 /*
  * Sends a frame; if there is no room, later.  Its fds are closed here.
  */
-void	 process_send(struct process *, struct frame *);
+void process_send(struct process *, struct frame *);
 
 /*
  * Sends a frame without fds only if there is room for it now.  Returns false
  * if not: ops->writable will be called.
  */
-bool	 process_try_send(struct process *, const struct frame *);
+bool process_try_send(struct process *, const struct frame *);
 
 /* Ends a process at once; ops->ended follows when it has been reaped. */
-void	 process_kill(struct process *);
+void process_kill(struct process *);
 
 /* Asks a process to end, by closing its channel. */
-void	 process_hang_up(struct process *);
+void process_hang_up(struct process *);
 
 /*
  * Ends a process by closing its channel and, at the latest when this returns,
  * by a signal.  Waits for it for at most `ns`; ops->ended is not called.
  */
-void	 process_stop(struct process *, uint64_t ns);
+void process_stop(struct process *, uint64_t ns);
 
 #endif

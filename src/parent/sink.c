@@ -14,8 +14,8 @@
 #include "sink.h"
 
 static const struct {
-	const char	*name;
-	int		 priority;	/* syslog(3) */
+	const char *name;
+	int priority; /* syslog(3) */
 } levels[] = {
 	[LOG_LEVEL_ERROR] = { "error", LOG_ERR },
 	[LOG_LEVEL_WARNING] = { "warning", LOG_WARNING },
@@ -27,18 +27,17 @@ static void
 sink_stderr(void *arg, enum log_level level, const char *guest,
     const char *text)
 {
-	struct timespec	ts;
-	struct tm	tm;
-	char		stamp[32];
+	struct timespec ts;
+	struct tm tm;
+	char stamp[32];
 
 	(void)arg;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	fprintf(stderr, "%s.%03ldZ %s %s%s%s%s\n", stamp,
-	    ts.tv_nsec / 1000000, levels[level].name,
-	    guest != NULL ? "guest " : "", guest != NULL ? guest : "",
-	    guest != NULL ? ": " : "", text);
+	fprintf(stderr, "%s.%03ldZ %s %s%s%s%s\n", stamp, ts.tv_nsec / 1000000,
+	    levels[level].name, guest != NULL ? "guest " : "",
+	    guest != NULL ? guest : "", guest != NULL ? ": " : "", text);
 }
 
 static void
@@ -48,20 +47,20 @@ sink_journal(void *arg, enum log_level level, const char *guest,
 	(void)arg;
 	if (guest != NULL)
 		sd_journal_send("MESSAGE=guest %s: %s", guest, text,
-		    "PRIORITY=%d", levels[level].priority,
-		    "VRNGD_GUEST=%s", guest, NULL);
+		    "PRIORITY=%d", levels[level].priority, "VRNGD_GUEST=%s",
+		    guest, NULL);
 	else
-		sd_journal_send("MESSAGE=%s", text,
-		    "PRIORITY=%d", levels[level].priority, NULL);
+		sd_journal_send("MESSAGE=%s", text, "PRIORITY=%d",
+		    levels[level].priority, NULL);
 }
 
 /* Whether standard error is the stream that systemd.exec(5) describes. */
 static int
 stderr_is_journal(void)
 {
-	const char		*stream = getenv("JOURNAL_STREAM");
-	unsigned long long	 dev, ino;
-	struct stat		 st;
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
 
 	return stream != NULL && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
 	    fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev &&

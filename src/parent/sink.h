@@ -5,6 +5,6 @@
 #ifndef VRNGD_SINK_H
 #define VRNGD_SINK_H
 
-void	 sink_open(void);
+void sink_open(void);
 
 #endif

@@ -14,8 +14,8 @@
 int
 source_file_open(const char *path, const char **why)
 {
-	struct stat	st;
-	int		fd, flags = O_CLOEXEC | O_NOCTTY;
+	struct stat st;
+	int fd, flags = O_CLOEXEC | O_NOCTTY;
 
 	if (stat(path, &st) == -1) {
 		*why = strerror(errno);
@@ -23,7 +23,7 @@ source_file_open(const char *path, const char **why)
 	}
 	if (S_ISREG(st.st_mode)) {
 		*why = "it is a regular file, whose bytes would be served "
-		    "again after every start: give a device or a FIFO";
+		       "again after every start: give a device or a FIFO";
 		return -1;
 	}
 	if (!S_ISCHR(st.st_mode) && !S_ISFIFO(st.st_mode)) {

@@ -8,6 +8,6 @@
  * Opens a character device or FIFO for reading; the descriptor blocks.
  * Returns it, or -1 and in `*why` the reason, for a message.
  */
-int	 source_file_open(const char *path, const char **why);
+int source_file_open(const char *path, const char **why);
 
 #endif

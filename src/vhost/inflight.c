@@ -5,31 +5,31 @@
 
 /* "DescStateSplit" and "QueueRegionSplit" */
 struct inflight_desc {
-	uint8_t		inflight;
-	uint8_t		padding[5];
-	uint16_t	next;		/* of the same batch */
-	uint64_t	counter;
+	uint8_t inflight;
+	uint8_t padding[5];
+	uint16_t next; /* of the same batch */
+	uint64_t counter;
 };
 
 struct inflight_region {
-	uint64_t	features;
-	uint16_t	version;
-	uint16_t	desc_num;
-	uint16_t	last_batch_head;
-	uint16_t	used_idx;
+	uint64_t features;
+	uint16_t version;
+	uint16_t desc_num;
+	uint16_t last_batch_head;
+	uint16_t used_idx;
 	struct inflight_desc desc[];
 };
 
-#define REGION_VERSION	1
-#define REGION_ALIGN	64
+#define REGION_VERSION 1
+#define REGION_ALIGN   64
 
 uint64_t
 inflight_size(uint16_t num)
 {
-	uint64_t	size;
+	uint64_t size;
 
-	size = sizeof(struct inflight_region) +
-	    sizeof(struct inflight_desc) * num;
+	size =
+	    sizeof(struct inflight_region) + sizeof(struct inflight_desc) * num;
 	return (size + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
 }
 
@@ -38,7 +38,7 @@ inflight_attach(struct inflight *inf, void *start, uint64_t size, uint16_t num)
 {
 	if (num == 0 || num > VHOST_USER_QUEUE_SIZE_MAX ||
 	    size < sizeof(struct inflight_region) +
-	    sizeof(struct inflight_desc) * num ||
+		    sizeof(struct inflight_desc) * num ||
 	    (uintptr_t)start % _Alignof(struct inflight_region) != 0)
 		return -1;
 	*inf = (struct inflight){ .region = start, .num = num };
@@ -52,8 +52,8 @@ inflight_attach(struct inflight *inf, void *start, uint64_t size, uint16_t num)
 static void
 finish_batch(struct inflight *inf, uint16_t used_idx)
 {
-	struct inflight_region	*r = inf->region;
-	uint16_t		 n, head = r->last_batch_head;
+	struct inflight_region *r = inf->region;
+	uint16_t n, head = r->last_batch_head;
 
 	for (n = (uint16_t)(used_idx - r->used_idx); n > 0; n--) {
 		if (head >= inf->num)
@@ -77,7 +77,7 @@ inflight_stop(struct inflight *inf)
 static void
 format(struct inflight *inf, uint16_t used_idx)
 {
-	struct inflight_region	*r = inf->region;
+	struct inflight_region *r = inf->region;
 
 	inflight_stop(inf);
 	r->version = REGION_VERSION;
@@ -88,8 +88,8 @@ format(struct inflight *inf, uint16_t used_idx)
 uint16_t
 inflight_start(struct inflight *inf, uint16_t used_idx)
 {
-	struct inflight_region	*r = inf->region;
-	uint64_t		 counter;
+	struct inflight_region *r = inf->region;
+	uint64_t counter;
 
 	if (r == NULL)
 		return 0;
@@ -116,9 +116,9 @@ inflight_start(struct inflight *inf, uint16_t used_idx)
 int
 inflight_resubmit(struct inflight *inf)
 {
-	struct inflight_desc	*desc;
-	uint64_t		 counter, least = UINT64_MAX;
-	int			 head = -1;
+	struct inflight_desc *desc;
+	uint64_t counter, least = UINT64_MAX;
+	int head = -1;
 
 	if (inf->resubmit == 0)
 		return -1;
@@ -127,7 +127,8 @@ inflight_resubmit(struct inflight *inf)
 		counter = desc[i].counter;
 		if (desc[i].inflight != 0 && counter < least &&
 		    (counter > inf->from_counter ||
-		    (counter == inf->from_counter && i >= inf->from_head))) {
+			(counter == inf->from_counter &&
+			    i >= inf->from_head))) {
 			least = counter;
 			head = i;
 		}

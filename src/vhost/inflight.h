@@ -15,12 +15,12 @@
 struct inflight_region;
 
 struct inflight {
-	struct inflight_region	*region;	/* NULL: not recorded */
-	uint16_t		 num;		/* entries */
-	uint64_t		 counter;	/* of the next request */
-	uint16_t		 resubmit;	/* requests to be done first */
-	uint64_t		 from_counter;	/* which have this one */
-	uint16_t		 from_head;	/* and this head, or more */
+	struct inflight_region *region; /* NULL: not recorded */
+	uint16_t num;			/* entries */
+	uint64_t counter;		/* of the next request */
+	uint16_t resubmit;		/* requests to be done first */
+	uint64_t from_counter;		/* which have this one */
+	uint16_t from_head;		/* and this head, or more */
 };
 
 /* Bytes of memory for a queue of `num` entries. */
@@ -30,8 +30,8 @@ uint64_t inflight_size(uint16_t num);
  * Uses `size` bytes at `start` for a queue of `num` entries.  Returns -1 if
  * they are too few or not aligned.
  */
-int	 inflight_attach(struct inflight *, void *start, uint64_t size,
-	    uint16_t num);
+int inflight_attach(struct inflight *, void *start, uint64_t size,
+    uint16_t num);
 
 /*
  * Finds out what is in flight when the ring starts, used.idx being `used_idx`.
@@ -40,18 +40,18 @@ int	 inflight_attach(struct inflight *, void *start, uint64_t size,
 uint16_t inflight_start(struct inflight *, uint16_t used_idx);
 
 /* The next request that was in flight at the start: its head, or -1. */
-int	 inflight_resubmit(struct inflight *);
+int inflight_resubmit(struct inflight *);
 
 /* The ring was stopped for good: nothing is in flight. */
-void	 inflight_stop(struct inflight *);
+void inflight_stop(struct inflight *);
 
 /* A request was read from the avail ring. */
-void	 inflight_begin(struct inflight *, uint32_t head);
+void inflight_begin(struct inflight *, uint32_t head);
 
 /* A request was put into the used ring, not yet visibly. */
-void	 inflight_push(struct inflight *, uint32_t head);
+void inflight_push(struct inflight *, uint32_t head);
 
 /* What was pushed is visible: used.idx is now `used_idx`. */
-void	 inflight_publish(struct inflight *, uint16_t used_idx);
+void inflight_publish(struct inflight *, uint16_t used_idx);
 
 #endif

@@ -14,8 +14,8 @@
 #include "sandbox.h"
 #include "worker.h"
 
-#define NOFILE		64	/* descriptors, of which a message brings 8 */
-#define POLL_MS		1	/* a ring without a kick descriptor */
+#define NOFILE	64 /* descriptors, of which a message brings 8 */
+#define POLL_MS 1  /* a ring without a kick descriptor */
 
 /* Every system call that a worker may make once it has started. */
 static const struct sandbox_rule rules[] = {
@@ -26,11 +26,14 @@ static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(recvfrom), .why = "granted bytes" },
 	{ .nr = SCMP_SYS(sendmsg), .why = "vhost-user replies, frames" },
 	{ .nr = SCMP_SYS(write), .why = "calls to the driver" },
-	{ .nr = SCMP_SYS(fcntl), .why = "whether a call would block",
-	    .nargs = 1, .arg = SCMP_A1_32(SCMP_CMP_EQ, 3 /* F_GETFL */) },
+	{ .nr = SCMP_SYS(fcntl),
+	    .why = "whether a call would block",
+	    .nargs = 1,
+	    .arg = SCMP_A1_32(SCMP_CMP_EQ, 3 /* F_GETFL */) },
 	{ .nr = SCMP_SYS(poll), .why = "the same" },
 	{ .nr = SCMP_SYS(ppoll), .why = "the same, other machines" },
-	{ .nr = SCMP_SYS(mmap), .why = "guest memory, never executable",
+	{ .nr = SCMP_SYS(mmap),
+	    .why = "guest memory, never executable",
 	    .nargs = 1,
 	    .arg = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0) },
 	{ .nr = SCMP_SYS(munmap), .why = "guest memory" },
@@ -47,7 +50,7 @@ int
 worker_watch(struct worker *w, int op, int fd, uint32_t events,
     enum worker_event event)
 {
-	struct epoll_event	ev = { .events = events, .data.u32 = event };
+	struct epoll_event ev = { .events = events, .data.u32 = event };
 
 	return epoll_ctl(w->epoll_fd, op, fd, &ev);
 }
@@ -76,7 +79,7 @@ worker_init(struct worker *w)
 static void
 watch_session(struct worker *w)
 {
-	uint32_t	events = EPOLLIN;
+	uint32_t events = EPOLLIN;
 
 	if (w->session.out_len > 0)
 		events = EPOLLOUT;
@@ -92,7 +95,7 @@ watch_session(struct worker *w)
 static void
 session_answer(struct worker *w)
 {
-	enum session_result	result;
+	enum session_result result;
 
 	if (w->asked_inflight)
 		return;
@@ -106,8 +109,8 @@ session_answer(struct worker *w)
 static void
 session_event(struct worker *w)
 {
-	enum session_result	 result;
-	const char		*why = NULL;
+	enum session_result result;
+	const char *why = NULL;
 
 	if (w->asked_inflight)
 		return;
@@ -166,11 +169,11 @@ dispatch(struct worker *w, const struct frame *f)
 static void
 channel_event(struct worker *w)
 {
-	struct frame		f;
-	enum channel_result	result;
+	struct frame f;
+	enum channel_result result;
 
 	while ((result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT,
-	    ROLE_VHOST)) == CHANNEL_FRAME)
+		    ROLE_VHOST)) == CHANNEL_FRAME)
 		dispatch(w, &f);
 	if (result != CHANNEL_AGAIN)
 		channel_end(result, &f);
@@ -208,9 +211,9 @@ event(struct worker *w, enum worker_event which)
 static void
 run(struct worker *w)
 {
-	struct epoll_event	events[4];
-	bool			untold = false, polled;
-	int			n;
+	struct epoll_event events[4];
+	bool untold = false, polled;
+	int n;
 
 	while (!w->finished) {
 		polled = w->running && w->kick_fd == -1;
@@ -223,12 +226,12 @@ run(struct worker *w)
 			event(w, (enum worker_event)events[i].data.u32);
 		if (w->rng.untold != untold) {
 			untold = w->rng.untold;
-			must_watch(w, EPOLL_CTL_MOD, CHANNEL_FD, EPOLLIN |
-			    (untold ? EPOLLOUT : 0), EVENT_CHANNEL);
+			must_watch(w, EPOLL_CTL_MOD, CHANNEL_FD,
+			    EPOLLIN | (untold ? EPOLLOUT : 0), EVENT_CHANNEL);
 		}
 		if (w->memory.lost) {
 			log_warning("ending the connection: a file with "
-			    "memory of the guest was shrunk");
+				    "memory of the guest was shrunk");
 			w->finished = true;
 		}
 	}
@@ -237,7 +240,7 @@ run(struct worker *w)
 int
 main(void)
 {
-	static struct worker	w;
+	static struct worker w;
 
 	child_start(ROLE_VHOST);
 	worker_init(&w);

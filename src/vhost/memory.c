@@ -8,10 +8,10 @@
 #include "log.h"
 #include "memory.h"
 
-#define PAGE_MIN	4096
+#define PAGE_MIN 4096
 
 /* For the handler of SIGBUS, which is told nothing but an address. */
-static struct memory	*sigbus_memory;
+static struct memory *sigbus_memory;
 
 /* Puts private memory in the place of a mapping, if `addr` is in it. */
 static bool
@@ -21,16 +21,16 @@ mapping_replace(const struct mapping *map, const uint8_t *addr)
 	    addr >= map->base + map->length)
 		return false;
 	return mmap(map->base, map->length, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) !=
-	    MAP_FAILED;
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+		   0) != MAP_FAILED;
 }
 
 static void
 sigbus(int sig, siginfo_t *si, void *context)
 {
-	struct memory	*mem = sigbus_memory;
-	int		 saved = errno;
-	bool		 replaced;
+	struct memory *mem = sigbus_memory;
+	int saved = errno;
+	bool replaced;
 
 	(void)sig;
 	(void)context;
@@ -47,7 +47,7 @@ sigbus(int sig, siginfo_t *si, void *context)
 void
 memory_init(struct memory *mem)
 {
-	struct sigaction	sa = {
+	struct sigaction sa = {
 		.sa_sigaction = sigbus,
 		.sa_flags = SA_SIGINFO,
 	};
@@ -66,7 +66,7 @@ memory_init(struct memory *mem)
 static uint64_t
 page_size(const struct stat *st)
 {
-	uint64_t	size = (uint64_t)st->st_blksize;
+	uint64_t size = (uint64_t)st->st_blksize;
 
 	if (size < PAGE_MIN || (size & (size - 1)) != 0)
 		return PAGE_MIN;
@@ -77,9 +77,9 @@ int
 mapping_open(struct mapping *map, int fd, uint64_t offset, uint64_t size,
     const char **why)
 {
-	struct stat	st;
-	uint64_t	end, page, first, length;
-	void		*base;
+	struct stat st;
+	uint64_t end, page, first, length;
+	void *base;
 
 	if (fstat(fd, &st) == -1) {
 		*why = strerror(errno);
@@ -128,7 +128,7 @@ overlap(uint64_t a, uint64_t asize, uint64_t b, uint64_t bsize)
 static bool
 wraps(uint64_t addr, uint64_t size)
 {
-	uint64_t	end;
+	uint64_t end;
 
 	return __builtin_add_overflow(addr, size, &end);
 }
@@ -137,8 +137,8 @@ int
 memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
     const char **why)
 {
-	struct region	region = { .desc = *desc };
-	uint32_t	i;
+	struct region region = { .desc = *desc };
+	uint32_t i;
 
 	if (mem->nregions == VHOST_USER_MEM_SLOTS) {
 		*why = "all memory slots are in use";
@@ -153,17 +153,19 @@ memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
 		const struct vhost_user_region *o = &mem->regions[i].desc;
 
 		if (overlap(o->guest_addr, o->size, desc->guest_addr,
-		    desc->size) || overlap(o->user_addr, o->size,
-		    desc->user_addr, desc->size)) {
+			desc->size) ||
+		    overlap(o->user_addr, o->size, desc->user_addr,
+			desc->size)) {
 			*why = "it overlaps another region";
 			return -1;
 		}
 	}
-	if (mapping_open(&region.map, fd, desc->mmap_offset, desc->size,
-	    why) == -1)
+	if (mapping_open(&region.map, fd, desc->mmap_offset, desc->size, why) ==
+	    -1)
 		return -1;
-	for (i = mem->nregions; i > 0 && mem->regions[i - 1].desc.guest_addr >
-	    desc->guest_addr; i--)
+	for (i = mem->nregions;
+	     i > 0 && mem->regions[i - 1].desc.guest_addr > desc->guest_addr;
+	     i--)
 		mem->regions[i] = mem->regions[i - 1];
 	mem->regions[i] = region;
 	mem->nregions++;
@@ -175,7 +177,7 @@ int
 memory_remove(struct memory *mem, const struct vhost_user_region *desc)
 {
 	for (uint32_t i = 0; i < mem->nregions; i++) {
-		struct region	*r = &mem->regions[i];
+		struct region *r = &mem->regions[i];
 
 		if (r->desc.guest_addr != desc->guest_addr ||
 		    r->desc.user_addr != desc->user_addr ||
@@ -210,7 +212,7 @@ region_has(const struct region *r, uint64_t addr)
 static struct region *
 region_find(struct memory *mem, uint64_t addr)
 {
-	uint32_t	low = 0, high = mem->nregions, mid;
+	uint32_t low = 0, high = mem->nregions, mid;
 
 	if (mem->recent < mem->nregions &&
 	    region_has(&mem->regions[mem->recent], addr))
@@ -232,8 +234,8 @@ region_find(struct memory *mem, uint64_t addr)
 uint8_t *
 memory_guest(struct memory *mem, uint64_t addr, uint64_t *len)
 {
-	struct region	*r;
-	uint64_t	 offset;
+	struct region *r;
+	uint64_t offset;
 
 	if ((r = region_find(mem, addr)) == NULL)
 		return NULL;
@@ -247,12 +249,13 @@ uint8_t *
 memory_user(struct memory *mem, uint64_t addr, uint64_t len)
 {
 	for (uint32_t i = 0; i < mem->nregions; i++) {
-		const struct region	*r = &mem->regions[i];
-		uint64_t		 offset = addr - r->desc.user_addr;
+		const struct region *r = &mem->regions[i];
+		uint64_t offset = addr - r->desc.user_addr;
 
 		if (addr >= r->desc.user_addr && offset < r->desc.size)
-			return len <= r->desc.size - offset ?
-			    r->map.start + offset : NULL;
+			return len <= r->desc.size - offset
+			    ? r->map.start + offset
+			    : NULL;
 	}
 	return NULL;
 }
@@ -260,7 +263,7 @@ memory_user(struct memory *mem, uint64_t addr, uint64_t len)
 void
 memory_dirty(struct memory *mem, uint64_t guest_addr, uint64_t len)
 {
-	uint64_t	page, last;
+	uint64_t page, last;
 
 	if (!mem->logging || mem->log.base == NULL || len == 0)
 		return;

@@ -7,38 +7,38 @@
 
 /* virtio 1.2, 2.7.5 */
 struct virtq_desc {
-	uint64_t	addr;
-	uint32_t	len;
-	uint16_t	flags;
-	uint16_t	next;
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags;
+	uint16_t next;
 };
 #define DESC_F_NEXT	1
 #define DESC_F_WRITE	2
-#define DESC_F_INDIRECT	4
+#define DESC_F_INDIRECT 4
 
 /* 2.7.6; used_event follows the ring */
 struct virtq_avail {
-	uint16_t	flags;
-	uint16_t	idx;
-	uint16_t	ring[];
+	uint16_t flags;
+	uint16_t idx;
+	uint16_t ring[];
 };
-#define AVAIL_F_NO_INTERRUPT	1
+#define AVAIL_F_NO_INTERRUPT 1
 
 struct virtq_used_elem {
-	uint32_t	id;
-	uint32_t	len;
+	uint32_t id;
+	uint32_t len;
 };
 
 /* 2.7.8; avail_event follows the ring */
 struct virtq_used {
-	uint16_t	flags;
-	uint16_t	idx;
+	uint16_t flags;
+	uint16_t idx;
 	struct virtq_used_elem ring[];
 };
 
-#define DESC_ALIGN	16
-#define AVAIL_ALIGN	2
-#define USED_ALIGN	4
+#define DESC_ALIGN  16
+#define AVAIL_ALIGN 2
+#define USED_ALIGN  4
 
 void
 queue_init(struct queue *q, struct memory *mem)
@@ -63,7 +63,7 @@ used_size(uint32_t num)
 int
 queue_map(struct queue *q, const char **why)
 {
-	uint8_t	*desc, *avail, *used;
+	uint8_t *desc, *avail, *used;
 
 	queue_unmap(q);
 	desc = memory_user(q->mem, q->addr.desc,
@@ -83,8 +83,8 @@ queue_map(struct queue *q, const char **why)
 	q->desc = (struct virtq_desc *)(void *)desc;
 	q->avail = (struct virtq_avail *)(void *)avail;
 	q->ring = (struct virtq_used *)(void *)used;
-	q->used = q->told = le16toh(__atomic_load_n(&q->ring->idx,
-	    __ATOMIC_ACQUIRE));
+	q->used = q->told =
+	    le16toh(__atomic_load_n(&q->ring->idx, __ATOMIC_ACQUIRE));
 	q->called = false;
 	return 0;
 }
@@ -100,7 +100,7 @@ queue_unmap(struct queue *q)
 enum queue_state
 queue_peek(const struct queue *q)
 {
-	uint16_t	idx, waiting;
+	uint16_t idx, waiting;
 
 	idx = le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE));
 	waiting = (uint16_t)(idx - q->next);
@@ -111,18 +111,18 @@ queue_peek(const struct queue *q)
 
 /* A table of descriptors: the queue's own or an indirect one. */
 struct table {
-	const struct virtq_desc	*desc;		/* NULL: read by address */
-	uint64_t		 guest_addr;
-	uint32_t		 entries;
-	bool			 indirect;
+	const struct virtq_desc *desc; /* NULL: read by address */
+	uint64_t guest_addr;
+	uint32_t entries;
+	bool indirect;
 };
 
 /* Copies `len` bytes of guest memory, which may span regions. */
 static bool
 read_guest(struct memory *mem, void *to, uint64_t addr, uint64_t len)
 {
-	uint8_t		*out = to, *from;
-	uint64_t	 n;
+	uint8_t *out = to, *from;
+	uint64_t n;
 
 	while (len > 0) {
 		n = len;
@@ -146,7 +146,7 @@ read_desc(struct queue *q, const struct table *t, uint32_t i,
 	if (t->desc != NULL)
 		memcpy(d, (const void *)&t->desc[i], sizeof(*d));
 	else if (!read_guest(q->mem, d, t->guest_addr + i * sizeof(*d),
-	    sizeof(*d)))
+		     sizeof(*d)))
 		return "indirect table outside memory";
 	/* A snapshot: no field is to be fetched from the guest again. */
 	__asm__ volatile("" : : : "memory");
@@ -161,8 +161,8 @@ read_desc(struct queue *q, const struct table *t, uint32_t i,
 static const char *
 add_buffer(struct queue *q, struct request *req, uint64_t addr, uint64_t len)
 {
-	struct segment	*s;
-	uint64_t	 n;
+	struct segment *s;
+	uint64_t n;
 
 	if (len > REQUEST_MAX - req->len)
 		len = REQUEST_MAX - req->len;
@@ -213,8 +213,9 @@ enter_indirect(struct table *t, const struct virtq_desc *d)
 static uint32_t
 chain_max(const struct table *t)
 {
-	return t->entries < VHOST_USER_QUEUE_SIZE_MAX ? t->entries :
-	    VHOST_USER_QUEUE_SIZE_MAX;
+	return t->entries < VHOST_USER_QUEUE_SIZE_MAX
+	    ? t->entries
+	    : VHOST_USER_QUEUE_SIZE_MAX;
 }
 
 /*
@@ -225,10 +226,10 @@ chain_max(const struct table *t)
 static const char *
 walk_chain(struct queue *q, struct request *req, uint32_t i)
 {
-	struct table		 t = { .desc = q->desc, .entries = q->num };
-	struct virtq_desc	 d;
-	const char		*fault;
-	uint32_t		 seen = 0;
+	struct table t = { .desc = q->desc, .entries = q->num };
+	struct virtq_desc d;
+	const char *fault;
+	uint32_t seen = 0;
 
 	while (seen++ < chain_max(&t)) {
 		if ((fault = read_desc(q, &t, i, &d)) != NULL)
@@ -252,7 +253,7 @@ walk_chain(struct queue *q, struct request *req, uint32_t i)
 uint16_t
 queue_pop(struct queue *q)
 {
-	uint32_t	i = q->next++ & (q->num - 1);
+	uint32_t i = q->next++ & (q->num - 1);
 
 	return le16toh(__atomic_load_n(&q->avail->ring[i], __ATOMIC_RELAXED));
 }
@@ -285,22 +286,22 @@ dirty_used(struct queue *q, uint64_t offset, uint64_t len)
 void
 queue_push(struct queue *q, uint32_t head, uint32_t len)
 {
-	uint32_t	i = q->used & (q->num - 1);
+	uint32_t i = q->used & (q->num - 1);
 
-	__atomic_store_n(&q->ring->ring[i].id, htole32(head),
-	    __ATOMIC_RELAXED);
-	__atomic_store_n(&q->ring->ring[i].len, htole32(len),
-	    __ATOMIC_RELAXED);
-	dirty_used(q, offsetof(struct virtq_used, ring) +
-	    i * sizeof(struct virtq_used_elem), sizeof(struct virtq_used_elem));
+	__atomic_store_n(&q->ring->ring[i].id, htole32(head), __ATOMIC_RELAXED);
+	__atomic_store_n(&q->ring->ring[i].len, htole32(len), __ATOMIC_RELAXED);
+	dirty_used(q,
+	    offsetof(struct virtq_used, ring) +
+		i * sizeof(struct virtq_used_elem),
+	    sizeof(struct virtq_used_elem));
 	q->used++;
 }
 
 bool
 queue_publish(struct queue *q)
 {
-	uint16_t	old = q->told, event;
-	bool		called = q->called;
+	uint16_t old = q->told, event;
+	bool called = q->called;
 
 	__atomic_store_n(&q->ring->idx, htole16(q->used), __ATOMIC_RELEASE);
 	dirty_used(q, offsetof(struct virtq_used, idx), sizeof(q->ring->idx));
@@ -310,24 +311,27 @@ queue_publish(struct queue *q)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!q->event_idx)
 		return (le16toh(__atomic_load_n(&q->avail->flags,
-		    __ATOMIC_RELAXED)) & AVAIL_F_NO_INTERRUPT) == 0;
-	event = le16toh(__atomic_load_n(&q->avail->ring[q->num],
-	    __ATOMIC_RELAXED));
-	return !called || (uint16_t)(q->used - event - 1) <
-	    (uint16_t)(q->used - old);
+			    __ATOMIC_RELAXED)) &
+			   AVAIL_F_NO_INTERRUPT) == 0;
+	event =
+	    le16toh(__atomic_load_n(&q->avail->ring[q->num], __ATOMIC_RELAXED));
+	return !called ||
+	    (uint16_t)(q->used - event - 1) < (uint16_t)(q->used - old);
 }
 
 void
 queue_arm(struct queue *q)
 {
-	uint16_t	*avail_event;
+	uint16_t *avail_event;
 
 	if (!q->event_idx)
 		return;
 	avail_event = (uint16_t *)(void *)&q->ring->ring[q->num];
 	__atomic_store_n(avail_event, htole16(q->next), __ATOMIC_RELAXED);
-	dirty_used(q, offsetof(struct virtq_used, ring) +
-	    q->num * sizeof(struct virtq_used_elem), sizeof(*avail_event));
+	dirty_used(q,
+	    offsetof(struct virtq_used, ring) +
+		q->num * sizeof(struct virtq_used_elem),
+	    sizeof(*avail_event));
 	/* And the wish before the index is looked at once more. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }

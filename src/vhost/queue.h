@@ -11,22 +11,22 @@
 #include "memory.h"
 #include "vhost_user.h"
 
-#define REQUEST_SEGMENTS	64	/* of a request; later ones are unused */
+#define REQUEST_SEGMENTS 64 /* of a request; later ones are unused */
 
 /* Device-writable memory of a request, within one region. */
 struct segment {
-	uint8_t		*host;
-	uint64_t	 guest_addr;
-	uint32_t	 len;
+	uint8_t *host;
+	uint64_t guest_addr;
+	uint32_t len;
 };
 
 /* A descriptor chain, as it was when it was read. */
 struct request {
-	uint32_t	 head;		/* goes back to the driver as it came */
-	uint32_t	 len;		/* bytes, of all segments */
-	uint32_t	 nsegments;
-	const char	*fault;		/* why it ends where it ends, or NULL */
-	struct segment	 segments[REQUEST_SEGMENTS];
+	uint32_t head; /* goes back to the driver as it came */
+	uint32_t len;  /* bytes, of all segments */
+	uint32_t nsegments;
+	const char *fault; /* why it ends where it ends, or NULL */
+	struct segment segments[REQUEST_SEGMENTS];
 };
 
 struct virtq_desc;
@@ -34,36 +34,36 @@ struct virtq_avail;
 struct virtq_used;
 
 struct queue {
-	struct memory	*mem;
-	uint32_t	 num;		/* entries; 0: not set */
+	struct memory *mem;
+	uint32_t num; /* entries; 0: not set */
 	struct vhost_user_vring_addr addr;
-	bool		 addr_set;
-	bool		 event_idx;	/* EVENT_IDX was negotiated */
-	uint16_t	 next;		/* avail entry to read next */
-	uint16_t	 used;		/* used.idx, with what is not told */
-	uint16_t	 told;		/* used.idx, as the driver sees it */
-	bool		 called;	/* the driver heard of used.idx before */
-	struct virtq_desc  *desc;	/* NULL: not mapped */
+	bool addr_set;
+	bool event_idx;		 /* EVENT_IDX was negotiated */
+	uint16_t next;		 /* avail entry to read next */
+	uint16_t used;		 /* used.idx, with what is not told */
+	uint16_t told;		 /* used.idx, as the driver sees it */
+	bool called;		 /* the driver heard of used.idx before */
+	struct virtq_desc *desc; /* NULL: not mapped */
 	struct virtq_avail *avail;
-	struct virtq_used  *ring;
+	struct virtq_used *ring;
 };
 
 /* What the avail ring has. */
 enum queue_state {
 	QUEUE_EMPTY,
 	QUEUE_REQUEST,
-	QUEUE_BROKEN,		/* avail.idx jumped: it makes no sense */
+	QUEUE_BROKEN, /* avail.idx jumped: it makes no sense */
 };
 
 /* An unset queue in `mem`. */
-void	 queue_init(struct queue *, struct memory *mem);
+void queue_init(struct queue *, struct memory *mem);
 
 /*
  * Finds the rings in memory, and the used index there.  Returns 0, or -1 and
  * in `*why` the reason.  The driver may move and change everything behind it.
  */
-int	 queue_map(struct queue *, const char **why);
-void	 queue_unmap(struct queue *);
+int queue_map(struct queue *, const char **why);
+void queue_unmap(struct queue *);
 
 /* Whether there is a request to read. */
 enum queue_state queue_peek(const struct queue *);
@@ -75,24 +75,24 @@ enum queue_state queue_peek(const struct queue *);
 uint16_t queue_pop(struct queue *);
 
 /* Reads the chain at `head`.  One with a fault has the segments before it. */
-void	 queue_read(struct queue *, uint16_t head, struct request *);
+void queue_read(struct queue *, uint16_t head, struct request *);
 
 /* Takes back the `n` last requests read: they will be read again. */
-void	 queue_rewind(struct queue *, uint16_t n);
+void queue_rewind(struct queue *, uint16_t n);
 
 /* Gives a request back with `len` bytes written, not yet visibly. */
-void	 queue_push(struct queue *, uint32_t head, uint32_t len);
+void queue_push(struct queue *, uint32_t head, uint32_t len);
 
 /*
  * Makes visible what was pushed.  Returns whether the driver wants to be
  * called.
  */
-bool	 queue_publish(struct queue *);
+bool queue_publish(struct queue *);
 
 /*
  * Asks the driver to kick for the next request (EVENT_IDX, 2.7.10).  A request
  * that it made available meanwhile is seen by queue_peek() after this.
  */
-void	 queue_arm(struct queue *);
+void queue_arm(struct queue *);
 
 #endif

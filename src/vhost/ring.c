@@ -15,7 +15,7 @@
 static void
 notifier_init(struct notifier *n, int fd)
 {
-	int	flags = fd == -1 ? 0 : fcntl(fd, F_GETFL);
+	int flags = fd == -1 ? 0 : fcntl(fd, F_GETFL);
 
 	if (n->fd != -1)
 		close(n->fd);
@@ -31,8 +31,8 @@ notifier_init(struct notifier *n, int fd)
 static void
 notify(const struct notifier *n)
 {
-	struct pollfd	pfd = { .fd = n->fd, .events = POLLOUT };
-	uint64_t	one = 1;
+	struct pollfd pfd = { .fd = n->fd, .events = POLLOUT };
+	uint64_t one = 1;
 
 	if (n->fd == -1)
 		return;
@@ -46,7 +46,7 @@ notify(const struct notifier *n)
 int
 ring_set_kick(struct worker *w, int fd)
 {
-	int	error;
+	int error;
 
 	/* The frontend has it open too, so closing alone leaves it watched. */
 	if (w->kick_fd != -1) {
@@ -55,8 +55,9 @@ ring_set_kick(struct worker *w, int fd)
 	}
 	w->kick_fd = fd;
 	/* Edge-triggered, it need never be read. */
-	if (fd == -1 || worker_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET,
-	    EVENT_KICK) == 0)
+	if (fd == -1 ||
+	    worker_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET, EVENT_KICK) ==
+		0)
 		return 0;
 	error = errno;
 	close(fd);
@@ -94,7 +95,7 @@ ring_stop(struct worker *w)
 static void
 ring_start(struct worker *w)
 {
-	const char	*why;
+	const char *why;
 
 	w->broken = false;
 	if (queue_map(&w->queue, &why) == -1) {
@@ -102,14 +103,13 @@ ring_start(struct worker *w)
 		notify(&w->err);
 		return;
 	}
-	w->queue.event_idx =
-	    (w->features & FEATURE(VIRTIO_F_EVENT_IDX)) != 0;
+	w->queue.event_idx = (w->features & FEATURE(VIRTIO_F_EVENT_IDX)) != 0;
 	if (w->inflight.region != NULL)
 		w->queue.next = (uint16_t)(w->queue.used +
 		    inflight_start(&w->inflight, w->queue.used));
 	w->running = true;
-	log_debug("the ring is served: %u entries, from index %u",
-	    w->queue.num, w->queue.next);
+	log_debug("the ring is served: %u entries, from index %u", w->queue.num,
+	    w->queue.next);
 	notify(&w->call);
 }
 
@@ -117,8 +117,7 @@ void
 ring_update(struct worker *w)
 {
 	ring_stop(w);
-	if (w->kick_set && w->enabled && w->queue.num != 0 &&
-	    w->queue.addr_set)
+	if (w->kick_set && w->enabled && w->queue.num != 0 && w->queue.addr_set)
 		ring_start(w);
 	ring_run(w);
 }
@@ -126,7 +125,7 @@ ring_update(struct worker *w)
 void
 ring_run(struct worker *w)
 {
-	bool	call;
+	bool call;
 
 	if (!w->running)
 		return;

@@ -61,7 +61,7 @@ compact(struct rng *r)
 void
 rng_receive(struct rng *r)
 {
-	ssize_t	n;
+	ssize_t n;
 
 	while (r->bytes_fd != -1 && WINDOW_SIZE - r->held >= BYTES_PACKET_MAX) {
 		if (WINDOW_SIZE - r->held - r->start < BYTES_PACKET_MAX)
@@ -95,9 +95,9 @@ target(const struct rng *r, const struct request *req)
 static enum rng_state
 fetch(struct rng *r)
 {
-	enum queue_state	 state = QUEUE_EMPTY;
-	struct request		*req;
-	int			 head;
+	enum queue_state state = QUEUE_EMPTY;
+	struct request *req;
+	int head;
 
 	while (r->npending < PENDING_MAX) {
 		req = &r->pending[(r->first + r->npending) % PENDING_MAX];
@@ -117,20 +117,21 @@ fetch(struct rng *r)
 static void
 log_refused(struct rng *r, const struct request *req)
 {
-	uint32_t	suppressed;
+	uint32_t suppressed;
 
 	if (log_limit_pass(&r->log_limit, clock_now(), &suppressed))
 		log_warning("request with descriptor %u %s: %s (%u such lines "
-		    "suppressed)", req->head, req->len == 0 ?
-		    "answered with nothing" : "cut", req->fault, suppressed);
+			    "suppressed)",
+		    req->head, req->len == 0 ? "answered with nothing" : "cut",
+		    req->fault, suppressed);
 }
 
 /* Takes `n` bytes out of the window: into a request, or nowhere. */
 static void
 take(struct rng *r, const struct request *req, uint32_t n)
 {
-	uint8_t		*from = r->bytes + r->start;
-	uint32_t	 done = 0, len;
+	uint8_t *from = r->bytes + r->start;
+	uint32_t done = 0, len;
 
 	for (uint32_t i = 0; req != NULL && done < n; i++) {
 		len = min(req->segments[i].len, n - done);
@@ -174,8 +175,8 @@ enough(const struct rng *r, uint32_t want)
 static uint32_t
 serve(struct rng *r)
 {
-	const struct request	*req;
-	uint32_t		 served = 0, want, n;
+	const struct request *req;
+	uint32_t served = 0, want, n;
 
 	while (r->npending > 0) {
 		req = &r->pending[r->first];
@@ -207,8 +208,8 @@ keep_time(struct rng *r)
 enum rng_state
 rng_run(struct rng *r, bool *call)
 {
-	enum rng_state	state;
-	uint32_t	served;
+	enum rng_state state;
+	uint32_t served;
 
 	*call = false;
 	do {
@@ -228,8 +229,7 @@ rng_run(struct rng *r, bool *call)
 void
 rng_rewind(struct rng *r)
 {
-	queue_rewind(r->queue, (uint16_t)(r->npending +
-	    r->inflight->resubmit));
+	queue_rewind(r->queue, (uint16_t)(r->npending + r->inflight->resubmit));
 	r->inflight->resubmit = 0;
 	r->first = r->npending = 0;
 	keep_time(r);
@@ -239,7 +239,7 @@ rng_rewind(struct rng *r)
 static uint64_t
 missing(const struct rng *r)
 {
-	uint64_t	sum = 0;
+	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i < r->npending && sum < r->held + NEED_MAX; i++)
 		sum += target(r, &r->pending[(r->first + i) % PENDING_MAX]);
@@ -255,7 +255,7 @@ missing(const struct rng *r)
 static bool
 is_news(const struct rng *r, const struct proto_want *want)
 {
-	uint64_t	thought, used;
+	uint64_t thought, used;
 
 	if (want->need > r->told.need && want->need > want->received)
 		return true;
@@ -272,9 +272,9 @@ is_news(const struct rng *r, const struct proto_want *want)
 void
 rng_want(struct rng *r)
 {
-	struct frame		 f;
-	struct proto_want	*want = &f.u.want;
-	uint64_t		 need = missing(r);
+	struct frame f;
+	struct proto_want *want = &f.u.want;
+	uint64_t need = missing(r);
 
 	/* More than the window is not kept for requests to come. */
 	if (r->npending == 0 && r->held > r->window)
@@ -300,7 +300,7 @@ rng_want(struct rng *r)
 void
 rng_send_stats(struct rng *r)
 {
-	struct frame	f;
+	struct frame f;
 
 	frame_init(&f, PROTO_STATS, r->consumer, r->generation);
 	f.u.stats = r->stats;

@@ -9,8 +9,8 @@
 
 /* As many descriptors as a message may have, and one to notice too many. */
 union control {
-	char		buf[CMSG_SPACE(sizeof(int) * (VHOST_USER_FDS_MAX + 1))];
-	struct cmsghdr	align;
+	char buf[CMSG_SPACE(sizeof(int) * (VHOST_USER_FDS_MAX + 1))];
+	struct cmsghdr align;
 };
 
 static void
@@ -33,12 +33,12 @@ session_init(struct session *s, int fd)
 static int
 take_fds(struct session *s, struct msghdr *msg)
 {
-	struct cmsghdr	*cmsg;
-	size_t		 n;
-	int		 fd, r = 0;
+	struct cmsghdr *cmsg;
+	size_t n;
+	int fd, r = 0;
 
 	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
-	    cmsg = CMSG_NXTHDR(msg, cmsg)) {
+	     cmsg = CMSG_NXTHDR(msg, cmsg)) {
 		if (cmsg->cmsg_level != SOL_SOCKET ||
 		    cmsg->cmsg_type != SCM_RIGHTS)
 			continue;
@@ -61,10 +61,10 @@ take_fds(struct session *s, struct msghdr *msg)
 static enum session_result
 fill(struct session *s, size_t want, const char **why)
 {
-	union control	 control;
-	struct iovec	 iov;
-	struct msghdr	 msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t		 n;
+	union control control;
+	struct iovec iov;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
 
 	while (s->in_len < want) {
 		iov.iov_base = (uint8_t *)&s->in.hdr + s->in_len;
@@ -86,14 +86,14 @@ fill(struct session *s, size_t want, const char **why)
 }
 
 _Static_assert(offsetof(struct message, payload) ==
-    offsetof(struct message, hdr) + sizeof(struct vhost_user_header),
+	offsetof(struct message, hdr) + sizeof(struct vhost_user_header),
     "the payload follows the header, as on the wire");
 
 enum session_result
 session_read(struct session *s, const char **why)
 {
-	const struct vhost_user_header	*hdr = &s->in.hdr;
-	enum session_result		 result;
+	const struct vhost_user_header *hdr = &s->in.hdr;
+	enum session_result result;
 
 	result = fill(s, sizeof(*hdr), why);
 	if (result != SESSION_MESSAGE)
@@ -133,7 +133,7 @@ session_reply(struct session *s, uint32_t size)
 static void
 attach_fd(struct session *s, struct msghdr *msg, union control *control)
 {
-	struct cmsghdr	*cmsg;
+	struct cmsghdr *cmsg;
 
 	if (s->out.nfds == 0 || s->out_done > 0)
 		return;
@@ -150,15 +150,15 @@ attach_fd(struct session *s, struct msghdr *msg, union control *control)
 enum session_result
 session_flush(struct session *s)
 {
-	union control	 control;
-	ssize_t		 n;
+	union control control;
+	ssize_t n;
 
 	while (s->out_done < s->out_len) {
-		struct iovec	iov = {
+		struct iovec iov = {
 			.iov_base = (uint8_t *)&s->out.hdr + s->out_done,
 			.iov_len = s->out_len - s->out_done,
 		};
-		struct msghdr	msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 		attach_fd(s, &msg, &control);
 		n = sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -7,34 +7,34 @@
 
 #include <stdint.h>
 
-#define VHOST_USER_VERSION		1
-#define VHOST_USER_VERSION_MASK		0x3
-#define VHOST_USER_REPLY		(1 << 2)
-#define VHOST_USER_NEED_REPLY		(1 << 3)
+#define VHOST_USER_VERSION	1
+#define VHOST_USER_VERSION_MASK 0x3
+#define VHOST_USER_REPLY	(1 << 2)
+#define VHOST_USER_NEED_REPLY	(1 << 3)
 
-#define VHOST_USER_PAYLOAD_MAX		1024	/* the longest we know: 268 */
-#define VHOST_USER_FDS_MAX		8	/* regions of SET_MEM_TABLE */
-#define VHOST_USER_MEM_SLOTS		509
-#define VHOST_USER_QUEUE_SIZE_MAX	32768
+#define VHOST_USER_PAYLOAD_MAX	  1024 /* the longest we know: 268 */
+#define VHOST_USER_FDS_MAX	  8    /* regions of SET_MEM_TABLE */
+#define VHOST_USER_MEM_SLOTS	  509
+#define VHOST_USER_QUEUE_SIZE_MAX 32768
 
 /* Feature bits: those of the device, and of vhost itself. */
-#define VHOST_F_LOG_ALL			26
-#define VIRTIO_F_INDIRECT_DESC		28
-#define VIRTIO_F_EVENT_IDX		29
-#define VHOST_USER_F_PROTOCOL_FEATURES	30
-#define VIRTIO_F_VERSION_1		32
-#define VIRTIO_F_RING_PACKED		34
+#define VHOST_F_LOG_ALL		       26
+#define VIRTIO_F_INDIRECT_DESC	       28
+#define VIRTIO_F_EVENT_IDX	       29
+#define VHOST_USER_F_PROTOCOL_FEATURES 30
+#define VIRTIO_F_VERSION_1	       32
+#define VIRTIO_F_RING_PACKED	       34
 
 /* Protocol feature bits. */
-#define VHOST_USER_PROTOCOL_F_MQ		0
-#define VHOST_USER_PROTOCOL_F_LOG_SHMFD		1
-#define VHOST_USER_PROTOCOL_F_REPLY_ACK		3
-#define VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD	12
-#define VHOST_USER_PROTOCOL_F_RESET_DEVICE	13
+#define VHOST_USER_PROTOCOL_F_MQ		  0
+#define VHOST_USER_PROTOCOL_F_LOG_SHMFD		  1
+#define VHOST_USER_PROTOCOL_F_REPLY_ACK		  3
+#define VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD	  12
+#define VHOST_USER_PROTOCOL_F_RESET_DEVICE	  13
 #define VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS 15
-#define VHOST_USER_PROTOCOL_F_STATUS		16
+#define VHOST_USER_PROTOCOL_F_STATUS		  16
 
-#define FEATURE(bit)			(UINT64_C(1) << (bit))
+#define FEATURE(bit) (UINT64_C(1) << (bit))
 
 enum vhost_user_request {
 	VHOST_USER_GET_FEATURES = 1,
@@ -67,77 +67,77 @@ enum vhost_user_request {
 };
 
 struct vhost_user_header {
-	uint32_t	request;
-	uint32_t	flags;
-	uint32_t	size;		/* of the payload, bytes */
+	uint32_t request;
+	uint32_t flags;
+	uint32_t size; /* of the payload, bytes */
 };
 
 /* "A vring state description" */
 struct vhost_user_vring_state {
-	uint32_t	index;
-	uint32_t	num;
+	uint32_t index;
+	uint32_t num;
 };
 
 /* "A vring address description" */
 struct vhost_user_vring_addr {
-	uint32_t	index;
-	uint32_t	flags;
-	uint64_t	desc;		/* in the frontend's address space */
-	uint64_t	used;
-	uint64_t	avail;
-	uint64_t	log;		/* guest address */
+	uint32_t index;
+	uint32_t flags;
+	uint64_t desc; /* in the frontend's address space */
+	uint64_t used;
+	uint64_t avail;
+	uint64_t log; /* guest address */
 };
-#define VHOST_VRING_F_LOG		(1 << 0)
+#define VHOST_VRING_F_LOG (1 << 0)
 
 /* "Memory region description" */
 struct vhost_user_region {
-	uint64_t	guest_addr;
-	uint64_t	size;
-	uint64_t	user_addr;
-	uint64_t	mmap_offset;
+	uint64_t guest_addr;
+	uint64_t size;
+	uint64_t user_addr;
+	uint64_t mmap_offset;
 };
 
 struct vhost_user_memory {
-	uint32_t	nregions;
-	uint32_t	padding;
+	uint32_t nregions;
+	uint32_t padding;
 	struct vhost_user_region regions[VHOST_USER_FDS_MAX];
 };
 
 /* "Single memory region description" */
 struct vhost_user_single_region {
-	uint64_t	padding;
+	uint64_t padding;
 	struct vhost_user_region region;
 };
 
 /* "Log description" */
 struct vhost_user_log {
-	uint64_t	size;
-	uint64_t	offset;
+	uint64_t size;
+	uint64_t offset;
 };
 
 /* "Inflight description"; some frontends send the compiler's padding too. */
 struct vhost_user_inflight {
-	uint64_t	mmap_size;
-	uint64_t	mmap_offset;
-	uint16_t	num_queues;
-	uint16_t	queue_size;
-	uint8_t		padding[4];
+	uint64_t mmap_size;
+	uint64_t mmap_offset;
+	uint16_t num_queues;
+	uint16_t queue_size;
+	uint8_t padding[4];
 };
-#define VHOST_USER_INFLIGHT_MIN		20
+#define VHOST_USER_INFLIGHT_MIN 20
 
 /* Payload of SET_VRING_KICK, _CALL and _ERR. */
-#define VHOST_USER_VRING_INDEX_MASK	0xff
-#define VHOST_USER_VRING_NOFD		(1 << 8)
+#define VHOST_USER_VRING_INDEX_MASK 0xff
+#define VHOST_USER_VRING_NOFD	    (1 << 8)
 
 union vhost_user_payload {
-	uint64_t			u64;
-	struct vhost_user_vring_state	state;
-	struct vhost_user_vring_addr	addr;
-	struct vhost_user_memory	memory;
-	struct vhost_user_single_region	region;
-	struct vhost_user_log		log;
-	struct vhost_user_inflight	inflight;
-	uint8_t				bytes[VHOST_USER_PAYLOAD_MAX];
+	uint64_t u64;
+	struct vhost_user_vring_state state;
+	struct vhost_user_vring_addr addr;
+	struct vhost_user_memory memory;
+	struct vhost_user_single_region region;
+	struct vhost_user_log log;
+	struct vhost_user_inflight inflight;
+	uint8_t bytes[VHOST_USER_PAYLOAD_MAX];
 };
 
 #endif

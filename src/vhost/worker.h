@@ -23,57 +23,57 @@ enum worker_event {
 
 /* An eventfd of the frontend's that we write to. */
 struct notifier {
-	int		 fd;		/* -1: none */
-	bool		 blocking;	/* a write could wait */
+	int fd;	       /* -1: none */
+	bool blocking; /* a write could wait */
 };
 
 struct worker {
-	int		 epoll_fd;
-	struct session	 session;
-	bool		 started;	/* START has come */
-	bool		 finished;	/* the session is to be ended */
-	uint64_t	 features;
-	uint64_t	 protocol_features;
-	uint8_t		 status;	/* device status; kept, not acted on */
-	struct memory	 memory;
-	struct queue	 queue;		/* the requestq */
-	struct inflight	 inflight;
-	struct rng	 rng;
-	int		 kick_fd;	/* -1: none */
-	struct notifier	 call;
-	struct notifier	 err;
-	bool		 kick_set;	/* by SET_VRING_KICK, with or without fd */
-	bool		 enabled;	/* by SET_VRING_ENABLE, or always */
-	bool		 running;	/* the ring is mapped and served */
-	bool		 broken;	/* and was found to make no sense */
-	bool		 asked_inflight; /* a reply waits for its memory */
+	int epoll_fd;
+	struct session session;
+	bool started;  /* START has come */
+	bool finished; /* the session is to be ended */
+	uint64_t features;
+	uint64_t protocol_features;
+	uint8_t status; /* device status; kept, not acted on */
+	struct memory memory;
+	struct queue queue; /* the requestq */
+	struct inflight inflight;
+	struct rng rng;
+	int kick_fd; /* -1: none */
+	struct notifier call;
+	struct notifier err;
+	bool kick_set;	     /* by SET_VRING_KICK, with or without fd */
+	bool enabled;	     /* by SET_VRING_ENABLE, or always */
+	bool running;	     /* the ring is mapped and served */
+	bool broken;	     /* and was found to make no sense */
+	bool asked_inflight; /* a reply waits for its memory */
 };
 
 /* Adds, changes (op as for epoll_ctl) a descriptor to wait for.  -1: errno. */
-int	 worker_watch(struct worker *, int op, int fd, uint32_t events,
-	    enum worker_event);
+int worker_watch(struct worker *, int op, int fd, uint32_t events,
+    enum worker_event);
 
 /* Handles the session's message and queues the reply that is owed for it. */
-void	 worker_handle(struct worker *);
+void worker_handle(struct worker *);
 
 /* Answers GET_INFLIGHT_FD with the memory that the parent made. */
-void	 worker_inflight(struct worker *, int fd);
+void worker_inflight(struct worker *, int fd);
 
 /*
  * Starts or stops serving the ring, as what is known of it now demands.  To be
  * called after every change to it or to the memory that it lies in.
  */
-void	 ring_update(struct worker *);
+void ring_update(struct worker *);
 
 /* Stops serving it; what was read ahead is given up. */
-void	 ring_stop(struct worker *);
+void ring_stop(struct worker *);
 
 /* Serves it, if it runs. */
-void	 ring_run(struct worker *);
+void ring_run(struct worker *);
 
 /* The three eventfds of a ring: takes a new one, -1 for none. */
-int	 ring_set_kick(struct worker *, int fd);
-void	 ring_set_call(struct worker *, int fd);
-void	 ring_set_err(struct worker *, int fd);
+int ring_set_kick(struct worker *, int fd);
+void ring_set_call(struct worker *, int fd);
+void ring_set_err(struct worker *, int fd);
 
 #endif

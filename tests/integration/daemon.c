@@ -24,14 +24,14 @@
 #include "daemon.h"
 #include "frontend.h"
 
-#define MAX_ARGS	64
+#define MAX_ARGS 64
 
 /* A program as an absolute path, since the daemon may change directory. */
 static int
 find_program(const char *var, const char *fallback, char *buf, size_t size)
 {
-	const char	*path = getenv(var);
-	char		 abs[PATH_MAX];
+	const char *path = getenv(var);
+	char abs[PATH_MAX];
 
 	if (realpath(path != NULL ? path : fallback, abs) == NULL ||
 	    strlcpy(buf, abs, size) >= size) {
@@ -45,16 +45,15 @@ find_program(const char *var, const char *fallback, char *buf, size_t size)
 int
 daemon_init(struct daemon *d)
 {
-	char	 parent[256];
+	char parent[256];
 
 	memset(d, 0, sizeof(*d));
 	d->fd = -1;
-	if (find_program("VRNGD", "build/vrngd", d->bin,
-	    sizeof(d->bin)) == -1)
+	if (find_program("VRNGD", "build/vrngd", d->bin, sizeof(d->bin)) == -1)
 		return -1;
 	strlcpy(parent, d->bin, sizeof(parent));
 	if (find_program("VRNGD_LIBEXEC", dirname(parent), d->libexec,
-	    sizeof(d->libexec)) == -1)
+		sizeof(d->libexec)) == -1)
 		return -1;
 	strlcpy(d->dir, "/tmp/vrngd-test.XXXXXX", sizeof(d->dir));
 	if (mkdtemp(d->dir) == NULL)
@@ -66,9 +65,9 @@ daemon_init(struct daemon *d)
 static void
 remove_dir(const char *dir)
 {
-	char		 path[512];
-	struct dirent	*e;
-	DIR		*dp;
+	char path[512];
+	struct dirent *e;
+	DIR *dp;
 
 	if ((dp = opendir(dir)) == NULL)
 		return;
@@ -96,7 +95,7 @@ daemon_free(struct daemon *d)
 const char *
 daemon_path(struct daemon *d, const char *name)
 {
-	char	*buf = d->paths[d->path_next++ % 8];
+	char *buf = d->paths[d->path_next++ % 8];
 
 	snprintf(buf, sizeof(d->paths[0]), "%s/%s", d->dir, name);
 	return buf;
@@ -106,12 +105,13 @@ daemon_path(struct daemon *d, const char *name)
 static void
 child_exec(struct daemon *d, char **argv, pid_t parent)
 {
-	const char	*names[] = { "stdout", "log" };
-	int		 i, fd;
+	const char *names[] = { "stdout", "log" };
+	int i, fd;
 
-	if (d->uid != 0 && (setgroups(0, NULL) == -1 ||
-	    setresgid(d->uid, d->uid, d->uid) == -1 ||
-	    setresuid(d->uid, d->uid, d->uid) == -1))
+	if (d->uid != 0 &&
+	    (setgroups(0, NULL) == -1 ||
+		setresgid(d->uid, d->uid, d->uid) == -1 ||
+		setresuid(d->uid, d->uid, d->uid) == -1))
 		_exit(126);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -124,8 +124,7 @@ child_exec(struct daemon *d, char **argv, pid_t parent)
 	}
 	if ((fd = open("/dev/null", O_RDWR)) == -1 || dup2(fd, 0) == -1)
 		_exit(126);
-	if (d->fd != -1 && d->fd != DAEMON_FD &&
-	    dup2(d->fd, DAEMON_FD) == -1)
+	if (d->fd != -1 && d->fd != DAEMON_FD && dup2(d->fd, DAEMON_FD) == -1)
 		_exit(126);
 	closefrom(d->fd == -1 ? 3 : DAEMON_FD + 1);
 	if (d->fd != -1)
@@ -138,9 +137,9 @@ child_exec(struct daemon *d, char **argv, pid_t parent)
 int
 daemon_spawn(struct daemon *d, const char *const *args)
 {
-	char	*argv[MAX_ARGS + 4], *alloc[MAX_ARGS];
-	size_t	 i, n = 0, nalloc = 0;
-	pid_t	 self = getpid();
+	char *argv[MAX_ARGS + 4], *alloc[MAX_ARGS];
+	size_t i, n = 0, nalloc = 0;
+	pid_t self = getpid();
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	argv[n++] = d->bin;
@@ -149,12 +148,12 @@ daemon_spawn(struct daemon *d, const char *const *args)
 			argv[n++] = (char *)(uintptr_t)args[i];
 			continue;
 		}
-		if (asprintf(&alloc[nalloc], "%s/%s", d->dir,
-		    args[i] + 1) == -1)
+		if (asprintf(&alloc[nalloc], "%s/%s", d->dir, args[i] + 1) ==
+		    -1)
 			return -1;
 		argv[n++] = alloc[nalloc++];
 	}
-	argv[n++] = (char *)(uintptr_t)"--libexec";
+	argv[n++] = (char *)(uintptr_t) "--libexec";
 	argv[n++] = d->libexec;
 	argv[n] = NULL;
 	unlink(daemon_path(d, "log"));
@@ -186,19 +185,20 @@ daemon_start(struct daemon *d, const char *const *args)
 bool
 daemon_alive(struct daemon *d)
 {
-	siginfo_t	 si = { 0 };
+	siginfo_t si = { 0 };
 
 	if (d->pid == 0)
 		return false;
-	return waitid(P_PID, (id_t)d->pid, &si,
-	    WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid == 0;
+	return waitid(P_PID, (id_t)d->pid, &si, WEXITED | WNOHANG | WNOWAIT) ==
+	    0 &&
+	    si.si_pid == 0;
 }
 
 int
 daemon_wait(struct daemon *d, int timeout)
 {
-	uint64_t	 deadline = fe_now() + (uint64_t)timeout;
-	int		 status;
+	uint64_t deadline = fe_now() + (uint64_t)timeout;
+	int status;
 
 	while (daemon_alive(d) && fe_now() < deadline)
 		poll(NULL, 0, 2);
@@ -221,9 +221,9 @@ daemon_wait(struct daemon *d, int timeout)
 static size_t
 reap_orphans(void)
 {
-	struct proc	 list[64];
-	uint64_t	 deadline = fe_now() + 500;
-	size_t		 i, n, left;
+	struct proc list[64];
+	uint64_t deadline = fe_now() + 500;
+	size_t i, n, left;
 
 	do {
 		n = proc_children(getpid(), list, 64);
@@ -250,7 +250,7 @@ reap_orphans(void)
 int
 daemon_stop(struct daemon *d, int sig)
 {
-	int	 status;
+	int status;
 
 	if (d->pid == 0)
 		return -1;
@@ -262,10 +262,10 @@ daemon_stop(struct daemon *d, int sig)
 char *
 daemon_text(struct daemon *d, const char *name)
 {
-	struct stat	 st;
-	char		*text = NULL;
-	ssize_t		 n;
-	int		 fd;
+	struct stat st;
+	char *text = NULL;
+	ssize_t n;
+	int fd;
 
 	fd = open(daemon_path(d, name), O_RDONLY | O_CLOEXEC);
 	if (fd == -1 || fstat(fd, &st) == -1 ||
@@ -281,8 +281,8 @@ daemon_text(struct daemon *d, const char *name)
 size_t
 daemon_log_count(struct daemon *d, const char *what)
 {
-	char	*text = daemon_text(d, "log"), *p;
-	size_t	 n = 0;
+	char *text = daemon_text(d, "log"), *p;
+	size_t n = 0;
 
 	for (p = text; (p = strstr(p, what)) != NULL; p += strlen(what))
 		n++;
@@ -293,7 +293,7 @@ daemon_log_count(struct daemon *d, const char *what)
 int
 daemon_log_wait(struct daemon *d, const char *what, size_t n, int timeout)
 {
-	uint64_t	 deadline = fe_now() + (uint64_t)timeout;
+	uint64_t deadline = fe_now() + (uint64_t)timeout;
 
 	while (daemon_log_count(d, what) < n) {
 		if (fe_now() >= deadline || !daemon_alive(d)) {
@@ -308,7 +308,7 @@ daemon_log_wait(struct daemon *d, const char *what, size_t n, int timeout)
 void
 daemon_dump(struct daemon *d)
 {
-	char	*text = daemon_text(d, "log"), *line, *p = text;
+	char *text = daemon_text(d, "log"), *line, *p = text;
 
 	fprintf(stderr, "# log of vrngd (%s):\n", d->dir);
 	while ((line = strsep(&p, "\n")) != NULL)

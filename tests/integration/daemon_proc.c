@@ -16,15 +16,15 @@
 #include "daemon.h"
 #include "frontend.h"
 
-#define RSS_MARGIN	4096	/* KiB */
+#define RSS_MARGIN 4096 /* KiB */
 
 /* Read a small file of /proc/PID; its length, or -1. */
 static ssize_t
 proc_file(pid_t pid, const char *name, char *buf, size_t size)
 {
-	char	 path[64];
-	ssize_t	 n;
-	int	 fd;
+	char path[64];
+	ssize_t n;
+	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
 	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
@@ -39,8 +39,8 @@ proc_file(pid_t pid, const char *name, char *buf, size_t size)
 int
 proc_status(pid_t pid, const char *key, char *buf, size_t size)
 {
-	char	 text[8192], *p, *end;
-	size_t	 len = strlen(key);
+	char text[8192], *p, *end;
+	size_t len = strlen(key);
 
 	if (proc_file(pid, "status", text, sizeof(text)) <= 0)
 		return -1;
@@ -65,8 +65,8 @@ proc_status(pid_t pid, const char *key, char *buf, size_t size)
 static int
 child_info(pid_t pid, pid_t parent, struct proc *p)
 {
-	char	 value[64];
-	ssize_t	 i, n;
+	char value[64];
+	ssize_t i, n;
 
 	if (proc_status(pid, "PPid", value, sizeof(value)) == -1 ||
 	    atoi(value) != parent ||
@@ -87,9 +87,9 @@ child_info(pid_t pid, pid_t parent, struct proc *p)
 size_t
 proc_children(pid_t parent, struct proc *list, size_t max)
 {
-	struct dirent	*e;
-	size_t		 n = 0;
-	DIR		*dp;
+	struct dirent *e;
+	size_t n = 0;
+	DIR *dp;
 
 	if ((dp = opendir("/proc")) == NULL)
 		return 0;
@@ -104,10 +104,10 @@ proc_children(pid_t parent, struct proc *list, size_t max)
 int
 proc_fds(pid_t pid)
 {
-	struct dirent	*e;
-	char		 path[64];
-	int		 n = 0;
-	DIR		*dp;
+	struct dirent *e;
+	char path[64];
+	int n = 0;
+	DIR *dp;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	if ((dp = opendir(path)) == NULL)
@@ -121,7 +121,7 @@ proc_fds(pid_t pid)
 long
 proc_rss(pid_t pid)
 {
-	char	 value[64];
+	char value[64];
 
 	if (proc_status(pid, "VmRSS", value, sizeof(value)) == -1)
 		return -1;
@@ -131,9 +131,9 @@ proc_rss(pid_t pid)
 long
 proc_cpu(pid_t pid)
 {
-	char		 path[64], line[1024], *p;
-	unsigned long	 user, sys;
-	FILE		*f;
+	char path[64], line[1024], *p;
+	unsigned long user, sys;
+	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	if ((f = fopen(path, "re")) == NULL)
@@ -141,8 +141,10 @@ proc_cpu(pid_t pid)
 	p = fgets(line, sizeof(line), f);
 	fclose(f);
 	if (p == NULL || (p = strrchr(line, ')')) == NULL ||
-	    sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
-	    "%lu %lu", &user, &sys) != 2)
+	    sscanf(p + 1,
+		" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
+		"%lu %lu",
+		&user, &sys) != 2)
 		return -1;
 	return (long)(user + sys);
 }
@@ -151,8 +153,8 @@ proc_cpu(pid_t pid)
 static bool
 has_word(const char *line, const char *word)
 {
-	const char	*p = line;
-	size_t		 len = strlen(word);
+	const char *p = line;
+	size_t len = strlen(word);
 
 	for (; (p = strstr(p, word)) != NULL; p++)
 		if ((p == line || strchr(" :[(", p[-1]) != NULL) &&
@@ -164,12 +166,12 @@ has_word(const char *line, const char *word)
 pid_t
 daemon_child(struct daemon *d, const char *role, const char *guest)
 {
-	struct proc	 list[64];
-	size_t		 i, n = proc_children(d->pid, list, 64);
+	struct proc list[64];
+	size_t i, n = proc_children(d->pid, list, 64);
 
 	for (i = 0; i < n; i++)
-		if (strcmp(list[i].comm, role) == 0 && (guest == NULL ||
-		    has_word(list[i].cmdline, guest)))
+		if (strcmp(list[i].comm, role) == 0 &&
+		    (guest == NULL || has_word(list[i].cmdline, guest)))
 			return list[i].pid;
 	return 0;
 }
@@ -178,8 +180,8 @@ pid_t
 daemon_child_wait(struct daemon *d, const char *role, const char *guest,
     int timeout)
 {
-	uint64_t	 deadline = fe_now() + (uint64_t)timeout;
-	pid_t		 pid;
+	uint64_t deadline = fe_now() + (uint64_t)timeout;
+	pid_t pid;
 
 	while ((pid = daemon_child(d, role, guest)) == 0) {
 		if (fe_now() >= deadline)
@@ -193,7 +195,7 @@ int
 daemon_child_gone(struct daemon *d, const char *role, const char *guest,
     int timeout)
 {
-	uint64_t	 deadline = fe_now() + (uint64_t)timeout;
+	uint64_t deadline = fe_now() + (uint64_t)timeout;
 
 	while (daemon_child(d, role, guest) != 0) {
 		if (fe_now() >= deadline)
@@ -206,8 +208,8 @@ daemon_child_gone(struct daemon *d, const char *role, const char *guest,
 void
 daemon_usage(struct daemon *d, struct usage *u)
 {
-	struct proc	 list[64];
-	pid_t		 entropy = daemon_child(d, ROLE_ENTROPY, NULL);
+	struct proc list[64];
+	pid_t entropy = daemon_child(d, ROLE_ENTROPY, NULL);
 
 	u->children = proc_children(d->pid, list, 64);
 	u->parent_fds = proc_fds(d->pid);
@@ -218,8 +220,8 @@ daemon_usage(struct daemon *d, struct usage *u)
 int
 daemon_usage_wait(struct daemon *d, const struct usage *was, int timeout)
 {
-	uint64_t	 deadline = fe_now() + (uint64_t)timeout;
-	struct usage	 is;
+	uint64_t deadline = fe_now() + (uint64_t)timeout;
+	struct usage is;
 
 	for (;;) {
 		daemon_usage(d, &is);
@@ -232,9 +234,10 @@ daemon_usage_wait(struct daemon *d, const struct usage *was, int timeout)
 			break;
 		poll(NULL, 0, 20);
 	}
-	fprintf(stderr, "# children %zu, was %zu; fds of the parent %d, was "
-	    "%d, of entropy %d, was %d; rss %ld, was %ld\n", is.children,
-	    was->children, is.parent_fds, was->parent_fds, is.entropy_fds,
-	    was->entropy_fds, is.entropy_rss, was->entropy_rss);
+	fprintf(stderr,
+	    "# children %zu, was %zu; fds of the parent %d, was "
+	    "%d, of entropy %d, was %d; rss %ld, was %ld\n",
+	    is.children, was->children, is.parent_fds, was->parent_fds,
+	    is.entropy_fds, was->entropy_fds, is.entropy_rss, was->entropy_rss);
 	return -1;
 }

@@ -21,7 +21,7 @@
 uint64_t
 fe_now(void)
 {
-	struct timespec	 ts;
+	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
@@ -37,16 +37,16 @@ fe_init(struct fe *fe)
 int
 fe_connect(struct fe *fe, const char *path)
 {
-	struct sockaddr_un	 sun = { .sun_family = AF_UNIX };
-	uint64_t		 deadline = fe_now() + FE_TIMEOUT_MS;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	uint64_t deadline = fe_now() + FE_TIMEOUT_MS;
 
 	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
 	    sizeof(sun.sun_path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	fe->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-	    0);
+	fe->sock =
+	    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fe->sock == -1)
 		return -1;
 	while (connect(fe->sock, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
@@ -75,7 +75,7 @@ fe_disconnect(struct fe *fe)
 void
 fe_close(struct fe *fe)
 {
-	size_t	 i;
+	size_t i;
 
 	fe_disconnect(fe);
 	fd_close(&fe->kick);
@@ -96,8 +96,8 @@ fe_close(struct fe *fe)
 static int
 sock_wait(const struct fe *fe, short events, uint64_t deadline)
 {
-	struct pollfd	 pfd = { .fd = fe->sock, .events = events };
-	uint64_t	 now = fe_now();
+	struct pollfd pfd = { .fd = fe->sock, .events = events };
+	uint64_t now = fe_now();
 
 	if (now >= deadline || poll(&pfd, 1, (int)(deadline - now)) == 0) {
 		errno = ETIMEDOUT;
@@ -111,14 +111,14 @@ fe_send_raw(struct fe *fe, const void *buf, size_t len, const int *fds,
     size_t nfds)
 {
 	union {
-		struct cmsghdr	 hdr;
-		char		 buf[CMSG_SPACE(sizeof(int) * 256)];
-	}		 ctl;
-	struct iovec	 iov;
-	struct msghdr	 mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	uint64_t	 deadline = fe_now() + FE_TIMEOUT_MS;
-	size_t		 off = 0;
-	ssize_t		 n;
+		struct cmsghdr hdr;
+		char buf[CMSG_SPACE(sizeof(int) * 256)];
+	} ctl;
+	struct iovec iov;
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	uint64_t deadline = fe_now() + FE_TIMEOUT_MS;
+	size_t off = 0;
+	ssize_t n;
 
 	if (nfds > 0) {
 		memset(&ctl, 0, sizeof(ctl));
@@ -156,8 +156,8 @@ fe_send(struct fe *fe, uint32_t request, uint32_t flags, const void *payload,
 {
 	struct {
 		struct fe_header hdr;
-		uint8_t		 payload[FE_MAX_PAYLOAD];
-	}	 msg;
+		uint8_t payload[FE_MAX_PAYLOAD];
+	} msg;
 
 	if (size > sizeof(msg.payload)) {
 		errno = EMSGSIZE;
@@ -175,9 +175,9 @@ fe_send(struct fe *fe, uint32_t request, uint32_t flags, const void *payload,
 static void
 take_fds(struct fe_msg *msg, struct msghdr *mh)
 {
-	struct cmsghdr	*c;
-	size_t		 i, n;
-	int		 fd;
+	struct cmsghdr *c;
+	size_t i, n;
+	int fd;
 
 	for (c = CMSG_FIRSTHDR(mh); c != NULL; c = CMSG_NXTHDR(mh, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -200,13 +200,13 @@ recv_all(struct fe *fe, void *buf, size_t len, struct fe_msg *msg,
     uint64_t deadline)
 {
 	union {
-		struct cmsghdr	 hdr;
-		char		 buf[CMSG_SPACE(sizeof(int) * FE_MAX_FDS)];
-	}		 ctl;
-	struct iovec	 iov;
-	struct msghdr	 mh;
-	size_t		 off = 0;
-	ssize_t		 n;
+		struct cmsghdr hdr;
+		char buf[CMSG_SPACE(sizeof(int) * FE_MAX_FDS)];
+	} ctl;
+	struct iovec iov;
+	struct msghdr mh;
+	size_t off = 0;
+	ssize_t n;
 
 	while (off < len) {
 		iov.iov_base = (char *)buf + off;
@@ -235,7 +235,7 @@ recv_all(struct fe *fe, void *buf, size_t len, struct fe_msg *msg,
 int
 fe_recv(struct fe *fe, struct fe_msg *msg, int timeout)
 {
-	uint64_t	 deadline = fe_now() + (uint64_t)timeout;
+	uint64_t deadline = fe_now() + (uint64_t)timeout;
 
 	msg->nfds = 0;
 	if (recv_all(fe, &msg->hdr, sizeof(msg->hdr), msg, deadline) == -1)
@@ -262,7 +262,7 @@ recv_reply(struct fe *fe, uint32_t request, struct fe_msg *msg)
 		return -1;
 	if (msg->hdr.request != request ||
 	    (msg->hdr.flags & ~(uint32_t)FE_NEED_REPLY) !=
-	    (FE_VERSION | FE_REPLY)) {
+		(FE_VERSION | FE_REPLY)) {
 		fe_msg_close(msg);
 		errno = EPROTO;
 		return -1;
@@ -282,7 +282,7 @@ fe_ask(struct fe *fe, uint32_t request, const void *payload, size_t size,
 int
 fe_get_u64(struct fe *fe, uint32_t request, uint64_t *value)
 {
-	struct fe_msg	 msg;
+	struct fe_msg msg;
 
 	if (fe_ask(fe, request, NULL, 0, &msg) == -1)
 		return -1;
@@ -299,12 +299,12 @@ int
 fe_set(struct fe *fe, uint32_t request, const void *payload, size_t size,
     const int *fds, size_t nfds)
 {
-	struct fe_msg	 msg;
-	uint64_t	 status;
-	bool		 ack = (fe->pfeatures & FE_P_REPLY_ACK) != 0;
+	struct fe_msg msg;
+	uint64_t status;
+	bool ack = (fe->pfeatures & FE_P_REPLY_ACK) != 0;
 
 	if (fe_send(fe, request, ack ? FE_NEED_REPLY : 0, payload, size, fds,
-	    nfds) == -1)
+		nfds) == -1)
 		return -1;
 	if (!ack)
 		return 0;
@@ -328,7 +328,7 @@ fe_set_u64(struct fe *fe, uint32_t request, uint64_t value)
 int
 fe_set_state(struct fe *fe, uint32_t request, uint32_t num)
 {
-	struct fe_vring_state	 state = { .num = num };
+	struct fe_vring_state state = { .num = num };
 
 	return fe_set(fe, request, &state, sizeof(state), NULL, 0);
 }
@@ -336,7 +336,7 @@ fe_set_state(struct fe *fe, uint32_t request, uint32_t num)
 int
 fe_set_fd(struct fe *fe, uint32_t request, int fd)
 {
-	uint64_t	 value = fd == -1 ? FE_NOFD : 0;
+	uint64_t value = fd == -1 ? FE_NOFD : 0;
 
 	return fe_set(fe, request, &value, sizeof(value), &fd, fd != -1);
 }
@@ -344,9 +344,9 @@ fe_set_fd(struct fe *fe, uint32_t request, int fd)
 int
 fe_wait_closed(struct fe *fe, int timeout)
 {
-	uint64_t	 deadline = fe_now() + (uint64_t)timeout;
-	char		 buf[4096];
-	ssize_t		 n;
+	uint64_t deadline = fe_now() + (uint64_t)timeout;
+	char buf[4096];
+	ssize_t n;
 
 	for (;;) {
 		n = recv(fe->sock, buf, sizeof(buf), 0);

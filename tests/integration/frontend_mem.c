@@ -13,7 +13,7 @@
 int
 fe_mem_add(struct fe *fe, uint64_t gpa, uint64_t size, uint64_t offset)
 {
-	struct fe_region	*r = &fe->regions[fe->nregions];
+	struct fe_region *r = &fe->regions[fe->nregions];
 
 	if (fe->nregions == FE_MAX_REGIONS) {
 		errno = ENOSPC;
@@ -53,9 +53,9 @@ int
 fe_mem_slot(struct fe *fe, uint32_t request, const struct fe_region *r)
 {
 	struct {
-		uint64_t		 padding;
-		struct fe_wire_region	 region;
-	}	 payload = { .region = r->wire };
+		uint64_t padding;
+		struct fe_wire_region region;
+	} payload = { .region = r->wire };
 
 	return fe_set(fe, request, &payload, sizeof(payload), &r->fd,
 	    request == FE_ADD_MEM_REG);
@@ -65,12 +65,12 @@ int
 fe_mem_send(struct fe *fe)
 {
 	struct {
-		uint32_t		 n;
-		uint32_t		 padding;
-		struct fe_wire_region	 regions[8];
-	}	 table = { 0 };
-	int	 fds[8], rc;
-	size_t	 i;
+		uint32_t n;
+		uint32_t padding;
+		struct fe_wire_region regions[8];
+	} table = { 0 };
+	int fds[8], rc;
+	size_t i;
 
 	fe->mem_sent = true;
 	if (fe->pfeatures & FE_P_MEM_SLOTS) {
@@ -98,8 +98,8 @@ fe_mem_send(struct fe *fe)
 static const struct fe_region *
 find(const struct fe *fe, uint64_t gpa, uint64_t *left)
 {
-	const struct fe_region	*r;
-	size_t			 i;
+	const struct fe_region *r;
+	size_t i;
 
 	for (i = 0; i < fe->nregions; i++) {
 		r = &fe->regions[i];
@@ -114,8 +114,8 @@ find(const struct fe *fe, uint64_t gpa, uint64_t *left)
 void *
 fe_ptr(const struct fe *fe, uint64_t gpa, size_t len)
 {
-	const struct fe_region	*r;
-	uint64_t		 left;
+	const struct fe_region *r;
+	uint64_t left;
 
 	r = find(fe, gpa, &left);
 	if (r == NULL || left < len)
@@ -126,8 +126,8 @@ fe_ptr(const struct fe *fe, uint64_t gpa, size_t len)
 uint64_t
 fe_uva(const struct fe *fe, uint64_t gpa)
 {
-	const struct fe_region	*r;
-	uint64_t		 left;
+	const struct fe_region *r;
+	uint64_t left;
 
 	r = find(fe, gpa, &left);
 	return r == NULL ? 0 : r->wire.uva + (gpa - r->wire.gpa);
@@ -136,9 +136,9 @@ fe_uva(const struct fe *fe, uint64_t gpa)
 int
 fe_mem_read(const struct fe *fe, uint64_t gpa, void *buf, size_t len)
 {
-	const struct fe_region	*r;
-	uint64_t		 left;
-	size_t			 n;
+	const struct fe_region *r;
+	uint64_t left;
+	size_t n;
 
 	for (; len > 0; len -= n, gpa += n, buf = (char *)buf + n) {
 		if ((r = find(fe, gpa, &left)) == NULL) {
@@ -154,9 +154,9 @@ fe_mem_read(const struct fe *fe, uint64_t gpa, void *buf, size_t len)
 int
 fe_mem_fill(struct fe *fe, uint64_t gpa, uint8_t byte, size_t len)
 {
-	const struct fe_region	*r;
-	uint64_t		 left;
-	size_t			 n;
+	const struct fe_region *r;
+	uint64_t left;
+	size_t n;
 
 	for (; len > 0; len -= n, gpa += n) {
 		if ((r = find(fe, gpa, &left)) == NULL) {

@@ -12,7 +12,7 @@
 
 #include "frontend.h"
 
-#define ALIGN(n, a)	(((n) + (a) - 1) & ~(uint64_t)((a) - 1))
+#define ALIGN(n, a) (((n) + (a)-1) & ~(uint64_t)((a)-1))
 
 static uint64_t
 avail_off(uint32_t size)
@@ -31,15 +31,16 @@ size_t
 fe_ring_bytes(uint32_t size)
 {
 	return (size_t)ALIGN(used_off(size) + 6 +
-	    (uint64_t)size * sizeof(struct fe_used_elem), FE_PAGE);
+		(uint64_t)size * sizeof(struct fe_used_elem),
+	    FE_PAGE);
 }
 
 /* Point the ring at guest memory without touching what is there. */
 static int
 ring_place(struct fe *fe, uint32_t size, uint64_t gpa)
 {
-	struct fe_ring	*r = &fe->ring;
-	uint8_t		*p;
+	struct fe_ring *r = &fe->ring;
+	uint8_t *p;
 
 	if ((p = fe_ptr(fe, gpa, fe_ring_bytes(size))) == NULL) {
 		errno = EFAULT;
@@ -58,8 +59,8 @@ ring_place(struct fe *fe, uint32_t size, uint64_t gpa)
 int
 fe_ring_init(struct fe *fe, uint32_t size, uint64_t gpa)
 {
-	struct fe_ring	*r = &fe->ring;
-	uint32_t	 i;
+	struct fe_ring *r = &fe->ring;
+	uint32_t i;
 
 	fe_ring_free(fe);
 	memset(r, 0, sizeof(*r));
@@ -79,7 +80,7 @@ fe_ring_init(struct fe *fe, uint32_t size, uint64_t gpa)
 int
 fe_ring_move(struct fe *fe, uint64_t gpa)
 {
-	void	*old = fe->ring.desc;
+	void *old = fe->ring.desc;
 
 	if (ring_place(fe, fe->ring.size, gpa) == -1)
 		return -1;
@@ -104,7 +105,7 @@ used_word(const struct fe *fe, size_t off)
 void
 fe_ring_set_idx(struct fe *fe, uint16_t idx)
 {
-	struct fe_ring	*r = &fe->ring;
+	struct fe_ring *r = &fe->ring;
 
 	r->avail_idx = r->kicked_idx = r->used_idx = r->base = idx;
 	fe_avail_idx_set(fe, idx);
@@ -153,14 +154,15 @@ fe_used_idx(const struct fe *fe)
 uint16_t
 fe_avail_event(const struct fe *fe)
 {
-	return __atomic_load_n(used_word(fe, 4 + fe->ring.size *
-	    sizeof(struct fe_used_elem)), __ATOMIC_ACQUIRE);
+	return __atomic_load_n(
+	    used_word(fe, 4 + fe->ring.size * sizeof(struct fe_used_elem)),
+	    __ATOMIC_ACQUIRE);
 }
 
 void
 fe_publish(struct fe *fe, uint16_t head)
 {
-	struct fe_ring	*r = &fe->ring;
+	struct fe_ring *r = &fe->ring;
 
 	r->avail[2 + (r->avail_idx & (r->size - 1))] = head;
 	fe_avail_idx_set(fe, ++r->avail_idx);
@@ -170,8 +172,8 @@ fe_publish(struct fe *fe, uint16_t head)
 static int
 take(struct fe_ring *r, size_t n)
 {
-	uint32_t	 head = r->free_head;
-	size_t		 i;
+	uint32_t head = r->free_head;
+	size_t i;
 
 	if (n == 0 || n > r->nfree) {
 		errno = ENOSPC;
@@ -187,7 +189,7 @@ take(struct fe_ring *r, size_t n)
 static void
 give_back(struct fe_ring *r, uint32_t head)
 {
-	uint32_t	 i, tail = head;
+	uint32_t i, tail = head;
 
 	if (head >= r->size || r->count[head] == 0)
 		return;
@@ -202,10 +204,10 @@ give_back(struct fe_ring *r, uint32_t head)
 int
 fe_add(struct fe *fe, const struct fe_seg *segs, size_t n)
 {
-	struct fe_ring	*r = &fe->ring;
-	uint32_t	 d;
-	size_t		 i;
-	int		 head;
+	struct fe_ring *r = &fe->ring;
+	uint32_t d;
+	size_t i;
+	int head;
 
 	if ((head = take(r, n)) == -1)
 		return -1;
@@ -224,7 +226,7 @@ fe_add(struct fe *fe, const struct fe_seg *segs, size_t n)
 int
 fe_add_one(struct fe *fe, uint64_t gpa, uint32_t len)
 {
-	struct fe_seg	 seg = { gpa, len };
+	struct fe_seg seg = { gpa, len };
 
 	return fe_add(fe, &seg, 1);
 }
@@ -233,9 +235,9 @@ int
 fe_add_indirect(struct fe *fe, uint64_t gpa, const struct fe_seg *segs,
     size_t n)
 {
-	struct fe_desc	*table;
-	size_t		 i;
-	int		 head;
+	struct fe_desc *table;
+	size_t i;
+	int head;
 
 	if ((table = fe_ptr(fe, gpa, n * sizeof(*table))) == NULL) {
 		errno = EFAULT;
@@ -245,14 +247,14 @@ fe_add_indirect(struct fe *fe, uint64_t gpa, const struct fe_seg *segs,
 		return -1;
 	for (i = 0; i < n; i++) {
 		table[i] = (struct fe_desc){ segs[i].gpa, segs[i].len,
-		    FE_DESC_WRITE, 0 };
+			FE_DESC_WRITE, 0 };
 		if (i + 1 < n) {
 			table[i].flags |= FE_DESC_NEXT;
 			table[i].next = (uint16_t)(i + 1);
 		}
 	}
-	fe_desc_set(fe, (uint32_t)head, gpa,
-	    (uint32_t)(n * sizeof(*table)), FE_DESC_INDIRECT, 0);
+	fe_desc_set(fe, (uint32_t)head, gpa, (uint32_t)(n * sizeof(*table)),
+	    FE_DESC_INDIRECT, 0);
 	fe_publish(fe, (uint16_t)head);
 	return head;
 }
@@ -260,7 +262,7 @@ fe_add_indirect(struct fe *fe, uint64_t gpa, const struct fe_seg *segs,
 void
 fe_kick_always(struct fe *fe)
 {
-	uint64_t	 one = 1;
+	uint64_t one = 1;
 
 	fe->ring.kicked_idx = fe->ring.avail_idx;
 	fe->ring.kicks++;
@@ -271,9 +273,9 @@ fe_kick_always(struct fe *fe)
 int
 fe_kick(struct fe *fe)
 {
-	struct fe_ring	*r = &fe->ring;
-	uint16_t	 new = r->avail_idx, old = r->kicked_idx;
-	bool		 wanted;
+	struct fe_ring *r = &fe->ring;
+	uint16_t new = r->avail_idx, old = r->kicked_idx;
+	bool wanted;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (fe->features & FE_F_EVENT_IDX)
@@ -296,7 +298,7 @@ fe_pending(const struct fe *fe)
 uint64_t
 fe_drain_call(struct fe *fe)
 {
-	uint64_t	 n;
+	uint64_t n;
 
 	if (read(fe->call, &n, sizeof(n)) != sizeof(n))
 		return 0;
@@ -307,8 +309,8 @@ fe_drain_call(struct fe *fe)
 int
 fe_wait(struct fe *fe, unsigned int n, int timeout)
 {
-	struct pollfd	 pfd = { .fd = fe->call, .events = POLLIN };
-	uint64_t	 now, deadline = fe_now() + (uint64_t)timeout;
+	struct pollfd pfd = { .fd = fe->call, .events = POLLIN };
+	uint64_t now, deadline = fe_now() + (uint64_t)timeout;
 
 	if (fe->features & FE_F_EVENT_IDX)
 		fe_used_event_set(fe, (uint16_t)(fe->ring.used_idx + n - 1));
@@ -327,7 +329,7 @@ fe_wait(struct fe *fe, unsigned int n, int timeout)
 int
 fe_wait_polling(struct fe *fe, unsigned int n, int timeout)
 {
-	uint64_t	 deadline = fe_now() + (uint64_t)timeout;
+	uint64_t deadline = fe_now() + (uint64_t)timeout;
 
 	while (fe_pending(fe) < n) {
 		if (fe_now() >= deadline) {
@@ -342,12 +344,13 @@ fe_wait_polling(struct fe *fe, unsigned int n, int timeout)
 int
 fe_pop(struct fe *fe, struct fe_used_elem *elem)
 {
-	struct fe_ring	*r = &fe->ring;
+	struct fe_ring *r = &fe->ring;
 
 	if (fe_pending(fe) == 0)
 		return 0;
-	memcpy(elem, r->used + 4 + (r->used_idx & (r->size - 1)) *
-	    sizeof(*elem), sizeof(*elem));
+	memcpy(elem,
+	    r->used + 4 + (r->used_idx & (r->size - 1)) * sizeof(*elem),
+	    sizeof(*elem));
 	r->used_idx++;
 	give_back(r, elem->id);
 	return 1;
@@ -356,8 +359,8 @@ fe_pop(struct fe *fe, struct fe_used_elem *elem)
 int
 fe_read(struct fe *fe, void *buf, uint32_t len, int timeout)
 {
-	struct fe_used_elem	 elem;
-	int			 head;
+	struct fe_used_elem elem;
+	int head;
 
 	if ((head = fe_add_one(fe, FE_BUF_GPA, len)) == -1)
 		return -1;

@@ -23,8 +23,8 @@ must(int rc)
 static int
 open_eventfds(struct fe *fe)
 {
-	int	*fds[] = { &fe->kick, &fe->call, &fe->err };
-	size_t	 i;
+	int *fds[] = { &fe->kick, &fe->call, &fe->err };
+	size_t i;
 
 	for (i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (*fds[i] != -1)
@@ -43,7 +43,7 @@ negotiate_protocol(struct fe *fe, uint64_t pfeatures)
 		return -1;
 	fe->pfeatures = 0;
 	if (fe_set_u64(fe, FE_SET_PROTOCOL_FEATURES,
-	    pfeatures & fe->poffered) == -1)
+		pfeatures & fe->poffered) == -1)
 		return -1;
 	fe->pfeatures = pfeatures & fe->poffered;
 	if ((fe->pfeatures & FE_P_MQ) &&
@@ -75,14 +75,12 @@ fe_handshake(struct fe *fe, uint64_t features, uint64_t pfeatures)
 int
 fe_send_addr(struct fe *fe)
 {
-	const struct fe_ring	*r = &fe->ring;
-	struct fe_vring_addr	 addr = {
-		.flags = fe->addr_flags,
+	const struct fe_ring *r = &fe->ring;
+	struct fe_vring_addr addr = { .flags = fe->addr_flags,
 		.desc = fe_uva(fe, r->desc_gpa),
 		.used = fe_uva(fe, r->used_gpa),
 		.avail = fe_uva(fe, r->avail_gpa),
-		.log = r->used_gpa
-	};
+		.log = r->used_gpa };
 
 	return fe_set(fe, FE_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0);
 }
@@ -106,14 +104,14 @@ fe_start_ring(struct fe *fe)
 int
 fe_start(struct fe *fe)
 {
-	uint64_t	 status;
+	uint64_t status;
 
 	if (must(fe_set_fd(fe, FE_SET_VRING_CALL, fe->call)) == -1 ||
 	    must(fe_set_u64(fe, FE_SET_FEATURES, fe->features)) == -1)
 		return -1;
 	if ((fe->pfeatures & FE_P_STATUS) &&
 	    (fe_get_u64(fe, FE_GET_STATUS, &status) == -1 ||
-	    must(fe_set_u64(fe, FE_SET_STATUS, 8)) == -1))
+		must(fe_set_u64(fe, FE_SET_STATUS, 8)) == -1))
 		return -1;
 	if ((!fe->mem_sent || !(fe->pfeatures & FE_P_MEM_SLOTS)) &&
 	    must(fe_mem_send(fe)) == -1)
@@ -124,8 +122,8 @@ fe_start(struct fe *fe)
 int
 fe_get_base(struct fe *fe)
 {
-	struct fe_vring_state	 state = { 0 };
-	struct fe_msg		 msg;
+	struct fe_vring_state state = { 0 };
+	struct fe_msg msg;
 
 	if (fe_ask(fe, FE_GET_VRING_BASE, &state, sizeof(state), &msg) == -1)
 		return -1;
@@ -162,15 +160,15 @@ fe_up(struct fe *fe, const char *path, uint32_t size, uint64_t features,
 int
 fe_log_start(struct fe *fe)
 {
-	struct fe_log	 log = { 0 };
-	struct fe_msg	 msg;
-	uint64_t	 end = 0;
-	size_t		 i;
+	struct fe_log log = { 0 };
+	struct fe_msg msg;
+	uint64_t end = 0;
+	size_t i;
 
 	for (i = 0; i < fe->nregions; i++)
 		if (fe->regions[i].wire.gpa + fe->regions[i].wire.size > end)
-			end = fe->regions[i].wire.gpa +
-			    fe->regions[i].wire.size;
+			end =
+			    fe->regions[i].wire.gpa + fe->regions[i].wire.size;
 	fe->log_size = (size_t)(end / FE_PAGE + 7) / 8;
 	fe->log_fd = memfd_create("log", MFD_CLOEXEC);
 	if (fe->log_fd == -1 ||
@@ -184,7 +182,8 @@ fe_log_start(struct fe *fe)
 	}
 	log.size = fe->log_size;
 	if (fe_send(fe, FE_SET_LOG_BASE, 0, &log, sizeof(log), &fe->log_fd,
-	    1) == -1 || fe_recv(fe, &msg, FE_TIMEOUT_MS) == -1)
+		1) == -1 ||
+	    fe_recv(fe, &msg, FE_TIMEOUT_MS) == -1)
 		return -1;
 	if (msg.hdr.request != FE_SET_LOG_BASE) {
 		errno = EPROTO;
@@ -196,27 +195,28 @@ fe_log_start(struct fe *fe)
 bool
 fe_log_dirty(const struct fe *fe, uint64_t gpa)
 {
-	uint64_t	 page = gpa / FE_PAGE;
+	uint64_t page = gpa / FE_PAGE;
 
 	return (__atomic_load_n(&fe->log[page / 8], __ATOMIC_ACQUIRE) >>
-	    (page % 8)) & 1;
+		   (page % 8)) &
+	    1;
 }
 
 size_t
 fe_log_count(const struct fe *fe)
 {
-	size_t	 i, n = 0;
+	size_t i, n = 0;
 
 	for (i = 0; i < fe->log_size; i++)
-		n += (size_t)__builtin_popcount(__atomic_load_n(&fe->log[i],
-		    __ATOMIC_ACQUIRE));
+		n += (size_t)__builtin_popcount(
+		    __atomic_load_n(&fe->log[i], __ATOMIC_ACQUIRE));
 	return n;
 }
 
 void
 fe_log_clear(struct fe *fe)
 {
-	size_t	 i;
+	size_t i;
 
 	for (i = 0; i < fe->log_size; i++)
 		__atomic_store_n(&fe->log[i], 0, __ATOMIC_RELEASE);

@@ -15,16 +15,16 @@
 int
 hostile_setup(void **state)
 {
-	struct suite	*s;
+	struct suite *s;
 
 	if (suite_setup(state) == -1)
 		return -1;
 	s = *state;
 	if (fe_up(&s->fe, daemon_path(&s->d, "vm0.sock"), 64, QEMU_FEATURES,
-	    QEMU_PFEATURES) == -1 ||
+		QEMU_PFEATURES) == -1 ||
 	    fe_read(&s->fe, NULL, 64, FE_TIMEOUT_MS) != 64 ||
-	    fe_up(&s->other, daemon_path(&s->d, "vm1.sock"), 64,
-	    QEMU_FEATURES, QEMU_PFEATURES) == -1 ||
+	    fe_up(&s->other, daemon_path(&s->d, "vm1.sock"), 64, QEMU_FEATURES,
+		QEMU_PFEATURES) == -1 ||
 	    fe_read(&s->other, NULL, 64, FE_TIMEOUT_MS) != 64) {
 		suite_teardown(state);
 		return -1;
@@ -49,7 +49,7 @@ hostile_up(struct suite *s)
 void
 hostile_other(struct suite *s)
 {
-	int	 i;
+	int i;
 
 	for (i = 0; i < 3; i++) {
 		errno = 0;
@@ -75,7 +75,7 @@ bool
 hostile_answers(struct suite *s)
 {
 	struct fe_header hdr = { FE_GET_PROTOCOL_FEATURES, FE_VERSION, 0 };
-	struct fe_msg	 msg;
+	struct fe_msg msg;
 
 	if (fe_send_raw(&s->fe, &hdr, sizeof(hdr), NULL, 0) == -1)
 		return false;
@@ -111,8 +111,8 @@ hostile_closed_or_works(struct suite *s)
 void
 hostile_not_spinning(struct suite *s, const char *guest)
 {
-	pid_t	 pid = daemon_child(&s->d, ROLE_VHOST, guest);
-	long	 before, after, half;
+	pid_t pid = daemon_child(&s->d, ROLE_VHOST, guest);
+	long before, after, half;
 
 	if (pid == 0)
 		return;
@@ -138,7 +138,7 @@ hostile_rand(uint64_t *seed)
 int
 hostile_fd(int kind)
 {
-	int	 p[2];
+	int p[2];
 
 	switch (kind) {
 	case 0:

@@ -8,42 +8,42 @@
 #include "suite.h"
 
 /* A guest must get an answer within this time, whatever another one does. */
-#define PROMPT_MS	1000
+#define PROMPT_MS 1000
 
 /*
  * Setup: a daemon with vm0 and vm1; vm1 is connected and served, vm0 was and
  * is not any more, and what the daemon uses now is noted.
  */
-int	 hostile_setup(void **);
+int hostile_setup(void **);
 
 /* vm0 as QEMU connects, ring of 64. */
-void	 hostile_up(struct suite *);
+void hostile_up(struct suite *);
 
 /* vm1 is served promptly. */
-void	 hostile_other(struct suite *);
+void hostile_other(struct suite *);
 
 /*
  * The attack is over: vm1 is served, vm0 is closed, what the daemon uses is
  * what it was, and a new connection of vm0 works.
  */
-void	 hostile_end(struct suite *);
+void hostile_end(struct suite *);
 
 /* Whether vm0's connection still answers; false if it was closed. */
-bool	 hostile_answers(struct suite *);
+bool hostile_answers(struct suite *);
 
 /* vm0's connection is closed, or answers and serves after a fresh start. */
-void	 hostile_closed_or_works(struct suite *);
+void hostile_closed_or_works(struct suite *);
 
 /* A process does not use more than half a CPU. */
-void	 hostile_not_spinning(struct suite *, const char *);
+void hostile_not_spinning(struct suite *, const char *);
 
 /* A new descriptor of a kind that has no business here; -1 after the last. */
-int	 hostile_fd(int);
+int hostile_fd(int);
 
 /* Deterministic numbers. */
 uint32_t hostile_rand(uint64_t *);
 
-#define HOSTILE_TEST(f)	cmocka_unit_test_setup_teardown(f, hostile_setup, \
-			    suite_teardown)
+#define HOSTILE_TEST(f) \
+	cmocka_unit_test_setup_teardown(f, hostile_setup, suite_teardown)
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "load.h"
 
-#define MAX_LOADS	4
+#define MAX_LOADS 4
 
 /* Each slot of the ring has its own buffer; single descriptors only. */
 static uint64_t
@@ -21,8 +21,8 @@ buffer_of(const struct load *l, uint32_t id)
 static void
 fill(struct load *l)
 {
-	struct fe_ring	*r = &l->fe->ring;
-	uint32_t	 id;
+	struct fe_ring *r = &l->fe->ring;
+	uint32_t id;
 
 	if (r->size - r->nfree >= l->depth)
 		return;
@@ -38,21 +38,21 @@ fill(struct load *l)
 static void
 keep(struct load *l, const struct fe_used_elem *elem)
 {
-	size_t	 n = elem->len;
+	size_t n = elem->len;
 
 	if (l->data == NULL || l->bytes >= l->size)
 		return;
 	if (n > l->size - l->bytes)
 		n = l->size - l->bytes;
-	CHECK(fe_mem_read(l->fe, buffer_of(l, elem->id), l->data + l->bytes,
-	    n));
+	CHECK(
+	    fe_mem_read(l->fe, buffer_of(l, elem->id), l->data + l->bytes, n));
 }
 
 uint64_t
 load_poll(struct load *l, struct record *rec)
 {
-	struct fe_used_elem	 elem;
-	uint64_t		 bytes = 0;
+	struct fe_used_elem elem;
+	uint64_t bytes = 0;
 
 	while (fe_pop(l->fe, &elem) == 1) {
 		assert_in_range(elem.len, 1, l->len);
@@ -72,7 +72,7 @@ load_poll(struct load *l, struct record *rec)
 static bool
 all_full(const struct load *loads, size_t n)
 {
-	size_t	 i;
+	size_t i;
 
 	for (i = 0; i < n; i++)
 		if (!loads[i].stop || loads[i].bytes < loads[i].size)
@@ -83,11 +83,11 @@ all_full(const struct load *loads, size_t n)
 void
 load_run(struct load *loads, size_t n, int ms, struct record *rec)
 {
-	struct pollfd	 pfds[MAX_LOADS];
-	uint64_t	 now, end = fe_now() + (uint64_t)ms;
-	struct fe	*fe;
-	size_t		 i;
-	bool		 idle;
+	struct pollfd pfds[MAX_LOADS];
+	uint64_t now, end = fe_now() + (uint64_t)ms;
+	struct fe *fe;
+	size_t i;
+	bool idle;
 
 	while ((now = fe_now()) < end && !all_full(loads, n)) {
 		idle = true;
@@ -112,19 +112,23 @@ void
 record_check(const struct record *rec, uint64_t burst, uint64_t rate,
     uint64_t delay)
 {
-	uint64_t	 sum, limit;
-	size_t		 i, j;
+	uint64_t sum, limit;
+	size_t i, j;
 
 	for (i = 0; i < rec->n; i++) {
 		for (j = i, sum = 0; j < rec->n; j++) {
 			sum += rec->events[j].bytes;
-			limit = burst + rate * (rec->events[j].time -
-			    rec->events[i].time + delay) / 1000;
+			limit = burst +
+			    rate *
+				(rec->events[j].time - rec->events[i].time +
+				    delay) /
+				1000;
 			if (sum > limit)
 				fail_msg("%ju bytes in %ju ms, limit %ju",
 				    (uintmax_t)sum,
 				    (uintmax_t)(rec->events[j].time -
-				    rec->events[i].time), (uintmax_t)limit);
+					rec->events[i].time),
+				    (uintmax_t)limit);
 		}
 	}
 }

@@ -12,12 +12,12 @@
 
 #include "suite.h"
 
-#define BLOCK	64
+#define BLOCK 64
 
 int
 suite_setup_empty(void **state)
 {
-	struct suite	*s;
+	struct suite *s;
 
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		return -1;
@@ -34,9 +34,8 @@ suite_setup_empty(void **state)
 int
 suite_setup(void **state)
 {
-	const char *const	 args[] = { "-s", "@vm%d.sock", "-c", "2",
-				    NULL };
-	struct suite		*s;
+	const char *const args[] = { "-s", "@vm%d.sock", "-c", "2", NULL };
+	struct suite *s;
 
 	if (suite_setup_empty(state) == -1)
 		return -1;
@@ -52,8 +51,8 @@ suite_setup(void **state)
 int
 suite_teardown(void **state)
 {
-	struct suite	*s = *state;
-	int		 rc = 0, status;
+	struct suite *s = *state;
+	int rc = 0, status;
 
 	fe_close(&s->fe);
 	fe_close(&s->other);
@@ -85,7 +84,7 @@ void
 suite_up(struct suite *s, struct fe *fe, const char *guest, uint32_t size,
     uint64_t features, uint64_t pfeatures)
 {
-	char	 name[64];
+	char name[64];
 
 	snprintf(name, sizeof(name), "%s.sock", guest);
 	CHECK(fe_up(fe, daemon_path(&s->d, name), size, features, pfeatures));
@@ -100,8 +99,8 @@ suite_up_qemu(struct suite *s, struct fe *fe, const char *guest)
 void
 suite_random(const uint8_t *buf, size_t len)
 {
-	size_t	 i, run = 1, seen = 0;
-	uint8_t	 present[256] = { 0 };
+	size_t i, run = 1, seen = 0;
+	uint8_t present[256] = { 0 };
 
 	for (i = 0; i < len; i++) {
 		seen += present[buf[i]]++ == 0;
@@ -115,8 +114,8 @@ suite_random(const uint8_t *buf, size_t len)
 void
 suite_served(struct fe *fe)
 {
-	uint8_t	 buf[BLOCK];
-	int	 n;
+	uint8_t buf[BLOCK];
+	int n;
 
 	fe_mem_fill(fe, FE_BUF_GPA, 0, sizeof(buf));
 	errno = 0;
@@ -137,8 +136,8 @@ compare(const void *a, const void *b)
 void
 suite_unique(const uint8_t *buf, size_t len)
 {
-	size_t	 i, n = len / BLOCK;
-	uint8_t	*copy = malloc(len);
+	size_t i, n = len / BLOCK;
+	uint8_t *copy = malloc(len);
 
 	assert_non_null(copy);
 	memcpy(copy, buf, len);

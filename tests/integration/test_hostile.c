@@ -8,16 +8,16 @@
 
 #include "hostile.h"
 
-#define BAD	32	/* descriptors from here on are the tests' own */
-#define W	FE_DESC_WRITE
-#define N	FE_DESC_NEXT
-#define I	FE_DESC_INDIRECT
+#define BAD 32 /* descriptors from here on are the tests' own */
+#define W   FE_DESC_WRITE
+#define N   FE_DESC_NEXT
+#define I   FE_DESC_INDIRECT
 
 /* Submit a bad chain: it is completed with its id; returns the length. */
 static uint32_t
 submit(struct suite *s, uint16_t head)
 {
-	struct fe_used_elem	 elem;
+	struct fe_used_elem elem;
 
 	fe_publish(&s->fe, head);
 	fe_kick(&s->fe);
@@ -32,8 +32,8 @@ submit(struct suite *s, uint16_t head)
 static void
 served_after(struct suite *s)
 {
-	struct fe_used_elem	 elem = { UINT32_MAX, 0 };
-	int			 head, tries;
+	struct fe_used_elem elem = { UINT32_MAX, 0 };
+	int head, tries;
 
 	head = fe_add_one(&s->fe, FE_BUF_GPA, 64);
 	assert_int_not_equal(head, -1);
@@ -50,9 +50,9 @@ served_after(struct suite *s)
 static void
 test_loops(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	uint16_t	 i;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	uint16_t i;
 
 	hostile_up(s);
 	fe_desc_set(fe, BAD, FE_BUF_GPA, 64, W | N, BAD);
@@ -77,9 +77,9 @@ test_loops(void **state)
 static void
 test_next_out_of_range(void **state)
 {
-	const uint16_t	 bad[] = { 64, 65, 0x7fff, 0xffff };
-	struct suite	*s = *state;
-	size_t		 i;
+	const uint16_t bad[] = { 64, 65, 0x7fff, 0xffff };
+	struct suite *s = *state;
+	size_t i;
 
 	hostile_up(s);
 	for (i = 0; i < 4; i++) {
@@ -93,9 +93,9 @@ test_next_out_of_range(void **state)
 static void
 test_head_out_of_range(void **state)
 {
-	const uint16_t	 bad[] = { 64, 65, 0x8000, 0xffff };
-	struct suite	*s = *state;
-	size_t		 i;
+	const uint16_t bad[] = { 64, 65, 0x8000, 0xffff };
+	struct suite *s = *state;
+	size_t i;
 
 	hostile_up(s);
 	for (i = 0; i < 4; i++) {
@@ -109,19 +109,14 @@ test_head_out_of_range(void **state)
 static void
 test_indirect_bad(void **state)
 {
-	const struct fe_desc bad[] = {
-		{ FE_TABLE_GPA, 0, I, 0 },
-		{ FE_TABLE_GPA, 15, I, 0 },
-		{ FE_TABLE_GPA, 17, I, 0 },
-		{ FE_TABLE_GPA, 0xfffffff0, I, 0 },
-		{ FE_MEM_END, 16, I, 0 },
-		{ FE_MEM_END - 16, 32, I, 0 },
-		{ UINT64_MAX - 15, 32, I, 0 },
-		{ FE_UVA_BASE, 16, I, 0 }
-	};
-	struct suite	*s = *state;
-	struct fe_desc	*table;
-	size_t		 i;
+	const struct fe_desc bad[] = { { FE_TABLE_GPA, 0, I, 0 },
+		{ FE_TABLE_GPA, 15, I, 0 }, { FE_TABLE_GPA, 17, I, 0 },
+		{ FE_TABLE_GPA, 0xfffffff0, I, 0 }, { FE_MEM_END, 16, I, 0 },
+		{ FE_MEM_END - 16, 32, I, 0 }, { UINT64_MAX - 15, 32, I, 0 },
+		{ FE_UVA_BASE, 16, I, 0 } };
+	struct suite *s = *state;
+	struct fe_desc *table;
+	size_t i;
 
 	hostile_up(s);
 	table = fe_ptr(&s->fe, FE_TABLE_GPA, sizeof(*table));
@@ -138,10 +133,10 @@ test_indirect_bad(void **state)
 static void
 test_indirect_tables(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	struct fe_desc	*t;
-	uint32_t	 i;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	struct fe_desc *t;
+	uint32_t i;
 
 	hostile_up(s);
 	t = fe_ptr(fe, FE_TABLE_GPA, 4096 * sizeof(*t));
@@ -165,8 +160,8 @@ test_indirect_tables(void **state)
 	assert_int_equal(submit(s, BAD), 64);
 
 	for (i = 0; i < 4096; i++)
-		t[i] = (struct fe_desc){ FE_BUF_GPA, 1, W | N,
-		    (uint16_t)(i + 1) };
+		t[i] =
+		    (struct fe_desc){ FE_BUF_GPA, 1, W | N, (uint16_t)(i + 1) };
 	t[4095].flags = W;
 	fe_desc_set(fe, BAD, FE_TABLE_GPA, 65536, I, 0);
 	assert_in_range(submit(s, BAD), 0, 4096);
@@ -177,8 +172,8 @@ test_indirect_tables(void **state)
 static void
 test_zero_length(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
 
 	hostile_up(s);
 	fe_desc_set(fe, BAD, FE_BUF_GPA, 0, W, 0);
@@ -195,9 +190,9 @@ test_zero_length(void **state)
 static void
 test_readable(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	uint8_t		*p;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	uint8_t *p;
 
 	hostile_up(s);
 	p = fe_ptr(fe, FE_BUF_GPA, 64);
@@ -220,18 +215,13 @@ test_readable(void **state)
 static void
 test_addresses(void **state)
 {
-	const struct fe_seg bad[] = {
-		{ FE_MEM_END, 64 },
-		{ FE_MEM_END + 1, 0xffffffff },
-		{ UINT64_MAX, 1 },
-		{ UINT64_MAX - 15, 64 },
-		{ UINT64_MAX - 0xfff, 0xffffffff },
-		{ FE_UVA_BASE, 64 },
-		{ UINT64_C(1) << 63, 64 }
-	};
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	size_t		 i;
+	const struct fe_seg bad[] = { { FE_MEM_END, 64 },
+		{ FE_MEM_END + 1, 0xffffffff }, { UINT64_MAX, 1 },
+		{ UINT64_MAX - 15, 64 }, { UINT64_MAX - 0xfff, 0xffffffff },
+		{ FE_UVA_BASE, 64 }, { UINT64_C(1) << 63, 64 } };
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	size_t i;
 
 	hostile_up(s);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -254,8 +244,8 @@ test_addresses(void **state)
 static void
 test_sum(void **state)
 {
-	struct suite	*s = *state;
-	uint16_t	 i;
+	struct suite *s = *state;
+	uint16_t i;
 
 	hostile_up(s);
 	for (i = BAD; i < 64; i++)
@@ -274,9 +264,9 @@ test_sum(void **state)
 static void
 test_avail_jump(void **state)
 {
-	const int	 jumps[] = { 65, 100, 0x7fff, 0x8000, -1, -64 };
-	struct suite	*s = *state;
-	size_t		 i;
+	const int jumps[] = { 65, 100, 0x7fff, 0x8000, -1, -64 };
+	struct suite *s = *state;
+	size_t i;
 
 	for (i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
 		hostile_up(s);
@@ -295,10 +285,10 @@ test_avail_jump(void **state)
 static void
 test_huge_buffers(void **state)
 {
-	struct suite		*s = *state;
-	struct fe		*fe = &s->fe;
-	struct fe_used_elem	 elem;
-	int			 i, k;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	struct fe_used_elem elem;
+	int i, k;
 
 	fe_init(fe);
 	CHECK(fe_connect(fe, daemon_path(&s->d, "vm0.sock")));
@@ -325,22 +315,21 @@ test_huge_buffers(void **state)
 static void
 test_ring_fuzz(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	uint64_t	 seed;
-	uint32_t	 i, k;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	uint64_t seed;
+	uint32_t i, k;
 
 	for (seed = 1; seed <= 30; seed++) {
-		uint64_t	 x = seed;
+		uint64_t x = seed;
 
 		suite_up_qemu(s, fe, "vm0");
 		for (k = 0; k < 20; k++) {
 			for (i = 0; i < 64; i++)
 				fe_desc_set(fe, i,
 				    hostile_rand(&x) % (FE_MEM_END + 8192) &
-				    ~UINT64_C(0xff) & 0x3fffff,
-				    hostile_rand(&x) >>
-				    hostile_rand(&x) % 32,
+					~UINT64_C(0xff) & 0x3fffff,
+				    hostile_rand(&x) >> hostile_rand(&x) % 32,
 				    hostile_rand(&x) % 8,
 				    (uint16_t)(hostile_rand(&x) % 70));
 			for (i = 0; i < 16; i++)
@@ -358,20 +347,15 @@ test_ring_fuzz(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	 tests[] = {
-		HOSTILE_TEST(test_loops),
+	const struct CMUnitTest tests[] = { HOSTILE_TEST(test_loops),
 		HOSTILE_TEST(test_next_out_of_range),
 		HOSTILE_TEST(test_head_out_of_range),
 		HOSTILE_TEST(test_indirect_bad),
 		HOSTILE_TEST(test_indirect_tables),
-		HOSTILE_TEST(test_zero_length),
-		HOSTILE_TEST(test_readable),
-		HOSTILE_TEST(test_addresses),
-		HOSTILE_TEST(test_sum),
-		HOSTILE_TEST(test_avail_jump),
-		HOSTILE_TEST(test_huge_buffers),
-		HOSTILE_TEST(test_ring_fuzz)
-	};
+		HOSTILE_TEST(test_zero_length), HOSTILE_TEST(test_readable),
+		HOSTILE_TEST(test_addresses), HOSTILE_TEST(test_sum),
+		HOSTILE_TEST(test_avail_jump), HOSTILE_TEST(test_huge_buffers),
+		HOSTILE_TEST(test_ring_fuzz) };
 
 	return SUITE_MAIN("hostile", tests);
 }

@@ -14,19 +14,21 @@
 static void
 test_too_many_fds(void **state)
 {
-	const size_t	 counts[] = { 1, 8, 9, 32, 250 };
-	struct suite	*s = *state;
-	int		 fds[256];
-	size_t		 i, k;
+	const size_t counts[] = { 1, 8, 9, 32, 250 };
+	struct suite *s = *state;
+	int fds[256];
+	size_t i, k;
 
 	for (i = 0; i < 256; i++)
 		fds[i] = STDIN_FILENO;
 	for (i = 0; i < 5; i++) {
 		for (k = 0; k < 3; k++) {
 			hostile_up(s);
-			CHECK(fe_send(&s->fe, k == 0 ? FE_GET_FEATURES :
-			    k == 1 ? FE_SET_OWNER : FE_SET_VRING_CALL, 0,
-			    "\0\0\0\0\0\0\0", k == 2 ? 8 : 0, fds,
+			CHECK(fe_send(&s->fe,
+			    k == 0	 ? FE_GET_FEATURES
+				: k == 1 ? FE_SET_OWNER
+					 : FE_SET_VRING_CALL,
+			    0, "\0\0\0\0\0\0\0", k == 2 ? 8 : 0, fds,
 			    counts[i]));
 			hostile_answers(s);
 			hostile_other(s);
@@ -40,13 +42,13 @@ test_too_many_fds(void **state)
 static void
 test_fds_in_pieces(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 	struct __attribute__((packed)) {
 		struct fe_header hdr;
-		uint64_t	 value;
-	}		 m = { { FE_SET_VRING_CALL, FE_VERSION, 8 }, 0 };
-	size_t		 i;
-	int		 rc = 0;
+		uint64_t value;
+	} m = { { FE_SET_VRING_CALL, FE_VERSION, 8 }, 0 };
+	size_t i;
+	int rc = 0;
 
 	hostile_up(s);
 	for (i = 0; i < 20 && rc == 0; i++)
@@ -58,14 +60,13 @@ test_fds_in_pieces(void **state)
 static void
 test_missing_fds(void **state)
 {
-	const uint32_t	 types[] = { FE_SET_VRING_KICK, FE_SET_VRING_CALL,
-			    FE_SET_VRING_ERR, FE_SET_LOG_FD, FE_SET_LOG_BASE,
-			    FE_SET_INFLIGHT_FD, FE_ADD_MEM_REG,
-			    FE_SET_MEM_TABLE };
-	const size_t	 sizes[] = { 8, 8, 8, 0, 16, 24, 40, 72 };
-	struct suite	*s = *state;
-	uint64_t	 payload[16];
-	size_t		 i;
+	const uint32_t types[] = { FE_SET_VRING_KICK, FE_SET_VRING_CALL,
+		FE_SET_VRING_ERR, FE_SET_LOG_FD, FE_SET_LOG_BASE,
+		FE_SET_INFLIGHT_FD, FE_ADD_MEM_REG, FE_SET_MEM_TABLE };
+	const size_t sizes[] = { 8, 8, 8, 0, 16, 24, 40, 72 };
+	struct suite *s = *state;
+	uint64_t payload[16];
+	size_t i;
 
 	for (i = 0; i < 8; i++) {
 		hostile_up(s);
@@ -94,8 +95,8 @@ test_missing_fds(void **state)
 static void
 test_strange_kick(void **state)
 {
-	struct suite	*s = *state;
-	int		 fd, kind;
+	struct suite *s = *state;
+	int fd, kind;
 
 	for (kind = 0; (fd = hostile_fd(kind)) != -1; kind++) {
 		hostile_up(s);
@@ -113,8 +114,8 @@ test_strange_kick(void **state)
 static void
 test_strange_call(void **state)
 {
-	struct suite	*s = *state;
-	int		 fd, kind, i;
+	struct suite *s = *state;
+	int fd, kind, i;
 
 	for (kind = 0; (fd = hostile_fd(kind)) != -1; kind++) {
 		hostile_up(s);
@@ -135,10 +136,10 @@ test_strange_call(void **state)
 static void
 test_call_full(void **state)
 {
-	const uint64_t		 max = UINT64_MAX - 1;
-	struct suite		*s = *state;
-	struct fe_used_elem	 elem;
-	int			 fd, i;
+	const uint64_t max = UINT64_MAX - 1;
+	struct suite *s = *state;
+	struct fe_used_elem elem;
+	int fd, i;
 
 	hostile_up(s);
 	fd = eventfd(0, EFD_CLOEXEC);
@@ -162,9 +163,9 @@ test_call_full(void **state)
 static void
 test_call_pipe(void **state)
 {
-	struct suite	*s = *state;
-	char		 buf[4096] = { 0 };
-	int		 p[2];
+	struct suite *s = *state;
+	char buf[4096] = { 0 };
+	int p[2];
 
 	hostile_up(s);
 	CHECK(pipe2(p, O_CLOEXEC | O_NONBLOCK));
@@ -186,9 +187,9 @@ test_call_pipe(void **state)
 static void
 test_kick_drained(void **state)
 {
-	struct suite	*s = *state;
-	uint64_t	 n;
-	int		 fd, i;
+	struct suite *s = *state;
+	uint64_t n;
+	int fd, i;
 
 	hostile_up(s);
 	fd = eventfd(0, EFD_CLOEXEC);
@@ -212,16 +213,11 @@ test_kick_drained(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	 tests[] = {
-		HOSTILE_TEST(test_too_many_fds),
+	const struct CMUnitTest tests[] = { HOSTILE_TEST(test_too_many_fds),
 		HOSTILE_TEST(test_fds_in_pieces),
-		HOSTILE_TEST(test_missing_fds),
-		HOSTILE_TEST(test_strange_kick),
-		HOSTILE_TEST(test_strange_call),
-		HOSTILE_TEST(test_call_full),
-		HOSTILE_TEST(test_call_pipe),
-		HOSTILE_TEST(test_kick_drained)
-	};
+		HOSTILE_TEST(test_missing_fds), HOSTILE_TEST(test_strange_kick),
+		HOSTILE_TEST(test_strange_call), HOSTILE_TEST(test_call_full),
+		HOSTILE_TEST(test_call_pipe), HOSTILE_TEST(test_kick_drained) };
 
 	return SUITE_MAIN("hostile_fds", tests);
 }

@@ -15,16 +15,16 @@
 static void
 test_strange_memory(void **state)
 {
-	struct suite		*s = *state;
-	struct fe_region	 r;
-	struct fe_log		 log = { 4096, 0 };
-	struct fe_inflight	 area = { 4096, 0, 1, 64, 0 };
-	int			 kind;
+	struct suite *s = *state;
+	struct fe_region r;
+	struct fe_log log = { 4096, 0 };
+	struct fe_inflight area = { 4096, 0, 1, 64, 0 };
+	int kind;
 
 	for (kind = 0; (r.fd = hostile_fd(kind)) != -1; kind++) {
 		hostile_up(s);
 		r.wire = (struct fe_wire_region){ FE_MEM_END, 65536,
-		    FE_UVA_BASE * 2, 0 };
+			FE_UVA_BASE * 2, 0 };
 		if (fe_mem_slot(&s->fe, FE_ADD_MEM_REG, &r) == 0) {
 			fe_add_one(&s->fe, FE_MEM_END, 64);
 			fe_kick_always(&s->fe);
@@ -33,8 +33,8 @@ test_strange_memory(void **state)
 			fe_send(&s->fe, FE_SET_LOG_BASE, 0, &log, sizeof(log),
 			    &r.fd, 1);
 		if (hostile_answers(s))
-			fe_set(&s->fe, FE_SET_INFLIGHT_FD, &area,
-			    sizeof(area), &r.fd, 1);
+			fe_set(&s->fe, FE_SET_INFLIGHT_FD, &area, sizeof(area),
+			    &r.fd, 1);
 		close(r.fd);
 		hostile_answers(s);
 		hostile_other(s);
@@ -46,8 +46,8 @@ test_strange_memory(void **state)
 static void
 test_bad_regions(void **state)
 {
-	const struct fe_wire_region bad[] = {
-		{ FE_MEM_END, 0, FE_UVA_BASE * 2, 0 },
+	const struct fe_wire_region bad[] = { { FE_MEM_END, 0, FE_UVA_BASE * 2,
+						  0 },
 		{ FE_MEM_END, 100, FE_UVA_BASE * 2, 0 },
 		{ UINT64_MAX - 4095, 8192, FE_UVA_BASE * 2, 0 },
 		{ FE_MEM_END, 8192, UINT64_MAX - 4095, 0 },
@@ -56,11 +56,10 @@ test_bad_regions(void **state)
 		{ FE_MEM_END, UINT64_C(1) << 62, FE_UVA_BASE * 2, 0 },
 		{ FE_MEM_END, 8192, FE_UVA_BASE * 2, 1 },
 		{ FE_MEM_END, 8192, FE_UVA_BASE + 4096, 0 },
-		{ 4096, 8192, FE_UVA_BASE * 2, 0 }
-	};
-	struct suite		*s = *state;
-	struct fe_region	 r;
-	size_t			 i;
+		{ 4096, 8192, FE_UVA_BASE * 2, 0 } };
+	struct suite *s = *state;
+	struct fe_region r;
+	size_t i;
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		hostile_up(s);
@@ -78,14 +77,14 @@ test_bad_regions(void **state)
 static void
 test_past_end(void **state)
 {
-	struct suite		*s = *state;
-	struct fe_region	 r;
+	struct suite *s = *state;
+	struct fe_region r;
 
 	hostile_up(s);
 	r.fd = memfd_create("short", MFD_CLOEXEC);
 	CHECK(ftruncate(r.fd, 4096));
-	r.wire = (struct fe_wire_region){ FE_MEM_END, 65536, FE_UVA_BASE * 2,
-	    0 };
+	r.wire =
+	    (struct fe_wire_region){ FE_MEM_END, 65536, FE_UVA_BASE * 2, 0 };
 	if (fe_mem_slot(&s->fe, FE_ADD_MEM_REG, &r) == 0) {
 		fe_add_one(&s->fe, FE_MEM_END + 8192, 64);
 		fe_kick_always(&s->fe);
@@ -100,8 +99,8 @@ test_past_end(void **state)
 static void
 test_truncated(void **state)
 {
-	struct suite	*s = *state;
-	int		 i;
+	struct suite *s = *state;
+	int i;
 
 	for (i = 1; i >= 0; i--) {
 		hostile_up(s);
@@ -123,12 +122,11 @@ static void
 test_log(void **state)
 {
 	const struct fe_log bad[] = { { 1, 0 }, { 0, 0 }, { 4096, 4096 },
-			    { UINT64_MAX, 4096 }, { 4096, 1 },
-			    { 1 << 30, 0 } };
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	size_t		 i;
-	int		 fd;
+		{ UINT64_MAX, 4096 }, { 4096, 1 }, { 1 << 30, 0 } };
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	size_t i;
+	int fd;
 
 	for (i = 0; i < 6; i++) {
 		hostile_up(s);
@@ -157,34 +155,30 @@ test_log(void **state)
 static void
 test_inflight(void **state)
 {
-	const struct fe_inflight bad[] = {
-		{ 4096, 0, 0, 0, 0 },
-		{ 4096, 0, 0xffff, 0xffff, 0 },
-		{ 4096, 0, 1, 3, 0 },
-		{ UINT64_MAX, 4096, 1, 64, 0 },
-		{ 16, 0, 1, 64, 0 },
-		{ 4096, 0, 1, 64, 0 }
-	};
-	struct suite	*s = *state;
-	struct fe_msg	 msg;
-	uint8_t		 junk[4096];
-	size_t		 i;
-	int		 fd;
+	const struct fe_inflight bad[] = { { 4096, 0, 0, 0, 0 },
+		{ 4096, 0, 0xffff, 0xffff, 0 }, { 4096, 0, 1, 3, 0 },
+		{ UINT64_MAX, 4096, 1, 64, 0 }, { 16, 0, 1, 64, 0 },
+		{ 4096, 0, 1, 64, 0 } };
+	struct suite *s = *state;
+	struct fe_msg msg;
+	uint8_t junk[4096];
+	size_t i;
+	int fd;
 
 	memset(junk, 0xff, sizeof(junk));
 	for (i = 0; i < 6; i++) {
 		hostile_up(s);
 		fd = memfd_create("inflight", MFD_CLOEXEC);
 		assert_int_equal(write(fd, junk, 4096), 4096);
-		fe_set(&s->fe, FE_SET_INFLIGHT_FD, &bad[i], sizeof(bad[i]),
-		    &fd, 1);
+		fe_set(&s->fe, FE_SET_INFLIGHT_FD, &bad[i], sizeof(bad[i]), &fd,
+		    1);
 		close(fd);
 		hostile_closed_or_works(s);
 		hostile_other(s);
 		fe_close(&s->fe);
 		hostile_up(s);
-		if (fe_ask(&s->fe, FE_GET_INFLIGHT_FD, &bad[i],
-		    sizeof(bad[i]), &msg) == 0)
+		if (fe_ask(&s->fe, FE_GET_INFLIGHT_FD, &bad[i], sizeof(bad[i]),
+			&msg) == 0)
 			fe_msg_close(&msg);
 		hostile_answers(s);
 		fe_close(&s->fe);
@@ -203,28 +197,25 @@ test_inflight(void **state)
 static void
 test_ring_addresses(void **state)
 {
-	struct suite		*s = *state;
-	struct fe		*fe = &s->fe;
-	struct fe_vring_addr	 addr = { 0 };
-	uint64_t		*field[] = { &addr.desc, &addr.used,
-				    &addr.avail };
-	const uint64_t		 bad[] = { 0, FE_UVA_BASE - 64,
-				    FE_UVA_BASE + FE_SPLIT_GPA - 16,
-				    UINT64_MAX - 15, FE_UVA_BASE + 0x10001,
-				    FE_RING_GPA };
-	size_t			 i, k;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	struct fe_vring_addr addr = { 0 };
+	uint64_t *field[] = { &addr.desc, &addr.used, &addr.avail };
+	const uint64_t bad[] = { 0, FE_UVA_BASE - 64,
+		FE_UVA_BASE + FE_SPLIT_GPA - 16, UINT64_MAX - 15,
+		FE_UVA_BASE + 0x10001, FE_RING_GPA };
+	size_t i, k;
 
 	for (i = 0; i < 3; i++) {
 		for (k = 0; k < 6; k++) {
 			hostile_up(s);
-			addr = (struct fe_vring_addr){
-				.desc = fe_uva(fe, fe->ring.desc_gpa),
+			addr = (struct fe_vring_addr){ .desc = fe_uva(fe,
+							   fe->ring.desc_gpa),
 				.used = fe_uva(fe, fe->ring.used_gpa),
-				.avail = fe_uva(fe, fe->ring.avail_gpa)
-			};
+				.avail = fe_uva(fe, fe->ring.avail_gpa) };
 			*field[i] = bad[k];
-			fe_set(fe, FE_SET_VRING_ADDR, &addr, sizeof(addr),
-			    NULL, 0);
+			fe_set(fe, FE_SET_VRING_ADDR, &addr, sizeof(addr), NULL,
+			    0);
 			fe_kick_always(fe);
 			hostile_other(s);
 			hostile_closed_or_works(s);
@@ -237,15 +228,11 @@ test_ring_addresses(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	 tests[] = {
-		HOSTILE_TEST(test_strange_memory),
-		HOSTILE_TEST(test_bad_regions),
-		HOSTILE_TEST(test_past_end),
-		HOSTILE_TEST(test_truncated),
-		HOSTILE_TEST(test_log),
+	const struct CMUnitTest tests[] = { HOSTILE_TEST(test_strange_memory),
+		HOSTILE_TEST(test_bad_regions), HOSTILE_TEST(test_past_end),
+		HOSTILE_TEST(test_truncated), HOSTILE_TEST(test_log),
 		HOSTILE_TEST(test_inflight),
-		HOSTILE_TEST(test_ring_addresses)
-	};
+		HOSTILE_TEST(test_ring_addresses) };
 
 	return SUITE_MAIN("hostile_mem", tests);
 }

@@ -22,11 +22,11 @@ raw_connect(struct suite *s)
 static void
 test_stalled(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 	const struct {
-		struct fe_header	 hdr;
-		char			 payload[8];
-	}		 msg = { { FE_SET_VRING_NUM, FE_VERSION, 8 }, { 0 } };
+		struct fe_header hdr;
+		char payload[8];
+	} msg = { { FE_SET_VRING_NUM, FE_VERSION, 8 }, { 0 } };
 
 	hostile_up(s);
 	CHECK(fe_send_raw(&s->fe, &msg, 5, NULL, 0));
@@ -44,12 +44,12 @@ test_stalled(void **state)
 static void
 test_unknown_requests(void **state)
 {
-	const uint32_t	 types[] = { 0, 19, 21, 22, 24, 25, 28, 33, 41, 99,
-			    0x7fffffff, 0xffffffff };
-	struct suite	*s = *state;
-	uint64_t	 payload[4] = { 0 };
-	struct fe_msg	 msg;
-	size_t		 i;
+	const uint32_t types[] = { 0, 19, 21, 22, 24, 25, 28, 33, 41, 99,
+		0x7fffffff, 0xffffffff };
+	struct suite *s = *state;
+	uint64_t payload[4] = { 0 };
+	struct fe_msg msg;
+	size_t i;
 
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		hostile_up(s);
@@ -57,8 +57,8 @@ test_unknown_requests(void **state)
 		hostile_closed_or_works(s);
 		fe_close(&s->fe);
 		hostile_up(s);
-		CHECK(fe_send(&s->fe, types[i], FE_NEED_REPLY, payload, 8,
-		    NULL, 0));
+		CHECK(fe_send(&s->fe, types[i], FE_NEED_REPLY, payload, 8, NULL,
+		    0));
 		if (fe_recv(&s->fe, &msg, FE_TIMEOUT_MS) == 0) {
 			assert_int_equal(msg.hdr.request, types[i]);
 			assert_int_not_equal(msg.payload[0], 0);
@@ -73,11 +73,11 @@ test_unknown_requests(void **state)
 static void
 test_bad_flags(void **state)
 {
-	const uint32_t	 flags[] = { 0, 2, 3, FE_VERSION | FE_REPLY,
-			    0xffffffff, 0xfffffff1 };
-	struct suite	*s = *state;
+	const uint32_t flags[] = { 0, 2, 3, FE_VERSION | FE_REPLY, 0xffffffff,
+		0xfffffff1 };
+	struct suite *s = *state;
 	struct fe_header hdr = { FE_GET_FEATURES, 0, 0 };
-	size_t		 i;
+	size_t i;
 
 	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
 		hostile_up(s);
@@ -93,11 +93,11 @@ test_bad_flags(void **state)
 static void
 test_oversized(void **state)
 {
-	const uint32_t	 sizes[] = { 4096, 65536, 0x7fffffff, 0xffffffff };
-	struct suite	*s = *state;
+	const uint32_t sizes[] = { 4096, 65536, 0x7fffffff, 0xffffffff };
+	struct suite *s = *state;
 	struct fe_header hdr = { FE_SET_MEM_TABLE, FE_VERSION, 0 };
-	uint8_t		 buf[65536] = { 0 };
-	size_t		 i;
+	uint8_t buf[65536] = { 0 };
+	size_t i;
 
 	for (i = 0; i < 4; i++) {
 		hostile_up(s);
@@ -116,12 +116,12 @@ test_oversized(void **state)
 static void
 test_wrong_sizes(void **state)
 {
-	const size_t	 sizes[] = { 0, 1, 7, 9, 12, 16, 39, 41, 48, 264,
-			    265, 300 };
-	struct suite	*s = *state;
-	uint8_t		 payload[512];
-	uint32_t	 type;
-	size_t		 i;
+	const size_t sizes[] = { 0, 1, 7, 9, 12, 16, 39, 41, 48, 264, 265,
+		300 };
+	struct suite *s = *state;
+	uint8_t payload[512];
+	uint32_t type;
+	size_t i;
 
 	memset(payload, 0, sizeof(payload));
 	for (type = 1; type <= 43; type++) {
@@ -142,18 +142,18 @@ test_wrong_sizes(void **state)
 static void
 test_wrong_sizes_running(void **state)
 {
-	const size_t	 sizes[] = { 0, 7, 9, 24, 300 };
-	struct suite	*s = *state;
-	uint8_t		 payload[512];
-	uint32_t	 type;
-	size_t		 i;
+	const size_t sizes[] = { 0, 7, 9, 24, 300 };
+	struct suite *s = *state;
+	uint8_t payload[512];
+	uint32_t type;
+	size_t i;
 
 	memset(payload, 0xff, sizeof(payload));
 	for (type = 1; type <= 40; type++) {
 		suite_up_qemu(s, &s->fe, "vm0");
 		for (i = 0; i < 5; i++)
 			if (fe_send(&s->fe, type, 0, payload, sizes[i], NULL,
-			    0) == -1)
+				0) == -1)
 				assert_int_equal(errno, ECONNRESET);
 		hostile_answers(s);
 		fe_close(&s->fe);
@@ -165,14 +165,14 @@ test_wrong_sizes_running(void **state)
 static void
 test_bad_tables(void **state)
 {
-	const uint32_t	 counts[] = { 0, 3, 9, 0x10000, 0xffffffff };
+	const uint32_t counts[] = { 0, 3, 9, 0x10000, 0xffffffff };
 	struct {
-		uint32_t		 n, padding;
-		struct fe_wire_region	 regions[2];
-	}		 table = { 0 };
-	struct suite	*s = *state;
-	int		 fds[2];
-	size_t		 i;
+		uint32_t n, padding;
+		struct fe_wire_region regions[2];
+	} table = { 0 };
+	struct suite *s = *state;
+	int fds[2];
+	size_t i;
 
 	for (i = 0; i < 5; i++) {
 		hostile_up(s);
@@ -181,8 +181,8 @@ test_bad_tables(void **state)
 		table.regions[1] = s->fe.regions[1].wire;
 		fds[0] = s->fe.regions[0].fd;
 		fds[1] = s->fe.regions[1].fd;
-		if (fe_set(&s->fe, FE_SET_MEM_TABLE, &table, sizeof(table),
-		    fds, 2) == 0)
+		if (fe_set(&s->fe, FE_SET_MEM_TABLE, &table, sizeof(table), fds,
+			2) == 0)
 			print_message("# table of %u accepted\n", counts[i]);
 		hostile_other(s);
 		hostile_answers(s);
@@ -195,20 +195,20 @@ test_bad_tables(void **state)
 static void
 test_flood(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 	struct fe_header batch[64];
-	uint64_t	 end;
-	size_t		 i, sent = 0;
+	uint64_t end;
+	size_t i, sent = 0;
 
 	hostile_up(s);
 	for (i = 0; i < 64; i++)
-		batch[i] = (struct fe_header){ FE_GET_FEATURES, FE_VERSION,
-		    0 };
+		batch[i] = (struct fe_header){ FE_GET_FEATURES, FE_VERSION, 0 };
 	end = fe_now() + 400;
 	while (fe_now() < end) {
-		ssize_t	 n = send(s->fe.sock, (char *)batch +
-		    sent % sizeof(batch), sizeof(batch) -
-		    sent % sizeof(batch), MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n =
+		    send(s->fe.sock, (char *)batch + sent % sizeof(batch),
+			sizeof(batch) - sent % sizeof(batch),
+			MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n == -1 && errno != EAGAIN)
 			break;
@@ -236,11 +236,11 @@ test_flood(void **state)
 static void
 test_garbage(void **state)
 {
-	struct suite	*s = *state;
-	uint8_t		 buf[1024];
+	struct suite *s = *state;
+	uint8_t buf[1024];
 	struct fe_header hdr;
-	uint64_t	 seed, x;
-	size_t		 i, len;
+	uint64_t seed, x;
+	size_t i, len;
 
 	for (seed = 1; seed <= 150; seed++) {
 		x = seed;
@@ -249,10 +249,10 @@ test_garbage(void **state)
 		else
 			raw_connect(s);
 		for (i = 0; i < sizeof(buf); i++)
-			buf[i] = (uint8_t)(hostile_rand(&x) %
-			    (seed % 5 ? 256 : 3));
+			buf[i] =
+			    (uint8_t)(hostile_rand(&x) % (seed % 5 ? 256 : 3));
 		len = hostile_rand(&x) % sizeof(buf);
-		for (i = 0; seed % 2 && i + 64 < len; ) {
+		for (i = 0; seed % 2 && i + 64 < len;) {
 			hdr.request = hostile_rand(&x) % 44;
 			hdr.flags = FE_VERSION | (hostile_rand(&x) % 16 & 8);
 			hdr.size = hostile_rand(&x) % 56 & ~UINT32_C(3);
@@ -273,9 +273,9 @@ test_garbage(void **state)
 static void
 test_connect_flood(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 	struct fe_header hdr = { FE_GET_FEATURES, FE_VERSION, 0 };
-	int		 i;
+	int i;
 
 	for (i = 0; i < 200; i++) {
 		raw_connect(s);
@@ -294,8 +294,8 @@ test_connect_flood(void **state)
 static void
 test_reconnect(void **state)
 {
-	struct suite	*s = *state;
-	int		 i;
+	struct suite *s = *state;
+	int i;
 
 	for (i = 0; i < 50; i++) {
 		hostile_up(s);
@@ -308,8 +308,8 @@ test_reconnect(void **state)
 static void
 test_wrong_order(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
 
 	raw_connect(s);
 	CHECK(fe_mem_default(fe));
@@ -340,20 +340,14 @@ test_wrong_order(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	 tests[] = {
-		HOSTILE_TEST(test_stalled),
+	const struct CMUnitTest tests[] = { HOSTILE_TEST(test_stalled),
 		HOSTILE_TEST(test_unknown_requests),
-		HOSTILE_TEST(test_bad_flags),
-		HOSTILE_TEST(test_oversized),
+		HOSTILE_TEST(test_bad_flags), HOSTILE_TEST(test_oversized),
 		HOSTILE_TEST(test_wrong_sizes),
 		HOSTILE_TEST(test_wrong_sizes_running),
-		HOSTILE_TEST(test_bad_tables),
-		HOSTILE_TEST(test_flood),
-		HOSTILE_TEST(test_garbage),
-		HOSTILE_TEST(test_connect_flood),
-		HOSTILE_TEST(test_reconnect),
-		HOSTILE_TEST(test_wrong_order)
-	};
+		HOSTILE_TEST(test_bad_tables), HOSTILE_TEST(test_flood),
+		HOSTILE_TEST(test_garbage), HOSTILE_TEST(test_connect_flood),
+		HOSTILE_TEST(test_reconnect), HOSTILE_TEST(test_wrong_order) };
 
 	return SUITE_MAIN("hostile_msgs", tests);
 }

@@ -7,15 +7,15 @@
 
 #include "load.h"
 
-#define PROMPT_MS	1000
-#define DELAY_MS	60	/* that we may notice an arrival late */
+#define PROMPT_MS 1000
+#define DELAY_MS  60 /* that we may notice an arrival late */
 
 static void
 start_limited(struct suite *s, const char *count, const char *max,
     const char *period)
 {
-	const char *const	 args[] = { "-s", "@vm%d.sock", "-c", count,
-				    "-m", max, "-p", period, NULL };
+	const char *const args[] = { "-s", "@vm%d.sock", "-c", count, "-m", max,
+		"-p", period, NULL };
 
 	suite_start(s, args);
 }
@@ -24,11 +24,11 @@ start_limited(struct suite *s, const char *count, const char *max,
 static void
 test_window_bound(void **state)
 {
-	struct suite	*s = *state;
-	struct load	 loads[2] = { { .fe = &s->fe, .depth = 4, .len = 64 },
-			    { .fe = &s->other, .depth = 2, .len = 1000 } };
-	struct record	 rec;
-	uint64_t	 total;
+	struct suite *s = *state;
+	struct load loads[2] = { { .fe = &s->fe, .depth = 4, .len = 64 },
+		{ .fe = &s->other, .depth = 2, .len = 1000 } };
+	struct record rec;
+	uint64_t total;
 
 	record_init(&rec, 100000);
 	start_limited(s, "2", "8192", "500");
@@ -50,9 +50,9 @@ test_window_bound(void **state)
 static void
 test_no_piling_up(void **state)
 {
-	struct suite	*s = *state;
-	struct load	 load = { .fe = &s->fe, .depth = 8, .len = 256 };
-	struct record	 rec;
+	struct suite *s = *state;
+	struct load load = { .fe = &s->fe, .depth = 8, .len = 256 };
+	struct record rec;
 
 	record_init(&rec, 100000);
 	start_limited(s, "2", "4096", "250");
@@ -68,10 +68,10 @@ test_no_piling_up(void **state)
 static void
 test_equal_shares(void **state)
 {
-	struct suite	*s = *state;
-	struct load	 loads[2] = { { .fe = &s->fe, .depth = 1, .len = 64 },
-			    { .fe = &s->other, .depth = 32, .len = 64 } };
-	uint64_t	 a, b;
+	struct suite *s = *state;
+	struct load loads[2] = { { .fe = &s->fe, .depth = 1, .len = 64 },
+		{ .fe = &s->other, .depth = 32, .len = 64 } };
+	uint64_t a, b;
 
 	start_limited(s, "2", "4096", "250");
 	suite_up_qemu(s, &s->fe, "vm0");
@@ -91,9 +91,9 @@ test_equal_shares(void **state)
 static void
 test_sizes_share(void **state)
 {
-	struct suite	*s = *state;
-	struct load	 loads[2] = { { .fe = &s->fe, .depth = 2, .len = 64 },
-			    { .fe = &s->other, .depth = 8, .len = 4000 } };
+	struct suite *s = *state;
+	struct load loads[2] = { { .fe = &s->fe, .depth = 2, .len = 64 },
+		{ .fe = &s->other, .depth = 8, .len = 4000 } };
 
 	start_limited(s, "2", "4096", "250");
 	suite_up_qemu(s, &s->fe, "vm0");
@@ -110,8 +110,8 @@ test_sizes_share(void **state)
 static void
 test_lending(void **state)
 {
-	struct suite	*s = *state;
-	struct load	 load = { .fe = &s->fe, .depth = 8, .len = 64 };
+	struct suite *s = *state;
+	struct load load = { .fe = &s->fe, .depth = 8, .len = 64 };
 
 	start_limited(s, "4", "4096", "250");
 	suite_up_qemu(s, &s->fe, "vm0");
@@ -131,16 +131,15 @@ test_lending(void **state)
 static void
 test_reconnect_gains_nothing(void **state)
 {
-	struct suite	*s = *state;
-	struct record	 rec;
-	uint64_t	 end, bytes = 0;
+	struct suite *s = *state;
+	struct record rec;
+	uint64_t end, bytes = 0;
 
 	record_init(&rec, 100000);
 	start_limited(s, "2", "2048", "250");
 	end = fe_now() + 2000;
 	while (fe_now() < end) {
-		struct load	 load = { .fe = &s->fe, .depth = 16,
-				    .len = 64 };
+		struct load load = { .fe = &s->fe, .depth = 16, .len = 64 };
 
 		suite_up_qemu(s, &s->fe, "vm0");
 		load_run(&load, 1, 40, &rec);
@@ -157,11 +156,11 @@ test_reconnect_gains_nothing(void **state)
 static void
 test_one_byte(void **state)
 {
-	struct suite		*s = *state;
-	struct fe		 third;
-	struct fe		*fes[] = { &s->fe, &s->other, &third };
-	struct fe_used_elem	 elem;
-	int			 i, k;
+	struct suite *s = *state;
+	struct fe third;
+	struct fe *fes[] = { &s->fe, &s->other, &third };
+	struct fe_used_elem elem;
+	int i, k;
 
 	start_limited(s, "3", "1", "100");
 	suite_up_qemu(s, &s->fe, "vm0");
@@ -186,10 +185,10 @@ test_one_byte(void **state)
 static void
 test_throttled(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	uint64_t	 features, start;
-	int		 i;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	uint64_t features, start;
+	int i;
 
 	start_limited(s, "2", "64", "60000");
 	suite_up_qemu(s, fe, "vm0");
@@ -220,8 +219,8 @@ test_throttled(void **state)
 static void
 test_larger_than_max(void **state)
 {
-	struct suite	*s = *state;
-	int		 i, n;
+	struct suite *s = *state;
+	int i, n;
 
 	start_limited(s, "2", "100", "200");
 	suite_up_qemu(s, &s->fe, "vm0");
@@ -235,17 +234,17 @@ test_larger_than_max(void **state)
 static void
 test_unlimited(void **state)
 {
-	struct suite	*s = *state;
-	struct load	 loads[2] = { { .fe = &s->fe, .depth = 8,
-			    .len = 65536 }, { .fe = &s->other, .depth = 1,
-			    .len = 64 } };
+	struct suite *s = *state;
+	struct load loads[2] = { { .fe = &s->fe, .depth = 8, .len = 65536 },
+		{ .fe = &s->other, .depth = 1, .len = 64 } };
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_up_qemu(s, &s->other, "vm1");
 	load_run(loads, 2, 1500, NULL);
 	print_message("# %ju bytes in 64 KiB requests, %ju short, beside %ju "
-	    "requests of 64\n", (uintmax_t)loads[0].bytes,
-	    (uintmax_t)loads[0].shorts, (uintmax_t)loads[1].requests);
+		      "requests of 64\n",
+	    (uintmax_t)loads[0].bytes, (uintmax_t)loads[0].shorts,
+	    (uintmax_t)loads[1].requests);
 	assert_true(loads[0].bytes > 4 << 20);
 	assert_true(loads[1].requests > 200);
 	suite_pass(s);
@@ -255,10 +254,9 @@ test_unlimited(void **state)
 static void
 test_never_short(void **state)
 {
-	struct suite	*s = *state;
-	struct load	 loads[2] = { { .fe = &s->fe, .depth = 4,
-			    .len = 16384 }, { .fe = &s->other, .depth = 1,
-			    .len = 4096 } };
+	struct suite *s = *state;
+	struct load loads[2] = { { .fe = &s->fe, .depth = 4, .len = 16384 },
+		{ .fe = &s->other, .depth = 1, .len = 4096 } };
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_up_qemu(s, &s->other, "vm1");
@@ -273,19 +271,13 @@ test_never_short(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	 tests[] = {
-		SUITE_EMPTY(test_window_bound),
-		SUITE_EMPTY(test_no_piling_up),
-		SUITE_EMPTY(test_equal_shares),
-		SUITE_EMPTY(test_sizes_share),
-		SUITE_EMPTY(test_lending),
+	const struct CMUnitTest tests[] = { SUITE_EMPTY(test_window_bound),
+		SUITE_EMPTY(test_no_piling_up), SUITE_EMPTY(test_equal_shares),
+		SUITE_EMPTY(test_sizes_share), SUITE_EMPTY(test_lending),
 		SUITE_EMPTY(test_reconnect_gains_nothing),
-		SUITE_EMPTY(test_one_byte),
-		SUITE_EMPTY(test_throttled),
-		SUITE_EMPTY(test_larger_than_max),
-		SUITE_TEST(test_unlimited),
-		SUITE_TEST(test_never_short)
-	};
+		SUITE_EMPTY(test_one_byte), SUITE_EMPTY(test_throttled),
+		SUITE_EMPTY(test_larger_than_max), SUITE_TEST(test_unlimited),
+		SUITE_TEST(test_never_short) };
 
 	return SUITE_MAIN("limits", tests);
 }

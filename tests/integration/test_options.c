@@ -19,7 +19,7 @@
 static int
 run(struct suite *s, const char *const *args)
 {
-	int	 status;
+	int status;
 
 	CHECK(daemon_spawn(&s->d, args));
 	status = daemon_wait(&s->d, DAEMON_TIMEOUT_MS);
@@ -31,7 +31,7 @@ run(struct suite *s, const char *const *args)
 static void
 one_line(struct suite *s, const char *option, const char *value)
 {
-	char	*text = daemon_text(&s->d, "log"), *nl;
+	char *text = daemon_text(&s->d, "log"), *nl;
 
 	nl = strchr(text, '\n');
 	if (nl == NULL || nl[1] != '\0' || strstr(text, option) == NULL ||
@@ -44,29 +44,21 @@ one_line(struct suite *s, const char *option, const char *value)
 static void
 test_bad_usage(void **state)
 {
-	const char *const	 bad[][4] = {
-		{ "--socket-count", "0" },
-		{ "--socket-count", "-1" },
-		{ "--socket-count", "two" },
+	const char *const bad[][4] = { { "--socket-count", "0" },
+		{ "--socket-count", "-1" }, { "--socket-count", "two" },
 		{ "--socket-count", "99999999999999999999" },
-		{ "--max-bytes", "0" },
-		{ "--max-bytes", "-5" },
-		{ "--max-bytes", "1x" },
-		{ "--max-bytes", "" },
-		{ "--max-bytes", "18446744073709551616" },
-		{ "--period", "0" },
-		{ "--period", "1.5" },
-		{ "--period", "-1" },
-		{ "--uid-base", "root" },
-		{ "--uid-base", "4294967295" },
-		{ "--uid-base", "0" }
-	};
-	struct suite		*s = *state;
-	size_t			 i;
+		{ "--max-bytes", "0" }, { "--max-bytes", "-5" },
+		{ "--max-bytes", "1x" }, { "--max-bytes", "" },
+		{ "--max-bytes", "18446744073709551616" }, { "--period", "0" },
+		{ "--period", "1.5" }, { "--period", "-1" },
+		{ "--uid-base", "root" }, { "--uid-base", "4294967295" },
+		{ "--uid-base", "0" } };
+	struct suite *s = *state;
+	size_t i;
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		const char *const	 args[] = { "-s", "@a", bad[i][0],
-					    bad[i][1], NULL };
+		const char *const args[] = { "-s", "@a", bad[i][0], bad[i][1],
+			NULL };
 
 		assert_int_equal(run(s, args), 2);
 		one_line(s, bad[i][0], bad[i][1]);
@@ -77,18 +69,17 @@ test_bad_usage(void **state)
 static void
 test_bad_usage_other(void **state)
 {
-	const char *const	 nothing[] = { NULL };
-	const char *const	 both[] = { "-s", "@a", "--fd", "7", NULL };
-	const char *const	 fd[] = { "--fd", "seven", NULL };
-	const char *const	 unknown[] = { "-s", "@a", "--frobnicate",
-				    NULL };
-	const char *const	 letter[] = { "-s", "@a", "-Q", NULL };
-	const char *const	 extra[] = { "-s", "@a", "surplus", NULL };
-	const char *const	 twice[] = { "-s", "@a", "-s", "@a", NULL };
-	const char *const	 empty[] = { "-s", "", NULL };
-	char			 path[256];
-	const char *const	 lng[] = { "-s", path, NULL };
-	struct suite		*s = *state;
+	const char *const nothing[] = { NULL };
+	const char *const both[] = { "-s", "@a", "--fd", "7", NULL };
+	const char *const fd[] = { "--fd", "seven", NULL };
+	const char *const unknown[] = { "-s", "@a", "--frobnicate", NULL };
+	const char *const letter[] = { "-s", "@a", "-Q", NULL };
+	const char *const extra[] = { "-s", "@a", "surplus", NULL };
+	const char *const twice[] = { "-s", "@a", "-s", "@a", NULL };
+	const char *const empty[] = { "-s", "", NULL };
+	char path[256];
+	const char *const lng[] = { "-s", path, NULL };
+	struct suite *s = *state;
 
 	memset(path, 'x', sizeof(path));
 	path[0] = '/';
@@ -118,10 +109,10 @@ test_bad_usage_other(void **state)
 static void
 test_bad_fd(void **state)
 {
-	const char *const	 closed[] = { "--fd", "99", NULL };
-	const char *const	 file[] = { "--fd", "0", NULL };
-	struct suite		*s = *state;
-	int			 status;
+	const char *const closed[] = { "--fd", "99", NULL };
+	const char *const file[] = { "--fd", "0", NULL };
+	struct suite *s = *state;
+	int status;
 
 	status = run(s, closed);
 	assert_in_range(status, 1, 2);
@@ -135,11 +126,10 @@ test_bad_fd(void **state)
 static void
 test_bad_source(void **state)
 {
-	const char *const	 missing[] = { "-s", "@a", "-f",
-				    "/nonexistent/rng", NULL };
-	const char *const	 dir[] = { "-s", "@a", "--filename", "/dev",
-				    NULL };
-	struct suite		*s = *state;
+	const char *const missing[] = { "-s", "@a", "-f", "/nonexistent/rng",
+		NULL };
+	const char *const dir[] = { "-s", "@a", "--filename", "/dev", NULL };
+	struct suite *s = *state;
 
 	assert_in_range(run(s, missing), 1, 2);
 	assert_true(daemon_log_count(&s->d, "/nonexistent/rng") > 0);
@@ -152,7 +142,7 @@ test_bad_source(void **state)
 static char *
 output(struct suite *s)
 {
-	char	*text = daemon_text(&s->d, "log");
+	char *text = daemon_text(&s->d, "log");
 
 	assert_string_equal(text, "");
 	free(text);
@@ -162,14 +152,14 @@ output(struct suite *s)
 static void
 test_print_and_exit(void **state)
 {
-	const char *const	 caps[] = { "--print-capabilities", NULL };
-	const char *const	 caps2[] = { "-s", "@a", "-m", "bad", "--fd",
-				    "x", "--print-capabilities", NULL };
-	const char *const	 version[] = { "--version", NULL };
-	const char *const	 v[] = { "-V", NULL };
-	const char *const	 help[] = { "-h", NULL };
-	struct suite		*s = *state;
-	char			*text;
+	const char *const caps[] = { "--print-capabilities", NULL };
+	const char *const caps2[] = { "-s", "@a", "-m", "bad", "--fd", "x",
+		"--print-capabilities", NULL };
+	const char *const version[] = { "--version", NULL };
+	const char *const v[] = { "-V", NULL };
+	const char *const help[] = { "-h", NULL };
+	struct suite *s = *state;
+	char *text;
 
 	assert_int_equal(run(s, caps), 0);
 	text = output(s);
@@ -197,7 +187,7 @@ test_print_and_exit(void **state)
 static bool
 is_socket(struct suite *s, const char *name)
 {
-	struct stat	 st;
+	struct stat st;
 
 	return lstat(daemon_path(&s->d, name), &st) == 0 &&
 	    S_ISSOCK(st.st_mode);
@@ -208,7 +198,7 @@ static void
 serve_and_stop(struct suite *s, const char *const *args,
     const char *const *names, int sig)
 {
-	size_t	 i;
+	size_t i;
 
 	suite_start(s, args);
 	for (i = 0; names[i] != NULL; i++) {
@@ -229,19 +219,17 @@ serve_and_stop(struct suite *s, const char *const *args,
 static void
 test_sockets(void **state)
 {
-	const char *const	 one[] = { "-s", "@rng.sock", NULL };
-	const char *const	 one_names[] = { "rng.sock0", NULL };
-	const char *const	 three[] = { "--socket-path", "@vm",
-				    "--socket-count", "3", "--period", "1000",
-				    "--max-bytes", "1000000", NULL };
-	const char *const	 three_names[] = { "vm0", "vm1", "vm2", NULL };
-	const char *const	 mark[] = { "-s", "@a%d.sock", "-c", "2",
-				    NULL };
-	const char *const	 mark_names[] = { "a0.sock", "a1.sock", NULL };
-	const char *const	 exact[] = { "-s", "@x.sock", "-s", "@y",
-				    "-f", "/dev/random", NULL };
-	const char *const	 exact_names[] = { "x.sock", "y", NULL };
-	struct suite		*s = *state;
+	const char *const one[] = { "-s", "@rng.sock", NULL };
+	const char *const one_names[] = { "rng.sock0", NULL };
+	const char *const three[] = { "--socket-path", "@vm", "--socket-count",
+		"3", "--period", "1000", "--max-bytes", "1000000", NULL };
+	const char *const three_names[] = { "vm0", "vm1", "vm2", NULL };
+	const char *const mark[] = { "-s", "@a%d.sock", "-c", "2", NULL };
+	const char *const mark_names[] = { "a0.sock", "a1.sock", NULL };
+	const char *const exact[] = { "-s", "@x.sock", "-s", "@y", "-f",
+		"/dev/random", NULL };
+	const char *const exact_names[] = { "x.sock", "y", NULL };
+	struct suite *s = *state;
 
 	serve_and_stop(s, one, one_names, SIGTERM);
 	serve_and_stop(s, three, three_names, SIGINT);
@@ -253,8 +241,8 @@ test_sockets(void **state)
 static int
 listen_at(struct suite *s, const char *name)
 {
-	struct sockaddr_un	 sun = { .sun_family = AF_UNIX };
-	int			 fd;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd;
 
 	strncpy(sun.sun_path, daemon_path(&s->d, name),
 	    sizeof(sun.sun_path) - 1);
@@ -269,9 +257,9 @@ listen_at(struct suite *s, const char *name)
 static void
 test_fd(void **state)
 {
-	const char *const	 args[] = { "--fd", "7", NULL };
-	struct suite		*s = *state;
-	int			 i;
+	const char *const args[] = { "--fd", "7", NULL };
+	struct suite *s = *state;
+	int i;
 
 	s->d.fd = listen_at(s, "given.sock");
 	for (i = 0; i < 2; i++) {
@@ -292,10 +280,9 @@ test_fd(void **state)
 static void
 test_stale_socket(void **state)
 {
-	const char *const	 args[] = { "-s", "@vm%d.sock", "-c", "2",
-				    NULL };
-	const char *const	 names[] = { "vm0.sock", "vm1.sock", NULL };
-	struct suite		*s = *state;
+	const char *const args[] = { "-s", "@vm%d.sock", "-c", "2", NULL };
+	const char *const names[] = { "vm0.sock", "vm1.sock", NULL };
+	struct suite *s = *state;
 
 	close(listen_at(s, "vm1.sock"));
 	assert_true(is_socket(s, "vm1.sock"));
@@ -307,10 +294,9 @@ test_stale_socket(void **state)
 static void
 test_occupied(void **state)
 {
-	const char *const	 args[] = { "-s", "@vm%d.sock", "-c", "2",
-				    NULL };
-	struct suite		*s = *state;
-	int			 fd;
+	const char *const args[] = { "-s", "@vm%d.sock", "-c", "2", NULL };
+	struct suite *s = *state;
+	int fd;
 
 	fd = listen_at(s, "vm1.sock");
 	assert_int_equal(run(s, args), 1);
@@ -336,8 +322,8 @@ test_occupied(void **state)
 static void
 test_no_directory(void **state)
 {
-	const char *const	 args[] = { "-s", "@no/where", NULL };
-	struct suite		*s = *state;
+	const char *const args[] = { "-s", "@no/where", NULL };
+	struct suite *s = *state;
 
 	assert_int_equal(run(s, args), 1);
 	assert_true(daemon_log_count(&s->d, "/no/where") > 0);
@@ -347,18 +333,12 @@ test_no_directory(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	 tests[] = {
-		SUITE_EMPTY(test_bad_usage),
-		SUITE_EMPTY(test_bad_usage_other),
-		SUITE_EMPTY(test_bad_fd),
-		SUITE_EMPTY(test_bad_source),
-		SUITE_EMPTY(test_print_and_exit),
-		SUITE_EMPTY(test_sockets),
-		SUITE_EMPTY(test_fd),
-		SUITE_EMPTY(test_stale_socket),
-		SUITE_EMPTY(test_occupied),
-		SUITE_EMPTY(test_no_directory)
-	};
+	const struct CMUnitTest tests[] = { SUITE_EMPTY(test_bad_usage),
+		SUITE_EMPTY(test_bad_usage_other), SUITE_EMPTY(test_bad_fd),
+		SUITE_EMPTY(test_bad_source), SUITE_EMPTY(test_print_and_exit),
+		SUITE_EMPTY(test_sockets), SUITE_EMPTY(test_fd),
+		SUITE_EMPTY(test_stale_socket), SUITE_EMPTY(test_occupied),
+		SUITE_EMPTY(test_no_directory) };
 
 	return SUITE_MAIN("options", tests);
 }

@@ -8,16 +8,17 @@
 
 #include "suite.h"
 
-#define PAGES(n)	((uint64_t)(n) * FE_PAGE)
+#define PAGES(n) ((uint64_t)(n)*FE_PAGE)
 
 static void
 test_offered(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 
 	suite_up_qemu(s, &s->fe, "vm0");
-	assert_int_equal(s->fe.offered, FE_F_VERSION_1 | FE_F_EVENT_IDX |
-	    FE_F_INDIRECT | FE_F_PROTOCOL | FE_F_LOG_ALL);
+	assert_int_equal(s->fe.offered,
+	    FE_F_VERSION_1 | FE_F_EVENT_IDX | FE_F_INDIRECT | FE_F_PROTOCOL |
+		FE_F_LOG_ALL);
 	assert_int_equal(s->fe.poffered, FE_P_ALL);
 	assert_int_equal(s->fe.queue_num, 1);
 	assert_int_equal(s->fe.max_slots, 509);
@@ -29,7 +30,7 @@ test_offered(void **state)
 static void
 test_no_protocol_features(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 
 	suite_up(s, &s->fe, "vm0", 64, FE_F_VERSION_1, 0);
 	suite_served(&s->fe);
@@ -40,7 +41,7 @@ test_no_protocol_features(void **state)
 static void
 test_legacy_driver(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 
 	suite_up(s, &s->fe, "vm0", 64, FE_F_PROTOCOL, FE_P_REPLY_ACK);
 	suite_served(&s->fe);
@@ -51,11 +52,10 @@ test_legacy_driver(void **state)
 static void
 test_each_protocol_feature(void **state)
 {
-	const uint64_t	 bits[] = { 0, FE_P_MQ, FE_P_LOG_SHMFD,
-			    FE_P_REPLY_ACK, FE_P_INFLIGHT, FE_P_RESET_DEVICE,
-			    FE_P_MEM_SLOTS, FE_P_STATUS };
-	struct suite	*s = *state;
-	size_t		 i;
+	const uint64_t bits[] = { 0, FE_P_MQ, FE_P_LOG_SHMFD, FE_P_REPLY_ACK,
+		FE_P_INFLIGHT, FE_P_RESET_DEVICE, FE_P_MEM_SLOTS, FE_P_STATUS };
+	struct suite *s = *state;
+	size_t i;
 
 	for (i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
 		suite_up(s, &s->fe, "vm0", 64, QEMU_FEATURES, bits[i]);
@@ -73,14 +73,13 @@ test_each_protocol_feature(void **state)
 static void
 up_regions(struct suite *s, size_t n, uint64_t pfeatures)
 {
-	struct fe	*fe = &s->fe;
-	size_t		 i;
+	struct fe *fe = &s->fe;
+	size_t i;
 
 	fe_init(fe);
 	CHECK(fe_connect(fe, daemon_path(&s->d, "vm0.sock")));
 	for (i = 0; i < n; i++)
-		CHECK(fe_mem_add(fe, PAGES(i * 16), PAGES(4),
-		    PAGES(i % 3)));
+		CHECK(fe_mem_add(fe, PAGES(i * 16), PAGES(4), PAGES(i % 3)));
 	CHECK(fe_ring_init(fe, 16, 0));
 	CHECK(fe_handshake(fe, QEMU_FEATURES, pfeatures));
 	CHECK(fe_start(fe));
@@ -90,7 +89,7 @@ up_regions(struct suite *s, size_t n, uint64_t pfeatures)
 static uint32_t
 request_at(struct fe *fe, uint64_t gpa, uint32_t len)
 {
-	struct fe_used_elem	 elem;
+	struct fe_used_elem elem;
 
 	assert_int_not_equal(fe_add_one(fe, gpa, len), -1);
 	fe_kick(fe);
@@ -102,14 +101,15 @@ request_at(struct fe *fe, uint64_t gpa, uint32_t len)
 static void
 test_mem_table(void **state)
 {
-	struct suite	*s = *state;
-	size_t		 i, n;
+	struct suite *s = *state;
+	size_t i, n;
 
 	for (n = 1; n <= 8; n++) {
 		up_regions(s, n, FE_P_MQ | FE_P_REPLY_ACK);
 		for (i = 0; i < n; i++)
-			assert_int_equal(request_at(&s->fe,
-			    PAGES(i * 16 + 3) + 64, 256), 256);
+			assert_int_equal(
+			    request_at(&s->fe, PAGES(i * 16 + 3) + 64, 256),
+			    256);
 		fe_close(&s->fe);
 	}
 	suite_pass(s);
@@ -119,7 +119,7 @@ test_mem_table(void **state)
 static void
 test_mem_table_again(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 
 	suite_up(s, &s->fe, "vm0", 64, QEMU_FEATURES, FE_P_REPLY_ACK);
 	suite_served(&s->fe);
@@ -134,9 +134,9 @@ test_mem_table_again(void **state)
 static void
 test_mem_slots(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	size_t		 i;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	size_t i;
 
 	up_regions(s, 509, QEMU_PFEATURES);
 	for (i = 0; i < 509; i += 127)
@@ -144,8 +144,7 @@ test_mem_slots(void **state)
 	assert_int_equal(request_at(fe, PAGES(508 * 16 + 1), 3000), 3000);
 
 	CHECK(fe_mem_add(fe, PAGES(509 * 16), PAGES(4), 0));
-	assert_int_equal(fe_mem_slot(fe, FE_ADD_MEM_REG, &fe->regions[509]),
-	    1);
+	assert_int_equal(fe_mem_slot(fe, FE_ADD_MEM_REG, &fe->regions[509]), 1);
 	for (i = 1; i < 509; i += 2)
 		CHECK(fe_mem_slot(fe, FE_REM_MEM_REG, &fe->regions[i]));
 	assert_int_equal(fe_mem_slot(fe, FE_REM_MEM_REG, &fe->regions[1]), 1);
@@ -161,8 +160,8 @@ test_mem_slots(void **state)
 static void
 test_mem_overlap(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
 
 	suite_up_qemu(s, fe, "vm0");
 	CHECK(fe_mem_add(fe, FE_MEM_END - FE_PAGE, PAGES(2), 0));
@@ -176,11 +175,11 @@ static void
 test_rem_with_fd(void **state)
 {
 	struct {
-		uint64_t		 padding;
-		struct fe_wire_region	 region;
-	}		 payload = { 0 };
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
+		uint64_t padding;
+		struct fe_wire_region region;
+	} payload = { 0 };
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
 
 	suite_up_qemu(s, fe, "vm0");
 	CHECK(fe_mem_add(fe, FE_MEM_END, PAGES(2), 0));
@@ -195,8 +194,8 @@ test_rem_with_fd(void **state)
 static void
 test_status(void **state)
 {
-	struct suite	*s = *state;
-	uint64_t	 status;
+	struct suite *s = *state;
+	uint64_t status;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	CHECK(fe_get_u64(&s->fe, FE_GET_STATUS, &status));
@@ -214,9 +213,9 @@ test_status(void **state)
 static void
 test_reset_device(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	int		 i;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	int i;
 
 	suite_up_qemu(s, fe, "vm0");
 	for (i = 0; i < 5; i++) {
@@ -235,8 +234,8 @@ test_reset_device(void **state)
 static void
 test_restart_fresh(void **state)
 {
-	struct suite	*s = *state;
-	int		 i;
+	struct suite *s = *state;
+	int i;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	for (i = 0; i < 20; i++) {
@@ -251,8 +250,8 @@ test_restart_fresh(void **state)
 static void
 test_base_before_start(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
 
 	fe_init(fe);
 	CHECK(fe_connect(fe, daemon_path(&s->d, "vm0.sock")));
@@ -269,24 +268,26 @@ test_base_before_start(void **state)
 static void
 test_refused(void **state)
 {
-	struct suite		*s = *state;
-	struct fe		*fe = &s->fe;
-	struct fe_vring_state	 queue1 = { 1, 64 };
-	const uint32_t		 sizes[] = { 0, 3, 65, 65536, 0x80000000 };
-	size_t			 i;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	struct fe_vring_state queue1 = { 1, 64 };
+	const uint32_t sizes[] = { 0, 3, 65, 65536, 0x80000000 };
+	size_t i;
 
 	suite_up_qemu(s, fe, "vm0");
 	suite_served(fe);
-	assert_int_equal(fe_set_u64(fe, FE_SET_FEATURES,
-	    QEMU_FEATURES | FE_F_RING_PACKED), 1);
+	assert_int_equal(
+	    fe_set_u64(fe, FE_SET_FEATURES, QEMU_FEATURES | FE_F_RING_PACKED),
+	    1);
 	assert_int_equal(fe_stop(fe), 1);
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		assert_int_equal(fe_set_state(fe, FE_SET_VRING_NUM, sizes[i]),
 		    1);
-	assert_int_equal(fe_set(fe, FE_SET_VRING_NUM, &queue1, sizeof(queue1),
-	    NULL, 0), 1);
-	assert_int_equal(fe_set(fe, FE_SET_VRING_ENABLE, &queue1,
-	    sizeof(queue1), NULL, 0), 1);
+	assert_int_equal(
+	    fe_set(fe, FE_SET_VRING_NUM, &queue1, sizeof(queue1), NULL, 0), 1);
+	assert_int_equal(
+	    fe_set(fe, FE_SET_VRING_ENABLE, &queue1, sizeof(queue1), NULL, 0),
+	    1);
 	CHECK(fe_start(fe));
 	suite_served(fe);
 	suite_pass(s);
@@ -296,7 +297,7 @@ test_refused(void **state)
 static void
 test_packed_without_ack(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 
 	suite_up(s, &s->fe, "vm0", 64, QEMU_FEATURES, FE_P_MQ);
 	suite_served(&s->fe);
@@ -313,15 +314,16 @@ test_packed_without_ack(void **state)
 static void
 test_pipelined(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 	struct fe_header batch[64];
-	struct fe_msg	 msg;
-	size_t		 i;
+	struct fe_msg msg;
+	size_t i;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	for (i = 0; i < 64; i++)
-		batch[i] = (struct fe_header){ i % 2 ? FE_GET_STATUS :
-		    FE_GET_FEATURES, FE_VERSION, 0 };
+		batch[i] =
+		    (struct fe_header){ i % 2 ? FE_GET_STATUS : FE_GET_FEATURES,
+			    FE_VERSION, 0 };
 	CHECK(fe_send_raw(&s->fe, batch, sizeof(batch), NULL, 0));
 	for (i = 0; i < 64; i++) {
 		CHECK(fe_recv(&s->fe, &msg, FE_TIMEOUT_MS));
@@ -335,15 +337,14 @@ test_pipelined(void **state)
 static void
 test_bytewise(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 	struct __attribute__((packed)) {
 		struct fe_header hdr;
-		uint64_t	 value;
-	}		 m = { { FE_SET_STATUS, FE_VERSION | FE_NEED_REPLY, 8 },
-			    11 };
-	struct fe_msg	 msg;
-	uint64_t	 status;
-	size_t		 i;
+		uint64_t value;
+	} m = { { FE_SET_STATUS, FE_VERSION | FE_NEED_REPLY, 8 }, 11 };
+	struct fe_msg msg;
+	uint64_t status;
+	size_t i;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	for (i = 0; i < 20; i++) {
@@ -362,25 +363,17 @@ test_bytewise(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	 tests[] = {
-		SUITE_TEST(test_offered),
+	const struct CMUnitTest tests[] = { SUITE_TEST(test_offered),
 		SUITE_TEST(test_no_protocol_features),
 		SUITE_TEST(test_legacy_driver),
 		SUITE_TEST(test_each_protocol_feature),
-		SUITE_TEST(test_mem_table),
-		SUITE_TEST(test_mem_table_again),
-		SUITE_TEST(test_mem_slots),
-		SUITE_TEST(test_mem_overlap),
-		SUITE_TEST(test_rem_with_fd),
-		SUITE_TEST(test_status),
-		SUITE_TEST(test_reset_device),
-		SUITE_TEST(test_restart_fresh),
-		SUITE_TEST(test_base_before_start),
-		SUITE_TEST(test_refused),
-		SUITE_TEST(test_packed_without_ack),
-		SUITE_TEST(test_pipelined),
-		SUITE_TEST(test_bytewise)
-	};
+		SUITE_TEST(test_mem_table), SUITE_TEST(test_mem_table_again),
+		SUITE_TEST(test_mem_slots), SUITE_TEST(test_mem_overlap),
+		SUITE_TEST(test_rem_with_fd), SUITE_TEST(test_status),
+		SUITE_TEST(test_reset_device), SUITE_TEST(test_restart_fresh),
+		SUITE_TEST(test_base_before_start), SUITE_TEST(test_refused),
+		SUITE_TEST(test_packed_without_ack), SUITE_TEST(test_pipelined),
+		SUITE_TEST(test_bytewise) };
 
 	return SUITE_MAIN("protocol", tests);
 }

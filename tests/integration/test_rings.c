@@ -11,19 +11,19 @@
 
 #include "suite.h"
 
-#define QUIET_MS	150
+#define QUIET_MS 150
 
 /* Submit n requests of len bytes side by side, and wait for all of them. */
 static void
 batch(struct fe *fe, unsigned int n, uint32_t len)
 {
-	struct fe_used_elem	 elem;
-	unsigned int		 i;
+	struct fe_used_elem elem;
+	unsigned int i;
 
 	fe_mem_fill(fe, FE_BUF_GPA, 0, (size_t)n * len);
 	for (i = 0; i < n; i++)
-		assert_int_not_equal(fe_add_one(fe, FE_BUF_GPA +
-		    (uint64_t)i * len, len), -1);
+		assert_int_not_equal(
+		    fe_add_one(fe, FE_BUF_GPA + (uint64_t)i * len, len), -1);
 	fe_kick(fe);
 	CHECK(fe_wait(fe, n, FE_TIMEOUT_MS));
 	for (i = 0; i < n; i++) {
@@ -40,7 +40,7 @@ batch(struct fe *fe, unsigned int n, uint32_t len)
 static bool
 quiet(int fd)
 {
-	struct pollfd	 pfd = { .fd = fd, .events = POLLIN };
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
 	return poll(&pfd, 1, QUIET_MS) == 0;
 }
@@ -48,7 +48,7 @@ quiet(int fd)
 static void
 queue_size(struct suite *s, uint32_t size, uint64_t features)
 {
-	int	 i;
+	int i;
 
 	suite_up(s, &s->fe, "vm0", size, features, QEMU_PFEATURES);
 	for (i = 0; i < 100; i++)
@@ -62,9 +62,9 @@ queue_size(struct suite *s, uint32_t size, uint64_t features)
 static void
 test_queue_sizes(void **state)
 {
-	const uint32_t	 sizes[] = { 1, 2, 4, 256, 1024, 32768 };
-	struct suite	*s = *state;
-	size_t		 i;
+	const uint32_t sizes[] = { 1, 2, 4, 256, 1024, 32768 };
+	struct suite *s = *state;
+	size_t i;
 
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		queue_size(s, sizes[i], QEMU_FEATURES);
@@ -78,10 +78,10 @@ static void
 check_segments(struct fe *fe, const struct fe_seg *segs, size_t n,
     uint64_t from, uint64_t to)
 {
-	uint8_t		 buf[8192];
-	uint64_t	 gpa;
-	size_t		 i;
-	bool		 inside;
+	uint8_t buf[8192];
+	uint64_t gpa;
+	size_t i;
+	bool inside;
 
 	for (gpa = from; gpa < to; gpa++) {
 		for (i = 0, inside = false; i < n && !inside; i++)
@@ -102,16 +102,16 @@ static void
 run_segments(struct fe *fe, const struct fe_seg *segs, size_t n, bool indirect,
     uint64_t from, uint64_t to)
 {
-	struct fe_used_elem	 elem;
-	uint32_t		 total = 0;
-	size_t			 i;
-	int			 head;
+	struct fe_used_elem elem;
+	uint32_t total = 0;
+	size_t i;
+	int head;
 
 	for (i = 0; i < n; i++)
 		total += segs[i].len;
 	CHECK(fe_mem_fill(fe, from, 0xaa, to - from));
-	head = indirect ? fe_add_indirect(fe, FE_TABLE_GPA, segs, n) :
-	    fe_add(fe, segs, n);
+	head = indirect ? fe_add_indirect(fe, FE_TABLE_GPA, segs, n)
+			: fe_add(fe, segs, n);
 	assert_int_not_equal(head, -1);
 	fe_kick(fe);
 	CHECK(fe_wait(fe, 1, FE_TIMEOUT_MS));
@@ -121,19 +121,15 @@ run_segments(struct fe *fe, const struct fe_seg *segs, size_t n, bool indirect,
 	check_segments(fe, segs, n, from, to);
 }
 
-static const struct fe_seg segments[] = {
-	{ FE_BUF_GPA + 0x3000, 100 },
-	{ FE_BUF_GPA + 1, 1 },
-	{ FE_BUF_GPA + 0x101, 63 },
-	{ FE_BUF_GPA + 0x0ff8, 4096 },
-	{ FE_BUF_GPA + 0x2800, 7 }
-};
+static const struct fe_seg segments[] = { { FE_BUF_GPA + 0x3000, 100 },
+	{ FE_BUF_GPA + 1, 1 }, { FE_BUF_GPA + 0x101, 63 },
+	{ FE_BUF_GPA + 0x0ff8, 4096 }, { FE_BUF_GPA + 0x2800, 7 } };
 
 static void
 test_segments(void **state)
 {
-	struct suite	*s = *state;
-	size_t		 i, n;
+	struct suite *s = *state;
+	size_t i, n;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	for (i = 0; i < 40; i++) {
@@ -150,9 +146,9 @@ test_segments(void **state)
 static void
 test_full_chain(void **state)
 {
-	struct suite	*s = *state;
-	struct fe_seg	 segs[64];
-	size_t		 i;
+	struct suite *s = *state;
+	struct fe_seg segs[64];
+	size_t i;
 
 	for (i = 0; i < 64; i++)
 		segs[i] = (struct fe_seg){ FE_BUF_GPA + i * 100, 33 };
@@ -170,12 +166,10 @@ test_full_chain(void **state)
 static void
 test_straddle(void **state)
 {
-	struct suite	*s = *state;
-	struct fe_seg	 segs[] = {
-		{ FE_SPLIT_GPA - 30, 64 },
-		{ FE_SPLIT_GPA - 2000, 1900 }
-	};
-	struct fe_desc	*table;
+	struct suite *s = *state;
+	struct fe_seg segs[] = { { FE_SPLIT_GPA - 30, 64 },
+		{ FE_SPLIT_GPA - 2000, 1900 } };
+	struct fe_desc *table;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	run_segments(&s->fe, segs, 2, false, FE_SPLIT_GPA - FE_PAGE,
@@ -184,8 +178,8 @@ test_straddle(void **state)
 	    FE_SPLIT_GPA + FE_PAGE);
 
 	table = fe_ptr(&s->fe, FE_SPLIT_GPA - 16, 16);
-	*table = (struct fe_desc){ FE_BUF_GPA, 40,
-	    FE_DESC_WRITE | FE_DESC_NEXT, 1 };
+	*table =
+	    (struct fe_desc){ FE_BUF_GPA, 40, FE_DESC_WRITE | FE_DESC_NEXT, 1 };
 	table = fe_ptr(&s->fe, FE_SPLIT_GPA, 16);
 	*table = (struct fe_desc){ FE_BUF_GPA + 100, 50, FE_DESC_WRITE, 0 };
 	fe_desc_set(&s->fe, s->fe.ring.free_head, FE_SPLIT_GPA - 16, 32,
@@ -200,10 +194,10 @@ test_straddle(void **state)
 static void
 test_large(void **state)
 {
-	struct suite	*s = *state;
-	uint8_t		*buf;
-	uint32_t	 i;
-	int		 n;
+	struct suite *s = *state;
+	uint8_t *buf;
+	uint32_t i;
+	int n;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	buf = fe_ptr(&s->fe, FE_BUF_GPA, 300000);
@@ -223,9 +217,9 @@ test_large(void **state)
 static void
 test_index_wrap(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	int		 i, k;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	int i, k;
 
 	for (k = 0; k < 2; k++) {
 		fe_init(fe);
@@ -251,11 +245,11 @@ test_index_wrap(void **state)
 static void
 test_used_event(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
 	struct fe_used_elem elem;
-	uint64_t	 calls;
-	int		 i;
+	uint64_t calls;
+	int i;
 
 	suite_up_qemu(s, fe, "vm0");
 	suite_served(fe);
@@ -281,10 +275,10 @@ test_used_event(void **state)
 static void
 test_avail_event(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	uint64_t	 deadline;
-	int		 i;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	uint64_t deadline;
+	int i;
 
 	suite_up_qemu(s, fe, "vm0");
 	for (i = 0; i < 200; i++) {
@@ -301,8 +295,8 @@ test_avail_event(void **state)
 static void
 test_no_interrupt(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
 	struct fe_used_elem elem;
 
 	suite_up(s, fe, "vm0", 64, PLAIN_FEATURES, QEMU_PFEATURES);
@@ -323,10 +317,10 @@ test_no_interrupt(void **state)
 static void
 test_enable(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
 	struct fe_used_elem elem;
-	int		 i;
+	int i;
 
 	suite_up_qemu(s, fe, "vm0");
 	for (i = 0; i < 3; i++) {
@@ -346,8 +340,8 @@ test_enable(void **state)
 static void
 test_request_before_start(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
 
 	fe_init(fe);
 	CHECK(fe_connect(fe, daemon_path(&s->d, "vm0.sock")));
@@ -364,19 +358,13 @@ test_request_before_start(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	 tests[] = {
-		SUITE_TEST(test_queue_sizes),
-		SUITE_TEST(test_segments),
-		SUITE_TEST(test_full_chain),
-		SUITE_TEST(test_straddle),
-		SUITE_TEST(test_large),
-		SUITE_TEST(test_index_wrap),
-		SUITE_TEST(test_used_event),
-		SUITE_TEST(test_avail_event),
-		SUITE_TEST(test_no_interrupt),
+	const struct CMUnitTest tests[] = { SUITE_TEST(test_queue_sizes),
+		SUITE_TEST(test_segments), SUITE_TEST(test_full_chain),
+		SUITE_TEST(test_straddle), SUITE_TEST(test_large),
+		SUITE_TEST(test_index_wrap), SUITE_TEST(test_used_event),
+		SUITE_TEST(test_avail_event), SUITE_TEST(test_no_interrupt),
 		SUITE_TEST(test_enable),
-		SUITE_TEST(test_request_before_start)
-	};
+		SUITE_TEST(test_request_before_start) };
 
 	return SUITE_MAIN("rings", tests);
 }

@@ -14,18 +14,18 @@
 
 /* Per-queue part of the inflight area of a split ring, as specified. */
 struct inflight_desc {
-	uint8_t		inflight;
-	uint8_t		padding[5];
-	uint16_t	next;
-	uint64_t	counter;
+	uint8_t inflight;
+	uint8_t padding[5];
+	uint16_t next;
+	uint64_t counter;
 };
 
 struct inflight_queue {
-	uint64_t	features;
-	uint16_t	version;
-	uint16_t	desc_num;
-	uint16_t	last_batch_head;
-	uint16_t	used_idx;
+	uint64_t features;
+	uint16_t version;
+	uint16_t desc_num;
+	uint16_t last_batch_head;
+	uint16_t used_idx;
 	struct inflight_desc desc[];
 };
 
@@ -40,8 +40,8 @@ swap_fd(int *fd)
 static void
 test_switch_call(void **state)
 {
-	struct suite	*s = *state;
-	int		 i;
+	struct suite *s = *state;
+	int i;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	for (i = 0; i < 10; i++) {
@@ -57,8 +57,8 @@ test_switch_call(void **state)
 static void
 test_no_call(void **state)
 {
-	struct suite	*s = *state;
-	struct pollfd	 pfd = { .events = POLLIN };
+	struct suite *s = *state;
+	struct pollfd pfd = { .events = POLLIN };
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_served(&s->fe);
@@ -76,8 +76,8 @@ test_no_call(void **state)
 static void
 test_switch_kick(void **state)
 {
-	struct suite	*s = *state;
-	int		 i;
+	struct suite *s = *state;
+	int i;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	for (i = 0; i < 10; i++) {
@@ -93,9 +93,9 @@ test_switch_kick(void **state)
 static void
 test_no_kick(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 	struct fe_used_elem elem;
-	int		 i;
+	int i;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_served(&s->fe);
@@ -113,10 +113,10 @@ test_no_kick(void **state)
 static void
 test_stop_restart(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
 	struct fe_used_elem elem;
-	int		 i, k, n = 0;
+	int i, k, n = 0;
 
 	suite_up_qemu(s, fe, "vm0");
 	for (i = 0; i < 5; i++) {
@@ -139,11 +139,11 @@ test_stop_restart(void **state)
 static void
 test_stop_busy(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
 	struct fe_used_elem elem;
-	unsigned int	 i, k;
-	int		 base;
+	unsigned int i, k;
+	int base;
 
 	suite_up(s, fe, "vm0", 256, QEMU_FEATURES, QEMU_PFEATURES);
 	for (i = 0; i < 20; i++) {
@@ -167,11 +167,11 @@ test_stop_busy(void **state)
 static void
 test_move_ring(void **state)
 {
-	const uint64_t	 places[] = { FE_RING_GPA + 0x8000, 0x300000,
-			    FE_RING_GPA };
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	size_t		 i;
+	const uint64_t places[] = { FE_RING_GPA + 0x8000, 0x300000,
+		FE_RING_GPA };
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	size_t i;
 
 	suite_up_qemu(s, fe, "vm0");
 	for (i = 0; i < 3; i++) {
@@ -187,10 +187,10 @@ test_move_ring(void **state)
 static void
 test_dirty_log(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	struct fe_seg	 segs[] = { { FE_BUF_GPA + 4000, 5000 },
-			    { FE_SPLIT_GPA - 30, 60 } };
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	struct fe_seg segs[] = { { FE_BUF_GPA + 4000, 5000 },
+		{ FE_SPLIT_GPA - 30, 60 } };
 
 	suite_up_qemu(s, fe, "vm0");
 	suite_served(fe);
@@ -226,9 +226,9 @@ test_dirty_log(void **state)
 static void
 test_dirty_short(void **state)
 {
-	struct suite	*s = *state;
-	struct fe	*fe = &s->fe;
-	int		 n;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	int n;
 
 	suite_up_qemu(s, fe, "vm0");
 	CHECK(fe_log_start(fe));
@@ -245,8 +245,8 @@ test_dirty_short(void **state)
 static struct inflight_queue *
 get_inflight(struct fe *fe, struct fe_inflight *area, int *fd, size_t size)
 {
-	struct fe_msg	 msg;
-	void		*p;
+	struct fe_msg msg;
+	void *p;
 
 	*area = (struct fe_inflight){ .num_queues = 1, .queue_size = 64 };
 	CHECK(fe_ask(fe, FE_GET_INFLIGHT_FD, area, size, &msg));
@@ -254,8 +254,8 @@ get_inflight(struct fe *fe, struct fe_inflight *area, int *fd, size_t size)
 	assert_true(msg.hdr.size >= 20);
 	memcpy(area, msg.payload, 20);
 	*fd = msg.fds[0];
-	assert_true(area->size >= sizeof(struct inflight_queue) +
-	    64 * sizeof(struct inflight_desc));
+	assert_true(area->size >=
+	    sizeof(struct inflight_queue) + 64 * sizeof(struct inflight_desc));
 	area->num_queues = 1;
 	area->queue_size = 64;
 	p = mmap(NULL, area->size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd,
@@ -267,12 +267,12 @@ get_inflight(struct fe *fe, struct fe_inflight *area, int *fd, size_t size)
 static void
 test_inflight(void **state)
 {
-	struct suite		*s = *state;
-	struct fe		*fe = &s->fe;
-	struct fe_inflight	 area;
-	struct inflight_queue	*q;
-	size_t			 i, size;
-	int			 fd;
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	struct fe_inflight area;
+	struct inflight_queue *q;
+	size_t i, size;
+	int fd;
 
 	for (size = 20; size <= 24; size += 4) {
 		fe_init(fe);
@@ -306,12 +306,12 @@ static void
 resubmit(struct suite *s, uint16_t done)
 {
 	const struct fe_used_elem used = { done, 64 };
-	struct fe		*fe = &s->fe;
-	struct fe_inflight	 area;
-	struct fe_used_elem	 elem;
-	struct inflight_queue	*q;
-	uint16_t		 i;
-	int			 fd;
+	struct fe *fe = &s->fe;
+	struct fe_inflight area;
+	struct fe_used_elem elem;
+	struct inflight_queue *q;
+	uint16_t i;
+	int fd;
 
 	fe_init(fe);
 	CHECK(fe_connect(fe, daemon_path(&s->d, "vm0.sock")));
@@ -365,20 +365,13 @@ test_inflight_out_of_order(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	 tests[] = {
-		SUITE_TEST(test_switch_call),
-		SUITE_TEST(test_no_call),
-		SUITE_TEST(test_switch_kick),
-		SUITE_TEST(test_no_kick),
-		SUITE_TEST(test_stop_restart),
-		SUITE_TEST(test_stop_busy),
-		SUITE_TEST(test_move_ring),
-		SUITE_TEST(test_dirty_log),
-		SUITE_TEST(test_dirty_short),
-		SUITE_TEST(test_inflight),
-		SUITE_TEST(test_inflight_resubmit),
-		SUITE_TEST(test_inflight_out_of_order)
-	};
+	const struct CMUnitTest tests[] = { SUITE_TEST(test_switch_call),
+		SUITE_TEST(test_no_call), SUITE_TEST(test_switch_kick),
+		SUITE_TEST(test_no_kick), SUITE_TEST(test_stop_restart),
+		SUITE_TEST(test_stop_busy), SUITE_TEST(test_move_ring),
+		SUITE_TEST(test_dirty_log), SUITE_TEST(test_dirty_short),
+		SUITE_TEST(test_inflight), SUITE_TEST(test_inflight_resubmit),
+		SUITE_TEST(test_inflight_out_of_order) };
 
 	return SUITE_MAIN("running", tests);
 }

@@ -18,20 +18,20 @@
 
 #include "suite.h"
 
-#define UID_BASE	1879050000u
-#define UID_RANGE	65536u
-#define NOBODY		65534u
-#define MAX_FDS		24
+#define UID_BASE  1879050000u
+#define UID_RANGE 65536u
+#define NOBODY	  65534u
+#define MAX_FDS	  24
 
 /* How the log names the first of the layers that may be missing. */
-#define MISSING_UID	"a uid for each process"
+#define MISSING_UID "a uid for each process"
 
 /* A daemon with two guests connected; the children it has. */
 static size_t
 start_two(struct suite *s, struct proc *list, size_t max)
 {
-	const char *const	 args[] = { "-s", "@vm%d.sock", "-c", "2",
-				    "--uid-base", "1879050000", NULL };
+	const char *const args[] = { "-s", "@vm%d.sock", "-c", "2",
+		"--uid-base", "1879050000", NULL };
 
 	suite_start(s, args);
 	suite_up_qemu(s, &s->fe, "vm0");
@@ -44,7 +44,7 @@ start_two(struct suite *s, struct proc *list, size_t max)
 static void
 status_is(pid_t pid, const char *key, const char *want)
 {
-	char	 value[256];
+	char value[256];
 
 	CHECK(proc_status(pid, key, value, sizeof(value)));
 	if (strcmp(value, want) != 0)
@@ -56,12 +56,12 @@ status_is(pid_t pid, const char *key, const char *want)
 static unsigned int
 status_id(pid_t pid, const char *key)
 {
-	char		 value[256];
-	unsigned int	 id[4];
+	char value[256];
+	unsigned int id[4];
 
 	CHECK(proc_status(pid, key, value, sizeof(value)));
-	assert_int_equal(sscanf(value, "%u %u %u %u", &id[0], &id[1], &id[2],
-	    &id[3]), 4);
+	assert_int_equal(
+	    sscanf(value, "%u %u %u %u", &id[0], &id[1], &id[2], &id[3]), 4);
 	assert_true(id[0] == id[1] && id[0] == id[2] && id[0] == id[3]);
 	return id[0];
 }
@@ -70,11 +70,10 @@ status_id(pid_t pid, const char *key)
 static void
 check_confined(pid_t pid)
 {
-	const char *const	 caps[] = { "CapInh", "CapPrm", "CapEff",
-				    "CapAmb" };
-	char			 path[64];
-	struct stat		 st;
-	size_t			 i;
+	const char *const caps[] = { "CapInh", "CapPrm", "CapEff", "CapAmb" };
+	char path[64];
+	struct stat st;
+	size_t i;
 
 	for (i = 0; i < 4; i++)
 		status_is(pid, caps[i], "0000000000000000");
@@ -90,9 +89,9 @@ check_confined(pid_t pid)
 static void
 check_empty(pid_t pid, const char *what)
 {
-	char		 path[64];
-	struct dirent	*e;
-	DIR		*dp;
+	char path[64];
+	struct dirent *e;
+	DIR *dp;
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, what);
 	dp = opendir(path);
@@ -107,10 +106,10 @@ check_empty(pid_t pid, const char *what)
 static void
 check_threads(pid_t pid)
 {
-	char		 path[64];
-	struct dirent	*e;
-	DIR		*dp;
-	pid_t		 tid;
+	char path[64];
+	struct dirent *e;
+	DIR *dp;
+	pid_t tid;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	dp = opendir(path);
@@ -130,10 +129,10 @@ check_threads(pid_t pid)
 static void
 test_root(void **state)
 {
-	struct suite	*s = *state;
-	struct proc	 list[8];
-	unsigned int	 uids[8];
-	size_t		 i, k, n;
+	struct suite *s = *state;
+	struct proc list[8];
+	unsigned int uids[8];
+	size_t i, k, n;
 
 	if (getuid() != 0)
 		skip();
@@ -159,10 +158,10 @@ test_root(void **state)
 static void
 test_uids_distinct(void **state)
 {
-	struct suite	*s = *state;
-	unsigned int	 uid, entropy;
-	pid_t		 pid;
-	int		 i;
+	struct suite *s = *state;
+	unsigned int uid, entropy;
+	pid_t pid;
+	int i;
 
 	if (getuid() != 0)
 		skip();
@@ -187,13 +186,13 @@ test_uids_distinct(void **state)
 static bool
 expected_fd(const char *target)
 {
-	const char *const	 kinds[] = { "socket:", "anon_inode:",
-				    "/memfd:", "/dev/null",
+	const char *const kinds[] = {
+		"socket:", "anon_inode:", "/memfd:", "/dev/null",
 #ifdef VRNGD_SANITIZE
-				    "/tmp/vrngd-test.",	/* standard error */
+		"/tmp/vrngd-test.", /* standard error */
 #endif
 	};
-	size_t			 i;
+	size_t i;
 
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strncmp(target, kinds[i], strlen(kinds[i])) == 0)
@@ -205,11 +204,11 @@ expected_fd(const char *target)
 static void
 check_worker_fds(pid_t pid)
 {
-	char		 path[64], link[320], target[256];
-	struct dirent	*e;
-	ssize_t		 n;
-	int		 count = 0;
-	DIR		*dp;
+	char path[64], link[320], target[256];
+	struct dirent *e;
+	ssize_t n;
+	int count = 0;
+	DIR *dp;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	dp = opendir(path);
@@ -232,9 +231,9 @@ check_worker_fds(pid_t pid)
 static void
 test_fds(void **state)
 {
-	struct suite	*s = *state;
-	pid_t		 pid;
-	int		 n;
+	struct suite *s = *state;
+	pid_t pid;
+	int n;
 
 	if (getuid() != 0)
 		skip();
@@ -257,9 +256,9 @@ test_fds(void **state)
 static void
 copy_program(const char *from_dir, const char *name, const char *to_dir)
 {
-	char	 from[512], to[512], buf[65536];
-	ssize_t	 n;
-	int	 in, out;
+	char from[512], to[512], buf[65536];
+	ssize_t n;
+	int in, out;
 
 	snprintf(from, sizeof(from), "%s/%s", from_dir, name);
 	snprintf(to, sizeof(to), "%s/%s", to_dir, name);
@@ -278,8 +277,8 @@ copy_program(const char *from_dir, const char *name, const char *to_dir)
 static void
 become_ordinary(struct daemon *d)
 {
-	const char	*dir = daemon_path(d, "bin");
-	char		*slash;
+	const char *dir = daemon_path(d, "bin");
+	char *slash;
 
 	CHECK(mkdir(dir, 0755));
 	CHECK(chmod(dir, 0755));
@@ -298,9 +297,9 @@ become_ordinary(struct daemon *d)
 static void
 test_ordinary_user(void **state)
 {
-	struct suite	*s = *state;
-	struct proc	 list[8];
-	size_t		 i, n;
+	struct suite *s = *state;
+	struct proc list[8];
+	size_t i, n;
 
 	if (getuid() != 0)
 		skip();
@@ -326,7 +325,7 @@ test_ordinary_user(void **state)
 static void
 test_root_misses_nothing(void **state)
 {
-	struct suite	*s = *state;
+	struct suite *s = *state;
 
 	if (getuid() != 0)
 		skip();
@@ -339,13 +338,10 @@ test_root_misses_nothing(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	 tests[] = {
-		SUITE_EMPTY(test_root),
-		SUITE_TEST(test_uids_distinct),
-		SUITE_TEST(test_fds),
+	const struct CMUnitTest tests[] = { SUITE_EMPTY(test_root),
+		SUITE_TEST(test_uids_distinct), SUITE_TEST(test_fds),
 		SUITE_EMPTY(test_ordinary_user),
-		SUITE_TEST(test_root_misses_nothing)
-	};
+		SUITE_TEST(test_root_misses_nothing) };
 
 	return SUITE_MAIN("sandbox", tests);
 }

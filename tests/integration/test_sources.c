@@ -14,24 +14,24 @@
 
 #include "load.h"
 
-#define FED_MAX		(1 << 20)
-#define QUIET_MS	300
-#define MIN_MATCH	8
-#define MIN_TWICE	4
+#define FED_MAX	  (1 << 20)
+#define QUIET_MS  300
+#define MIN_MATCH 8
+#define MIN_TWICE 4
 
 /* What was written to the FIFO, and which of it has come out again. */
 struct feed {
-	int	 fd;
-	uint8_t	*bytes;
-	uint8_t	*seen;
-	size_t	 n;
+	int fd;
+	uint8_t *bytes;
+	uint8_t *seen;
+	size_t n;
 };
 
 static void
 fifo_open(struct suite *s, struct feed *f)
 {
-	uint64_t	 deadline = fe_now() + FE_TIMEOUT_MS;
-	const char	*path = daemon_path(&s->d, "fifo");
+	uint64_t deadline = fe_now() + FE_TIMEOUT_MS;
+	const char *path = daemon_path(&s->d, "fifo");
 
 	while ((f->fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) == -1) {
 		assert_int_equal(errno, ENXIO);
@@ -44,8 +44,8 @@ fifo_open(struct suite *s, struct feed *f)
 static void
 fifo_start(struct suite *s, struct feed *f)
 {
-	const char *const	 args[] = { "-s", "@vm%d.sock", "-c", "2",
-				    "-f", "@fifo", NULL };
+	const char *const args[] = { "-s", "@vm%d.sock", "-c", "2", "-f",
+		"@fifo", NULL };
 
 	CHECK(mkfifo(daemon_path(&s->d, "fifo"), 0600));
 	f->bytes = calloc(1, FED_MAX);
@@ -72,8 +72,8 @@ feed_free(struct feed *f)
 static void
 feed(struct feed *f, size_t len)
 {
-	ssize_t	 n;
-	int	 fd;
+	ssize_t n;
+	int fd;
 
 	assert_true(f->n + len <= FED_MAX);
 	fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
@@ -93,8 +93,8 @@ feed(struct feed *f, size_t len)
 static void
 check_fed(struct feed *f, const uint8_t *data, size_t len)
 {
-	uint8_t	*at;
-	size_t	 i, off, twice, all = len, unknown = 0;
+	uint8_t *at;
+	size_t i, off, twice, all = len, unknown = 0;
 
 	while (len >= MIN_MATCH) {
 		at = memmem(f->bytes, f->n, data, MIN_MATCH);
@@ -105,8 +105,9 @@ check_fed(struct feed *f, const uint8_t *data, size_t len)
 			continue;
 		}
 		off = (size_t)(at - f->bytes);
-		for (i = twice = 0; i < len && off + i < f->n &&
-		    data[i] == f->bytes[off + i]; i++) {
+		for (i = twice = 0;
+		     i < len && off + i < f->n && data[i] == f->bytes[off + i];
+		     i++) {
 			twice = f->seen[off + i] != 0 ? twice + 1 : 0;
 			if (twice == MIN_TWICE)
 				fail_msg("byte %zu came twice", off + i);
@@ -124,12 +125,12 @@ check_fed(struct feed *f, const uint8_t *data, size_t len)
 static void
 test_silent(void **state)
 {
-	struct suite	*s = *state;
-	struct feed	 f;
+	struct suite *s = *state;
+	struct feed f;
 	struct fe_used_elem elem;
-	uint8_t		 buf[64];
-	uint64_t	 features, start;
-	int		 i;
+	uint8_t buf[64];
+	uint64_t features, start;
+	int i;
 
 	fifo_start(s, &f);
 	fe_add_one(&s->fe, FE_BUF_GPA, 64);
@@ -158,9 +159,9 @@ test_silent(void **state)
 static void
 test_stop_silent(void **state)
 {
-	struct suite	*s = *state;
-	struct feed	 f;
-	uint64_t	 start;
+	struct suite *s = *state;
+	struct feed f;
+	uint64_t start;
 
 	fifo_start(s, &f);
 	fe_add_one(&s->fe, FE_BUF_GPA, 64);
@@ -179,14 +180,14 @@ test_stop_silent(void **state)
 static void
 test_trickle(void **state)
 {
-	struct suite	*s = *state;
-	struct feed	 f;
-	struct load	 loads[2] = {
+	struct suite *s = *state;
+	struct feed f;
+	struct load loads[2] = {
 		{ .fe = &s->fe, .depth = 3, .len = 64, .size = FED_MAX },
 		{ .fe = &s->other, .depth = 1, .len = 200, .size = FED_MAX }
 	};
-	size_t		 total;
-	int		 i;
+	size_t total;
+	int i;
 
 	fifo_start(s, &f);
 	for (i = 0; i < 2; i++) {
@@ -218,14 +219,16 @@ test_trickle(void **state)
 static void
 test_writer_comes_and_goes(void **state)
 {
-	struct suite	*s = *state;
-	struct feed	 f;
-	struct load	 load = { .fe = &s->fe, .depth = 2, .len = 64,
-			    .size = FED_MAX };
-	uint64_t	 before;
-	pid_t		 entropy;
-	long		 cpu;
-	int		 i;
+	struct suite *s = *state;
+	struct feed f;
+	struct load load = { .fe = &s->fe,
+		.depth = 2,
+		.len = 64,
+		.size = FED_MAX };
+	uint64_t before;
+	pid_t entropy;
+	long cpu;
+	int i;
 
 	load.data = calloc(1, FED_MAX);
 	assert_non_null(load.data);
@@ -256,12 +259,14 @@ test_writer_comes_and_goes(void **state)
 static void
 test_kill_entropy(void **state)
 {
-	struct suite	*s = *state;
-	struct feed	 f;
-	struct load	 load = { .fe = &s->fe, .depth = 2, .len = 64,
-			    .size = FED_MAX };
-	uint64_t	 before;
-	int		 i;
+	struct suite *s = *state;
+	struct feed f;
+	struct load load = { .fe = &s->fe,
+		.depth = 2,
+		.len = 64,
+		.size = FED_MAX };
+	uint64_t before;
+	int i;
 
 	load.data = calloc(1, FED_MAX);
 	assert_non_null(load.data);
@@ -284,13 +289,10 @@ test_kill_entropy(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	 tests[] = {
-		SUITE_EMPTY(test_silent),
-		SUITE_EMPTY(test_stop_silent),
-		SUITE_EMPTY(test_trickle),
+	const struct CMUnitTest tests[] = { SUITE_EMPTY(test_silent),
+		SUITE_EMPTY(test_stop_silent), SUITE_EMPTY(test_trickle),
 		SUITE_EMPTY(test_writer_comes_and_goes),
-		SUITE_EMPTY(test_kill_entropy)
-	};
+		SUITE_EMPTY(test_kill_entropy) };
 
 	return SUITE_MAIN("sources", tests);
 }

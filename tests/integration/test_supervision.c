@@ -9,21 +9,27 @@
 
 #include "load.h"
 
-#define KEEP	(size_t)(4 << 20)
-#define KEEP_ALL	(size_t)(24 << 20)
+#define KEEP	 (size_t)(4 << 20)
+#define KEEP_ALL (size_t)(24 << 20)
 
 /* Two guests under load from /dev/urandom: no block comes twice. */
 static void
 test_unique(void **state)
 {
-	struct suite	*s = *state;
-	uint8_t		*data = calloc(2, KEEP);
-	struct load	 loads[2] = {
-		{ .fe = &s->fe, .depth = 4, .len = 64, .data = data,
-		    .size = KEEP / 8, .stop = true },
-		{ .fe = &s->other, .depth = 4, .len = 4096,
-		    .data = data + KEEP / 8, .size = KEEP, .stop = true }
-	};
+	struct suite *s = *state;
+	uint8_t *data = calloc(2, KEEP);
+	struct load loads[2] = { { .fe = &s->fe,
+				     .depth = 4,
+				     .len = 64,
+				     .data = data,
+				     .size = KEEP / 8,
+				     .stop = true },
+		{ .fe = &s->other,
+		    .depth = 4,
+		    .len = 4096,
+		    .data = data + KEEP / 8,
+		    .size = KEEP,
+		    .stop = true } };
 
 	assert_non_null(data);
 	suite_up_qemu(s, &s->fe, "vm0");
@@ -40,17 +46,21 @@ test_unique(void **state)
 static void
 test_kill_entropy(void **state)
 {
-	struct suite	*s = *state;
-	uint8_t		*data = calloc(2, KEEP_ALL);
-	struct load	 loads[2] = {
-		{ .fe = &s->fe, .depth = 4, .len = 64, .data = data,
-		    .size = KEEP_ALL },
-		{ .fe = &s->other, .depth = 16, .len = 64,
-		    .data = data + KEEP_ALL, .size = KEEP_ALL }
-	};
-	uint64_t	 before[2];
-	pid_t		 pid, old = 0;
-	int		 i;
+	struct suite *s = *state;
+	uint8_t *data = calloc(2, KEEP_ALL);
+	struct load loads[2] = { { .fe = &s->fe,
+				     .depth = 4,
+				     .len = 64,
+				     .data = data,
+				     .size = KEEP_ALL },
+		{ .fe = &s->other,
+		    .depth = 16,
+		    .len = 64,
+		    .data = data + KEEP_ALL,
+		    .size = KEEP_ALL } };
+	uint64_t before[2];
+	pid_t pid, old = 0;
+	int i;
 
 	assert_non_null(data);
 	suite_up_qemu(s, &s->fe, "vm0");
@@ -80,9 +90,9 @@ test_kill_entropy(void **state)
 static void
 test_kill_worker(void **state)
 {
-	struct suite	*s = *state;
-	pid_t		 pid;
-	int		 i;
+	struct suite *s = *state;
+	pid_t pid;
+	int i;
 
 	suite_up_qemu(s, &s->other, "vm1");
 	for (i = 0; i < 3; i++) {
@@ -104,9 +114,9 @@ test_kill_worker(void **state)
 static void
 test_kill_all(void **state)
 {
-	struct suite	*s = *state;
-	struct proc	 list[16];
-	size_t		 i, n;
+	struct suite *s = *state;
+	struct proc list[16];
+	size_t i, n;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_up_qemu(s, &s->other, "vm1");
@@ -130,9 +140,9 @@ test_kill_all(void **state)
 static void
 test_hung_children(void **state)
 {
-	struct suite	*s = *state;
-	pid_t		 worker, entropy;
-	uint64_t	 start;
+	struct suite *s = *state;
+	pid_t worker, entropy;
+	uint64_t start;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_up_qemu(s, &s->other, "vm1");
@@ -153,9 +163,9 @@ test_hung_children(void **state)
 static void
 test_second_connection(void **state)
 {
-	struct suite		*s = *state;
-	struct fe_header	 hdr = { FE_GET_FEATURES, FE_VERSION, 0 };
-	struct fe_msg		 msg;
+	struct suite *s = *state;
+	struct fe_header hdr = { FE_GET_FEATURES, FE_VERSION, 0 };
+	struct fe_msg msg;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_served(&s->fe);
@@ -179,10 +189,10 @@ test_second_connection(void **state)
 static void
 test_idle(void **state)
 {
-	struct suite	*s = *state;
-	struct proc	 list[16];
-	long		 before, ticks = sysconf(_SC_CLK_TCK);
-	size_t		 i, n;
+	struct suite *s = *state;
+	struct proc list[16];
+	long before, ticks = sysconf(_SC_CLK_TCK);
+	size_t i, n;
 
 	assert_int_equal(proc_children(s->d.pid, list, 16), 1);
 	suite_up_qemu(s, &s->fe, "vm0");
@@ -205,9 +215,9 @@ test_idle(void **state)
 static void
 test_counters(void **state)
 {
-	struct suite	*s = *state;
-	size_t		 before[2];
-	int		 i;
+	struct suite *s = *state;
+	size_t before[2];
+	int i;
 
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_up_qemu(s, &s->other, "vm1");
@@ -225,16 +235,11 @@ test_counters(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest	 tests[] = {
-		SUITE_TEST(test_unique),
-		SUITE_TEST(test_kill_entropy),
-		SUITE_TEST(test_kill_worker),
-		SUITE_TEST(test_kill_all),
-		SUITE_TEST(test_hung_children),
-		SUITE_TEST(test_second_connection),
-		SUITE_TEST(test_idle),
-		SUITE_TEST(test_counters)
-	};
+	const struct CMUnitTest tests[] = { SUITE_TEST(test_unique),
+		SUITE_TEST(test_kill_entropy), SUITE_TEST(test_kill_worker),
+		SUITE_TEST(test_kill_all), SUITE_TEST(test_hung_children),
+		SUITE_TEST(test_second_connection), SUITE_TEST(test_idle),
+		SUITE_TEST(test_counters) };
 
 	return SUITE_MAIN("supervision", tests);
 }
