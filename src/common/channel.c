@@ -184,7 +184,7 @@ channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 void
 channel_end(enum channel_result result, const struct frame *f)
 {
-	if (result != CHANNEL_BROKEN)
+	if (result != CHANNEL_BROKEN || f == NULL)
 		_exit(0);
 	log_fatal("broken frame from the parent: type %s, %u bytes",
 	    frame_name(f->hdr.type), f->hdr.length);

@@ -29,13 +29,13 @@
 #define CHANNEL_FD    3 /* a child's channel to the parent */
 #define FRAME_FDS_MAX 2
 
-#define GUEST_NAME_SIZE	  64	/* with the terminating NUL */
-#define LOG_TEXT_SIZE	  256	/* with the terminating NUL */
-#define BYTES_PACKET_MAX  65536 /* bytes */
-#define REQUEST_MAX	  65536 /* bytes served to one guest request */
-#define GRANT_MIN	  64	/* bytes; fewer only if no more fit */
-#define NEED_MAX	  (4 * REQUEST_MAX) /* bytes asked for at once */
-#define INFLIGHT_SIZE_MAX (1 << 20)	    /* bytes, for 32768 descriptors */
+#define GUEST_NAME_SIZE	  64	    /* with the terminating NUL */
+#define LOG_TEXT_SIZE	  256	    /* with the terminating NUL */
+#define BYTES_PACKET_MAX  65536	    /* bytes */
+#define REQUEST_MAX	  65536	    /* bytes served to one guest request */
+#define GRANT_MIN	  64	    /* bytes; fewer only if no more fit */
+#define NEED_MAX	  262144    /* bytes asked for at once */
+#define INFLIGHT_SIZE_MAX (1 << 20) /* bytes, for 32768 descriptors */
 
 /* Who speaks on a channel; a bit each, so that a rule can name several. */
 enum proto_role {

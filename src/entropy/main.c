@@ -17,7 +17,7 @@
 #include "source.h"
 #include "stock.h"
 
-#define STOCK_CAPACITY (2 * CHUNK_MAX)
+#define STOCK_CAPACITY ((size_t)2 * CHUNK_MAX)
 #define EVENTS_MAX     32
 
 /* Keys of epoll events; a smaller one is a consumer's number. */

@@ -1,6 +1,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include <bsd/string.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -67,8 +68,8 @@ privilege_empty_root(void)
 	int fd;
 
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-		strcpy(path, places[i]);
-		strcat(path, "/vrngd-empty-XXXXXX");
+		strlcpy(path, places[i], sizeof(path));
+		strlcat(path, "/vrngd-empty-XXXXXX", sizeof(path));
 		if (mkdtemp(path) == NULL)
 			continue;
 		fd = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);

@@ -176,7 +176,6 @@ process_start(struct process *p, struct process_env *env,
 	if (p->pid == -1)
 		goto fail;
 	close(fds[1]);
-	fds[1] = -1;
 	if (watch(p) == -1) {
 		log_error("cannot watch %s: %s", ops->program, strerror(errno));
 		process_stop(p, 0);
@@ -225,7 +224,8 @@ process_send(struct process *p, struct frame *f)
 	struct out_frame *out;
 
 	if (!process_try_send(p, f)) {
-		if ((out = malloc(sizeof(*out))) == NULL)
+		out = malloc(sizeof(*out));
+		if (out == NULL)
 			log_fatal("no memory for a frame");
 		out->frame = *f;
 		TAILQ_INSERT_TAIL(&p->out, out, entry);

@@ -61,7 +61,7 @@ struct process {
 	sd_event_source *child;
 	bool blocked;	/* the channel was full */
 	bool condemned; /* to be heard no more */
-	TAILQ_HEAD(, out_frame) out;
+	TAILQ_HEAD(out_frames, out_frame) out;
 	struct log_limit log_limit;
 };
 

@@ -29,7 +29,7 @@ static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(fcntl),
 	    .why = "whether a call would block",
 	    .nargs = 1,
-	    .arg = SCMP_A1_32(SCMP_CMP_EQ, 3 /* F_GETFL */) },
+	    .arg = SCMP_A1_32(SCMP_CMP_EQ, 3 /* F_GETFL */, 0) },
 	{ .nr = SCMP_SYS(poll), .why = "the same" },
 	{ .nr = SCMP_SYS(ppoll), .why = "the same, other machines" },
 	{ .nr = SCMP_SYS(mmap),

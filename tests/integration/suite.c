@@ -138,16 +138,16 @@ suite_unique(const uint8_t *buf, size_t len)
 {
 	size_t i, n = len / BLOCK;
 	uint8_t *copy = malloc(len);
+	bool twice = false;
 
 	assert_non_null(copy);
 	memcpy(copy, buf, len);
 	qsort(copy, n, BLOCK, compare);
-	for (i = 1; i < n; i++)
-		if (compare(copy + (i - 1) * BLOCK, copy + i * BLOCK) == 0) {
-			free(copy);
-			fail_msg("a block came twice");
-		}
+	for (i = 1; i < n && !twice; i++)
+		twice = compare(copy + (i - 1) * BLOCK, copy + i * BLOCK) == 0;
 	free(copy);
+	if (twice)
+		fail_msg("a block came twice");
 }
 
 int

@@ -58,12 +58,12 @@ test_bad_regions(void **state)
 		{ FE_MEM_END, 8192, FE_UVA_BASE + 4096, 0 },
 		{ 4096, 8192, FE_UVA_BASE * 2, 0 } };
 	struct suite *s = *state;
-	struct fe_region r;
 	size_t i;
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct fe_region r = { .wire = bad[i] };
+
 		hostile_up(s);
-		r.wire = bad[i];
 		r.fd = s->fe.regions[1].fd;
 		fe_mem_slot(&s->fe, FE_ADD_MEM_REG, &r);
 		hostile_answers(s);
