@@ -182,10 +182,16 @@ channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 }
 
 void
+channel_lost(void)
+{
+	_exit(0);
+}
+
+void
 channel_end(enum channel_result result, const struct frame *f)
 {
-	if (result != CHANNEL_BROKEN || f == NULL)
-		_exit(0);
+	if (result != CHANNEL_BROKEN)
+		channel_lost();
 	log_fatal("broken frame from the parent: type %s, %u bytes",
 	    frame_name(f->hdr.type), f->hdr.length);
 }

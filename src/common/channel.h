@@ -74,10 +74,13 @@ int channel_send(int fd, const struct frame *);
 enum channel_result channel_recv(int fd, struct frame *, enum proto_role from,
     enum proto_role to);
 
+/* Ends a child whose parent is gone, quietly. */
+_Noreturn void channel_lost(void);
+
 /*
- * Ends a child whose channel it cannot trust: `result` is CHANNEL_CLOSED (the
- * parent is gone: quietly) or CHANNEL_BROKEN.
+ * Ends a child that can read no more frames, `result` being CHANNEL_CLOSED or
+ * CHANNEL_BROKEN, and `f` what channel_recv() left.
  */
-_Noreturn void channel_end(enum channel_result result, const struct frame *);
+_Noreturn void channel_end(enum channel_result result, const struct frame *f);
 
 #endif

@@ -77,7 +77,7 @@ tell(const struct frame *f)
 	if (channel_send(CHANNEL_FD, f) == 0)
 		return true;
 	if (errno != EAGAIN)
-		channel_end(CHANNEL_CLOSED, NULL);
+		channel_lost();
 	return false;
 }
 

@@ -294,7 +294,7 @@ rng_want(struct rng *r)
 	else if (errno == EAGAIN)
 		r->untold = true;
 	else
-		channel_end(CHANNEL_CLOSED, NULL);
+		channel_lost();
 }
 
 void
@@ -305,5 +305,5 @@ rng_send_stats(struct rng *r)
 	frame_init(&f, PROTO_STATS, r->consumer, r->generation);
 	f.u.stats = r->stats;
 	if (channel_send(CHANNEL_FD, &f) == -1 && errno != EAGAIN)
-		channel_end(CHANNEL_CLOSED, NULL);
+		channel_lost();
 }
