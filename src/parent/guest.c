@@ -54,9 +54,7 @@ may_log(struct guest *g)
 		return false;
 	if (suppressed > 0)
 		log_guest(LOG_LEVEL_INFO, g->name,
-		    "%u lines about its "
-		    "connections suppressed",
-		    suppressed);
+		    "%u lines about its connections suppressed", suppressed);
 	return true;
 }
 
@@ -92,9 +90,8 @@ log_connected(struct guest *g, int conn)
 	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
 		cred = (struct ucred){ .pid = 0, .uid = (uid_t)-1 };
 	log_guest(LOG_LEVEL_INFO, g->name,
-	    "connected by pid %d, uid %u; "
-	    "worker is pid %d",
-	    cred.pid, cred.uid, g->worker.pid);
+	    "connected by pid %d, uid %u; worker is pid %d", cred.pid, cred.uid,
+	    g->worker.pid);
 }
 
 /* Starts a worker for a connection, which is closed here. */
@@ -169,8 +166,7 @@ send_inflight(struct guest *g, uint64_t size)
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ==
 		-1) {
 		log_guest(LOG_LEVEL_ERROR, g->name,
-		    "cannot make memory for "
-		    "requests in flight: %s",
+		    "cannot make memory for requests in flight: %s",
 		    strerror(errno));
 		if (fd != -1)
 			close(fd);
@@ -233,8 +229,8 @@ worker_ended(struct process *p, bool clean)
 		pause = backoff_failed(&g->backoff, clock_now(), DEATHS_FREE);
 	if (pause > 0)
 		log_guest(LOG_LEVEL_WARNING, g->name,
-		    "%u workers died in a "
-		    "row: the next may connect in %" PRIu64 " ms",
+		    "%u workers died in a row: the next may connect in %" PRIu64
+		    " ms",
 		    g->backoff.failures, pause / NS_PER_MS);
 	listen_after(g, pause);
 }

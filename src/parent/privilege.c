@@ -78,8 +78,8 @@ privilege_empty_root(void)
 		if (fd != -1)
 			close(fd);
 	}
-	log_error("cannot make an empty directory in /run, /tmp or /var/tmp: "
-		  "%s",
+	log_error(
+	    "cannot make an empty directory in /run, /tmp or /var/tmp: %s",
 	    strerror(errno));
 	return -1;
 }

@@ -1,0 +1,118 @@
+# shellcheck shell=sh disable=SC2154
+# What quickstart and check share.  They set `source` (the top of the tree),
+# `build` (a directory of their own) and `log` (a file in it) first.
+
+begin=$(date +%s)
+
+# shellcheck disable=SC2034
+build_packages='autoconf automake pkg-config gcc libc6-dev make libbsd-dev
+    libsystemd-dev libseccomp-dev'
+# shellcheck disable=SC2034 # used by those who read this
+guest_packages='qemu-system-x86 busybox-static cpio kmod procps'
+
+step()
+{
+	printf '[%3d s] %s\n' $(($(date +%s) - begin)) "$*"
+}
+
+die()
+{
+	echo "$(basename "$0"): $*" >&2
+	exit 1
+}
+
+# Runs a command with its output in the log, of which the end is shown if the
+# command fails.
+quietly()
+{
+	echo "+ $*" >>"$log"
+	"$@" >>"$log" 2>&1 </dev/null || {
+		tail -n 30 "$log" >&2
+		die "failed: $* (all output is in $log)"
+	}
+}
+
+as_root()
+{
+	if [ "$(id -u)" -eq 0 ]; then
+		quietly "$@"
+	elif command -v sudo >/dev/null; then
+		# Asked for here, where the question can be seen.
+		sudo -v
+		quietly sudo "$@"
+	else
+		die "not root, and there is no sudo, for: $*"
+	fi
+}
+
+missing_packages()
+{
+	for package; do
+		dpkg-query -W -f '${Status}' "$package" 2>/dev/null |
+		    grep -q ' installed$' || echo "$package"
+	done
+}
+
+install_packages()
+{
+	purpose=$1
+	shift
+	packages=$(missing_packages "$@" | tr '\n' ' ')
+	[ -n "$packages" ] || return 0
+	refresh_package_lists
+	step "installing $purpose: ${packages% }"
+	# shellcheck disable=SC2086 # a list of names
+	as_root env DEBIAN_FRONTEND=noninteractive \
+	    apt-get -q -y install --no-install-recommends $packages
+}
+
+refreshed=
+refresh_package_lists()
+{
+	[ -z "$refreshed" ] || return 0
+	step 'refreshing the package lists'
+	as_root apt-get -q update
+	refreshed=yes
+}
+
+# Sets GUEST_KERNEL to the newest kernel that has its modules with it.
+find_kernel()
+{
+	GUEST_KERNEL=
+	for kernel in $(find /boot "$build/kernel/boot" -maxdepth 1 \
+	    -name 'vmlinuz-*-cloud-amd64' 2>/dev/null | sort -V); do
+		version=${kernel##*/vmlinuz-}
+		for modules in "${kernel%/boot/*}/lib/modules/$version" \
+		    "${kernel%/boot/*}/usr/lib/modules/$version"; do
+			[ ! -d "$modules/kernel" ] || GUEST_KERNEL=$kernel
+		done
+	done
+	[ -n "$GUEST_KERNEL" ]
+}
+
+unpack_kernel()
+{
+	refresh_package_lists
+	package=$(apt-cache depends linux-image-cloud-amd64 |
+	    sed -n 's/.*Depends: \(linux-image-.*\)/\1/p' | head -n 1)
+	[ -n "$package" ] || die 'there is no package linux-image-cloud-amd64'
+	step "unpacking the guest's kernel: $package"
+	rm -rf "$build/kernel"
+	mkdir "$build/kernel"
+	cd "$build/kernel" || return
+	quietly apt-get -q download "$package"
+	for file in *.deb; do
+		quietly dpkg-deb -x "$file" .
+		rm "$file"
+	done
+}
+
+# Sets GUEST_KERNEL, which is unpacked in the build directory if there is none.
+provide_kernel()
+{
+	find_kernel || {
+		(unpack_kernel)
+		find_kernel || die 'the kernel package holds no kernel'
+	}
+	export GUEST_KERNEL
+}

@@ -1,0 +1,527 @@
+/*
+ * The allocator: a model with random demands and clocks against the bound that
+ * it promises, then each promise by itself.
+ */
+#include "alloc_model.h"
+
+#define GAMES	300
+#define STEPS	1000
+#define FOREVER (UINT64_C(1) << 62)
+
+static uint64_t
+below(struct model *m, uint64_t n)
+{
+	return unit_below(&m->seed, n);
+}
+
+static void
+pass_time(struct model *m)
+{
+	const uint64_t most[] = { 1, 1000, 64 * m->a.period / m->a.burst + 2,
+		m->a.period / 8, 4 * m->a.period, ALLOC_HOARD_MAX };
+
+	m->now += below(m, most[below(m, 6)]);
+}
+
+static void
+restart(struct model *m, struct guest *g)
+{
+	uint64_t kept = below(m, 2) == 0 ? 0 : below(m, g->held + 1);
+
+	hand_on(m, g, g->held - kept);
+	alloc_restart(&m->a, &g->leaf, kept);
+	g->granted = g->need = g->room = 0;
+}
+
+static void
+step(struct model *m)
+{
+	struct guest *g = &m->guests[below(m, m->n)];
+	uint64_t bytes;
+
+	switch (below(m, 16)) {
+	case 0:
+		restart(m, g);
+		break;
+	case 1:
+		m->stock = below(m, 2) == 0 ? PLENTY : below(m, 1000);
+		alloc_stock(&m->a, m->stock, below(m, 2000));
+		break;
+	case 2:
+		m->now -= below(m, m->a.period / 4);
+		break;
+	case 3: /* a liar */
+		report(m, g, PLENTY);
+		break;
+	case 4:
+		hand_on(m, g, below(m, g->held + 1));
+		break;
+	case 5:
+	case 6:
+	case 7:
+		hand_on(m, g, below(m, 2) == 0 ? g->held : g->held / 2);
+		report(m, g, g->held);
+		break;
+	case 8:
+	case 9:
+		ask(m, g, below(m, 3000), below(m, 3000));
+		break;
+	case 10:
+	case 11:
+	case 12:
+		grant(m, &bytes);
+		break;
+	default:
+		pass_time(m);
+	}
+}
+
+static void
+invariants(struct model *m)
+{
+	uint64_t outstanding = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		if (m->guests[i].leaf.era == m->a.era)
+			outstanding += m->guests[i].leaf.outstanding;
+	HOLDS(m, outstanding == m->a.outstanding);
+	HOLDS(m, m->a.tokens + outstanding <= m->a.burst);
+}
+
+static void
+test_bound(void **state)
+{
+	const uint64_t bursts[] = { 1, 2, 63, 64, 65, 500, 4096, 100000,
+		UINT64_C(1) << 40, INT64_MAX };
+	const uint64_t periods[] = { NS_PER_MS, 1000003, NS_PER_SEC,
+		65536 * NS_PER_MS, UINT32_MAX * NS_PER_MS };
+	uint64_t seed = clock_now(), game, burst;
+	struct model m;
+
+	(void)state;
+	for (unsigned int i = 0; i < GAMES; i++) {
+		game = seed + i;
+		burst = bursts[unit_below(&game, 10)];
+		model_init(&m, 1 + unit_below(&game, LEAVES), burst,
+		    periods[unit_below(&game, 5)]);
+		m.game = seed + i;
+		m.seed = game;
+		for (m.step = 0; m.step < STEPS; m.step++) {
+			step(&m);
+			invariants(&m);
+		}
+	}
+}
+
+/*
+ * Time during which the bucket was full of outstanding bytes adds nothing when
+ * these are handed on.
+ */
+static void
+test_held_bytes_fill_bucket(void **state)
+{
+	struct model m;
+	uint64_t bytes;
+
+	(void)state;
+	model_init(&m, 1, 1000, NS_PER_SEC);
+	ask(&m, &m.guests[0], 1000, 0);
+	assert_non_null(grant(&m, &bytes));
+	assert_int_equal(bytes, 1000);
+	m.now += 10 * NS_PER_SEC;
+	hand_on(&m, &m.guests[0], 1000);
+	ask(&m, &m.guests[0], 1000, 0);
+	assert_null(grant(&m, &bytes));
+	m.now += NS_PER_SEC;
+	assert_non_null(grant(&m, &bytes));
+	assert_int_equal(bytes, 1000);
+}
+
+/* Guests that always want more, served at each deadline, get the same. */
+static void
+test_equal_shares(void **state)
+{
+	struct model m;
+	uint64_t most = 0, least = UINT64_MAX;
+
+	(void)state;
+	model_init(&m, 5, 10000, NS_PER_SEC);
+	for (size_t i = 0; i < m.n; i++)
+		ask(&m, &m.guests[i], i == 0 ? 64 : NEED_MAX, 0);
+	grant_all(&m);
+	for (size_t i = 0; i < m.n; i++)
+		m.guests[i].total = 0;
+	for (int i = 0; i < 1001; i++) {
+		m.now = alloc_deadline(&m.a, m.now);
+		assert_int_equal(grant_all(&m), GRANT_MIN);
+	}
+	for (size_t i = 0; i < m.n; i++) {
+		uint64_t n = m.guests[i].total;
+
+		most = n > most ? n : most;
+		least = n < least ? n : least;
+	}
+	assert_true(most - least <= GRANT_MIN);
+}
+
+/* One guest gets what the idle ones leave, and not what they left before. */
+static void
+test_lending(void **state)
+{
+	struct model m;
+
+	(void)state;
+	model_init(&m, 4, 10000, NS_PER_SEC);
+	m.now += 100 * NS_PER_SEC;
+	ask(&m, &m.guests[1], PLENTY, 0);
+	assert_int_equal(grant_all(&m), 10000);
+	for (int i = 0; i < 100; i++) {
+		m.now += NS_PER_SEC / 10;
+		assert_int_equal(grant_all(&m), 1000);
+	}
+	m.now += 3 * NS_PER_SEC;
+	assert_int_equal(grant_all(&m), 10000);
+	assert_int_equal(m.guests[1].total, 120000);
+}
+
+/* One byte a period and many guests: each has its turn. */
+static void
+test_one_byte(void **state)
+{
+	struct model m;
+	struct guest *g;
+	uint64_t bytes, now;
+
+	(void)state;
+	model_init(&m, LEAVES, 1, NS_PER_SEC);
+	for (size_t i = 0; i < m.n; i++)
+		ask(&m, &m.guests[i], 10, 0);
+	for (size_t i = 0; i < 3 * m.n; i++) {
+		g = grant(&m, &bytes);
+		assert_ptr_equal(g, &m.guests[i % m.n]);
+		assert_int_equal(bytes, 1);
+		hand_on(&m, g, bytes);
+		ask(&m, g, 10, 0);
+		assert_null(grant(&m, &bytes));
+		now = m.now;
+		m.now = alloc_deadline(&m.a, m.now);
+		assert_int_equal(m.now, now + NS_PER_SEC);
+	}
+}
+
+static void
+test_sizes(void **state)
+{
+	const struct {
+		uint64_t burst;
+		uint32_t window, min, max;
+	} rows[] = {
+		{ 0, 16384, 65536, 65536 },
+		{ 1, 0, 1, 1 },
+		{ 64, 0, 1, 64 },
+		{ 4095, 0, 1, 4095 },
+		{ 4096, 512, GRANT_MIN, 4096 },
+		{ 65535, 8191, GRANT_MIN, 65535 },
+		{ 131071, 16383, GRANT_MIN, 65536 },
+		{ 131072, 16384, GRANT_MIN, 65536 },
+		{ INT64_MAX, 16384, GRANT_MIN, 65536 },
+	};
+	struct alloc a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		alloc_init(&a, rows[i].burst, NS_PER_SEC, START);
+		assert_int_equal(alloc_window(&a), rows[i].window);
+		assert_int_equal(alloc_request_min(&a), rows[i].min);
+		assert_int_equal(alloc_request_max(&a), rows[i].max);
+	}
+}
+
+/* How often the allocator runs changes nothing but who waits how long. */
+static void
+test_often_or_seldom(void **state)
+{
+	const uint64_t pauses[] = { 1000, 3333, NS_PER_MS, NS_PER_SEC / 2, 0 };
+	uint64_t end = START + 100 * NS_PER_SEC, pause, due;
+	struct model m;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pauses) / sizeof(*pauses); i++) {
+		model_init(&m, 1, 3000, NS_PER_SEC);
+		ask(&m, &m.guests[0], PLENTY, 0);
+		grant_all(&m);
+		pause = pauses[i];
+		end = m.now + (pause == 1000 ? 1 : 100) * NS_PER_SEC;
+		due = 3000 + 3000 * (end - m.now) / NS_PER_SEC;
+		while (m.now < end) {
+			m.now = pause != 0 ? m.now + pause
+					   : alloc_deadline(&m.a, m.now);
+			m.now = m.now < end ? m.now : end;
+			grant_all(&m);
+		}
+		assert_in_range(m.guests[0].total, due - GRANT_MIN, due);
+	}
+}
+
+static void
+test_unlimited(void **state)
+{
+	struct model m;
+	uint64_t bytes;
+
+	(void)state;
+	model_init(&m, 2, 0, NS_PER_SEC);
+	assert_null(grant(&m, &bytes));
+	ask(&m, &m.guests[0], 200000, 0);
+	ask(&m, &m.guests[1], 10, 0);
+	assert_ptr_equal(grant(&m, &bytes), &m.guests[0]);
+	assert_int_equal(bytes, ALLOC_GRANT_MAX);
+	assert_ptr_equal(grant(&m, &bytes), &m.guests[1]);
+	assert_int_equal(bytes, 10);
+	for (int i = 0; i < 3; i++)
+		assert_ptr_equal(grant(&m, &bytes), &m.guests[0]);
+	assert_int_equal(bytes, 200000 - 3 * ALLOC_GRANT_MAX);
+	assert_null(grant(&m, &bytes));
+	assert_int_equal(alloc_deadline(&m.a, m.now), ALLOC_NEVER);
+}
+
+/* Requests may take all of the stock, windows only what is above half. */
+static void
+test_stock(void **state)
+{
+	struct model m;
+	uint64_t bytes;
+
+	(void)state;
+	model_init(&m, 2, 0, NS_PER_SEC);
+	m.stock = 1500;
+	alloc_stock(&m.a, 1500, 2000);
+	ask(&m, &m.guests[0], 0, 800);
+	ask(&m, &m.guests[1], 0, 800);
+	assert_non_null(grant(&m, &bytes));
+	assert_int_equal(bytes, 500);
+	assert_null(grant(&m, &bytes));
+	ask(&m, &m.guests[1], 990, 0);
+	assert_ptr_equal(grant(&m, &bytes), &m.guests[1]);
+	assert_int_equal(bytes, 990);
+	/* Ten are left: no grant for one who misses more, but his turn. */
+	ask(&m, &m.guests[1], 63, 0);
+	assert_null(grant(&m, &bytes));
+	assert_int_equal(alloc_deadline(&m.a, m.now), ALLOC_NEVER);
+	ask(&m, &m.guests[1], 9, 0);
+	assert_ptr_equal(grant(&m, &bytes), &m.guests[1]);
+	assert_int_equal(bytes, 9);
+	m.stock = 65;
+	alloc_stock(&m.a, 65, 130);
+	assert_null(grant(&m, &bytes));
+}
+
+/* A request goes before every window, which all leave half of the bucket. */
+static void
+test_windows_last(void **state)
+{
+	struct model m;
+	uint64_t bytes;
+
+	(void)state;
+	model_init(&m, 3, 4096, NS_PER_SEC);
+	for (size_t i = 0; i < m.n; i++)
+		ask(&m, &m.guests[i], i == 2 ? 10 : 0, 1500);
+	assert_ptr_equal(grant(&m, &bytes), &m.guests[2]);
+	assert_int_equal(bytes, 10);
+	assert_non_null(grant(&m, &bytes));
+	assert_int_equal(bytes, 1500);
+	assert_non_null(grant(&m, &bytes));
+	assert_int_equal(bytes, 4096 / 2 - 1510);
+	assert_null(grant(&m, &bytes));
+	ask(&m, &m.guests[1], 2048, 0);
+	assert_ptr_equal(grant(&m, &bytes), &m.guests[1]);
+	assert_int_equal(bytes, 2048);
+}
+
+/* A new worker has nothing of what the one before it was granted. */
+static void
+test_restart(void **state)
+{
+	struct model m;
+	struct guest *g = &m.guests[0];
+	uint64_t bytes;
+
+	(void)state;
+	model_init(&m, 1, 1000, NS_PER_SEC);
+	for (int i = 0; i < 10; i++) {
+		ask(&m, g, 100, 0);
+		assert_ptr_equal(grant(&m, &bytes), g);
+		alloc_restart(&m.a, &g->leaf, i % 2 == 0 ? 0 : g->held);
+		g->granted = g->need = g->room = 0;
+		assert_null(grant(&m, &bytes));
+	}
+	ask(&m, g, 100, 0);
+	assert_null(grant(&m, &bytes));
+	assert_int_equal(m.a.tokens, 0);
+}
+
+/* Who holds what others wait for has it counted as used after a second. */
+static void
+test_hoard(void **state)
+{
+	struct model m;
+	uint64_t bytes, since;
+
+	(void)state;
+	model_init(&m, 2, 1000, NS_PER_SEC);
+	ask(&m, &m.guests[0], 1000, 0);
+	assert_non_null(grant(&m, &bytes));
+	ask(&m, &m.guests[1], 64, 0);
+	m.now += 10;
+	assert_null(grant(&m, &bytes));
+	since = m.now;
+	m.now = alloc_deadline(&m.a, m.now);
+	assert_int_equal(m.now, since + ALLOC_HOARD_MAX);
+	m.now--;
+	assert_null(grant(&m, &bytes));
+	assert_int_equal(m.a.outstanding, 1000);
+	m.now++;
+	assert_null(grant(&m, &bytes));
+	assert_int_equal(m.a.outstanding, 0);
+	m.now = alloc_deadline(&m.a, m.now);
+	assert_ptr_equal(grant(&m, &bytes), &m.guests[1]);
+	assert_int_equal(bytes, 64);
+	/* What the hoarder says of the forgotten bytes counts no more. */
+	ask(&m, &m.guests[0], 0, 0);
+	assert_int_equal(m.a.outstanding, 64);
+}
+
+/* Whether there would be a grant at `now`. */
+static bool
+would_grant(const struct model *m, uint64_t now)
+{
+	struct alloc a = m->a;
+	uint64_t bytes;
+
+	return alloc_next(&a, now, &bytes) != NULL;
+}
+
+static void
+check_deadline(struct model *m)
+{
+	uint64_t at = alloc_deadline(&m->a, m->now), bytes;
+	struct guest *g;
+
+	if (at == ALLOC_NEVER) {
+		HOLDS(m, !would_grant(m, FOREVER));
+		return;
+	}
+	HOLDS(m, at > m->now && at < FOREVER);
+	HOLDS(m, !would_grant(m, at - 1));
+	HOLDS(m, !would_grant(m, m->now + below(m, at - m->now)));
+	m->now = at;
+	HOLDS(m, (g = grant(m, &bytes)) != NULL);
+	hand_on(m, g, bytes);
+	report(m, g, g->held);
+}
+
+/* Nothing is granted before the deadline, and something is at it. */
+static void
+deadlines(uint64_t back, bool windows)
+{
+	const uint64_t bursts[] = { 1, 3, 63, 64, 1000, 4096, 99991, 1 << 30 };
+	struct model m;
+	struct guest *g;
+	uint64_t seed = clock_now(), bytes;
+
+	for (m.step = 0; m.step < 4000; m.step++) {
+		if (m.step % 100 == 0) {
+			model_init(&m, 3, bursts[unit_below(&seed, 8)],
+			    1 + unit_below(&seed, 10 * NS_PER_SEC));
+			m.game = m.seed = seed;
+		}
+		if (below(&m, 3) == 0)
+			pass_time(&m);
+		g = &m.guests[below(&m, m.n)];
+		ask(&m, g, windows ? 0 : below(&m, 2 * m.a.burst),
+		    windows ? below(&m, m.a.burst) : 0);
+		while ((g = grant(&m, &bytes)) != NULL) {
+			hand_on(&m, g, bytes);
+			report(&m, g, g->held);
+		}
+		m.now -= below(&m, back);
+		assert_null(grant(&m, &bytes));
+		check_deadline(&m);
+		m.now += back;
+	}
+}
+
+static void
+test_deadline(void **state)
+{
+	(void)state;
+	deadlines(0, false);
+}
+
+static void
+test_deadline_windows(void **state)
+{
+	(void)state;
+	deadlines(0, true);
+}
+
+static void
+test_deadline_clock_back(void **state)
+{
+	(void)state;
+	deadlines(NS_PER_SEC, false);
+}
+
+/* A clock that goes back gives nothing twice; one that leaps, one burst. */
+static void
+test_clock_jumps(void **state)
+{
+	struct model m;
+	uint64_t bytes;
+
+	(void)state;
+	model_init(&m, 1, 1000, NS_PER_SEC);
+	ask(&m, &m.guests[0], PLENTY, 0);
+	assert_int_equal(grant_all(&m), 1000);
+	for (int i = 0; i < 5; i++) {
+		m.now -= NS_PER_SEC;
+		assert_int_equal(grant_all(&m), 0);
+		m.now += NS_PER_SEC;
+		assert_int_equal(grant_all(&m), 0);
+	}
+	m.now = 0;
+	assert_null(grant(&m, &bytes));
+	m.now = START + NS_PER_SEC / 2;
+	assert_int_equal(grant_all(&m), 500);
+	m.now = UINT64_MAX - 10 * NS_PER_SEC;
+	assert_int_equal(grant_all(&m), 1000);
+	m.now = UINT64_MAX - 1;
+	assert_int_equal(grant_all(&m), 1000);
+	assert_in_range(alloc_deadline(&m.a, m.now), m.now, ALLOC_NEVER - 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_held_bytes_fill_bucket),
+		cmocka_unit_test(test_equal_shares),
+		cmocka_unit_test(test_lending),
+		cmocka_unit_test(test_one_byte),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_often_or_seldom),
+		cmocka_unit_test(test_unlimited),
+		cmocka_unit_test(test_stock),
+		cmocka_unit_test(test_windows_last),
+		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_hoard),
+		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_deadline_windows),
+		cmocka_unit_test(test_deadline_clock_back),
+		cmocka_unit_test(test_clock_jumps),
+	};
+
+	return UNIT_MAIN("alloc", tests);
+}
