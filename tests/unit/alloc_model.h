@@ -145,6 +145,7 @@ grant(struct model *m, uint64_t *bytes)
 	struct guest *g;
 	uint64_t missing, least = GRANT_MIN;
 
+	bound_take(&m->bound, m->now, 0);
 	leaf = alloc_next(&m->a, m->now, bytes);
 	note_era(m);
 	if (leaf == NULL)

@@ -241,7 +241,7 @@ test_sizes(void **state)
 static void
 test_often_or_seldom(void **state)
 {
-	const uint64_t pauses[] = { 1000, 3333, NS_PER_MS, NS_PER_SEC / 2, 0 };
+	const uint64_t pauses[] = { 1000, 3333, NS_PER_MS, NS_PER_SEC / 2 };
 	uint64_t end = START + 100 * NS_PER_SEC, pause, due;
 	struct model m;
 
@@ -251,7 +251,7 @@ test_often_or_seldom(void **state)
 		ask(&m, &m.guests[0], PLENTY, 0);
 		grant_all(&m);
 		pause = pauses[i];
-		end = m.now + (pause == 1000 ? 1 : 100) * NS_PER_SEC;
+		end = m.now + (pause < NS_PER_MS ? 1 : 100) * NS_PER_SEC;
 		due = 3000 + 3000 * (end - m.now) / NS_PER_SEC;
 		while (m.now < end) {
 			m.now = pause != 0 ? m.now + pause
@@ -425,7 +425,7 @@ check_deadline(struct model *m)
 static void
 deadlines(uint64_t back, bool windows)
 {
-	const uint64_t bursts[] = { 1, 3, 63, 64, 1000, 4096, 99991, 1 << 30 };
+	const uint64_t bursts[] = { 1, 3, 63, 64, 1000, 4096, 99991, 1 << 20 };
 	struct model m;
 	struct guest *g;
 	uint64_t seed = clock_now(), bytes;
