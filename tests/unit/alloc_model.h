@@ -13,7 +13,7 @@
 #include "unit.h"
 
 #define LEAVES 8
-#define START  (1000 * NS_PER_SEC)
+#define START  (100000000 * NS_PER_SEC)
 #define PLENTY (UINT64_C(1) << 50)
 
 __extension__ typedef unsigned __int128 wide;
@@ -65,6 +65,7 @@ struct guest {
 struct model {
 	uint64_t seed;
 	uint64_t now;
+	uint64_t behind; /* ns, by which its clock went back */
 	struct alloc a;
 	struct bound bound;
 	struct guest guests[LEAVES];
@@ -146,7 +147,7 @@ grant(struct model *m, uint64_t *bytes)
 	uint64_t missing, least = GRANT_MIN;
 
 	bound_take(&m->bound, m->now, 0);
-	leaf = alloc_next(&m->a, m->now, bytes);
+	leaf = alloc_next(&m->a, m->now - m->behind, bytes);
 	note_era(m);
 	if (leaf == NULL)
 		return NULL;
@@ -179,6 +180,92 @@ grant_all(struct model *m)
 		sum += bytes;
 	}
 	return sum;
+}
+
+static inline uint64_t
+below(struct model *m, uint64_t n)
+{
+	return unit_below(&m->seed, n);
+}
+
+static inline void
+pass_time(struct model *m)
+{
+	const uint64_t most[] = { 1, 1000, 64 * m->a.period / m->a.burst + 2,
+		m->a.period / 8, 4 * m->a.period, ALLOC_HOARD_MAX };
+
+	m->now += below(m, most[below(m, 6)]);
+}
+
+/* A new worker, which has some of what the one before it had, or nothing. */
+static inline void
+restart(struct model *m, struct guest *g)
+{
+	uint64_t kept = below(m, 2) == 0 ? 0 : below(m, g->held + 1);
+
+	hand_on(m, g, g->held - kept);
+	alloc_restart(&m->a, &g->leaf, kept);
+	g->granted = g->need = g->room = 0;
+}
+
+/* Anything that a guest, its worker or the pool may do. */
+static inline void
+step(struct model *m)
+{
+	struct guest *g = &m->guests[below(m, m->n)];
+	uint64_t bytes;
+
+	switch (below(m, 16)) {
+	case 0:
+		restart(m, g);
+		break;
+	case 1:
+		m->stock = below(m, 2) == 0 ? PLENTY : below(m, 1000);
+		alloc_stock(&m->a, m->stock, below(m, 2000));
+		break;
+	case 2:
+		grant(m, &bytes);
+		m->behind = below(m, m->a.period / 4);
+		grant(m, &bytes);
+		m->behind = 0;
+		break;
+	case 3: /* a liar */
+		report(m, g, PLENTY);
+		break;
+	case 4:
+		hand_on(m, g, below(m, g->held + 1));
+		break;
+	case 5:
+	case 6:
+	case 7:
+		hand_on(m, g, below(m, 2) == 0 ? g->held : g->held / 2);
+		report(m, g, g->held);
+		break;
+	case 8:
+	case 9:
+		ask(m, g, below(m, 3000), below(m, 3000));
+		break;
+	case 10:
+	case 11:
+	case 12:
+		grant(m, &bytes);
+		break;
+	default:
+		pass_time(m);
+	}
+}
+
+/* Never more in the bucket and outstanding than the burst. */
+static inline void
+invariants(struct model *m)
+{
+	uint64_t outstanding = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		if (m->guests[i].leaf.era == m->a.era)
+			outstanding += m->guests[i].leaf.outstanding;
+	HOLDS(m, outstanding == m->a.outstanding);
+	HOLDS(m, m->a.tokens + outstanding <= m->a.burst);
 }
 
 #endif

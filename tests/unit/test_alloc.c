@@ -4,89 +4,9 @@
  */
 #include "alloc_model.h"
 
-#define GAMES	300
+#define GAMES	1000
 #define STEPS	1000
 #define FOREVER (UINT64_C(1) << 62)
-
-static uint64_t
-below(struct model *m, uint64_t n)
-{
-	return unit_below(&m->seed, n);
-}
-
-static void
-pass_time(struct model *m)
-{
-	const uint64_t most[] = { 1, 1000, 64 * m->a.period / m->a.burst + 2,
-		m->a.period / 8, 4 * m->a.period, ALLOC_HOARD_MAX };
-
-	m->now += below(m, most[below(m, 6)]);
-}
-
-static void
-restart(struct model *m, struct guest *g)
-{
-	uint64_t kept = below(m, 2) == 0 ? 0 : below(m, g->held + 1);
-
-	hand_on(m, g, g->held - kept);
-	alloc_restart(&m->a, &g->leaf, kept);
-	g->granted = g->need = g->room = 0;
-}
-
-static void
-step(struct model *m)
-{
-	struct guest *g = &m->guests[below(m, m->n)];
-	uint64_t bytes;
-
-	switch (below(m, 16)) {
-	case 0:
-		restart(m, g);
-		break;
-	case 1:
-		m->stock = below(m, 2) == 0 ? PLENTY : below(m, 1000);
-		alloc_stock(&m->a, m->stock, below(m, 2000));
-		break;
-	case 2:
-		m->now -= below(m, m->a.period / 4);
-		break;
-	case 3: /* a liar */
-		report(m, g, PLENTY);
-		break;
-	case 4:
-		hand_on(m, g, below(m, g->held + 1));
-		break;
-	case 5:
-	case 6:
-	case 7:
-		hand_on(m, g, below(m, 2) == 0 ? g->held : g->held / 2);
-		report(m, g, g->held);
-		break;
-	case 8:
-	case 9:
-		ask(m, g, below(m, 3000), below(m, 3000));
-		break;
-	case 10:
-	case 11:
-	case 12:
-		grant(m, &bytes);
-		break;
-	default:
-		pass_time(m);
-	}
-}
-
-static void
-invariants(struct model *m)
-{
-	uint64_t outstanding = 0;
-
-	for (size_t i = 0; i < m->n; i++)
-		if (m->guests[i].leaf.era == m->a.era)
-			outstanding += m->guests[i].leaf.outstanding;
-	HOLDS(m, outstanding == m->a.outstanding);
-	HOLDS(m, m->a.tokens + outstanding <= m->a.burst);
-}
 
 static void
 test_bound(void **state)
@@ -254,8 +174,7 @@ test_often_or_seldom(void **state)
 		end = m.now + (pause < NS_PER_MS ? 1 : 100) * NS_PER_SEC;
 		due = 3000 + 3000 * (end - m.now) / NS_PER_SEC;
 		while (m.now < end) {
-			m.now = pause != 0 ? m.now + pause
-					   : alloc_deadline(&m.a, m.now);
+			m.now += pause;
 			m.now = m.now < end ? m.now : end;
 			grant_all(&m);
 		}
@@ -430,12 +349,13 @@ deadlines(uint64_t back, bool windows)
 	struct guest *g;
 	uint64_t seed = clock_now(), bytes;
 
-	for (m.step = 0; m.step < 4000; m.step++) {
-		if (m.step % 100 == 0) {
+	for (unsigned int i = 0; i < 4000; i++) {
+		if (i % 100 == 0) {
 			model_init(&m, 3, bursts[unit_below(&seed, 8)],
 			    1 + unit_below(&seed, 10 * NS_PER_SEC));
 			m.game = m.seed = seed;
 		}
+		m.step = i;
 		if (below(&m, 3) == 0)
 			pass_time(&m);
 		g = &m.guests[below(&m, m.n)];

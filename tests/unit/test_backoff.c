@@ -1,0 +1,54 @@
+/*
+ * Waiting ever longer between attempts.
+ */
+#include "unit.h"
+
+#include "backoff.h"
+
+static void
+test_grows(void **state)
+{
+	struct backoff b = { 0 };
+	uint64_t now = NS_PER_SEC, wait, last = 0;
+
+	(void)state;
+	assert_int_equal(backoff_failed(&b, now, 2), 0);
+	assert_int_equal(backoff_failed(&b, now, 2), 0);
+	assert_int_equal(backoff_failed(&b, now, 2), BACKOFF_FIRST);
+	last = BACKOFF_FIRST;
+	for (int i = 0; i < 100; i++) {
+		now += last;
+		wait = backoff_failed(&b, now, 2);
+		assert_int_equal(wait,
+		    last * 2 < BACKOFF_LAST ? last * 2 : BACKOFF_LAST);
+		last = wait;
+	}
+	assert_int_equal(last, BACKOFF_LAST);
+}
+
+static void
+test_forgets(void **state)
+{
+	struct backoff b = { 0 };
+	uint64_t now = NS_PER_SEC;
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		backoff_failed(&b, now, 0);
+	now += BACKOFF_FORGET;
+	assert_int_equal(backoff_failed(&b, now, 0), BACKOFF_LAST);
+	now += BACKOFF_FORGET + 1;
+	assert_int_equal(backoff_failed(&b, now, 0), BACKOFF_FIRST);
+	assert_int_equal(b.failures, 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_grows),
+		cmocka_unit_test(test_forgets),
+	};
+
+	return UNIT_MAIN("backoff", tests);
+}
