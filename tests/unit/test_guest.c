@@ -4,6 +4,7 @@
  */
 #include "unit.h"
 
+#include <bsd/string.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,14 +51,15 @@ test_long_name(void **state)
 static struct options
 parse(const char *const args[8])
 {
-	static char copies[9][64];
+	static char copies[9][64] = { "vrngd" };
 	struct options opt;
-	char *argv[10] = { NULL };
-	int argc = 0;
+	char *argv[10] = { copies[0] };
+	int argc = 1;
 
-	argv[argc++] = strcpy(copies[8], "vrngd");
-	for (int i = 0; i < 8 && args[i] != NULL; i++)
-		argv[argc++] = strcpy(copies[i], args[i]);
+	for (int i = 0; i < 8 && args[i] != NULL; i++) {
+		argv[argc] = copies[argc];
+		strlcpy(argv[argc++], args[i], sizeof(copies[0]));
+	}
 	optind = 0; /* getopt_long(3): start again */
 	options_parse(&opt, argc, argv);
 	return opt;

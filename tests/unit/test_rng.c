@@ -50,17 +50,15 @@ expect_wiped(const struct rng *r)
 static void
 test_in_order(void **state)
 {
-	struct device *dev = device_new(4096, 64, REQUEST_MAX);
+	struct device *dev = device_new(4096, REQUEST_MAX, REQUEST_MAX);
 
 	(void)state;
 	for (uint16_t i = 0; i < 200; i++)
 		request(dev, i, 32 + i);
 	assert_int_equal(run(dev), RNG_WAITING);
 	assert_int_equal(completed(dev), 0);
-	for (uint16_t i = 0; i < 200; i++) {
-		give(dev, 20);
-		give(dev, 12U + i);
-	}
+	for (int i = 0; i < 100; i++)
+		give(dev, 263);
 	run(dev);
 	assert_int_equal(completed(dev), 200);
 	for (uint16_t i = 0; i < 200; i++)
@@ -169,7 +167,7 @@ test_want_without_window(void **state)
 	give(dev, 100);
 	run(dev);
 	expect(dev, 0, 64);
-	assert_true(hear_want(dev, &want) || true);
+	(void)hear_want(dev, &want);
 	assert_int_equal(dev->rng.held, 0);
 	expect_wiped(&dev->rng);
 	request(dev, 1, 64);
