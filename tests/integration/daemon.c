@@ -101,6 +101,20 @@ daemon_path(struct daemon *d, const char *name)
 	return buf;
 }
 
+/* systemd.exec(5): the journal's stream is known by its inode. */
+static int
+claim_journal(void)
+{
+	char value[64];
+	struct stat st;
+
+	if (fstat(STDERR_FILENO, &st) == -1)
+		return -1;
+	snprintf(value, sizeof(value), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	return setenv("JOURNAL_STREAM", value, 1);
+}
+
 /* The child's side of daemon_spawn(): never returns. */
 static void
 child_exec(struct daemon *d, char **argv, pid_t parent)
@@ -123,6 +137,8 @@ child_exec(struct daemon *d, char **argv, pid_t parent)
 			_exit(126);
 	}
 	if ((fd = open("/dev/null", O_RDWR)) == -1 || dup2(fd, 0) == -1)
+		_exit(126);
+	if (d->journal && claim_journal() == -1)
 		_exit(126);
 	if (d->fd != -1 && d->fd != DAEMON_FD && dup2(d->fd, DAEMON_FD) == -1)
 		_exit(126);

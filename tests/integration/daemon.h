@@ -16,9 +16,10 @@
 #define ROLE_VHOST	  "vrngd-vhost"
 
 struct daemon {
-	pid_t pid; /* 0: not running */
-	uid_t uid; /* run as, 0: as we are */
-	int fd;	   /* passed as DAEMON_FD, -1: none */
+	pid_t pid;    /* 0: not running */
+	uid_t uid;    /* run as, 0: as we are */
+	int fd;	      /* passed as DAEMON_FD, -1: none */
+	bool journal; /* its standard error says that it is the journal's */
 	char bin[256];
 	char libexec[256];
 	char dir[64];

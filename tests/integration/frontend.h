@@ -199,6 +199,7 @@ struct fe {
 	int kick;
 	int call;
 	int err;
+	unsigned int memfd_flags; /* for memory, such as MFD_HUGETLB */
 	struct fe_region regions[FE_MAX_REGIONS];
 	size_t nregions;
 	struct fe_ring ring;

@@ -19,7 +19,8 @@ fe_mem_add(struct fe *fe, uint64_t gpa, uint64_t size, uint64_t offset)
 		errno = ENOSPC;
 		return -1;
 	}
-	r->fd = memfd_create("guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	r->fd = memfd_create("guest",
+	    MFD_CLOEXEC | MFD_ALLOW_SEALING | fe->memfd_flags);
 	if (r->fd == -1)
 		return -1;
 	if (ftruncate(r->fd, (off_t)(offset + size)) == -1)
