@@ -101,33 +101,6 @@ enter_era(const struct alloc *a, struct alloc_leaf *leaf)
 	leaf->outstanding = 0;
 }
 
-static void
-set_outstanding(struct alloc *a, struct alloc_leaf *leaf, uint64_t outstanding)
-{
-	enter_era(a, leaf);
-	outstanding = min(outstanding, leaf->outstanding);
-	a->outstanding -= leaf->outstanding - outstanding;
-	leaf->outstanding = outstanding;
-}
-
-void
-alloc_want(struct alloc *a, struct alloc_leaf *leaf, uint64_t need,
-    uint64_t room, uint64_t outstanding)
-{
-	leaf->need = need;
-	leaf->room = room;
-	set_outstanding(a, leaf, outstanding);
-	requeue(a, leaf);
-}
-
-void
-alloc_restart(struct alloc *a, struct alloc_leaf *leaf, uint64_t outstanding)
-{
-	leaf->granted = leaf->need = leaf->room = 0;
-	set_outstanding(a, leaf, outstanding);
-	requeue(a, leaf);
-}
-
 /* Tokens for the time since the last call; none that the bucket cannot hold. */
 static void
 refill(struct alloc *a, uint64_t now)
@@ -135,7 +108,7 @@ refill(struct alloc *a, uint64_t now)
 	wide gained;
 	uint64_t space, elapsed;
 
-	if (now <= a->refilled)
+	if (!a->limited || now <= a->refilled)
 		return;
 	elapsed = now - a->refilled;
 	a->refilled = now;
@@ -148,6 +121,40 @@ refill(struct alloc *a, uint64_t now)
 		a->tokens += (uint64_t)(gained / a->period);
 		a->remainder = (uint64_t)(gained % a->period);
 	}
+}
+
+/*
+ * Bytes that have been handed on leave room in the bucket from now on: until
+ * now it was as full as it was.
+ */
+static void
+set_outstanding(struct alloc *a, struct alloc_leaf *leaf, uint64_t now,
+    uint64_t outstanding)
+{
+	refill(a, now);
+	enter_era(a, leaf);
+	outstanding = min(outstanding, leaf->outstanding);
+	a->outstanding -= leaf->outstanding - outstanding;
+	leaf->outstanding = outstanding;
+}
+
+void
+alloc_want(struct alloc *a, struct alloc_leaf *leaf, uint64_t now,
+    uint64_t need, uint64_t room, uint64_t outstanding)
+{
+	leaf->need = need;
+	leaf->room = room;
+	set_outstanding(a, leaf, now, outstanding);
+	requeue(a, leaf);
+}
+
+void
+alloc_restart(struct alloc *a, struct alloc_leaf *leaf, uint64_t now,
+    uint64_t outstanding)
+{
+	leaf->granted = leaf->need = leaf->room = 0;
+	set_outstanding(a, leaf, now, outstanding);
+	requeue(a, leaf);
 }
 
 /* The smallest useful grant to a leaf that misses `missing` bytes. */
@@ -240,10 +247,8 @@ alloc_next(struct alloc *a, uint64_t now, uint64_t *bytes)
 {
 	struct alloc_leaf *leaf;
 
-	if (a->limited) {
-		refill(a, now);
-		forget_hoards(a, now);
-	}
+	refill(a, now);
+	forget_hoards(a, now);
 	leaf = TAILQ_FIRST(&a->needs);
 	if (leaf != NULL)
 		*bytes = grant_for_need(a, leaf->need - leaf->granted);
@@ -254,21 +259,42 @@ alloc_next(struct alloc *a, uint64_t now, uint64_t *bytes)
 	return charge(a, leaf, *bytes);
 }
 
+/*
+ * How many tokens would make alloc_next() grant something: 0 if tokens are not
+ * what it lacks.
+ */
+static uint64_t
+tokens_wanted(const struct alloc *a)
+{
+	const struct alloc_leaf *leaf;
+	uint64_t wanted = 0;
+
+	if ((leaf = TAILQ_FIRST(&a->needs)) != NULL) {
+		wanted = least(a, leaf->need - leaf->granted);
+		if (a->stock < wanted)
+			return 0;
+	} else if ((leaf = TAILQ_FIRST(&a->rooms)) != NULL) {
+		wanted = least(a, leaf->room - leaf->granted);
+		if (a->stock < a->reserve + wanted ||
+		    a->outstanding + wanted > a->burst / 2)
+			return 0;
+	}
+	return a->tokens < wanted ? wanted : 0;
+}
+
 uint64_t
 alloc_deadline(const struct alloc *a, uint64_t now)
 {
-	const struct alloc_leaf *leaf;
 	wide wait;
 	uint64_t wanted;
 
-	leaf = TAILQ_FIRST(&a->needs);
-	if (!a->limited || leaf == NULL)
-		return ALLOC_NEVER;
 	if (starved(a))
 		return a->hoarded + ALLOC_HOARD_MAX;
-	wanted = least(a, leaf->need - leaf->granted);
-	if (a->stock < wanted || a->tokens >= wanted)
+	if (!a->limited || (wanted = tokens_wanted(a)) == 0)
 		return ALLOC_NEVER;
+	/* After the clock went back nothing comes until it is there again. */
+	if (now < a->refilled)
+		now = a->refilled;
 	wait = (wide)(wanted - a->tokens) * a->period - a->remainder;
 	wait = (wait + a->burst - 1) / a->burst;
 	return wait > ALLOC_NEVER - 1 - now ? ALLOC_NEVER - 1

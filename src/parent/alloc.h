@@ -93,18 +93,20 @@ void alloc_stock(struct alloc *, uint64_t available, uint64_t capacity);
 void alloc_leaf_init(struct alloc_leaf *);
 
 /*
- * A guest's demand: wanted in all for requests that wait (`need`) and in all
- * to fill its window (`room`), and the bytes it was granted and has not handed
- * on.  A guest that claims more of these than it was granted gains nothing.
+ * A guest's demand at `now`: wanted in all for requests that wait (`need`) and
+ * in all to fill its window (`room`), and the bytes it was granted and has not
+ * handed on.  A guest that claims more of these than it was granted gains
+ * nothing.
  */
-void alloc_want(struct alloc *, struct alloc_leaf *, uint64_t need,
-    uint64_t room, uint64_t outstanding);
+void alloc_want(struct alloc *, struct alloc_leaf *, uint64_t now,
+    uint64_t need, uint64_t room, uint64_t outstanding);
 
 /*
  * The guest's worker, or the entropy process, was replaced: its totals start
  * again at 0, of which `outstanding` bytes are still held.
  */
-void alloc_restart(struct alloc *, struct alloc_leaf *, uint64_t outstanding);
+void alloc_restart(struct alloc *, struct alloc_leaf *, uint64_t now,
+    uint64_t outstanding);
 
 /*
  * The next grant, charged: returns the guest and how many bytes, or NULL if
@@ -113,8 +115,8 @@ void alloc_restart(struct alloc *, struct alloc_leaf *, uint64_t outstanding);
 struct alloc_leaf *alloc_next(struct alloc *, uint64_t now, uint64_t *bytes);
 
 /*
- * When alloc_next() returned NULL: the earliest time at which it will not, if
- * nothing but time changes.
+ * When alloc_next() returned NULL: the earliest time at which it is worth
+ * asking again, if nothing but time changes.
  */
 uint64_t alloc_deadline(const struct alloc *, uint64_t now);
 

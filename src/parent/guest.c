@@ -35,10 +35,12 @@ guest_name(char name[GUEST_NAME_SIZE], const char *path)
 	size_t len;
 
 	base = base == NULL ? path : base + 1;
-	strlcpy(name, base, GUEST_NAME_SIZE);
-	len = strlen(name);
-	if (len > 5 && strcmp(name + len - 5, ".sock") == 0)
-		name[len - 5] = '\0';
+	len = strlen(base);
+	if (len > 5 && strcmp(base + len - 5, ".sock") == 0)
+		len -= 5;
+	if (len >= GUEST_NAME_SIZE)
+		len = GUEST_NAME_SIZE - 1;
+	strlcpy(name, base, len + 1);
 	for (char *c = name; *c != '\0'; c++)
 		if (!isalnum((unsigned char)*c) && strchr("._-", *c) == NULL)
 			*c = '_';

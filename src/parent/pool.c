@@ -149,6 +149,7 @@ connect_member(struct pool *pool, struct member *m)
 static int
 start_entropy(struct pool *pool)
 {
+	uint64_t now = clock_now();
 	struct member *m;
 	int fd;
 
@@ -157,7 +158,7 @@ start_entropy(struct pool *pool)
 	alloc_stock(&pool->alloc, 0, 0);
 	TAILQ_FOREACH(m, &pool->members, entry) {
 		drop_unsent(pool, m);
-		alloc_restart(&pool->alloc, &m->leaf, m->leaf.outstanding);
+		alloc_restart(&pool->alloc, &m->leaf, now, m->leaf.outstanding);
 	}
 	if (process_start(&pool->entropy, pool->env, &entropy_ops, NULL,
 		pool) == -1)
@@ -332,7 +333,7 @@ pool_leave(struct pool *pool, struct member *m)
 	struct frame f;
 
 	drop_unsent(pool, m);
-	alloc_restart(&pool->alloc, &m->leaf, 0);
+	alloc_restart(&pool->alloc, &m->leaf, clock_now(), 0);
 	TAILQ_REMOVE(&pool->members, m, entry);
 	if (process_running(&pool->entropy)) {
 		frame_init(&f, PROTO_CONSUMER_GONE, m->consumer,
@@ -356,7 +357,7 @@ pool_want(struct pool *pool, struct member *m, const struct frame *f)
 	    want->room < want->received ||
 	    want->held > NEED_MAX + ALLOC_WINDOW_MAX)
 		return -1;
-	alloc_want(&pool->alloc, &m->leaf, want->need, want->room,
+	alloc_want(&pool->alloc, &m->leaf, clock_now(), want->need, want->room,
 	    m->leaf.granted - want->received + want->held);
 	pool_run(pool);
 	return 0;

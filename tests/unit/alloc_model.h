@@ -79,8 +79,8 @@ struct model {
 #define HOLDS(m, expr) \
 	do { \
 		if (!(expr)) \
-			fail_msg("seed %ju, step %u: %s", (uintmax_t)(m)->game, \
-			    (m)->step, #expr); \
+			fail_msg("seed %ju, step %u: %s", \
+			    (uintmax_t)(m)->game, (m)->step, #expr); \
 	} while (0)
 
 static inline void
@@ -100,7 +100,7 @@ model_init(struct model *m, size_t n, uint64_t burst, uint64_t period)
 static inline void
 report(struct model *m, struct guest *g, uint64_t held)
 {
-	alloc_want(&m->a, &g->leaf, g->need, g->room, held);
+	alloc_want(&m->a, &g->leaf, m->now, g->need, g->room, held);
 }
 
 /* A guest that wants `need` bytes, and to hold `room` more. */
@@ -144,7 +144,8 @@ grant(struct model *m, uint64_t *bytes)
 {
 	struct alloc_leaf *leaf;
 	struct guest *g;
-	uint64_t missing, least = GRANT_MIN;
+	uint64_t missing, least;
+	bool waits;
 
 	bound_take(&m->bound, m->now, 0);
 	leaf = alloc_next(&m->a, m->now - m->behind, bytes);
@@ -152,13 +153,13 @@ grant(struct model *m, uint64_t *bytes)
 	if (leaf == NULL)
 		return NULL;
 	g = (struct guest *)(void *)leaf;
-	missing = (g->need > g->granted ? g->need : g->room) - g->granted;
-	least = missing < least ? missing : least;
-	if (m->a.limited && m->a.burst < least)
-		least = m->a.burst;
-	HOLDS(m, g->granted < g->room);
-	HOLDS(m, *bytes >= least && *bytes <= missing);
+	waits = g->need > g->granted;
+	missing = (waits ? g->need : g->room) - g->granted;
+	least = missing < GRANT_MIN ? missing : GRANT_MIN;
+	HOLDS(m, g->granted < g->room && *bytes <= missing);
+	HOLDS(m, *bytes >= least || (m->a.limited && *bytes == m->a.burst));
 	HOLDS(m, *bytes <= ALLOC_GRANT_MAX && *bytes <= m->stock);
+	HOLDS(m, waits || !m->a.limited || m->a.outstanding <= m->a.burst / 2);
 	g->granted += *bytes;
 	g->held += *bytes;
 	g->total += *bytes;
@@ -204,7 +205,7 @@ restart(struct model *m, struct guest *g)
 	uint64_t kept = below(m, 2) == 0 ? 0 : below(m, g->held + 1);
 
 	hand_on(m, g, g->held - kept);
-	alloc_restart(&m->a, &g->leaf, kept);
+	alloc_restart(&m->a, &g->leaf, m->now, kept);
 	g->granted = g->need = g->room = 0;
 }
 

@@ -159,4 +159,46 @@ expect(struct device *dev, uint32_t head, uint32_t len)
 		assert_int_equal(at[i], stream(dev->taken++));
 }
 
+/* Whether there is a WANT for the parent, and what it says. */
+static inline bool
+hear_want(struct device *dev, struct proto_want *want)
+{
+	struct frame f;
+	enum channel_result result;
+
+	rng_want(&dev->rng);
+	result = channel_recv(dev->parent, &f, ROLE_VHOST, ROLE_PARENT);
+	if (result == CHANNEL_AGAIN)
+		return false;
+	assert_int_equal(result, CHANNEL_FRAME);
+	assert_int_equal(f.hdr.type, PROTO_WANT);
+	assert_int_equal(f.hdr.consumer, CONSUMER);
+	assert_int_equal(f.hdr.generation, dev->rng.generation);
+	*want = f.u.want;
+	return true;
+}
+
+static inline void
+expect_want(struct device *dev, uint64_t received, uint64_t need, uint64_t room,
+    uint64_t held)
+{
+	struct proto_want want = { 0 };
+
+	assert_true(hear_want(dev, &want));
+	assert_int_equal(want.received, received);
+	assert_int_equal(want.need, need);
+	assert_int_equal(want.room, room);
+	assert_int_equal(want.held, held);
+	assert_false(hear_want(dev, &want));
+}
+
+/* Nothing but the bytes held may be in the window. */
+static inline void
+expect_wiped(const struct rng *r)
+{
+	for (uint32_t i = 0; i < WINDOW_SIZE; i++)
+		if (i < r->start || i >= r->start + r->held)
+			assert_int_equal(r->bytes[i], 0);
+}
+
 #endif

@@ -75,8 +75,8 @@ driver_init(struct driver *d, uint32_t num)
 	d->fd = memfd_create("guest", MFD_CLOEXEC);
 	assert_int_not_equal(d->fd, -1);
 	assert_int_equal(ftruncate(d->fd, FILE_SIZE), 0);
-	d->file = mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-	    d->fd, 0);
+	d->file =
+	    mmap(NULL, FILE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd, 0);
 	assert_ptr_not_equal(d->file, MAP_FAILED);
 	d->avail = (uint16_t *)(void *)(d->file + AVAIL_PART);
 	d->used = (uint16_t *)(void *)(d->file + USED_PART);
@@ -162,6 +162,34 @@ driver_used(const struct driver *d, uint16_t idx, uint32_t *len)
 	memcpy(elem, &d->used[2 + idx % d->num * 4], sizeof(elem));
 	*len = le32toh(elem[1]);
 	return le32toh(elem[0]);
+}
+
+/* Offers the chain at `head` and reads it. */
+static inline void
+driver_read(struct driver *d, uint16_t head, struct request *req)
+{
+	driver_offer(d, head);
+	assert_int_equal(queue_peek(&d->q), QUEUE_REQUEST);
+	assert_int_equal(queue_pop(&d->q), head);
+	queue_read(&d->q, head, req);
+	assert_int_equal(req->head, head);
+	assert_int_equal(queue_peek(&d->q), QUEUE_EMPTY);
+}
+
+/* Segment `i` of the request is `len` bytes of memory at `gpa`. */
+static inline void
+driver_expect(struct driver *d, const struct request *req, uint32_t i,
+    uint64_t gpa, uint32_t len)
+{
+	uint8_t *at = driver_at(d, gpa);
+
+	assert_true(i < req->nsegments);
+	assert_int_equal(req->segments[i].guest_addr, gpa);
+	assert_int_equal(req->segments[i].len, len);
+	*at = 0x11;
+	assert_int_equal(*req->segments[i].host, 0x11);
+	req->segments[i].host[len - 1] = 0x22;
+	assert_int_equal(*driver_at(d, gpa + len - 1), 0x22);
 }
 
 #endif

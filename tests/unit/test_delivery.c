@@ -108,6 +108,19 @@ test_totals(void **state)
 	close(two);
 }
 
+/* No packet is larger than a worker has room for. */
+static void
+test_packets(void **state)
+{
+	struct bench *b = *state;
+	int one = consumer(b, 1);
+
+	supply(b, 100000);
+	assert_int_equal(delivery_grant(&b->delivery, 1, 100000), 0);
+	expect(b, one, 100000);
+	close(one);
+}
+
 static void
 test_refused(void **state)
 {
@@ -176,11 +189,13 @@ test_drop(void **state)
 {
 	struct bench *b = *state;
 	int one = consumer(b, 1), again;
+	uint8_t byte;
 
 	assert_int_equal(delivery_grant(&b->delivery, 1, 500), 0);
 	expect(b, one, 0);
 	assert_int_equal(delivery_drop(&b->delivery, 1), 0);
 	assert_int_equal(b->delivery.returned, 500);
+	assert_int_equal(recv(one, &byte, 1, MSG_DONTWAIT), 0);
 	close(one);
 	supply(b, 1000);
 	/* Another consumer of that number starts from nothing. */
@@ -217,6 +232,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		DELIVERY_TEST(test_totals),
+		DELIVERY_TEST(test_packets),
 		DELIVERY_TEST(test_refused),
 		DELIVERY_TEST(test_full),
 		DELIVERY_TEST(test_drop),

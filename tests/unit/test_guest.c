@@ -47,6 +47,22 @@ test_long_name(void **state)
 	assert_int_equal(strlen(name), GUEST_NAME_SIZE - 1);
 }
 
+/* The ending goes also where it is what makes the name too long. */
+static void
+test_long_ending(void **state)
+{
+	char path[GUEST_NAME_SIZE + 5], name[GUEST_NAME_SIZE];
+
+	(void)state;
+	for (size_t len = GUEST_NAME_SIZE - 6; len < GUEST_NAME_SIZE; len++) {
+		memset(path, 'x', len);
+		memcpy(path + len, ".sock", sizeof(".sock"));
+		guest_name(name, path);
+		path[len] = '\0';
+		assert_string_equal(name, path);
+	}
+}
+
 /* Parses up to eight arguments. */
 static struct options
 parse(const char *const args[8])
@@ -143,6 +159,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_long_name),
+		cmocka_unit_test(test_long_ending),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_values),

@@ -70,8 +70,8 @@ test_size(void **state)
 	assert_int_equal(inflight_size(4), 128);
 	assert_int_equal(inflight_size(256), 4160);
 	assert_int_equal(inflight_size(32768), 524352);
-	assert_true(inflight_size(VHOST_USER_QUEUE_SIZE_MAX) <=
-	    INFLIGHT_SIZE_MAX);
+	assert_true(
+	    inflight_size(VHOST_USER_QUEUE_SIZE_MAX) <= INFLIGHT_SIZE_MAX);
 }
 
 static void

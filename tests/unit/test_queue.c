@@ -7,33 +7,6 @@
 
 #define LOOP_MAX 100000
 
-/* Offers the chain at `head` and reads it. */
-static void
-read_chain(struct driver *d, uint16_t head, struct request *req)
-{
-	driver_offer(d, head);
-	assert_int_equal(queue_peek(&d->q), QUEUE_REQUEST);
-	assert_int_equal(queue_pop(&d->q), head);
-	queue_read(&d->q, head, req);
-	assert_int_equal(req->head, head);
-	assert_int_equal(queue_peek(&d->q), QUEUE_EMPTY);
-}
-
-static void
-expect_segment(struct driver *d, const struct request *req, uint32_t i,
-    uint64_t gpa, uint32_t len)
-{
-	uint8_t *at = driver_at(d, gpa);
-
-	assert_true(i < req->nsegments);
-	assert_int_equal(req->segments[i].guest_addr, gpa);
-	assert_int_equal(req->segments[i].len, len);
-	*at = 0x11;
-	assert_int_equal(*req->segments[i].host, 0x11);
-	req->segments[i].host[len - 1] = 0x22;
-	assert_int_equal(*driver_at(d, gpa + len - 1), 0x22);
-}
-
 /* What is device-readable or empty is passed over. */
 static void
 test_plain_chain(void **state)
@@ -49,14 +22,14 @@ test_plain_chain(void **state)
 	driver_desc(&d, 2, NO_GPA, 7, F_NEXT, 3);
 	driver_desc(&d, 3, BUF_GPA + 1000, 1, F_WRITE | F_NEXT, 1);
 	driver_desc(&d, 1, HIGH_GPA - 10, 30, F_WRITE, 99);
-	read_chain(&d, 5, &req);
+	driver_read(&d, 5, &req);
 	assert_null(req.fault);
 	assert_int_equal(req.len, 131);
 	assert_int_equal(req.nsegments, 4);
-	expect_segment(&d, &req, 0, BUF_GPA, 100);
-	expect_segment(&d, &req, 1, BUF_GPA + 1000, 1);
-	expect_segment(&d, &req, 2, HIGH_GPA - 10, 10);
-	expect_segment(&d, &req, 3, HIGH_GPA, 20);
+	driver_expect(&d, &req, 0, BUF_GPA, 100);
+	driver_expect(&d, &req, 1, BUF_GPA + 1000, 1);
+	driver_expect(&d, &req, 2, HIGH_GPA - 10, 10);
+	driver_expect(&d, &req, 3, HIGH_GPA, 20);
 	driver_free(&d);
 }
 
@@ -71,7 +44,7 @@ test_nothing_writable(void **state)
 	driver_desc(&d, 0, BUF_GPA, 64, 0, 0);
 	driver_desc(&d, 1, BUF_GPA, 0, F_WRITE, 0);
 	for (uint16_t head = 0; head < 2; head++) {
-		read_chain(&d, head, &req);
+		driver_read(&d, head, &req);
 		assert_non_null(req.fault);
 		assert_int_equal(req.len, 0);
 		assert_int_equal(req.nsegments, 0);
@@ -95,18 +68,18 @@ test_indirect(void **state)
 		uint64_t table = tables[t % 5];
 		uint32_t n = counts[t / 5];
 
-		for (uint16_t i = 0; i < n; i++)
+		for (uint32_t i = 0; i < n; i++)
 			driver_entry(&d, table, i,
 			    (struct desc){ BUF_GPA + i * 64, 64,
-				i + 1U < n ? F_WRITE | F_NEXT : F_WRITE,
+				i + 1 < n ? F_WRITE | F_NEXT : F_WRITE,
 				(uint16_t)(i + 1) });
 		driver_desc(&d, 3, BUF_GPA + 8192, 10, F_WRITE | F_NEXT, 1);
 		driver_desc(&d, 1, table, n * 16, F_INDIRECT | F_WRITE, 0);
-		read_chain(&d, 1, &req);
+		driver_read(&d, 1, &req);
 		assert_null(req.fault);
 		assert_int_equal(req.len, n * 64);
-		expect_segment(&d, &req, n - 1, BUF_GPA + (n - 1) * 64, 64);
-		read_chain(&d, 3, &req);
+		driver_expect(&d, &req, n - 1, BUF_GPA + (n - 1) * 64, 64);
+		driver_read(&d, 3, &req);
 		assert_null(req.fault);
 		assert_int_equal(req.len, n * 64 + 10);
 	}
@@ -129,11 +102,11 @@ test_longest_chain(void **state)
 		for (uint32_t i = 0; i < num; i++)
 			driver_desc(&d, i, BUF_GPA, 1,
 			    i == num - 1 ? F_WRITE : F_NEXT, (uint16_t)(i + 1));
-		read_chain(&d, 0, &req);
+		driver_read(&d, 0, &req);
 		assert_null(req.fault);
 		assert_int_equal(req.len, 1);
 		driver_desc(&d, num - 1, BUF_GPA, 0, F_WRITE | F_NEXT, 0);
-		read_chain(&d, 0, &req);
+		driver_read(&d, 0, &req);
 		assert_non_null(req.fault);
 		driver_free(&d);
 	}
@@ -144,18 +117,18 @@ static void
 test_bad_chains(void **state)
 {
 	const struct desc seconds[] = {
-		{ BUF_GPA, 10, F_NEXT, 1 },	      /* itself */
-		{ BUF_GPA, 0, F_WRITE | F_NEXT, 0 },  /* round */
-		{ BUF_GPA, 10, F_NEXT, 8 },	      /* out of range */
-		{ BUF_GPA, 10, F_NEXT, 65535 },	      /* the same */
-		{ NO_GPA, 10, F_WRITE, 0 },	      /* outside */
-		{ LOW_GPA - 1, 10, F_WRITE, 0 },      /* just before */
-		{ UINT64_MAX - 4, 10, F_WRITE, 0 },   /* wraps */
-		{ TABLE_GPA, 0, F_INDIRECT, 0 },      /* empty */
-		{ TABLE_GPA, 17, F_INDIRECT, 0 },     /* and a bit */
-		{ TABLE_GPA, 15, F_INDIRECT, 0 },     /* too little */
+		{ BUF_GPA, 10, F_NEXT, 1 },	     /* itself */
+		{ BUF_GPA, 0, F_WRITE | F_NEXT, 0 }, /* round */
+		{ BUF_GPA, 10, F_NEXT, 8 },	     /* out of range */
+		{ BUF_GPA, 10, F_NEXT, 65535 },	     /* the same */
+		{ NO_GPA, 10, F_WRITE, 0 },	     /* outside */
+		{ LOW_GPA - 1, 10, F_WRITE, 0 },     /* just before */
+		{ UINT64_MAX - 4, 10, F_WRITE, 0 },  /* wraps */
+		{ TABLE_GPA, 0, F_INDIRECT, 0 },     /* empty */
+		{ TABLE_GPA, 17, F_INDIRECT, 0 },    /* and a bit */
+		{ TABLE_GPA, 15, F_INDIRECT, 0 },    /* too little */
 		{ TABLE_GPA, 16, F_INDIRECT | F_NEXT, 2 },
-		{ NO_GPA - 8, 16, F_INDIRECT, 0 },    /* half outside */
+		{ NO_GPA - 8, 16, F_INDIRECT, 0 }, /* half outside */
 		{ UINT64_MAX - 7, 16, F_INDIRECT, 0 },
 		{ TABLE_GPA + 16, 16, F_INDIRECT, 0 }, /* holds another */
 		{ TABLE_GPA + 32, 16, F_INDIRECT, 0 }, /* leaves itself */
@@ -175,11 +148,11 @@ test_bad_chains(void **state)
 	for (size_t i = 0; i < sizeof(seconds) / sizeof(*seconds); i++) {
 		driver_desc(&d, 0, BUF_GPA + 4096, 32, F_WRITE | F_NEXT, 1);
 		driver_entry(&d, LOW_GPA, 1, seconds[i]);
-		read_chain(&d, 0, &req);
+		driver_read(&d, 0, &req);
 		assert_non_null(req.fault);
 		assert_true(req.nsegments >= 1 && req.nsegments <= 8);
 		assert_true(req.len == req.nsegments * 32);
-		expect_segment(&d, &req, 0, BUF_GPA + 4096, 32);
+		driver_expect(&d, &req, 0, BUF_GPA + 4096, 32);
 	}
 	driver_free(&d);
 }
@@ -195,15 +168,15 @@ test_bad_heads(void **state)
 	(void)state;
 	driver_init(&d, 8);
 	for (size_t i = 0; i < 5; i++) {
-		read_chain(&d, heads[i], &req);
+		driver_read(&d, heads[i], &req);
 		assert_non_null(req.fault);
 		assert_int_equal(req.len, 0);
 	}
 	driver_desc(&d, 0, NO_GPA - 5, 10, F_WRITE, 0);
-	read_chain(&d, 0, &req);
+	driver_read(&d, 0, &req);
 	assert_non_null(req.fault);
 	assert_int_equal(req.len, 5);
-	expect_segment(&d, &req, 0, NO_GPA - 5, 5);
+	driver_expect(&d, &req, 0, NO_GPA - 5, 5);
 	driver_free(&d);
 }
 
@@ -220,7 +193,7 @@ test_segments_max(void **state)
 		driver_desc(&d, i, BUF_GPA + i, 1,
 		    i < 127 ? F_WRITE | F_NEXT : F_WRITE, (uint16_t)(i + 1));
 	for (uint16_t head = 62; head < 66; head++) {
-		read_chain(&d, head, &req);
+		driver_read(&d, head, &req);
 		assert_null(req.fault);
 		assert_int_equal(req.nsegments,
 		    head < 64 ? REQUEST_SEGMENTS : 128 - head);
@@ -228,7 +201,7 @@ test_segments_max(void **state)
 	}
 	/* The last one begins where only half of it fits. */
 	driver_desc(&d, 63, HIGH_GPA - 1, 2, F_WRITE, 0);
-	read_chain(&d, 0, &req);
+	driver_read(&d, 0, &req);
 	assert_null(req.fault);
 	assert_int_equal(req.nsegments, REQUEST_SEGMENTS);
 	assert_int_equal(req.len, REQUEST_SEGMENTS);
@@ -245,12 +218,12 @@ test_request_max(void **state)
 	driver_init(&d, 4);
 	driver_desc(&d, 0, BUF_GPA, UINT32_MAX, F_WRITE | F_NEXT, 1);
 	driver_desc(&d, 1, NO_GPA, 1, F_WRITE | F_NEXT, 0);
-	read_chain(&d, 0, &req);
+	driver_read(&d, 0, &req);
 	assert_null(req.fault);
 	assert_int_equal(req.len, REQUEST_MAX);
 	driver_desc(&d, 2, BUF_GPA, REQUEST_MAX - 1, F_WRITE | F_NEXT, 3);
 	driver_desc(&d, 3, HIGH_GPA - 1, 2, F_WRITE, 0);
-	read_chain(&d, 2, &req);
+	driver_read(&d, 2, &req);
 	assert_null(req.fault);
 	assert_int_equal(req.len, REQUEST_MAX);
 	assert_int_equal(req.nsegments, 2);
@@ -424,9 +397,8 @@ test_dirty_log(void **state)
 	(void)state;
 	driver_init(&d, 1024);
 	log = d.file + LOW_SIZE;
-	assert_int_equal(mapping_open(&d.mem.log, d.fd, LOW_SIZE, LOG_PAGE_SIZE,
-			     &why),
-	    0);
+	assert_int_equal(
+	    mapping_open(&d.mem.log, d.fd, LOW_SIZE, LOG_PAGE_SIZE, &why), 0);
 	d.q.addr.log = 0x4000 + 512;
 	d.q.event_idx = true;
 	for (int logging = 0; logging < 4; logging++) {

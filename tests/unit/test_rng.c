@@ -5,48 +5,6 @@
 
 #include "device.h"
 
-/* Whether there is a WANT for the parent, and what it says. */
-static bool
-hear_want(struct device *dev, struct proto_want *want)
-{
-	struct frame f;
-	enum channel_result result;
-
-	rng_want(&dev->rng);
-	result = channel_recv(dev->parent, &f, ROLE_VHOST, ROLE_PARENT);
-	if (result == CHANNEL_AGAIN)
-		return false;
-	assert_int_equal(result, CHANNEL_FRAME);
-	assert_int_equal(f.hdr.type, PROTO_WANT);
-	assert_int_equal(f.hdr.consumer, CONSUMER);
-	assert_int_equal(f.hdr.generation, dev->rng.generation);
-	*want = f.u.want;
-	return true;
-}
-
-static void
-expect_want(struct device *dev, uint64_t received, uint64_t need, uint64_t room,
-    uint64_t held)
-{
-	struct proto_want want;
-
-	assert_true(hear_want(dev, &want));
-	assert_int_equal(want.received, received);
-	assert_int_equal(want.need, need);
-	assert_int_equal(want.room, room);
-	assert_int_equal(want.held, held);
-	assert_false(hear_want(dev, &want));
-}
-
-/* Nothing but the bytes held may be in the window. */
-static void
-expect_wiped(const struct rng *r)
-{
-	for (uint32_t i = 0; i < WINDOW_SIZE; i++)
-		if (i < r->start || i >= r->start + r->held)
-			assert_int_equal(r->bytes[i], 0);
-}
-
 static void
 test_in_order(void **state)
 {
@@ -128,7 +86,7 @@ static void
 test_want(void **state)
 {
 	struct device *dev = device_new(1000, 64, REQUEST_MAX);
-	struct proto_want want;
+	struct proto_want want = { 0 };
 
 	(void)state;
 	assert_true(hear_want(dev, &want));
@@ -157,7 +115,7 @@ static void
 test_want_without_window(void **state)
 {
 	struct device *dev = device_new(0, 1, REQUEST_MAX);
-	struct proto_want want;
+	struct proto_want want = { 0 };
 
 	(void)state;
 	assert_false(hear_want(dev, &want));
@@ -284,8 +242,8 @@ test_segments(void **state)
 	const char *why;
 
 	(void)state;
-	assert_int_equal(mapping_open(&dev->d.mem.log, dev->d.fd, 0x380000,
-			     0x10000, &why),
+	assert_int_equal(
+	    mapping_open(&dev->d.mem.log, dev->d.fd, 0x380000, 0x10000, &why),
 	    0);
 	log = dev->d.file + 0x380000;
 	dev->d.mem.logging = true;
@@ -315,8 +273,8 @@ test_resubmit(void **state)
 	int bytes;
 
 	(void)state;
-	assert_int_equal(inflight_attach(&dev->inflight, driver_at(d, REGION),
-			     size, NUM),
+	assert_int_equal(
+	    inflight_attach(&dev->inflight, driver_at(d, REGION), size, NUM),
 	    0);
 	assert_int_equal(inflight_start(&dev->inflight, 0), 0);
 	for (uint16_t i = 0; i < 90; i++)
@@ -329,10 +287,11 @@ test_resubmit(void **state)
 	dev->rng.request_min = 1;
 	dev->rng.request_max = REQUEST_MAX;
 	dev->rng.bytes_fd = bytes;
-	assert_int_equal(inflight_attach(&dev->inflight, driver_at(d, REGION),
-			     size, NUM),
+	assert_int_equal(
+	    inflight_attach(&dev->inflight, driver_at(d, REGION), size, NUM),
 	    0);
-	d->q.next = (uint16_t)(10 + inflight_start(&dev->inflight, 10));
+	assert_int_equal(inflight_start(&dev->inflight, 10), PENDING_MAX);
+	d->q.next = 10 + PENDING_MAX;
 	give(dev, 1280);
 	run(dev);
 	for (uint16_t i = 0; i < 90; i++)
@@ -341,12 +300,68 @@ test_resubmit(void **state)
 	device_free(dev);
 }
 
+/* A ring that stops while requests of another backend are still to be done. */
+static void
+test_resubmit_and_rewind(void **state)
+{
+	struct device *dev = device_new(0, 1, REQUEST_MAX);
+	uint64_t size = inflight_size(NUM);
+
+	(void)state;
+	assert_int_equal(inflight_attach(&dev->inflight,
+			     driver_at(&dev->d, REGION), size, NUM),
+	    0);
+	assert_int_equal(inflight_start(&dev->inflight, 0), 0);
+	for (uint16_t i = 0; i < 90; i++) {
+		request(dev, i, 16);
+		inflight_begin(&dev->inflight, i);
+	}
+	dev->d.q.next = inflight_start(&dev->inflight, 0);
+	assert_int_equal(dev->d.q.next, 90);
+	give(dev, 160);
+	run(dev);
+	assert_int_equal(completed(dev), 10);
+	rng_rewind(&dev->rng);
+	assert_int_equal(dev->d.q.next, 10);
+	give(dev, 1280);
+	run(dev);
+	for (uint16_t i = 0; i < 90; i++)
+		expect(dev, i, 16);
+	device_free(dev);
+}
+
+/* Bytes that move in the window leave no copy behind. */
+static void
+test_moved_bytes(void **state)
+{
+	struct device *dev = device_new(0, 1, REQUEST_MAX);
+
+	(void)state;
+	give(dev, BYTES_PACKET_MAX);
+	give(dev, 1000);
+	run(dev);
+	assert_int_equal(dev->rng.held, BYTES_PACKET_MAX + 1000);
+	driver_desc(&dev->d, 0, BUF_GPA, REQUEST_MAX, F_WRITE, 0);
+	driver_offer(&dev->d, 0);
+	run(dev);
+	expect(dev, 0, REQUEST_MAX);
+	give(dev, 5);
+	run(dev);
+	assert_int_equal(dev->rng.held, 1005);
+	expect_wiped(&dev->rng);
+	request(dev, 1, 1005);
+	run(dev);
+	expect(dev, 1, 1005);
+	expect_wiped(&dev->rng);
+	device_free(dev);
+}
+
 /* A WANT for which there was no room in the channel goes later. */
 static void
 test_full_channel(void **state)
 {
 	struct device *dev = device_new(0, 1, REQUEST_MAX);
-	struct proto_want want;
+	struct proto_want want = { 0 };
 	struct frame f;
 	enum channel_result result;
 
@@ -361,16 +376,15 @@ test_full_channel(void **state)
 	rng_send_stats(&dev->rng);
 	do {
 		result = channel_recv(dev->parent, &f, ROLE_VHOST, ROLE_PARENT);
-		assert_true(result == CHANNEL_AGAIN ||
-		    f.hdr.type == PROTO_READY);
+		assert_true(
+		    result == CHANNEL_AGAIN || f.hdr.type == PROTO_READY);
 	} while (result == CHANNEL_FRAME);
 	expect_want(dev, 0, 64, 64, 0);
 	give(dev, 64);
 	run(dev);
 	(void)hear_want(dev, &want);
 	rng_send_stats(&dev->rng);
-	assert_int_equal(
-	    channel_recv(dev->parent, &f, ROLE_VHOST, ROLE_PARENT),
+	assert_int_equal(channel_recv(dev->parent, &f, ROLE_VHOST, ROLE_PARENT),
 	    CHANNEL_FRAME);
 	assert_int_equal(f.hdr.type, PROTO_STATS);
 	assert_int_equal(f.u.stats.bytes, 64);
@@ -444,6 +458,8 @@ main(void)
 		cmocka_unit_test(test_rewind),
 		cmocka_unit_test(test_segments),
 		cmocka_unit_test(test_resubmit),
+		cmocka_unit_test(test_resubmit_and_rewind),
+		cmocka_unit_test(test_moved_bytes),
 		cmocka_unit_test(test_full_channel),
 		cmocka_unit_test(test_liveness),
 	};

@@ -58,9 +58,9 @@ expect_lost(int wanted)
 
 	while (!source_take_lost(&source, &error)) {
 		assert_true(clock_now() < deadline);
-		if (poll(&pfd, 1, 100) == 1)
-			assert_int_equal(read(stock.event_fd, &n, sizeof(n)),
-			    sizeof(n));
+		assert_int_equal(poll(&pfd, 1, TIMEOUT_MS), 1);
+		assert_int_equal(read(stock.event_fd, &n, sizeof(n)),
+		    sizeof(n));
 	}
 	assert_int_equal(error, wanted);
 	assert_false(source_take_lost(&source, &error));
