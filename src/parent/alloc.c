@@ -1,53 +1,79 @@
 #include <stddef.h>
 
-#include "alloc.h"
+#include "alloc_node.h"
 
-__extension__ typedef unsigned __int128 wide;
+#define ROOM_TRIES 8  /* leaves looked at before none is said to have room */
+#define VTIME_BITS 16 /* of a virtual time, behind the point */
 
-static uint64_t
-min(uint64_t a, uint64_t b)
+/*
+ * Bytes that have been handed on leave room in the buckets from now on: until
+ * now they were as full as they were.
+ */
+static void
+set_outstanding(struct alloc_node *leaf, uint64_t now, uint64_t outstanding)
 {
-	return a < b ? a : b;
+	node_refill_path(leaf, now);
+	if (outstanding < leaf->outstanding)
+		node_add_outstanding(leaf,
+		    -(int64_t)(leaf->outstanding - outstanding));
 }
 
 void
-alloc_init(struct alloc *a, uint64_t max_bytes, uint64_t period, uint64_t now)
+alloc_want(struct alloc *a, struct alloc_node *leaf, uint64_t now,
+    uint64_t need, uint64_t room, uint64_t outstanding)
 {
-	*a = (struct alloc){
-		.limited = max_bytes != 0,
-		.burst = max_bytes,
-		.period = period,
-		.tokens = max_bytes,
-		.refilled = now,
-	};
-	TAILQ_INIT(&a->needs);
-	TAILQ_INIT(&a->rooms);
+	set_outstanding(leaf, now, outstanding);
+	leaf->need = need;
+	leaf->room = room;
+	node_demand(a, leaf);
+}
+
+void
+alloc_restart(struct alloc *a, struct alloc_node *leaf, uint64_t now,
+    uint64_t outstanding)
+{
+	set_outstanding(leaf, now, outstanding);
+	leaf->granted = leaf->need = leaf->room = 0;
+	node_demand(a, leaf);
+}
+
+/* The smallest burst that a grant to this node has to fit; 0: there is none. */
+static uint64_t
+path_burst(const struct alloc_node *n)
+{
+	uint64_t burst = UINT64_MAX;
+
+	for (; n != NULL; n = n->parent)
+		if (node_has_ceil(n))
+			burst = alloc_min(burst, n->share.burst);
+	return burst == UINT64_MAX ? 0 : burst;
 }
 
 uint32_t
-alloc_window(const struct alloc *a)
+alloc_window(const struct alloc_node *leaf)
 {
-	uint64_t window = ALLOC_WINDOW_MAX;
+	uint64_t window = ALLOC_WINDOW_MAX, burst = path_burst(leaf);
 
-	if (a->limited)
-		window = min(window, a->burst / 8);
+	if (burst != 0)
+		window = alloc_min(window, burst / 8);
 	return window < ALLOC_WINDOW_MIN ? 0 : (uint32_t)window;
 }
 
 uint32_t
-alloc_request_min(const struct alloc *a)
+alloc_request_min(const struct alloc_node *leaf)
 {
-	if (!a->limited)
+	if (path_burst(leaf) == 0)
 		return ALLOC_GRANT_MAX;
-	return alloc_window(a) == 0 ? 1 : GRANT_MIN;
+	return alloc_window(leaf) == 0 ? 1 : GRANT_MIN;
 }
 
 uint32_t
-alloc_request_max(const struct alloc *a)
+alloc_request_max(const struct alloc_node *leaf)
 {
-	if (!a->limited)
-		return ALLOC_GRANT_MAX;
-	return (uint32_t)min(a->burst, ALLOC_GRANT_MAX);
+	uint64_t burst = path_burst(leaf);
+
+	return burst == 0 ? ALLOC_GRANT_MAX
+			  : (uint32_t)alloc_min(burst, ALLOC_GRANT_MAX);
 }
 
 void
@@ -57,246 +83,219 @@ alloc_stock(struct alloc *a, uint64_t available, uint64_t capacity)
 	a->reserve = capacity / 2;
 }
 
-void
-alloc_leaf_init(struct alloc_leaf *leaf)
+/*
+ * Who lends to a leaf: the lowest node on its way that has something left of
+ * what it is guaranteed, or the root, that has all.
+ */
+static struct alloc_node *
+lender_of(struct alloc_node *n)
 {
-	*leaf = (struct alloc_leaf){ .queue = ALLOC_IDLE };
+	while (n->parent != NULL && !node_has_own(n))
+		n = n->parent;
+	return n;
 }
 
+/* Counts a grant among the siblings of `n`, whose turn it was. */
 static void
-enqueue(struct alloc *a, struct alloc_leaf *leaf, enum alloc_queue queue)
+take_turn(struct alloc_node *n, uint64_t bytes)
 {
-	if (leaf->queue == queue)
-		return;
-	if (leaf->queue == ALLOC_NEEDS)
-		TAILQ_REMOVE(&a->needs, leaf, entry);
-	else if (leaf->queue == ALLOC_ROOM)
-		TAILQ_REMOVE(&a->rooms, leaf, entry);
-	if (queue == ALLOC_NEEDS)
-		TAILQ_INSERT_TAIL(&a->needs, leaf, entry);
-	else if (queue == ALLOC_ROOM)
-		TAILQ_INSERT_TAIL(&a->rooms, leaf, entry);
-	leaf->queue = queue;
-}
+	alloc_vtime grant = (alloc_vtime)bytes << VTIME_BITS;
 
-/* Puts a leaf where its demand belongs; one already there keeps its turn. */
-static void
-requeue(struct alloc *a, struct alloc_leaf *leaf)
-{
-	if (leaf->need > leaf->granted)
-		enqueue(a, leaf, ALLOC_NEEDS);
-	else if (leaf->room > leaf->granted)
-		enqueue(a, leaf, ALLOC_ROOM);
-	else
-		enqueue(a, leaf, ALLOC_IDLE);
-}
-
-/* Bytes outstanding from before the era are forgotten. */
-static void
-enter_era(const struct alloc *a, struct alloc_leaf *leaf)
-{
-	if (leaf->era == a->era)
-		return;
-	leaf->era = a->era;
-	leaf->outstanding = 0;
-}
-
-/* Tokens for the time since the last call; none that the bucket cannot hold. */
-static void
-refill(struct alloc *a, uint64_t now)
-{
-	wide gained;
-	uint64_t space, elapsed;
-
-	if (!a->limited || now <= a->refilled)
-		return;
-	elapsed = now - a->refilled;
-	a->refilled = now;
-	space = a->burst - a->outstanding - a->tokens;
-	gained = (wide)elapsed * a->burst + a->remainder;
-	if (gained / a->period >= space) {
-		a->tokens += space;
-		a->remainder = 0;
+	if (n->borrows || !node_has_rate(n)) {
+		n->parent->now_by_weight = n->served_by_weight;
+		n->served_by_weight += grant / n->share.weight;
 	} else {
-		a->tokens += (uint64_t)(gained / a->period);
-		a->remainder = (uint64_t)(gained % a->period);
+		n->parent->now_by_rate = n->served_by_rate;
+		n->served_by_rate +=
+		    grant * n->share.rate.period / n->share.rate.bytes;
 	}
 }
 
-/*
- * Bytes that have been handed on leave room in the bucket from now on: until
- * now it was as full as it was.
- */
-static void
-set_outstanding(struct alloc *a, struct alloc_leaf *leaf, uint64_t now,
-    uint64_t outstanding)
+static struct alloc_node *
+charge(struct alloc *a, struct alloc_node *leaf, struct alloc_node *lender,
+    uint64_t bytes)
 {
-	refill(a, now);
-	enter_era(a, leaf);
-	outstanding = min(outstanding, leaf->outstanding);
-	a->outstanding -= leaf->outstanding - outstanding;
-	leaf->outstanding = outstanding;
-}
+	bool lends = false;
 
-void
-alloc_want(struct alloc *a, struct alloc_leaf *leaf, uint64_t now,
-    uint64_t need, uint64_t room, uint64_t outstanding)
-{
-	leaf->need = need;
-	leaf->room = room;
-	set_outstanding(a, leaf, now, outstanding);
-	requeue(a, leaf);
-}
-
-void
-alloc_restart(struct alloc *a, struct alloc_leaf *leaf, uint64_t now,
-    uint64_t outstanding)
-{
-	leaf->granted = leaf->need = leaf->room = 0;
-	set_outstanding(a, leaf, now, outstanding);
-	requeue(a, leaf);
-}
-
-/* The smallest useful grant to a leaf that misses `missing` bytes. */
-static uint64_t
-least(const struct alloc *a, uint64_t missing)
-{
-	uint64_t n = min(missing, GRANT_MIN);
-
-	return a->limited ? min(n, a->burst) : n;
-}
-
-/* How much of `missing` bytes may be granted now to a waiting request. */
-static uint64_t
-grant_for_need(const struct alloc *a, uint64_t missing)
-{
-	uint64_t bytes;
-
-	bytes = min(min(missing, ALLOC_GRANT_MAX), a->stock);
-	if (a->limited)
-		bytes = min(bytes, a->tokens);
-	return bytes < least(a, missing) ? 0 : bytes;
-}
-
-/*
- * The same to fill a window: out of plenty only, so that no request of another
- * guest will find the stock or the bucket emptied for it.
- */
-static uint64_t
-grant_for_room(const struct alloc *a, uint64_t missing)
-{
-	uint64_t bytes;
-
-	if (a->stock <= a->reserve)
-		return 0;
-	bytes = min(min(missing, ALLOC_GRANT_MAX), a->stock - a->reserve);
-	if (a->limited) {
-		if (a->outstanding >= a->burst / 2)
-			return 0;
-		bytes = min(bytes, a->burst / 2 - a->outstanding);
-		bytes = min(bytes, a->tokens);
+	for (struct alloc_node *n = leaf; n != NULL; n = n->parent) {
+		lends = lends || n == lender;
+		node_withdraw(n);
+		if (lends && node_has_rate(n))
+			n->own.tokens -= (int64_t)bytes;
+		if (node_has_ceil(n))
+			n->cap.tokens -= (int64_t)bytes;
+		if (n->parent != NULL)
+			take_turn(n, bytes);
 	}
-	return bytes < least(a, missing) ? 0 : bytes;
-}
-
-static struct alloc_leaf *
-charge(struct alloc *a, struct alloc_leaf *leaf, uint64_t bytes)
-{
-	if (a->limited)
-		a->tokens -= bytes;
+	node_add_outstanding(leaf, (int64_t)bytes);
 	a->stock -= bytes;
-	enter_era(a, leaf);
-	a->outstanding += bytes;
-	leaf->outstanding += bytes;
 	leaf->granted += bytes;
-	enqueue(a, leaf, ALLOC_IDLE);
-	requeue(a, leaf);
+	node_demand(a, leaf);
 	return leaf;
 }
 
-/* Whether outstanding bytes leave the bucket no room for the next grant. */
-static bool
-starved(const struct alloc *a)
+/* How much of `missing` bytes every bucket between a leaf and the root has. */
+static uint64_t
+affordable(const struct alloc_node *leaf, uint64_t missing)
 {
-	const struct alloc_leaf *leaf = TAILQ_FIRST(&a->needs);
+	uint64_t bytes = alloc_min(missing, ALLOC_GRANT_MAX);
 
-	return a->limited && leaf != NULL &&
-	    a->burst - a->outstanding < least(a, leaf->need - leaf->granted);
+	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent)
+		if (node_has_ceil(n))
+			bytes = alloc_min(bytes,
+			    n->cap.tokens < 0 ? 0 : (uint64_t)n->cap.tokens);
+	return bytes;
 }
 
-/*
- * Keeps a worker that never hands on what it was granted from starving the
- * others: after ALLOC_HOARD_MAX such bytes count as handed on.
- */
-static void
-forget_hoards(struct alloc *a, uint64_t now)
+/* A grant to the leaf whose request is the next to be served. */
+static struct alloc_node *
+grant_need(struct alloc *a, uint64_t now, uint64_t *bytes)
 {
-	if (!starved(a))
-		a->hoarded = 0;
-	else if (a->hoarded == 0)
-		a->hoarded = now;
-	else if (now >= a->hoarded && now - a->hoarded >= ALLOC_HOARD_MAX) {
-		a->era++;
-		a->outstanding = 0;
-		a->hoarded = 0;
-	}
-}
+	struct alloc_node *n = &a->root, *lender;
+	uint64_t missing;
 
-struct alloc_leaf *
-alloc_next(struct alloc *a, uint64_t now, uint64_t *bytes)
-{
-	struct alloc_leaf *leaf;
-
-	refill(a, now);
-	forget_hoards(a, now);
-	leaf = TAILQ_FIRST(&a->needs);
-	if (leaf != NULL)
-		*bytes = grant_for_need(a, leaf->need - leaf->granted);
-	else if ((leaf = TAILQ_FIRST(&a->rooms)) != NULL)
-		*bytes = grant_for_room(a, leaf->room - leaf->granted);
-	if (leaf == NULL || *bytes == 0)
+	if (n->waiting == 0 || node_is_capped(n))
 		return NULL;
-	return charge(a, leaf, *bytes);
+	while (!node_is_leaf(n))
+		if ((n = node_first_ready(n)) == NULL)
+			return NULL;
+	if (n->parent == NULL)
+		return NULL;
+	node_refill_path(n, now);
+	missing = n->need - n->granted;
+	lender = lender_of(n);
+	*bytes = alloc_min(affordable(n, missing), a->stock);
+	if (lender->parent != NULL)
+		*bytes = alloc_min(*bytes, (uint64_t)lender->own.tokens);
+	if (*bytes < alloc_min(missing, n->threshold))
+		return NULL;
+	return charge(a, n, lender, *bytes);
 }
 
 /*
- * How many tokens would make alloc_next() grant something: 0 if tokens are not
- * what it lacks.
+ * How much of a leaf's window may be filled: out of plenty only, so that no
+ * request of another guest will find the stock or a bucket emptied for it.
  */
 static uint64_t
-tokens_wanted(const struct alloc *a)
+room_of(const struct alloc *a, const struct alloc_node *leaf)
 {
-	const struct alloc_leaf *leaf;
-	uint64_t wanted = 0;
+	uint64_t missing = leaf->room - leaf->granted, bytes;
 
-	if ((leaf = TAILQ_FIRST(&a->needs)) != NULL) {
-		wanted = least(a, leaf->need - leaf->granted);
-		if (a->stock < wanted)
-			return 0;
-	} else if ((leaf = TAILQ_FIRST(&a->rooms)) != NULL) {
-		wanted = least(a, leaf->room - leaf->granted);
-		if (a->stock < a->reserve + wanted ||
-		    a->outstanding + wanted > a->burst / 2)
-			return 0;
+	if (a->stock <= a->reserve)
+		return 0;
+	bytes = alloc_min(affordable(leaf, missing), a->stock - a->reserve);
+	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent)
+		if (node_has_ceil(n))
+			bytes = alloc_min(bytes,
+			    n->share.burst / 2 -
+				alloc_min(n->share.burst / 2, n->outstanding));
+	return bytes < alloc_min(missing, leaf->threshold) ? 0 : bytes;
+}
+
+static struct alloc_node *
+grant_room(struct alloc *a, uint64_t now, uint64_t *bytes)
+{
+	struct alloc_node *leaf;
+
+	for (int i = 0; i < ROOM_TRIES; i++) {
+		if ((leaf = TAILQ_FIRST(&a->rooms)) == NULL)
+			return NULL;
+		node_refill_path(leaf, now);
+		*bytes = room_of(a, leaf);
+		TAILQ_REMOVE(&a->rooms, leaf, room_entry);
+		TAILQ_INSERT_TAIL(&a->rooms, leaf, room_entry);
+		if (*bytes > 0)
+			return charge(a, leaf, lender_of(leaf), *bytes);
 	}
-	return a->tokens < wanted ? wanted : 0;
+	return NULL;
+}
+
+static void
+forget_below(struct alloc_node *n, uint64_t now)
+{
+	struct alloc_node *child;
+
+	node_refill(n, now);
+	n->outstanding = 0;
+	TAILQ_FOREACH(child, &n->children, siblings)
+		forget_below(child, now);
+}
+
+/*
+ * Keeps workers that never hand on what they were granted from starving the
+ * others below the same node: such bytes now count as handed on.
+ */
+static void
+forget_hoards(struct alloc *a, struct alloc_node *n, uint64_t now)
+{
+	node_refill_path(n, now);
+	node_add_outstanding(n->parent, -(int64_t)n->outstanding);
+	forget_below(n, now);
+	node_update_below(a, n);
+}
+
+/* Brings up to date what has changed by the passing of time. */
+static void
+run_events(struct alloc *a, uint64_t now)
+{
+	struct alloc_node *n;
+
+	while ((n = node_first_event(a)) != NULL && n->event <= now) {
+		node_refill(n, now);
+		if (n->hoarded != 0)
+			forget_hoards(a, n, now);
+		node_update_path(a, n);
+	}
+}
+
+struct alloc_node *
+alloc_next(struct alloc *a, uint64_t now, uint64_t *bytes)
+{
+	struct alloc_node *leaf;
+
+	run_events(a, now);
+	if (a->stock == 0)
+		return NULL;
+	if ((leaf = grant_need(a, now, bytes)) != NULL)
+		return leaf;
+	return grant_room(a, now, bytes);
+}
+
+/* When a leaf's window could be filled, if nothing but time changes. */
+static uint64_t
+room_time(const struct alloc *a, const struct alloc_node *leaf)
+{
+	uint64_t wanted, wait, at = 0;
+
+	wanted = alloc_min(leaf->room - leaf->granted, leaf->threshold);
+	if (a->stock < a->reserve + wanted)
+		return ALLOC_NEVER;
+	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent) {
+		if (!node_has_ceil(n))
+			continue;
+		if (n->waiting > 0 ||
+		    n->outstanding + wanted > n->share.burst / 2)
+			return ALLOC_NEVER;
+		wait = bucket_wait(&n->cap, (int64_t)wanted);
+		if (wait > 0 && node_later(n, wait) > at)
+			at = node_later(n, wait);
+	}
+	return at == 0 ? ALLOC_NEVER : at;
 }
 
 uint64_t
-alloc_deadline(const struct alloc *a, uint64_t now)
+alloc_deadline(const struct alloc *a)
 {
-	wide wait;
-	uint64_t wanted;
+	const struct alloc_node *n = node_first_event(a);
+	uint64_t at = n == NULL ? ALLOC_NEVER : n->event;
+	int tries = ROOM_TRIES;
 
-	if (starved(a))
-		return a->hoarded + ALLOC_HOARD_MAX;
-	if (!a->limited || (wanted = tokens_wanted(a)) == 0)
+	if (a->stock == 0)
 		return ALLOC_NEVER;
-	/* After the clock went back nothing comes until it is there again. */
-	if (now < a->refilled)
-		now = a->refilled;
-	wait = (wide)(wanted - a->tokens) * a->period - a->remainder;
-	wait = (wait + a->burst - 1) / a->burst;
-	return wait > ALLOC_NEVER - 1 - now ? ALLOC_NEVER - 1
-					    : now + (uint64_t)wait;
+	TAILQ_FOREACH(n, &a->rooms, room_entry)
+		if (tries-- > 0)
+			at = alloc_min(at, room_time(a, n));
+		else
+			break;
+	return at;
 }

@@ -3,22 +3,31 @@
  * stock and demand go in, grants come out; no I/O, no clock, no memory of its
  * own.
  *
- * All guests share one token bucket, max-bytes per period, equally and in
- * turn.  What a guest does not want is lent to those that do.
+ * It is a hierarchical token bucket: the pool at the root, classes below it,
+ * guests as leaves.  A node with a `rate` is guaranteed that much; what others
+ * do not use is lent to whoever wants it, by priority and weight, first within
+ * its class, then within the class above; no node ever gets more than its
+ * `ceil`.  When the source yields less than is guaranteed, all get less, in
+ * proportion to their rates.
  *
- * The bound that holds in every window of t: guests are handed at most
- * burst + rate * t bytes.  A grant is charged when it is made, so bytes that
- * are granted but not yet handed to a guest ("outstanding") count against the
- * bucket: tokens + outstanding never exceed the burst.
+ * The bound that holds at every node with a ceil, in every window of t: guests
+ * are handed at most burst + ceil * t bytes.  A grant is charged when it is
+ * made, so bytes that are granted but not yet handed to a guest
+ * ("outstanding") count against the bucket: tokens + outstanding never exceed
+ * the burst.
+ *
+ * A grant costs O(depth * log siblings).
  */
 #ifndef VRNGD_ALLOC_H
 #define VRNGD_ALLOC_H
 
 #include <sys/queue.h>
 
+#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bucket.h"
 #include "proto.h"
 
 /*
@@ -35,89 +44,123 @@
 /* alloc_deadline(): nothing will change by the passing of time alone. */
 #define ALLOC_NEVER UINT64_MAX
 
-enum alloc_queue {
-	ALLOC_IDLE,  /* in no queue */
-	ALLOC_NEEDS, /* requests wait */
-	ALLOC_ROOM,  /* the window could be filled */
+/* What a node may have. */
+struct alloc_share {
+	struct bucket_rate rate; /* guaranteed */
+	struct bucket_rate ceil; /* the most; 0 bytes: no limit */
+	uint64_t burst;		 /* bytes, with a rate or a ceil at least 1 */
+	uint32_t weight;	 /* in borrowing, at least 1 */
+	uint32_t priority;	 /* in borrowing, 0 comes first */
 };
 
-/* A guest. */
-struct alloc_leaf {
-	TAILQ_ENTRY(alloc_leaf) entry;
-	enum alloc_queue queue;
-	uint64_t granted; /* running totals, as in */
-	uint64_t need;	  /* struct proto_want */
+__extension__ typedef unsigned __int128 alloc_vtime;
+
+struct alloc_node;
+RB_HEAD(alloc_ready, alloc_node);
+RB_HEAD(alloc_events, alloc_node);
+TAILQ_HEAD(alloc_nodes, alloc_node);
+
+/* A class or a guest, or the pool itself.  All fields are the allocator's. */
+struct alloc_node {
+	struct alloc_node *parent;
+	struct alloc_nodes children;	  /* all; none: a leaf */
+	TAILQ_ENTRY(alloc_node) siblings; /* in parent->children */
+	struct alloc_share share;
+	struct bucket own;    /* towards the rate */
+	struct bucket cap;    /* towards the ceil */
+	uint64_t refilled;    /* ns, when both were right */
+	uint64_t threshold;   /* bytes without which it gets no grant */
+	uint64_t outstanding; /* bytes, of all leaves below */
+	uint64_t hoarded;     /* ns, since when; 0: not */
+	uint32_t waiting;     /* leaves below with requests that wait */
+
+	/* Among those children of the parent that may be granted something. */
+	RB_ENTRY(alloc_node) ready_entry;
+	struct alloc_ready ready; /* children */
+	bool is_ready;
+	bool borrows;		      /* beyond its own rate and those below */
+	alloc_vtime served_by_rate;   /* virtual times: bytes / rate, */
+	alloc_vtime served_by_weight; /* bytes / weight */
+	alloc_vtime now_by_rate;      /* where the children are, likewise */
+	alloc_vtime now_by_weight;
+
+	/* When it will be another matter, by the passing of time alone. */
+	RB_ENTRY(alloc_node) event_entry;
+	uint64_t event; /* ns; ALLOC_NEVER: not in the tree */
+
+	/* Of a leaf: running totals, as in struct proto_want. */
+	uint64_t granted;
+	uint64_t need;
 	uint64_t room;
-	uint64_t outstanding; /* bytes, as of `era` */
-	uint32_t era;
+	TAILQ_ENTRY(alloc_node) room_entry;
+	bool has_room;
 };
-
-TAILQ_HEAD(alloc_leaves, alloc_leaf);
 
 struct alloc {
-	bool limited;
-	uint64_t burst;	      /* bytes; also those a period */
-	uint64_t period;      /* ns */
-	uint64_t tokens;      /* bytes */
-	uint64_t remainder;   /* of a token, 1 / period */
-	uint64_t refilled;    /* ns, when tokens were right */
-	uint64_t outstanding; /* bytes, of all leaves */
-	uint64_t hoarded;     /* ns, since when; 0: not */
-	uint32_t era;	      /* raised to forget hoards */
-	uint64_t stock;	      /* bytes that may be granted */
-	uint64_t reserve;     /* stock that windows leave */
-	struct alloc_leaves needs;
-	struct alloc_leaves rooms;
+	struct alloc_node root;
+	uint64_t stock;	  /* bytes that may be granted */
+	uint64_t reserve; /* stock that windows leave */
+	struct alloc_events events;
+	struct alloc_nodes rooms; /* leaves whose windows could be filled */
 };
 
-/*
- * A pool with a full bucket and no stock.  `max_bytes` 0: without limit.
- */
-void alloc_init(struct alloc *, uint64_t max_bytes, uint64_t period,
-    uint64_t now);
+/* A pool with full buckets and no stock.  A pool's rate is its ceil. */
+void alloc_init(struct alloc *, const struct alloc_share *, uint64_t now);
 
 /*
- * Bytes a guest may hold ready (0: none); how many are enough to complete a
- * longer request with; and how many are the most that one is given.  A bucket
- * shared by many may never hold a whole request of one, so that waiting for
- * all of it could last for ever.
+ * Adds a node with full buckets and no demand below a parent that is not a
+ * leaf with demand; removes one without children, and what it is owed.
  */
-uint32_t alloc_window(const struct alloc *);
-uint32_t alloc_request_min(const struct alloc *);
-uint32_t alloc_request_max(const struct alloc *);
+void alloc_add(struct alloc *, struct alloc_node *, struct alloc_node *parent,
+    const struct alloc_share *, uint64_t now);
+void alloc_remove(struct alloc *, struct alloc_node *, uint64_t now);
+
+/*
+ * Gives a node another share, and another parent if that is not its own.  Its
+ * buckets keep their fill, as far as that fits.  The root keeps its parent.
+ */
+void alloc_change(struct alloc *, struct alloc_node *,
+    struct alloc_node *parent, const struct alloc_share *, uint64_t now);
+
+/*
+ * Of a leaf: bytes it may hold ready (0: none); how many are enough to complete
+ * a longer request with; and how many are the most that one is given.  A
+ * bucket shared by many may never hold a whole request of one, so that waiting
+ * for all of it could last for ever.
+ */
+uint32_t alloc_window(const struct alloc_node *);
+uint32_t alloc_request_min(const struct alloc_node *);
+uint32_t alloc_request_max(const struct alloc_node *);
 
 /* How much may be granted now, and how much the stock holds when full. */
 void alloc_stock(struct alloc *, uint64_t available, uint64_t capacity);
 
-/* A guest without demand. */
-void alloc_leaf_init(struct alloc_leaf *);
-
 /*
- * A guest's demand at `now`: wanted in all for requests that wait (`need`) and
+ * A leaf's demand at `now`: wanted in all for requests that wait (`need`) and
  * in all to fill its window (`room`), and the bytes it was granted and has not
  * handed on.  A guest that claims more of these than it was granted gains
  * nothing.
  */
-void alloc_want(struct alloc *, struct alloc_leaf *, uint64_t now,
+void alloc_want(struct alloc *, struct alloc_node *, uint64_t now,
     uint64_t need, uint64_t room, uint64_t outstanding);
 
 /*
  * The guest's worker, or the entropy process, was replaced: its totals start
  * again at 0, of which `outstanding` bytes are still held.
  */
-void alloc_restart(struct alloc *, struct alloc_leaf *, uint64_t now,
+void alloc_restart(struct alloc *, struct alloc_node *, uint64_t now,
     uint64_t outstanding);
 
 /*
- * The next grant, charged: returns the guest and how many bytes, or NULL if
+ * The next grant, charged: returns the leaf and how many bytes, or NULL if
  * nobody may have anything now.
  */
-struct alloc_leaf *alloc_next(struct alloc *, uint64_t now, uint64_t *bytes);
+struct alloc_node *alloc_next(struct alloc *, uint64_t now, uint64_t *bytes);
 
 /*
  * When alloc_next() returned NULL: the earliest time at which it is worth
  * asking again, if nothing but time changes.
  */
-uint64_t alloc_deadline(const struct alloc *, uint64_t now);
+uint64_t alloc_deadline(const struct alloc *);
 
 #endif

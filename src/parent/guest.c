@@ -117,9 +117,9 @@ start_worker(struct guest *g, int conn)
 	}
 	log_connected(g, conn);
 	frame_init(&f, PROTO_START, g->worker.number, g->pool->generation);
-	f.u.start.window = alloc_window(&g->pool->alloc);
-	f.u.start.request_min = alloc_request_min(&g->pool->alloc);
-	f.u.start.request_max = alloc_request_max(&g->pool->alloc);
+	f.u.start.window = alloc_window(&g->member.leaf);
+	f.u.start.request_min = alloc_request_min(&g->member.leaf);
+	f.u.start.request_max = alloc_request_max(&g->member.leaf);
 	f.fds[0] = conn;
 	f.fds[1] = bytes;
 	process_send(&g->worker, &f);
@@ -244,7 +244,7 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 	*g = (struct guest){ .env = env, .pool = pool };
 	g->listener.fd = -1;
 	strlcpy(g->name, name, sizeof(g->name));
-	pool_member_init(&g->member);
+	pool_member_init(pool, &g->member);
 	log_limit_init(&g->log_limit, clock_now());
 }
 

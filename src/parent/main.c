@@ -175,9 +175,16 @@ name_guest(struct vrngd *v, size_t i, char name[GUEST_NAME_SIZE])
 static int
 open_guests(struct vrngd *v)
 {
+	const struct alloc_share share = {
+		.rate.period = 1,
+		.ceil = { v->opt.max_bytes, v->opt.period },
+		.burst = v->opt.max_bytes,
+		.weight = 1,
+	};
 	char name[GUEST_NAME_SIZE];
 	int r;
 
+	pool_init(&v->pool, &v->env, v->opt.source, &share, &pool_ops, v);
 	for (size_t i = 0; i < v->opt.nguests; i++) {
 		name_guest(v, i, name);
 		guest_init(&v->guests[i], name, &v->env, &v->pool);
@@ -212,8 +219,7 @@ run(struct vrngd *v)
 	int r, status = 1;
 
 	privilege_reduce();
-	if (pool_start(&v->pool, &v->env, v->opt.source, v->opt.max_bytes,
-		v->opt.period, &pool_ops, v) == 0) {
+	if (pool_start(&v->pool) == 0) {
 		r = sd_event_loop(v->env.event);
 		if (r < 0)
 			log_error("the event loop failed: %s", strerror(-r));

@@ -62,7 +62,7 @@ drop_unsent(struct pool *pool, struct member *m)
 static void
 pool_run(struct pool *pool)
 {
-	struct alloc_leaf *leaf;
+	struct alloc_node *leaf;
 	struct member *m;
 	uint64_t now = clock_now(), bytes;
 
@@ -76,7 +76,7 @@ pool_run(struct pool *pool)
 	}
 	if (process_running(&pool->entropy))
 		send_grants(pool);
-	timer_set(pool->timer, alloc_deadline(&pool->alloc, now));
+	timer_set(pool->timer, alloc_deadline(&pool->alloc));
 }
 
 static int
@@ -274,13 +274,10 @@ add_timer(struct pool *pool, sd_event_source **timer,
 	return sd_event_source_set_enabled(*timer, SD_EVENT_OFF);
 }
 
-int
-pool_start(struct pool *pool, struct process_env *env, const char *source,
-    uint64_t max_bytes, uint64_t period, const struct pool_ops *ops, void *arg)
+void
+pool_init(struct pool *pool, struct process_env *env, const char *source,
+    const struct alloc_share *share, const struct pool_ops *ops, void *arg)
 {
-	const char *why;
-	int fd;
-
 	*pool = (struct pool){
 		.env = env,
 		.ops = ops,
@@ -289,9 +286,17 @@ pool_start(struct pool *pool, struct process_env *env, const char *source,
 	};
 	TAILQ_INIT(&pool->members);
 	TAILQ_INIT(&pool->unsent);
-	alloc_init(&pool->alloc, max_bytes, period, clock_now());
-	if ((fd = source_file_open(source, &why)) == -1) {
-		log_error("source %s: %s", source, why);
+	alloc_init(&pool->alloc, share, clock_now());
+}
+
+int
+pool_start(struct pool *pool)
+{
+	const char *why;
+	int fd;
+
+	if ((fd = source_file_open(pool->source, &why)) == -1) {
+		log_error("source '%s': %s", pool->source, why);
 		return -1;
 	}
 	close(fd);
@@ -313,10 +318,17 @@ pool_stop(struct pool *pool)
 }
 
 void
-pool_member_init(struct member *m)
+pool_member_init(struct pool *pool, struct member *m)
 {
+	const struct alloc_share share = {
+		.rate.period = 1,
+		.ceil.period = 1,
+		.weight = 1,
+	};
+
 	*m = (struct member){ .consumer = 0 };
-	alloc_leaf_init(&m->leaf);
+	alloc_add(&pool->alloc, &m->leaf, &pool->alloc.root, &share,
+	    clock_now());
 }
 
 int

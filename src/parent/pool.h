@@ -32,7 +32,7 @@ struct pool_ops {
 struct member {
 	TAILQ_ENTRY(member) entry;
 	TAILQ_ENTRY(member) unsent_entry;
-	struct alloc_leaf leaf;
+	struct alloc_node leaf;
 	uint32_t consumer; /* its worker's; 0: none */
 	bool unsent;	   /* has a grant to be told */
 };
@@ -60,16 +60,20 @@ struct pool {
 	bool ready; /* has been, once */
 };
 
+/* A pool with a source (a path) and a share, but without members. */
+void pool_init(struct pool *, struct process_env *, const char *source,
+    const struct alloc_share *, const struct pool_ops *, void *arg);
+
 /*
  * Opens the source and starts the entropy process.  Returns 0, or -1 after
  * logging why.
  */
-int pool_start(struct pool *, struct process_env *, const char *source,
-    uint64_t max_bytes, uint64_t period, const struct pool_ops *, void *arg);
+int pool_start(struct pool *);
 
 void pool_stop(struct pool *);
 
-void pool_member_init(struct member *);
+/* Makes a member of the pool, with a share like any other's. */
+void pool_member_init(struct pool *, struct member *);
 
 /*
  * The member has a worker, consumer number `consumer`.  Returns the fd that

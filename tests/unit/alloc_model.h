@@ -53,7 +53,7 @@ bound_take(struct bound *b, uint64_t now, uint64_t bytes)
 }
 
 struct guest {
-	struct alloc_leaf leaf;
+	struct alloc_node leaf;
 	uint64_t granted; /* total of this life */
 	uint64_t need;
 	uint64_t room;
@@ -70,7 +70,8 @@ struct model {
 	struct bound bound;
 	struct guest guests[LEAVES];
 	size_t n;
-	uint32_t era;
+	uint64_t burst; /* 0: without limit */
+	uint64_t period;
 	uint64_t stock;
 	uint64_t game; /* its seed, to be told */
 	unsigned int step;
@@ -86,15 +87,30 @@ struct model {
 static inline void
 model_init(struct model *m, size_t n, uint64_t burst, uint64_t period)
 {
+	const struct alloc_share share = {
+		.rate.period = 1,
+		.ceil = { burst, period },
+		.burst = burst,
+		.weight = 1,
+	};
+	const struct alloc_share equal = {
+		.rate.period = 1,
+		.ceil.period = 1,
+		.weight = 1,
+	};
+
 	memset(m, 0, sizeof(*m));
 	m->now = START;
 	m->n = n;
 	m->stock = PLENTY;
-	alloc_init(&m->a, burst, period, m->now);
+	m->burst = burst;
+	m->period = period;
+	alloc_init(&m->a, &share, m->now);
 	alloc_stock(&m->a, m->stock, 0);
 	bound_init(&m->bound, burst, period, m->now);
 	for (size_t i = 0; i < n; i++)
-		alloc_leaf_init(&m->guests[i].leaf);
+		alloc_add(&m->a, &m->guests[i].leaf, &m->a.root, &equal,
+		    m->now);
 }
 
 static inline void
@@ -119,22 +135,23 @@ hand_on(struct model *m, struct guest *g, uint64_t bytes)
 
 	g->held -= bytes;
 	g->written -= written;
-	if (m->a.limited)
+	if (m->burst != 0)
 		HOLDS(m, bound_take(&m->bound, m->now, bytes - written));
 }
 
 /* What hoarders hold counts as handed on when it is forgotten. */
 static inline void
-note_era(struct model *m)
+note_forgotten(struct model *m)
 {
-	if (m->era == m->a.era)
-		return;
-	m->era = m->a.era;
 	for (size_t i = 0; i < m->n; i++) {
 		struct guest *g = &m->guests[i];
+		uint64_t counted = g->held - g->written;
 
-		HOLDS(m, bound_take(&m->bound, m->now, g->held - g->written));
-		g->written = g->held;
+		if (counted <= g->leaf.outstanding)
+			continue;
+		counted -= g->leaf.outstanding;
+		HOLDS(m, bound_take(&m->bound, m->now, counted));
+		g->written += counted;
 	}
 }
 
@@ -142,29 +159,32 @@ note_era(struct model *m)
 static inline struct guest *
 grant(struct model *m, uint64_t *bytes)
 {
-	struct alloc_leaf *leaf;
+	struct alloc_node *leaf;
 	struct guest *g;
 	uint64_t missing, least;
 	bool waits;
 
 	bound_take(&m->bound, m->now, 0);
 	leaf = alloc_next(&m->a, m->now - m->behind, bytes);
-	note_era(m);
-	if (leaf == NULL)
+	if (leaf == NULL) {
+		note_forgotten(m);
 		return NULL;
+	}
 	g = (struct guest *)(void *)leaf;
 	waits = g->need > g->granted;
 	missing = (waits ? g->need : g->room) - g->granted;
 	least = missing < GRANT_MIN ? missing : GRANT_MIN;
 	HOLDS(m, g->granted < g->room && *bytes <= missing);
-	HOLDS(m, *bytes >= least || (m->a.limited && *bytes == m->a.burst));
+	HOLDS(m, *bytes >= least || (m->burst != 0 && *bytes == m->burst));
 	HOLDS(m, *bytes <= ALLOC_GRANT_MAX && *bytes <= m->stock);
-	HOLDS(m, waits || !m->a.limited || m->a.outstanding <= m->a.burst / 2);
+	HOLDS(m,
+	    waits || !m->burst != 0 || m->a.root.outstanding <= m->burst / 2);
 	g->granted += *bytes;
 	g->held += *bytes;
 	g->total += *bytes;
 	m->stock -= *bytes;
 	HOLDS(m, leaf->granted == g->granted);
+	note_forgotten(m);
 	return g;
 }
 
@@ -192,8 +212,8 @@ below(struct model *m, uint64_t n)
 static inline void
 pass_time(struct model *m)
 {
-	const uint64_t most[] = { 1, 1000, 64 * m->a.period / m->a.burst + 2,
-		m->a.period / 8, 4 * m->a.period, ALLOC_HOARD_MAX };
+	const uint64_t most[] = { 1, 1000, 64 * m->period / m->burst + 2,
+		m->period / 8, 4 * m->period, ALLOC_HOARD_MAX };
 
 	m->now += below(m, most[below(m, 6)]);
 }
@@ -226,7 +246,7 @@ step(struct model *m)
 		break;
 	case 2:
 		grant(m, &bytes);
-		m->behind = below(m, m->a.period / 4);
+		m->behind = below(m, m->period / 4);
 		grant(m, &bytes);
 		m->behind = 0;
 		break;
@@ -263,10 +283,10 @@ invariants(struct model *m)
 	uint64_t outstanding = 0;
 
 	for (size_t i = 0; i < m->n; i++)
-		if (m->guests[i].leaf.era == m->a.era)
-			outstanding += m->guests[i].leaf.outstanding;
-	HOLDS(m, outstanding == m->a.outstanding);
-	HOLDS(m, m->a.tokens + outstanding <= m->a.burst);
+		outstanding += m->guests[i].leaf.outstanding;
+	HOLDS(m, outstanding == m->a.root.outstanding);
+	HOLDS(m,
+	    m->a.root.cap.tokens + (int64_t)outstanding <= (int64_t)m->burst);
 }
 
 #endif
