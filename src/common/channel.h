@@ -20,6 +20,7 @@ struct frame {
 		struct proto_lost lost;
 		struct proto_stock stock;
 		struct proto_grant grant;
+		struct proto_void voided;
 		struct proto_start start;
 		struct proto_want want;
 		struct proto_inflight inflight;

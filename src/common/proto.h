@@ -68,9 +68,11 @@ enum proto_layer {
 	X(CONSUMER_GONE, ROLE_PARENT,	ROLE_ENTROPY,	proto_empty,	0) \
 	X(STOCK,	ROLE_ENTROPY,	ROLE_PARENT,	proto_stock,	0) \
 	X(GRANT,	ROLE_PARENT,	ROLE_ENTROPY,	proto_grant,	0) \
+	X(VOID,		ROLE_ENTROPY,	ROLE_PARENT,	proto_void,	0) \
 	X(START,	ROLE_PARENT,	ROLE_VHOST,	proto_start,	2) \
 	X(BYTES,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	1) \
 	X(WANT,		ROLE_VHOST,	ROLE_PARENT,	proto_want,	0) \
+	X(WANT_ASK,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	0) \
 	X(INFLIGHT_ASK,	ROLE_VHOST,	ROLE_PARENT,	proto_inflight,	0) \
 	X(INFLIGHT,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	1) \
 	X(STATS_ASK,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	0) \
@@ -135,6 +137,17 @@ struct proto_grant {
 	uint64_t total; /* bytes */
 };
 
+/*
+ * What a consumer was granted and its byte channel had no room for, as a
+ * running total: it stays in stock.  While it is blocked, that is what becomes
+ * of all that it is granted.
+ */
+struct proto_void {
+	uint64_t total;	  /* bytes */
+	uint32_t blocked; /* 1: its channel is full; 0: no more */
+	uint32_t unused;  /* 0 */
+};
+
 /* fds: the guest's connection, the byte channel's end to read from. */
 struct proto_start {
 	uint32_t window;      /* bytes to hold ready; 0: none */
@@ -152,6 +165,8 @@ struct proto_want {
 	uint64_t room;	   /* that could be held; at least need */
 	uint64_t held;	   /* bytes now in the window: no total */
 };
+
+/* WANT_ASK: the demand is to be told, new or not. */
 
 /* INFLIGHT_ASK: memory for VHOST_USER_GET_INFLIGHT_FD, that the parent makes,
  * seals and returns as the fd of INFLIGHT. */

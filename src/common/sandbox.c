@@ -187,8 +187,14 @@ sandbox_confine(const struct proto_hello *hello, int root_fd)
 static void
 set_limit(__rlimit_resource_t resource, const char *name, rlim_t value)
 {
-	struct rlimit limit = { .rlim_cur = value, .rlim_max = value };
+	struct rlimit limit;
 
+	/* One that is lower already cannot be raised. */
+	if (getrlimit(resource, &limit) == -1)
+		log_fatal("rlimit %s: %s", name, strerror(errno));
+	if (limit.rlim_max > value)
+		limit.rlim_max = value;
+	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(resource, &limit) == -1)
 		log_fatal("rlimit %s: %s", name, strerror(errno));
 }

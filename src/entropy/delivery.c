@@ -69,6 +69,13 @@ consumer_watch(struct delivery *d, struct consumer *c, uint32_t blocked)
 	c->blocked = blocked;
 }
 
+/* Granted, and neither sent nor void. */
+static uint64_t
+due(const struct consumer *c)
+{
+	return c->granted - c->sent - c->voided;
+}
+
 int
 delivery_drop(struct delivery *d, uint32_t number)
 {
@@ -78,8 +85,8 @@ delivery_drop(struct delivery *d, uint32_t number)
 		return -1;
 	consumer_watch(d, c, 0);
 	close(c->fd);
-	c->fd = -1;
-	d->returned += c->granted - c->sent;
+	d->returned += due(c);
+	*c = (struct consumer){ .fd = -1 };
 	return 0;
 }
 
@@ -92,12 +99,12 @@ consumer_send(struct delivery *d, struct consumer *c)
 {
 	struct iovec iov[2];
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
-	uint64_t due = c->granted - c->sent;
+	uint64_t size = due(c);
 	ssize_t n;
 
-	if (due > BYTES_PACKET_MAX)
-		due = BYTES_PACKET_MAX;
-	if (stock_peek(d->stock, (size_t)due, iov) == 0)
+	if (size > BYTES_PACKET_MAX)
+		size = BYTES_PACKET_MAX;
+	if (stock_peek(d->stock, (size_t)size, iov) == 0)
 		return 0;
 	n = sendmsg(c->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n > 0) {
@@ -105,6 +112,15 @@ consumer_send(struct delivery *d, struct consumer *c)
 		c->sent += (uint64_t)n;
 	}
 	return n;
+}
+
+/* Voids what cannot be sent now. */
+static void
+consumer_void(struct delivery *d, struct consumer *c)
+{
+	d->returned += due(c);
+	c->voided += due(c);
+	c->news = d->news = true;
 }
 
 /* A consumer that is gone is left alone until the parent says so as well. */
@@ -115,7 +131,10 @@ consumer_deliver(struct delivery *d, struct consumer *c)
 
 	while ((n = consumer_send(d, c)) > 0)
 		continue;
-	consumer_watch(d, c, n == -1 && errno == EAGAIN);
+	if (n == -1 && errno != EPIPE && errno != ECONNRESET) {
+		consumer_watch(d, c, 1);
+		consumer_void(d, c);
+	}
 }
 
 int
@@ -126,7 +145,9 @@ delivery_grant(struct delivery *d, uint32_t number, uint64_t total)
 	if ((c = delivery_find(d, number)) == NULL || total < c->granted)
 		return -1;
 	c->granted = total;
-	if (!c->blocked)
+	if (c->blocked)
+		consumer_void(d, c);
+	else
 		consumer_deliver(d, c);
 	return 0;
 }
@@ -136,6 +157,32 @@ delivery_resume(struct delivery *d, uint32_t number)
 {
 	struct consumer *c;
 
-	if ((c = delivery_find(d, number)) != NULL)
-		consumer_deliver(d, c);
+	if ((c = delivery_find(d, number)) == NULL || !c->blocked)
+		return;
+	consumer_watch(d, c, 0);
+	c->news = d->news = true;
+}
+
+uint32_t
+delivery_news(struct delivery *d, struct proto_void *news)
+{
+	if (!d->news)
+		return 0;
+	for (uint32_t i = 1; i < d->nconsumers; i++) {
+		if (!d->consumers[i].news)
+			continue;
+		*news = (struct proto_void){
+			.total = d->consumers[i].voided,
+			.blocked = d->consumers[i].blocked,
+		};
+		return i;
+	}
+	d->news = false;
+	return 0;
+}
+
+void
+delivery_told(struct delivery *d, uint32_t number)
+{
+	d->consumers[number].news = false;
 }

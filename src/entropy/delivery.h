@@ -5,8 +5,10 @@
 #ifndef VRNGD_DELIVERY_H
 #define VRNGD_DELIVERY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "proto.h"
 #include "stock.h"
 
 /* Consumers are numbered from 1, each number's table entry made when needed. */
@@ -15,8 +17,10 @@
 struct consumer {
 	int fd;		  /* its byte channel; -1: none */
 	uint32_t blocked; /* waits until fd takes more */
-	uint64_t granted; /* bytes, running total */
-	uint64_t sent;	  /* bytes, running total */
+	uint64_t granted; /* bytes, running totals: told by the parent, */
+	uint64_t sent;	  /* handed out, */
+	uint64_t voided;  /* and not, because the channel was full */
+	bool news;	  /* the parent has not heard of that */
 };
 
 struct delivery {
@@ -24,6 +28,7 @@ struct delivery {
 	struct consumer *consumers; /* by number */
 	uint32_t nconsumers;
 	int epoll_fd;	   /* where blocked consumers wait */
+	bool news;	   /* some consumer has */
 	uint64_t returned; /* granted, then void: still in stock */
 };
 
@@ -48,7 +53,18 @@ int delivery_drop(struct delivery *, uint32_t number);
  */
 int delivery_grant(struct delivery *, uint32_t number, uint64_t total);
 
-/* Sends on, to a consumer whose channel was full. */
+/*
+ * The channel of a consumer was full and may have room again.  What is granted
+ * to a consumer while its channel is full is void: it does not wait in the
+ * stock, which is there for all.
+ */
 void delivery_resume(struct delivery *, uint32_t number);
+
+/*
+ * The number of a consumer of which the parent is to be told, 0 if there is
+ * none, and what; delivery_told() when it has been.
+ */
+uint32_t delivery_news(struct delivery *, struct proto_void *);
+void delivery_told(struct delivery *, uint32_t number);
 
 #endif

@@ -112,13 +112,29 @@ tell_stock(struct entropy *e)
 	return true;
 }
 
+static bool
+tell_voided(struct entropy *e)
+{
+	struct frame f;
+	uint32_t number;
+
+	frame_init(&f, PROTO_VOID, 0, 0);
+	while ((number = delivery_news(&e->delivery, &f.u.voided)) != 0) {
+		f.hdr.consumer = number;
+		if (!tell(&f))
+			return false;
+		delivery_told(&e->delivery, number);
+	}
+	return true;
+}
+
 /* Tells the parent what is new, now or when its channel has room again. */
 static void
 tell_news(struct entropy *e)
 {
 	bool untold;
 
-	untold = !tell_stock(e) || !tell_lost(e);
+	untold = !tell_voided(e) || !tell_stock(e) || !tell_lost(e);
 	if (untold != e->untold)
 		watch(e->epoll_fd, EPOLL_CTL_MOD, CHANNEL_FD,
 		    EPOLLIN | (untold ? EPOLLOUT : 0), EVENT_CHANNEL);
@@ -190,9 +206,11 @@ run(struct entropy *e)
 				channel_event(e);
 			else if (events[i].data.u64 == EVENT_STOCK)
 				stock_event(e);
-			else
+			else {
 				delivery_resume(&e->delivery,
 				    (uint32_t)events[i].data.u64);
+				tell_news(e);
+			}
 		}
 	}
 }

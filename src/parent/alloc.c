@@ -37,6 +37,28 @@ alloc_restart(struct alloc *a, struct alloc_node *leaf, uint64_t now,
 	node_demand(a, leaf);
 }
 
+void
+alloc_void(struct alloc *a, struct alloc_node *leaf, uint64_t now,
+    uint64_t bytes)
+{
+	set_outstanding(leaf, now,
+	    leaf->outstanding - alloc_min(leaf->outstanding, bytes));
+	leaf->granted -= bytes;
+	node_demand(a, leaf);
+}
+
+struct alloc_node *
+alloc_hoarder(struct alloc *a)
+{
+	struct alloc_node *leaf = TAILQ_FIRST(&a->hoarders);
+
+	if (leaf != NULL) {
+		TAILQ_REMOVE(&a->hoarders, leaf, hoarder_entry);
+		leaf->is_hoarder = false;
+	}
+	return leaf;
+}
+
 /* The smallest burst that a grant to this node has to fit; 0: there is none. */
 static uint64_t
 path_burst(const struct alloc_node *n)
@@ -211,26 +233,34 @@ grant_room(struct alloc *a, uint64_t now, uint64_t *bytes)
 }
 
 static void
-forget_below(struct alloc_node *n, uint64_t now)
+forget_below(struct alloc *a, struct alloc_node *n, uint64_t now)
 {
 	struct alloc_node *child;
 
 	node_refill(n, now);
-	n->outstanding = 0;
 	TAILQ_FOREACH(child, &n->children, siblings)
-		forget_below(child, now);
+		forget_below(a, child, now);
+	if (node_is_leaf(n) && n->outstanding > 0) {
+		n->need = n->room = n->granted;
+		if (!n->is_hoarder)
+			TAILQ_INSERT_TAIL(&a->hoarders, n, hoarder_entry);
+		n->is_hoarder = true;
+		node_demand(a, n);
+	}
+	n->outstanding = 0;
 }
 
 /*
  * Keeps workers that never hand on what they were granted from starving the
- * others below the same node: such bytes now count as handed on.
+ * others below the same node: such bytes now count as handed on, and what the
+ * workers want more is not asked for until they tell.
  */
 static void
 forget_hoards(struct alloc *a, struct alloc_node *n, uint64_t now)
 {
 	node_refill_path(n, now);
 	node_add_outstanding(n->parent, -(int64_t)n->outstanding);
-	forget_below(n, now);
+	forget_below(a, n, now);
 	node_update_below(a, n);
 }
 

@@ -14,7 +14,9 @@
  * are handed at most burst + ceil * t bytes.  A grant is charged when it is
  * made, so bytes that are granted but not yet handed to a guest
  * ("outstanding") count against the bucket: tokens + outstanding never exceed
- * the burst.
+ * the burst.  If outstanding bytes keep others waiting for ALLOC_HOARD_MAX they
+ * count as handed on from then on, whatever becomes of them: whoever holds them
+ * has hung.
  *
  * A grant costs O(depth * log siblings).
  */
@@ -38,8 +40,7 @@
 /* Without a limit, or where it is high, guests hold this much ready. */
 #define ALLOC_WINDOW_MAX 16384 /* bytes */
 #define ALLOC_WINDOW_MIN 512   /* bytes; fewer are not worth it */
-/* Whoever holds granted bytes for longer while others wait has lost them. */
-#define ALLOC_HOARD_MAX UINT64_C(1000000000) /* ns */
+#define ALLOC_HOARD_MAX	 UINT64_C(1000000000) /* ns */
 
 /* alloc_deadline(): nothing will change by the passing of time alone. */
 #define ALLOC_NEVER UINT64_MAX
@@ -94,6 +95,8 @@ struct alloc_node {
 	uint64_t room;
 	TAILQ_ENTRY(alloc_node) room_entry;
 	bool has_room;
+	TAILQ_ENTRY(alloc_node) hoarder_entry;
+	bool is_hoarder;
 };
 
 struct alloc {
@@ -101,7 +104,8 @@ struct alloc {
 	uint64_t stock;	  /* bytes that may be granted */
 	uint64_t reserve; /* stock that windows leave */
 	struct alloc_events events;
-	struct alloc_nodes rooms; /* leaves whose windows could be filled */
+	struct alloc_nodes rooms;    /* leaves whose windows could be filled */
+	struct alloc_nodes hoarders; /* leaves to be told of */
 };
 
 /* A pool with full buckets and no stock.  A pool's rate is its ceil. */
@@ -150,6 +154,19 @@ void alloc_want(struct alloc *, struct alloc_node *, uint64_t now,
  */
 void alloc_restart(struct alloc *, struct alloc_node *, uint64_t now,
     uint64_t outstanding);
+
+/*
+ * Bytes that a leaf was granted and could not be given: they are wanted still,
+ * and spent all the same.
+ */
+void alloc_void(struct alloc *, struct alloc_node *, uint64_t now,
+    uint64_t bytes);
+
+/*
+ * A leaf that was found to hoard, and whose demand counts no more until
+ * alloc_want() is called for it; NULL if there is none (any more).
+ */
+struct alloc_node *alloc_hoarder(struct alloc *);
 
 /*
  * The next grant, charged: returns the leaf and how many bytes, or NULL if

@@ -225,6 +225,7 @@ alloc_init(struct alloc *a, const struct alloc_share *share, uint64_t now)
 	set_threshold(&a->root);
 	RB_INIT(&a->events);
 	TAILQ_INIT(&a->rooms);
+	TAILQ_INIT(&a->hoarders);
 }
 
 void
@@ -256,6 +257,8 @@ void
 alloc_remove(struct alloc *a, struct alloc_node *n, uint64_t now)
 {
 	alloc_restart(a, n, now, 0);
+	if (n->is_hoarder)
+		TAILQ_REMOVE(&a->hoarders, n, hoarder_entry);
 	detach(a, n);
 }
 

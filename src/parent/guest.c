@@ -14,7 +14,6 @@
 #include "guest.h"
 #include "log.h"
 
-#define STOP_TIME    (500 * NS_PER_MS)
 #define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
 #define DEATHS_FREE  3		/* in a row, before a pause */
 
@@ -24,6 +23,7 @@ static void worker_ended(struct process *, bool);
 static const struct process_ops worker_ops = {
 	.role = ROLE_VHOST,
 	.program = "vrngd-vhost",
+	.out_max = 64,
 	.frame = worker_frame,
 	.ended = worker_ended,
 };
@@ -103,7 +103,8 @@ start_worker(struct guest *g, int conn)
 	struct frame f;
 	int bytes;
 
-	if (process_start(&g->worker, g->env, &worker_ops, g->name, g) == -1) {
+	if (process_start(&g->worker, g->env, &worker_ops, g->name,
+		&g->worker_limit, g) == -1) {
 		close(conn);
 		return -1;
 	}
@@ -229,7 +230,7 @@ worker_ended(struct process *p, bool clean)
 		log_stats(g, "disconnected");
 	if (!clean)
 		pause = backoff_failed(&g->backoff, clock_now(), DEATHS_FREE);
-	if (pause > 0)
+	if (pause > 0 && may_log(g))
 		log_guest(LOG_LEVEL_WARNING, g->name,
 		    "%u workers died in a row: the next may connect in %" PRIu64
 		    " ms",
@@ -246,6 +247,7 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 	strlcpy(g->name, name, sizeof(g->name));
 	pool_member_init(pool, &g->member);
 	log_limit_init(&g->log_limit, clock_now());
+	log_limit_init(&g->worker_limit, clock_now());
 }
 
 int
@@ -279,8 +281,21 @@ guest_rewire(struct guest *g, int fd)
 {
 	struct frame f;
 
+	if (fd == -1) {
+		process_kill(&g->worker);
+		return;
+	}
 	frame_init(&f, PROTO_BYTES, g->worker.number, g->pool->generation);
 	f.fds[0] = fd;
+	process_send(&g->worker, &f);
+}
+
+void
+guest_ask(struct guest *g)
+{
+	struct frame f;
+
+	frame_init(&f, PROTO_WANT_ASK, g->worker.number, g->pool->generation);
 	process_send(&g->worker, &f);
 }
 
@@ -293,6 +308,8 @@ guest_report(struct guest *g)
 		log_guest(LOG_LEVEL_INFO, g->name, "not connected");
 		return;
 	}
+	if (g->asked)
+		return;
 	g->asked = true;
 	frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
 	process_send(&g->worker, &f);
@@ -305,9 +322,9 @@ guest_hang_up(struct guest *g)
 }
 
 void
-guest_stop(struct guest *g)
+guest_stop(struct guest *g, uint64_t deadline)
 {
-	process_stop(&g->worker, STOP_TIME);
+	process_stop(&g->worker, deadline);
 	g->listen_io = sd_event_source_disable_unref(g->listen_io);
 	g->timer = sd_event_source_disable_unref(g->timer);
 	listener_close(&g->listener);

@@ -21,11 +21,12 @@ struct guest {
 	sd_event_source *timer; /* to listen again */
 	struct process worker;
 	struct member member;
-	struct proto_stats stats;   /* of this connection */
-	struct backoff backoff;	    /* of workers that die */
-	struct log_limit log_limit; /* of comings and goings */
-	uint64_t connected;	    /* ns, when */
-	bool asked;		    /* for stats, to be logged */
+	struct proto_stats stats;      /* of this connection */
+	struct backoff backoff;	       /* of workers that die */
+	struct log_limit log_limit;    /* of comings and goings */
+	struct log_limit worker_limit; /* of what its workers say */
+	uint64_t connected;	       /* ns, when */
+	bool asked;		       /* for stats, to be logged */
 };
 
 /*
@@ -49,14 +50,23 @@ int guest_listen(struct guest *);
 /* The guest whose member this is. */
 struct guest *guest_of_member(struct member *);
 
-/* Gives the worker a new byte channel, which is the worker's from now on. */
+/*
+ * Gives the worker a new byte channel, which is the worker's from now on; -1:
+ * ends it, as there is none for it.
+ */
 void guest_rewire(struct guest *, int fd);
+
+/* Has the worker tell its demand. */
+void guest_ask(struct guest *);
 
 /* Logs the guest's state, with its worker's figures as soon as it tells. */
 void guest_report(struct guest *);
 
-/* The two steps of the end: ask, then make sure.  The second one closes. */
+/*
+ * The two steps of the end: ask, then make sure that it has happened by the
+ * deadline (ns).  The second one closes.
+ */
 void guest_hang_up(struct guest *);
-void guest_stop(struct guest *);
+void guest_stop(struct guest *, uint64_t deadline);
 
 #endif

@@ -14,20 +14,23 @@
 
 #define BACKLOG 16
 
-/* Whether connecting says that nobody listens at this socket file any more. */
-static bool
-is_stale(const struct sockaddr_un *sun)
+/*
+ * What connecting to a socket file comes to: ECONNREFUSED if nobody listens
+ * there any more, 0 if somebody does, or why that cannot be told.
+ */
+static int
+probe(const struct sockaddr_un *sun)
 {
-	bool stale;
-	int fd;
+	int fd, error = 0;
 
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
-		return false;
-	stale = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == -1 &&
-	    errno == ECONNREFUSED;
+		return errno;
+	if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == -1 &&
+	    errno != EAGAIN)
+		error = errno;
 	close(fd);
-	return stale;
+	return error;
 }
 
 /* Makes way for a new socket file.  Returns 0, or -1 after logging why. */
@@ -35,6 +38,7 @@ static int
 clear_path(const struct sockaddr_un *sun)
 {
 	struct stat st;
+	int error;
 
 	if (lstat(sun->sun_path, &st) == -1) {
 		if (errno == ENOENT)
@@ -48,9 +52,11 @@ clear_path(const struct sockaddr_un *sun)
 		    sun->sun_path);
 		return -1;
 	}
-	if (!is_stale(sun)) {
-		log_error("socket %s: another process listens there",
-		    sun->sun_path);
+	error = probe(sun);
+	if (error != ECONNREFUSED) {
+		log_error("socket %s: %s", sun->sun_path,
+		    error == 0 ? "another process listens there"
+			       : strerror(error));
 		return -1;
 	}
 	if (unlink(sun->sun_path) == -1) {
@@ -101,6 +107,10 @@ listener_adopt(struct listener *l, int fd)
 	int flags;
 
 	*l = (struct listener){ .fd = -1 };
+	if (fcntl(fd, F_GETFD) == -1) {
+		log_error("fd %d: %s", fd, strerror(errno));
+		return -1;
+	}
 	if (!socket_option_is(fd, SO_DOMAIN, AF_UNIX) ||
 	    !socket_option_is(fd, SO_TYPE, SOCK_STREAM) ||
 	    !socket_option_is(fd, SO_ACCEPTCONN, 1)) {

@@ -24,6 +24,8 @@
 #include "sandbox.h"
 #include "sink.h"
 
+#define STOP_TIME (500 * NS_PER_MS) /* for all children to end by themselves */
+
 struct vrngd {
 	struct options opt;
 	struct process_env env;
@@ -62,10 +64,17 @@ pool_rewire(struct member *m, int fd)
 	guest_rewire(guest_of_member(m), fd);
 }
 
+static void
+pool_ask(struct member *m)
+{
+	guest_ask(guest_of_member(m));
+}
+
 static const struct pool_ops pool_ops = {
 	.ready = pool_ready,
 	.failed = pool_failed,
 	.rewire = pool_rewire,
+	.ask = pool_ask,
 };
 
 static int
@@ -92,7 +101,7 @@ signal_report(sd_event_source *source, const struct signalfd_siginfo *si,
 	return 0;
 }
 
-/* Each guest takes two descriptors in the parent, and more on the way. */
+/* Each guest takes up to three descriptors, and more on the way. */
 static void
 raise_nofile(void)
 {
@@ -104,6 +113,15 @@ raise_nofile(void)
 	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
 		log_warning("cannot raise the limit of open files: %s",
 		    strerror(errno));
+}
+
+/* nohup(1) and the like have asked for it. */
+static bool
+is_ignored(int sig)
+{
+	struct sigaction sa;
+
+	return sigaction(sig, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN;
 }
 
 static int
@@ -118,11 +136,14 @@ open_event(struct vrngd *v)
 	sigaddset(&set, SIGUSR1);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
 		sigaddset(&set, signals[i]);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1)
+	/* What reads the log may go away, or have had enough. */
+	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1 ||
+	    signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
+	    signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
 		return -1;
 	r = sd_event_default(&v->env.event);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
-		if (r >= 0)
+		if (r >= 0 && !is_ignored(signals[i]))
 			r = sd_event_add_signal(v->env.event, NULL, signals[i],
 			    signal_stop, v);
 	if (r >= 0)
@@ -205,12 +226,14 @@ open_guests(struct vrngd *v)
 static void
 stop(struct vrngd *v)
 {
+	uint64_t deadline = clock_now() + STOP_TIME;
+
 	sd_notify(0, "STOPPING=1");
 	for (size_t i = 0; i < v->opt.nguests; i++)
 		guest_hang_up(&v->guests[i]);
 	for (size_t i = 0; i < v->opt.nguests; i++)
-		guest_stop(&v->guests[i]);
-	pool_stop(&v->pool);
+		guest_stop(&v->guests[i], deadline);
+	pool_stop(&v->pool, deadline);
 }
 
 static int

@@ -255,6 +255,12 @@ options_parse(struct options *opt, int argc, char **argv)
 	}
 	if (optind < argc)
 		usage_error("unexpected argument '%s'", argv[optind]);
+	if (opt->listen_fd != -1 && count != 0)
+		usage_error("--fd '%d' is one guest: --socket-count '%zu' does "
+			    "not go with it",
+		    opt->listen_fd, count);
+	if (opt->source[0] == '\0')
+		usage_error("--rng-source '' is empty");
 	if (opt->listen_fd != -1 && npaths > 0)
 		usage_error("--fd '%d' and --socket-path '%s' exclude each "
 			    "other",

@@ -7,7 +7,6 @@
 #include "pool.h"
 #include "source_file.h"
 
-#define STOP_TIME    (500 * NS_PER_MS)
 #define CAPACITY_MAX (UINT64_C(1) << 40) /* bytes */
 
 static int entropy_frame(struct process *, struct frame *);
@@ -17,6 +16,7 @@ static void entropy_ended(struct process *, bool);
 static const struct process_ops entropy_ops = {
 	.role = ROLE_ENTROPY,
 	.program = "vrngd-entropy",
+	.out_max = 65536, /* two for each guest, and more */
 	.frame = entropy_frame,
 	.writable = entropy_writable,
 	.ended = entropy_ended,
@@ -33,6 +33,21 @@ timer_set(sd_event_source *timer, uint64_t at)
 	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
+/* What a member was granted of this generation, void or not. */
+static uint64_t
+granted(const struct member *m)
+{
+	return m->leaf.granted + m->voided;
+}
+
+static void
+update_stock(struct pool *pool)
+{
+	alloc_stock(&pool->alloc,
+	    process_running(&pool->entropy) ? pool->stock - pool->granted : 0,
+	    pool->capacity);
+}
+
 /* Tells the entropy process of grants, as far as its channel has room. */
 static void
 send_grants(struct pool *pool)
@@ -42,20 +57,36 @@ send_grants(struct pool *pool)
 
 	while ((m = TAILQ_FIRST(&pool->unsent)) != NULL) {
 		frame_init(&f, PROTO_GRANT, m->consumer, pool->generation);
-		f.u.grant.total = m->leaf.granted;
+		f.u.grant.total = granted(m);
 		if (!process_try_send(&pool->entropy, &f))
 			return;
+		m->told = granted(m);
 		TAILQ_REMOVE(&pool->unsent, m, unsent_entry);
 		m->unsent = false;
 	}
 }
 
+/*
+ * A member's grants come to an end: those that the entropy process has not
+ * heard of were not made, the others it returns to stock.
+ */
 static void
-drop_unsent(struct pool *pool, struct member *m)
+end_grants(struct pool *pool, struct member *m)
 {
 	if (m->unsent)
 		TAILQ_REMOVE(&pool->unsent, m, unsent_entry);
-	m->unsent = false;
+	pool->granted -= granted(m) - m->told;
+	m->unsent = m->blocked = false;
+	m->told = m->voided = 0;
+	m->want = (struct proto_want){ 0 };
+	update_stock(pool);
+}
+
+static struct member *
+member_of(struct alloc_node *leaf)
+{
+	return (struct member *)(void *)((char *)leaf -
+	    offsetof(struct member, leaf));
 }
 
 /* Makes every grant that can be made now; called whenever something changed. */
@@ -67,13 +98,14 @@ pool_run(struct pool *pool)
 	uint64_t now = clock_now(), bytes;
 
 	while ((leaf = alloc_next(&pool->alloc, now, &bytes)) != NULL) {
-		m = (struct member *)(void *)((char *)leaf -
-		    offsetof(struct member, leaf));
+		m = member_of(leaf);
 		pool->granted += bytes;
 		if (!m->unsent)
 			TAILQ_INSERT_TAIL(&pool->unsent, m, unsent_entry);
 		m->unsent = true;
 	}
+	while ((leaf = alloc_hoarder(&pool->alloc)) != NULL)
+		pool->ops->ask(member_of(leaf));
 	if (process_running(&pool->entropy))
 		send_grants(pool);
 	timer_set(pool->timer, alloc_deadline(&pool->alloc));
@@ -139,7 +171,8 @@ connect_member(struct pool *pool, struct member *m)
 	}
 	frame_init(&f, PROTO_CONSUMER, m->consumer, pool->generation);
 	f.fds[0] = fds[0];
-	if (process_running(&pool->entropy))
+	m->connected = process_running(&pool->entropy);
+	if (m->connected)
 		process_send(&pool->entropy, &f);
 	else
 		close(fds[0]);
@@ -151,22 +184,21 @@ start_entropy(struct pool *pool)
 {
 	uint64_t now = clock_now();
 	struct member *m;
-	int fd;
 
 	pool->generation++;
-	pool->stock = pool->granted = 0;
-	alloc_stock(&pool->alloc, 0, 0);
 	TAILQ_FOREACH(m, &pool->members, entry) {
-		drop_unsent(pool, m);
+		end_grants(pool, m);
+		m->connected = false;
 		alloc_restart(&pool->alloc, &m->leaf, now, m->leaf.outstanding);
 	}
+	pool->stock = pool->granted = 0;
+	update_stock(pool);
 	if (process_start(&pool->entropy, pool->env, &entropy_ops, NULL,
-		pool) == -1)
+		&pool->entropy_limit, pool) == -1)
 		return -1;
 	open_source(pool);
 	TAILQ_FOREACH(m, &pool->members, entry)
-		if ((fd = connect_member(pool, m)) != -1)
-			pool->ops->rewire(m, fd);
+		pool->ops->rewire(m, connect_member(pool, m));
 	return 0;
 }
 
@@ -191,7 +223,7 @@ entropy_ended(struct process *p, bool clean)
 	uint64_t now = clock_now();
 
 	(void)clean;
-	alloc_stock(&pool->alloc, 0, 0);
+	update_stock(pool);
 	if (!pool->ready) {
 		pool->ops->failed(pool, pool->arg);
 		return;
@@ -220,9 +252,41 @@ stock_frame(struct pool *pool, const struct proto_stock *stock)
 		pool->source_backoff.failures = 0;
 	}
 	pool->stock = stock->total;
-	alloc_stock(&pool->alloc, stock->total - pool->granted,
-	    stock->capacity);
+	pool->capacity = stock->capacity;
+	update_stock(pool);
 	pool_run(pool);
+	return 0;
+}
+
+/* Asks the allocator for what a member wants, and can be sent. */
+static void
+apply_want(struct pool *pool, struct member *m, uint64_t outstanding)
+{
+	uint64_t had = m->leaf.granted;
+
+	alloc_want(&pool->alloc, &m->leaf, clock_now(),
+	    m->blocked ? had : m->want.need, m->blocked ? had : m->want.room,
+	    outstanding);
+	pool_run(pool);
+}
+
+static int
+void_frame(struct pool *pool, const struct frame *f)
+{
+	const struct proto_void *v = &f->u.voided;
+	struct member *m;
+
+	TAILQ_FOREACH(m, &pool->members, entry)
+		if (m->consumer == f->hdr.consumer)
+			break;
+	if (m == NULL)
+		return 0;
+	if (v->total < m->voided || v->total > m->told || v->blocked > 1)
+		return -1;
+	alloc_void(&pool->alloc, &m->leaf, clock_now(), v->total - m->voided);
+	m->voided = v->total;
+	m->blocked = v->blocked == 1;
+	apply_want(pool, m, m->leaf.outstanding);
 	return 0;
 }
 
@@ -252,6 +316,8 @@ entropy_frame(struct process *p, struct frame *f)
 		return 0;
 	case PROTO_STOCK:
 		return stock_frame(pool, &f->u.stock);
+	case PROTO_VOID:
+		return void_frame(pool, f);
 	case PROTO_SOURCE_LOST:
 		lost_frame(pool, &f->u.lost);
 		return 0;
@@ -286,6 +352,7 @@ pool_init(struct pool *pool, struct process_env *env, const char *source,
 	};
 	TAILQ_INIT(&pool->members);
 	TAILQ_INIT(&pool->unsent);
+	log_limit_init(&pool->entropy_limit, clock_now());
 	alloc_init(&pool->alloc, share, clock_now());
 }
 
@@ -308,9 +375,9 @@ pool_start(struct pool *pool)
 }
 
 void
-pool_stop(struct pool *pool)
+pool_stop(struct pool *pool, uint64_t deadline)
 {
-	process_stop(&pool->entropy, STOP_TIME);
+	process_stop(&pool->entropy, deadline);
 	pool->timer = sd_event_source_disable_unref(pool->timer);
 	pool->source_timer = sd_event_source_disable_unref(pool->source_timer);
 	pool->entropy_timer =
@@ -334,9 +401,14 @@ pool_member_init(struct pool *pool, struct member *m)
 int
 pool_join(struct pool *pool, struct member *m, uint32_t consumer)
 {
+	int fd;
+
 	m->consumer = consumer;
-	TAILQ_INSERT_TAIL(&pool->members, m, entry);
-	return connect_member(pool, m);
+	if ((fd = connect_member(pool, m)) == -1)
+		m->consumer = 0;
+	else
+		TAILQ_INSERT_TAIL(&pool->members, m, entry);
+	return fd;
 }
 
 void
@@ -344,15 +416,17 @@ pool_leave(struct pool *pool, struct member *m)
 {
 	struct frame f;
 
-	drop_unsent(pool, m);
+	end_grants(pool, m);
 	alloc_restart(&pool->alloc, &m->leaf, clock_now(), 0);
 	TAILQ_REMOVE(&pool->members, m, entry);
-	if (process_running(&pool->entropy)) {
+	if (process_running(&pool->entropy) && m->connected &&
+	    !process_unsend(&pool->entropy, PROTO_CONSUMER, m->consumer)) {
 		frame_init(&f, PROTO_CONSUMER_GONE, m->consumer,
 		    pool->generation);
 		process_send(&pool->entropy, &f);
 	}
 	m->consumer = 0;
+	m->connected = false;
 	pool_run(pool);
 }
 
@@ -369,8 +443,7 @@ pool_want(struct pool *pool, struct member *m, const struct frame *f)
 	    want->room < want->received ||
 	    want->held > NEED_MAX + ALLOC_WINDOW_MAX)
 		return -1;
-	alloc_want(&pool->alloc, &m->leaf, clock_now(), want->need, want->room,
-	    m->leaf.granted - want->received + want->held);
-	pool_run(pool);
+	m->want = *want;
+	apply_want(pool, m, m->leaf.granted - want->received + want->held);
 	return 0;
 }

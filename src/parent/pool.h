@@ -24,8 +24,13 @@ struct pool_ops {
 	void (*ready)(struct pool *, void *arg);
 	/* The entropy process ended before it ever was. */
 	void (*failed)(struct pool *, void *arg);
-	/* The member's worker is to read from `fd` (now its own) from now on. */
+	/*
+	 * The member's worker is to read from `fd` (now its own) from now on;
+	 * -1: it cannot be given bytes any more and must end.
+	 */
 	void (*rewire)(struct member *, int fd);
+	/* The member's worker is to tell its demand again. */
+	void (*ask)(struct member *);
 };
 
 /* Whoever takes bytes from a pool: a guest. */
@@ -33,8 +38,13 @@ struct member {
 	TAILQ_ENTRY(member) entry;
 	TAILQ_ENTRY(member) unsent_entry;
 	struct alloc_node leaf;
-	uint32_t consumer; /* its worker's; 0: none */
-	bool unsent;	   /* has a grant to be told */
+	uint32_t consumer;	/* its worker's; 0: none */
+	bool connected;		/* the entropy process knows it */
+	struct proto_want want; /* the last one */
+	uint64_t told;		/* bytes granted in all, in GRANT frames */
+	uint64_t voided;	/* and of these void, as in VOID frames */
+	bool blocked;		/* its byte channel is full */
+	bool unsent;		/* has a grant to be told */
 };
 
 TAILQ_HEAD(members, member);
@@ -49,11 +59,13 @@ struct pool {
 	struct alloc alloc;
 	uint64_t stock;			/* running total, this */
 	uint64_t granted;		/* generation's, likewise */
+	uint64_t capacity;		/* of the stock, bytes */
 	struct members members;		/* those with a worker */
 	struct members unsent;		/* with grants to be told */
 	sd_event_source *timer;		/* for the allocator */
 	sd_event_source *source_timer;	/* to open it again */
 	sd_event_source *entropy_timer; /* to start it again */
+	struct log_limit entropy_limit; /* of what that process says */
 	struct backoff source_backoff;
 	struct backoff entropy_backoff;
 	bool source_lost;
@@ -70,7 +82,8 @@ void pool_init(struct pool *, struct process_env *, const char *source,
  */
 int pool_start(struct pool *);
 
-void pool_stop(struct pool *);
+/* Ends the entropy process by the deadline (ns). */
+void pool_stop(struct pool *, uint64_t deadline);
 
 /* Makes a member of the pool, with a share like any other's. */
 void pool_member_init(struct pool *, struct member *);

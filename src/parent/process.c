@@ -16,6 +16,7 @@
 
 /* So many frames of one child, then the others' turn comes. */
 #define FRAMES_AT_ONCE 16
+#define LAST_FRAMES    1024 /* of a child that has ended */
 
 static int channel_event(sd_event_source *, int, uint32_t, void *);
 static int child_event(sd_event_source *, const siginfo_t *, void *);
@@ -49,15 +50,17 @@ number_return(struct process_env *env, uint32_t n)
  * manager): the parent ends them, in order.
  */
 static void
-reset_signals(void)
+ignore_signals(void)
 {
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
+		SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE };
 	sigset_t none;
 
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+		if (signal(ignored[i], SIG_IGN) == SIG_ERR)
+			_exit(127);
 	sigemptyset(&none);
-	if (signal(SIGINT, SIG_IGN) == SIG_ERR ||
-	    signal(SIGTERM, SIG_IGN) == SIG_ERR ||
-	    signal(SIGHUP, SIG_IGN) == SIG_ERR ||
-	    sigprocmask(SIG_SETMASK, &none, NULL) == -1)
+	if (sigprocmask(SIG_SETMASK, &none, NULL) == -1)
 		_exit(127);
 }
 
@@ -86,7 +89,7 @@ exec_program(const struct process *p, int channel)
 	if (dup2(channel, CHANNEL_FD) == -1)
 		_exit(127);
 	closefrom(CHANNEL_FD + 1);
-	reset_signals();
+	ignore_signals();
 	strlcpy(path, p->env->libexec, sizeof(path));
 	strlcat(path, "/", sizeof(path));
 	if (strlcat(path, p->ops->program, sizeof(path)) >= sizeof(path))
@@ -124,6 +127,14 @@ watch(struct process *p)
 	return r < 0 ? -1 : 0;
 }
 
+static void
+close_fds(struct frame *f)
+{
+	for (size_t i = 0; i < FRAME_FDS_MAX; i++)
+		if (f->fds[i] != -1)
+			close(f->fds[i]);
+}
+
 /* Forgets all of a process that has been reaped, or was never started. */
 static void
 release(struct process *p)
@@ -132,11 +143,10 @@ release(struct process *p)
 
 	while ((out = TAILQ_FIRST(&p->out)) != NULL) {
 		TAILQ_REMOVE(&p->out, out, entry);
-		for (size_t i = 0; i < FRAME_FDS_MAX; i++)
-			if (out->frame.fds[i] != -1)
-				close(out->frame.fds[i]);
+		close_fds(&out->frame);
 		free(out);
 	}
+	p->nout = 0;
 	p->io = sd_event_source_disable_unref(p->io);
 	p->child = sd_event_source_disable_unref(p->child);
 	if (p->channel != -1)
@@ -148,7 +158,8 @@ release(struct process *p)
 
 int
 process_start(struct process *p, struct process_env *env,
-    const struct process_ops *ops, const char *guest, void *arg)
+    const struct process_ops *ops, const char *guest, struct log_limit *limit,
+    void *arg)
 {
 	int fds[2] = { -1, -1 };
 
@@ -157,10 +168,10 @@ process_start(struct process *p, struct process_env *env,
 		.ops = ops,
 		.arg = arg,
 		.guest = guest,
+		.log_limit = limit,
 		.channel = -1,
 	};
 	TAILQ_INIT(&p->out);
-	log_limit_init(&p->log_limit, clock_now());
 	if ((p->number = number_take(env)) == 0) {
 		log_error("cannot start %s: all %d uids are in use",
 		    ops->program, UID_COUNT - 1);
@@ -178,7 +189,7 @@ process_start(struct process *p, struct process_env *env,
 	close(fds[1]);
 	if (watch(p) == -1) {
 		log_error("cannot watch %s: %s", ops->program, strerror(errno));
-		process_stop(p, 0);
+		process_stop(p, clock_now());
 		return -1;
 	}
 	return 0;
@@ -213,9 +224,18 @@ process_try_send(struct process *p, const struct frame *f)
 		return false;
 	if (channel_send(p->channel, f) == 0)
 		return true;
-	if (errno == EAGAIN)
+	if (errno == EAGAIN) {
 		set_blocked(p, true);
-	return errno != EAGAIN; /* else it has died: child_event() */
+		return false;
+	}
+	/* If it has died child_event() is about to say so. */
+	if (errno != EPIPE && errno != ECONNRESET) {
+		log_guest(LOG_LEVEL_ERROR, p->guest,
+		    "cannot send to %s (pid %d): %s: killing it",
+		    p->ops->program, p->pid, strerror(errno));
+		process_kill(p);
+	}
+	return true;
 }
 
 void
@@ -223,17 +243,42 @@ process_send(struct process *p, struct frame *f)
 {
 	struct out_frame *out;
 
-	if (!process_try_send(p, f)) {
-		out = malloc(sizeof(*out));
-		if (out == NULL)
-			log_fatal("no memory for a frame");
-		out->frame = *f;
-		TAILQ_INSERT_TAIL(&p->out, out, entry);
+	if (p->condemned || process_try_send(p, f)) {
+		close_fds(f);
 		return;
 	}
-	for (size_t i = 0; i < FRAME_FDS_MAX; i++)
-		if (f->fds[i] != -1)
-			close(f->fds[i]);
+	if (p->nout == p->ops->out_max) {
+		log_guest(LOG_LEVEL_ERROR, p->guest,
+		    "%s (pid %d) does not read its channel: killing it",
+		    p->ops->program, p->pid);
+		close_fds(f);
+		process_kill(p);
+		return;
+	}
+	out = malloc(sizeof(*out));
+	if (out == NULL)
+		log_fatal("no memory for a frame");
+	out->frame = *f;
+	TAILQ_INSERT_TAIL(&p->out, out, entry);
+	p->nout++;
+}
+
+bool
+process_unsend(struct process *p, enum proto_type type, uint32_t consumer)
+{
+	struct out_frame *out;
+
+	TAILQ_FOREACH(out, &p->out, entry)
+		if (out->frame.hdr.type == type &&
+		    out->frame.hdr.consumer == consumer)
+			break;
+	if (out == NULL)
+		return false;
+	TAILQ_REMOVE(&p->out, out, entry);
+	p->nout--;
+	close_fds(&out->frame);
+	free(out);
+	return true;
 }
 
 static void
@@ -248,9 +293,8 @@ flush(struct process *p)
 			TAILQ_INSERT_HEAD(&p->out, out, entry);
 			return;
 		}
-		for (size_t i = 0; i < FRAME_FDS_MAX; i++)
-			if (out->frame.fds[i] != -1)
-				close(out->frame.fds[i]);
+		p->nout--;
+		close_fds(&out->frame);
 		free(out);
 	}
 	if (!p->blocked && p->ops->writable != NULL)
@@ -270,7 +314,7 @@ log_child(struct process *p, struct proto_log *line)
 	for (char *c = line->text; *c != '\0'; c++)
 		if (!isprint((unsigned char)*c))
 			*c = '.';
-	if (!log_limit_pass(&p->log_limit, clock_now(), &suppressed))
+	if (!log_limit_pass(p->log_limit, clock_now(), &suppressed))
 		return;
 	if (suppressed > 0)
 		log_guest(level, p->guest, "%s (and %u lines suppressed)",
@@ -360,8 +404,8 @@ child_event(sd_event_source *source, const siginfo_t *si, void *arg)
 	struct process *p = arg;
 
 	(void)source;
-	/* Its last words; no more of them than the channel holds. */
-	read_frames(p, UINT32_MAX);
+	/* Its last words; somebody else may have its channel and go on. */
+	read_frames(p, LAST_FRAMES);
 	log_end(p, si);
 	release(p);
 	p->ops->ended(p, si->si_code == CLD_EXITED && si->si_status == 0);
@@ -387,20 +431,21 @@ process_hang_up(struct process *p)
 }
 
 void
-process_stop(struct process *p, uint64_t ns)
+process_stop(struct process *p, uint64_t deadline)
 {
-	uint64_t deadline = clock_now() + ns;
-	int status;
+	bool killed = false;
 
 	if (p->pid == 0)
 		return;
 	p->io = sd_event_source_disable_unref(p->io);
 	p->child = sd_event_source_disable_unref(p->child);
 	process_hang_up(p);
-	while (waitpid(p->pid, &status, WNOHANG) == 0) {
-		if (clock_now() >= deadline) {
-			kill(p->pid, SIGKILL);
-			break;
+	while (waitpid(p->pid, NULL, WNOHANG) == 0) {
+		if (!killed && clock_now() >= deadline) {
+			killed = true;
+			/* Without CAP_KILL all is done that can be. */
+			if (kill(p->pid, SIGKILL) == -1)
+				break;
 		}
 		usleep(1000);
 	}

@@ -24,6 +24,7 @@ struct process;
 struct process_ops {
 	enum proto_role role;
 	const char *program; /* file name in the libexec directory */
+	uint32_t out_max;    /* frames that it may leave unread */
 	/* A checked frame, not LOG.  Returns -1 if it makes no sense. */
 	int (*frame)(struct process *, struct frame *);
 	/* Frames that the channel had no room for may be sent now. */
@@ -62,22 +63,29 @@ struct process {
 	bool blocked;	/* the channel was full */
 	bool condemned; /* to be heard no more */
 	TAILQ_HEAD(out_frames, out_frame) out;
-	struct log_limit log_limit;
+	uint32_t nout;		     /* frames in it */
+	struct log_limit *log_limit; /* of what it says */
 };
 
 /*
- * Starts a process.  `guest` names the guest that it serves or is NULL, and
- * must outlive it.  Returns 0, or -1 after logging why.
+ * Starts a process.  `guest` names the guest that it serves or is NULL; it and
+ * the limit on the lines of the process must outlive it.  Returns 0, or -1
+ * after logging why.
  */
 int process_start(struct process *, struct process_env *,
-    const struct process_ops *, const char *guest, void *arg);
+    const struct process_ops *, const char *guest, struct log_limit *,
+    void *arg);
 
 bool process_running(const struct process *);
 
 /*
- * Sends a frame; if there is no room, later.  Its fds are closed here.
+ * Sends a frame; if there is no room, later.  Its fds are closed here.  A
+ * process that leaves too many unread is killed.
  */
 void process_send(struct process *, struct frame *);
+
+/* Takes back a frame that still waits to be sent.  Returns whether it did. */
+bool process_unsend(struct process *, enum proto_type, uint32_t consumer);
 
 /*
  * Sends a frame without fds only if there is room for it now.  Returns false
@@ -92,9 +100,9 @@ void process_kill(struct process *);
 void process_hang_up(struct process *);
 
 /*
- * Ends a process by closing its channel and, at the latest when this returns,
- * by a signal.  Waits for it for at most `ns`; ops->ended is not called.
+ * Ends a process by closing its channel and, from the deadline (ns) on, by a
+ * signal, and waits for its end; ops->ended is not called.
  */
-void process_stop(struct process *, uint64_t ns);
+void process_stop(struct process *, uint64_t deadline);
 
 #endif

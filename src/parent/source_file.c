@@ -15,7 +15,7 @@ int
 source_file_open(const char *path, const char **why)
 {
 	struct stat st;
-	int fd, flags = O_CLOEXEC | O_NOCTTY;
+	int fd, flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 
 	if (stat(path, &st) == -1) {
 		*why = strerror(errno);
@@ -31,6 +31,13 @@ source_file_open(const char *path, const char **why)
 		return -1;
 	}
 	fd = open(path, flags | (S_ISFIFO(st.st_mode) ? O_RDWR : O_RDONLY));
+	/* Not to wait in open(2), where nobody can stop it: only in read(2). */
+	if (fd != -1 &&
+	    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == -1) {
+		*why = strerror(errno);
+		close(fd);
+		return -1;
+	}
 	if (fd == -1)
 		*why = strerror(errno);
 	return fd;

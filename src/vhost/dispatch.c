@@ -116,7 +116,8 @@ worker_handle(struct worker *w)
 	if (rule != NULL && rule->replies) {
 		/* The frontend waits for one, whatever it asked. */
 		if (w->session.out_len == 0 && !w->asked_inflight)
-			session_reply(&w->session, rule->size_max);
+			session_reply(&w->session,
+			    rule->size_max > 8 ? rule->size_max : 8);
 		return;
 	}
 	if ((m->hdr.flags & VHOST_USER_NEED_REPLY) != 0 &&

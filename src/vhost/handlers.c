@@ -160,6 +160,8 @@ rem_mem_reg(struct worker *w, struct message *m)
 {
 	int r;
 
+	if (w->running)
+		queue_shrink(&w->queue);
 	ring_stop(w);
 	r = memory_remove(&w->memory, &m->payload.region.region);
 	ring_update(w);
@@ -170,18 +172,16 @@ const char *
 set_log_base(struct worker *w, struct message *m)
 {
 	const struct vhost_user_log *log = &m->payload.log;
-	const char *why;
+	const char *why = NULL;
 
 	mapping_close(&w->memory.log);
-	if (mapping_open(&w->memory.log, m->fds[0], log->offset, log->size,
-		&why) == -1)
-		return why;
+	mapping_open(&w->memory.log, m->fds[0], log->offset, log->size, &why);
 	/* A reply without payload, unless it is to carry the outcome. */
 	if ((w->protocol_features & FEATURE(VHOST_USER_PROTOCOL_F_LOG_SHMFD)) !=
 		0 &&
 	    (m->hdr.flags & VHOST_USER_NEED_REPLY) == 0)
 		session_reply(&w->session, 0);
-	return NULL;
+	return why;
 }
 
 /* Nothing is ever written to it: what it would tell is in the log itself. */

@@ -162,6 +162,8 @@ dispatch(struct worker *w, const struct frame *f)
 		watch_session(w);
 	} else if (f->hdr.type == PROTO_STATS_ASK && w->started)
 		rng_send_stats(&w->rng);
+	else if (f->hdr.type == PROTO_WANT_ASK && w->started)
+		w->rng.untold = true;
 	else
 		log_fatal("%s makes no sense now", frame_name(f->hdr.type));
 }
@@ -212,15 +214,15 @@ static void
 run(struct worker *w)
 {
 	struct epoll_event events[4];
-	bool untold = false, polled;
-	int n;
+	bool untold = false;
+	int n, timeout;
 
 	while (!w->finished) {
-		polled = w->running && w->kick_fd == -1;
-		n = epoll_wait(w->epoll_fd, events, 4, polled ? POLL_MS : -1);
+		timeout = w->running && w->kick_fd == -1 ? POLL_MS : -1;
+		n = epoll_wait(w->epoll_fd, events, 4, w->more ? 0 : timeout);
 		if (n == -1 && errno != EINTR)
 			log_fatal("epoll_wait: %s", strerror(errno));
-		if (n == 0)
+		if (n == 0 || w->more)
 			ring_run(w);
 		for (int i = 0; i < n && !w->finished; i++)
 			event(w, (enum worker_event)events[i].data.u32);

@@ -170,6 +170,7 @@ memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
 	mem->regions[i] = region;
 	mem->nregions++;
 	mem->recent = i;
+	mem->shrunk = false;
 	return 0;
 }
 
@@ -187,6 +188,7 @@ memory_remove(struct memory *mem, const struct vhost_user_region *desc)
 		mem->nregions--;
 		memmove(r, r + 1, (mem->nregions - i) * sizeof(*r));
 		mem->recent = 0;
+		mem->shrunk = true;
 		return 0;
 	}
 	return -1;

@@ -38,6 +38,7 @@ struct memory {
 	uint32_t recent;    /* where the last address was */
 	struct mapping log; /* the dirty log */
 	struct mapping inflight;
+	bool shrunk;  /* regions were removed, and none added since */
 	bool logging; /* LOG_ALL was negotiated */
 	volatile sig_atomic_t lost;
 };

@@ -36,6 +36,8 @@ struct virtq_used {
 	struct virtq_used_elem ring[];
 };
 
+const char queue_outside[] = "buffer outside memory";
+
 #define DESC_ALIGN  16
 #define AVAIL_ALIGN 2
 #define USED_ALIGN  4
@@ -170,7 +172,7 @@ add_buffer(struct queue *q, struct request *req, uint64_t addr, uint64_t len)
 		s = &req->segments[req->nsegments];
 		n = len;
 		if ((s->host = memory_guest(q->mem, addr, &n)) == NULL)
-			return "buffer outside memory";
+			return queue_outside;
 		s->guest_addr = addr;
 		s->len = (uint32_t)n;
 		req->nsegments++;
@@ -267,6 +269,20 @@ queue_read(struct queue *q, uint16_t head, struct request *req)
 	req->fault = walk_chain(q, req, head);
 	if (req->fault == NULL && req->len == 0)
 		req->fault = "nothing in it is device-writable";
+}
+
+void
+queue_shrink(struct queue *q)
+{
+	q->shrunk = le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE));
+}
+
+bool
+queue_is_older(const struct queue *q, uint16_t next)
+{
+	uint16_t ahead = (uint16_t)(q->shrunk - next);
+
+	return ahead > 0 && ahead <= q->num;
 }
 
 void

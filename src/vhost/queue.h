@@ -43,10 +43,14 @@ struct queue {
 	uint16_t used;		 /* used.idx, with what is not told */
 	uint16_t told;		 /* used.idx, as the driver sees it */
 	bool called;		 /* the driver heard of used.idx before */
+	uint16_t shrunk;	 /* avail.idx when memory was last taken away */
 	struct virtq_desc *desc; /* NULL: not mapped */
 	struct virtq_avail *avail;
 	struct virtq_used *ring;
 };
+
+/* The fault of a chain with a buffer in no region of memory. */
+extern const char queue_outside[];
 
 /* What the avail ring has. */
 enum queue_state {
@@ -76,6 +80,13 @@ uint16_t queue_pop(struct queue *);
 
 /* Reads the chain at `head`.  One with a fault has the segments before it. */
 void queue_read(struct queue *, uint16_t head, struct request *);
+
+/*
+ * Memory is about to be taken away.  Whether the request at `next` was made
+ * before that.
+ */
+void queue_shrink(struct queue *);
+bool queue_is_older(const struct queue *, uint16_t next);
 
 /* Takes back the `n` last requests read: they will be read again. */
 void queue_rewind(struct queue *, uint16_t n);

@@ -89,7 +89,7 @@ ring_stop(struct worker *w)
 	rng_rewind(&w->rng);
 	rng_want(&w->rng);
 	queue_unmap(&w->queue);
-	w->running = false;
+	w->running = w->more = false;
 }
 
 static void
@@ -125,18 +125,18 @@ ring_update(struct worker *w)
 void
 ring_run(struct worker *w)
 {
+	enum rng_state state;
 	bool call;
 
 	if (!w->running)
 		return;
-	if (rng_run(&w->rng, &call) == RNG_BROKEN) {
-		if (!w->broken) {
-			log_warning("the avail index makes no sense");
-			notify(&w->err);
-		}
-		w->broken = true;
-	} else
-		w->broken = false;
+	state = rng_run(&w->rng, &call);
+	w->more = state == RNG_MORE;
+	if (state == RNG_BROKEN && !w->broken) {
+		log_warning("the avail index makes no sense");
+		notify(&w->err);
+	}
+	w->broken = state == RNG_BROKEN;
 	if (call)
 		notify(&w->call);
 	rng_want(&w->rng);

@@ -8,6 +8,8 @@
 #include "clock.h"
 #include "rng.h"
 
+#define BATCHES_MAX 8 /* of PENDING_MAX requests, before others' turn */
+
 static uint32_t
 min(uint32_t a, uint32_t b)
 {
@@ -90,25 +92,42 @@ target(const struct rng *r, const struct request *req)
 
 /*
  * Reads requests ahead, as many as there is room for.  They stay in the avail
- * ring as far as anybody else can tell.
+ * ring as far as anybody else can tell.  One that points to memory which the
+ * frontend may just have taken away to put it back larger waits for that.
  */
 static enum rng_state
 fetch(struct rng *r)
 {
 	enum queue_state state = QUEUE_EMPTY;
 	struct request *req;
+	struct inflight inflight;
+	uint16_t next;
+	bool again;
 	int head;
 
+	r->held_back = false;
 	while (r->npending < PENDING_MAX) {
 		req = &r->pending[(r->first + r->npending) % PENDING_MAX];
+		inflight = *r->inflight;
+		next = r->queue->next;
+		again = true;
 		if ((head = inflight_resubmit(r->inflight)) == -1) {
 			state = queue_peek(r->queue);
 			if (state != QUEUE_REQUEST)
 				break;
 			head = queue_pop(r->queue);
-			inflight_begin(r->inflight, (uint16_t)head);
+			again = false;
 		}
 		queue_read(r->queue, (uint16_t)head, req);
+		if (r->queue->mem->shrunk && req->fault == queue_outside &&
+		    (again || queue_is_older(r->queue, next))) {
+			*r->inflight = inflight;
+			r->queue->next = next;
+			r->held_back = true;
+			break;
+		}
+		if (!again)
+			inflight_begin(r->inflight, (uint16_t)head);
 		r->npending++;
 	}
 	return state == QUEUE_BROKEN ? RNG_BROKEN : RNG_WAITING;
@@ -205,6 +224,16 @@ keep_time(struct rng *r)
 	}
 }
 
+/* Whether there are requests, and room to read them ahead. */
+static bool
+has_more(const struct rng *r)
+{
+	if (r->npending == PENDING_MAX || r->held_back)
+		return false;
+	return r->inflight->resubmit > 0 ||
+	    queue_peek(r->queue) == QUEUE_REQUEST;
+}
+
 enum rng_state
 rng_run(struct rng *r, bool *call)
 {
@@ -212,7 +241,7 @@ rng_run(struct rng *r, bool *call)
 	uint32_t served;
 
 	*call = false;
-	do {
+	for (int i = 0; i < BATCHES_MAX; i++) {
 		state = fetch(r);
 		served = serve(r);
 		if (served > 0) {
@@ -220,10 +249,12 @@ rng_run(struct rng *r, bool *call)
 			inflight_publish(r->inflight, r->queue->told);
 		}
 		queue_arm(r->queue);
-	} while (state == RNG_WAITING && r->npending < PENDING_MAX &&
-	    queue_peek(r->queue) == QUEUE_REQUEST);
-	keep_time(r);
-	return state;
+		if (state != RNG_WAITING || !has_more(r)) {
+			keep_time(r);
+			return state;
+		}
+	}
+	return RNG_MORE;
 }
 
 void

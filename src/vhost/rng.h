@@ -30,6 +30,7 @@ struct rng {
 	uint64_t received;	/* running total, this generation */
 	struct proto_want told; /* the last WANT */
 	bool untold;		/* the channel was full */
+	bool held_back;		/* a request waits for its memory */
 	uint32_t start;		/* bytes[start .. start + held) */
 	uint32_t held;		/* are there to be used */
 	bool fresh;		/* some of them have just come */
@@ -45,6 +46,7 @@ struct rng {
 /* How rng_run() left the queue. */
 enum rng_state {
 	RNG_WAITING, /* a kick or bytes will come */
+	RNG_MORE,    /* it goes on, after a look at other things */
 	RNG_BROKEN,  /* the avail ring makes no sense */
 };
 
@@ -65,7 +67,8 @@ void rng_rewire(struct rng *, uint32_t generation, int bytes_fd);
 void rng_receive(struct rng *);
 
 /*
- * Completes what can be completed, on a mapped queue.  `*call` is set if the
+ * Completes what can be completed, on a mapped queue, but no more than a few
+ * hundred requests at once.  `*call` is set if the
  * driver wants to be called.
  */
 enum rng_state rng_run(struct rng *, bool *call);

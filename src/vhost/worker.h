@@ -46,6 +46,7 @@ struct worker {
 	bool enabled;	     /* by SET_VRING_ENABLE, or always */
 	bool running;	     /* the ring is mapped and served */
 	bool broken;	     /* and was found to make no sense */
+	bool more;	     /* and has more requests to be looked at */
 	bool asked_inflight; /* a reply waits for its memory */
 };
 

@@ -147,7 +147,10 @@ test_refused(void **state)
 	close(far);
 }
 
-/* A channel that is full is sent the rest when it has room. */
+/*
+ * What a full channel has no room for is void: it stays in stock for others,
+ * and the parent is told.
+ */
 static void
 test_full(void **state)
 {
@@ -155,6 +158,7 @@ test_full(void **state)
 	static uint8_t buf[BYTES_PACKET_MAX];
 	struct epoll_event ev;
 	int one = consumer(b, 1), two = consumer(b, 2), packets = 0;
+	struct proto_void news;
 	uint64_t total = 0;
 
 	supply(b, 100000);
@@ -164,21 +168,35 @@ test_full(void **state)
 		total += 10;
 		assert_int_equal(delivery_grant(&b->delivery, 1, total), 0);
 	}
-	/* Nobody else waits for it. */
-	assert_int_equal(recv(two, buf, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(delivery_news(&b->delivery, &news), 1);
+	assert_int_equal(news.total, 10);
+	assert_int_equal(news.blocked, 1);
+	delivery_told(&b->delivery, 1);
+	assert_int_equal(delivery_news(&b->delivery, &news), 0);
+	assert_int_equal(b->delivery.returned, 10);
+	/* Another one gets these very bytes. */
 	assert_int_equal(delivery_grant(&b->delivery, 2, 30), 0);
 	assert_int_equal(recv(two, buf, sizeof(buf), MSG_DONTWAIT), 30);
 	assert_memory_equal(buf, b->expected + total - 10, 30);
-	/* What comes in the meantime is sent with the rest. */
+	/* What was granted before the parent heard of it is void as well. */
 	assert_int_equal(delivery_grant(&b->delivery, 1, total + 50), 0);
+	assert_int_equal(delivery_news(&b->delivery, &news), 1);
+	assert_int_equal(news.total, 60);
+	delivery_told(&b->delivery, 1);
 	for (int i = 0; i < packets - 1; i++)
 		assert_int_equal(recv(one, buf, sizeof(buf), MSG_DONTWAIT), 10);
+	assert_int_equal(recv(one, buf, sizeof(buf), MSG_DONTWAIT), -1);
 	assert_int_equal(epoll_wait(b->delivery.epoll_fd, &ev, 1, 1000), 1);
 	assert_int_equal(ev.data.u64, 1);
 	delivery_resume(&b->delivery, 1);
-	assert_int_equal(recv(one, buf, sizeof(buf), MSG_DONTWAIT), 60);
-	assert_memory_equal(buf, b->expected + total - 10 + 30, 60);
 	assert_int_equal(epoll_wait(b->delivery.epoll_fd, &ev, 1, 0), 0);
+	assert_int_equal(delivery_news(&b->delivery, &news), 1);
+	assert_int_equal(news.total, 60);
+	assert_int_equal(news.blocked, 0);
+	delivery_told(&b->delivery, 1);
+	assert_int_equal(delivery_grant(&b->delivery, 1, total + 60), 0);
+	assert_int_equal(recv(one, buf, sizeof(buf), MSG_DONTWAIT), 10);
+	assert_memory_equal(buf, b->expected + total + 20, 10);
 	close(one);
 	close(two);
 }
