@@ -1,0 +1,272 @@
+/*
+ * The grammar of the configuration: blocks and settings.  Which of them may
+ * stand where is none of its business.
+ */
+%code requires {
+struct config_parse;
+}
+%code {
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config_tree.h"
+#include "log.h"
+
+int config_yylex(CONFIG_YYSTYPE *, CONFIG_YYLTYPE *, void *scanner);
+static void config_yyerror(const CONFIG_YYLTYPE *, void *scanner,
+    struct config_parse *, const char *text);
+static void complain(struct config_parse *, int line, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static void missing_brace(struct config_parse *);
+static bool meaningless(int token, bool same_line);
+}
+
+%define api.prefix {config_yy}
+%define api.pure full
+%define parse.error custom
+%define parse.lac full
+%locations
+%parse-param { void *scanner } { struct config_parse *parse }
+%lex-param { void *scanner }
+
+%union {
+	const char *text;
+}
+
+%token <text> WORD STRING BLOCK INCLUDE
+%token OPEN CLOSE EQUALS END LINE_END
+
+%type <text> key value
+
+/* A brace after a block's name is that block's. */
+%precedence NO_BRACE
+%precedence OPEN
+
+%%
+
+file:
+	statements
+	;
+
+statements:
+	%empty
+	| statements statement
+	;
+
+statement:
+	END
+	| key EQUALS value
+	{
+		config_setting_add(parse, $1, $3, @1.first_line);
+	}
+	| INCLUDE value
+	{
+		config_file_include(parse, $2, @1.first_line);
+	}
+	| block
+	| error
+	{
+		parse->block->damaged = true;
+		parse->skip_line = @1.first_line;
+		if (meaningless(yychar, yylloc.first_line == @1.first_line))
+			yyclearin;
+		/* At the end there is nothing to go on with. */
+		if (yychar != CONFIG_YYEOF)
+			yyerrok;
+	}
+	;
+
+key:
+	WORD
+	| BLOCK
+	;
+
+value:
+	WORD
+	| STRING
+	| BLOCK
+	| INCLUDE
+	;
+
+block:
+	BLOCK value
+	{
+		config_block_open(parse, $1, $2, @1.first_line);
+	}
+	brace statements CLOSE
+	{
+		config_block_close(parse);
+	}
+	| BLOCK OPEN
+	{
+		config_block_open(parse, $1, NULL, @1.first_line);
+	}
+	statements CLOSE
+	{
+		config_block_close(parse);
+	}
+	| OPEN
+	{
+		complain(parse, @1.first_line, "this { belongs to no block: "
+		    "write pool, source, class or guest and a name before it");
+		config_block_open(parse, NULL, NULL, @1.first_line);
+	}
+	statements CLOSE
+	{
+		config_block_close(parse);
+	}
+	;
+
+brace:
+	OPEN
+	| %empty %prec NO_BRACE
+	{
+		missing_brace(parse);
+	}
+	;
+
+%%
+
+/* A syntax error, the first of its line. */
+static void
+complain(struct config_parse *p, int line, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+	int len;
+
+	p->block->damaged = true;
+	if (line == p->error_line)
+		return;
+	p->error_line = line;
+	va_start(ap, fmt);
+	len = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (len == -1)
+		log_fatal("no memory for the configuration");
+	config_mistake(p->reader, (struct config_place){ p->file, line }, "%s",
+	    text);
+	free(text);
+}
+
+/* The block goes on as if the brace were there. */
+static void
+missing_brace(struct config_parse *p)
+{
+	complain(p, p->block->place.line, "%s: there is no { after the name: "
+	    "add it", p->block->title);
+	p->lost_brace = true;
+	p->depth++;
+}
+
+/*
+ * Whether recovery goes on without the token, which is what the error was
+ * found at: anything that nothing begins with, and what is left of the line.
+ */
+static bool
+meaningless(int token, bool same_line)
+{
+	switch (token) {
+	case STRING:
+	case EQUALS:
+	case LINE_END:
+		return true;
+	case WORD:
+	case BLOCK:
+	case INCLUDE:
+	case END:
+		return same_line;
+	default:
+		return false;
+	}
+}
+
+static void
+unclosed(struct config_parse *p)
+{
+	struct config_block *block = p->block;
+
+	if (!p->lost_brace) {
+		p->error_line = 0;
+		complain(p, block->place.line, "%s has no end: add a } after "
+		    "its last line", block->kind == CONFIG_IGNORED ?
+		    "this {" : block->title);
+	}
+	for (; block != NULL && block->kind != CONFIG_TOP;
+	    block = block->within)
+		block->unclosed = true;
+}
+
+static bool
+expected(const yypcontext_t *context, yysymbol_kind_t wanted)
+{
+	yysymbol_kind_t symbols[YYNTOKENS];
+	int n;
+
+	n = yypcontext_expected_tokens(context, symbols, YYNTOKENS);
+	for (int i = 0; i < n; i++)
+		if (symbols[i] == wanted)
+			return true;
+	return false;
+}
+
+/* After a key, as it seems, something else than = and its value. */
+static void
+after_word(struct config_parse *p, int token)
+{
+	const char *word = config_shown(p->reader, p->before.text);
+	const char *hint = config_kind_hint(p->reader, p->before.text);
+
+	if (token == OPEN || (token == STRING && hint[0] != '\0') ||
+	    (token == WORD && hint[0] != '\0'))
+		complain(p, p->before.line, "\"%s\" is not a block%s", word,
+		    hint[0] != '\0' ? hint :
+		    ": these are pool, source, class and guest");
+	else if (token == STRING || token == WORD)
+		complain(p, p->before.line, "an = is missing: write %s = %s",
+		    word, config_shown(p->reader, p->last.text));
+	else
+		complain(p, p->before.line, "there is no value after \"%s\": "
+		    "write %s = VALUE", word, word);
+}
+
+/* What the parser calls, by the name it gives, at a syntax error. */
+static int
+yyreport_syntax_error(const yypcontext_t *context, void *scanner,
+    struct config_parse *p)
+{
+	int token = p->last.type;
+
+	(void)scanner;
+	if (yypcontext_token(context) == YYSYMBOL_YYEOF &&
+	    p->block->kind != CONFIG_TOP)
+		unclosed(p);
+	else if (p->before.type == EQUALS)
+		complain(p, p->before.line, "there is no value after the =: "
+		    "add it, on the same line");
+	else if (p->before.type == INCLUDE && expected(context, YYSYMBOL_WORD))
+		complain(p, p->before.line, "include needs the name of a file "
+		    "or a pattern: write include \"/etc/vrngd/conf.d/*.conf\"");
+	else if (p->before.type == BLOCK && expected(context, YYSYMBOL_EQUALS))
+		complain(p, p->before.line, "\"%s\" is followed by neither a "
+		    "name nor =: write %s \"NAME\" { or %s = VALUE",
+		    p->before.text, p->before.text, p->before.text);
+	else if (expected(context, YYSYMBOL_EQUALS))
+		after_word(p, token);
+	else
+		complain(p, p->last.line, "\"%s\" is out of place: a key, as "
+		    "in rate = 10M, or a block should begin here",
+		    config_shown(p->reader, p->last.text));
+	return 0;
+}
+
+/* What else the parser may say, which is that its stack is full. */
+static void
+config_yyerror(const CONFIG_YYLTYPE *place, void *scanner, struct config_parse *p,
+    const char *text)
+{
+	(void)scanner;
+	complain(p, place->first_line, "%s: the file is too deeply nested",
+	    text);
+}
