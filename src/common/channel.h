@@ -21,7 +21,7 @@ struct frame {
 		struct proto_stock stock;
 		struct proto_grant grant;
 		struct proto_void voided;
-		struct proto_start start;
+		struct proto_limits limits;
 		struct proto_want want;
 		struct proto_inflight inflight;
 		struct proto_stats stats;

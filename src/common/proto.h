@@ -69,7 +69,8 @@ enum proto_layer {
 	X(STOCK,	ROLE_ENTROPY,	ROLE_PARENT,	proto_stock,	0) \
 	X(GRANT,	ROLE_PARENT,	ROLE_ENTROPY,	proto_grant,	0) \
 	X(VOID,		ROLE_ENTROPY,	ROLE_PARENT,	proto_void,	0) \
-	X(START,	ROLE_PARENT,	ROLE_VHOST,	proto_start,	2) \
+	X(START,	ROLE_PARENT,	ROLE_VHOST,	proto_limits,	2) \
+	X(LIMITS,	ROLE_PARENT,	ROLE_VHOST,	proto_limits,	0) \
 	X(BYTES,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	1) \
 	X(WANT,		ROLE_VHOST,	ROLE_PARENT,	proto_want,	0) \
 	X(WANT_ASK,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	0) \
@@ -148,8 +149,11 @@ struct proto_void {
 	uint32_t unused;  /* 0 */
 };
 
-/* fds: the guest's connection, the byte channel's end to read from. */
-struct proto_start {
+/*
+ * fds of START: the guest's connection, the byte channel's end to read from.
+ * LIMITS has others, to be kept from now on.
+ */
+struct proto_limits {
 	uint32_t window;      /* bytes to hold ready; 0: none */
 	uint32_t request_min; /* bytes granted are enough for one */
 	uint32_t request_max; /* bytes; a longer request is cut */

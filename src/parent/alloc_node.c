@@ -222,6 +222,7 @@ alloc_init(struct alloc *a, const struct alloc_share *share, uint64_t now)
 {
 	*a = (struct alloc){ .stock = 0 };
 	init_node(&a->root, share, now);
+	a->root.share.rate.bytes = 0;
 	set_threshold(&a->root);
 	RB_INIT(&a->events);
 	TAILQ_INIT(&a->rooms);
@@ -299,7 +300,9 @@ alloc_change(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
 	} else if (parent != NULL)
 		node_withdraw(n);
 	n->share = *share;
-	resize(&n->own, share->rate, share->burst);
+	if (parent == NULL)
+		n->share.rate.bytes = 0;
+	resize(&n->own, n->share.rate, share->burst);
 	resize(&n->cap, share->ceil, node_space(n));
 	set_threshold(n);
 	node_update_below(a, n);

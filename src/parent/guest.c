@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -63,6 +64,8 @@ may_log(struct guest *g)
 static void
 listen_after(struct guest *g, uint64_t ns)
 {
+	if (g->listen_io == NULL)
+		return;
 	if (ns == 0) {
 		sd_event_source_set_enabled(g->listen_io, SD_EVENT_ON);
 		return;
@@ -96,6 +99,14 @@ log_connected(struct guest *g, int conn)
 	    g->worker.pid);
 }
 
+static void
+set_limits(const struct guest *g, struct proto_limits *limits)
+{
+	limits->window = alloc_window(&g->member.leaf);
+	limits->request_min = alloc_request_min(&g->member.leaf);
+	limits->request_max = alloc_request_max(&g->member.leaf);
+}
+
 /* Starts a worker for a connection, which is closed here. */
 static int
 start_worker(struct guest *g, int conn)
@@ -118,9 +129,7 @@ start_worker(struct guest *g, int conn)
 	}
 	log_connected(g, conn);
 	frame_init(&f, PROTO_START, g->worker.number, g->pool->generation);
-	f.u.start.window = alloc_window(&g->member.leaf);
-	f.u.start.request_min = alloc_request_min(&g->member.leaf);
-	f.u.start.request_max = alloc_request_max(&g->member.leaf);
+	set_limits(g, &f.u.limits);
 	f.fds[0] = conn;
 	f.fds[1] = bytes;
 	process_send(&g->worker, &f);
@@ -240,14 +249,37 @@ worker_ended(struct process *p, bool clean)
 
 void
 guest_init(struct guest *g, const char *name, struct process_env *env,
-    struct pool *pool)
+    struct pool *pool, struct alloc_node *parent,
+    const struct alloc_share *share)
 {
 	*g = (struct guest){ .env = env, .pool = pool };
 	g->listener.fd = -1;
 	strlcpy(g->name, name, sizeof(g->name));
-	pool_member_init(pool, &g->member);
+	pool_member_init(pool, &g->member, parent, share);
 	log_limit_init(&g->log_limit, clock_now());
 	log_limit_init(&g->worker_limit, clock_now());
+}
+
+void
+guest_change(struct guest *g, struct alloc_node *parent,
+    const struct alloc_share *share)
+{
+	struct frame f;
+
+	pool_member_change(g->pool, &g->member, parent, share);
+	if (!process_running(&g->worker))
+		return;
+	frame_init(&f, PROTO_LIMITS, g->worker.number, g->pool->generation);
+	set_limits(g, &f.u.limits);
+	process_send(&g->worker, &f);
+}
+
+void
+guest_unlisten(struct guest *g)
+{
+	g->listen_io = sd_event_source_disable_unref(g->listen_io);
+	g->timer = sd_event_source_disable_unref(g->timer);
+	listener_close(&g->listener);
 }
 
 int
@@ -263,6 +295,9 @@ guest_listen(struct guest *g)
 		    timer_event, g);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(g->timer, SD_EVENT_OFF);
+	/* A second connection waits until the first is gone. */
+	if (r >= 0 && process_running(&g->worker))
+		r = sd_event_source_set_enabled(g->listen_io, SD_EVENT_OFF);
 	if (r < 0)
 		log_guest(LOG_LEVEL_ERROR, g->name, "cannot listen: %s",
 		    strerror(-r));
@@ -325,7 +360,7 @@ void
 guest_stop(struct guest *g, uint64_t deadline)
 {
 	process_stop(&g->worker, deadline);
-	g->listen_io = sd_event_source_disable_unref(g->listen_io);
-	g->timer = sd_event_source_disable_unref(g->timer);
-	listener_close(&g->listener);
+	pool_member_remove(g->pool, &g->member);
+	guest_unlisten(g);
+	free(g->path);
 }

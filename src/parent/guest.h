@@ -13,7 +13,10 @@
 #include "process.h"
 
 struct guest {
+	TAILQ_ENTRY(guest) entry;
 	char name[GUEST_NAME_SIZE];
+	char *path; /* of its socket, allocated; NULL: it was passed */
+	bool kept;  /* by the configuration that is being applied */
 	struct process_env *env;
 	struct pool *pool;
 	struct listener listener;
@@ -36,16 +39,24 @@ struct guest {
 void guest_name(char name[GUEST_NAME_SIZE], const char *path);
 
 /*
- * Prepares a guest without listener.  The guest must not move from now on.
+ * Prepares a guest without listener, with a share below a node of the pool's
+ * tree.  The guest must not move from now on.
  */
 void guest_init(struct guest *, const char *name, struct process_env *,
-    struct pool *);
+    struct pool *, struct alloc_node *parent, const struct alloc_share *);
+
+/* Changes its place in the pool's tree and its share. */
+void guest_change(struct guest *, struct alloc_node *parent,
+    const struct alloc_share *);
 
 /*
  * Waits for connections at guest->listener.  Returns 0, or -1 after logging
  * why.
  */
 int guest_listen(struct guest *);
+
+/* Stops listening and closes the listener; a connection goes on. */
+void guest_unlisten(struct guest *);
 
 /* The guest whose member this is. */
 struct guest *guest_of_member(struct member *);

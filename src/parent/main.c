@@ -15,13 +15,13 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
-#include "guest.h"
+#include "config.h"
 #include "log.h"
 #include "options.h"
-#include "pool.h"
 #include "privilege.h"
 #include "process.h"
 #include "sandbox.h"
+#include "service.h"
 #include "sink.h"
 
 #define STOP_TIME (500 * NS_PER_MS) /* for all children to end by themselves */
@@ -29,53 +29,75 @@
 struct vrngd {
 	struct options opt;
 	struct process_env env;
-	struct pool pool;
-	struct guest *guests;
+	struct service service;
 	bool ready;
 };
 
 static void
-pool_ready(struct pool *pool, void *arg)
+service_ready(void *arg)
 {
 	struct vrngd *v = arg;
+	const struct service *s = &v->service;
+	const struct service_pool *first = TAILQ_FIRST(&s->pools);
 
-	(void)pool;
-	if (v->ready)
-		return;
 	v->ready = true;
-	log_info("ready: %zu guest%s, source %s", v->opt.nguests,
-	    v->opt.nguests == 1 ? "" : "s", v->opt.source);
+	if (TAILQ_NEXT(first, entry) == NULL)
+		log_info("ready: %zu guest%s, source %s", s->nguests,
+		    s->nguests == 1 ? "" : "s", first->source);
+	else
+		log_info("ready: %zu guest%s, several pools", s->nguests,
+		    s->nguests == 1 ? "" : "s");
 	sd_notify(0, "READY=1");
 }
 
 static void
-pool_failed(struct pool *pool, void *arg)
+service_failed(void *arg)
 {
 	struct vrngd *v = arg;
 
-	(void)pool;
-	log_error("the entropy process could not be set up");
-	sd_event_exit(v->env.event, 1);
+	if (!v->ready)
+		sd_event_exit(v->env.event, 1);
 }
 
-static void
-pool_rewire(struct member *m, int fd)
-{
-	guest_rewire(guest_of_member(m), fd);
-}
-
-static void
-pool_ask(struct member *m)
-{
-	guest_ask(guest_of_member(m));
-}
-
-static const struct pool_ops pool_ops = {
-	.ready = pool_ready,
-	.failed = pool_failed,
-	.rewire = pool_rewire,
-	.ask = pool_ask,
+static const struct service_ops service_ops = {
+	.ready = service_ready,
+	.failed = service_failed,
 };
+
+/* A mistake in the configuration: whoever starts the daemon reads it here. */
+static void
+print_mistake(void *arg, const char *text)
+{
+	(void)arg;
+	fprintf(stderr, "%s\n", text);
+}
+
+static void
+log_mistake(void *arg, const char *text)
+{
+	(void)arg;
+	log_error("%s", text);
+}
+
+static int
+signal_reload(sd_event_source *source, const struct signalfd_siginfo *si,
+    void *arg)
+{
+	struct vrngd *v = arg;
+	struct config *config;
+
+	(void)source;
+	(void)si;
+	config = config_read(v->opt.config, log_mistake, NULL);
+	if (config == NULL || service_apply(&v->service, config) == -1)
+		log_error("%s was not taken: all is as it was", v->opt.config);
+	else
+		log_info("%s was read again: %zu guest%s", v->opt.config,
+		    v->service.nguests, v->service.nguests == 1 ? "" : "s");
+	if (config != NULL)
+		config_free(config);
+	return 0;
+}
 
 static int
 signal_stop(sd_event_source *source, const struct signalfd_siginfo *si,
@@ -96,8 +118,7 @@ signal_report(sd_event_source *source, const struct signalfd_siginfo *si,
 
 	(void)source;
 	(void)si;
-	for (size_t i = 0; i < v->opt.nguests; i++)
-		guest_report(&v->guests[i]);
+	service_report(&v->service);
 	return 0;
 }
 
@@ -145,7 +166,10 @@ open_event(struct vrngd *v)
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
 		if (r >= 0 && !is_ignored(signals[i]))
 			r = sd_event_add_signal(v->env.event, NULL, signals[i],
-			    signal_stop, v);
+			    signals[i] == SIGHUP && v->opt.config != NULL
+				? signal_reload
+				: signal_stop,
+			    v);
 	if (r >= 0)
 		r = sd_event_add_signal(v->env.event, NULL, SIGUSR1,
 		    signal_report, v);
@@ -177,96 +201,65 @@ open_env(struct vrngd *v)
 	return 0;
 }
 
-/* A name for the guest at `path` that no guest before `i` has. */
-static void
-name_guest(struct vrngd *v, size_t i, char name[GUEST_NAME_SIZE])
+/* The configuration of a file, or one that says what the options say. */
+static struct config *
+read_config(const struct vrngd *v)
 {
-	if (v->opt.listen_fd != -1) {
-		snprintf(name, GUEST_NAME_SIZE, "fd%d", v->opt.listen_fd);
-		return;
-	}
-	guest_name(name, v->opt.socket_paths[i]);
-	for (size_t j = 0; j < i; j++)
-		if (strcmp(v->guests[j].name, name) == 0) {
-			snprintf(name, GUEST_NAME_SIZE, "guest-%zu", i);
-			return;
-		}
+	if (v->opt.config == NULL)
+		return options_config(&v->opt);
+	return config_read(v->opt.config, print_mistake, NULL);
 }
 
 static int
-open_guests(struct vrngd *v)
+open_service(struct vrngd *v, const struct config *config)
 {
-	const struct alloc_share share = {
-		.rate.period = 1,
-		.ceil = { v->opt.max_bytes, v->opt.period },
-		.burst = v->opt.max_bytes,
-		.weight = 1,
-	};
 	char name[GUEST_NAME_SIZE];
-	int r;
 
-	pool_init(&v->pool, &v->env, v->opt.source, &share, &pool_ops, v);
-	for (size_t i = 0; i < v->opt.nguests; i++) {
-		name_guest(v, i, name);
-		guest_init(&v->guests[i], name, &v->env, &v->pool);
-	}
-	for (size_t i = 0; i < v->opt.nguests; i++) {
-		if (v->opt.listen_fd != -1)
-			r = listener_adopt(&v->guests[i].listener,
-			    v->opt.listen_fd);
-		else
-			r = listener_open(&v->guests[i].listener,
-			    v->opt.socket_paths[i]);
-		if (r == -1 || guest_listen(&v->guests[i]) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static void
-stop(struct vrngd *v)
-{
-	uint64_t deadline = clock_now() + STOP_TIME;
-
-	sd_notify(0, "STOPPING=1");
-	for (size_t i = 0; i < v->opt.nguests; i++)
-		guest_hang_up(&v->guests[i]);
-	for (size_t i = 0; i < v->opt.nguests; i++)
-		guest_stop(&v->guests[i], deadline);
-	pool_stop(&v->pool, deadline);
+	service_init(&v->service, &v->env, &service_ops, v);
+	if (service_apply(&v->service, config) == -1)
+		return -1;
+	if (v->opt.listen_fd == -1)
+		return 0;
+	snprintf(name, sizeof(name), "fd%d", v->opt.listen_fd);
+	return service_adopt(&v->service, name, v->opt.listen_fd);
 }
 
 static int
-run(struct vrngd *v)
+run(struct vrngd *v, const struct config *config)
 {
-	int r, status = 1;
+	int r = 1;
 
 	privilege_reduce();
-	if (pool_start(&v->pool) == 0) {
+	if (open_service(v, config) == 0) {
 		r = sd_event_loop(v->env.event);
 		if (r < 0)
 			log_error("the event loop failed: %s", strerror(-r));
-		status = r < 0 ? 1 : r;
 	}
-	return status;
+	sd_notify(0, "STOPPING=1");
+	service_stop(&v->service, clock_now() + STOP_TIME);
+	return r < 0 ? 1 : r;
 }
 
 int
 main(int argc, char **argv)
 {
 	static struct vrngd v;
-	int status = 1;
+	struct config *config;
+	int status;
 
 	options_parse(&v.opt, argc, argv);
+	if ((config = read_config(&v)) == NULL)
+		return 1;
+	if (v.opt.check) {
+		config_print(config, stdout);
+		config_free(config);
+		return fflush(stdout) == EOF ? 1 : 0;
+	}
 	sink_open();
 	raise_nofile();
-	v.guests = calloc(v.opt.nguests, sizeof(*v.guests));
-	if (v.guests == NULL)
-		log_fatal("no memory for %zu guests", v.opt.nguests);
 	if (open_env(&v) == -1)
 		return 1;
-	if (open_guests(&v) == 0)
-		status = run(&v);
-	stop(&v);
+	status = run(&v, config);
+	config_free(config);
 	return status;
 }

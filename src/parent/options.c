@@ -1,16 +1,20 @@
 #include <sys/un.h>
 
 #include <bsd/stdlib.h>
+#include <bsd/string.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
+#include "guest.h"
 #include "options.h"
 #include "process.h"
 
+#define DEFAULT_CONFIG	  SYSCONFDIR "/vrngd/vrngd.conf"
 #define DEFAULT_SOURCE	  "/dev/urandom"
 #define DEFAULT_PERIOD_MS 65536
 #define DEFAULT_UID_BASE  1879048192   /* 0x70000000: UIDS-GIDS */
@@ -25,6 +29,8 @@ enum {
 };
 
 static const struct option longopts[] = {
+	{ "config", required_argument, NULL, 'C' },
+	{ "check", no_argument, NULL, 'n' },
 	{ "socket-path", required_argument, NULL, 's' },
 	{ "socket-count", required_argument, NULL, 'c' },
 	{ "rng-source", required_argument, NULL, 'f' },
@@ -42,9 +48,13 @@ static const struct option longopts[] = {
 };
 
 static const char usage_text[] =
-    "usage: vrngd -s PATH [-c COUNT] [-f FILE] [-m BYTES] [-p MS] [-v]\n"
+    "usage: vrngd [-nv] [-C FILE]\n"
+    "       vrngd -s PATH [-c COUNT] [-f FILE] [-m BYTES] [-p MS] [-v]\n"
     "       vrngd --fd FDNUM [-f FILE] [-m BYTES] [-p MS] [-v]\n"
     "\n"
+    "  -C, --config FILE        the configuration, if there are neither -s nor\n"
+    "                           --fd (/etc/vrngd/vrngd.conf)\n"
+    "  -n, --check              check it, print what it comes to, and exit\n"
     "  -s, --socket-path PATH   listen at PATH0 to PATHn-1; a %d in PATH is\n"
     "                           replaced by the number instead; given several\n"
     "                           times, each PATH is taken as it is\n"
@@ -190,6 +200,12 @@ static void
 set_option(struct options *opt, int option, char **argv)
 {
 	switch (option) {
+	case 'C':
+		opt->config = optarg;
+		break;
+	case 'n':
+		opt->check = true;
+		break;
 	case 'f':
 	case OPT_FILENAME:
 		opt->source = optarg;
@@ -225,6 +241,31 @@ set_option(struct options *opt, int option, char **argv)
 	}
 }
 
+/* The options of guests go with guests; else the configuration has it all. */
+static void
+set_config(struct options *opt, size_t count)
+{
+	const char *surplus = NULL;
+
+	if (opt->source != NULL)
+		surplus = "--rng-source";
+	if (opt->max_bytes != 0)
+		surplus = "--max-bytes";
+	if (opt->period != 0)
+		surplus = "--period";
+	if (count != 0)
+		surplus = "--socket-count";
+	if (surplus != NULL)
+		usage_error("%s goes with --socket-path or --fd", surplus);
+	if (opt->config != NULL)
+		return;
+	if (access(DEFAULT_CONFIG, F_OK) == -1)
+		usage_error("--socket-path or --fd is needed, or a "
+			    "configuration in %s",
+		    DEFAULT_CONFIG);
+	opt->config = DEFAULT_CONFIG;
+}
+
 void
 options_parse(struct options *opt, int argc, char **argv)
 {
@@ -234,16 +275,14 @@ options_parse(struct options *opt, int argc, char **argv)
 
 	*opt = (struct options){
 		.listen_fd = -1,
-		.source = DEFAULT_SOURCE,
 		.libexec = LIBEXECDIR,
-		.period = DEFAULT_PERIOD_MS * NS_PER_MS,
 		.uid_base = DEFAULT_UID_BASE,
 	};
 	answer_capabilities(argc, argv);
 	if ((paths = calloc((size_t)argc, sizeof(char *))) == NULL)
 		usage_error("no memory");
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":s:c:f:m:p:vhV", longopts,
+	while ((option = getopt_long(argc, argv, ":C:ns:c:f:m:p:vhV", longopts,
 		    NULL)) != -1) {
 		if (option == 's')
 			paths[npaths++] = optarg;
@@ -259,8 +298,12 @@ options_parse(struct options *opt, int argc, char **argv)
 		usage_error("--fd '%d' is one guest: --socket-count '%zu' does "
 			    "not go with it",
 		    opt->listen_fd, count);
-	if (opt->source[0] == '\0')
+	if (opt->source != NULL && opt->source[0] == '\0')
 		usage_error("--rng-source '' is empty");
+	if ((opt->config != NULL || opt->check) &&
+	    (opt->listen_fd != -1 || npaths > 0))
+		usage_error("--%s goes without --socket-path and --fd",
+		    opt->check ? "check" : "config");
 	if (opt->listen_fd != -1 && npaths > 0)
 		usage_error("--fd '%d' and --socket-path '%s' exclude each "
 			    "other",
@@ -268,8 +311,69 @@ options_parse(struct options *opt, int argc, char **argv)
 	if (opt->listen_fd != -1)
 		opt->nguests = 1;
 	else if (npaths == 0)
-		usage_error("--socket-path or --fd is needed");
+		set_config(opt, count);
 	else
 		set_paths(opt, paths, npaths, count);
+	if (opt->source == NULL)
+		opt->source = DEFAULT_SOURCE;
+	if (opt->period == 0)
+		opt->period = DEFAULT_PERIOD_MS * NS_PER_MS;
 	free(paths);
+}
+
+static void *
+must_alloc(void *p)
+{
+	if (p == NULL)
+		usage_error("no memory");
+	return p;
+}
+
+/* A guest named after its socket, or by its number if that name is taken. */
+static void
+add_guest(struct config *config, struct config_pool *pool, const char *path,
+    size_t i)
+{
+	struct config_guest *g = must_alloc(calloc(1, sizeof(*g))), *other;
+
+	g->socket = must_alloc(strdup(path));
+	g->pool = pool;
+	g->owner = (uid_t)-1;
+	g->group = (gid_t)-1;
+	g->share = (struct alloc_share){
+		.rate.period = 1,
+		.ceil.period = 1,
+		.weight = 1,
+	};
+	guest_name(g->name, path);
+	TAILQ_FOREACH(other, &config->guests, entry)
+		if (strcmp(other->name, g->name) == 0) {
+			snprintf(g->name, sizeof(g->name), "guest-%zu", i);
+			break;
+		}
+	TAILQ_INSERT_TAIL(&config->guests, g, entry);
+}
+
+struct config *
+options_config(const struct options *opt)
+{
+	struct config *config = must_alloc(calloc(1, sizeof(*config)));
+	struct config_pool *pool = must_alloc(calloc(1, sizeof(*pool)));
+
+	TAILQ_INIT(&config->pools);
+	TAILQ_INIT(&config->guests);
+	TAILQ_INIT(&pool->classes);
+	strlcpy(pool->name, "default", sizeof(pool->name));
+	pool->source.type = CONFIG_SOURCE_DEVICE;
+	pool->source.path = must_alloc(strdup(opt->source));
+	pool->share = (struct alloc_share){
+		.rate.period = 1,
+		.ceil = { opt->max_bytes, opt->period },
+		.burst = opt->max_bytes,
+		.weight = 1,
+	};
+	TAILQ_INSERT_TAIL(&config->pools, pool, entry);
+	for (size_t i = 0; opt->listen_fd == -1 && i < opt->nguests; i++)
+		add_guest(config, pool, opt->socket_paths[i], i);
+	return config;
 }

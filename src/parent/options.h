@@ -5,13 +5,18 @@
 #ifndef VRNGD_OPTIONS_H
 #define VRNGD_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "config.h"
 
 #define GUESTS_MAX    10000
 #define PERIOD_MAX_MS UINT32_MAX
 
 struct options {
+	const char *config;  /* path of the configuration; NULL: none */
+	bool check;	     /* -n: only print what it says */
 	char **socket_paths; /* of each guest, in order */
 	size_t nguests;
 	int listen_fd;	     /* --fd: one guest; -1: none */
@@ -29,5 +34,8 @@ struct options {
  * strings belong to argv or to the process.
  */
 void options_parse(struct options *, int argc, char **argv);
+
+/* What the options say, as a configuration: to be freed with config_free(). */
+struct config *options_config(const struct options *);
 
 #endif

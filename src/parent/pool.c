@@ -224,11 +224,10 @@ entropy_ended(struct process *p, bool clean)
 
 	(void)clean;
 	update_stock(pool);
-	if (!pool->ready) {
+	if (!pool->ready)
 		pool->ops->failed(pool, pool->arg);
-		return;
-	}
-	log_warning("the entropy process has ended: starting another");
+	else
+		log_warning("the entropy process has ended: starting another");
 	timer_set(pool->source_timer, ALLOC_NEVER);
 	timer_set(pool->entropy_timer,
 	    now + backoff_failed(&pool->entropy_backoff, now, 1));
@@ -385,17 +384,34 @@ pool_stop(struct pool *pool, uint64_t deadline)
 }
 
 void
-pool_member_init(struct pool *pool, struct member *m)
+pool_set_source(struct pool *pool, const char *source)
 {
-	const struct alloc_share share = {
-		.rate.period = 1,
-		.ceil.period = 1,
-		.weight = 1,
-	};
+	pool->source = source;
+	process_hang_up(&pool->entropy);
+}
 
+void
+pool_member_init(struct pool *pool, struct member *m, struct alloc_node *parent,
+    const struct alloc_share *share)
+{
 	*m = (struct member){ .consumer = 0 };
-	alloc_add(&pool->alloc, &m->leaf, &pool->alloc.root, &share,
-	    clock_now());
+	alloc_add(&pool->alloc, &m->leaf, parent, share, clock_now());
+}
+
+void
+pool_member_change(struct pool *pool, struct member *m,
+    struct alloc_node *parent, const struct alloc_share *share)
+{
+	alloc_change(&pool->alloc, &m->leaf, parent, share, clock_now());
+	pool_run(pool);
+}
+
+void
+pool_member_remove(struct pool *pool, struct member *m)
+{
+	if (m->consumer != 0)
+		pool_leave(pool, m);
+	alloc_remove(&pool->alloc, &m->leaf, clock_now());
 }
 
 int

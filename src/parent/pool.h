@@ -85,8 +85,18 @@ int pool_start(struct pool *);
 /* Ends the entropy process by the deadline (ns). */
 void pool_stop(struct pool *, uint64_t deadline);
 
-/* Makes a member of the pool, with a share like any other's. */
-void pool_member_init(struct pool *, struct member *);
+/* Opens another source (a path) instead, in another entropy process. */
+void pool_set_source(struct pool *, const char *source);
+
+/*
+ * Makes a member of the pool below a node of its tree, changes its place and
+ * share, or takes it out.
+ */
+void pool_member_init(struct pool *, struct member *, struct alloc_node *parent,
+    const struct alloc_share *);
+void pool_member_change(struct pool *, struct member *,
+    struct alloc_node *parent, const struct alloc_share *);
+void pool_member_remove(struct pool *, struct member *);
 
 /*
  * The member has a worker, consumer number `consumer`.  Returns the fd that

@@ -21,6 +21,7 @@ static const uint32_t kept[] = {
 	CAP_SYS_CHROOT,	  /* children enter the empty root */
 	CAP_KILL,	  /* children that do not end are killed */
 	CAP_DAC_OVERRIDE, /* sources and sockets of other owners */
+	CAP_CHOWN,	  /* sockets get the owners that are configured */
 };
 
 static bool

@@ -144,7 +144,7 @@ start(struct worker *w, const struct frame *f)
 {
 	session_init(&w->session, f->fds[0]);
 	must_watch(w, EPOLL_CTL_ADD, f->fds[0], EPOLLIN, EVENT_SESSION);
-	rng_start(&w->rng, &f->hdr, &f->u.start, f->fds[1]);
+	rng_start(&w->rng, &f->hdr, &f->u.limits, f->fds[1]);
 	must_watch(w, EPOLL_CTL_ADD, f->fds[1], EPOLLIN, EVENT_BYTES);
 	w->started = true;
 }
@@ -162,7 +162,11 @@ dispatch(struct worker *w, const struct frame *f)
 		watch_session(w);
 	} else if (f->hdr.type == PROTO_STATS_ASK && w->started)
 		rng_send_stats(&w->rng);
-	else if (f->hdr.type == PROTO_WANT_ASK && w->started)
+	else if (f->hdr.type == PROTO_LIMITS && w->started) {
+		rng_limit(&w->rng, &f->u.limits);
+		w->rng.untold = true;
+		ring_run(w);
+	} else if (f->hdr.type == PROTO_WANT_ASK && w->started)
 		w->rng.untold = true;
 	else
 		log_fatal("%s makes no sense now", frame_name(f->hdr.type));

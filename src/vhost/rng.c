@@ -28,13 +28,19 @@ rng_init(struct rng *r, struct queue *queue, struct inflight *inflight)
 
 void
 rng_start(struct rng *r, const struct frame_header *hdr,
-    const struct proto_start *start, int bytes_fd)
+    const struct proto_limits *limits, int bytes_fd)
 {
 	r->consumer = hdr->consumer;
-	r->window = min(start->window, WINDOW_SIZE - BYTES_PACKET_MAX);
-	r->request_min = start->request_min > 0 ? start->request_min : 1;
-	r->request_max = min(start->request_max, REQUEST_MAX);
+	rng_limit(r, limits);
 	rng_rewire(r, hdr->generation, bytes_fd);
+}
+
+void
+rng_limit(struct rng *r, const struct proto_limits *limits)
+{
+	r->window = min(limits->window, WINDOW_SIZE - BYTES_PACKET_MAX);
+	r->request_min = limits->request_min > 0 ? limits->request_min : 1;
+	r->request_max = min(limits->request_max, REQUEST_MAX);
 }
 
 void

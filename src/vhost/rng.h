@@ -55,7 +55,10 @@ void rng_init(struct rng *, struct queue *, struct inflight *);
 
 /* Takes the limits of a START frame, and its byte channel. */
 void rng_start(struct rng *, const struct frame_header *,
-    const struct proto_start *, int bytes_fd);
+    const struct proto_limits *, int bytes_fd);
+
+/* Takes other limits. */
+void rng_limit(struct rng *, const struct proto_limits *);
 
 /* Takes another byte channel, of a new generation. */
 void rng_rewire(struct rng *, uint32_t generation, int bytes_fd);

@@ -69,7 +69,7 @@ device_new(uint32_t window, uint32_t request_min, uint32_t request_max)
 {
 	const struct frame_header hdr = { .consumer = CONSUMER,
 		.generation = GENERATION };
-	const struct proto_start start = { .window = window,
+	const struct proto_limits start = { .window = window,
 		.request_min = request_min,
 		.request_max = request_max };
 	struct device *dev = calloc(1, sizeof(*dev));

@@ -109,13 +109,13 @@ test_fds(void **state)
 	assert_int_equal(channel_pair(pair), 0);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	frame_init(&out, PROTO_START, 7, 9);
-	out.u.start.window = 4711;
+	out.u.limits.window = 4711;
 	out.fds[0] = out.fds[1] = null;
 	assert_int_equal(channel_send(pair[0], &out), 0);
 	assert_int_equal(channel_recv(pair[1], &in, ROLE_PARENT, ROLE_VHOST),
 	    CHANNEL_FRAME);
 	assert_memory_equal(&in.hdr, &out.hdr, sizeof(in.hdr));
-	assert_int_equal(in.u.start.window, 4711);
+	assert_int_equal(in.u.limits.window, 4711);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(fcntl(in.fds[i], F_GETFD), FD_CLOEXEC);
 		assert_int_equal(write(in.fds[i], "x", 1), 1);

@@ -1,0 +1,470 @@
+#include <sys/stat.h>
+
+#include <bsd/string.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "service.h"
+#include "source_file.h"
+
+#define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
+
+static void
+pool_ready(struct pool *pool, void *arg)
+{
+	struct service *s = arg;
+	struct service_pool *p;
+
+	(void)pool;
+	TAILQ_FOREACH(p, &s->pools, entry)
+		if (!p->pool.ready)
+			return;
+	if (!s->ready)
+		s->ops->ready(s->arg);
+	s->ready = true;
+}
+
+static void
+pool_failed(struct pool *pool, void *arg)
+{
+	struct service *s = arg;
+
+	log_error("the entropy process of source %s could not be set up",
+	    pool->source);
+	s->ops->failed(s->arg);
+}
+
+static void
+pool_rewire(struct member *m, int fd)
+{
+	guest_rewire(guest_of_member(m), fd);
+}
+
+static void
+pool_ask(struct member *m)
+{
+	guest_ask(guest_of_member(m));
+}
+
+static const struct pool_ops pool_ops = {
+	.ready = pool_ready,
+	.failed = pool_failed,
+	.rewire = pool_rewire,
+	.ask = pool_ask,
+};
+
+void
+service_init(struct service *s, struct process_env *env,
+    const struct service_ops *ops, void *arg)
+{
+	*s = (struct service){ .env = env, .ops = ops, .arg = arg };
+	TAILQ_INIT(&s->pools);
+	TAILQ_INIT(&s->guests);
+}
+
+static void *
+must_alloc(void *p)
+{
+	if (p == NULL)
+		log_fatal("no memory for the configuration");
+	return p;
+}
+
+static struct service_pool *
+find_pool(struct service *s, const char *name)
+{
+	struct service_pool *p;
+
+	TAILQ_FOREACH(p, &s->pools, entry)
+		if (strcmp(p->name, name) == 0)
+			break;
+	return p;
+}
+
+static struct service_class *
+find_class(struct service_pool *p, const char *name)
+{
+	struct service_class *c;
+
+	TAILQ_FOREACH(c, &p->classes, entry)
+		if (strcmp(c->name, name) == 0)
+			break;
+	return c;
+}
+
+static struct guest *
+find_guest(struct service *s, const char *name)
+{
+	struct guest *g;
+
+	TAILQ_FOREACH(g, &s->guests, entry)
+		if (strcmp(g->name, name) == 0)
+			break;
+	return g;
+}
+
+/* The guest that listens at `path`, or NULL. */
+static struct guest *
+find_listener(struct service *s, const char *path)
+{
+	struct guest *g;
+
+	TAILQ_FOREACH(g, &s->guests, entry)
+		if (g->listener.path != NULL &&
+		    strcmp(g->listener.path, path) == 0)
+			break;
+	return g;
+}
+
+static struct service_pool *
+pool_new(struct service *s, const struct config_pool *cp)
+{
+	struct service_pool *p = must_alloc(calloc(1, sizeof(*p)));
+
+	p->service = s;
+	strlcpy(p->name, cp->name, sizeof(p->name));
+	p->source = must_alloc(strdup(cp->source.path));
+	TAILQ_INIT(&p->classes);
+	pool_init(&p->pool, s->env, p->source, &cp->share, &pool_ops, s);
+	return p;
+}
+
+static void
+class_free(struct service_pool *p, struct service_class *c)
+{
+	TAILQ_REMOVE(&p->classes, c, entry);
+	alloc_remove(&p->pool.alloc, &c->node, clock_now());
+	free(c);
+}
+
+static void
+pool_free(struct service_pool *p, uint64_t deadline)
+{
+	struct service_class *c;
+
+	pool_stop(&p->pool, deadline);
+	while ((c = TAILQ_LAST(&p->classes, service_classes)) != NULL)
+		class_free(p, c);
+	free(p->source);
+	free(p);
+}
+
+static void
+guest_free(struct service *s, struct guest *g, uint64_t deadline)
+{
+	TAILQ_REMOVE(&s->guests, g, entry);
+	s->nguests--;
+	guest_stop(g, deadline);
+	free(g);
+}
+
+/*
+ * What applying a configuration has to make first, since it can fail: pools
+ * that run, and listeners, one for each guest of the configuration, with fd -1
+ * for those that are there.
+ */
+struct plan {
+	struct service_pools pools;
+	struct listener *listeners;
+	size_t nlisteners;
+};
+
+static void
+plan_drop(struct plan *plan)
+{
+	struct service_pool *p;
+
+	while ((p = TAILQ_FIRST(&plan->pools)) != NULL) {
+		TAILQ_REMOVE(&plan->pools, p, entry);
+		pool_free(p, clock_now());
+	}
+	for (size_t i = 0; i < plan->nlisteners; i++)
+		listener_close(&plan->listeners[i]);
+	free(plan->listeners);
+}
+
+static int
+plan_pools(struct service *s, const struct config *config, struct plan *plan)
+{
+	const struct config_pool *cp;
+	struct service_pool *p;
+	const char *why;
+	int fd;
+
+	TAILQ_FOREACH(cp, &config->pools, entry) {
+		p = find_pool(s, cp->name);
+		if (p != NULL && strcmp(p->source, cp->source.path) == 0)
+			continue;
+		fd = source_file_open(cp->source.path, &why);
+		if (fd == -1) {
+			log_error("source '%s': %s", cp->source.path, why);
+			return -1;
+		}
+		close(fd);
+		if (p != NULL)
+			continue;
+		p = pool_new(s, cp);
+		TAILQ_INSERT_TAIL(&plan->pools, p, entry);
+		if (pool_start(&p->pool) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+plan_listeners(struct service *s, const struct config *config,
+    struct plan *plan)
+{
+	const struct config_guest *cg;
+	size_t n = 0;
+
+	TAILQ_FOREACH(cg, &config->guests, entry)
+		n++;
+	plan->listeners = must_alloc(calloc(n + 1, sizeof(*plan->listeners)));
+	TAILQ_FOREACH(cg, &config->guests, entry) {
+		struct listener *l = &plan->listeners[plan->nlisteners++];
+
+		l->fd = -1;
+		if (find_listener(s, cg->socket) == NULL &&
+		    listener_open(l, cg->socket) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Puts a class in its place, where its parent class already is. */
+static void
+apply_class(struct service_pool *p, const struct config_class *cc, bool fresh)
+{
+	struct service_class *c = find_class(p, cc->name);
+	struct alloc_node *parent = &p->pool.alloc.root;
+
+	if (cc->parent != NULL)
+		parent = &find_class(p, cc->parent->name)->node;
+	if (c == NULL) {
+		c = must_alloc(calloc(1, sizeof(*c)));
+		strlcpy(c->name, cc->name, sizeof(c->name));
+		alloc_add(&p->pool.alloc, &c->node, parent, &cc->share,
+		    clock_now());
+	} else {
+		/* The order is that of the tree: parents first. */
+		TAILQ_REMOVE(&p->classes, c, entry);
+		if (!fresh)
+			alloc_change(&p->pool.alloc, &c->node, parent,
+			    &cc->share, clock_now());
+	}
+	TAILQ_INSERT_TAIL(&p->classes, c, entry);
+	c->kept = true;
+	TAILQ_FOREACH(cc, &cc->classes, entry)
+		apply_class(p, cc, fresh);
+}
+
+static void
+apply_pools(struct service *s, const struct config *config, struct plan *plan)
+{
+	const struct config_pool *cp;
+	const struct config_class *cc;
+	struct service_pool *p;
+	struct service_class *c;
+
+	TAILQ_CONCAT(&s->pools, &plan->pools, entry);
+	TAILQ_FOREACH(p, &s->pools, entry)
+		p->kept = false;
+	TAILQ_FOREACH(cp, &config->pools, entry) {
+		if ((p = find_pool(s, cp->name)) == NULL)
+			log_fatal("pool %s was not made", cp->name);
+		p->kept = true;
+		TAILQ_FOREACH(c, &p->classes, entry)
+			c->kept = false;
+		alloc_change(&p->pool.alloc, &p->pool.alloc.root, NULL,
+		    &cp->share, clock_now());
+		TAILQ_FOREACH(cc, &cp->classes, entry)
+			apply_class(p, cc, false);
+		if (strcmp(p->source, cp->source.path) == 0)
+			continue;
+		free(p->source);
+		p->source = must_alloc(strdup(cp->source.path));
+		pool_set_source(&p->pool, p->source);
+	}
+}
+
+/* Gives a guest its socket file's owner and rights, and its listener. */
+static int
+set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
+    struct listener *made)
+{
+	struct guest *had;
+
+	if (made->fd == -1 && (had = find_listener(s, cg->socket)) != NULL &&
+	    had != g) {
+		*made = had->listener;
+		had->listener = (struct listener){ .fd = -1 };
+		guest_unlisten(had);
+	}
+	/* It had been another guest's, which has given it up by now. */
+	if (made->fd == -1 && find_listener(s, cg->socket) == NULL &&
+	    listener_open(made, cg->socket) == -1)
+		return -1;
+	if (made->fd != -1) {
+		guest_unlisten(g);
+		g->listener = *made;
+		made->fd = -1;
+		if (guest_listen(g) == -1)
+			return -1;
+	}
+	free(g->path);
+	g->path = must_alloc(strdup(cg->socket));
+	g->listener.path = g->path;
+	if (cg->mode != 0 && chmod(g->path, cg->mode) == -1)
+		log_guest(LOG_LEVEL_WARNING, g->name, "chmod %s: %s", g->path,
+		    strerror(errno));
+	if ((cg->owner != (uid_t)-1 || cg->group != (gid_t)-1) &&
+	    chown(g->path, cg->owner, cg->group) == -1)
+		log_guest(LOG_LEVEL_WARNING, g->name, "chown %s: %s", g->path,
+		    strerror(errno));
+	return 0;
+}
+
+static struct guest *
+guest_new(struct service *s, const char *name, struct pool *pool,
+    struct alloc_node *parent, const struct alloc_share *share)
+{
+	struct guest *g = must_alloc(calloc(1, sizeof(*g)));
+
+	guest_init(g, name, s->env, pool, parent, share);
+	TAILQ_INSERT_TAIL(&s->guests, g, entry);
+	s->nguests++;
+	return g;
+}
+
+static int
+apply_guest(struct service *s, const struct config_guest *cg,
+    struct listener *made)
+{
+	struct service_pool *p = find_pool(s, cg->pool->name);
+	struct alloc_node *parent = &p->pool.alloc.root;
+	struct guest *g = find_guest(s, cg->name);
+
+	if (cg->class != NULL)
+		parent = &find_class(p, cg->class->name)->node;
+	if (g != NULL && g->pool != &p->pool) {
+		log_guest(LOG_LEVEL_WARNING, g->name,
+		    "moved to another pool: its connection ends");
+		if (made->fd == -1 && g->listener.path != NULL &&
+		    strcmp(g->listener.path, cg->socket) == 0) {
+			*made = g->listener;
+			g->listener = (struct listener){ .fd = -1 };
+		}
+		guest_free(s, g, clock_now() + REMOVAL_TIME);
+		g = NULL;
+	}
+	if (g == NULL)
+		g = guest_new(s, cg->name, &p->pool, parent, &cg->share);
+	else
+		guest_change(g, parent, &cg->share);
+	g->kept = true;
+	return set_listener(s, g, cg, made);
+}
+
+/* Ends what the configuration does not have any more. */
+static void
+remove_rest(struct service *s)
+{
+	struct guest *g, *next_guest;
+	struct service_pool *p, *next_pool;
+	struct service_class *c, *previous;
+
+	for (g = TAILQ_FIRST(&s->guests); g != NULL; g = next_guest) {
+		next_guest = TAILQ_NEXT(g, entry);
+		if (g->kept)
+			continue;
+		log_guest(LOG_LEVEL_INFO, g->name, "removed");
+		guest_free(s, g, clock_now() + REMOVAL_TIME);
+	}
+	for (p = TAILQ_FIRST(&s->pools); p != NULL; p = next_pool) {
+		next_pool = TAILQ_NEXT(p, entry);
+		if (!p->kept) {
+			TAILQ_REMOVE(&s->pools, p, entry);
+			pool_free(p, clock_now() + REMOVAL_TIME);
+			continue;
+		}
+		for (c = TAILQ_LAST(&p->classes, service_classes); c != NULL;
+		     c = previous) {
+			previous = TAILQ_PREV(c, service_classes, entry);
+			if (!c->kept)
+				class_free(p, c);
+		}
+	}
+}
+
+int
+service_apply(struct service *s, const struct config *config)
+{
+	const struct config_guest *cg;
+	struct plan plan = { .nlisteners = 0 };
+	struct guest *g;
+	size_t i = 0;
+	int r = 0;
+
+	TAILQ_INIT(&plan.pools);
+	if (plan_pools(s, config, &plan) == -1 ||
+	    plan_listeners(s, config, &plan) == -1) {
+		plan_drop(&plan);
+		return -1;
+	}
+	apply_pools(s, config, &plan);
+	TAILQ_FOREACH(g, &s->guests, entry)
+		g->kept = false;
+	TAILQ_FOREACH(cg, &config->guests, entry)
+		if (apply_guest(s, cg, &plan.listeners[i++]) == -1)
+			r = -1;
+	remove_rest(s);
+	plan_drop(&plan);
+	return r;
+}
+
+int
+service_adopt(struct service *s, const char *name, int fd)
+{
+	const struct alloc_share share = {
+		.rate.period = 1,
+		.ceil.period = 1,
+		.weight = 1,
+	};
+	struct service_pool *p = TAILQ_FIRST(&s->pools);
+	struct guest *g;
+
+	g = guest_new(s, name, &p->pool, &p->pool.alloc.root, &share);
+	if (listener_adopt(&g->listener, fd) == -1 || guest_listen(g) == -1)
+		return -1;
+	return 0;
+}
+
+void
+service_report(struct service *s)
+{
+	struct guest *g;
+
+	TAILQ_FOREACH(g, &s->guests, entry)
+		guest_report(g);
+}
+
+void
+service_stop(struct service *s, uint64_t deadline)
+{
+	struct service_pool *p;
+	struct guest *g;
+
+	TAILQ_FOREACH(g, &s->guests, entry)
+		guest_hang_up(g);
+	while ((g = TAILQ_FIRST(&s->guests)) != NULL)
+		guest_free(s, g, deadline);
+	while ((p = TAILQ_FIRST(&s->pools)) != NULL) {
+		TAILQ_REMOVE(&s->pools, p, entry);
+		pool_free(p, deadline);
+	}
+}

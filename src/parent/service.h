@@ -1,0 +1,82 @@
+/*
+ * What the daemon serves: pools with their classes, and guests, as a
+ * configuration says, which may be replaced by another while guests run.
+ */
+#ifndef VRNGD_SERVICE_H
+#define VRNGD_SERVICE_H
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+#include "guest.h"
+#include "pool.h"
+#include "process.h"
+
+struct service;
+
+struct service_class {
+	TAILQ_ENTRY(service_class) entry;
+	char name[CONFIG_NAME_SIZE];
+	struct alloc_node node;
+	bool kept; /* by the configuration that is being applied */
+};
+
+TAILQ_HEAD(service_classes, service_class);
+
+struct service_pool {
+	TAILQ_ENTRY(service_pool) entry;
+	char name[CONFIG_NAME_SIZE];
+	struct service *service;
+	struct pool pool;
+	struct service_classes classes; /* each after the one it is in */
+	char *source;			/* path */
+	bool kept;
+};
+
+TAILQ_HEAD(service_pools, service_pool);
+TAILQ_HEAD(guests, guest);
+
+struct service_ops {
+	/* All pools have been ready, once. */
+	void (*ready)(void *arg);
+	/* A pool cannot be set up at all. */
+	void (*failed)(void *arg);
+};
+
+struct service {
+	struct process_env *env;
+	const struct service_ops *ops;
+	void *arg;
+	struct service_pools pools;
+	struct guests guests;
+	size_t nguests;
+	bool ready;
+};
+
+/* A service of nothing. */
+void service_init(struct service *, struct process_env *,
+    const struct service_ops *, void *arg);
+
+/*
+ * Makes the service what the configuration says, or leaves it as it is.
+ * Guests that are in both keep their connection and what they are owed, unless
+ * they move to another pool.  Returns 0, or -1 after logging why not.
+ */
+int service_apply(struct service *, const struct config *);
+
+/*
+ * Adds a guest that a listening socket was passed for, in the first pool.
+ * Returns 0, or -1 after logging why.
+ */
+int service_adopt(struct service *, const char *name, int fd);
+
+/* Logs the state of all guests. */
+void service_report(struct service *);
+
+/* Ends all children by the deadline (ns), and all else. */
+void service_stop(struct service *, uint64_t deadline);
+
+#endif

@@ -1,0 +1,310 @@
+/*
+ * A daemon with a configuration: what it says holds, and it can be replaced
+ * while guests run.
+ */
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "load.h"
+
+#define POOL	   "pool \"default\" { source \"kernel\" { type = kernel } %s }\n"
+#define GUEST	   "guest \"%s\" { socket = \"%s/%s.sock\" %s }\n"
+#define SHARE_TIME 6000 /* ms */
+
+static const char *const start_args[] = { "-C", "@conf", NULL };
+
+/* Begins the configuration anew, or adds to it. */
+static void __attribute__((format(printf, 3, 4)))
+conf(struct suite *s, const char *mode, const char *fmt, ...)
+{
+	FILE *f = fopen(daemon_path(&s->d, "conf"), mode);
+	va_list ap;
+
+	assert_non_null(f);
+	va_start(ap, fmt);
+	vfprintf(f, fmt, ap);
+	va_end(ap);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void
+conf_guest(struct suite *s, const char *name, const char *rest)
+{
+	conf(s, "a", GUEST, name, s->d.dir, name, rest);
+}
+
+/* Has it read again, and waits until the log says what came of it. */
+static void
+reload(struct suite *s, const char *outcome)
+{
+	size_t before = daemon_log_count(&s->d, outcome);
+
+	CHECK(kill(s->d.pid, SIGHUP));
+	CHECK(daemon_log_wait(&s->d, outcome, before + 1, FE_TIMEOUT_MS));
+}
+
+static bool
+exists(struct suite *s, const char *name)
+{
+	return access(daemon_path(&s->d, name), F_OK) == 0;
+}
+
+static int
+run(struct suite *s, const char *const *args)
+{
+	int status;
+
+	CHECK(daemon_spawn(&s->d, args));
+	status = daemon_wait(&s->d, DAEMON_TIMEOUT_MS);
+	assert_true(status != -1 && WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+test_check(void **state)
+{
+	const char *const args[] = { "-n", "-C", "@conf", NULL };
+	struct suite *s = *state;
+	char *text;
+
+	conf(s, "w", POOL, "class \"gold\" { rate = 1K }");
+	conf_guest(s, "vm0", "class = \"gold\"");
+	assert_int_equal(run(s, args), 0);
+	text = daemon_text(&s->d, "stdout");
+	assert_non_null(strstr(text, "guest \"vm0\""));
+	assert_non_null(strstr(text, "burst = 4K"));
+	free(text);
+	assert_false(exists(s, "vm0.sock"));
+	suite_pass(s);
+}
+
+static void
+test_mistakes(void **state)
+{
+	struct suite *s = *state;
+	char *text;
+
+	conf(s, "w", POOL, "class \"gold\" { rate = 2K ceil = 1K }");
+	conf_guest(s, "vm0", "clas = \"gold\"");
+	assert_int_equal(run(s, start_args), 1);
+	text = daemon_text(&s->d, "log");
+	assert_non_null(strstr(text, "conf:1: class \"gold\""));
+	assert_non_null(strstr(text, "conf:2: guest \"vm0\""));
+	free(text);
+	assert_false(exists(s, "vm0.sock"));
+	suite_pass(s);
+}
+
+static void
+test_socket(void **state)
+{
+	struct suite *s = *state;
+	struct stat st;
+
+	conf(s, "w", POOL, "");
+	conf_guest(s, "vm0", "mode = 0620");
+	suite_start(s, start_args);
+	CHECK(stat(daemon_path(&s->d, "vm0.sock"), &st));
+	assert_int_equal(st.st_mode & 0777, 0620);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	suite_pass(s);
+}
+
+/* Guests come, go and change class while others read. */
+static void
+test_reload(void **state)
+{
+	struct suite *s = *state;
+	struct load l = { .fe = &s->fe, .depth = 4, .len = 64 };
+	uint64_t before;
+	pid_t worker;
+
+	conf(s, "w", POOL, "class \"slow\" { rate = 1K burst = 256 }");
+	conf_guest(s, "vm0", "");
+	conf_guest(s, "vm1", "");
+	suite_start(s, start_args);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_up_qemu(s, &s->other, "vm1");
+	suite_served(&s->other);
+	load_run(&l, 1, 200, NULL);
+	worker = daemon_child(&s->d, ROLE_VHOST, "vm0");
+
+	conf(s, "w", POOL, "class \"slow\" { rate = 1K burst = 256 }");
+	conf_guest(s, "vm0", "class = \"slow\"");
+	conf_guest(s, "vm2", "");
+	reload(s, "read again: 2 guests");
+	assert_int_equal(daemon_child(&s->d, ROLE_VHOST, "vm0"), worker);
+	CHECK(daemon_child_gone(&s->d, ROLE_VHOST, "vm1", FE_TIMEOUT_MS));
+	assert_false(exists(s, "vm1.sock"));
+	fe_close(&s->other);
+	suite_up_qemu(s, &s->other, "vm2");
+	suite_served(&s->other);
+	load_run(&l, 1, 300, NULL);
+	before = l.bytes;
+	load_run(&l, 1, 2000, NULL);
+	assert_in_range(l.bytes - before, 1500, 3000);
+
+	/* And back, without a class to be in. */
+	conf(s, "w", POOL, "");
+	conf_guest(s, "vm0", "");
+	conf_guest(s, "vm2", "");
+	reload(s, "read again: 2 guests");
+	before = l.bytes;
+	load_run(&l, 1, 500, NULL);
+	assert_true(l.bytes - before > 20000);
+	suite_served(&s->other);
+	suite_pass(s);
+}
+
+static void
+test_reload_mistake(void **state)
+{
+	struct suite *s = *state;
+
+	conf(s, "w", POOL, "");
+	conf_guest(s, "vm0", "");
+	suite_start(s, start_args);
+	suite_up_qemu(s, &s->fe, "vm0");
+	conf_guest(s, "vm1", "class = \"gold\"");
+	reload(s, "all is as it was");
+	assert_int_equal(daemon_log_count(&s->d, "conf:3: guest \"vm1\""), 1);
+	assert_false(exists(s, "vm1.sock"));
+	suite_served(&s->fe);
+	/* One that is right, but cannot be: the other socket is not left. */
+	conf(s, "w", POOL, "");
+	conf_guest(s, "vm2", "");
+	conf(s, "a", "guest \"vm3\" { socket = \"/nowhere/at/all\" }\n");
+	reload(s, "all is as it was");
+	assert_false(exists(s, "vm2.sock"));
+	assert_true(exists(s, "vm0.sock"));
+	suite_served(&s->fe);
+	fe_close(&s->fe);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	suite_pass(s);
+}
+
+/* Two guests exchange their sockets: the connections stay what they are. */
+static void
+test_exchange(void **state)
+{
+	struct suite *s = *state;
+
+	conf(s, "w", POOL, "");
+	conf_guest(s, "vm0", "");
+	conf_guest(s, "vm1", "");
+	suite_start(s, start_args);
+	suite_up_qemu(s, &s->fe, "vm0");
+	conf(s, "w", POOL, "");
+	conf(s, "a", GUEST, "vm0", s->d.dir, "vm1", "");
+	conf(s, "a", GUEST, "vm1", s->d.dir, "vm0", "");
+	reload(s, "read again: 2 guests");
+	suite_served(&s->fe);
+	suite_up_qemu(s, &s->other, "vm0");
+	suite_served(&s->other);
+	assert_true(daemon_child(&s->d, ROLE_VHOST, "vm1") > 0);
+	suite_pass(s);
+}
+
+/* Each pool has a source and an entropy process of its own. */
+static void
+test_pools(void **state)
+{
+	struct suite *s = *state;
+	struct proc list[8];
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s", daemon_path(&s->d, "fifo"));
+	CHECK(mkfifo(path, 0600));
+	conf(s, "w", POOL, "");
+	conf(s, "a",
+	    "pool \"dry\" { source \"fifo\" { type = device path = \"%s\" } "
+	    "}\n",
+	    path);
+	conf_guest(s, "vm0", "pool = \"dry\"");
+	conf_guest(s, "vm1", "");
+	suite_start(s, start_args);
+	assert_int_equal(proc_children(s->d.pid, list, 8), 2);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_up_qemu(s, &s->other, "vm1");
+	assert_int_equal(fe_read(&s->fe, NULL, 64, 200), -1);
+	suite_served(&s->other);
+	/* Without its pool the guest is in the other one, and served. */
+	conf(s, "w", POOL, "");
+	conf_guest(s, "vm0", "");
+	conf_guest(s, "vm1", "");
+	reload(s, "read again: 2 guests");
+	fe_close(&s->fe);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	suite_served(&s->other);
+	suite_pass(s);
+}
+
+/* Guaranteed and borrowed shares, through all the processes. */
+static void
+test_shares(void **state)
+{
+	struct suite *s = *state;
+	struct fe third;
+	struct load l[3] = { { .fe = &s->fe, .depth = 8, .len = 64 },
+		{ .fe = &s->other, .depth = 8, .len = 64 },
+		{ .fe = &third, .depth = 8, .len = 64 } };
+	const double wanted[] = { 70 + 20, 10 + 10, 10 };
+	uint64_t before[3];
+	double got;
+	int i;
+
+	fe_init(&third);
+	conf(s, "w", POOL,
+	    "rate = 120K\n"
+	    "class \"gold\" { rate = 70K ceil = 120K weight = 2 }\n"
+	    "class \"base\" { rate = 10K ceil = 120K weight = 1 }\n");
+	conf_guest(s, "vm0", "class = \"gold\"");
+	conf_guest(s, "vm1", "class = \"base\"");
+	conf_guest(s, "vm2", "ceil = 10K");
+	suite_start(s, start_args);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_up_qemu(s, &s->other, "vm1");
+	suite_up_qemu(s, &third, "vm2");
+	load_run(l, 3, 1000, NULL);
+	for (i = 0; i < 3; i++)
+		before[i] = l[i].bytes;
+	load_run(l, 3, SHARE_TIME, NULL);
+	for (i = 0; i < 3; i++) {
+		got =
+		    (double)(l[i].bytes - before[i]) / 1024 * 1000 / SHARE_TIME;
+		print_message("# vm%d: %.2f KiB/s of %.0f\n", i, got,
+		    wanted[i]);
+		assert_true(got > wanted[i] * 0.98 && got < wanted[i] * 1.02);
+	}
+	fe_close(&third);
+	suite_pass(s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SUITE_EMPTY(test_check),
+		SUITE_EMPTY(test_mistakes),
+		SUITE_EMPTY(test_socket),
+		SUITE_EMPTY(test_reload),
+		SUITE_EMPTY(test_reload_mistake),
+		SUITE_EMPTY(test_exchange),
+		SUITE_EMPTY(test_pools),
+		SUITE_EMPTY(test_shares),
+	};
+
+	return SUITE_MAIN("reload", tests);
+}
