@@ -87,7 +87,7 @@ usage_error(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fputs(" (see vrngd --help)\n", stderr);
-	exit(2);
+	_exit(2);
 }
 
 static _Noreturn void
