@@ -134,8 +134,8 @@ take_turn(struct alloc_node *n, uint64_t bytes)
 }
 
 static struct alloc_node *
-charge(struct alloc *a, struct alloc_node *leaf, struct alloc_node *lender,
-    uint64_t bytes)
+charge(struct alloc *a, struct alloc_node *leaf,
+    const struct alloc_node *lender, uint64_t bytes)
 {
 	bool lends = false;
 

@@ -151,9 +151,6 @@ check_path(const char *path)
 static void
 set_paths(struct options *opt, char **args, size_t nargs, size_t count)
 {
-	for (size_t i = 0; i < nargs; i++)
-		if (args[i][0] == '\0')
-			usage_error("--socket-path '' is empty");
 	if (nargs > 1 && count != 0)
 		usage_error("--socket-count '%zu' goes with one --socket-path, "
 			    "not with %zu",
@@ -284,6 +281,8 @@ options_parse(struct options *opt, int argc, char **argv)
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":C:ns:c:f:m:p:vhV", longopts,
 		    NULL)) != -1) {
+		if (option == 's' && optarg[0] == '\0')
+			usage_error("--socket-path '' is empty");
 		if (option == 's')
 			paths[npaths++] = optarg;
 		else if (option == 'c')

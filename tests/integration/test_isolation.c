@@ -186,7 +186,7 @@ test_no_descriptors(void **state)
 	/* A guest each: one for whom there was none is let wait. */
 	for (more = 0; more < 11; more++) {
 		low = limit;
-		low.rlim_cur = (rlim_t)(proc_fds(s->d.pid) + more);
+		low.rlim_cur = (rlim_t)proc_fds(s->d.pid) + (rlim_t)more;
 		CHECK(prlimit(s->d.pid, RLIMIT_NOFILE, &low, NULL));
 		snprintf(name, sizeof(name), "vm%d.sock", more);
 		CHECK(fe_connect(&s->fe, daemon_path(&s->d, name)));
