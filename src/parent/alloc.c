@@ -135,7 +135,7 @@ take_turn(struct alloc_node *n, uint64_t bytes)
 
 static struct alloc_node *
 charge(struct alloc *a, struct alloc_node *leaf,
-    const struct alloc_node *lender, uint64_t bytes)
+    const struct alloc_node *lender, uint64_t now, uint64_t bytes)
 {
 	bool lends = false;
 
@@ -146,6 +146,7 @@ charge(struct alloc *a, struct alloc_node *leaf,
 			n->own.tokens -= (int64_t)bytes;
 		if (node_has_ceil(n))
 			n->cap.tokens -= (int64_t)bytes;
+		meter_add(&n->meter, now, bytes);
 		if (n->parent != NULL)
 			take_turn(n, bytes);
 	}
@@ -191,7 +192,7 @@ grant_need(struct alloc *a, uint64_t now, uint64_t *bytes)
 		*bytes = alloc_min(*bytes, (uint64_t)lender->own.tokens);
 	if (*bytes < alloc_min(missing, n->threshold))
 		return NULL;
-	return charge(a, n, lender, *bytes);
+	return charge(a, n, lender, now, *bytes);
 }
 
 /*
@@ -227,7 +228,7 @@ grant_room(struct alloc *a, uint64_t now, uint64_t *bytes)
 		TAILQ_REMOVE(&a->rooms, leaf, room_entry);
 		TAILQ_INSERT_TAIL(&a->rooms, leaf, room_entry);
 		if (*bytes > 0)
-			return charge(a, leaf, lender_of(leaf), *bytes);
+			return charge(a, leaf, lender_of(leaf), now, *bytes);
 	}
 	return NULL;
 }

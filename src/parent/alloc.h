@@ -30,6 +30,7 @@
 #include <stdint.h>
 
 #include "bucket.h"
+#include "meter.h"
 #include "proto.h"
 
 /*
@@ -74,6 +75,7 @@ struct alloc_node {
 	uint64_t outstanding; /* bytes, of all leaves below */
 	uint64_t hoarded;     /* ns, since when; 0: not */
 	uint32_t waiting;     /* leaves below with requests that wait */
+	struct meter meter;   /* of what was granted */
 
 	/* Among those children of the parent that may be granted something. */
 	RB_ENTRY(alloc_node) ready_entry;

@@ -121,6 +121,7 @@ start_worker(struct guest *g, int conn)
 	}
 	g->connected = clock_now();
 	g->stats = (struct proto_stats){ 0 };
+	g->connections++;
 	bytes = pool_join(g->pool, &g->member, g->worker.number);
 	if (bytes == -1) {
 		close(conn);
@@ -204,6 +205,26 @@ log_stats(struct guest *g, const char *event)
 	    s->wait_ns / NS_PER_MS, (clock_now() - g->connected) / NS_PER_MS);
 }
 
+/* Answers guest_query(). */
+static void
+tell(struct guest *g)
+{
+	if (!g->queried)
+		return;
+	g->queried = false;
+	g->told(g, g->told_arg);
+}
+
+static void
+add_stats(struct proto_stats *sum, const struct proto_stats *s)
+{
+	sum->bytes += s->bytes;
+	sum->requests += s->requests;
+	sum->cut += s->cut;
+	sum->refused += s->refused;
+	sum->wait_ns += s->wait_ns;
+}
+
 static int
 worker_frame(struct process *p, struct frame *f)
 {
@@ -221,6 +242,7 @@ worker_frame(struct process *p, struct frame *f)
 		if (g->asked)
 			log_stats(g, "connected");
 		g->asked = false;
+		tell(g);
 		return 0;
 	}
 	return -1;
@@ -237,6 +259,9 @@ worker_ended(struct process *p, bool clean)
 	g->asked = false;
 	if (may_log(g))
 		log_stats(g, "disconnected");
+	add_stats(&g->past, &g->stats);
+	g->stats = (struct proto_stats){ 0 };
+	tell(g);
 	if (!clean)
 		pause = backoff_failed(&g->backoff, clock_now(), DEATHS_FREE);
 	if (pause > 0 && may_log(g))
@@ -346,8 +371,25 @@ guest_report(struct guest *g)
 	if (g->asked)
 		return;
 	g->asked = true;
+	if (g->queried)
+		return;
 	frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
 	process_send(&g->worker, &f);
+}
+
+bool
+guest_query(struct guest *g)
+{
+	struct frame f;
+
+	if (!process_running(&g->worker))
+		return false;
+	if (!g->queried && !g->asked) {
+		frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
+		process_send(&g->worker, &f);
+	}
+	g->queried = true;
+	return true;
 }
 
 void
@@ -360,6 +402,7 @@ void
 guest_stop(struct guest *g, uint64_t deadline)
 {
 	process_stop(&g->worker, deadline);
+	tell(g);
 	pool_member_remove(g->pool, &g->member);
 	guest_unlisten(g);
 	free(g->path);

@@ -17,6 +17,7 @@ struct guest {
 	char name[GUEST_NAME_SIZE];
 	char *path; /* of its socket, allocated; NULL: it was passed */
 	bool kept;  /* by the configuration that is being applied */
+	bool added; /* by vrngctl, not by a configuration */
 	struct process_env *env;
 	struct pool *pool;
 	struct listener listener;
@@ -25,11 +26,16 @@ struct guest {
 	struct process worker;
 	struct member member;
 	struct proto_stats stats;      /* of this connection */
+	struct proto_stats past;       /* of those before */
+	uint32_t connections;	       /* so far, this one too */
 	struct backoff backoff;	       /* of workers that die */
 	struct log_limit log_limit;    /* of comings and goings */
 	struct log_limit worker_limit; /* of what its workers say */
 	uint64_t connected;	       /* ns, when */
 	bool asked;		       /* for stats, to be logged */
+	bool queried;		       /* for stats, to be told by `told` */
+	void (*told)(struct guest *, void *arg);
+	void *told_arg;
 };
 
 /*
@@ -66,6 +72,12 @@ struct guest *guest_of_member(struct member *);
  * ends it, as there is none for it.
  */
 void guest_rewire(struct guest *, int fd);
+
+/*
+ * Has the worker tell its figures; guest->told follows when it has, or ended.
+ * Returns whether there is a worker to tell.
+ */
+bool guest_query(struct guest *);
 
 /* Has the worker tell its demand. */
 void guest_ask(struct guest *);

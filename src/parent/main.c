@@ -22,14 +22,18 @@
 #include "process.h"
 #include "sandbox.h"
 #include "service.h"
+#include "service_control.h"
 #include "sink.h"
 
-#define STOP_TIME (500 * NS_PER_MS) /* for all children to end by themselves */
+#define CONTROL_DIR "/run/vrngd"
+#define STOP_TIME   (500 * NS_PER_MS) /* for all children to end by themselves */
 
 struct vrngd {
 	struct options opt;
 	struct process_env env;
 	struct service service;
+	struct service_control control;
+	bool controlled; /* the control socket is open */
 	bool ready;
 };
 
@@ -72,30 +76,54 @@ print_mistake(void *arg, const char *text)
 	fprintf(stderr, "%s\n", text);
 }
 
+/* Tells of a mistake in the log and, if somebody asked, to them. */
+struct mistakes {
+	config_report *report;
+	void *arg;
+};
+
 static void
 log_mistake(void *arg, const char *text)
 {
-	(void)arg;
+	const struct mistakes *m = arg;
+
 	log_error("%s", text);
+	if (m->report != NULL)
+		m->report(m->arg, text);
+}
+
+static int
+reload(void *arg, config_report *report, void *report_arg)
+{
+	struct vrngd *v = arg;
+	struct mistakes mistakes = { report, report_arg };
+	struct config *config;
+	int r = -1;
+
+	if (v->opt.config == NULL) {
+		log_mistake(&mistakes, "there is no configuration to read");
+		return -1;
+	}
+	config = config_read(v->opt.config, log_mistake, &mistakes);
+	if (config != NULL) {
+		r = service_apply(&v->service, config);
+		config_free(config);
+	}
+	if (r == -1)
+		log_error("%s was not taken: all is as it was", v->opt.config);
+	else
+		log_info("%s was read again: %zu guest%s", v->opt.config,
+		    v->service.nguests, v->service.nguests == 1 ? "" : "s");
+	return r;
 }
 
 static int
 signal_reload(sd_event_source *source, const struct signalfd_siginfo *si,
     void *arg)
 {
-	struct vrngd *v = arg;
-	struct config *config;
-
 	(void)source;
 	(void)si;
-	config = config_read(v->opt.config, log_mistake, NULL);
-	if (config == NULL || service_apply(&v->service, config) == -1)
-		log_error("%s was not taken: all is as it was", v->opt.config);
-	else
-		log_info("%s was read again: %zu guest%s", v->opt.config,
-		    v->service.nguests, v->service.nguests == 1 ? "" : "s");
-	if (config != NULL)
-		config_free(config);
+	reload(arg, NULL, NULL);
 	return 0;
 }
 
@@ -210,12 +238,36 @@ read_config(const struct vrngd *v)
 	return config_read(v->opt.config, print_mistake, NULL);
 }
 
+/*
+ * Opens the control socket: the one that was asked for or, with a
+ * configuration, the usual one, if there is a directory for it.
+ */
+static int
+open_control(struct vrngd *v)
+{
+	const struct control_setup setup = {
+		.path = v->opt.control != NULL ? v->opt.control : CONTROL_PATH,
+		.owner = (uid_t)-1,
+		.group = v->opt.control_group,
+		.mode = v->opt.control_group == (gid_t)-1 ? 0600 : 0660,
+		.group_rights = CONTROL_MONITOR,
+	};
+
+	if (v->opt.control == NULL &&
+	    (v->opt.config == NULL || access(CONTROL_DIR, F_OK) == -1))
+		return 0;
+	if (service_control_open(&v->control, &v->service, &setup, reload, v) ==
+	    -1)
+		return v->opt.control == NULL ? 0 : -1;
+	v->controlled = true;
+	return 0;
+}
+
 static int
 open_service(struct vrngd *v, const struct config *config)
 {
 	char name[GUEST_NAME_SIZE];
 
-	service_init(&v->service, &v->env, &service_ops, v);
 	if (service_apply(&v->service, config) == -1)
 		return -1;
 	if (v->opt.listen_fd == -1)
@@ -229,6 +281,9 @@ run(struct vrngd *v, const struct config *config)
 {
 	int r = 1;
 
+	service_init(&v->service, &v->env, &service_ops, v);
+	if (open_control(v) == -1)
+		return 1;
 	privilege_reduce();
 	if (open_service(v, config) == 0) {
 		r = sd_event_loop(v->env.event);
@@ -236,6 +291,8 @@ run(struct vrngd *v, const struct config *config)
 			log_error("the event loop failed: %s", strerror(-r));
 	}
 	sd_notify(0, "STOPPING=1");
+	if (v->controlled)
+		service_control_close(&v->control);
 	service_stop(&v->service, clock_now() + STOP_TIME);
 	return r < 0 ? 1 : r;
 }

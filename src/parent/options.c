@@ -3,6 +3,7 @@
 #include <bsd/stdlib.h>
 #include <bsd/string.h>
 #include <getopt.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,9 @@
 #define LAST_UID	  4294967294LL /* the one after is "no uid" */
 
 enum {
-	OPT_FD = 256,
+	OPT_CONTROL = 256,
+	OPT_CONTROL_GROUP,
+	OPT_FD,
 	OPT_FILENAME,
 	OPT_LIBEXEC,
 	OPT_UID_BASE,
@@ -31,6 +34,8 @@ enum {
 static const struct option longopts[] = {
 	{ "config", required_argument, NULL, 'C' },
 	{ "check", no_argument, NULL, 'n' },
+	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "control-group", required_argument, NULL, OPT_CONTROL_GROUP },
 	{ "socket-path", required_argument, NULL, 's' },
 	{ "socket-count", required_argument, NULL, 'c' },
 	{ "rng-source", required_argument, NULL, 'f' },
@@ -55,6 +60,8 @@ static const char usage_text[] =
     "  -C, --config FILE        the configuration, if there are neither -s nor\n"
     "                           --fd (/etc/vrngd/vrngd.conf)\n"
     "  -n, --check              check it, print what it comes to, and exit\n"
+    "      --control PATH       where vrngctl finds it (/run/vrngd/control)\n"
+    "      --control-group NAME whose members may ask for the status there\n"
     "  -s, --socket-path PATH   listen at PATH0 to PATHn-1; a %d in PATH is\n"
     "                           replaced by the number instead; given several\n"
     "                           times, each PATH is taken as it is\n"
@@ -113,6 +120,17 @@ number(const char *option, const char *value, long long low, long long high)
 			    "is wanted",
 		    option, value, error, low, high);
 	return n;
+}
+
+static gid_t
+group(const char *name)
+{
+	const struct group *gr = getgrnam(name);
+
+	if (gr == NULL)
+		usage_error("--control-group '%s': there is no such group",
+		    name);
+	return gr->gr_gid;
 }
 
 /* The path of guest `i` out of `pattern`, which the caller frees. */
@@ -203,6 +221,12 @@ set_option(struct options *opt, int option, char **argv)
 	case 'n':
 		opt->check = true;
 		break;
+	case OPT_CONTROL:
+		opt->control = optarg;
+		break;
+	case OPT_CONTROL_GROUP:
+		opt->control_group = group(optarg);
+		break;
 	case 'f':
 	case OPT_FILENAME:
 		opt->source = optarg;
@@ -272,6 +296,7 @@ options_parse(struct options *opt, int argc, char **argv)
 
 	*opt = (struct options){
 		.listen_fd = -1,
+		.control_group = (gid_t)-1,
 		.libexec = LIBEXECDIR,
 		.uid_base = DEFAULT_UID_BASE,
 	};

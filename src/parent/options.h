@@ -5,6 +5,8 @@
 #ifndef VRNGD_OPTIONS_H
 #define VRNGD_OPTIONS_H
 
+#include <sys/types.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +19,8 @@
 struct options {
 	const char *config;  /* path of the configuration; NULL: none */
 	bool check;	     /* -n: only print what it says */
+	const char *control; /* path of the control socket, or NULL */
+	gid_t control_group; /* who may ask there; -1: no group */
 	char **socket_paths; /* of each guest, in order */
 	size_t nguests;
 	int listen_fd;	     /* --fd: one guest; -1: none */

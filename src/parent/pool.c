@@ -121,6 +121,14 @@ timer_event(sd_event_source *source, uint64_t usec, void *arg)
 }
 
 static void
+lose_source(struct pool *pool)
+{
+	if (!pool->source_lost)
+		pool->losses++;
+	pool->source_lost = true;
+}
+
+static void
 open_source(struct pool *pool)
 {
 	struct frame f;
@@ -132,7 +140,7 @@ open_source(struct pool *pool)
 			log_warning("source %s: lost: %s; trying to open it "
 				    "again",
 			    pool->source, why);
-		pool->source_lost = true;
+		lose_source(pool);
 		timer_set(pool->source_timer,
 		    clock_now() +
 			backoff_failed(&pool->source_backoff, clock_now(), 0));
@@ -298,7 +306,7 @@ lost_frame(struct pool *pool, const struct proto_lost *lost)
 		log_warning("source %s: lost: %s; opening it again",
 		    pool->source,
 		    lost->error == 0 ? "end of file" : strerror(lost->error));
-	pool->source_lost = true;
+	lose_source(pool);
 	timer_set(pool->source_timer,
 	    now + backoff_failed(&pool->source_backoff, now, 0));
 }

@@ -69,7 +69,8 @@ struct pool {
 	struct backoff source_backoff;
 	struct backoff entropy_backoff;
 	bool source_lost;
-	bool ready; /* has been, once */
+	uint32_t losses; /* of the source */
+	bool ready;	 /* has been, once */
 };
 
 /* A pool with a source (a path) and a share, but without members. */

@@ -8,54 +8,10 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "service.h"
+#include "service_parts.h"
 #include "source_file.h"
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
-
-static void
-pool_ready(struct pool *pool, void *arg)
-{
-	struct service *s = arg;
-	struct service_pool *p;
-
-	(void)pool;
-	TAILQ_FOREACH(p, &s->pools, entry)
-		if (!p->pool.ready)
-			return;
-	if (!s->ready)
-		s->ops->ready(s->arg);
-	s->ready = true;
-}
-
-static void
-pool_failed(struct pool *pool, void *arg)
-{
-	struct service *s = arg;
-
-	log_error("the entropy process of source %s could not be set up",
-	    pool->source);
-	s->ops->failed(s->arg);
-}
-
-static void
-pool_rewire(struct member *m, int fd)
-{
-	guest_rewire(guest_of_member(m), fd);
-}
-
-static void
-pool_ask(struct member *m)
-{
-	guest_ask(guest_of_member(m));
-}
-
-static const struct pool_ops pool_ops = {
-	.ready = pool_ready,
-	.failed = pool_failed,
-	.rewire = pool_rewire,
-	.ask = pool_ask,
-};
 
 void
 service_init(struct service *s, struct process_env *env,
@@ -64,103 +20,6 @@ service_init(struct service *s, struct process_env *env,
 	*s = (struct service){ .env = env, .ops = ops, .arg = arg };
 	TAILQ_INIT(&s->pools);
 	TAILQ_INIT(&s->guests);
-}
-
-static void *
-must_alloc(void *p)
-{
-	if (p == NULL)
-		log_fatal("no memory for the configuration");
-	return p;
-}
-
-static struct service_pool *
-find_pool(struct service *s, const char *name)
-{
-	struct service_pool *p;
-
-	TAILQ_FOREACH(p, &s->pools, entry)
-		if (strcmp(p->name, name) == 0)
-			break;
-	return p;
-}
-
-static struct service_class *
-find_class(struct service_pool *p, const char *name)
-{
-	struct service_class *c;
-
-	TAILQ_FOREACH(c, &p->classes, entry)
-		if (strcmp(c->name, name) == 0)
-			break;
-	return c;
-}
-
-static struct guest *
-find_guest(struct service *s, const char *name)
-{
-	struct guest *g;
-
-	TAILQ_FOREACH(g, &s->guests, entry)
-		if (strcmp(g->name, name) == 0)
-			break;
-	return g;
-}
-
-/* The guest that listens at `path`, or NULL. */
-static struct guest *
-find_listener(struct service *s, const char *path)
-{
-	struct guest *g;
-
-	TAILQ_FOREACH(g, &s->guests, entry)
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
-		if (g->listener.path != NULL &&
-		    strcmp(g->listener.path, path) == 0)
-			break;
-	return g;
-}
-
-static struct service_pool *
-pool_new(struct service *s, const struct config_pool *cp)
-{
-	struct service_pool *p = must_alloc(calloc(1, sizeof(*p)));
-
-	p->service = s;
-	strlcpy(p->name, cp->name, sizeof(p->name));
-	p->source = must_alloc(strdup(cp->source.path));
-	TAILQ_INIT(&p->classes);
-	pool_init(&p->pool, s->env, p->source, &cp->share, &pool_ops, s);
-	return p;
-}
-
-static void
-class_free(struct service_pool *p, struct service_class *c)
-{
-	TAILQ_REMOVE(&p->classes, c, entry);
-	alloc_remove(&p->pool.alloc, &c->node, clock_now());
-	free(c);
-}
-
-static void
-pool_free(struct service_pool *p, uint64_t deadline)
-{
-	struct service_class *c;
-
-	pool_stop(&p->pool, deadline);
-	while ((c = TAILQ_LAST(&p->classes, service_classes)) != NULL)
-		class_free(p, c);
-	free(p->source);
-	free(p);
-}
-
-static void
-guest_free(struct service *s, struct guest *g, uint64_t deadline)
-{
-	TAILQ_REMOVE(&s->guests, g, entry);
-	s->nguests--;
-	guest_stop(g, deadline);
-	free(g);
 }
 
 /*
@@ -181,7 +40,7 @@ plan_drop(struct plan *plan)
 
 	while ((p = TAILQ_FIRST(&plan->pools)) != NULL) {
 		TAILQ_REMOVE(&plan->pools, p, entry);
-		pool_free(p, clock_now());
+		service_pool_free(p, clock_now());
 	}
 	for (size_t i = 0; i < plan->nlisteners; i++)
 		listener_close(&plan->listeners[i]);
@@ -197,7 +56,7 @@ plan_pools(struct service *s, const struct config *config, struct plan *plan)
 	int fd;
 
 	TAILQ_FOREACH(cp, &config->pools, entry) {
-		p = find_pool(s, cp->name);
+		p = service_find_pool(s, cp->name);
 		if (p != NULL && strcmp(p->source, cp->source.path) == 0)
 			continue;
 		fd = source_file_open(cp->source.path, &why);
@@ -208,7 +67,7 @@ plan_pools(struct service *s, const struct config *config, struct plan *plan)
 		close(fd);
 		if (p != NULL)
 			continue;
-		p = pool_new(s, cp);
+		p = service_pool_new(s, cp);
 		TAILQ_INSERT_TAIL(&plan->pools, p, entry);
 		if (pool_start(&p->pool) == -1)
 			return -1;
@@ -225,12 +84,12 @@ plan_listeners(struct service *s, const struct config *config,
 
 	TAILQ_FOREACH(cg, &config->guests, entry)
 		n++;
-	plan->listeners = must_alloc(calloc(n + 1, sizeof(*plan->listeners)));
+	plan->listeners = service_must(calloc(n + 1, sizeof(*plan->listeners)));
 	TAILQ_FOREACH(cg, &config->guests, entry) {
 		struct listener *l = &plan->listeners[plan->nlisteners++];
 
 		l->fd = -1;
-		if (find_listener(s, cg->socket) == NULL &&
+		if (service_find_listener(s, cg->socket) == NULL &&
 		    listener_open(l, cg->socket) == -1)
 			return -1;
 	}
@@ -241,13 +100,13 @@ plan_listeners(struct service *s, const struct config *config,
 static void
 apply_class(struct service_pool *p, const struct config_class *cc, bool fresh)
 {
-	struct service_class *c = find_class(p, cc->name);
+	struct service_class *c = service_find_class(p, cc->name);
 	struct alloc_node *parent = &p->pool.alloc.root;
 
 	if (cc->parent != NULL)
-		parent = &find_class(p, cc->parent->name)->node;
+		parent = &service_find_class(p, cc->parent->name)->node;
 	if (c == NULL) {
-		c = must_alloc(calloc(1, sizeof(*c)));
+		c = service_must(calloc(1, sizeof(*c)));
 		strlcpy(c->name, cc->name, sizeof(c->name));
 		alloc_add(&p->pool.alloc, &c->node, parent, &cc->share,
 		    clock_now());
@@ -276,7 +135,7 @@ apply_pools(struct service *s, const struct config *config, struct plan *plan)
 	TAILQ_FOREACH(p, &s->pools, entry)
 		p->kept = false;
 	TAILQ_FOREACH(cp, &config->pools, entry) {
-		if ((p = find_pool(s, cp->name)) == NULL)
+		if ((p = service_find_pool(s, cp->name)) == NULL)
 			log_fatal("pool %s was not made", cp->name);
 		p->kept = true;
 		TAILQ_FOREACH(c, &p->classes, entry)
@@ -285,10 +144,12 @@ apply_pools(struct service *s, const struct config *config, struct plan *plan)
 		    &cp->share, clock_now());
 		TAILQ_FOREACH(cc, &cp->classes, entry)
 			apply_class(p, cc, false);
+		strlcpy(p->source_name, cp->source.name,
+		    sizeof(p->source_name));
 		if (strcmp(p->source, cp->source.path) == 0)
 			continue;
 		free(p->source);
-		p->source = must_alloc(strdup(cp->source.path));
+		p->source = service_must(strdup(cp->source.path));
 		pool_set_source(&p->pool, p->source);
 	}
 }
@@ -300,14 +161,14 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 {
 	struct guest *had;
 
-	if (made->fd == -1 && (had = find_listener(s, cg->socket)) != NULL &&
-	    had != g) {
+	if (made->fd == -1 &&
+	    (had = service_find_listener(s, cg->socket)) != NULL && had != g) {
 		*made = had->listener;
 		had->listener = (struct listener){ .fd = -1 };
 		guest_unlisten(had);
 	}
 	/* It had been another guest's, which has given it up by now. */
-	if (made->fd == -1 && find_listener(s, cg->socket) == NULL &&
+	if (made->fd == -1 && service_find_listener(s, cg->socket) == NULL &&
 	    listener_open(made, cg->socket) == -1)
 		return -1;
 	if (made->fd != -1) {
@@ -318,7 +179,7 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 			return -1;
 	}
 	free(g->path);
-	g->path = must_alloc(strdup(cg->socket));
+	g->path = service_must(strdup(cg->socket));
 	g->listener.path = g->path;
 	if (cg->mode != 0 && chmod(g->path, cg->mode) == -1)
 		log_guest(LOG_LEVEL_WARNING, g->name, "chmod %s: %s", g->path,
@@ -330,28 +191,16 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 	return 0;
 }
 
-static struct guest *
-guest_new(struct service *s, const char *name, struct pool *pool,
-    struct alloc_node *parent, const struct alloc_share *share)
-{
-	struct guest *g = must_alloc(calloc(1, sizeof(*g)));
-
-	guest_init(g, name, s->env, pool, parent, share);
-	TAILQ_INSERT_TAIL(&s->guests, g, entry);
-	s->nguests++;
-	return g;
-}
-
 static int
 apply_guest(struct service *s, const struct config_guest *cg,
     struct listener *made)
 {
-	struct service_pool *p = find_pool(s, cg->pool->name);
+	struct service_pool *p = service_find_pool(s, cg->pool->name);
 	struct alloc_node *parent = &p->pool.alloc.root;
-	struct guest *g = find_guest(s, cg->name);
+	struct guest *g = service_find_guest(s, cg->name);
 
 	if (cg->class != NULL)
-		parent = &find_class(p, cg->class->name)->node;
+		parent = &service_find_class(p, cg->class->name)->node;
 	if (g != NULL && g->pool != &p->pool) {
 		log_guest(LOG_LEVEL_WARNING, g->name,
 		    "moved to another pool: its connection ends");
@@ -360,14 +209,16 @@ apply_guest(struct service *s, const struct config_guest *cg,
 			*made = g->listener;
 			g->listener = (struct listener){ .fd = -1 };
 		}
-		guest_free(s, g, clock_now() + REMOVAL_TIME);
+		service_guest_free(s, g, clock_now() + REMOVAL_TIME);
 		g = NULL;
 	}
 	if (g == NULL)
-		g = guest_new(s, cg->name, &p->pool, parent, &cg->share);
+		g = service_guest_new(s, cg->name, &p->pool, parent,
+		    &cg->share);
 	else
 		guest_change(g, parent, &cg->share);
 	g->kept = true;
+	g->added = false;
 	return set_listener(s, g, cg, made);
 }
 
@@ -384,22 +235,41 @@ remove_rest(struct service *s)
 		if (g->kept)
 			continue;
 		log_guest(LOG_LEVEL_INFO, g->name, "removed");
-		guest_free(s, g, clock_now() + REMOVAL_TIME);
+		service_guest_free(s, g, clock_now() + REMOVAL_TIME);
 	}
 	for (p = TAILQ_FIRST(&s->pools); p != NULL; p = next_pool) {
 		next_pool = TAILQ_NEXT(p, entry);
 		if (!p->kept) {
 			TAILQ_REMOVE(&s->pools, p, entry);
-			pool_free(p, clock_now() + REMOVAL_TIME);
+			service_pool_free(p, clock_now() + REMOVAL_TIME);
 			continue;
 		}
 		for (c = TAILQ_LAST(&p->classes, service_classes); c != NULL;
 		     c = previous) {
 			previous = TAILQ_PREV(c, service_classes, entry);
 			if (!c->kept)
-				class_free(p, c);
+				service_class_free(p, c);
 		}
 	}
+}
+
+/* Whether the pool and the class of a guest stay. */
+static bool
+pool_is_kept(struct service *s, const struct guest *g)
+{
+	struct service_pool *p;
+	struct service_class *c;
+
+	TAILQ_FOREACH(p, &s->pools, entry) {
+		if (&p->pool != g->pool || !p->kept)
+			continue;
+		if (g->member.leaf.parent == &p->pool.alloc.root)
+			return true;
+		TAILQ_FOREACH(c, &p->classes, entry)
+			if (&c->node == g->member.leaf.parent)
+				return c->kept;
+	}
+	return false;
 }
 
 int
@@ -419,7 +289,7 @@ service_apply(struct service *s, const struct config *config)
 	}
 	apply_pools(s, config, &plan);
 	TAILQ_FOREACH(g, &s->guests, entry)
-		g->kept = false;
+		g->kept = g->added && pool_is_kept(s, g);
 	TAILQ_FOREACH(cg, &config->guests, entry)
 		if (apply_guest(s, cg, &plan.listeners[i++]) == -1)
 			r = -1;
@@ -439,9 +309,71 @@ service_adopt(struct service *s, const char *name, int fd)
 	struct service_pool *p = TAILQ_FIRST(&s->pools);
 	struct guest *g;
 
-	g = guest_new(s, name, &p->pool, &p->pool.alloc.root, &share);
+	g = service_guest_new(s, name, &p->pool, &p->pool.alloc.root, &share);
 	if (listener_adopt(&g->listener, fd) == -1 || guest_listen(g) == -1)
 		return -1;
+	return 0;
+}
+
+int
+service_add(struct service *s, const char *name, const char *path,
+    const char *pool, const char *class, const char **why)
+{
+	const struct alloc_share share = {
+		.rate.period = 1,
+		.ceil.period = 1,
+		.weight = 1,
+	};
+	struct service_pool *p =
+	    service_find_pool(s, pool[0] == '\0' ? "default" : pool);
+	struct service_class *c = NULL;
+	struct listener l;
+	struct guest *g;
+
+	if (p == NULL && pool[0] == '\0' &&
+	    TAILQ_FIRST(&s->pools) == TAILQ_LAST(&s->pools, service_pools))
+		p = TAILQ_FIRST(&s->pools);
+	if (p != NULL && class[0] != '\0')
+		c = service_find_class(p, class);
+	*why = NULL;
+	if (service_find_guest(s, name) != NULL)
+		*why = "there is a guest of that name";
+	else if (service_find_listener(s, path) != NULL)
+		*why = "another guest has that socket";
+	else if (p == NULL)
+		*why = "there is no such pool";
+	else if (class[0] != '\0' && c == NULL)
+		*why = "there is no such class in the pool";
+	if (*why != NULL)
+		return EINVAL;
+	if (listener_open(&l, path) == -1) {
+		*why = "its socket cannot be made: the log says why";
+		return EIO;
+	}
+	g = service_guest_new(s, name, &p->pool,
+	    c == NULL ? &p->pool.alloc.root : &c->node, &share);
+	g->added = true;
+	g->path = service_must(strdup(path));
+	g->listener = l;
+	g->listener.path = g->path;
+	if (guest_listen(g) == -1) {
+		service_guest_free(s, g, clock_now());
+		*why = "cannot listen";
+		return EIO;
+	}
+	log_guest(LOG_LEVEL_INFO, g->name, "added");
+	return 0;
+}
+
+int
+service_remove(struct service *s, const char *name)
+{
+	struct guest *g = service_find_guest(s, name);
+
+	if (g == NULL)
+		return -1;
+	log_guest(LOG_LEVEL_INFO, g->name, "removed");
+	service_guest_free(s, g, clock_now() + REMOVAL_TIME);
 	return 0;
 }
 
@@ -464,9 +396,9 @@ service_stop(struct service *s, uint64_t deadline)
 		guest_hang_up(g);
 	while ((g = TAILQ_FIRST(&s->guests)) != NULL)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
-		guest_free(s, g, deadline);
+		service_guest_free(s, g, deadline);
 	while ((p = TAILQ_FIRST(&s->pools)) != NULL) {
 		TAILQ_REMOVE(&s->pools, p, entry);
-		pool_free(p, deadline);
+		service_pool_free(p, deadline);
 	}
 }

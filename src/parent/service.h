@@ -32,7 +32,8 @@ struct service_pool {
 	struct service *service;
 	struct pool pool;
 	struct service_classes classes; /* each after the one it is in */
-	char *source;			/* path */
+	char source_name[CONFIG_NAME_SIZE];
+	char *source; /* path */
 	bool kept;
 };
 
@@ -54,6 +55,9 @@ struct service {
 	struct guests guests;
 	size_t nguests;
 	bool ready;
+	/* A worker has told its figures, or ended instead. */
+	void (*told)(void *arg);
+	void *told_arg;
 };
 
 /* A service of nothing. */
@@ -72,6 +76,17 @@ int service_apply(struct service *, const struct config *);
  * Returns 0, or -1 after logging why.
  */
 int service_adopt(struct service *, const char *name, int fd);
+
+/*
+ * Adds a guest to a class ("": the pool itself) of a pool ("": the one that a
+ * configuration would mean), which stays until it is removed or a configuration
+ * has it.  Returns 0, or an errno and in `*why` the reason.
+ */
+int service_add(struct service *, const char *name, const char *path,
+    const char *pool, const char *class, const char **why);
+
+/* Removes a guest, until a configuration brings it back.  -1: there is none. */
+int service_remove(struct service *, const char *name);
 
 /* Logs the state of all guests. */
 void service_report(struct service *);

@@ -1,0 +1,164 @@
+/*
+ * The control protocol: what vrngctl says to vrngd, and what it hears.
+ *
+ * The control socket is a unix socket of type SOCK_SEQPACKET.  A client sends
+ * a request, one frame of exactly sizeof(struct control_request), and is
+ * answered with frames of exactly sizeof(struct control_reply), the last of
+ * which is a CONTROL_RESULT; then it may send another.  Nothing in a frame is
+ * a pointer, every string is terminated, unused bytes are 0.
+ *
+ * The version is the first field of either frame and stays there: whoever
+ * reads another one looks no further.
+ */
+#ifndef VRNGD_CONTROL_PROTO_H
+#define VRNGD_CONTROL_PROTO_H
+
+#include <stdint.h>
+
+#include "proto.h"
+
+#define CONTROL_VERSION 1
+#define CONTROL_PATH	"/run/vrngd/control"
+
+/* With the terminating NUL. */
+#define CONTROL_SOCKET_SIZE 108 /* as in struct sockaddr_un */
+#define CONTROL_PATH_SIZE   256
+#define CONTROL_TEXT_SIZE   512
+
+/* What a client may do; a bit each. */
+enum control_right {
+	CONTROL_MONITOR = 1 << 0, /* ask for the status */
+	CONTROL_CHANGE = 1 << 1,  /* all else */
+};
+
+enum control_command {
+	CONTROL_STATUS = 1,
+	CONTROL_RELOAD,
+	CONTROL_GUEST_ADD,    /* name, socket; class, pool or "" */
+	CONTROL_GUEST_REMOVE, /* name */
+	CONTROL_LOG_LEVEL,    /* log_level */
+};
+
+struct control_request {
+	uint32_t version;   /* CONTROL_VERSION */
+	uint32_t command;   /* enum control_command */
+	uint32_t log_level; /* enum log_level */
+	uint32_t unused;    /* 0 */
+	char name[GUEST_NAME_SIZE];
+	char class[GUEST_NAME_SIZE];
+	char pool[GUEST_NAME_SIZE];
+	char socket[CONTROL_SOCKET_SIZE]; /* absolute path */
+};
+
+/*
+ * The answer to CONTROL_STATUS is, for each pool, its POOL, its SOURCEs, its
+ * CLASSes (each before those within it) and its GUESTs; then the RESULT.
+ */
+enum control_kind {
+	CONTROL_POOL = 1,
+	CONTROL_SOURCE,
+	CONTROL_CLASS,
+	CONTROL_GUEST,
+	CONTROL_TEXT,	/* a line for the administrator */
+	CONTROL_RESULT, /* the end of the answer */
+};
+
+/* Bytes in a period. */
+struct control_rate {
+	uint64_t bytes;	 /* 0: none */
+	uint64_t period; /* ns */
+};
+
+/* A class's or a guest's part, as it was configured. */
+struct control_share {
+	struct control_rate rate; /* guaranteed */
+	struct control_rate ceil; /* hard cap; bytes 0: no limit */
+	uint64_t burst;		  /* bytes; 0: no limit */
+	uint32_t weight;
+	uint32_t priority;
+};
+
+struct control_pool {
+	char name[GUEST_NAME_SIZE];
+	struct control_rate limit; /* bytes 0: none */
+	uint64_t burst;		   /* bytes; 0: no limit */
+	uint64_t stock;		   /* bytes ready */
+	uint64_t capacity;	   /* bytes ready at most */
+	uint64_t bytes;		   /* granted, in all */
+	uint64_t now;		   /* bytes/s, smoothed */
+	uint32_t guests;
+	uint32_t unused; /* 0 */
+};
+
+enum control_source_state {
+	CONTROL_SOURCE_OK,
+	CONTROL_SOURCE_LOST, /* to be opened again */
+};
+
+struct control_source {
+	char pool[GUEST_NAME_SIZE];
+	char name[GUEST_NAME_SIZE];
+	char path[CONTROL_PATH_SIZE]; /* cut if longer */
+	uint32_t state;		      /* enum control_source_state */
+	uint32_t lost;		      /* times */
+};
+
+struct control_class {
+	char pool[GUEST_NAME_SIZE];
+	char name[GUEST_NAME_SIZE];
+	char parent[GUEST_NAME_SIZE]; /* a class; "": the pool */
+	struct control_share share;
+	uint64_t bytes; /* granted to its guests, in all */
+	uint64_t now;	/* bytes/s, smoothed */
+	uint32_t depth; /* 0: right within the pool */
+	uint32_t guests;
+};
+
+enum control_guest_state {
+	CONTROL_GUEST_IDLE,	 /* nobody is connected */
+	CONTROL_GUEST_CONNECTED, /* and no request waits */
+	CONTROL_GUEST_WAITING,	 /* connected, and a request waits */
+	CONTROL_GUEST_PAUSED,	 /* its workers died: not listening now */
+};
+
+struct control_guest {
+	char name[GUEST_NAME_SIZE];
+	char pool[GUEST_NAME_SIZE];
+	char class[GUEST_NAME_SIZE];	  /* "": the pool itself */
+	char socket[CONTROL_SOCKET_SIZE]; /* path; "": none is known */
+	uint32_t state;			  /* enum control_guest_state */
+	struct control_share share;
+	uint64_t bytes;		/* handed to it, in all */
+	uint64_t now;		/* bytes/s, smoothed */
+	uint64_t requests;	/* completed */
+	uint64_t cut;		/* completed short */
+	uint64_t refused;	/* malformed */
+	uint64_t wait_ns;	/* time during which a request waited */
+	uint64_t connected_for; /* ns; 0: it is not */
+	int32_t pid;		/* its worker's; 0: none */
+	uint32_t connections;	/* times connected, this one too */
+};
+
+struct control_text {
+	char text[CONTROL_TEXT_SIZE]; /* without a newline */
+};
+
+struct control_result {
+	int32_t error;	/* errno; 0: done */
+	uint32_t right; /* enum control_right that was lacking; 0: none */
+};
+
+struct control_reply {
+	uint32_t version; /* CONTROL_VERSION */
+	uint32_t kind;	  /* enum control_kind */
+	union {
+		struct control_pool pool;
+		struct control_source source;
+		struct control_class class;
+		struct control_guest guest;
+		struct control_text text;
+		struct control_result result;
+	} u;
+};
+
+#endif

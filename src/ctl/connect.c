@@ -1,0 +1,263 @@
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include <bsd/string.h>
+#include <errno.h>
+#include <grp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "connect.h"
+
+#define ANSWER_TIMEOUT 10 /* s, for each frame */
+
+int
+fail(struct failure *why, enum exit_status status, const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) == -1)
+		text = NULL;
+	va_end(ap);
+	free(why->text);
+	why->text = text;
+	why->status = status;
+	return -1;
+}
+
+struct control_request
+connect_request(enum control_command command)
+{
+	struct control_request req;
+
+	memset(&req, 0, sizeof(req));
+	req.version = CONTROL_VERSION;
+	req.command = command;
+	return req;
+}
+
+/*
+ * Who would be let in at `path`: writes "be root or in group NAME", as far as
+ * the socket's owner and mode tell.
+ */
+static void
+who_may(const char *path, char *text, size_t size)
+{
+	const struct group *group;
+	struct stat st;
+
+	strlcpy(text, "be root", size);
+	if (stat(path, &st) == -1 || (st.st_mode & S_IWGRP) == 0 ||
+	    st.st_gid == 0)
+		return;
+	group = getgrgid(st.st_gid);
+	if (group != NULL)
+		snprintf(text, size, "be root or in group %s", group->gr_name);
+	else
+		snprintf(text, size, "be root or in group %u", st.st_gid);
+}
+
+static int
+fail_connect(const char *path, struct failure *why)
+{
+	int error = errno;
+	char who[128];
+
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		who_may(path, who, sizeof(who));
+		return fail(why, EXIT_UNREACHABLE,
+		    "no permission to connect to %s: %s", path, who);
+	case ENOENT:
+	case ECONNREFUSED:
+		return fail(why, EXIT_UNREACHABLE,
+		    "no daemon listens at %s: start vrngd, or name its control "
+		    "socket with -s",
+		    path);
+	case EAGAIN:
+		return fail(why, EXIT_UNREACHABLE,
+		    "the daemon at %s does not answer", path);
+	case EPROTOTYPE:
+		return fail(why, EXIT_UNREACHABLE,
+		    "%s is not a control socket: name that of vrngd with -s",
+		    path);
+	}
+	return fail(why, EXIT_UNREACHABLE, "cannot connect to %s: %s", path,
+	    strerror(error));
+}
+
+/* Returns the connection, or -1 with the reason. */
+static int
+open_socket(const char *path, struct failure *why)
+{
+	const struct timeval timeout = { .tv_sec = ANSWER_TIMEOUT };
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
+	    sizeof(sun.sun_path))
+		return fail(why, EXIT_UNREACHABLE,
+		    "%s: the path is longer than the %zu bytes that a socket's "
+		    "may have",
+		    path, sizeof(sun.sun_path) - 1);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return fail_connect(path, why);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
+		sizeof(timeout)) == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
+		sizeof(timeout)) == -1 ||
+	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
+		fail_connect(path, why);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool
+has_end(const char *text, size_t size)
+{
+	return memchr(text, '\0', size) != NULL;
+}
+
+#define ENDS(field) has_end(field, sizeof(field))
+
+/* Whether all strings of a reply are terminated, and its kind is known. */
+static bool
+is_valid(const struct control_reply *r)
+{
+	switch (r->kind) {
+	case CONTROL_POOL:
+		return ENDS(r->u.pool.name);
+	case CONTROL_SOURCE:
+		return ENDS(r->u.source.pool) && ENDS(r->u.source.name) &&
+		    ENDS(r->u.source.path);
+	case CONTROL_CLASS:
+		return ENDS(r->u.class.pool) && ENDS(r->u.class.name) &&
+		    ENDS(r->u.class.parent);
+	case CONTROL_GUEST:
+		return ENDS(r->u.guest.name) && ENDS(r->u.guest.pool) &&
+		    ENDS(r->u.guest.class) && ENDS(r->u.guest.socket);
+	case CONTROL_TEXT:
+		return ENDS(r->u.text.text);
+	case CONTROL_RESULT:
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Reads a frame.  The first attempt after the daemon has closed may tell just
+ * that, while there is still something to be read.
+ */
+static int
+read_reply(int fd, const char *path, struct control_reply *reply,
+    struct failure *why)
+{
+	bool again = true;
+	ssize_t n;
+
+	do {
+		n = recv(fd, reply, sizeof(*reply), MSG_TRUNC);
+		if (n == -1 && errno == ECONNRESET && again) {
+			again = false;
+			errno = EINTR;
+		}
+	} while (n == -1 && errno == EINTR);
+	if (n == -1 && errno == EAGAIN)
+		return fail(why, EXIT_UNREACHABLE,
+		    "the daemon at %s does not answer", path);
+	if (n <= 0)
+		return fail(why, EXIT_UNREACHABLE,
+		    "the daemon at %s closed the connection", path);
+	if ((size_t)n >= sizeof(reply->version) &&
+	    reply->version != CONTROL_VERSION)
+		return fail(why, EXIT_REFUSED,
+		    "vrngctl speaks version %d of the control protocol and the "
+		    "daemon version %u: use those of one release, and start "
+		    "the daemon again",
+		    CONTROL_VERSION, reply->version);
+	if ((size_t)n != sizeof(*reply) || !is_valid(reply))
+		return fail(why, EXIT_REFUSED,
+		    "the daemon at %s sent a frame that makes no sense", path);
+	return 0;
+}
+
+/*
+ * Reads an answer to its end, what the daemon says as lines into `said`.
+ * Returns 0 with the result, or -1 with the reason.
+ */
+static int
+read_answer(int fd, const char *path, answer_handler *handler, void *arg,
+    FILE *said, struct control_result *result, struct failure *why)
+{
+	struct control_reply reply;
+
+	for (;;) {
+		if (read_reply(fd, path, &reply, why) == -1)
+			return -1;
+		if (reply.kind == CONTROL_RESULT)
+			break;
+		if (reply.kind == CONTROL_TEXT)
+			fprintf(said, "%s\n", reply.u.text.text);
+		else
+			handler(arg, &reply);
+	}
+	*result = reply.u.result;
+	return 0;
+}
+
+static int
+fail_refused(const char *path, const struct control_result *result,
+    const char *said, size_t len, struct failure *why)
+{
+	char who[128] = "be root";
+
+	if (len == 0)
+		return fail(why, EXIT_REFUSED, "the daemon refused: %s",
+		    strerror(result->error));
+	if (result->right == CONTROL_MONITOR)
+		who_may(path, who, sizeof(who));
+	return fail(why, EXIT_REFUSED, "%.*s%s%s", (int)len - 1, said,
+	    result->right != 0 ? ": " : "", result->right != 0 ? who : "");
+}
+
+int
+connect_ask(const char *path, const struct control_request *req,
+    answer_handler *handler, void *arg, struct failure *why)
+{
+	struct control_result result;
+	char *said = NULL;
+	size_t len = 0;
+	FILE *stream;
+	ssize_t n;
+	int fd, r;
+
+	if ((stream = open_memstream(&said, &len)) == NULL)
+		return fail(why, EXIT_REFUSED, "%s", strerror(errno));
+	if ((r = fd = open_socket(path, why)) != -1) {
+		do {
+			n = send(fd, req, sizeof(*req), MSG_NOSIGNAL);
+		} while (n == -1 && errno == EINTR);
+		r = read_answer(fd, path, handler, arg, stream, &result, why);
+		close(fd);
+	}
+	if (fclose(stream) == EOF)
+		r = fail(why, EXIT_REFUSED, "%s", strerror(errno));
+	else if (r == 0 && result.error != 0)
+		r = fail_refused(path, &result, said, len, why);
+	else if (r == 0)
+		fputs(said, stdout);
+	free(said);
+	return r;
+}

@@ -1,0 +1,38 @@
+/*
+ * What the daemon told of itself at one moment.
+ */
+#ifndef VRNGCTL_SNAPSHOT_H
+#define VRNGCTL_SNAPSHOT_H
+
+#include <stddef.h>
+
+#include "connect.h"
+
+/* Allocated arrays, each in the order in which the daemon told them. */
+struct snapshot {
+	struct control_pool *pools;
+	size_t npools;
+	struct control_source *sources;
+	size_t nsources;
+	struct control_class *classes; /* before those within them */
+	size_t nclasses;
+	struct control_guest *guests;
+	size_t nguests;
+};
+
+/*
+ * Asks the daemon at `path`.  Returns 0 and the snapshot, to be freed with
+ * snapshot_free(), or -1 with the reason and nothing to be freed.
+ */
+int snapshot_take(struct snapshot *, const char *path, struct failure *);
+
+void snapshot_free(struct snapshot *);
+
+/*
+ * The guest of that name; or NULL, with the reason and the names that there
+ * are.
+ */
+const struct control_guest *snapshot_guest(const struct snapshot *,
+    const char *name, struct failure *);
+
+#endif

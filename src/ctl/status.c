@@ -1,0 +1,170 @@
+#include <inttypes.h>
+#include <string.h>
+
+#include "format.h"
+#include "status.h"
+#include "table.h"
+
+#define INDENT 2
+
+static const char *
+or_dash(const char *text)
+{
+	return text[0] == '\0' ? "-" : text;
+}
+
+static void
+print_pool(const struct control_pool *pool, FILE *f)
+{
+	char a[FORMAT_SIZE], b[FORMAT_SIZE], name[GUEST_NAME_SIZE];
+
+	fprintf(f, "pool %s: ", format_text(name, sizeof(name), pool->name));
+	if (pool->limit.bytes == 0)
+		fputs("no limit", f);
+	else
+		fprintf(f, "limit %s%s, burst %s", format_rate(a, &pool->limit),
+		    format_per_second(&pool->limit) > 0 ? "/s" : "",
+		    format_bytes(b, pool->burst));
+	fprintf(f, "\n%*snow %s/s, in all %s\n", INDENT, "",
+	    format_bytes(a, pool->now), format_bytes(b, pool->bytes));
+	fprintf(f, "%*sstock %s of %s, %u guest%s\n", INDENT, "",
+	    format_bytes(a, pool->stock), format_bytes(b, pool->capacity),
+	    pool->guests, pool->guests == 1 ? "" : "s");
+}
+
+static void
+print_sources(const struct snapshot *snap, const char *pool, FILE *f)
+{
+	char name[GUEST_NAME_SIZE], path[CONTROL_PATH_SIZE];
+
+	for (size_t i = 0; i < snap->nsources; i++) {
+		const struct control_source *s = &snap->sources[i];
+
+		if (strcmp(s->pool, pool) != 0)
+			continue;
+		fprintf(f, "%*ssource %s: %s, %s", INDENT, "",
+		    format_text(name, sizeof(name), s->name),
+		    format_source_state(s->state),
+		    format_text(path, sizeof(path), s->path));
+		if (s->lost > 0)
+			fprintf(f, ", lost %u time%s", s->lost,
+			    s->lost == 1 ? "" : "s");
+		fputc('\n', f);
+	}
+}
+
+static void
+share_cells(struct table *t, const struct control_share *share)
+{
+	char text[FORMAT_SIZE];
+
+	table_cell(t, "%s", format_rate(text, &share->rate));
+	table_cell(t, "%s", format_rate(text, &share->ceil));
+}
+
+static void
+print_classes(const struct snapshot *snap, const char *pool, FILE *f,
+    size_t columns)
+{
+	static const char *const headings[] = { "CLASS", "RATE", "CEIL",
+		"BURST", "WEIGHT", "PRIO", "NOW/S", "BYTES", "GUESTS", NULL };
+	char text[FORMAT_SIZE], name[GUEST_NAME_SIZE];
+	struct table t;
+
+	table_init(&t, headings);
+	for (size_t i = 0; i < snap->nclasses; i++) {
+		const struct control_class *c = &snap->classes[i];
+		const struct control_share *share = &c->share;
+
+		if (strcmp(c->pool, pool) != 0)
+			continue;
+		table_cell(&t, "%*s%s", (int)(c->depth % 16) * INDENT, "",
+		    format_text(name, sizeof(name), c->name));
+		share_cells(&t, share);
+		table_cell(&t, "%s",
+		    share->burst == 0 ? "-" : format_bytes(text, share->burst));
+		table_cell(&t, "%u", share->weight);
+		table_cell(&t, "%u", share->priority);
+		table_cell(&t, "%s", format_bytes(text, c->now));
+		table_cell(&t, "%s", format_bytes(text, c->bytes));
+		table_cell(&t, "%u", c->guests);
+	}
+	if (t.nrows > 1)
+		fputc('\n', f);
+	else
+		t.nrows = 0;
+	table_print(&t, f, INDENT, 1, columns);
+}
+
+static void
+guest_row(struct table *t, const struct control_guest *g)
+{
+	char text[FORMAT_SIZE], name[GUEST_NAME_SIZE];
+
+	table_cell(t, "%s", format_text(name, sizeof(name), g->name));
+	table_cell(t, "%s", or_dash(format_text(name, sizeof(name), g->class)));
+	table_cell(t, "%s", format_guest_state(g->state));
+	share_cells(t, &g->share);
+	table_cell(t, "%s", format_bytes(text, g->now));
+	table_cell(t, "%s", format_bytes(text, g->bytes));
+	table_cell(t, "%s", format_count(text, g->requests));
+	table_cell(t, "%s", format_time(text, g->wait_ns));
+	table_cell(t, "%s", format_count(text, g->cut));
+	table_cell(t, "%s", format_count(text, g->refused));
+}
+
+static void
+print_guests(const struct snapshot *snap, const char *pool, FILE *f,
+    size_t columns)
+{
+	static const char *const headings[] = { "GUEST", "CLASS", "STATE",
+		"RATE", "CEIL", "NOW/S", "BYTES", "REQS", "WAIT", "CUT", "BAD",
+		NULL };
+	struct table t;
+
+	table_init(&t, headings);
+	for (size_t i = 0; i < snap->nguests; i++)
+		if (strcmp(snap->guests[i].pool, pool) == 0)
+			guest_row(&t, &snap->guests[i]);
+	if (t.nrows > 1)
+		fputc('\n', f);
+	else
+		t.nrows = 0;
+	table_print(&t, f, INDENT, 3, columns);
+}
+
+void
+status_print(const struct snapshot *snap, FILE *f, size_t columns)
+{
+	for (size_t i = 0; i < snap->npools; i++) {
+		const char *pool = snap->pools[i].name;
+
+		if (i > 0)
+			fputc('\n', f);
+		print_pool(&snap->pools[i], f);
+		print_sources(snap, pool, f);
+		print_classes(snap, pool, f, columns);
+		print_guests(snap, pool, f, columns);
+	}
+}
+
+void
+status_print_guests(const struct snapshot *snap, FILE *f)
+{
+	for (size_t i = 0; i < snap->nguests; i++)
+		fprintf(f, "%s\n", snap->guests[i].name);
+}
+
+void
+status_print_classes(const struct snapshot *snap, FILE *f)
+{
+	for (size_t i = 0; i < snap->nclasses; i++)
+		fprintf(f, "%s\n", snap->classes[i].name);
+}
+
+void
+status_print_pools(const struct snapshot *snap, FILE *f)
+{
+	for (size_t i = 0; i < snap->npools; i++)
+		fprintf(f, "%s\n", snap->pools[i].name);
+}

@@ -1,0 +1,149 @@
+#include <string.h>
+
+#include "format.h"
+#include "json.h"
+#include "status.h"
+
+/* None is null. */
+static void
+print_rate(struct json *j, const char *key, const struct control_rate *rate)
+{
+	if (rate->bytes == 0) {
+		json_null(j, key);
+		return;
+	}
+	json_open(j, key, '{');
+	json_number(j, "bytes", rate->bytes);
+	json_number(j, "period_ns", rate->period);
+	json_close(j, '}');
+}
+
+static void
+print_size(struct json *j, const char *key, uint64_t bytes)
+{
+	if (bytes == 0)
+		json_null(j, key);
+	else
+		json_number(j, key, bytes);
+}
+
+static void
+print_name(struct json *j, const char *key, const char *name)
+{
+	if (name[0] == '\0')
+		json_null(j, key);
+	else
+		json_string(j, key, name);
+}
+
+static void
+print_share(struct json *j, const struct control_share *share)
+{
+	print_rate(j, "rate", &share->rate);
+	print_rate(j, "ceil", &share->ceil);
+	print_size(j, "burst", share->burst);
+	json_number(j, "weight", share->weight);
+	json_number(j, "priority", share->priority);
+}
+
+static void
+print_sources(struct json *j, const struct snapshot *snap, const char *pool)
+{
+	json_open(j, "sources", '[');
+	for (size_t i = 0; i < snap->nsources; i++) {
+		const struct control_source *s = &snap->sources[i];
+
+		if (strcmp(s->pool, pool) != 0)
+			continue;
+		json_open(j, NULL, '{');
+		json_string(j, "name", s->name);
+		json_string(j, "path", s->path);
+		json_string(j, "state", format_source_state(s->state));
+		json_number(j, "lost", s->lost);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+static void
+print_classes(struct json *j, const struct snapshot *snap, const char *pool)
+{
+	json_open(j, "classes", '[');
+	for (size_t i = 0; i < snap->nclasses; i++) {
+		const struct control_class *c = &snap->classes[i];
+
+		if (strcmp(c->pool, pool) != 0)
+			continue;
+		json_open(j, NULL, '{');
+		json_string(j, "name", c->name);
+		print_name(j, "parent", c->parent);
+		json_number(j, "depth", c->depth);
+		print_share(j, &c->share);
+		json_number(j, "bytes", c->bytes);
+		json_number(j, "bytes_per_second", c->now);
+		json_number(j, "guests", c->guests);
+		json_close(j, '}');
+	}
+	json_close(j, ']');
+}
+
+static void
+print_guest(struct json *j, const struct control_guest *g)
+{
+	json_open(j, NULL, '{');
+	json_string(j, "name", g->name);
+	print_name(j, "class", g->class);
+	print_name(j, "socket", g->socket);
+	json_string(j, "state", format_guest_state(g->state));
+	print_share(j, &g->share);
+	json_number(j, "bytes", g->bytes);
+	json_number(j, "bytes_per_second", g->now);
+	json_number(j, "requests", g->requests);
+	json_number(j, "short_answers", g->cut);
+	json_number(j, "malformed", g->refused);
+	json_number(j, "wait_ns", g->wait_ns);
+	json_number(j, "connected_ns", g->connected_for);
+	json_number(j, "connections", g->connections);
+	if (g->pid > 0)
+		json_number(j, "worker_pid", (uint64_t)g->pid);
+	else
+		json_null(j, "worker_pid");
+	json_close(j, '}');
+}
+
+static void
+print_guests(struct json *j, const struct snapshot *snap, const char *pool)
+{
+	json_open(j, "guests", '[');
+	for (size_t i = 0; i < snap->nguests; i++)
+		if (strcmp(snap->guests[i].pool, pool) == 0)
+			print_guest(j, &snap->guests[i]);
+	json_close(j, ']');
+}
+
+void
+status_print_json(const struct snapshot *snap, FILE *f)
+{
+	struct json j = { .f = f };
+
+	json_open(&j, NULL, '{');
+	json_open(&j, "pools", '[');
+	for (size_t i = 0; i < snap->npools; i++) {
+		const struct control_pool *pool = &snap->pools[i];
+
+		json_open(&j, NULL, '{');
+		json_string(&j, "name", pool->name);
+		print_rate(&j, "limit", &pool->limit);
+		print_size(&j, "burst", pool->burst);
+		json_number(&j, "stock", pool->stock);
+		json_number(&j, "stock_capacity", pool->capacity);
+		json_number(&j, "bytes", pool->bytes);
+		json_number(&j, "bytes_per_second", pool->now);
+		print_sources(&j, snap, pool->name);
+		print_classes(&j, snap, pool->name);
+		print_guests(&j, snap, pool->name);
+		json_close(&j, '}');
+	}
+	json_close(&j, ']');
+	json_close(&j, '}');
+}

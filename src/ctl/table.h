@@ -1,0 +1,35 @@
+/*
+ * A table of text with aligned columns.
+ */
+#ifndef VRNGCTL_TABLE_H
+#define VRNGCTL_TABLE_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#define TABLE_COLUMNS 12
+#define TABLE_CELL    80 /* with the terminating NUL */
+
+struct table {
+	size_t ncolumns;
+	char (*cells)[TABLE_COLUMNS][TABLE_CELL]; /* of each row, allocated */
+	size_t nrows;
+	size_t column; /* of the next cell */
+	size_t width[TABLE_COLUMNS];
+};
+
+/* A table with a row of headings, which end with NULL. */
+void table_init(struct table *, const char *const *headings);
+
+/* Adds a cell; rows follow from that.  Longer text is cut. */
+void table_cell(struct table *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * Prints it, each row after `indent` spaces, and frees it.  The first `left`
+ * columns are aligned to the left, the others to the right.  If lines would
+ * be longer than `limit` (0: no limit), the first column is cut.
+ */
+void table_print(struct table *, FILE *, int indent, size_t left, size_t limit);
+
+#endif

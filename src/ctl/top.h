@@ -1,0 +1,22 @@
+/*
+ * Who gets how much, live.
+ */
+#ifndef VRNGCTL_TOP_H
+#define VRNGCTL_TOP_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "snapshot.h"
+
+/* One picture: a line for each pool, class and guest, with a bar. */
+void top_print(const struct snapshot *, FILE *, size_t columns);
+
+/*
+ * Shows the daemon at `path` once a second until q is pressed; without a
+ * terminal, as plain text until the process is ended; or just once.  Returns
+ * 0, or -1 with the reason.
+ */
+int top_run(const char *path, bool once, struct failure *);
+
+#endif

@@ -1,0 +1,171 @@
+#include <bsd/string.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "service_parts.h"
+
+void *
+service_must(void *p)
+{
+	if (p == NULL)
+		log_fatal("no memory for the configuration");
+	return p;
+}
+
+static void
+pool_ready(struct pool *pool, void *arg)
+{
+	struct service *s = arg;
+	struct service_pool *p;
+
+	(void)pool;
+	TAILQ_FOREACH(p, &s->pools, entry)
+		if (!p->pool.ready)
+			return;
+	if (!s->ready)
+		s->ops->ready(s->arg);
+	s->ready = true;
+}
+
+static void
+pool_failed(struct pool *pool, void *arg)
+{
+	struct service *s = arg;
+
+	log_error("the entropy process of source %s could not be set up",
+	    pool->source);
+	s->ops->failed(s->arg);
+}
+
+static void
+pool_rewire(struct member *m, int fd)
+{
+	guest_rewire(guest_of_member(m), fd);
+}
+
+static void
+pool_ask(struct member *m)
+{
+	guest_ask(guest_of_member(m));
+}
+
+static const struct pool_ops pool_ops = {
+	.ready = pool_ready,
+	.failed = pool_failed,
+	.rewire = pool_rewire,
+	.ask = pool_ask,
+};
+
+struct service_pool *
+service_find_pool(struct service *s, const char *name)
+{
+	struct service_pool *p;
+
+	TAILQ_FOREACH(p, &s->pools, entry)
+		if (strcmp(p->name, name) == 0)
+			break;
+	return p;
+}
+
+struct service_class *
+service_find_class(struct service_pool *p, const char *name)
+{
+	struct service_class *c;
+
+	TAILQ_FOREACH(c, &p->classes, entry)
+		if (strcmp(c->name, name) == 0)
+			break;
+	return c;
+}
+
+struct guest *
+service_find_guest(struct service *s, const char *name)
+{
+	struct guest *g;
+
+	TAILQ_FOREACH(g, &s->guests, entry)
+		if (strcmp(g->name, name) == 0)
+			break;
+	return g;
+}
+
+/* The guest that listens at `path`, or NULL. */
+struct guest *
+service_find_listener(struct service *s, const char *path)
+{
+	struct guest *g;
+
+	TAILQ_FOREACH(g, &s->guests, entry)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
+		if (g->listener.path != NULL &&
+		    strcmp(g->listener.path, path) == 0)
+			break;
+	return g;
+}
+
+struct service_pool *
+service_pool_new(struct service *s, const struct config_pool *cp)
+{
+	struct service_pool *p = service_must(calloc(1, sizeof(*p)));
+
+	p->service = s;
+	strlcpy(p->name, cp->name, sizeof(p->name));
+	strlcpy(p->source_name, cp->source.name, sizeof(p->source_name));
+	p->source = service_must(strdup(cp->source.path));
+	TAILQ_INIT(&p->classes);
+	pool_init(&p->pool, s->env, p->source, &cp->share, &pool_ops, s);
+	return p;
+}
+
+void
+service_class_free(struct service_pool *p, struct service_class *c)
+{
+	TAILQ_REMOVE(&p->classes, c, entry);
+	alloc_remove(&p->pool.alloc, &c->node, clock_now());
+	free(c);
+}
+
+void
+service_pool_free(struct service_pool *p, uint64_t deadline)
+{
+	struct service_class *c;
+
+	pool_stop(&p->pool, deadline);
+	while ((c = TAILQ_LAST(&p->classes, service_classes)) != NULL)
+		service_class_free(p, c);
+	free(p->source);
+	free(p);
+}
+
+void
+service_guest_free(struct service *s, struct guest *g, uint64_t deadline)
+{
+	TAILQ_REMOVE(&s->guests, g, entry);
+	s->nguests--;
+	guest_stop(g, deadline);
+	free(g);
+}
+
+static void
+guest_told(struct guest *g, void *arg)
+{
+	struct service *s = arg;
+
+	(void)g;
+	s->told(s->told_arg);
+}
+
+struct guest *
+service_guest_new(struct service *s, const char *name, struct pool *pool,
+    struct alloc_node *parent, const struct alloc_share *share)
+{
+	struct guest *g = service_must(calloc(1, sizeof(*g)));
+
+	guest_init(g, name, s->env, pool, parent, share);
+	g->told = guest_told;
+	g->told_arg = s;
+	TAILQ_INSERT_TAIL(&s->guests, g, entry);
+	s->nguests++;
+	return g;
+}

@@ -1,0 +1,34 @@
+/*
+ * The parts of a service, between service_parts.c, which makes, finds and ends
+ * them, and service.c, which does so in the right order.
+ */
+#ifndef VRNGD_SERVICE_PARTS_H
+#define VRNGD_SERVICE_PARTS_H
+
+#include "service.h"
+
+/* What was allocated; ends the process if that is nothing. */
+void *service_must(void *);
+
+/* By name or, of a listener, by path; NULL if there is none. */
+struct service_pool *service_find_pool(struct service *, const char *);
+struct service_class *service_find_class(struct service_pool *, const char *);
+struct guest *service_find_guest(struct service *, const char *);
+struct guest *service_find_listener(struct service *, const char *path);
+
+/* A pool that is in no list yet, without classes. */
+struct service_pool *service_pool_new(struct service *,
+    const struct config_pool *);
+
+/* Ends what is no more in any list, by the deadline (ns). */
+void service_pool_free(struct service_pool *, uint64_t deadline);
+
+/* Takes a class, which has nothing below it, out of its pool. */
+void service_class_free(struct service_pool *, struct service_class *);
+
+/* Adds a guest to the service, or ends it by the deadline (ns). */
+struct guest *service_guest_new(struct service *, const char *name,
+    struct pool *, struct alloc_node *parent, const struct alloc_share *);
+void service_guest_free(struct service *, struct guest *, uint64_t deadline);
+
+#endif
