@@ -5,6 +5,7 @@
 #ifndef CONTROL_SERVER_H
 #define CONTROL_SERVER_H
 
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -304,6 +305,8 @@ server_start(struct server *s)
 	s->pid = fork();
 	assert_int_not_equal(s->pid, -1);
 	if (s->pid == 0) {
+		/* A test that fails does not stop it. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(ready[0]);
 		server_run(s, ready[1]);
 	}

@@ -1,0 +1,643 @@
+/*
+ * The real vrngctl, of the environment variable VRNGCTL, and a made-up daemon.
+ */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/ioctl.h>
+
+#include "control_server.h"
+
+#define OUTPUT_SIZE (1 << 20)
+#define ARGS	    12
+
+/* What a run of vrngctl left. */
+struct run {
+	int status; /* as of waitpid(2) */
+	char out[OUTPUT_SIZE];
+	char err[OUTPUT_SIZE];
+};
+
+static struct run result;
+
+static const char *
+vrngctl(void)
+{
+	const char *path = getenv("VRNGCTL");
+
+	return path != NULL ? path : "./vrngctl";
+}
+
+static void
+read_file(const char *path, char *text)
+{
+	FILE *f = fopen(path, "re");
+
+	assert_non_null(f);
+	text[fread(text, 1, OUTPUT_SIZE - 1, f)] = '\0';
+	fclose(f);
+}
+
+static _Noreturn void
+run_child(char *const *argv, const char *dir, uid_t uid)
+{
+	char path[64];
+
+	alarm(30);
+	for (int i = 1; i <= 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir,
+		    i == 1 ? "out" : "err");
+		dup2(open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600), i);
+	}
+	dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+	if (uid != 0 &&
+	    (setgroups(0, NULL) == -1 || setresgid(uid, uid, uid) == -1 ||
+		setresuid(uid, uid, uid) == -1))
+		_exit(99);
+	execv(argv[0], argv);
+	_exit(98);
+}
+
+/* Runs vrngctl with words split at spaces, as a user (0: our own). */
+static void
+run_as(const struct server *s, uid_t uid, const char *words)
+{
+	char copy[512], path[64], *rest = copy, *argv[ARGS + 3];
+	size_t n = 0;
+	pid_t pid;
+
+	strlcpy(copy, words, sizeof(copy));
+	argv[n++] = (char *)(uintptr_t)vrngctl();
+	argv[n++] = (char *)(uintptr_t) "-s";
+	argv[n++] = (char *)(uintptr_t)s->path;
+	while (rest != NULL && n < ARGS)
+		argv[n++] = strsep(&rest, " ");
+	argv[n] = NULL;
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0)
+		run_child(argv, s->dir, uid);
+	assert_int_equal(waitpid(pid, &result.status, 0), pid);
+	snprintf(path, sizeof(path), "%s/out", s->dir);
+	read_file(path, result.out);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/err", s->dir);
+	read_file(path, result.err);
+	unlink(path);
+	result.status =
+	    WIFEXITED(result.status) ? WEXITSTATUS(result.status) : -1;
+}
+
+static void
+run(const struct server *s, const char *words)
+{
+	run_as(s, 0, words);
+}
+
+static void
+check_contains(const char *text, const char *part)
+{
+	if (strstr(text, part) != NULL)
+		return;
+	print_error("# '%s' is not in:\n%s\n", part, text);
+	fail();
+}
+
+/* Exit status 0 and nothing on standard error. */
+static void
+check_done(const struct server *s, const char *words)
+{
+	run(s, words);
+	if (result.status != 0 || result.err[0] != '\0')
+		print_error("# %s: %d: %s\n", words, result.status, result.err);
+	assert_int_equal(result.status, 0);
+	assert_string_equal(result.err, "");
+}
+
+/* That exit status, and a message that begins with the program's name. */
+static void
+check_fails(const struct server *s, const char *words, int status,
+    const char *message)
+{
+	run(s, words);
+	if (result.status != status)
+		print_error("# %s: %d: %s\n", words, result.status, result.err);
+	assert_int_equal(result.status, status);
+	assert_string_equal(result.out, "");
+	assert_memory_equal(result.err, "vrngctl: ", 9);
+	check_contains(result.err, message);
+}
+
+/* No line of standard output is longer than `most`, none ends in a space. */
+static void
+check_lines(size_t most)
+{
+	const char *line = result.out;
+	size_t len;
+
+	while (*line != '\0') {
+		len = strcspn(line, "\n");
+		if (len > most || (len > 0 && line[len - 1] == ' '))
+			print_error("# %.*s\n", (int)len, line);
+		assert_in_range(len, 0, most);
+		assert_true(len == 0 || line[len - 1] != ' ');
+		line += len;
+		line += *line == '\n';
+	}
+}
+
+/*
+ * Has our output read by a program, a command of the shell; it must find that
+ * in order.  Returns false if there is no such program.
+ */
+static bool
+check_with(const char *command)
+{
+	FILE *input = tmpfile();
+	int status, null;
+	pid_t pid;
+
+	assert_non_null(input);
+	assert_int_not_equal(fputs(result.out, input), EOF);
+	assert_int_equal(fflush(input), 0);
+	rewind(input);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		null = open("/dev/null", O_WRONLY);
+		dup2(fileno(input), STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		execl("/bin/sh", "sh", "-c", command, NULL);
+		_exit(127);
+	}
+	fclose(input);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 127)
+		return false;
+	assert_int_equal(WEXITSTATUS(status), 0);
+	return true;
+}
+
+static void
+test_status(void **state)
+{
+	const char *const parts[] = {
+		"pool default: limit 10M/s, burst 1M\n",
+		"stock 48K of 64K, 3 guests\n",
+		"source kernel: ok, /dev/urandom\n",
+		"CLASS   RATE CEIL BURST WEIGHT PRIO NOW/S BYTES GUESTS\n",
+		"gold      1M   5M  256K      4    1  1.5M    3G      1\n",
+		"  batch    -   5M",
+		"vm1   gold  connected    7   1M",
+		"117M 1929k  12s   3   1\n",
+		"vm3   -     idle",
+		"pool slow: no limit\n",
+		"source hw: lost, /dev/\"x\\y?[1m???, lost 2 times\n",
+		"vm4   -     paused",
+	};
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	check_done(&s, "status");
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		check_contains(result.out, parts[i]);
+	check_lines(80);
+	server_stop(&s);
+}
+
+static void
+test_json(void **state)
+{
+	struct server s = { .more_guests = 500 };
+	bool checked;
+
+	(void)state;
+	server_start(&s);
+	check_done(&s, "status --json");
+	check_contains(result.out, "\"wait_ns\": 12345000000,");
+	check_contains(result.out,
+	    "\"/dev/\\\"x\\\\y\\u001b[1m\\ufffd\xc3\xa4\"");
+	checked = check_with("python3 -m json.tool");
+	if (check_with("jq -e '.pools[0].guests[1].class == \"batch\" and "
+		       ".pools[0].classes[2].parent == \"bronze\" and "
+		       ".pools[1].limit == null and "
+		       "(.pools[0].guests | length) == 503'"))
+		checked = true;
+	server_stop(&s);
+	if (!checked)
+		skip();
+}
+
+static void
+test_top_once(void **state)
+{
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	check_done(&s, "top --once");
+	check_contains(result.out, "3 of 4 guests connected\n");
+	check_contains(result.out, "\n  gold ");
+	check_contains(result.out, "\n    vm1 ");
+	check_contains(result.out, "\n    batch ");
+	check_contains(result.out, "]  1.5M/s of    5M\n");
+	check_contains(result.out, "]  512K/s of    1M connected\n");
+	check_lines(80);
+	server_stop(&s);
+}
+
+static void
+test_changes(void **state)
+{
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	check_done(&s, "guest add vm9 --socket /run/s --class gold --pool p");
+	assert_string_equal(result.out, "vm9 /run/s 'gold' 'p'\n");
+	check_done(&s, "guest --socket=/run/s add late");
+	assert_string_equal(result.out, "at last\n");
+	check_done(&s, "log debug");
+	assert_string_equal(result.out, "level 3\n");
+	check_done(&s, "reload");
+	assert_string_equal(result.out, "");
+	/* The daemon is somewhere else: its paths are absolute. */
+	check_done(&s, "guest add vm9 --socket some.sock");
+	check_contains(result.out, "/some.sock '' ''\n");
+	assert_memory_equal(result.out, "vm9 /", 5);
+	server_stop(&s);
+}
+
+static void
+test_refused(void **state)
+{
+	struct server s = { .bad_config = true };
+
+	(void)state;
+	server_start(&s);
+	check_fails(&s, "guest add taken --socket /s", 1,
+	    "vrngctl: guest taken: there is one of that name\n");
+	check_fails(&s, "guest remove vm9", 1, "No such file or directory\n");
+	check_fails(&s, "reload", 1, "vrngctl: vrngd.conf:1: unknown");
+	check_contains(result.err, "\nvrngctl: vrngd.conf:20: unknown");
+	check_fails(&s, "qemu-args vm9", 1,
+	    "no guest is called vm9: there are vm1, vm2, vm3, vm4\n");
+	check_fails(&s, "libvirt-xml vm3", 1, "socket is not known\n");
+	server_stop(&s);
+}
+
+static void
+test_usage(void **state)
+{
+	const char *const rows[][2] = {
+		{ "nonsense", "unknown command 'nonsense'" },
+		{ "guest", "add or remove" },
+		{ "guest add", "needs a name" },
+		{ "guest add vm9", "needs --socket" },
+		{ "guest add vm9 --socket", "--socket needs a value" },
+		{ "guest add v/m --socket /s", "letters, digits" },
+		{ "guest add vm9 --socket /s --class a/b", "letters, digits" },
+		{ "guest remove", "needs a guest's name" },
+		{ "guest remove vm1 vm2", "unexpected argument 'vm2'" },
+		{ "guest remove vm1 --class x", "takes no --class" },
+		{ "status --once", "takes no --once" },
+		{ "status --jsn", "unknown option --jsn" },
+		{ "status -x", "unknown option -x" },
+		{ "log loud", "error, warning, info or debug" },
+		{ "log", "needs a level" },
+		{ "qemu-args vm1 --memory 5X", "such as 512M" },
+		{ "qemu-args vm1 --memory 0", "such as 512M" },
+	};
+	struct server s = { 0 };
+	char words[256];
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		check_fails(&s, rows[i][0], 2, rows[i][1]);
+		check_contains(result.err, " (see vrngctl --help)\n");
+	}
+	strlcpy(words, "guest remove ", sizeof(words));
+	memset(words + 13, 'x', 64);
+	words[13 + 64] = '\0';
+	check_fails(&s, words, 2, "longer than 63 characters");
+	strlcpy(words, "guest add vm9 --socket /", sizeof(words));
+	memset(words + 24, 'x', 107);
+	words[24 + 107] = '\0';
+	check_fails(&s, words, 2, "longer than the 107 bytes");
+	check_done(&s, "--help");
+	check_contains(result.out, "usage: vrngctl ");
+	check_lines(80);
+	check_done(&s, "--version");
+	assert_memory_equal(result.out, "vrngctl ", 8);
+	server_stop(&s);
+}
+
+static void
+test_unreachable(void **state)
+{
+	struct server s = { .dir = "/tmp/control-XXXXXX" };
+	struct server running = { 0 };
+	char words[128];
+
+	(void)state;
+	assert_non_null(mkdtemp(s.dir));
+	snprintf(s.path, sizeof(s.path), "%s/control", s.dir);
+	check_fails(&s, "status", 3, s.path);
+	check_contains(result.err, "start vrngd");
+	check_fails(&s, "top", 3, "start vrngd");
+	check_fails(&s, "reload", 3, "start vrngd");
+	strlcpy(s.path, "/dev/null", sizeof(s.path));
+	check_fails(&s, "status", 3, "/dev/null");
+	assert_int_equal(rmdir(s.dir), 0);
+	if (geteuid() != 0)
+		skip();
+	/* The socket is there, and closed to others. */
+	server_start(&running);
+	run_as(&running, 1234, "status");
+	assert_int_equal(result.status, 3);
+	check_contains(result.err, "no permission to connect to ");
+	snprintf(words, sizeof(words), "be root or in group %d\n",
+	    SERVER_GROUP);
+	check_contains(result.err, words);
+	server_stop(&running);
+}
+
+/* The socket is open to all, but not all may do everything. */
+static void
+test_rights(void **state)
+{
+	struct server s = { .mode = 0666, .group_rights = CONTROL_MONITOR };
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	server_start(&s);
+	run_as(&s, 1234, "status");
+	assert_int_equal(result.status, 1);
+	check_contains(result.err,
+	    "no right to ask for the status: be root or "
+	    "in group 4242\n");
+	run_as(&s, SERVER_GROUP, "status");
+	assert_int_equal(result.status, 0);
+	run_as(&s, SERVER_GROUP, "log info");
+	assert_int_equal(result.status, 1);
+	check_contains(result.err, "no right to change anything: be root\n");
+	server_stop(&s);
+}
+
+static void
+test_qemu(void **state)
+{
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	check_done(&s, "qemu-args vm1");
+	assert_string_equal(result.out,
+	    "-m 512M \\\n"
+	    "-object memory-backend-memfd,id=vrngd-memory,size=512M,"
+	    "share=on \\\n"
+	    "-machine memory-backend=vrngd-memory \\\n"
+	    "-chardev socket,id=vrngd-vm1,path=/run/vrngd/vm1.sock \\\n"
+	    "-device vhost-user-rng-pci,chardev=vrngd-vm1\n");
+	check_lines(80);
+	check_done(&s, "qemu-args --memory 2G vm2");
+	check_contains(result.out, "size=2G,");
+	check_contains(result.out,
+	    "'socket,id=vrngd-vm2,path=/run/vrngd/a,,b <'\\''&'\\''> c'");
+	server_stop(&s);
+}
+
+static void
+test_libvirt(void **state)
+{
+	const char *const guests[] = { "vm1", "vm2" };
+	struct server s = { 0 };
+	char words[64];
+	bool checked = false;
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(words, sizeof(words), "libvirt-xml %s", guests[i]);
+		check_done(&s, words);
+		check_contains(result.out, "<access mode='shared'/>");
+		checked = check_with("xmllint --noout -") ||
+		    check_with("python3 -c 'import sys, xml.dom.minidom as d; "
+			       "d.parseString(sys.stdin.buffer.read())'");
+	}
+	check_contains(result.out,
+	    "value='socket,id=vrngd-vm2,"
+	    "path=/run/vrngd/a,,b &lt;&apos;&amp;&apos;&gt; c'/>");
+	server_stop(&s);
+	if (!checked)
+		skip();
+}
+
+static void
+test_names(void **state)
+{
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	check_done(&s, "names guests");
+	assert_string_equal(result.out, "vm1\nvm2\nvm3\nvm4\n");
+	check_done(&s, "names classes");
+	assert_string_equal(result.out, "gold\nbronze\nbatch\n");
+	check_done(&s, "names pools");
+	assert_string_equal(result.out, "default\nslow\n");
+	server_stop(&s);
+}
+
+/* Reads what a terminal is sent until it has `part`, for 10 s at most. */
+static void
+read_until(int fd, const char *part)
+{
+	const uint64_t deadline = clock_now() + 10 * NS_PER_SEC;
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	size_t len = 0;
+	ssize_t n;
+
+	result.out[0] = '\0';
+	while (strstr(result.out, part) == NULL) {
+		assert_true(clock_now() < deadline);
+		if (poll(&pfd, 1, 100) != 1)
+			continue;
+		n = read(fd, result.out + len, OUTPUT_SIZE - 1 - len);
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+		result.out[len] = '\0';
+	}
+	check_contains(result.out, part);
+}
+
+/* Starts vrngctl top on a terminal of its own, of that size. */
+static pid_t
+start_top(const struct server *s, unsigned short columns, unsigned short lines,
+    int *fd)
+{
+	const struct winsize size = { .ws_col = columns, .ws_row = lines };
+	pid_t pid = forkpty(fd, NULL, NULL, &size);
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		alarm(30);
+		setenv("TERM", "vt100", 1);
+		execl(vrngctl(), vrngctl(), "-s", s->path, "top", NULL);
+		_exit(98);
+	}
+	read_until(*fd, "\033[?1049h");
+	return pid;
+}
+
+static int
+wait_for(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void
+test_top(void **state)
+{
+	const struct winsize size = { .ws_col = 132, .ws_row = 50 };
+	struct termios before, after;
+	struct server s = { 0 };
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	server_start(&s);
+	pid = start_top(&s, 80, 5, &fd);
+	assert_int_equal(tcgetattr(fd, &before), 0);
+	assert_int_equal(before.c_lflag & ECHO, 0);
+	read_until(fd, "vm1");
+	/* The fifth line is the last that there is room for. */
+	assert_null(strstr(result.out, "vm4"));
+	assert_int_equal(write(fd, "jjjjjjjj", 8), 8);
+	assert_int_equal(write(fd, "\033[6~", 4), 4);
+	read_until(fd, "vm4");
+	assert_int_equal(ioctl(fd, TIOCSWINSZ, &size), 0);
+	read_until(fd, "########################");
+	assert_int_equal(write(fd, "q", 1), 1);
+	read_until(fd, "\033[?1049l");
+	assert_int_equal(wait_for(pid), 0);
+	assert_int_equal(tcgetattr(fd, &after), 0);
+	assert_int_not_equal(after.c_lflag & ECHO, 0);
+	assert_int_not_equal(after.c_lflag & ICANON, 0);
+	close(fd);
+	server_stop(&s);
+}
+
+/* Signals give the terminal back, too. */
+static void
+test_top_signals(void **state)
+{
+	const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+	struct server s = { 0 };
+	struct termios after;
+	pid_t pid;
+	int fd, status;
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < 3; i++) {
+		pid = start_top(&s, 80, 24, &fd);
+		read_until(fd, "vm4");
+		if (i == 1)
+			assert_int_equal(write(fd, "\003", 1), 1);
+		else
+			kill(pid, signals[i]);
+		read_until(fd, "\033[?1049l");
+		status = wait_for(pid);
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), signals[i]);
+		assert_int_equal(tcgetattr(fd, &after), 0);
+		assert_int_not_equal(after.c_lflag & ECHO, 0);
+		close(fd);
+	}
+	server_stop(&s);
+}
+
+/* Stopped and continued, the terminal is given back and taken again. */
+static void
+test_top_stopped(void **state)
+{
+	struct server s = { 0 };
+	struct termios mode;
+	pid_t pid;
+	int fd, status;
+
+	(void)state;
+	server_start(&s);
+	pid = start_top(&s, 80, 24, &fd);
+	read_until(fd, "vm4");
+	kill(pid, SIGTSTP);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	read_until(fd, "\033[?1049l");
+	assert_int_equal(tcgetattr(fd, &mode), 0);
+	assert_int_not_equal(mode.c_lflag & ECHO, 0);
+	kill(pid, SIGCONT);
+	read_until(fd, "\033[?1049h");
+	read_until(fd, "vm4");
+	assert_int_equal(write(fd, "q", 1), 1);
+	read_until(fd, "\033[?1049l");
+	assert_int_equal(wait_for(pid), 0);
+	close(fd);
+	server_stop(&s);
+}
+
+/* The daemon may end and come back while top runs. */
+static void
+test_top_daemon_ends(void **state)
+{
+	struct server s = { 0 };
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	server_start(&s);
+	pid = start_top(&s, 80, 24, &fd);
+	read_until(fd, "vm4");
+	server_stop(&s);
+	read_until(fd, "no daemon listens");
+	assert_int_equal(write(fd, "q", 1), 1);
+	read_until(fd, "\033[?1049l");
+	assert_int_equal(wait_for(pid), 0);
+	close(fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_json),
+		cmocka_unit_test(test_top_once),
+		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_usage),
+		cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_qemu),
+		cmocka_unit_test(test_libvirt),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_top),
+		cmocka_unit_test(test_top_signals),
+		cmocka_unit_test(test_top_stopped),
+		cmocka_unit_test(test_top_daemon_ends),
+	};
+
+	return UNIT_MAIN("vrngctl", tests);
+}
