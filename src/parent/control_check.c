@@ -60,7 +60,7 @@ check_arguments(const struct control_request *req)
 		if (!is_socket_path(req->socket))
 			return "the guest's socket must be an absolute path, "
 			       "without control characters";
-		/* FALLTHROUGH */
+		__attribute__((fallthrough));
 	case CONTROL_GUEST_REMOVE:
 		return req->name[0] == '\0' ? "the guest has no name" : NULL;
 	case CONTROL_LOG_LEVEL:

@@ -166,11 +166,11 @@ raise_nofile(void)
 
 /* nohup(1) and the like have asked for it. */
 static bool
-is_ignored(int sig)
+hangup_ignored(void)
 {
 	struct sigaction sa;
 
-	return sigaction(sig, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN;
+	return sigaction(SIGHUP, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN;
 }
 
 static int
@@ -192,7 +192,7 @@ open_event(struct vrngd *v)
 		return -1;
 	r = sd_event_default(&v->env.event);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
-		if (r >= 0 && !is_ignored(signals[i]))
+		if (r >= 0 && (signals[i] != SIGHUP || !hangup_ignored()))
 			r = sd_event_add_signal(v->env.event, NULL, signals[i],
 			    signals[i] == SIGHUP && v->opt.config != NULL
 				? signal_reload

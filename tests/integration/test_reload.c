@@ -16,9 +16,8 @@
 
 #include "load.h"
 
-#define POOL	   "pool \"default\" { source \"kernel\" { type = kernel } %s }\n"
-#define GUEST	   "guest \"%s\" { socket = \"%s/%s.sock\" %s }\n"
-#define SHARE_TIME 6000 /* ms */
+#define POOL  "pool \"default\" { source \"kernel\" { type = kernel } %s }\n"
+#define GUEST "guest \"%s\" { socket = \"%s/%s.sock\" %s }\n"
 
 static const char *const start_args[] = { "-C", "@conf", NULL };
 
@@ -251,47 +250,6 @@ test_pools(void **state)
 	suite_pass(s);
 }
 
-/* Guaranteed and borrowed shares, through all the processes. */
-static void
-test_shares(void **state)
-{
-	struct suite *s = *state;
-	struct fe third;
-	struct load l[3] = { { .fe = &s->fe, .depth = 8, .len = 64 },
-		{ .fe = &s->other, .depth = 8, .len = 64 },
-		{ .fe = &third, .depth = 8, .len = 64 } };
-	const double wanted[] = { 70 + 20, 10 + 10, 10 };
-	uint64_t before[3];
-	double got;
-	int i;
-
-	fe_init(&third);
-	conf(s, "w", POOL,
-	    "rate = 120K\n"
-	    "class \"gold\" { rate = 70K ceil = 120K weight = 2 }\n"
-	    "class \"base\" { rate = 10K ceil = 120K weight = 1 }\n");
-	conf_guest(s, "vm0", "class = \"gold\"");
-	conf_guest(s, "vm1", "class = \"base\"");
-	conf_guest(s, "vm2", "ceil = 10K");
-	suite_start(s, start_args);
-	suite_up_qemu(s, &s->fe, "vm0");
-	suite_up_qemu(s, &s->other, "vm1");
-	suite_up_qemu(s, &third, "vm2");
-	load_run(l, 3, 1000, NULL);
-	for (i = 0; i < 3; i++)
-		before[i] = l[i].bytes;
-	load_run(l, 3, SHARE_TIME, NULL);
-	for (i = 0; i < 3; i++) {
-		got =
-		    (double)(l[i].bytes - before[i]) / 1024 * 1000 / SHARE_TIME;
-		print_message("# vm%d: %.2f KiB/s of %.0f\n", i, got,
-		    wanted[i]);
-		assert_true(got > wanted[i] * 0.98 && got < wanted[i] * 1.02);
-	}
-	fe_close(&third);
-	suite_pass(s);
-}
-
 int
 main(void)
 {
@@ -303,7 +261,6 @@ main(void)
 		SUITE_EMPTY(test_reload_mistake),
 		SUITE_EMPTY(test_exchange),
 		SUITE_EMPTY(test_pools),
-		SUITE_EMPTY(test_shares),
 	};
 
 	return SUITE_MAIN("reload", tests);

@@ -178,7 +178,7 @@ grant(struct model *m, uint64_t *bytes)
 	HOLDS(m, *bytes >= least || (m->burst != 0 && *bytes == m->burst));
 	HOLDS(m, *bytes <= ALLOC_GRANT_MAX && *bytes <= m->stock);
 	HOLDS(m,
-	    waits || !m->burst != 0 || m->a.root.outstanding <= m->burst / 2);
+	    waits || m->burst == 0 || m->a.root.outstanding <= m->burst / 2);
 	g->granted += *bytes;
 	g->held += *bytes;
 	g->total += *bytes;

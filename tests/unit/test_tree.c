@@ -41,8 +41,9 @@ struct member {
 };
 
 struct game {
-	uint64_t seed; /* of this game, to be told */
 	uint64_t rnd;
+	jmp_buf over;
+	const char *why; /* it is over */
 	unsigned int step;
 	uint64_t now;
 	struct alloc a;
@@ -80,12 +81,12 @@ show(const struct game *g)
 	}
 }
 
+/* Ends the game unless this holds. */
 #define HOLDS(g, expr) \
 	do { \
 		if (!(expr)) { \
-			show(g); \
-			fail_msg("seed %ju, step %u: %s", \
-			    (uintmax_t)(g)->seed, (g)->step, #expr); \
+			(g)->why = #expr; \
+			longjmp((g)->over, 1); \
 		} \
 	} while (0)
 
@@ -149,18 +150,19 @@ random_share(struct game *g, const struct alloc_share *above)
 }
 
 static void
-game_init(struct game *g, uint64_t seed)
+game_init(struct game *g, uint64_t seed, size_t nodes)
 {
 	size_t n;
 
 	memset(g, 0, sizeof(*g));
-	g->seed = g->rnd = seed;
+	g->rnd = seed;
 	g->now = START;
 	g->share = random_share(g, NULL);
 	g->share.rate.bytes = 0;
 	alloc_init(&g->a, &g->share, g->now);
 	bound_init(&g->bound, &g->share, g->now);
 	n = 1 + (size_t)unit_below(&g->rnd, NODES);
+	n = n < nodes ? n : nodes;
 	for (size_t i = 0; i < n; i++) {
 		struct member *m = &g->members[i];
 		size_t k = (size_t)unit_below(&g->rnd, i + 1);
@@ -297,6 +299,50 @@ step(struct game *g)
 	run(g);
 }
 
+/* What is granted is what goes out of stock, at every node. */
+static void
+check_sums(struct game *g)
+{
+	uint64_t sums[NODES] = { 0 }, sum = 0;
+
+	for (int i = 0; i < NODES; i++) {
+		sum += g->members[i].total;
+		for (struct member *m = &g->members[i]; m != NULL;
+		     m = m->parent)
+			sums[m - g->members] += g->members[i].total;
+	}
+	HOLDS(g, sum == g->granted && sum == g->a.root.meter.total);
+	for (int i = 0; i < NODES; i++)
+		HOLDS(g, sums[i] == g->members[i].node.meter.total);
+}
+
+/* Plays with at most `nodes` nodes.  Returns what did not hold, or NULL. */
+static const char *
+play(struct game *g, uint64_t seed, size_t nodes, unsigned int steps)
+{
+	game_init(g, seed, nodes);
+	if (setjmp(g->over) != 0)
+		return g->why;
+	for (g->step = 0; g->step < steps; g->step++)
+		step(g);
+	check_sums(g);
+	return NULL;
+}
+
+/* Tells the smallest tree, cut from the one that failed, that fails too. */
+static void
+tell_failure(struct game *g, uint64_t seed)
+{
+	const char *why = NULL;
+	size_t nodes = 0;
+
+	while (why == NULL && nodes++ < NODES)
+		why = play(g, seed, nodes, GAME_STEPS);
+	show(g);
+	fail_msg("seed %ju with %zu nodes at most, step %u: %s",
+	    (uintmax_t)seed, nodes, g->step, why == NULL ? "?" : why);
+}
+
 static void
 test_random(void **state)
 {
@@ -308,13 +354,9 @@ test_random(void **state)
 
 	(void)state;
 	assert_non_null(g);
-	while (left > 0) {
-		game_init(g, next++);
-		for (g->step = 0; g->step < GAME_STEPS && left > 0; g->step++) {
-			step(g);
-			left--;
-		}
-	}
+	for (; left >= GAME_STEPS; left -= GAME_STEPS, next++)
+		if (play(g, next, NODES, GAME_STEPS) != NULL)
+			tell_failure(g, next);
 	free(g);
 }
 
