@@ -64,7 +64,7 @@ run(struct tree *t, size_t n, int ms)
 {
 	for (int i = 0; i < GUESTS; i++)
 		t->before[i] = t->l[i].bytes;
-	load_run(t->l, n, (uint64_t)ms, NULL);
+	load_run(t->l, n, ms, NULL);
 }
 
 /* What a guest had in that time must be `wanted` bytes a second. */
