@@ -487,7 +487,8 @@ start_top(const struct server *s, unsigned short columns, unsigned short lines,
 	const struct winsize size = { .ws_col = columns, .ws_row = lines };
 	pid_t pid = forkpty(fd, NULL, NULL, &size);
 
-	assert_int_not_equal(pid, -1);
+	if (pid == -1)
+		skip(); /* there are no terminals here */
 	if (pid == 0) {
 		alarm(30);
 		setenv("TERM", "vt100", 1);
