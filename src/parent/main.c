@@ -247,7 +247,7 @@ open_control(struct vrngd *v)
 {
 	const struct control_setup setup = {
 		.path = v->opt.control != NULL ? v->opt.control : CONTROL_PATH,
-		.owner = (uid_t)-1,
+		.owner = v->opt.control_owner,
 		.group = v->opt.control_group,
 		.mode = v->opt.control_group == (gid_t)-1 ? 0600 : 0660,
 		.group_rights = CONTROL_MONITOR,

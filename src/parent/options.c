@@ -4,6 +4,7 @@
 #include <bsd/string.h>
 #include <getopt.h>
 #include <grp.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include "options.h"
 #include "process.h"
 
-#define DEFAULT_CONFIG	  SYSCONFDIR "/vrngd/vrngd.conf"
+#define DEFAULT_CONFIG	  "/etc/vrngd/vrngd.conf"
 #define DEFAULT_SOURCE	  "/dev/urandom"
 #define DEFAULT_PERIOD_MS 65536
 #define DEFAULT_UID_BASE  1879048192   /* 0x70000000: UIDS-GIDS */
@@ -24,6 +25,7 @@
 enum {
 	OPT_CONTROL = 256,
 	OPT_CONTROL_GROUP,
+	OPT_CONTROL_OWNER,
 	OPT_FD,
 	OPT_FILENAME,
 	OPT_LIBEXEC,
@@ -36,6 +38,7 @@ static const struct option longopts[] = {
 	{ "check", no_argument, NULL, 'n' },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "control-group", required_argument, NULL, OPT_CONTROL_GROUP },
+	{ "control-owner", required_argument, NULL, OPT_CONTROL_OWNER },
 	{ "socket-path", required_argument, NULL, 's' },
 	{ "socket-count", required_argument, NULL, 'c' },
 	{ "rng-source", required_argument, NULL, 'f' },
@@ -62,6 +65,7 @@ static const char usage_text[] =
     "  -n, --check              check it, print what it comes to, and exit\n"
     "      --control PATH       where vrngctl finds it (/run/vrngd/control)\n"
     "      --control-group NAME whose members may ask for the status there\n"
+    "      --control-owner USER who owns it\n"
     "  -s, --socket-path PATH   listen at PATH0 to PATHn-1; a %d in PATH is\n"
     "                           replaced by the number instead; given several\n"
     "                           times, each PATH is taken as it is\n"
@@ -120,6 +124,17 @@ number(const char *option, const char *value, long long low, long long high)
 			    "is wanted",
 		    option, value, error, low, high);
 	return n;
+}
+
+static uid_t
+user(const char *name)
+{
+	const struct passwd *pw = getpwnam(name);
+
+	if (pw == NULL)
+		usage_error("--control-owner '%s': there is no such user",
+		    name);
+	return pw->pw_uid;
 }
 
 static gid_t
@@ -227,6 +242,9 @@ set_option(struct options *opt, int option, char **argv)
 	case OPT_CONTROL_GROUP:
 		opt->control_group = group(optarg);
 		break;
+	case OPT_CONTROL_OWNER:
+		opt->control_owner = user(optarg);
+		break;
 	case 'f':
 	case OPT_FILENAME:
 		opt->source = optarg;
@@ -297,6 +315,7 @@ options_parse(struct options *opt, int argc, char **argv)
 	*opt = (struct options){
 		.listen_fd = -1,
 		.control_group = (gid_t)-1,
+		.control_owner = (uid_t)-1,
 		.libexec = LIBEXECDIR,
 		.uid_base = DEFAULT_UID_BASE,
 	};

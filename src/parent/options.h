@@ -21,6 +21,7 @@ struct options {
 	bool check;	     /* -n: only print what it says */
 	const char *control; /* path of the control socket, or NULL */
 	gid_t control_group; /* who may ask there; -1: no group */
+	uid_t control_owner; /* of the socket; -1: ours */
 	char **socket_paths; /* of each guest, in order */
 	size_t nguests;
 	int listen_fd;	     /* --fd: one guest; -1: none */
