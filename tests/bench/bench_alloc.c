@@ -43,7 +43,7 @@ measure(size_t n)
 	classes = calloc(n / IN_A_CLASS, sizeof(*classes));
 	guests = calloc(n, sizeof(*guests));
 	if (classes == NULL || guests == NULL)
-		return -1;
+		abort();
 	alloc_init(&a, &pool, now);
 	alloc_stock(&a, UINT64_MAX / 4, 0);
 	for (size_t i = 0; i < n / IN_A_CLASS; i++)
