@@ -98,7 +98,7 @@ plan_listeners(struct service *s, const struct config *config,
 
 /* Puts a class in its place, where its parent class already is. */
 static void
-apply_class(struct service_pool *p, const struct config_class *cc, bool fresh)
+apply_class(struct service_pool *p, const struct config_class *cc)
 {
 	struct service_class *c = service_find_class(p, cc->name);
 	struct alloc_node *parent = &p->pool.alloc.root;
@@ -113,14 +113,13 @@ apply_class(struct service_pool *p, const struct config_class *cc, bool fresh)
 	} else {
 		/* The order is that of the tree: parents first. */
 		TAILQ_REMOVE(&p->classes, c, entry);
-		if (!fresh)
-			alloc_change(&p->pool.alloc, &c->node, parent,
-			    &cc->share, clock_now());
+		alloc_change(&p->pool.alloc, &c->node, parent, &cc->share,
+		    clock_now());
 	}
 	TAILQ_INSERT_TAIL(&p->classes, c, entry);
 	c->kept = true;
 	TAILQ_FOREACH(cc, &cc->classes, entry)
-		apply_class(p, cc, fresh);
+		apply_class(p, cc);
 }
 
 static void
@@ -143,7 +142,7 @@ apply_pools(struct service *s, const struct config *config, struct plan *plan)
 		alloc_change(&p->pool.alloc, &p->pool.alloc.root, NULL,
 		    &cp->share, clock_now());
 		TAILQ_FOREACH(cc, &cp->classes, entry)
-			apply_class(p, cc, false);
+			apply_class(p, cc);
 		strlcpy(p->source_name, cp->source.name,
 		    sizeof(p->source_name));
 		if (strcmp(p->source, cp->source.path) == 0)
