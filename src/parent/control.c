@@ -1,6 +1,4 @@
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include <bsd/string.h>
 #include <errno.h>
@@ -11,73 +9,7 @@
 #include "control.h"
 #include "control_client.h"
 
-#define BACKLOG	     16
 #define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
-
-static int
-make_socket(void)
-{
-	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
-	    0);
-}
-
-/*
- * Removes a socket file that nobody listens at any more.  Returns 0 if the
- * path is free, or else -1 with the reason in `*why`.
- */
-static int
-clear_path(const struct sockaddr_un *sun, const char **why)
-{
-	struct stat st;
-	int fd, error;
-
-	if (lstat(sun->sun_path, &st) == -1) {
-		*why = strerror(errno);
-		return errno == ENOENT ? 0 : -1;
-	}
-	if (!S_ISSOCK(st.st_mode)) {
-		*why = "there is a file of that name that is not a socket: "
-		       "remove it or choose another name";
-		return -1;
-	}
-	if ((fd = make_socket()) == -1) {
-		*why = strerror(errno);
-		return -1;
-	}
-	error = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == -1
-	    ? errno
-	    : 0;
-	close(fd);
-	if (error != ECONNREFUSED) {
-		*why = "another process listens there";
-		return -1;
-	}
-	*why = "cannot remove the stale socket";
-	return unlink(sun->sun_path);
-}
-
-/* Binds and listens; nobody can connect before the file has its mode. */
-static int
-listen_at(struct control *ctl, const struct sockaddr_un *sun,
-    const struct control_setup *setup)
-{
-	struct stat st;
-
-	ctl->fd = make_socket();
-	if (ctl->fd == -1 ||
-	    bind(ctl->fd, (const struct sockaddr *)sun, sizeof(*sun)) == -1)
-		return -1;
-	if (lstat(sun->sun_path, &st) == -1)
-		return -1;
-	ctl->dev = st.st_dev;
-	ctl->ino = st.st_ino;
-	if (setup->owner != (uid_t)-1 || setup->group != (gid_t)-1)
-		if (lchown(sun->sun_path, setup->owner, setup->group) == -1)
-			return -1;
-	if (chmod(sun->sun_path, setup->mode) == -1)
-		return -1;
-	return listen(ctl->fd, BACKLOG);
-}
 
 /*
  * Makes way for one more client at the cost of the one that has been idle for
@@ -157,7 +89,7 @@ watch(struct control *ctl)
 {
 	int r;
 
-	r = sd_event_add_io(ctl->event, &ctl->io, ctl->fd, EPOLLIN,
+	r = sd_event_add_io(ctl->event, &ctl->io, ctl->listener.fd, EPOLLIN,
 	    listen_event, ctl);
 	if (r >= 0)
 		r = sd_event_add_time(ctl->event, &ctl->timer, CLOCK_MONOTONIC,
@@ -172,8 +104,11 @@ int
 control_open(struct control *ctl, sd_event *event,
     const struct control_setup *setup, const struct control_ops *ops, void *arg)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	const char *why = "the path is too long";
+	const struct listener_rights rights = {
+		.owner = setup->owner,
+		.group = setup->group,
+		.mode = setup->mode,
+	};
 
 	*ctl = (struct control){
 		.event = event,
@@ -181,20 +116,21 @@ control_open(struct control *ctl, sd_event *event,
 		.arg = arg,
 		.group = setup->group,
 		.group_rights = setup->group_rights,
-		.fd = -1,
+		.listener.fd = -1,
 	};
 	TAILQ_INIT(&ctl->clients);
 	log_limit_init(&ctl->log_limit, clock_now());
-	strlcpy(ctl->path, setup->path, sizeof(ctl->path));
-	if (strlcpy(sun.sun_path, setup->path, sizeof(sun.sun_path)) >=
-		sizeof(sun.sun_path) ||
-	    clear_path(&sun, &why) == -1) {
-		log_error("control socket %s: %s", setup->path, why);
+	if (strlcpy(ctl->path, setup->path, sizeof(ctl->path)) >=
+	    sizeof(ctl->path)) {
+		log_error("control socket %s: the path is too long",
+		    setup->path);
 		return -1;
 	}
-	if (listen_at(ctl, &sun, setup) == -1 || watch(ctl) == -1) {
-		log_error("control socket %s: %s", setup->path,
-		    strerror(errno));
+	if (listener_open(&ctl->listener, ctl->path, SOCK_SEQPACKET, &rights) ==
+	    -1)
+		return -1;
+	if (watch(ctl) == -1) {
+		log_error("control: cannot listen: %s", strerror(errno));
 		control_close(ctl);
 		return -1;
 	}
@@ -205,19 +141,10 @@ void
 control_close(struct control *ctl)
 {
 	struct control_client *c;
-	struct stat st;
 
 	while ((c = TAILQ_FIRST(&ctl->clients)) != NULL)
 		client_drop(c);
 	ctl->io = sd_event_source_disable_unref(ctl->io);
 	ctl->timer = sd_event_source_disable_unref(ctl->timer);
-	if (ctl->fd == -1)
-		return;
-	close(ctl->fd);
-	ctl->fd = -1;
-	if (ctl->ino != 0 && lstat(ctl->path, &st) == 0 &&
-	    st.st_dev == ctl->dev && st.st_ino == ctl->ino &&
-	    unlink(ctl->path) == -1)
-		log_warning("control socket %s: cannot remove it: %s",
-		    ctl->path, strerror(errno));
+	listener_close(&ctl->listener);
 }

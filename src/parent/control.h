@@ -17,6 +17,7 @@
 #include <systemd/sd-event.h>
 
 #include "control_proto.h"
+#include "listener.h"
 #include "log.h"
 
 #define CONTROL_CLIENTS_MAX 32
@@ -74,11 +75,9 @@ struct control {
 	const struct control_ops *ops;
 	void *arg;
 	char path[CONTROL_SOCKET_SIZE];
-	dev_t dev; /* of the socket's file */
-	ino_t ino;
+	struct listener listener;
 	gid_t group;
 	uint32_t group_rights;
-	int fd;
 	sd_event_source *io;
 	sd_event_source *timer;		/* to accept again */
 	struct control_clients clients; /* the longest idle one first */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,11 +20,11 @@
  * there any more, 0 if somebody does, or why that cannot be told.
  */
 static int
-probe(const struct sockaddr_un *sun)
+probe(const struct sockaddr_un *sun, int type)
 {
 	int fd, error = 0;
 
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		return errno;
 	if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == -1 &&
@@ -35,7 +36,7 @@ probe(const struct sockaddr_un *sun)
 
 /* Makes way for a new socket file.  Returns 0, or -1 after logging why. */
 static int
-clear_path(const struct sockaddr_un *sun)
+clear_path(const struct sockaddr_un *sun, int type)
 {
 	struct stat st;
 	int error;
@@ -52,7 +53,7 @@ clear_path(const struct sockaddr_un *sun)
 		    sun->sun_path);
 		return -1;
 	}
-	error = probe(sun);
+	error = probe(sun, type);
 	if (error != ECONNREFUSED) {
 		log_error("socket %s: %s", sun->sun_path,
 		    error == 0 ? "another process listens there"
@@ -67,28 +68,80 @@ clear_path(const struct sockaddr_un *sun)
 	return 0;
 }
 
+/* Opens the socket file that we made, whatever is at its path by now. */
+static int
+open_file(const struct listener *l)
+{
+	struct stat st;
+	int fd;
+
+	fd = open(l->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+		return fd;
+	close(fd);
+	errno = ESTALE;
+	return -1;
+}
+
 int
-listener_open(struct listener *l, const char *path)
+listener_protect(const struct listener *l, const struct listener_rights *rights)
+{
+	char link[32];
+	int fd, r = -1;
+
+	if ((fd = open_file(l)) != -1) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		r = 0;
+		if (rights->mode != 0)
+			r = chmod(link, rights->mode);
+		if (r == 0 &&
+		    (rights->owner != (uid_t)-1 || rights->group != (gid_t)-1))
+			r = fchownat(fd, "", rights->owner, rights->group,
+			    AT_EMPTY_PATH);
+	}
+	if (r == -1)
+		log_error("socket %s: cannot set its owner and mode: %s",
+		    l->path, strerror(errno));
+	if (fd != -1)
+		close(fd);
+	return r;
+}
+
+int
+listener_open(struct listener *l, const char *path, int type,
+    const struct listener_rights *rights)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct stat st;
 
-	*l = (struct listener){ .path = path, .fd = -1 };
-	strlcpy(sun.sun_path, path, sizeof(sun.sun_path));
-	if (clear_path(&sun) == -1) {
-		l->path = NULL;
+	*l = (struct listener){ .fd = -1 };
+	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
+	    sizeof(sun.sun_path)) {
+		log_error("socket %s: the path is too long", path);
 		return -1;
 	}
-	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (clear_path(&sun, type) == -1)
+		return -1;
+	l->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd == -1 ||
 	    bind(l->fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
-	    lstat(path, &st) == -1 || listen(l->fd, BACKLOG) == -1) {
-		log_error("socket %s: %s", path, strerror(errno));
-		return -1;
-	}
+	    lstat(path, &st) == -1)
+		goto fail;
+	l->path = path;
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
-	return 0;
+	if (listener_protect(l, rights) == -1) {
+		listener_close(l);
+		return -1;
+	}
+	if (listen(l->fd, BACKLOG) == 0)
+		return 0;
+fail:
+	log_error("socket %s: %s", path, strerror(errno));
+	listener_close(l);
+	return -1;
 }
 
 static bool

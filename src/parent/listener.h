@@ -1,5 +1,5 @@
 /*
- * Listeners: the unix sockets at which guests attach.
+ * Listeners: the unix sockets at which guests attach, and vrngctl.
  */
 #ifndef VRNGD_LISTENER_H
 #define VRNGD_LISTENER_H
@@ -13,12 +13,27 @@ struct listener {
 	ino_t ino;
 };
 
+/* Whose a socket file is, and who may connect. */
+struct listener_rights {
+	uid_t owner; /* -1: ours */
+	gid_t group; /* -1: ours */
+	mode_t mode; /* 0: as umask(2) says */
+};
+
 /*
  * Makes a socket file at `path` (which must outlive the listener) and listens
- * there.  A socket file that nobody listens at is replaced; anything else
+ * there, a socket of that type; nobody can connect before it has its rights.
+ * A socket file that nobody listens at is replaced; anything else
  * there is left alone.  Returns 0, or -1 after logging why.
  */
-int listener_open(struct listener *, const char *path);
+int listener_open(struct listener *, const char *path, int type,
+    const struct listener_rights *);
+
+/*
+ * Gives the socket file that we made other rights, and nothing that may be in
+ * its place by now.  Returns 0, or -1 after logging why.
+ */
+int listener_protect(const struct listener *, const struct listener_rights *);
 
 /* Takes over a listening socket.  Returns 0, or -1 after logging why. */
 int listener_adopt(struct listener *, int fd);

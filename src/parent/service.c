@@ -1,4 +1,4 @@
-#include <sys/stat.h>
+#include <sys/socket.h>
 
 #include <bsd/string.h>
 #include <errno.h>
@@ -75,6 +75,24 @@ plan_pools(struct service *s, const struct config *config, struct plan *plan)
 	return 0;
 }
 
+static struct listener_rights
+rights_of(const struct config_guest *cg)
+{
+	return (struct listener_rights){
+		.owner = cg->owner,
+		.group = cg->group,
+		.mode = cg->mode,
+	};
+}
+
+static int
+open_listener(struct listener *l, const struct config_guest *cg)
+{
+	struct listener_rights rights = rights_of(cg);
+
+	return listener_open(l, cg->socket, SOCK_STREAM, &rights);
+}
+
 static int
 plan_listeners(struct service *s, const struct config *config,
     struct plan *plan)
@@ -90,7 +108,7 @@ plan_listeners(struct service *s, const struct config *config,
 
 		l->fd = -1;
 		if (service_find_listener(s, cg->socket) == NULL &&
-		    listener_open(l, cg->socket) == -1)
+		    open_listener(l, cg) == -1)
 			return -1;
 	}
 	return 0;
@@ -158,6 +176,7 @@ static int
 set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
     struct listener *made)
 {
+	struct listener_rights rights;
 	struct guest *had;
 
 	if (made->fd == -1 &&
@@ -168,7 +187,7 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 	}
 	/* It had been another guest's, which has given it up by now. */
 	if (made->fd == -1 && service_find_listener(s, cg->socket) == NULL &&
-	    listener_open(made, cg->socket) == -1)
+	    open_listener(made, cg) == -1)
 		return -1;
 	if (made->fd != -1) {
 		guest_unlisten(g);
@@ -180,13 +199,8 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 	free(g->path);
 	g->path = service_must(strdup(cg->socket));
 	g->listener.path = g->path;
-	if (cg->mode != 0 && chmod(g->path, cg->mode) == -1)
-		log_guest(LOG_LEVEL_WARNING, g->name, "chmod %s: %s", g->path,
-		    strerror(errno));
-	if ((cg->owner != (uid_t)-1 || cg->group != (gid_t)-1) &&
-	    chown(g->path, cg->owner, cg->group) == -1)
-		log_guest(LOG_LEVEL_WARNING, g->name, "chown %s: %s", g->path,
-		    strerror(errno));
+	rights = rights_of(cg);
+	listener_protect(&g->listener, &rights);
 	return 0;
 }
 
@@ -323,6 +337,10 @@ service_add(struct service *s, const char *name, const char *path,
 		.ceil.period = 1,
 		.weight = 1,
 	};
+	const struct listener_rights rights = {
+		.owner = (uid_t)-1,
+		.group = (gid_t)-1,
+	};
 	struct service_pool *p =
 	    service_find_pool(s, pool[0] == '\0' ? "default" : pool);
 	struct service_class *c = NULL;
@@ -345,7 +363,7 @@ service_add(struct service *s, const char *name, const char *path,
 		*why = "there is no such class in the pool";
 	if (*why != NULL)
 		return EINVAL;
-	if (listener_open(&l, path) == -1) {
+	if (listener_open(&l, path, SOCK_STREAM, &rights) == -1) {
 		*why = "its socket cannot be made: the log says why";
 		return EIO;
 	}

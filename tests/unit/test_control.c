@@ -713,7 +713,7 @@ test_file(void **state)
 	control_close(&second);
 	assert_int_equal(lstat(path, &st), 0);
 	/* Nobody does: closed behind the back of control_close(). */
-	ctl.ino = 0;
+	ctl.listener.ino = 0;
 	control_close(&ctl);
 	assert_int_equal(lstat(path, &st), 0);
 	assert_int_equal(open_at(path, &ctl, event, 0600), 0);
