@@ -119,6 +119,33 @@ test_socket(void **state)
 	suite_pass(s);
 }
 
+/* Who may write to the directory cannot have other files given away. */
+static void
+test_socket_replaced(void **state)
+{
+	struct suite *s = *state;
+	struct stat st;
+	char target[128];
+	int fd;
+
+	conf(s, "w", POOL, "");
+	conf_guest(s, "vm0", "mode = 0600");
+	suite_start(s, start_args);
+	snprintf(target, sizeof(target), "%s", daemon_path(&s->d, "target"));
+	fd = open(target, O_CREAT | O_WRONLY | O_CLOEXEC, 0400);
+	assert_int_not_equal(fd, -1);
+	close(fd);
+	CHECK(unlink(daemon_path(&s->d, "vm0.sock")));
+	CHECK(symlink(target, daemon_path(&s->d, "vm0.sock")));
+	conf(s, "w", POOL, "");
+	conf_guest(s, "vm0", "mode = 0666");
+	reload(s, "read again: 1 guest");
+	CHECK(stat(target, &st));
+	assert_int_equal(st.st_mode & 0777, 0400);
+	assert_int_equal(daemon_log_count(&s->d, "cannot set its owner"), 1);
+	suite_pass(s);
+}
+
 /* Guests come, go and change class while others read. */
 static void
 test_reload(void **state)
@@ -257,6 +284,7 @@ main(void)
 		SUITE_EMPTY(test_check),
 		SUITE_EMPTY(test_mistakes),
 		SUITE_EMPTY(test_socket),
+		SUITE_EMPTY(test_socket_replaced),
 		SUITE_EMPTY(test_reload),
 		SUITE_EMPTY(test_reload_mistake),
 		SUITE_EMPTY(test_exchange),
