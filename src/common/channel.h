@@ -18,6 +18,11 @@ struct frame {
 		struct proto_hello hello;
 		struct proto_log log;
 		struct proto_lost lost;
+		struct proto_pool pool;
+		struct proto_source source;
+		struct proto_number number;
+		struct proto_source_state source_state;
+		struct proto_delivery delivery;
 		struct proto_stock stock;
 		struct proto_grant grant;
 		struct proto_void voided;

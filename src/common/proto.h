@@ -36,6 +36,10 @@
 #define GRANT_MIN	  64	    /* bytes; fewer only if no more fit */
 #define NEED_MAX	  262144    /* bytes asked for at once */
 #define INFLIGHT_SIZE_MAX (1 << 20) /* bytes, for 32768 descriptors */
+#define SOURCES_MAX	  16	    /* of a pool */
+#define SOURCE_INIT_SIZE  64	    /* bytes */
+#define STOCK_SIZE_MIN	  4096	    /* bytes read ahead, of each source */
+#define STOCK_SIZE_MAX	  (1 << 24)
 
 /* Who speaks on a channel; a bit each, so that a rule can name several. */
 enum proto_role {
@@ -62,9 +66,15 @@ enum proto_layer {
 	X(HELLO,	ROLE_PARENT,	ROLE_CHILD,	proto_hello,	1) \
 	X(READY,	ROLE_CHILD,	ROLE_PARENT,	proto_empty,	0) \
 	X(LOG,		ROLE_CHILD,	ROLE_PARENT,	proto_log,	0) \
-	X(SOURCE,	ROLE_PARENT,	ROLE_ENTROPY,	proto_empty,	1) \
+	X(POOL,		ROLE_PARENT,	ROLE_ENTROPY,	proto_pool,	0) \
+	X(SOURCE,	ROLE_PARENT,	ROLE_ENTROPY,	proto_source,	0) \
+	X(SOURCE_OPEN,	ROLE_PARENT,	ROLE_ENTROPY,	proto_number,	1) \
+	X(SOURCE_START,	ROLE_PARENT,	ROLE_ENTROPY,	proto_number,	0) \
+	X(SOURCE_STATE,	ROLE_ENTROPY,	ROLE_PARENT,	proto_source_state, 0) \
 	X(SOURCE_LOST,	ROLE_ENTROPY,	ROLE_PARENT,	proto_lost,	0) \
+	X(SOURCES_ASK,	ROLE_PARENT,	ROLE_ENTROPY,	proto_empty,	0) \
 	X(CONSUMER,	ROLE_PARENT,	ROLE_ENTROPY,	proto_empty,	1) \
+	X(DELIVERY,	ROLE_PARENT,	ROLE_ENTROPY,	proto_delivery,	0) \
 	X(CONSUMER_GONE, ROLE_PARENT,	ROLE_ENTROPY,	proto_empty,	0) \
 	X(STOCK,	ROLE_ENTROPY,	ROLE_PARENT,	proto_stock,	0) \
 	X(GRANT,	ROLE_PARENT,	ROLE_ENTROPY,	proto_grant,	0) \
@@ -116,18 +126,143 @@ struct proto_log {
 	char text[LOG_TEXT_SIZE];
 };
 
+/* How a pool's sources make one stream. */
+enum proto_combine {
+	COMBINE_FIRST, /* the first healthy one, in their order */
+	COMBINE_XOR,   /* all of them, byte by byte */
+};
+
+/* Follows HELLO, and is followed by a SOURCE for each source, in order. */
+struct proto_pool {
+	uint32_t nsources;    /* 1 to SOURCES_MAX */
+	uint32_t combine;     /* enum proto_combine */
+	uint32_t min_sources; /* with COMBINE_XOR, healthy ones to serve from */
+	uint32_t stock;	      /* bytes read ahead */
+};
+
+enum proto_source_kind {
+	SOURCE_KERNEL, /* getrandom(2) */
+	SOURCE_DEVICE, /* read(2): a device, a FIFO or, as a test, a file */
+	SOURCE_SERIAL, /* a terminal device, in raw mode */
+	SOURCE_QNG,    /* ComScire's generators, over USB */
+	SOURCE_CPU,    /* the processor's instructions */
+	SOURCE_EGD,    /* the EGD protocol, as a client */
+	SOURCE_STREAM, /* a socket that sends random bytes, or datagrams */
+	SOURCE_KINDS,
+};
+
+enum proto_noise {
+	NOISE_CONDITIONED, /* as good as random if it works at all */
+	NOISE_RAW,	   /* samples of a physical process */
+};
+
+enum proto_instruction {
+	INSTRUCTION_ANY,
+	INSTRUCTION_RDSEED,
+	INSTRUCTION_RDRAND
+};
+
+/* A source: how it is to be read and tested. */
+struct proto_source {
+	uint32_t number;      /* from 0, in order of preference */
+	uint32_t kind;	      /* enum proto_source_kind */
+	uint32_t noise;	      /* enum proto_noise */
+	uint32_t sample_bits; /* of raw noise: a sample's width, 1, 2, 4 or 8 */
+	uint32_t min_entropy; /* and what is in it, 1/1000 bit */
+	uint32_t alpha;	      /* a test's false alarms: 2^-alpha */
+	uint32_t instruction; /* of cpu: enum proto_instruction */
+	uint32_t speed;	      /* of serial: baud; 0: as it is */
+	uint32_t datagrams;   /* of stream: 1: each read is one */
+	uint32_t init_size;   /* of serial: bytes of `init` */
+	uint64_t timeout;     /* ns without a byte until it counts as stalled */
+	uint8_t init[SOURCE_INIT_SIZE]; /* sent to it at its start */
+	char name[GUEST_NAME_SIZE];
+};
+
 /*
- * The source that SOURCE gave (fd: opened for reading) yields no more.  The
- * parent opens it again and sends another.
+ * SOURCE_OPEN gives a source to be read (fd), SOURCE_START lets one be read
+ * that needs no descriptor.  Both after start, and again whenever a
+ * SOURCE_STATE said that it is closed.
  */
+struct proto_number {
+	uint32_t number; /* the source's */
+	uint32_t unused; /* 0 */
+};
+
+enum proto_source_status {
+	SOURCE_WAITING,	  /* to be opened, for the first time or again */
+	SOURCE_STARTING,  /* open; its start-up tests go on */
+	SOURCE_OK,	  /* healthy */
+	SOURCE_STALLED,	  /* open, and yields nothing */
+	SOURCE_LOST,	  /* ended, or failed to be read: see `error` */
+	SOURCE_FAILED,	  /* a test failed: see `test` */
+	SOURCE_LATCHED,	  /* failed so badly that it stays out */
+	SOURCE_EXHAUSTED, /* test data that has been used up */
+	SOURCE_STATUSES,
+};
+
+enum proto_test {
+	TEST_NONE,
+	TEST_REPETITION, /* SP 800-90B 4.4.1 */
+	TEST_PROPORTION, /* SP 800-90B 4.4.2 */
+	TEST_LAG,	 /* a sequence that was there before */
+	TEST_STUCK,	 /* the same word again, of a conditioned source */
+	TEST_DEVICE,	 /* the device says itself that it is not well */
+	TEST_COMBINED,	 /* what the sources came to together was not random */
+	TESTS,
+};
+
+/* What testing a source has come to since the start of its process. */
+struct proto_health {
+	uint64_t bytes;		/* tested */
+	uint64_t alarms[TESTS]; /* by test; [TEST_NONE]: start-ups passed */
+	uint64_t fips_blocks;	/* of 20,000 bits looked at by FIPS 140-2, */
+	uint64_t fips_failed;	/* that one in 1,300 of fails: advisory */
+};
+
+/* A change of a source's state, or an answer to SOURCES_ASK. */
+struct proto_source_state {
+	uint32_t number;
+	uint32_t status;  /* enum proto_source_status */
+	uint32_t closed;  /* 1: is to be opened again, unless latched */
+	uint32_t serving; /* 1: bytes of it are given out */
+	int32_t error;	  /* errno; 0: end of file */
+	uint32_t test;	  /* enum proto_test that failed last */
+	uint64_t bytes;	  /* read, of this generation */
+	uint64_t rate;	  /* bytes/s, smoothed */
+	struct proto_health health;
+};
+
 struct proto_lost {
 	int32_t error; /* errno; 0: end of file */
 };
 
+/*
+ * SOURCES_ASK: a SOURCE_STATE of each source is wanted, in their order.
+ */
+
 /* fd of CONSUMER: the end of the byte channel that the entropy process writes
  * to.  CONSUMER_GONE voids what was granted to it and not yet handed out. */
 
-/* Tested bytes that came into stock, as a running total. */
+enum proto_delivery_mode {
+	DELIVERY_RAW,  /* the sources' own bytes */
+	DELIVERY_DRBG, /* of a CTR_DRBG that is seeded with them */
+};
+
+/* How a consumer's later grants are met.  Without it: DELIVERY_RAW. */
+struct proto_delivery {
+	uint32_t mode;			/* enum proto_delivery_mode */
+	uint32_t prediction_resistance; /* 1: reseed before each output */
+	uint64_t reseed_bytes;		/* of output, until a reseed */
+	uint64_t reseed_interval;	/* ns, likewise */
+};
+
+/*
+ * What is in stock, tested, and all that was ever granted out of it: so the
+ * parent, who knows what it has granted, knows what it still may.  Less than
+ * before if stock was thrown away or has seeded a DRBG.  What is granted to a
+ * consumer with DELIVERY_DRBG does not come out of it.
+ */
 struct proto_stock {
 	uint64_t total;	   /* bytes */
 	uint64_t capacity; /* bytes held at most */
@@ -139,13 +274,13 @@ struct proto_grant {
 };
 
 /*
- * What a consumer was granted and its byte channel had no room for, as a
- * running total: it stays in stock.  While it is blocked, that is what becomes
- * of all that it is granted.
+ * What a consumer was granted and could not be given, as a running total: for
+ * want of room in its byte channel, of stock, of a seed.  While it is blocked,
+ * that is what becomes of all that it is granted.
  */
 struct proto_void {
 	uint64_t total;	  /* bytes */
-	uint32_t blocked; /* 1: its channel is full; 0: no more */
+	uint32_t blocked; /* 1: no room, or no seed; 0: no more */
 	uint32_t unused;  /* 0 */
 };
 

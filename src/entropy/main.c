@@ -161,7 +161,7 @@ static int
 dispatch(struct entropy *e, struct frame *f)
 {
 	switch (f->hdr.type) {
-	case PROTO_SOURCE:
+	case PROTO_SOURCE_OPEN:
 		source_open(&e->source, f->fds[0]);
 		return 0;
 	case PROTO_CONSUMER:

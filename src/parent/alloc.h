@@ -53,6 +53,7 @@ struct alloc_share {
 	uint64_t burst;		 /* bytes, with a rate or a ceil at least 1 */
 	uint32_t weight;	 /* in borrowing, at least 1 */
 	uint32_t priority;	 /* in borrowing, 0 comes first */
+	bool generated;		 /* of a leaf: it does not draw on the stock */
 };
 
 __extension__ typedef unsigned __int128 alloc_vtime;

@@ -146,7 +146,7 @@ open_source(struct pool *pool)
 			backoff_failed(&pool->source_backoff, clock_now(), 0));
 		return;
 	}
-	frame_init(&f, PROTO_SOURCE, 0, pool->generation);
+	frame_init(&f, PROTO_SOURCE_OPEN, 0, pool->generation);
 	f.fds[0] = fd;
 	process_send(&pool->entropy, &f);
 }
