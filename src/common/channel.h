@@ -17,7 +17,6 @@ struct frame {
 		struct proto_empty empty;
 		struct proto_hello hello;
 		struct proto_log log;
-		struct proto_lost lost;
 		struct proto_pool pool;
 		struct proto_source source;
 		struct proto_number number;

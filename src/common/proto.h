@@ -71,7 +71,6 @@ enum proto_layer {
 	X(SOURCE_OPEN,	ROLE_PARENT,	ROLE_ENTROPY,	proto_number,	1) \
 	X(SOURCE_START,	ROLE_PARENT,	ROLE_ENTROPY,	proto_number,	0) \
 	X(SOURCE_STATE,	ROLE_ENTROPY,	ROLE_PARENT,	proto_source_state, 0) \
-	X(SOURCE_LOST,	ROLE_ENTROPY,	ROLE_PARENT,	proto_lost,	0) \
 	X(SOURCES_ASK,	ROLE_PARENT,	ROLE_ENTROPY,	proto_empty,	0) \
 	X(CONSUMER,	ROLE_PARENT,	ROLE_ENTROPY,	proto_empty,	1) \
 	X(DELIVERY,	ROLE_PARENT,	ROLE_ENTROPY,	proto_delivery,	0) \
@@ -225,16 +224,14 @@ struct proto_source_state {
 	uint32_t number;
 	uint32_t status;  /* enum proto_source_status */
 	uint32_t closed;  /* 1: is to be opened again, unless latched */
-	uint32_t serving; /* 1: bytes of it are given out */
+	uint32_t serving; /* whose bytes are given out: 1 << number, or more */
 	int32_t error;	  /* errno; 0: end of file */
 	uint32_t test;	  /* enum proto_test that failed last */
+	uint32_t opened;  /* how many times it had been by then */
+	uint32_t unused;  /* 0 */
 	uint64_t bytes;	  /* read, of this generation */
 	uint64_t rate;	  /* bytes/s, smoothed */
 	struct proto_health health;
-};
-
-struct proto_lost {
-	int32_t error; /* errno; 0: end of file */
 };
 
 /*

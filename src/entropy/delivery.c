@@ -6,27 +6,29 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "delivery.h"
 #include "log.h"
-#include "proto.h"
 
 void
-delivery_init(struct delivery *d, struct stock *stock, int epoll_fd)
+delivery_init(struct delivery *d, struct supply *supply, int epoll_fd)
 {
-	*d = (struct delivery){ .stock = stock, .epoll_fd = epoll_fd };
+	memset(d, 0, sizeof(*d));
+	d->supply = supply;
+	d->epoll_fd = epoll_fd;
+	d->output = stock_map(BYTES_PACKET_MAX);
+	TAILQ_INIT(&d->unseeded);
 }
 
 static struct consumer *
-delivery_find(struct delivery *d, uint32_t number)
+find(struct delivery *d, uint32_t number)
 {
-	if (number >= d->nconsumers || d->consumers[number].fd == -1)
-		return NULL;
-	return &d->consumers[number];
+	return number < d->nconsumers ? d->consumers[number] : NULL;
 }
 
 /* Makes the table reach to `number`. */
 static void
-delivery_reach(struct delivery *d, uint32_t number)
+reach(struct delivery *d, uint32_t number)
 {
 	uint32_t n = d->nconsumers == 0 ? 64 : d->nconsumers;
 
@@ -38,35 +40,93 @@ delivery_reach(struct delivery *d, uint32_t number)
 	if (d->consumers == NULL)
 		log_fatal("no memory for %u consumers", n);
 	for (uint32_t i = d->nconsumers; i < n; i++)
-		d->consumers[i] = (struct consumer){ .fd = -1 };
+		d->consumers[i] = NULL;
 	d->nconsumers = n;
 }
 
 int
 delivery_add(struct delivery *d, uint32_t number, int fd)
 {
-	if (number == 0 || number >= CONSUMERS_MAX ||
-	    delivery_find(d, number) != NULL)
+	struct consumer *c;
+
+	if (number == 0 || number >= CONSUMERS_MAX || find(d, number) != NULL)
 		return -1;
-	delivery_reach(d, number);
-	d->consumers[number] = (struct consumer){ .fd = fd };
+	reach(d, number);
+	if ((c = calloc(1, sizeof(*c))) == NULL)
+		log_fatal("no memory for a consumer");
+	c->number = number;
+	c->fd = fd;
+	d->consumers[number] = c;
 	return 0;
 }
 
+/* Has something to tell of a consumer. */
 static void
-consumer_watch(struct delivery *d, struct consumer *c, uint32_t blocked)
+set_news(struct delivery *d, struct consumer *c)
 {
-	struct epoll_event ev = {
-		.events = EPOLLOUT,
-		.data.u64 = (uint64_t)(c - d->consumers),
-	};
+	c->news = d->news = true;
+}
 
-	if (c->blocked == blocked)
+static void
+set_full(struct delivery *d, struct consumer *c, bool full)
+{
+	struct epoll_event ev = { .events = EPOLLOUT, .data.u64 = c->number };
+
+	if (c->full == full)
 		return;
-	if (epoll_ctl(d->epoll_fd, blocked ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
-		c->fd, &ev) == -1)
+	if (epoll_ctl(d->epoll_fd, full ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, c->fd,
+		&ev) == -1)
 		log_fatal("cannot watch a consumer: %s", strerror(errno));
-	c->blocked = blocked;
+	c->full = full;
+	set_news(d, c);
+}
+
+static void
+set_unseeded(struct delivery *d, struct consumer *c, bool unseeded)
+{
+	if (c->unseeded == unseeded)
+		return;
+	if (unseeded)
+		TAILQ_INSERT_TAIL(&d->unseeded, c, entry);
+	else
+		TAILQ_REMOVE(&d->unseeded, c, entry);
+	c->unseeded = unseeded;
+	set_news(d, c);
+}
+
+int
+delivery_drop(struct delivery *d, uint32_t number)
+{
+	struct consumer *c;
+
+	if ((c = find(d, number)) == NULL)
+		return -1;
+	set_full(d, c, false);
+	set_unseeded(d, c, false);
+	close(c->fd);
+	drbg_free(c->drbg);
+	d->consumers[number] = NULL;
+	free(c);
+	return 0;
+}
+
+int
+delivery_mode(struct delivery *d, uint32_t number,
+    const struct proto_delivery *how)
+{
+	struct consumer *c;
+
+	if ((c = find(d, number)) == NULL)
+		return -1;
+	if (how->mode == DELIVERY_RAW) {
+		drbg_free(c->drbg);
+		c->drbg = NULL;
+		set_unseeded(d, c, false);
+	} else if (c->drbg == NULL)
+		c->drbg = drbg_new(how);
+	else
+		drbg_change(c->drbg, how);
+	return 0;
 }
 
 /* Granted, and neither sent nor void. */
@@ -76,64 +136,96 @@ due(const struct consumer *c)
 	return c->granted - c->sent - c->voided;
 }
 
-int
-delivery_drop(struct delivery *d, uint32_t number)
+/* Seeds a consumer's DRBG, if there is enough for that. */
+static bool
+seed(struct delivery *d, struct consumer *c)
 {
-	struct consumer *c;
+	uint8_t bytes[DRBG_SEED_MAX];
+	size_t n;
+	int r;
 
-	if ((c = delivery_find(d, number)) == NULL)
-		return -1;
-	consumer_watch(d, c, 0);
-	close(c->fd);
-	d->returned += due(c);
-	*c = (struct consumer){ .fd = -1 };
-	return 0;
+	if ((n = supply_seed(d->supply, bytes, sizeof(bytes))) == 0)
+		return false;
+	r = drbg_seed(c->drbg, bytes, n, clock_now());
+	explicit_bzero(bytes, sizeof(bytes));
+	return r == 0;
 }
 
 /*
- * Sends one packet.  Returns its size; 0 if there is nothing to send; -1 with
- * errno.
+ * The next bytes of a consumer's DRBG, with a seed before them if it is time.
+ * Returns false if that cannot be had.
  */
-static ssize_t
-consumer_send(struct delivery *d, struct consumer *c)
+static bool
+generate(struct delivery *d, struct consumer *c, size_t n)
 {
-	struct iovec iov[2];
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
-	uint64_t size = due(c);
+	uint64_t now = clock_now();
+
+	if (!c->unseeded && !drbg_needs_seed(c->drbg, now) &&
+	    drbg_generate(c->drbg, d->output, n, now) == 0)
+		return true;
+	/* Those who have waited longer go first. */
+	if (!c->unseeded && !TAILQ_EMPTY(&d->unseeded))
+		return false;
+	return seed(d, c) && drbg_generate(c->drbg, d->output, n, now) == 0;
+}
+
+/* Sends a packet of a DRBG's output, as send_stock(). */
+static ssize_t
+send_generated(struct delivery *d, struct consumer *c, size_t size)
+{
 	ssize_t n;
 
-	if (size > BYTES_PACKET_MAX)
-		size = BYTES_PACKET_MAX;
-	if (stock_peek(d->stock, (size_t)size, iov) == 0)
+	if (!generate(d, c, size)) {
+		set_unseeded(d, c, true);
 		return 0;
-	n = sendmsg(c->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n > 0) {
-		stock_remove(d->stock, (size_t)n);
-		c->sent += (uint64_t)n;
 	}
+	n = send(c->fd, d->output, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	explicit_bzero(d->output, size);
 	return n;
 }
 
-/* Voids what cannot be sent now. */
-static void
-consumer_void(struct delivery *d, struct consumer *c)
+/*
+ * Sends a packet out of the supply.  Returns its size; 0 if there is nothing;
+ * -1 with errno.
+ */
+static ssize_t
+send_stock(struct delivery *d, struct consumer *c, size_t size)
 {
-	d->returned += due(c);
-	c->voided += due(c);
-	c->news = d->news = true;
+	struct iovec iov[2];
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
+	ssize_t n;
+
+	if (supply_peek(d->supply, size, iov) == 0)
+		return 0;
+	n = sendmsg(c->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n > 0)
+		supply_remove(d->supply, (size_t)n);
+	return n;
 }
 
 /* A consumer that is gone is left alone until the parent says so as well. */
 static void
-consumer_deliver(struct delivery *d, struct consumer *c)
+deliver(struct delivery *d, struct consumer *c)
 {
-	ssize_t n;
+	ssize_t n = 0;
+	size_t size;
 
-	while ((n = consumer_send(d, c)) > 0)
-		continue;
-	if (n == -1 && errno != EPIPE && errno != ECONNRESET) {
-		consumer_watch(d, c, 1);
-		consumer_void(d, c);
+	while (!c->full && !c->unseeded && due(c) > 0) {
+		size = due(c) > BYTES_PACKET_MAX ? BYTES_PACKET_MAX
+						 : (size_t)due(c);
+		n = c->drbg != NULL ? send_generated(d, c, size)
+				    : send_stock(d, c, size);
+		if (n <= 0)
+			break;
+		c->sent += (uint64_t)n;
+	}
+	if (n == -1 && (errno == EPIPE || errno == ECONNRESET))
+		return;
+	if (n == -1)
+		set_full(d, c, true);
+	if (due(c) > 0) {
+		c->voided += due(c);
+		set_news(d, c);
 	}
 }
 
@@ -142,13 +234,12 @@ delivery_grant(struct delivery *d, uint32_t number, uint64_t total)
 {
 	struct consumer *c;
 
-	if ((c = delivery_find(d, number)) == NULL || total < c->granted)
+	if ((c = find(d, number)) == NULL || total < c->granted)
 		return -1;
+	if (c->drbg == NULL)
+		d->granted += total - c->granted;
 	c->granted = total;
-	if (c->blocked)
-		consumer_void(d, c);
-	else
-		consumer_deliver(d, c);
+	deliver(d, c);
 	return 0;
 }
 
@@ -157,23 +248,39 @@ delivery_resume(struct delivery *d, uint32_t number)
 {
 	struct consumer *c;
 
-	if ((c = delivery_find(d, number)) == NULL || !c->blocked)
-		return;
-	consumer_watch(d, c, 0);
-	c->news = d->news = true;
+	if ((c = find(d, number)) != NULL)
+		set_full(d, c, false);
+}
+
+void
+delivery_seed(struct delivery *d)
+{
+	struct consumer *c;
+
+	while ((c = TAILQ_FIRST(&d->unseeded)) != NULL && seed(d, c))
+		set_unseeded(d, c, false);
+}
+
+uint64_t
+delivery_total(struct delivery *d)
+{
+	return d->granted +
+	    (TAILQ_EMPTY(&d->unseeded) ? supply_held(d->supply) : 0);
 }
 
 uint32_t
 delivery_news(struct delivery *d, struct proto_void *news)
 {
+	struct consumer *c;
+
 	if (!d->news)
 		return 0;
 	for (uint32_t i = 1; i < d->nconsumers; i++) {
-		if (!d->consumers[i].news)
+		if ((c = d->consumers[i]) == NULL || !c->news)
 			continue;
 		*news = (struct proto_void){
-			.total = d->consumers[i].voided,
-			.blocked = d->consumers[i].blocked,
+			.total = c->voided,
+			.blocked = c->full || c->unseeded,
 		};
 		return i;
 	}
@@ -184,5 +291,5 @@ delivery_news(struct delivery *d, struct proto_void *news)
 void
 delivery_told(struct delivery *d, uint32_t number)
 {
-	d->consumers[number].news = false;
+	d->consumers[number]->news = false;
 }

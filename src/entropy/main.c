@@ -1,38 +1,45 @@
 /*
- * The entropy process of a pool: reads the source that the parent opened,
+ * The entropy process of a pool: reads the sources that the parent opened,
  * holds the stock, hands out what the parent grants.
  */
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "child.h"
+#include "clock.h"
 #include "delivery.h"
+#include "drbg.h"
+#include "kind.h"
 #include "log.h"
 #include "sandbox.h"
 #include "source.h"
-#include "stock.h"
+#include "supply.h"
 
-#define STOCK_CAPACITY ((size_t)2 * CHUNK_MAX)
-#define EVENTS_MAX     32
+#define EVENTS_MAX 32
+#define RULES_MAX  128
 
 /* Keys of epoll events; a smaller one is a consumer's number. */
 #define EVENT_CHANNEL (UINT64_C(1) << 32)
-#define EVENT_STOCK   (EVENT_CHANNEL + 1)
+#define EVENT_SOURCES (EVENT_CHANNEL + 1)
 
 struct entropy {
-	struct stock stock;
-	struct source source;
+	struct proto_pool pool;
+	struct source sources[SOURCES_MAX];
+	struct proto_source_state told[SOURCES_MAX]; /* as the parent knows */
+	bool asked[SOURCES_MAX]; /* the parent wants to know */
+	struct supply supply;
 	struct delivery delivery;
 	int epoll_fd;
-	uint64_t told; /* stock total, as the parent knows */
-	bool lost;     /* the source; not yet told */
-	int lost_error;
-	bool untold; /* the channel was full */
+	int event_fd;	     /* of the sources */
+	uint64_t told_total; /* of stock, as the parent knows */
+	bool untold;	     /* the channel was full */
 };
 
 /* System calls after set-up, by the main thread and the reader. */
@@ -40,22 +47,23 @@ static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(epoll_wait), .why = "the main loop" },
 	{ .nr = SCMP_SYS(epoll_pwait), .why = "the same, other machines" },
 	{ .nr = SCMP_SYS(epoll_ctl), .why = "consumers that are full" },
-	{ .nr = SCMP_SYS(read), .why = "the source; the stock's eventfd" },
-	{ .nr = SCMP_SYS(write), .why = "the stock's eventfd" },
+	{ .nr = SCMP_SYS(read), .why = "sources; the eventfd" },
+	{ .nr = SCMP_SYS(write), .why = "the eventfd" },
 	{ .nr = SCMP_SYS(poll), .why = "sources that do not block" },
 	{ .nr = SCMP_SYS(ppoll), .why = "the same, other machines" },
 	{ .nr = SCMP_SYS(recvmsg), .why = "frames" },
+	{ .nr = SCMP_SYS(sendto), .why = "bytes of a DRBG" },
 	{ .nr = SCMP_SYS(sendmsg), .why = "frames and bytes" },
 	{ .nr = SCMP_SYS(close), .why = "consumers and sources gone" },
-	{ .nr = SCMP_SYS(futex), .why = "the lock of the stock" },
+	{ .nr = SCMP_SYS(futex), .why = "locks" },
 	{ .nr = SCMP_SYS(clock_gettime), .why = "where there is no vDSO" },
-	{ .nr = SCMP_SYS(brk), .why = "the table of consumers" },
+	{ .nr = SCMP_SYS(brk), .why = "consumers" },
 	{ .nr = SCMP_SYS(mmap),
-	    .why = "the table of consumers",
+	    .why = "consumers",
 	    .nargs = 1,
 	    .arg = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0) },
-	{ .nr = SCMP_SYS(mremap), .why = "the table of consumers" },
-	{ .nr = SCMP_SYS(munmap), .why = "the table of consumers" },
+	{ .nr = SCMP_SYS(mremap), .why = "consumers" },
+	{ .nr = SCMP_SYS(munmap), .why = "consumers" },
 	{ .nr = SCMP_SYS(rt_sigreturn), .why = "being stopped" },
 	{ .nr = SCMP_SYS(restart_syscall), .why = "being continued" },
 	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
@@ -81,34 +89,49 @@ tell(const struct frame *f)
 	return false;
 }
 
+/* Whether the parent has to know of a change. */
 static bool
-tell_lost(struct entropy *e)
+is_news(const struct proto_source_state *a, const struct proto_source_state *b)
 {
+	return a->status != b->status || a->closed != b->closed ||
+	    a->serving != b->serving || a->opened != b->opened;
+}
+
+static bool
+tell_sources(struct entropy *e)
+{
+	struct proto_source_state *state;
 	struct frame f;
 
-	if (!e->lost)
-		return true;
-	frame_init(&f, PROTO_SOURCE_LOST, 0, 0);
-	f.u.lost.error = e->lost_error;
-	e->lost = !tell(&f);
-	return !e->lost;
+	for (uint32_t i = 0; i < e->pool.nsources; i++) {
+		state = &e->supply.states[i];
+		state->serving = e->supply.serving;
+		if (!e->asked[i] && !is_news(state, &e->told[i]))
+			continue;
+		frame_init(&f, PROTO_SOURCE_STATE, 0, 0);
+		f.u.source_state = *state;
+		if (!tell(&f))
+			return false;
+		e->told[i] = *state;
+		e->asked[i] = false;
+	}
+	return true;
 }
 
 static bool
 tell_stock(struct entropy *e)
 {
 	struct frame f;
-	uint64_t total;
+	uint64_t total = delivery_total(&e->delivery);
 
-	total = stock_total(&e->stock) + e->delivery.returned;
-	if (total == e->told)
+	if (total == e->told_total)
 		return true;
 	frame_init(&f, PROTO_STOCK, 0, 0);
 	f.u.stock.total = total;
-	f.u.stock.capacity = e->stock.capacity;
+	f.u.stock.capacity = e->pool.stock;
 	if (!tell(&f))
 		return false;
-	e->told = total;
+	e->told_total = total;
 	return true;
 }
 
@@ -134,7 +157,7 @@ tell_news(struct entropy *e)
 {
 	bool untold;
 
-	untold = !tell_voided(e) || !tell_stock(e) || !tell_lost(e);
+	untold = !tell_voided(e) || !tell_stock(e) || !tell_sources(e);
 	if (untold != e->untold)
 		watch(e->epoll_fd, EPOLL_CTL_MOD, CHANNEL_FD,
 		    EPOLLIN | (untold ? EPOLLOUT : 0), EVENT_CHANNEL);
@@ -142,19 +165,22 @@ tell_news(struct entropy *e)
 }
 
 static void
-stock_event(struct entropy *e)
+sources_event(struct entropy *e)
 {
 	uint64_t count;
-	int error;
 
-	if (read(e->stock.event_fd, &count, sizeof(count)) == -1 &&
-	    errno != EAGAIN)
+	if (read(e->event_fd, &count, sizeof(count)) == -1 && errno != EAGAIN)
 		log_fatal("eventfd: %s", strerror(errno));
-	if (source_take_lost(&e->source, &error)) {
-		e->lost = true;
-		e->lost_error = error;
-	}
-	tell_news(e);
+}
+
+/* Lets a source be read.  Returns -1 if that makes no sense. */
+static int
+open_source(struct entropy *e, uint32_t number, int fd)
+{
+	if (number >= e->pool.nsources ||
+	    e->sources[number].kind->has_fd != (fd != -1))
+		return -1;
+	return source_open(&e->sources[number], fd);
 }
 
 static int
@@ -162,12 +188,19 @@ dispatch(struct entropy *e, struct frame *f)
 {
 	switch (f->hdr.type) {
 	case PROTO_SOURCE_OPEN:
-		source_open(&e->source, f->fds[0]);
+		return open_source(e, f->u.number.number, f->fds[0]);
+	case PROTO_SOURCE_START:
+		return open_source(e, f->u.number.number, -1);
+	case PROTO_SOURCES_ASK:
+		memset(e->asked, 1, sizeof(e->asked));
 		return 0;
 	case PROTO_CONSUMER:
 		return delivery_add(&e->delivery, f->hdr.consumer, f->fds[0]);
 	case PROTO_CONSUMER_GONE:
 		return delivery_drop(&e->delivery, f->hdr.consumer);
+	case PROTO_DELIVERY:
+		return delivery_mode(&e->delivery, f->hdr.consumer,
+		    &f->u.delivery);
 	case PROTO_GRANT:
 		return delivery_grant(&e->delivery, f->hdr.consumer,
 		    f->u.grant.total);
@@ -188,7 +221,17 @@ channel_event(struct entropy *e)
 			    frame_name(f.hdr.type), f.hdr.consumer);
 	if (result != CHANNEL_AGAIN)
 		channel_end(result, &f);
-	tell_news(e);
+}
+
+/* Milliseconds until a source will have stalled, for epoll_wait(). */
+static int
+time_left(struct entropy *e)
+{
+	uint64_t now = clock_now(), at = supply_deadline(&e->supply, now);
+
+	if (at == UINT64_MAX)
+		return -1;
+	return at <= now ? 0 : (int)((at - now) / NS_PER_MS) + 1;
 }
 
 static void
@@ -198,21 +241,98 @@ run(struct entropy *e)
 	int n;
 
 	for (;;) {
-		n = epoll_wait(e->epoll_fd, events, EVENTS_MAX, -1);
+		n = epoll_wait(e->epoll_fd, events, EVENTS_MAX, time_left(e));
 		if (n == -1 && errno != EINTR)
 			log_fatal("epoll_wait: %s", strerror(errno));
 		for (int i = 0; i < n; i++) {
 			if (events[i].data.u64 == EVENT_CHANNEL)
 				channel_event(e);
-			else if (events[i].data.u64 == EVENT_STOCK)
-				stock_event(e);
-			else {
+			else if (events[i].data.u64 == EVENT_SOURCES)
+				sources_event(e);
+			else
 				delivery_resume(&e->delivery,
 				    (uint32_t)events[i].data.u64);
-				tell_news(e);
-			}
 		}
+		supply_update(&e->supply, clock_now());
+		delivery_seed(&e->delivery);
+		tell_news(e);
 	}
+}
+
+/* Waits for the next frame, which must be of that type. */
+static void
+await(struct frame *f, enum proto_type type)
+{
+	struct pollfd pfd = { .fd = CHANNEL_FD, .events = POLLIN };
+	enum channel_result result;
+
+	while ((result = channel_recv(CHANNEL_FD, f, ROLE_PARENT,
+		    ROLE_ENTROPY)) == CHANNEL_AGAIN)
+		if (poll(&pfd, 1, -1) == -1 && errno != EINTR)
+			log_fatal("poll: %s", strerror(errno));
+	if (result != CHANNEL_FRAME)
+		channel_end(result, f);
+	if (f->hdr.type != type)
+		log_fatal("%s where %s should be", frame_name(f->hdr.type),
+		    frame_name(type));
+}
+
+/* Learns of the pool and makes its sources. */
+static void
+set_up(struct entropy *e)
+{
+	const struct source_kind *kind;
+	struct frame f;
+
+	await(&f, PROTO_POOL);
+	e->pool = f.u.pool;
+	if (e->pool.nsources < 1 || e->pool.nsources > SOURCES_MAX ||
+	    e->pool.stock < STOCK_SIZE_MIN || e->pool.stock > STOCK_SIZE_MAX)
+		log_fatal("a pool of %u sources and %u bytes makes no sense",
+		    e->pool.nsources, e->pool.stock);
+	for (uint32_t i = 0; i < e->pool.nsources; i++) {
+		await(&f, PROTO_SOURCE);
+		kind = kind_find(f.u.source.kind);
+		if (f.u.source.number != i || kind == NULL)
+			log_fatal("source %u of kind %u makes no sense",
+			    f.u.source.number, f.u.source.kind);
+		source_start(&e->sources[i], &f.u.source, kind, e->pool.stock,
+		    e->event_fd);
+		e->told[i].closed = 1;
+	}
+	supply_init(&e->supply, &e->pool, e->sources);
+	delivery_init(&e->delivery, &e->supply, e->epoll_fd);
+}
+
+/* Whether some source is of that kind. */
+static bool
+has_kind(const struct entropy *e, const struct source_kind *kind)
+{
+	for (uint32_t i = 0; i < e->pool.nsources; i++)
+		if (e->sources[i].kind == kind)
+			return true;
+	return false;
+}
+
+/* The system calls of the main loop, and of the kinds that there are. */
+static void
+filter(const struct entropy *e)
+{
+	struct sandbox_rule all[RULES_MAX];
+	const struct source_kind *kind;
+	size_t n = sizeof(rules) / sizeof(*rules);
+
+	memcpy(all, rules, sizeof(rules));
+	for (uint32_t i = 0; i < SOURCE_KINDS; i++) {
+		kind = kind_find(i);
+		if (kind == NULL || !has_kind(e, kind))
+			continue;
+		if (n + kind->nrules > RULES_MAX)
+			log_fatal("too many rules for system calls");
+		for (size_t j = 0; j < kind->nrules; j++)
+			all[n++] = kind->rules[j];
+	}
+	sandbox_filter(all, n, 0);
 }
 
 int
@@ -221,15 +341,15 @@ main(void)
 	static struct entropy e;
 
 	child_start(ROLE_ENTROPY);
-	if ((e.epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
-		log_fatal("epoll_create1: %s", strerror(errno));
-	stock_init(&e.stock, STOCK_CAPACITY);
-	delivery_init(&e.delivery, &e.stock, e.epoll_fd);
-	source_start(&e.source, &e.stock);
+	drbg_start();
+	e.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	e.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (e.epoll_fd == -1 || e.event_fd == -1)
+		log_fatal("cannot make an event loop: %s", strerror(errno));
+	set_up(&e);
 	watch(e.epoll_fd, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, EVENT_CHANNEL);
-	watch(e.epoll_fd, EPOLL_CTL_ADD, e.stock.event_fd, EPOLLIN,
-	    EVENT_STOCK);
-	sandbox_filter(rules, sizeof(rules) / sizeof(*rules), 0);
+	watch(e.epoll_fd, EPOLL_CTL_ADD, e.event_fd, EPOLLIN, EVENT_SOURCES);
+	filter(&e);
 	child_ready();
 	run(&e);
 }

@@ -1,6 +1,4 @@
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,93 +8,232 @@
 
 #define READ_FAST (1 * NS_PER_MS)
 #define READ_SLOW (20 * NS_PER_MS)
+/* Bytes that a stalled source has to yield until it counts as healthy again. */
+#define YIELD_MIN 512
 
 size_t
-chunk_next(size_t chunk, uint64_t ns)
+chunk_next(size_t chunk, size_t max, uint64_t ns)
 {
-	if (ns < READ_FAST && chunk < CHUNK_MAX)
-		return chunk * 2;
+	if (ns < READ_FAST && chunk < max)
+		return chunk * 2 < max ? chunk * 2 : max;
 	if (ns > READ_SLOW && chunk > CHUNK_MIN)
 		return chunk / 2;
 	return chunk;
 }
 
-static int
-source_wait_open(struct source *src)
+/* Lets the main thread look. */
+static void
+tell(const struct source *src)
 {
-	int fd;
+	const uint64_t one = 1;
 
-	pthread_mutex_lock(&src->lock);
-	while (src->fd == -1)
-		pthread_cond_wait(&src->opened, &src->lock);
-	fd = src->fd;
-	pthread_mutex_unlock(&src->lock);
-	return fd;
+	if (write(src->event_fd, &one, sizeof(one)) == -1 && errno != EAGAIN)
+		log_fatal("cannot tell of news: %s", strerror(errno));
 }
 
 static void
-source_close(struct source *src, int error)
+wait_open(struct source *src)
 {
 	pthread_mutex_lock(&src->lock);
-	close(src->fd);
-	src->fd = -1;
-	src->error = error;
-	src->lost = true;
+	while (!src->open)
+		pthread_cond_wait(&src->opened, &src->lock);
+	src->dev.fd = src->fd;
 	pthread_mutex_unlock(&src->lock);
-	stock_add(src->stock, 0);
 }
 
-/* read(2) that waits, also where the descriptor does not. */
-static ssize_t
-read_waiting(int fd, void *buf, size_t size)
+static void
+set_status(struct source *src, enum proto_source_status status)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	pthread_mutex_lock(&src->lock);
+	src->state.status = status;
+	pthread_mutex_unlock(&src->lock);
+	tell(src);
+}
+
+/* A test that is not one of the bytes alone has failed; the lock is held. */
+static void
+fail_test(struct source *src, enum proto_test test)
+{
+	src->state.test = test;
+	src->state.health.alarms[test]++;
+}
+
+/*
+ * Reads once, up to `size` bytes.  Returns how many there were; -1 and what
+ * became of the source if there will be none.
+ */
+static ssize_t
+read_once(struct source *src, uint8_t *to, size_t size, uint64_t *took,
+    enum proto_source_status *status)
+{
+	uint64_t start = clock_now(), now;
+	ssize_t n;
+	int error;
+
+	pthread_mutex_lock(&src->lock);
+	src->reading = start;
+	pthread_mutex_unlock(&src->lock);
+	n = src->kind->read(&src->dev, to, size);
+	error = n == 0 ? 0 : errno;
+	now = clock_now();
+	*took = now - start;
+	pthread_mutex_lock(&src->lock);
+	src->reading = 0;
+	if (n > 0) {
+		meter_add(&src->meter, now, (uint64_t)n);
+		src->state.bytes += (uint64_t)n;
+	} else {
+		*status = src->dev.unwell ? SOURCE_FAILED : SOURCE_LOST;
+		src->state.error = error;
+	}
+	if (src->dev.unwell)
+		fail_test(src, TEST_DEVICE);
+	else if (src->condemned)
+		*status = SOURCE_FAILED;
+	if (src->condemned || src->dev.unwell)
+		n = 0;
+	pthread_mutex_unlock(&src->lock);
+	return n > 0 ? n : -1;
+}
+
+/* Takes over what the tests of the bytes have come to. */
+static void
+count(struct source *src)
+{
+	struct proto_health counts = *health_counts(src->health);
+	struct proto_health *all = &src->state.health;
+
+	pthread_mutex_lock(&src->lock);
+	counts.alarms[TEST_DEVICE] = all->alarms[TEST_DEVICE];
+	counts.alarms[TEST_COMBINED] = all->alarms[TEST_COMBINED];
+	*all = counts;
+	pthread_mutex_unlock(&src->lock);
+}
+
+/* Holds bytes back, releases or forgets them, as the tests say. */
+static void
+judge(struct source *src, enum health_verdict verdict, uint8_t *at, size_t n)
+{
+	count(src);
+	switch (verdict) {
+	case HEALTH_STARTING:
+		stock_keep(&src->stock, n);
+		break;
+	case HEALTH_OK:
+		stock_keep(&src->stock, n);
+		stock_release(&src->stock);
+		set_status(src, SOURCE_OK);
+		break;
+	case HEALTH_FAILING:
+	case HEALTH_FAILED:
+	case HEALTH_LATCHED:
+		explicit_bzero(at, n);
+		stock_forget(&src->stock);
+		pthread_mutex_lock(&src->lock);
+		src->state.test = health_failure(src->health);
+		pthread_mutex_unlock(&src->lock);
+		set_status(src, SOURCE_FAILED);
+	}
+}
+
+/* Reads until there is an end to it.  Returns what became of the source. */
+static enum proto_source_status
+read_on(struct source *src)
+{
+	enum proto_source_status status = SOURCE_LOST;
+	enum health_verdict verdict;
+	size_t chunk = CHUNK_MIN, max = src->stock.capacity / 2, size;
+	uint64_t took;
+	uint8_t *to;
 	ssize_t n;
 
-	while ((n = read(fd, buf, size)) == -1) {
-		if (errno == EAGAIN)
-			poll(&pfd, 1, -1);
-		else if (errno != EINTR)
-			break;
+	if (max > CHUNK_MAX)
+		max = CHUNK_MAX;
+	for (;;) {
+		to = stock_reserve(&src->stock, chunk, &size);
+		if ((n = read_once(src, to, size, &took, &status)) == -1)
+			return status;
+		chunk = chunk_next(chunk, max, took);
+		verdict = health_feed(src->health, to, (size_t)n);
+		judge(src, verdict, to, (size_t)n);
+		if (verdict == HEALTH_FAILED)
+			return SOURCE_FAILED;
+		if (verdict == HEALTH_LATCHED)
+			return SOURCE_LATCHED;
 	}
-	return n;
+}
+
+/* From being opened to being closed. */
+static enum proto_source_status
+serve(struct source *src)
+{
+	const struct source_kind *kind = src->kind;
+	enum proto_source_status status = SOURCE_LOST;
+	int error = 0;
+
+	src->dev.unwell = false;
+	health_restart(src->health);
+	set_status(src, SOURCE_STARTING);
+	pthread_mutex_lock(&src->lock);
+	src->reading = clock_now();
+	pthread_mutex_unlock(&src->lock);
+	if (kind->open != NULL)
+		error = kind->open(&src->dev);
+	if (error == 0)
+		status = read_on(src);
+	if (kind->close != NULL)
+		kind->close(&src->dev);
+	stock_forget(&src->stock);
+	if (src->dev.fd != -1)
+		close(src->dev.fd);
+	src->dev.fd = -1;
+	if (error != 0) {
+		pthread_mutex_lock(&src->lock);
+		src->state.error = error;
+		pthread_mutex_unlock(&src->lock);
+	}
+	return status;
 }
 
 static void *
 source_thread(void *arg)
 {
 	struct source *src = arg;
-	uint64_t start;
-	uint8_t *to;
-	size_t chunk = CHUNK_MIN, size;
-	ssize_t n;
-	int fd;
+	enum proto_source_status status;
 
 	sem_post(&src->started);
 	for (;;) {
-		fd = source_wait_open(src);
-		to = stock_reserve(src->stock, chunk, &size);
-		start = clock_now();
-		n = read_waiting(fd, to, size);
-		if (n <= 0) {
-			source_close(src, n == 0 ? 0 : errno);
-			chunk = CHUNK_MIN;
-			continue;
-		}
-		chunk = chunk_next(chunk, clock_now() - start);
-		stock_add(src->stock, (size_t)n);
+		wait_open(src);
+		status = serve(src);
+		pthread_mutex_lock(&src->lock);
+		src->reading = 0;
+		src->open = src->condemned = false;
+		src->state.status = status;
+		src->state.closed = 1;
+		pthread_mutex_unlock(&src->lock);
+		tell(src);
 	}
 	return NULL;
 }
 
 void
-source_start(struct source *src, struct stock *stock)
+source_start(struct source *src, const struct proto_source *spec,
+    const struct source_kind *kind, size_t capacity, int event_fd)
 {
 	pthread_t thread;
 
 	memset(src, 0, sizeof(*src));
-	src->stock = stock;
-	src->fd = -1;
+	src->dev.spec = *spec;
+	src->dev.fd = src->fd = -1;
+	src->kind = kind;
+	src->health = health_new(spec);
+	src->event_fd = event_fd;
+	src->state.number = spec->number;
+	src->state.status = SOURCE_WAITING;
+	src->state.closed = 1;
+	stock_init(&src->stock, capacity);
+	if (kind->prepare != NULL)
+		kind->prepare(&src->dev);
 	if (sem_init(&src->started, 0, 0) == -1 ||
 	    (errno = pthread_mutex_init(&src->lock, NULL)) != 0 ||
 	    (errno = pthread_cond_init(&src->opened, NULL)) != 0 ||
@@ -107,29 +244,98 @@ source_start(struct source *src, struct stock *stock)
 		continue;
 }
 
-void
+int
 source_open(struct source *src, int fd)
 {
+	bool open;
+
 	pthread_mutex_lock(&src->lock);
-	if (src->fd == -1) {
+	open = src->open;
+	if (!open) {
 		src->fd = fd;
-		fd = -1;
+		src->open = true;
+		src->state.opened++;
+		src->state.closed = 0;
+		src->state.status = SOURCE_STARTING;
 		pthread_cond_signal(&src->opened);
 	}
 	pthread_mutex_unlock(&src->lock);
-	if (fd != -1)
-		log_fatal("the parent gave a second source");
+	return open ? -1 : 0;
 }
 
-bool
-source_take_lost(struct source *src, int *error)
+/* Wipes what is in stock, by the main thread. */
+static void
+discard(struct source *src)
 {
-	bool lost;
+	stock_remove(&src->stock, stock_held(&src->stock));
+}
+
+void
+source_condemn(struct source *src, enum proto_test test)
+{
+	pthread_mutex_lock(&src->lock);
+	if (src->open) {
+		src->condemned = true;
+		src->state.status = SOURCE_FAILED;
+		fail_test(src, test);
+	}
+	pthread_mutex_unlock(&src->lock);
+	discard(src);
+}
+
+/* Whether it is being read as it should be; the lock is held. */
+static bool
+is_read(const struct source *src)
+{
+	return src->state.status == SOURCE_OK ||
+	    src->state.status == SOURCE_STARTING;
+}
+
+/* Whether it has been waited for too long; the lock is held. */
+static bool
+has_stalled(struct source *src, uint64_t now)
+{
+	const struct proto_source_state *s = &src->state;
+
+	if (!is_read(src))
+		return false;
+	if (src->stalled)
+		return s->bytes - src->yield < YIELD_MIN;
+	src->yield = s->bytes;
+	return src->reading != 0 && now > src->reading &&
+	    now - src->reading >= src->dev.spec.timeout;
+}
+
+void
+source_state(struct source *src, uint64_t now, struct proto_source_state *state)
+{
+	bool failed;
 
 	pthread_mutex_lock(&src->lock);
-	lost = src->lost;
-	*error = src->error;
-	src->lost = false;
+	src->stalled = has_stalled(src, now);
+	src->state.rate = meter_rate(&src->meter, now);
+	*state = src->state;
 	pthread_mutex_unlock(&src->lock);
-	return lost;
+	failed =
+	    state->status == SOURCE_FAILED || state->status == SOURCE_LATCHED;
+	if (failed && stock_held(&src->stock) > 0)
+		discard(src);
+	if (src->stalled)
+		state->status = SOURCE_STALLED;
+}
+
+uint64_t
+source_deadline(struct source *src, uint64_t now)
+{
+	uint64_t from = now;
+	bool waits;
+
+	pthread_mutex_lock(&src->lock);
+	if (src->reading != 0)
+		from = src->reading;
+	waits = src->open && is_read(src) && !src->stalled;
+	pthread_mutex_unlock(&src->lock);
+	if (!waits || stock_full(&src->stock))
+		return UINT64_MAX;
+	return from + src->dev.spec.timeout;
 }

@@ -1,7 +1,10 @@
 /*
- * A source: a file descriptor that the parent opened, and a thread of its own
- * that reads it into the stock, so that a read which blocks or never returns
- * holds up nothing else.
+ * A source: a kind, a thread of its own that reads it into its stock, and the
+ * tests that each byte passes on the way.  A read which blocks or never
+ * returns holds up nothing else.
+ *
+ * The parent opens it.  When it ends, or fails to be read or to pass a test,
+ * it is closed and says so, and the parent opens it again, or does not.
  */
 #ifndef VRNGD_SOURCE_H
 #define VRNGD_SOURCE_H
@@ -10,6 +13,9 @@
 #include <semaphore.h>
 #include <stdbool.h>
 
+#include "health.h"
+#include "kind.h"
+#include "meter.h"
 #include "stock.h"
 
 /* Bytes asked for in one read: fewer of a slow device, see chunk_next(). */
@@ -17,35 +23,60 @@
 #define CHUNK_MAX 65536
 
 struct source {
-	struct stock *stock;
-	sem_t started; /* posted once, by the thread */
+	struct device dev; /* the reader's, but for the spec */
+	const struct source_kind *kind;
+	struct health *health; /* the reader's */
+	struct stock stock;
+	int event_fd;	/* readable: there is something new */
+	bool stalled;	/* the main thread's, */
+	uint64_t yield; /* and what it had yielded by then */
+	sem_t started;	/* posted once, by the thread */
 	pthread_mutex_t lock;
-	pthread_cond_t opened; /* signalled when fd is given */
-	int fd;		       /* guarded; -1: none */
-	int error;	       /* guarded: why it was lost */
-	bool lost;	       /* guarded: not yet told the parent */
+	pthread_cond_t opened; /* signalled when it may start */
+	bool open;	       /* guarded: given, and not closed yet */
+	int fd;		       /* guarded: what was given */
+	bool condemned;	       /* guarded: to be closed, come what may */
+	uint64_t reading;      /* guarded: ns, since when; 0: it is not */
+	struct meter meter;    /* guarded: of what was read */
+	struct proto_source_state state; /* guarded: but for `serving` */
 };
 
 /*
- * Starts the thread, without anything to read yet.  When this returns it has
- * made the system calls that starting takes, and may be filtered.
+ * Makes a source of that kind, with a stock of `capacity` bytes, and starts its
+ * thread, without anything to read yet.  `event_fd` is written to when there is
+ * something new.  When this returns the thread has made the system calls that
+ * starting takes, and may be filtered.  Ends the process if it cannot.
  */
-void source_start(struct source *, struct stock *);
-
-/* Gives it a descriptor to read; the source owns it from now on. */
-void source_open(struct source *, int fd);
-
-/*
- * Whether the source was lost since the last call; `*error` is the errno, or 0
- * for end of file.  The stock's event_fd is signalled when that happens.
- */
-bool source_take_lost(struct source *, int *error);
+void source_start(struct source *, const struct proto_source *,
+    const struct source_kind *, size_t capacity, int event_fd);
 
 /*
- * How much to read next, given that the last read asked for `chunk` bytes and
- * took `ns`: a fast source is read in large pieces, of a slow one the bytes
- * are had as they come.  /dev/hwrng fills the whole buffer before it returns.
+ * Lets a closed source be read; it owns `fd` (-1: it needs none) from now on.
+ * Returns -1 if it is open already.
  */
-size_t chunk_next(size_t chunk, uint64_t ns);
+int source_open(struct source *, int fd);
+
+/*
+ * Finds it failed by a test that others made, as soon as it can be closed: it
+ * is to begin again.
+ */
+void source_condemn(struct source *, enum proto_test);
+
+/*
+ * What it is like at `now`.  What is in the stock of a source that failed is
+ * wiped.
+ */
+void source_state(struct source *, uint64_t now, struct proto_source_state *);
+
+/* When it will have stalled, ns, if nothing comes; UINT64_MAX: never. */
+uint64_t source_deadline(struct source *, uint64_t now);
+
+/*
+ * How much to read next, given that the last read asked for `chunk` bytes, at
+ * most `max`, and took `ns`: a fast source is read in large pieces, of a slow
+ * one the bytes are had as they come.  /dev/hwrng fills the whole buffer before
+ * it returns.
+ */
+size_t chunk_next(size_t chunk, size_t max, uint64_t ns);
 
 #endif

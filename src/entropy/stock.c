@@ -1,32 +1,36 @@
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "stock.h"
+
+uint8_t *
+stock_map(size_t size)
+{
+	uint8_t *bytes;
+
+	bytes = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (bytes == MAP_FAILED)
+		log_fatal("cannot map the stock: %s", strerror(errno));
+	if (madvise(bytes, size, MADV_DONTDUMP) == -1)
+		log_fatal("cannot exclude the stock from core dumps: %s",
+		    strerror(errno));
+	if (mlock(bytes, size) == -1)
+		log_warning("cannot lock the stock in memory (%s): it may be "
+			    "swapped out; raise RLIMIT_MEMLOCK",
+		    strerror(errno));
+	return bytes;
+}
 
 void
 stock_init(struct stock *s, size_t capacity)
 {
 	memset(s, 0, sizeof(*s));
 	s->capacity = capacity;
-	s->bytes = mmap(NULL, capacity, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (s->bytes == MAP_FAILED)
-		log_fatal("cannot map the stock: %s", strerror(errno));
-	if (madvise(s->bytes, capacity, MADV_DONTDUMP) == -1)
-		log_fatal("cannot exclude the stock from core dumps: %s",
-		    strerror(errno));
-	if (mlock(s->bytes, capacity) == -1)
-		log_warning("cannot lock the stock in memory (%s): it may be "
-			    "swapped out; raise RLIMIT_MEMLOCK",
-		    strerror(errno));
-	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->event_fd == -1)
-		log_fatal("eventfd: %s", strerror(errno));
+	s->bytes = stock_map(capacity);
 	if ((errno = pthread_mutex_init(&s->lock, NULL)) != 0 ||
 	    (errno = pthread_cond_init(&s->room, NULL)) != 0)
 		log_fatal("cannot make a lock: %s", strerror(errno));
@@ -38,47 +42,75 @@ stock_reserve(struct stock *s, size_t want, size_t *n)
 	size_t end;
 
 	pthread_mutex_lock(&s->lock);
-	while (s->capacity - s->held < want)
+	while (s->capacity - s->held - s->kept < want) {
+		s->full = true;
 		pthread_cond_wait(&s->room, &s->lock);
-	end = (s->start + s->held) % s->capacity;
+	}
+	s->full = false;
+	end = (s->start + s->held + s->kept) % s->capacity;
 	pthread_mutex_unlock(&s->lock);
 	*n = s->capacity - end < want ? s->capacity - end : want;
 	return s->bytes + end;
 }
 
 void
-stock_add(struct stock *s, size_t n)
+stock_keep(struct stock *s, size_t n)
 {
-	uint64_t one = 1;
-
-	pthread_mutex_lock(&s->lock);
-	s->held += n;
-	s->total += n;
-	pthread_mutex_unlock(&s->lock);
-	if (write(s->event_fd, &one, sizeof(one)) == -1 && errno != EAGAIN)
-		log_fatal("cannot tell of new stock: %s", strerror(errno));
+	s->kept += n;
 }
 
-uint64_t
-stock_total(struct stock *s)
+void
+stock_release(struct stock *s)
 {
-	uint64_t total;
+	pthread_mutex_lock(&s->lock);
+	s->held += s->kept;
+	s->kept = 0;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
+stock_forget(struct stock *s)
+{
+	size_t first, end;
 
 	pthread_mutex_lock(&s->lock);
-	total = s->total;
+	end = (s->start + s->held) % s->capacity;
 	pthread_mutex_unlock(&s->lock);
-	return total;
+	first = s->capacity - end < s->kept ? s->capacity - end : s->kept;
+	explicit_bzero(s->bytes + end, first);
+	explicit_bzero(s->bytes, s->kept - first);
+	s->kept = 0;
+}
+
+size_t
+stock_held(struct stock *s)
+{
+	size_t held;
+
+	pthread_mutex_lock(&s->lock);
+	held = s->held;
+	pthread_mutex_unlock(&s->lock);
+	return held;
+}
+
+bool
+stock_full(struct stock *s)
+{
+	bool full;
+
+	pthread_mutex_lock(&s->lock);
+	full = s->full;
+	pthread_mutex_unlock(&s->lock);
+	return full;
 }
 
 size_t
 stock_peek(struct stock *s, size_t n, struct iovec iov[2])
 {
-	size_t first;
+	size_t first, held = stock_held(s);
 
-	pthread_mutex_lock(&s->lock);
-	if (n > s->held)
-		n = s->held;
-	pthread_mutex_unlock(&s->lock);
+	if (n > held)
+		n = held;
 	first = s->capacity - s->start < n ? s->capacity - s->start : n;
 	iov[0] = (struct iovec){ s->bytes + s->start, first };
 	iov[1] = (struct iovec){ s->bytes, n - first };
@@ -96,6 +128,7 @@ stock_remove(struct stock *s, size_t n)
 	pthread_mutex_lock(&s->lock);
 	s->start = (s->start + n) % s->capacity;
 	s->held -= n;
+	s->full = false;
 	pthread_cond_signal(&s->room);
 	pthread_mutex_unlock(&s->lock);
 }

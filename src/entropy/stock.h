@@ -1,8 +1,8 @@
 /*
- * The stock: a ring of bytes that one reader thread fills and the main thread
- * hands out.  The memory is locked and left out of core dumps, and each byte
- * is wiped when it has been handed out.  Bytes are read and sent in place; the
- * lock guards the positions only.
+ * The stock of a source: a ring of bytes that its reader fills and the main
+ * thread hands out.  The memory is locked and left out of core dumps, and each
+ * byte is wiped when it has been handed out.  Bytes are read and sent in place;
+ * the lock guards the positions only.
  */
 #ifndef VRNGD_STOCK_H
 #define VRNGD_STOCK_H
@@ -10,19 +10,26 @@
 #include <sys/uio.h>
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct stock {
 	uint8_t *bytes;
 	size_t capacity; /* bytes */
-	int event_fd;	 /* readable: the stock has grown */
+	size_t kept;	 /* the reader's: bytes put in and not released */
 	pthread_mutex_t lock;
 	pthread_cond_t room; /* signalled when bytes are taken */
 	size_t start;	     /* guarded: the oldest byte */
-	size_t held;	     /* guarded: bytes in the ring */
-	uint64_t total;	     /* guarded: bytes ever put in */
+	size_t held;	     /* guarded: bytes that may be handed out */
+	bool full;	     /* guarded: the reader waits for room */
 };
+
+/*
+ * Maps memory that is locked, if that is allowed, and left out of core dumps;
+ * ends the process if there is none.
+ */
+uint8_t *stock_map(size_t size);
 
 /* Makes an empty stock; ends the process if it cannot. */
 void stock_init(struct stock *, size_t capacity);
@@ -34,11 +41,19 @@ void stock_init(struct stock *, size_t capacity);
  */
 uint8_t *stock_reserve(struct stock *, size_t want, size_t *n);
 
-/* For the reader: `n` bytes were put where stock_reserve() said. */
-void stock_add(struct stock *, size_t n);
+/*
+ * For the reader: `n` bytes were put where stock_reserve() said, and are not
+ * to be handed out yet; all such bytes may be, from now on; or are wiped.
+ */
+void stock_keep(struct stock *, size_t n);
+void stock_release(struct stock *);
+void stock_forget(struct stock *);
 
-/* The running total of bytes put in. */
-uint64_t stock_total(struct stock *);
+/* For the main thread: how many bytes may be handed out. */
+size_t stock_held(struct stock *);
+
+/* For the main thread: whether the reader waits for room. */
+bool stock_full(struct stock *);
 
 /*
  * For the main thread: the oldest `n` bytes, or as many as there are, as one

@@ -122,7 +122,7 @@ start_worker(struct guest *g, int conn)
 	g->connected = clock_now();
 	g->stats = (struct proto_stats){ 0 };
 	g->connections++;
-	bytes = pool_join(g->pool, &g->member, g->worker.number);
+	bytes = member_join(g->pool, &g->member, g->worker.number);
 	if (bytes == -1) {
 		close(conn);
 		process_kill(&g->worker);
@@ -234,7 +234,7 @@ worker_frame(struct process *p, struct frame *f)
 	case PROTO_READY:
 		return 0;
 	case PROTO_WANT:
-		return pool_want(g->pool, &g->member, f);
+		return member_want(g->pool, &g->member, f);
 	case PROTO_INFLIGHT_ASK:
 		return send_inflight(g, f->u.inflight.size);
 	case PROTO_STATS:
@@ -255,7 +255,7 @@ worker_ended(struct process *p, bool clean)
 	uint64_t pause = 0;
 
 	if (g->member.consumer != 0)
-		pool_leave(g->pool, &g->member);
+		member_leave(g->pool, &g->member);
 	g->asked = false;
 	if (may_log(g))
 		log_stats(g, "disconnected");
@@ -263,7 +263,8 @@ worker_ended(struct process *p, bool clean)
 	g->stats = (struct proto_stats){ 0 };
 	tell(g);
 	if (!clean)
-		pause = backoff_failed(&g->backoff, clock_now(), DEATHS_FREE);
+		pause = backoff_failed(&g->backoff, clock_now(), DEATHS_FREE,
+		    1);
 	if (pause > 0 && may_log(g))
 		log_guest(LOG_LEVEL_WARNING, g->name,
 		    "%u workers died in a row: the next may connect in %" PRIu64
@@ -275,23 +276,23 @@ worker_ended(struct process *p, bool clean)
 void
 guest_init(struct guest *g, const char *name, struct process_env *env,
     struct pool *pool, struct alloc_node *parent,
-    const struct alloc_share *share)
+    const struct alloc_share *share, const struct proto_delivery *delivery)
 {
 	*g = (struct guest){ .env = env, .pool = pool };
 	g->listener.fd = -1;
 	strlcpy(g->name, name, sizeof(g->name));
-	pool_member_init(pool, &g->member, parent, share);
+	member_init(pool, &g->member, parent, share, delivery);
 	log_limit_init(&g->log_limit, clock_now());
 	log_limit_init(&g->worker_limit, clock_now());
 }
 
 void
 guest_change(struct guest *g, struct alloc_node *parent,
-    const struct alloc_share *share)
+    const struct alloc_share *share, const struct proto_delivery *delivery)
 {
 	struct frame f;
 
-	pool_member_change(g->pool, &g->member, parent, share);
+	member_change(g->pool, &g->member, parent, share, delivery);
 	if (!process_running(&g->worker))
 		return;
 	frame_init(&f, PROTO_LIMITS, g->worker.number, g->pool->generation);
@@ -403,7 +404,7 @@ guest_stop(struct guest *g, uint64_t deadline)
 {
 	process_stop(&g->worker, deadline);
 	tell(g);
-	pool_member_remove(g->pool, &g->member);
+	member_remove(g->pool, &g->member);
 	guest_unlisten(g);
 	free(g->path);
 }

@@ -49,11 +49,12 @@ void guest_name(char name[GUEST_NAME_SIZE], const char *path);
  * tree.  The guest must not move from now on.
  */
 void guest_init(struct guest *, const char *name, struct process_env *,
-    struct pool *, struct alloc_node *parent, const struct alloc_share *);
+    struct pool *, struct alloc_node *parent, const struct alloc_share *,
+    const struct proto_delivery *);
 
 /* Changes its place in the pool's tree and its share. */
 void guest_change(struct guest *, struct alloc_node *parent,
-    const struct alloc_share *);
+    const struct alloc_share *, const struct proto_delivery *);
 
 /*
  * Waits for connections at guest->listener.  Returns 0, or -1 after logging

@@ -47,7 +47,8 @@ service_ready(void *arg)
 	v->ready = true;
 	if (TAILQ_NEXT(first, entry) == NULL)
 		log_info("ready: %zu guest%s, source %s", s->nguests,
-		    s->nguests == 1 ? "" : "s", first->source);
+		    s->nguests == 1 ? "" : "s",
+		    TAILQ_FIRST(&first->pool.setup.sources)->text);
 	else
 		log_info("ready: %zu guest%s, several pools", s->nguests,
 		    s->nguests == 1 ? "" : "s");

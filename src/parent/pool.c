@@ -1,11 +1,9 @@
+#include <bsd/string.h>
 #include <errno.h>
-#include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "pool.h"
-#include "source_file.h"
 
 #define CAPACITY_MAX (UINT64_C(1) << 40) /* bytes */
 
@@ -22,93 +20,25 @@ static const struct process_ops entropy_ops = {
 	.ended = entropy_ended,
 };
 
-static void
-timer_set(sd_event_source *timer, uint64_t at)
+void
+pool_wake_at(struct pool *pool, uint64_t at)
 {
 	if (at == ALLOC_NEVER) {
-		sd_event_source_set_enabled(timer, SD_EVENT_OFF);
+		sd_event_source_set_enabled(pool->timer, SD_EVENT_OFF);
 		return;
 	}
-	sd_event_source_set_time(timer, (at + 999) / 1000);
-	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+	sd_event_source_set_time(pool->timer, (at + 999) / 1000);
+	sd_event_source_set_enabled(pool->timer, SD_EVENT_ONESHOT);
 }
 
-/* What a member was granted of this generation, void or not. */
-static uint64_t
-granted(const struct member *m)
+void
+pool_update_stock(struct pool *pool)
 {
-	return m->leaf.granted + m->voided;
-}
+	uint64_t available = 0;
 
-static void
-update_stock(struct pool *pool)
-{
-	alloc_stock(&pool->alloc,
-	    process_running(&pool->entropy) ? pool->stock - pool->granted : 0,
-	    pool->capacity);
-}
-
-/* Tells the entropy process of grants, as far as its channel has room. */
-static void
-send_grants(struct pool *pool)
-{
-	struct member *m;
-	struct frame f;
-
-	while ((m = TAILQ_FIRST(&pool->unsent)) != NULL) {
-		frame_init(&f, PROTO_GRANT, m->consumer, pool->generation);
-		f.u.grant.total = granted(m);
-		if (!process_try_send(&pool->entropy, &f))
-			return;
-		m->told = granted(m);
-		TAILQ_REMOVE(&pool->unsent, m, unsent_entry);
-		m->unsent = false;
-	}
-}
-
-/*
- * A member's grants come to an end: those that the entropy process has not
- * heard of were not made, the others it returns to stock.
- */
-static void
-end_grants(struct pool *pool, struct member *m)
-{
-	if (m->unsent)
-		TAILQ_REMOVE(&pool->unsent, m, unsent_entry);
-	pool->granted -= granted(m) - m->told;
-	m->unsent = m->blocked = false;
-	m->told = m->voided = 0;
-	m->want = (struct proto_want){ 0 };
-	update_stock(pool);
-}
-
-static struct member *
-member_of(struct alloc_node *leaf)
-{
-	return (struct member *)(void *)((char *)leaf -
-	    offsetof(struct member, leaf));
-}
-
-/* Makes every grant that can be made now; called whenever something changed. */
-static void
-pool_run(struct pool *pool)
-{
-	struct alloc_node *leaf;
-	struct member *m;
-	uint64_t now = clock_now(), bytes;
-
-	while ((leaf = alloc_next(&pool->alloc, now, &bytes)) != NULL) {
-		m = member_of(leaf);
-		pool->granted += bytes;
-		if (!m->unsent)
-			TAILQ_INSERT_TAIL(&pool->unsent, m, unsent_entry);
-		m->unsent = true;
-	}
-	while ((leaf = alloc_hoarder(&pool->alloc)) != NULL)
-		pool->ops->ask(member_of(leaf));
-	if (process_running(&pool->entropy))
-		send_grants(pool);
-	timer_set(pool->timer, alloc_deadline(&pool->alloc));
+	if (process_running(&pool->entropy) && pool->stock > pool->granted)
+		available = pool->stock - pool->granted;
+	alloc_stock(&pool->alloc, available, pool->capacity);
 }
 
 static int
@@ -116,199 +46,176 @@ timer_event(sd_event_source *source, uint64_t usec, void *arg)
 {
 	(void)source;
 	(void)usec;
-	pool_run(arg);
+	member_grant(arg);
 	return 0;
 }
 
+/* Tells a new entropy process of the pool and its sources. */
 static void
-lose_source(struct pool *pool)
+tell_setup(struct pool *pool)
 {
-	if (!pool->source_lost)
-		pool->losses++;
-	pool->source_lost = true;
-}
-
-static void
-open_source(struct pool *pool)
-{
+	struct pool_source *s;
 	struct frame f;
-	const char *why;
-	int fd;
 
-	if ((fd = source_file_open(pool->source, &why)) == -1) {
-		if (!pool->source_lost)
-			log_warning("source %s: lost: %s; trying to open it "
-				    "again",
-			    pool->source, why);
-		lose_source(pool);
-		timer_set(pool->source_timer,
-		    clock_now() +
-			backoff_failed(&pool->source_backoff, clock_now(), 0));
-		return;
-	}
-	frame_init(&f, PROTO_SOURCE_OPEN, 0, pool->generation);
-	f.fds[0] = fd;
+	frame_init(&f, PROTO_POOL, 0, 0);
+	f.u.pool = pool->setup.spec;
 	process_send(&pool->entropy, &f);
-}
-
-static int
-source_timer_event(sd_event_source *source, uint64_t usec, void *arg)
-{
-	struct pool *pool = arg;
-
-	(void)source;
-	(void)usec;
-	if (process_running(&pool->entropy))
-		open_source(pool);
-	return 0;
-}
-
-/*
- * Makes a byte channel for a member's worker and gives the writing end to the
- * entropy process, if there is one.  Returns the reading end, or -1.
- */
-static int
-connect_member(struct pool *pool, struct member *m)
-{
-	struct frame f;
-	int fds[2];
-
-	if (channel_bytes_pair(fds) == -1) {
-		log_error("cannot make a byte channel: %s", strerror(errno));
-		return -1;
-	}
-	frame_init(&f, PROTO_CONSUMER, m->consumer, pool->generation);
-	f.fds[0] = fds[0];
-	m->connected = process_running(&pool->entropy);
-	if (m->connected)
-		process_send(&pool->entropy, &f);
-	else
-		close(fds[0]);
-	return fds[1];
+	TAILQ_FOREACH(s, &pool->setup.sources, entry)
+		pool_source_tell(s);
+	TAILQ_FOREACH(s, &pool->setup.sources, entry)
+		pool_source_start(s);
 }
 
 static int
 start_entropy(struct pool *pool)
 {
-	uint64_t now = clock_now();
-	struct member *m;
-
 	pool->generation++;
-	TAILQ_FOREACH(m, &pool->members, entry) {
-		end_grants(pool, m);
-		m->connected = false;
-		alloc_restart(&pool->alloc, &m->leaf, now, m->leaf.outstanding);
-	}
+	member_end_all(pool);
 	pool->stock = pool->granted = 0;
-	update_stock(pool);
+	pool->capacity = pool->setup.spec.stock;
+	pool_update_stock(pool);
 	if (process_start(&pool->entropy, pool->env, &entropy_ops, NULL,
 		&pool->entropy_limit, pool) == -1)
 		return -1;
-	open_source(pool);
-	TAILQ_FOREACH(m, &pool->members, entry)
-		pool->ops->rewire(m, connect_member(pool, m));
+	tell_setup(pool);
+	member_connect_all(pool);
 	return 0;
+}
+
+/* The entropy process is to be started again. */
+static void
+start_later(struct pool *pool, uint32_t free)
+{
+	uint64_t now = clock_now();
+	uint64_t wait = backoff_failed(&pool->entropy_backoff, now, free, 1);
+
+	sd_event_source_set_time(pool->entropy_timer, (now + wait) / 1000);
+	sd_event_source_set_enabled(pool->entropy_timer, SD_EVENT_ONESHOT);
 }
 
 static int
 entropy_timer_event(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct pool *pool = arg;
-	uint64_t now = clock_now();
 
 	(void)source;
 	(void)usec;
 	if (start_entropy(pool) == -1)
-		timer_set(pool->entropy_timer,
-		    now + backoff_failed(&pool->entropy_backoff, now, 0));
+		start_later(pool, 0);
 	return 0;
+}
+
+/* No source will tell any more how it is. */
+static void
+end_query(struct pool *pool)
+{
+	if (pool->asked == 0)
+		return;
+	pool->asked = 0;
+	pool->ops->told(pool, pool->arg);
+}
+
+static void
+stop_sources(struct pool *pool)
+{
+	struct pool_source *s;
+
+	TAILQ_FOREACH(s, &pool->setup.sources, entry)
+		pool_source_stop(s);
+	pool->serving = 0;
 }
 
 static void
 entropy_ended(struct process *p, bool clean)
 {
 	struct pool *pool = p->arg;
-	uint64_t now = clock_now();
 
 	(void)clean;
-	update_stock(pool);
+	pool_update_stock(pool);
+	stop_sources(pool);
+	end_query(pool);
 	if (!pool->ready)
 		pool->ops->failed(pool, pool->arg);
 	else
 		log_warning("the entropy process has ended: starting another");
-	timer_set(pool->source_timer, ALLOC_NEVER);
-	timer_set(pool->entropy_timer,
-	    now + backoff_failed(&pool->entropy_backoff, now, 1));
+	start_later(pool, 1);
 }
 
 static void
 entropy_writable(struct process *p)
 {
-	send_grants(p->arg);
+	member_send_grants(p->arg);
 }
 
 static int
 stock_frame(struct pool *pool, const struct proto_stock *stock)
 {
-	if (stock->total < pool->stock || stock->total < pool->granted ||
-	    stock->capacity == 0 || stock->capacity > CAPACITY_MAX)
+	if (stock->capacity == 0 || stock->capacity > CAPACITY_MAX)
 		return -1;
-	if (pool->source_lost && stock->total > pool->stock) {
-		log_info("source %s: yields again", pool->source);
-		pool->source_lost = false;
-		pool->source_backoff.failures = 0;
-	}
 	pool->stock = stock->total;
 	pool->capacity = stock->capacity;
-	update_stock(pool);
-	pool_run(pool);
+	pool_update_stock(pool);
+	member_grant(pool);
 	return 0;
 }
 
-/* Asks the allocator for what a member wants, and can be sent. */
-static void
-apply_want(struct pool *pool, struct member *m, uint64_t outstanding)
+static struct pool_source *
+find_source(const struct pool *pool, uint32_t number)
 {
-	uint64_t had = m->leaf.granted;
+	struct pool_source *s;
 
-	alloc_want(&pool->alloc, &m->leaf, clock_now(),
-	    m->blocked ? had : m->want.need, m->blocked ? had : m->want.room,
-	    outstanding);
-	pool_run(pool);
+	TAILQ_FOREACH(s, &pool->setup.sources, entry)
+		if (s->config->spec.number == number)
+			break;
+	return s;
+}
+
+/*
+ * Says which of several sources are in use now, if that has changed.  That a
+ * pool starts with those that are healthy first is nothing to warn of.
+ */
+static void
+say_serving(struct pool *pool, uint32_t serving)
+{
+	const struct proto_pool *spec = &pool->setup.spec;
+	enum log_level level = LOG_LEVEL_INFO;
+	uint32_t n = (uint32_t)__builtin_popcount(serving);
+
+	if (serving == pool->serving || spec->nsources == 1)
+		return;
+	if (serving == 0) {
+		log_warning("pool %s: not enough healthy sources: guests wait",
+		    pool->name);
+		return;
+	}
+	if (pool->serving != 0 &&
+	    (spec->combine == COMBINE_XOR ? n < spec->nsources
+					  : serving > pool->serving))
+		level = LOG_LEVEL_WARNING;
+	if (spec->combine == COMBINE_XOR)
+		log_guest(level, NULL, "pool %s: %u of %u sources serve",
+		    pool->name, n, spec->nsources);
+	else
+		log_guest(level, NULL, "pool %s: source %s serves", pool->name,
+		    find_source(pool, (uint32_t)__builtin_ctz(serving))->text);
 }
 
 static int
-void_frame(struct pool *pool, const struct frame *f)
+state_frame(struct pool *pool, const struct proto_source_state *state)
 {
-	const struct proto_void *v = &f->u.voided;
-	struct member *m;
+	struct pool_source *s = find_source(pool, state->number);
+	uint32_t all = (1U << pool->setup.spec.nsources) - 1;
 
-	TAILQ_FOREACH(m, &pool->members, entry)
-		if (m->consumer == f->hdr.consumer)
-			break;
-	if (m == NULL)
-		return 0;
-	if (v->total < m->voided || v->total > m->told || v->blocked > 1)
+	if (s == NULL || state->status >= SOURCE_STATUSES ||
+	    (state->serving & ~all) != 0)
 		return -1;
-	alloc_void(&pool->alloc, &m->leaf, clock_now(), v->total - m->voided);
-	m->voided = v->total;
-	m->blocked = v->blocked == 1;
-	apply_want(pool, m, m->leaf.outstanding);
+	pool_source_update(s, state);
+	say_serving(pool, state->serving);
+	pool->serving = state->serving;
+	/* What is told without being asked is as new as any answer. */
+	if (pool->asked > 0 && --pool->asked == 0)
+		pool->ops->told(pool, pool->arg);
 	return 0;
-}
-
-static void
-lost_frame(struct pool *pool, const struct proto_lost *lost)
-{
-	uint64_t now = clock_now();
-
-	if (!pool->source_lost)
-		log_warning("source %s: lost: %s; opening it again",
-		    pool->source,
-		    lost->error == 0 ? "end of file" : strerror(lost->error));
-	lose_source(pool);
-	timer_set(pool->source_timer,
-	    now + backoff_failed(&pool->source_backoff, now, 0));
 }
 
 static int
@@ -324,10 +231,9 @@ entropy_frame(struct process *p, struct frame *f)
 	case PROTO_STOCK:
 		return stock_frame(pool, &f->u.stock);
 	case PROTO_VOID:
-		return void_frame(pool, f);
-	case PROTO_SOURCE_LOST:
-		lost_frame(pool, &f->u.lost);
-		return 0;
+		return member_void(pool, f);
+	case PROTO_SOURCE_STATE:
+		return state_frame(pool, &f->u.source_state);
 	}
 	return -1;
 }
@@ -348,15 +254,12 @@ add_timer(struct pool *pool, sd_event_source **timer,
 }
 
 void
-pool_init(struct pool *pool, struct process_env *env, const char *source,
+pool_init(struct pool *pool, const char *name, struct process_env *env,
     const struct alloc_share *share, const struct pool_ops *ops, void *arg)
 {
-	*pool = (struct pool){
-		.env = env,
-		.ops = ops,
-		.arg = arg,
-		.source = source,
-	};
+	*pool = (struct pool){ .env = env, .ops = ops, .arg = arg };
+	strlcpy(pool->name, name, sizeof(pool->name));
+	TAILQ_INIT(&pool->setup.sources);
 	TAILQ_INIT(&pool->members);
 	TAILQ_INIT(&pool->unsent);
 	log_limit_init(&pool->entropy_limit, clock_now());
@@ -366,16 +269,7 @@ pool_init(struct pool *pool, struct process_env *env, const char *source,
 int
 pool_start(struct pool *pool)
 {
-	const char *why;
-	int fd;
-
-	if ((fd = source_file_open(pool->source, &why)) == -1) {
-		log_error("source '%s': %s", pool->source, why);
-		return -1;
-	}
-	close(fd);
 	if (add_timer(pool, &pool->timer, timer_event) < 0 ||
-	    add_timer(pool, &pool->source_timer, source_timer_event) < 0 ||
 	    add_timer(pool, &pool->entropy_timer, entropy_timer_event) < 0)
 		return -1;
 	return start_entropy(pool);
@@ -386,88 +280,29 @@ pool_stop(struct pool *pool, uint64_t deadline)
 {
 	process_stop(&pool->entropy, deadline);
 	pool->timer = sd_event_source_disable_unref(pool->timer);
-	pool->source_timer = sd_event_source_disable_unref(pool->source_timer);
 	pool->entropy_timer =
 	    sd_event_source_disable_unref(pool->entropy_timer);
+	pool_setup_free(&pool->setup);
 }
 
 void
-pool_set_source(struct pool *pool, const char *source)
+pool_set_sources(struct pool *pool, struct pool_setup *setup)
 {
-	pool->source = source;
+	pool_setup_replace(&pool->setup, setup);
+	stop_sources(pool);
+	end_query(pool);
 	process_hang_up(&pool->entropy);
 }
 
-void
-pool_member_init(struct pool *pool, struct member *m, struct alloc_node *parent,
-    const struct alloc_share *share)
-{
-	*m = (struct member){ .consumer = 0 };
-	alloc_add(&pool->alloc, &m->leaf, parent, share, clock_now());
-}
-
-void
-pool_member_change(struct pool *pool, struct member *m,
-    struct alloc_node *parent, const struct alloc_share *share)
-{
-	alloc_change(&pool->alloc, &m->leaf, parent, share, clock_now());
-	pool_run(pool);
-}
-
-void
-pool_member_remove(struct pool *pool, struct member *m)
-{
-	if (m->consumer != 0)
-		pool_leave(pool, m);
-	alloc_remove(&pool->alloc, &m->leaf, clock_now());
-}
-
-int
-pool_join(struct pool *pool, struct member *m, uint32_t consumer)
-{
-	int fd;
-
-	m->consumer = consumer;
-	if ((fd = connect_member(pool, m)) == -1)
-		m->consumer = 0;
-	else
-		TAILQ_INSERT_TAIL(&pool->members, m, entry);
-	return fd;
-}
-
-void
-pool_leave(struct pool *pool, struct member *m)
+bool
+pool_query(struct pool *pool)
 {
 	struct frame f;
 
-	end_grants(pool, m);
-	alloc_restart(&pool->alloc, &m->leaf, clock_now(), 0);
-	TAILQ_REMOVE(&pool->members, m, entry);
-	if (process_running(&pool->entropy) && m->connected &&
-	    !process_unsend(&pool->entropy, PROTO_CONSUMER, m->consumer)) {
-		frame_init(&f, PROTO_CONSUMER_GONE, m->consumer,
-		    pool->generation);
-		process_send(&pool->entropy, &f);
-	}
-	m->consumer = 0;
-	m->connected = false;
-	pool_run(pool);
-}
-
-int
-pool_want(struct pool *pool, struct member *m, const struct frame *f)
-{
-	const struct proto_want *want = &f->u.want;
-
-	/* A demand from before the entropy process was replaced. */
-	if (f->hdr.generation != pool->generation)
-		return f->hdr.generation < pool->generation ? 0 : -1;
-	if (want->received > m->leaf.granted || want->need > want->room ||
-	    want->room - want->received > NEED_MAX + ALLOC_WINDOW_MAX ||
-	    want->room < want->received ||
-	    want->held > NEED_MAX + ALLOC_WINDOW_MAX)
-		return -1;
-	m->want = *want;
-	apply_want(pool, m, m->leaf.granted - want->received + want->held);
-	return 0;
+	if (!process_running(&pool->entropy) || !pool->ready)
+		return false;
+	frame_init(&f, PROTO_SOURCES_ASK, 0, 0);
+	process_send(&pool->entropy, &f);
+	pool->asked = pool->setup.spec.nsources;
+	return true;
 }

@@ -9,7 +9,6 @@
 
 #include "log.h"
 #include "service_parts.h"
-#include "source_file.h"
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
 
@@ -22,13 +21,21 @@ service_init(struct service *s, struct process_env *env,
 	TAILQ_INIT(&s->guests);
 }
 
+/* Other sources for a pool that there is. */
+struct plan_setup {
+	TAILQ_ENTRY(plan_setup) entry;
+	struct pool *pool;
+	struct pool_setup setup;
+};
+
 /*
  * What applying a configuration has to make first, since it can fail: pools
- * that run, and listeners, one for each guest of the configuration, with fd -1
- * for those that are there.
+ * that run, sources, and listeners, one for each guest of the configuration,
+ * with fd -1 for those that are there.
  */
 struct plan {
 	struct service_pools pools;
+	TAILQ_HEAD(, plan_setup) setups;
 	struct listener *listeners;
 	size_t nlisteners;
 };
@@ -37,7 +44,13 @@ static void
 plan_drop(struct plan *plan)
 {
 	struct service_pool *p;
+	struct plan_setup *ps;
 
+	while ((ps = TAILQ_FIRST(&plan->setups)) != NULL) {
+		TAILQ_REMOVE(&plan->setups, ps, entry);
+		pool_setup_free(&ps->setup);
+		free(ps);
+	}
 	while ((p = TAILQ_FIRST(&plan->pools)) != NULL) {
 		TAILQ_REMOVE(&plan->pools, p, entry);
 		service_pool_free(p, clock_now());
@@ -47,27 +60,39 @@ plan_drop(struct plan *plan)
 	free(plan->listeners);
 }
 
+/* Makes what sources a pool is to have, other than now. */
+static int
+plan_setup(struct plan *plan, struct pool *pool, const struct config_pool *cp)
+{
+	struct plan_setup *ps;
+
+	if (!pool_setup_differs(&pool->setup, cp))
+		return 0;
+	ps = service_must(calloc(1, sizeof(*ps)));
+	ps->pool = pool;
+	if (pool_setup_make(&ps->setup, cp, &pool->setup, &pool->entropy,
+		pool->env->event) == -1) {
+		free(ps);
+		return -1;
+	}
+	TAILQ_INSERT_TAIL(&plan->setups, ps, entry);
+	return 0;
+}
+
 static int
 plan_pools(struct service *s, const struct config *config, struct plan *plan)
 {
 	const struct config_pool *cp;
 	struct service_pool *p;
-	const char *why;
-	int fd;
 
 	TAILQ_FOREACH(cp, &config->pools, entry) {
-		p = service_find_pool(s, cp->name);
-		if (p != NULL && strcmp(p->source, cp->source.path) == 0)
+		if ((p = service_find_pool(s, cp->name)) != NULL) {
+			if (plan_setup(plan, &p->pool, cp) == -1)
+				return -1;
 			continue;
-		fd = source_file_open(cp->source.path, &why);
-		if (fd == -1) {
-			log_error("source '%s': %s", cp->source.path, why);
-			return -1;
 		}
-		close(fd);
-		if (p != NULL)
-			continue;
-		p = service_pool_new(s, cp);
+		if ((p = service_pool_new(s, cp)) == NULL)
+			return -1;
 		TAILQ_INSERT_TAIL(&plan->pools, p, entry);
 		if (pool_start(&p->pool) == -1)
 			return -1;
@@ -135,6 +160,7 @@ apply_class(struct service_pool *p, const struct config_class *cc)
 		    clock_now());
 	}
 	TAILQ_INSERT_TAIL(&p->classes, c, entry);
+	c->delivery = cc->delivery;
 	c->kept = true;
 	TAILQ_FOREACH(cc, &cc->classes, entry)
 		apply_class(p, cc);
@@ -147,6 +173,7 @@ apply_pools(struct service *s, const struct config *config, struct plan *plan)
 	const struct config_class *cc;
 	struct service_pool *p;
 	struct service_class *c;
+	struct plan_setup *ps;
 
 	TAILQ_CONCAT(&s->pools, &plan->pools, entry);
 	TAILQ_FOREACH(p, &s->pools, entry)
@@ -161,13 +188,12 @@ apply_pools(struct service *s, const struct config *config, struct plan *plan)
 		    &cp->share, clock_now());
 		TAILQ_FOREACH(cc, &cp->classes, entry)
 			apply_class(p, cc);
-		strlcpy(p->source_name, cp->source.name,
-		    sizeof(p->source_name));
-		if (strcmp(p->source, cp->source.path) == 0)
-			continue;
-		free(p->source);
-		p->source = service_must(strdup(cp->source.path));
-		pool_set_source(&p->pool, p->source);
+		p->delivery = cp->delivery;
+	}
+	while ((ps = TAILQ_FIRST(&plan->setups)) != NULL) {
+		TAILQ_REMOVE(&plan->setups, ps, entry);
+		pool_set_sources(ps->pool, &ps->setup);
+		free(ps);
 	}
 }
 
@@ -226,10 +252,10 @@ apply_guest(struct service *s, const struct config_guest *cg,
 		g = NULL;
 	}
 	if (g == NULL)
-		g = service_guest_new(s, cg->name, &p->pool, parent,
-		    &cg->share);
+		g = service_guest_new(s, cg->name, &p->pool, parent, &cg->share,
+		    &cg->delivery);
 	else
-		guest_change(g, parent, &cg->share);
+		guest_change(g, parent, &cg->share, &cg->delivery);
 	g->kept = true;
 	g->added = false;
 	return set_listener(s, g, cg, made);
@@ -295,6 +321,7 @@ service_apply(struct service *s, const struct config *config)
 	int r = 0;
 
 	TAILQ_INIT(&plan.pools);
+	TAILQ_INIT(&plan.setups);
 	if (plan_pools(s, config, &plan) == -1 ||
 	    plan_listeners(s, config, &plan) == -1) {
 		plan_drop(&plan);
@@ -311,18 +338,27 @@ service_apply(struct service *s, const struct config *config)
 	return r;
 }
 
-int
-service_adopt(struct service *s, const char *name, int fd)
+/* The share of a guest that has no part of its own. */
+static struct alloc_share
+plain_share(const struct proto_delivery *delivery)
 {
-	const struct alloc_share share = {
+	return (struct alloc_share){
 		.rate.period = 1,
 		.ceil.period = 1,
 		.weight = 1,
+		.generated = delivery->mode == DELIVERY_DRBG,
 	};
+}
+
+int
+service_adopt(struct service *s, const char *name, int fd)
+{
 	struct service_pool *p = TAILQ_FIRST(&s->pools);
+	const struct alloc_share share = plain_share(&p->delivery);
 	struct guest *g;
 
-	g = service_guest_new(s, name, &p->pool, &p->pool.alloc.root, &share);
+	g = service_guest_new(s, name, &p->pool, &p->pool.alloc.root, &share,
+	    &p->delivery);
 	if (listener_adopt(&g->listener, fd) == -1 || guest_listen(g) == -1)
 		return -1;
 	return 0;
@@ -332,11 +368,7 @@ int
 service_add(struct service *s, const char *name, const char *path,
     const char *pool, const char *class, const char **why)
 {
-	const struct alloc_share share = {
-		.rate.period = 1,
-		.ceil.period = 1,
-		.weight = 1,
-	};
+	const struct proto_delivery *delivery;
 	const struct listener_rights rights = {
 		.owner = (uid_t)-1,
 		.group = (gid_t)-1,
@@ -344,6 +376,7 @@ service_add(struct service *s, const char *name, const char *path,
 	struct service_pool *p =
 	    service_find_pool(s, pool[0] == '\0' ? "default" : pool);
 	struct service_class *c = NULL;
+	struct alloc_share share;
 	struct listener l;
 	struct guest *g;
 
@@ -367,8 +400,10 @@ service_add(struct service *s, const char *name, const char *path,
 		*why = "its socket cannot be made: the log says why";
 		return EIO;
 	}
+	delivery = c == NULL ? &p->delivery : &c->delivery;
+	share = plain_share(delivery);
 	g = service_guest_new(s, name, &p->pool,
-	    c == NULL ? &p->pool.alloc.root : &c->node, &share);
+	    c == NULL ? &p->pool.alloc.root : &c->node, &share, delivery);
 	g->added = true;
 	g->path = service_must(strdup(path));
 	g->listener = l;

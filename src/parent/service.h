@@ -21,6 +21,7 @@ struct service_class {
 	TAILQ_ENTRY(service_class) entry;
 	char name[CONFIG_NAME_SIZE];
 	struct alloc_node node;
+	struct proto_delivery delivery; /* of guests that are added to it */
 	bool kept; /* by the configuration that is being applied */
 };
 
@@ -32,8 +33,7 @@ struct service_pool {
 	struct service *service;
 	struct pool pool;
 	struct service_classes classes; /* each after the one it is in */
-	char source_name[CONFIG_NAME_SIZE];
-	char *source; /* path */
+	struct proto_delivery delivery; /* of guests that are added to it */
 	bool kept;
 };
 

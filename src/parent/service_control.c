@@ -33,10 +33,38 @@ share_of(const struct alloc_share *s)
 }
 
 static void
+tell_source(struct control_client *client, const struct service_pool *p,
+    const struct pool_source *s)
+{
+	const struct config_source *cs = s->config;
+	uint64_t now = clock_now();
+	struct control_source source = {
+		.kind = cs->spec.kind,
+		.noise = cs->spec.noise,
+		.status = s->state.status,
+		.serving = p->pool.serving >> cs->spec.number & 1,
+		.since = now - s->since,
+		.bytes = s->past_bytes + s->state.bytes,
+		.now = s->state.rate,
+		.failures = s->failures,
+		.failed_for = s->failed == 0 ? 0 : now - s->failed,
+		.health = pool_source_health(s),
+	};
+
+	strlcpy(source.pool, p->name, sizeof(source.pool));
+	strlcpy(source.name, cs->spec.name, sizeof(source.name));
+	strlcpy(source.failure, s->failure, sizeof(source.failure));
+	config_source_text(cs, source.what, sizeof(source.what));
+	control_tell_source(client, &source);
+}
+
+static void
 tell_pool(struct control_client *client, struct service_pool *p,
     uint32_t nguests)
 {
+	const struct proto_pool *spec = &p->pool.setup.spec;
 	struct alloc *a = &p->pool.alloc;
+	const struct pool_source *s;
 	struct control_pool pool = {
 		.limit = rate_of(a->root.share.ceil),
 		.burst = a->root.share.burst,
@@ -45,19 +73,16 @@ tell_pool(struct control_client *client, struct service_pool *p,
 		.bytes = a->root.meter.total,
 		.now = meter_rate(&a->root.meter, clock_now()),
 		.guests = nguests,
-	};
-	struct control_source source = {
-		.state = p->pool.source_lost ? CONTROL_SOURCE_LOST
-					     : CONTROL_SOURCE_OK,
-		.lost = p->pool.losses,
+		.combine = spec->combine,
+		.min_sources = spec->min_sources,
+		.nsources = spec->nsources,
+		.serving = (uint32_t)__builtin_popcount(p->pool.serving),
 	};
 
 	strlcpy(pool.name, p->name, sizeof(pool.name));
 	control_tell_pool(client, &pool);
-	strlcpy(source.pool, p->name, sizeof(source.pool));
-	strlcpy(source.name, p->source_name, sizeof(source.name));
-	strlcpy(source.path, p->source, sizeof(source.path));
-	control_tell_source(client, &source);
+	TAILQ_FOREACH(s, &p->pool.setup.sources, entry)
+		tell_source(client, p, s);
 }
 
 /* The class that a node of the tree is; NULL for the pool itself. */
@@ -80,6 +105,7 @@ tell_class(struct service *s, struct control_client *client,
 		.share = share_of(&c->node.share),
 		.bytes = c->node.meter.total,
 		.now = meter_rate(&c->node.meter, clock_now()),
+		.delivery = c->delivery.mode,
 	};
 	const struct service_class *parent = class_of(p, c->node.parent);
 	struct guest *g;
@@ -127,6 +153,7 @@ tell_guest(struct control_client *client, const struct service_pool *p,
 		.connected_for = running ? clock_now() - g->connected : 0,
 		.pid = running ? g->worker.pid : 0,
 		.connections = g->connections,
+		.delivery = g->member.delivery.mode,
 	};
 
 	strlcpy(guest.name, g->name, sizeof(guest.name));
@@ -183,8 +210,9 @@ timer_event(sd_event_source *source, uint64_t usec, void *arg)
 	return 0;
 }
 
+/* A guest's worker, or a pool's sources, have told how they are. */
 static void
-guest_told(void *arg)
+someone_told(void *arg)
 {
 	struct service_control *sc = arg;
 
@@ -197,9 +225,12 @@ status(struct control_client *client, void *arg)
 {
 	struct service_control *sc = arg;
 	struct status_query *q;
+	struct service_pool *p;
 	struct guest *g;
 
 	sc->nwaiting = 0;
+	TAILQ_FOREACH(p, &sc->service->pools, entry)
+		sc->nwaiting += pool_query(&p->pool);
 	TAILQ_FOREACH(g, &sc->service->guests, entry)
 		sc->nwaiting += guest_query(g);
 	if (sc->nwaiting == 0) {
@@ -258,6 +289,51 @@ guest_remove(struct control_client *client, const char *name, void *arg)
 	return ENOENT;
 }
 
+/*
+ * The source of that name, in that pool or ("") in any; says why there is
+ * none, or which there are if that is not clear.
+ */
+static struct pool_source *
+find_source(struct service_control *sc, struct control_client *client,
+    const char *name, const char *pool)
+{
+	struct pool_source *s, *found = NULL;
+	struct service_pool *p;
+	size_t n = 0;
+
+	TAILQ_FOREACH(p, &sc->service->pools, entry)
+		TAILQ_FOREACH(s, &p->pool.setup.sources, entry)
+			if ((pool[0] == '\0' || strcmp(pool, p->name) == 0) &&
+			    strcmp(s->config->spec.name, name) == 0) {
+				found = s;
+				n++;
+			}
+	if (n == 1)
+		return found;
+	if (n == 0)
+		control_say(client, "there is no source %s%s%s", name,
+		    pool[0] == '\0' ? "" : " in pool ", pool);
+	else
+		control_say(client,
+		    "%zu pools have a source %s: name the pool", n, name);
+	return NULL;
+}
+
+static int
+source_retest(struct control_client *client, const char *name,
+    const char *pool, void *arg)
+{
+	struct pool_source *s = find_source(arg, client, name, pool);
+	const char *why;
+
+	if (s == NULL)
+		return ENOENT;
+	if (pool_source_retest(s, &why) == 0)
+		return 0;
+	control_say(client, "source %s: %s", name, why);
+	return EINVAL;
+}
+
 static int
 log_level(struct control_client *client, enum log_level level, void *arg)
 {
@@ -274,6 +350,7 @@ static const struct control_ops ops = {
 	.reload = reload,
 	.guest_add = guest_add,
 	.guest_remove = guest_remove,
+	.source_retest = source_retest,
 	.log_level = log_level,
 };
 
@@ -299,7 +376,7 @@ service_control_open(struct service_control *sc, struct service *s,
 		log_error("cannot make a timer: %s", strerror(-r));
 		return -1;
 	}
-	s->told = guest_told;
+	s->told = someone_told;
 	s->told_arg = sc;
 	return control_open(&sc->control, event, setup, &ops, sc);
 }

@@ -33,8 +33,8 @@ pool_failed(struct pool *pool, void *arg)
 {
 	struct service *s = arg;
 
-	log_error("the entropy process of source %s could not be set up",
-	    pool->source);
+	log_error("the entropy process of pool %s could not be set up",
+	    pool->name);
 	s->ops->failed(s->arg);
 }
 
@@ -50,11 +50,21 @@ pool_ask(struct member *m)
 	guest_ask(guest_of_member(m));
 }
 
+static void
+pool_told(struct pool *pool, void *arg)
+{
+	struct service *s = arg;
+
+	(void)pool;
+	s->told(s->told_arg);
+}
+
 static const struct pool_ops pool_ops = {
 	.ready = pool_ready,
 	.failed = pool_failed,
 	.rewire = pool_rewire,
 	.ask = pool_ask,
+	.told = pool_told,
 };
 
 struct service_pool *
@@ -108,13 +118,19 @@ struct service_pool *
 service_pool_new(struct service *s, const struct config_pool *cp)
 {
 	struct service_pool *p = service_must(calloc(1, sizeof(*p)));
+	struct pool_setup setup;
 
 	p->service = s;
+	p->delivery = cp->delivery;
 	strlcpy(p->name, cp->name, sizeof(p->name));
-	strlcpy(p->source_name, cp->source.name, sizeof(p->source_name));
-	p->source = service_must(strdup(cp->source.path));
 	TAILQ_INIT(&p->classes);
-	pool_init(&p->pool, s->env, p->source, &cp->share, &pool_ops, s);
+	pool_init(&p->pool, p->name, s->env, &cp->share, &pool_ops, s);
+	if (pool_setup_make(&setup, cp, &p->pool.setup, &p->pool.entropy,
+		s->env->event) == -1) {
+		free(p);
+		return NULL;
+	}
+	pool_setup_replace(&p->pool.setup, &setup);
 	return p;
 }
 
@@ -134,7 +150,6 @@ service_pool_free(struct service_pool *p, uint64_t deadline)
 	pool_stop(&p->pool, deadline);
 	while ((c = TAILQ_LAST(&p->classes, service_classes)) != NULL)
 		service_class_free(p, c);
-	free(p->source);
 	free(p);
 }
 
@@ -158,11 +173,12 @@ guest_told(struct guest *g, void *arg)
 
 struct guest *
 service_guest_new(struct service *s, const char *name, struct pool *pool,
-    struct alloc_node *parent, const struct alloc_share *share)
+    struct alloc_node *parent, const struct alloc_share *share,
+    const struct proto_delivery *delivery)
 {
 	struct guest *g = service_must(calloc(1, sizeof(*g)));
 
-	guest_init(g, name, s->env, pool, parent, share);
+	guest_init(g, name, s->env, pool, parent, share, delivery);
 	g->told = guest_told;
 	g->told_arg = s;
 	TAILQ_INSERT_TAIL(&s->guests, g, entry);

@@ -16,7 +16,10 @@ struct service_class *service_find_class(struct service_pool *, const char *);
 struct guest *service_find_guest(struct service *, const char *);
 struct guest *service_find_listener(struct service *, const char *path);
 
-/* A pool that is in no list yet, without classes. */
+/*
+ * A pool that is in no list yet, without classes; NULL after logging why its
+ * sources cannot be had.
+ */
 struct service_pool *service_pool_new(struct service *,
     const struct config_pool *);
 
@@ -28,7 +31,8 @@ void service_class_free(struct service_pool *, struct service_class *);
 
 /* Adds a guest to the service, or ends it by the deadline (ns). */
 struct guest *service_guest_new(struct service *, const char *name,
-    struct pool *, struct alloc_node *parent, const struct alloc_share *);
+    struct pool *, struct alloc_node *parent, const struct alloc_share *,
+    const struct proto_delivery *);
 void service_guest_free(struct service *, struct guest *, uint64_t deadline);
 
 #endif

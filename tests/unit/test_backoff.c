@@ -12,13 +12,13 @@ test_grows(void **state)
 	uint64_t now = NS_PER_SEC, wait, last = 0;
 
 	(void)state;
-	assert_int_equal(backoff_failed(&b, now, 2), 0);
-	assert_int_equal(backoff_failed(&b, now, 2), 0);
-	assert_int_equal(backoff_failed(&b, now, 2), BACKOFF_FIRST);
+	assert_int_equal(backoff_failed(&b, now, 2, 1), 0);
+	assert_int_equal(backoff_failed(&b, now, 2, 1), 0);
+	assert_int_equal(backoff_failed(&b, now, 2, 1), BACKOFF_FIRST);
 	last = BACKOFF_FIRST;
 	for (int i = 0; i < 100; i++) {
 		now += last;
-		wait = backoff_failed(&b, now, 2);
+		wait = backoff_failed(&b, now, 2, 1);
 		assert_int_equal(wait,
 		    last * 2 < BACKOFF_LAST ? last * 2 : BACKOFF_LAST);
 		last = wait;
@@ -34,12 +34,25 @@ test_forgets(void **state)
 
 	(void)state;
 	for (int i = 0; i < 10; i++)
-		backoff_failed(&b, now, 0);
-	now += BACKOFF_FORGET;
-	assert_int_equal(backoff_failed(&b, now, 0), BACKOFF_LAST);
-	now += BACKOFF_FORGET + 1;
-	assert_int_equal(backoff_failed(&b, now, 0), BACKOFF_FIRST);
+		backoff_failed(&b, now, 0, 1);
+	now += BACKOFF_LAST + BACKOFF_FORGET;
+	assert_int_equal(backoff_failed(&b, now, 0, 1), BACKOFF_LAST);
+	now += BACKOFF_LAST + BACKOFF_FORGET + 1;
+	assert_int_equal(backoff_failed(&b, now, 0, 1), BACKOFF_FIRST);
 	assert_int_equal(b.failures, 1);
+}
+
+static void
+test_slower(void **state)
+{
+	struct backoff b = { 0 };
+
+	(void)state;
+	assert_int_equal(backoff_failed(&b, 1, 1, 10), 0);
+	assert_int_equal(backoff_failed(&b, 1, 1, 10), 10 * BACKOFF_FIRST);
+	for (int i = 0; i < 10; i++)
+		backoff_failed(&b, 1, 1, 10);
+	assert_int_equal(backoff_failed(&b, 1, 1, 10), 10 * BACKOFF_LAST);
 }
 
 int
@@ -48,6 +61,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_grows),
 		cmocka_unit_test(test_forgets),
+		cmocka_unit_test(test_slower),
 	};
 
 	return UNIT_MAIN("backoff", tests);

@@ -1,5 +1,6 @@
 /*
- * Delivery: each consumer is sent exactly what it was granted, nothing twice.
+ * Delivery: each consumer is sent exactly what it was granted, nothing twice,
+ * from stock or from a DRBG.
  */
 #include "unit.h"
 
@@ -11,12 +12,14 @@
 #include <string.h>
 
 #include "channel.h"
+#include "clock.h"
 #include "delivery.h"
 
 #define CAPACITY ((size_t)256 * 1024)
 
 struct bench {
-	struct stock stock;
+	struct source source; /* whose stock serves; it has no thread */
+	struct supply supply;
 	struct delivery delivery;
 	uint8_t expected[CAPACITY]; /* what went into stock, in order */
 	size_t sent;		    /* of that, seen by consumers */
@@ -29,8 +32,12 @@ setup(void **state)
 
 	if (b == NULL)
 		return -1;
-	stock_init(&b->stock, CAPACITY);
-	delivery_init(&b->delivery, &b->stock, epoll_create1(EPOLL_CLOEXEC));
+	stock_init(&b->source.stock, CAPACITY);
+	b->supply.sources = &b->source;
+	b->supply.pool.nsources = 1;
+	b->supply.serving = 1;
+	b->supply.stock = &b->source.stock;
+	delivery_init(&b->delivery, &b->supply, epoll_create1(EPOLL_CLOEXEC));
 	*state = b;
 	return 0;
 }
@@ -40,8 +47,9 @@ teardown(void **state)
 {
 	struct bench *b = *state;
 
+	for (uint32_t i = 1; i < b->delivery.nconsumers; i++)
+		delivery_drop(&b->delivery, i);
 	close(b->delivery.epoll_fd);
-	close(b->stock.event_fd);
 	free(b->delivery.consumers);
 	free(b);
 	return 0;
@@ -51,12 +59,13 @@ static void
 supply(struct bench *b, size_t len)
 {
 	size_t n;
-	uint8_t *to = stock_reserve(&b->stock, len, &n);
+	uint8_t *to = stock_reserve(&b->source.stock, len, &n);
 
 	assert_int_equal(n, len);
 	unit_fill(to, len, 7);
 	memcpy(b->expected, to, len);
-	stock_add(&b->stock, len);
+	stock_keep(&b->source.stock, len);
+	stock_release(&b->source.stock);
 }
 
 /* Adds a consumer; returns its end of the channel. */
@@ -163,7 +172,7 @@ test_full(void **state)
 
 	supply(b, 100000);
 	while (epoll_wait(b->delivery.epoll_fd, &ev, 1, 0) == 0 &&
-	    !b->delivery.consumers[1].blocked) {
+	    !b->delivery.consumers[1]->full) {
 		assert_true(++packets < 1000);
 		total += 10;
 		assert_int_equal(delivery_grant(&b->delivery, 1, total), 0);
@@ -173,7 +182,7 @@ test_full(void **state)
 	assert_int_equal(news.blocked, 1);
 	delivery_told(&b->delivery, 1);
 	assert_int_equal(delivery_news(&b->delivery, &news), 0);
-	assert_int_equal(b->delivery.returned, 10);
+	assert_int_equal(delivery_total(&b->delivery), 100010);
 	/* Another one gets these very bytes. */
 	assert_int_equal(delivery_grant(&b->delivery, 2, 30), 0);
 	assert_int_equal(recv(two, buf, sizeof(buf), MSG_DONTWAIT), 30);
@@ -201,7 +210,36 @@ test_full(void **state)
 	close(two);
 }
 
-/* What a consumer was granted and not sent is there for others again. */
+/*
+ * What is granted and not in stock, because that was thrown away meanwhile, is
+ * void; so is what was, and the parent knows how much there is.
+ */
+static void
+test_short(void **state)
+{
+	struct bench *b = *state;
+	int one = consumer(b, 1);
+	struct proto_void news;
+
+	supply(b, 1000);
+	assert_int_equal(delivery_total(&b->delivery), 1000);
+	assert_int_equal(delivery_grant(&b->delivery, 1, 300), 0);
+	expect(b, one, 300);
+	assert_int_equal(delivery_total(&b->delivery), 1000);
+	supply_remove(&b->supply, 600);
+	b->sent += 600;
+	assert_int_equal(delivery_total(&b->delivery), 400);
+	assert_int_equal(delivery_grant(&b->delivery, 1, 500), 0);
+	expect(b, one, 100);
+	assert_int_equal(delivery_news(&b->delivery, &news), 1);
+	assert_int_equal(news.total, 100);
+	assert_int_equal(news.blocked, 0);
+	delivery_told(&b->delivery, 1);
+	assert_int_equal(delivery_total(&b->delivery), 500);
+	close(one);
+}
+
+/* Another consumer of the same number starts from nothing. */
 static void
 test_drop(void **state)
 {
@@ -209,19 +247,16 @@ test_drop(void **state)
 	int one = consumer(b, 1), again;
 	uint8_t byte;
 
+	supply(b, 1000);
 	assert_int_equal(delivery_grant(&b->delivery, 1, 500), 0);
-	expect(b, one, 0);
+	expect(b, one, 500);
 	assert_int_equal(delivery_drop(&b->delivery, 1), 0);
-	assert_int_equal(b->delivery.returned, 500);
 	assert_int_equal(recv(one, &byte, 1, MSG_DONTWAIT), 0);
 	close(one);
-	supply(b, 1000);
-	/* Another consumer of that number starts from nothing. */
 	again = consumer(b, 1);
 	assert_int_equal(delivery_grant(&b->delivery, 1, 64), 0);
 	expect(b, again, 64);
-	assert_int_equal(delivery_drop(&b->delivery, 1), 0);
-	assert_int_equal(b->delivery.returned, 500);
+	assert_int_equal(delivery_total(&b->delivery), 1000);
 	close(again);
 }
 
@@ -239,8 +274,136 @@ test_dead(void **state)
 	assert_int_equal(delivery_grant(&b->delivery, 2, 100), 0);
 	expect(b, two, 100);
 	assert_int_equal(delivery_drop(&b->delivery, 1), 0);
-	assert_int_equal(b->delivery.returned, 100);
+	assert_int_equal(delivery_total(&b->delivery), 1100);
 	close(two);
+}
+
+/* So much output until a reseed, if nothing else is said. */
+static const struct proto_delivery generated = {
+	.mode = DELIVERY_DRBG,
+	.reseed_bytes = 1 << 20,
+	.reseed_interval = 60 * NS_PER_SEC,
+};
+
+/* Exactly so many bytes have come, that look random and are not in stock. */
+static void
+expect_generated(const struct bench *b, int fd, size_t len)
+{
+	static uint8_t buf[BYTES_PACKET_MAX];
+	size_t done = 0;
+	ssize_t n;
+
+	while ((n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT)) > 0) {
+		done += (size_t)n;
+		if (n >= 16)
+			assert_null(memmem(b->expected, CAPACITY, buf, 16));
+	}
+	assert_int_equal(done, len);
+}
+
+/* Output of a DRBG costs stock its seeds, and nothing else. */
+static void
+test_generated(void **state)
+{
+	struct bench *b = *state;
+	int one = consumer(b, 1);
+	struct proto_void news;
+
+	supply(b, 1000);
+	assert_int_equal(delivery_mode(&b->delivery, 2, &generated), -1);
+	assert_int_equal(delivery_mode(&b->delivery, 1, &generated), 0);
+	for (uint64_t i = 1; i <= 20; i++) {
+		assert_int_equal(delivery_grant(&b->delivery, 1, i * 65536), 0);
+		expect_generated(b, one, 65536);
+		assert_int_equal(supply_held(&b->supply),
+		    1000 - (i <= 16 ? 1 : 2) * 48);
+		assert_int_equal(delivery_total(&b->delivery),
+		    supply_held(&b->supply));
+	}
+	assert_int_equal(delivery_news(&b->delivery, &news), 0);
+	close(one);
+}
+
+/* Without a seed it stops, and goes on when there is one: seeds come first. */
+static void
+test_unseeded(void **state)
+{
+	struct bench *b = *state;
+	int one = consumer(b, 1), two = consumer(b, 2), raw = consumer(b, 3);
+	struct proto_void news;
+
+	for (uint32_t i = 1; i < 3; i++) {
+		assert_int_equal(delivery_mode(&b->delivery, i, &generated), 0);
+		assert_int_equal(delivery_grant(&b->delivery, i, 64), 0);
+	}
+	expect_generated(b, one, 0);
+	for (uint32_t i = 1; i < 3; i++) {
+		assert_int_equal(delivery_news(&b->delivery, &news), i);
+		assert_int_equal(news.total, 64);
+		assert_int_equal(news.blocked, 1);
+		delivery_told(&b->delivery, i);
+	}
+	supply(b, 60);
+	/* As long as somebody waits for a seed, there is nothing for others. */
+	assert_int_equal(delivery_total(&b->delivery), 0);
+	delivery_seed(&b->delivery);
+	assert_int_equal(delivery_news(&b->delivery, &news), 1);
+	assert_int_equal(news.blocked, 0);
+	delivery_told(&b->delivery, 1);
+	assert_int_equal(delivery_news(&b->delivery, &news), 0);
+	assert_int_equal(supply_held(&b->supply), 12);
+	assert_int_equal(delivery_total(&b->delivery), 0);
+	/* While it is blocked, all that it is granted is void. */
+	assert_int_equal(delivery_grant(&b->delivery, 2, 128), 0);
+	assert_int_equal(delivery_news(&b->delivery, &news), 2);
+	assert_int_equal(news.total, 128);
+	assert_int_equal(delivery_grant(&b->delivery, 1, 128), 0);
+	expect_generated(b, one, 64);
+	supply(b, 100);
+	delivery_seed(&b->delivery);
+	assert_int_equal(delivery_total(&b->delivery), 112 - 48);
+	assert_int_equal(delivery_grant(&b->delivery, 2, 192), 0);
+	expect_generated(b, two, 64);
+	assert_int_equal(delivery_grant(&b->delivery, 3, 64), 0);
+	assert_int_equal(supply_held(&b->supply), 0);
+	assert_int_equal(recv(raw, &news, 1, MSG_DONTWAIT), 1);
+	close(one);
+	close(two);
+	close(raw);
+}
+
+/* A seed before each output; and back to the sources' own bytes. */
+static void
+test_modes(void **state)
+{
+	struct bench *b = *state;
+	struct proto_delivery how = generated;
+	struct proto_void news;
+	int one = consumer(b, 1);
+
+	supply(b, 1000);
+	how.prediction_resistance = 1;
+	assert_int_equal(delivery_mode(&b->delivery, 1, &how), 0);
+	for (uint64_t i = 1; i <= 3; i++) {
+		assert_int_equal(delivery_grant(&b->delivery, 1, i * 100), 0);
+		expect_generated(b, one, 100);
+		assert_int_equal(supply_held(&b->supply), 1000 - i * 48);
+	}
+	how.mode = DELIVERY_RAW;
+	assert_int_equal(delivery_mode(&b->delivery, 1, &how), 0);
+	b->sent = 3 * 48;
+	assert_int_equal(delivery_grant(&b->delivery, 1, 400), 0);
+	expect(b, one, 100);
+	/* Nobody waits for a seed who does not want one any more. */
+	supply_remove(&b->supply, supply_held(&b->supply));
+	assert_int_equal(delivery_mode(&b->delivery, 1, &generated), 0);
+	assert_int_equal(delivery_grant(&b->delivery, 1, 500), 0);
+	assert_int_equal(delivery_mode(&b->delivery, 1, &how), 0);
+	assert_int_equal(delivery_news(&b->delivery, &news), 1);
+	assert_int_equal(news.blocked, 0);
+	supply(b, 10);
+	assert_int_equal(delivery_total(&b->delivery), 100 + 10);
+	close(one);
 }
 
 #define DELIVERY_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -253,9 +416,14 @@ main(void)
 		DELIVERY_TEST(test_packets),
 		DELIVERY_TEST(test_refused),
 		DELIVERY_TEST(test_full),
+		DELIVERY_TEST(test_short),
 		DELIVERY_TEST(test_drop),
 		DELIVERY_TEST(test_dead),
+		DELIVERY_TEST(test_generated),
+		DELIVERY_TEST(test_unseeded),
+		DELIVERY_TEST(test_modes),
 	};
 
+	drbg_start();
 	return UNIT_MAIN("delivery", tests);
 }

@@ -1,126 +1,212 @@
 /*
- * A source's reader thread, on pipes: all that comes goes into stock, in order,
- * and its end is told.
+ * A source's reader thread, on pipes: what comes is tested, goes into stock in
+ * order, and the end of it is told.
  */
-#include "unit.h"
-
-#include <sys/socket.h>
+#include "pipes.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <string.h>
 
-#include "clock.h"
-#include "source.h"
+#define CAPACITY ((size_t)2 * CHUNK_MAX)
 
-#define CAPACITY   ((size_t)2 * CHUNK_MAX)
-#define TIMEOUT_MS 5000
+static struct source sources[8];
 
-/* The reader never ends, so these do not either. */
-static struct stock stock;
-static struct source source;
-
-static int
-setup(void **state)
+/* A source that no other test has. */
+static struct source *
+source_new(uint32_t noise, size_t capacity)
 {
-	(void)state;
-	stock_init(&stock, CAPACITY);
-	source_start(&source, &stock);
-	return 0;
+	static uint32_t next;
+	struct source *src = &sources[next];
+	struct proto_source spec = pipe_spec(next++);
+
+	spec.noise = noise;
+	source_start(src, &spec, kind_find(SOURCE_DEVICE), capacity,
+	    eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+	return src;
 }
 
-/* Waits until the stock holds `len` bytes, and takes them out. */
+/* Takes what was fed with that seed out of stock. */
 static void
-expect(const uint8_t *bytes, size_t len)
+expect(struct source *src, size_t len, uint64_t seed)
 {
-	struct pollfd pfd = { .fd = stock.event_fd, .events = POLLIN };
+	uint8_t bytes[32768];
 	struct iovec iov[2];
-	uint64_t n;
 
-	while (stock_peek(&stock, len, iov) < len) {
-		assert_int_equal(poll(&pfd, 1, TIMEOUT_MS), 1);
-		assert_int_equal(read(stock.event_fd, &n, sizeof(n)),
-		    sizeof(n));
-	}
+	pipe_await_stock(&src->stock, len);
+	unit_fill(bytes, len, seed);
+	assert_int_equal(stock_peek(&src->stock, len, iov), len);
 	assert_memory_equal(iov[0].iov_base, bytes, iov[0].iov_len);
 	assert_memory_equal(iov[1].iov_base, bytes + iov[0].iov_len,
 	    iov[1].iov_len);
-	stock_remove(&stock, len);
+	stock_remove(&src->stock, len);
 }
 
-static void
-expect_lost(int wanted)
-{
-	struct pollfd pfd = { .fd = stock.event_fd, .events = POLLIN };
-	uint64_t deadline = clock_now() + TIMEOUT_MS * NS_PER_MS, n;
-	int error = -1;
-
-	while (!source_take_lost(&source, &error)) {
-		assert_true(clock_now() < deadline);
-		assert_int_equal(poll(&pfd, 1, TIMEOUT_MS), 1);
-		assert_int_equal(read(stock.event_fd, &n, sizeof(n)),
-		    sizeof(n));
-	}
-	assert_int_equal(error, wanted);
-	assert_false(source_take_lost(&source, &error));
-}
-
-static void
-feed(int fd, size_t len, uint64_t seed)
-{
-	uint8_t bytes[1000];
-
-	assert_true(len <= sizeof(bytes));
-	unit_fill(bytes, len, seed);
-	assert_int_equal(write(fd, bytes, len), len);
-	expect(bytes, len);
-}
-
-/* Bytes, end of file, and another source after that. */
+/* Bytes after a start-up, end of file, and another pipe after that. */
 static void
 test_pipes(void **state)
 {
-	int fds[2], error;
+	struct source *src = source_new(NOISE_CONDITIONED, CAPACITY);
+	struct proto_source_state s;
+	int fd, given;
 
 	(void)state;
-	for (uint64_t i = 0; i < 3; i++) {
-		assert_int_equal(pipe2(fds, i == 1 ? O_NONBLOCK : 0), 0);
-		source_open(&source, fds[0]);
-		feed(fds[1], 1, i);
-		feed(fds[1], 1000, i + 10);
-		feed(fds[1], 63, i + 20);
-		assert_false(source_take_lost(&source, &error));
-		close(fds[1]);
-		expect_lost(0);
-		/* It was closed, too. */
-		assert_int_equal(fcntl(fds[0], F_GETFD), -1);
+	source_state(src, clock_now(), &s);
+	assert_int_equal(s.status, SOURCE_WAITING);
+	assert_int_equal(s.closed, 1);
+	for (uint64_t i = 1; i < 4; i++) {
+		fd = pipe_open(src);
+		assert_int_equal(source_open(src, fd), -1);
+		pipe_feed(fd, PIPE_START_UP - 1, i);
+		pipe_await(src, SOURCE_STARTING, 0, &s);
+		usleep(20000);
+		assert_int_equal(stock_held(&src->stock), 0);
+		given = src->dev.fd;
+		close(fd);
+		/* What has not passed the tests is gone. */
+		pipe_await(src, SOURCE_LOST, 1, &s);
+		assert_int_equal(s.error, 0);
+		assert_int_equal(fcntl(given, F_GETFD), -1);
+		assert_int_equal(stock_held(&src->stock), 0);
+		fd = pipe_open(src);
+		pipe_feed(fd, PIPE_START_UP, i + 10);
+		expect(src, PIPE_START_UP, i + 10);
+		pipe_await(src, SOURCE_OK, 0, &s);
+		pipe_feed(fd, 1, i + 20);
+		expect(src, 1, i + 20);
+		pipe_feed(fd, 20000, i + 30);
+		close(fd);
+		/* What has passed them is still good. */
+		pipe_await(src, SOURCE_LOST, 1, &s);
+		expect(src, 20000, i + 30);
+		assert_int_equal(s.opened, 2 * i);
+		assert_int_equal(s.bytes,
+		    i * (2 * PIPE_START_UP - 1 + 1 + 20000));
+		assert_int_equal(s.health.alarms[TEST_NONE], i);
 	}
 }
 
 static void
 test_error(void **state)
 {
+	struct source *src = source_new(NOISE_CONDITIONED, CAPACITY);
+	struct proto_source_state s;
 	int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	(void)state;
 	assert_int_not_equal(fd, -1);
-	source_open(&source, fd);
-	expect_lost(EISDIR);
+	assert_int_equal(source_open(src, fd), 0);
+	pipe_await(src, SOURCE_LOST, 1, &s);
+	assert_int_equal(s.error, EISDIR);
 }
 
-/* Packets: a read returns what one of them has. */
+/* A source that fails a test: all that it has is wiped, and it is closed. */
 static void
-test_packets(void **state)
+test_fails(void **state)
 {
-	int fds[2];
+	const uint8_t zero[64] = { 0 };
+	struct source *src = source_new(NOISE_CONDITIONED, CAPACITY);
+	struct proto_source_state s;
+	int fd = pipe_open(src);
 
 	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), 0);
-	source_open(&source, fds[0]);
-	for (uint64_t i = 1; i < 50; i++)
-		feed(fds[1], i, i);
-	close(fds[1]);
+	pipe_feed(fd, 2000, 1);
+	pipe_await_stock(&src->stock, 2000);
+	assert_int_equal(write(fd, zero, sizeof(zero)), sizeof(zero));
+	pipe_await(src, SOURCE_FAILED, 1, &s);
+	assert_int_equal(s.test, TEST_STUCK);
+	assert_int_equal(s.health.alarms[TEST_STUCK], 1);
+	assert_int_equal(stock_held(&src->stock), 0);
+	close(fd);
+	fd = pipe_open(src);
+	pipe_feed(fd, PIPE_START_UP, 2);
+	expect(src, PIPE_START_UP, 2);
+	close(fd);
+}
+
+/* Noise that is none at all is latched, however slowly it comes. */
+static void
+test_latched(void **state)
+{
+	struct source *src = source_new(NOISE_RAW, CAPACITY);
+	struct proto_source_state s;
+	int fd = pipe_open(src);
+
+	(void)state;
+	pipe_feed(fd, 3000, 1);
+	pipe_await_stock(&src->stock, 3000);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(write(fd, "a", 1), 1);
+	pipe_await(src, SOURCE_FAILED, 0, &s);
+	assert_int_equal(stock_held(&src->stock), 0);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(write(fd, "a", 1), 1);
+	pipe_await(src, SOURCE_LATCHED, 1, &s);
+	assert_int_equal(s.test, TEST_REPETITION);
+	close(fd);
+}
+
+/* A source that yields nothing has stalled, until it yields enough. */
+static void
+test_stalls(void **state)
+{
+	struct source *src = source_new(NOISE_CONDITIONED, STOCK_SIZE_MIN);
+	struct proto_source_state s;
+	int fd;
+
+	(void)state;
+	assert_true(source_deadline(src, clock_now()) == UINT64_MAX);
+	fd = pipe_open(src);
+	pipe_feed(fd, PIPE_START_UP, 1);
+	pipe_await(src, SOURCE_OK, 0, &s);
+	assert_true(
+	    source_deadline(src, clock_now()) <= clock_now() + PIPE_STALL_NS);
+	pipe_await(src, SOURCE_STALLED, 0, &s);
+	assert_true(source_deadline(src, clock_now()) == UINT64_MAX);
+	pipe_feed(fd, 10, 2);
+	pipe_await_stock(&src->stock, PIPE_START_UP + 10);
+	source_state(src, clock_now(), &s);
+	assert_int_equal(s.status, SOURCE_STALLED);
+	pipe_feed(fd, 600, 3);
+	pipe_await(src, SOURCE_OK, 0, &s);
+	/* Nobody waits for a source whose stock is full. */
+	pipe_feed(fd, 4 * STOCK_SIZE_MIN, 4);
+	while (!stock_full(&src->stock))
+		usleep(1000);
+	usleep(2 * PIPE_STALL_NS / 1000);
+	source_state(src, clock_now(), &s);
+	assert_int_equal(s.status, SOURCE_OK);
+	assert_true(source_deadline(src, clock_now()) == UINT64_MAX);
+	close(fd);
+}
+
+/* One that is condemned is out at once, and closed when it can be. */
+static void
+test_condemned(void **state)
+{
+	struct source *src = source_new(NOISE_CONDITIONED, CAPACITY);
+	struct proto_source_state s;
+	int fd = pipe_open(src);
+
+	(void)state;
+	pipe_feed(fd, 1000, 1);
+	pipe_await_stock(&src->stock, 1000);
+	source_condemn(src, TEST_COMBINED);
+	assert_int_equal(stock_held(&src->stock), 0);
+	source_state(src, clock_now(), &s);
+	assert_int_equal(s.status, SOURCE_FAILED);
+	assert_int_equal(s.closed, 0);
+	/* It is not being waited for: no reason to wake up. */
+	assert_true(source_deadline(src, clock_now()) == UINT64_MAX);
+	pipe_feed(fd, 1000, 2);
+	pipe_await(src, SOURCE_FAILED, 1, &s);
+	assert_int_equal(s.test, TEST_COMBINED);
+	assert_int_equal(s.health.alarms[TEST_COMBINED], 1);
+	assert_int_equal(stock_held(&src->stock), 0);
+	close(fd);
+	fd = pipe_open(src);
+	pipe_feed(fd, PIPE_START_UP, 3);
+	expect(src, PIPE_START_UP, 3);
+	close(fd);
 }
 
 static void
@@ -131,13 +217,16 @@ test_chunks(void **state)
 
 	(void)state;
 	for (int i = 0; i < 30; i++)
-		chunk = chunk_next(chunk, fast);
+		chunk = chunk_next(chunk, CHUNK_MAX, fast);
 	assert_int_equal(chunk, CHUNK_MAX);
-	assert_int_equal(chunk_next(chunk, 5 * NS_PER_MS), chunk);
-	assert_int_equal(chunk_next(chunk, slow), CHUNK_MAX / 2);
+	assert_int_equal(chunk_next(chunk, CHUNK_MAX, 5 * NS_PER_MS), chunk);
+	assert_int_equal(chunk_next(chunk, CHUNK_MAX, slow), CHUNK_MAX / 2);
 	for (int i = 0; i < 30; i++)
-		chunk = chunk_next(chunk, slow);
+		chunk = chunk_next(chunk, CHUNK_MAX, slow);
 	assert_int_equal(chunk, CHUNK_MIN);
+	for (int i = 0; i < 30; i++)
+		chunk = chunk_next(chunk, 3000, fast);
+	assert_int_equal(chunk, 3000);
 }
 
 int
@@ -146,12 +235,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pipes),
 		cmocka_unit_test(test_error),
-		cmocka_unit_test(test_packets),
+		cmocka_unit_test(test_fails),
+		cmocka_unit_test(test_latched),
+		cmocka_unit_test(test_stalls),
+		cmocka_unit_test(test_condemned),
 		cmocka_unit_test(test_chunks),
 	};
 
-	signal(SIGPIPE, SIG_IGN);
-	alarm(UNIT_TIMEOUT);
-	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests_name("source", tests, setup, NULL);
+	return UNIT_MAIN("source", tests);
 }
