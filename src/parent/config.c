@@ -1,5 +1,6 @@
+#include <sys/socket.h>
+
 #include <bsd/string.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -7,21 +8,10 @@
 #include "config_tree.h"
 #include "log.h"
 
-#define KERNEL_PATH  "/dev/urandom"
 #define POOL_DEFAULT "default"
-#define SOCKET_MAX   (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 
-/* What of many must differ from one another. */
-struct unique {
-	enum config_kind kind;
-	uint32_t scope;
-	const char *text;
-	const struct config_block *block;
-	const struct config_place *place;
-};
-
-/* Memory that config_free() frees. */
-static void *new (size_t size)
+void *
+config_new(size_t size)
 {
 	void *memory = calloc(1, size);
 
@@ -30,155 +20,14 @@ static void *new (size_t size)
 	return memory;
 }
 
-static int
-unique_order(const void *a, const void *b)
+char *
+config_strdup(const char *text)
 {
-	const struct unique *x = a, *y = b;
-	int order;
+	char *copy = strdup(text);
 
-	if (x->kind != y->kind)
-		return x->kind < y->kind ? -1 : 1;
-	if (x->scope != y->scope)
-		return x->scope < y->scope ? -1 : 1;
-	if ((order = strcmp(x->text, y->text)) != 0)
-		return order;
-	return x->block->order < y->block->order ? -1 : 1;
-}
-
-/* What the name of a block must be unique in. */
-static uint32_t
-scope_of(const struct config_block *block)
-{
-	if (block->kind == CONFIG_POOL || block->kind == CONFIG_GUEST)
-		return 0;
-	while (block->within != NULL && block->kind != CONFIG_POOL)
-		block = block->within;
-	return block->order;
-}
-
-static void
-check_unique_names(struct config_reader *r)
-{
-	struct unique *names;
-	const struct unique *first = NULL;
-	const struct config_block *block;
-	size_t n = 0;
-
-	names = config_alloc(r, r->nblocks * sizeof(*names));
-	TAILQ_FOREACH(block, &r->all, all)
-		if (block->name[0] != '\0')
-			names[n++] =
-			    (struct unique){ block->kind, scope_of(block),
-				    block->name, block, &block->place };
-	qsort(names, n, sizeof(*names), unique_order);
-	for (size_t i = 0; i < n; i++) {
-		const struct unique *u = &names[i];
-
-		if (first == NULL || u->kind != first->kind ||
-		    u->scope != first->scope ||
-		    strcmp(u->text, first->text) != 0)
-			first = u;
-		else if (u->kind != CONFIG_IGNORED)
-			config_mistake(r, *u->place,
-			    "there is a %s already, in %s: give this one "
-			    "another name",
-			    u->block->title,
-			    config_place_text(r, *first->place, *u->place));
-	}
-}
-
-static void
-check_unique_sockets(struct config_reader *r)
-{
-	struct unique *sockets;
-	const struct unique *first = NULL;
-	const struct config_block *block;
-	const struct config_setting *s;
-	size_t n = 0;
-
-	sockets = config_alloc(r, r->nblocks * sizeof(*sockets));
-	TAILQ_FOREACH(block, &r->all, all)
-		if ((s = block->set[KEY_SOCKET]) != NULL)
-			sockets[n++] =
-			    (struct unique){ 0, 0, s->value, block, &s->place };
-	qsort(sockets, n, sizeof(*sockets), unique_order);
-	for (size_t i = 0; i < n; i++) {
-		const struct unique *u = &sockets[i];
-
-		if (first == NULL || strcmp(u->text, first->text) != 0)
-			first = u;
-		else
-			config_block_mistake(r, u->block, *u->place,
-			    "socket \"%s\" is that of %s too, in %s: each "
-			    "guest needs its own",
-			    config_shown(r, u->text), first->block->title,
-			    config_place_text(r, *first->place, *u->place));
-	}
-}
-
-static void
-build_source(struct config_reader *r, struct config_block *block,
-    struct config_source *source)
-{
-	const struct config_setting *type = block->set[KEY_TYPE];
-	const struct config_setting *path = block->set[KEY_PATH];
-
-	strlcpy(source->name, block->name, sizeof(source->name));
-	if (type == NULL) {
-		if (!block->damaged)
-			config_block_mistake(r, block, block->place,
-			    "it has no type: add type = kernel, or type = "
-			    "device and path = \"/dev/...\"");
-		config_value_path(r, block, KEY_PATH, PATH_MAX - 1,
-		    &source->path);
-	} else if (strcmp(type->value, "device") == 0) {
-		source->type = CONFIG_SOURCE_DEVICE;
-		if (path == NULL && !block->damaged)
-			config_block_mistake(r, block, type->place,
-			    "a device needs a path: add path = \"/dev/...\"");
-		config_value_path(r, block, KEY_PATH, PATH_MAX - 1,
-		    &source->path);
-	} else if (strcmp(type->value, "kernel") == 0) {
-		if (path != NULL)
-			config_block_mistake(r, block, path->place,
-			    "the kernel's source has no path: remove it, or "
-			    "write type = device");
-		if ((source->path = strdup(KERNEL_PATH)) == NULL)
-			log_fatal("no memory for the configuration");
-	} else
-		config_block_mistake(r, block, type->place,
-		    "unknown type \"%s\": it may be kernel or device",
-		    config_shown(r, type->value));
-}
-
-/* A pool has exactly one source, so far. */
-static void
-build_sources(struct config_reader *r, struct config_block *pool)
-{
-	struct config_block *block, *first = NULL;
-	struct config_source ignored;
-
-	TAILQ_FOREACH(block, &pool->blocks, entry) {
-		if (block->kind != CONFIG_SOURCE)
-			continue;
-		if (first == NULL) {
-			first = block;
-			build_source(r, block, &pool->pool->source);
-			continue;
-		}
-		ignored = (struct config_source){ 0 };
-		build_source(r, block, &ignored);
-		free(ignored.path);
-		config_block_mistake(r, block, block->place,
-		    "%s has a source already, in %s, and only one is supported "
-		    "yet: remove one",
-		    pool->title,
-		    config_place_text(r, first->place, block->place));
-	}
-	if (first == NULL && !pool->damaged)
-		config_block_mistake(r, pool, pool->place,
-		    "it has no source: add source \"kernel\" { type = kernel "
-		    "}");
+	if (copy == NULL)
+		log_fatal("no memory for the configuration");
+	return copy;
 }
 
 /* The classes within a pool or a class, and theirs. */
@@ -197,7 +46,7 @@ build_classes(struct config_reader *r, struct config_block *within,
 			    "it is the class number %d within another, where "
 			    "%d are the most: move it up",
 			    depth + 1, CONFIG_DEPTH_MAX);
-		class = new (sizeof(*class));
+		class = config_new(sizeof(*class));
 		TAILQ_INSERT_TAIL(classes, class, entry);
 		TAILQ_INIT(&class->classes);
 		strlcpy(class->name, block->name, sizeof(class->name));
@@ -205,8 +54,10 @@ build_classes(struct config_reader *r, struct config_block *within,
 		block->class = class;
 		block->pool = within->pool;
 		block->share = &class->share;
+		block->delivery = &class->delivery;
 		block->parent = within;
 		config_share_child(r, block);
+		config_delivery(r, block);
 		build_classes(r, block, &class->classes, depth + 1);
 	}
 }
@@ -214,15 +65,18 @@ build_classes(struct config_reader *r, struct config_block *within,
 static void
 build_pool(struct config_reader *r, struct config_block *block)
 {
-	struct config_pool *pool = new (sizeof(*pool));
+	struct config_pool *pool = config_new(sizeof(*pool));
 
 	TAILQ_INSERT_TAIL(&r->config->pools, pool, entry);
+	TAILQ_INIT(&pool->sources);
 	TAILQ_INIT(&pool->classes);
 	strlcpy(pool->name, block->name, sizeof(pool->name));
 	block->pool = pool;
 	block->share = &pool->share;
-	build_sources(r, block);
+	block->delivery = &pool->delivery;
+	config_sources(r, block);
 	config_share_pool(r, block);
+	config_delivery(r, block);
 	build_classes(r, block, &pool->classes, 0);
 }
 
@@ -316,7 +170,7 @@ find_parent(struct config_reader *r, struct config_block *guest)
 static void
 build_guest(struct config_reader *r, struct config_block *block)
 {
-	struct config_guest *guest = new (sizeof(*guest));
+	struct config_guest *guest = config_new(sizeof(*guest));
 
 	TAILQ_INSERT_TAIL(&r->config->guests, guest, entry);
 	strlcpy(guest->name, block->name, sizeof(guest->name));
@@ -324,11 +178,13 @@ build_guest(struct config_reader *r, struct config_block *block)
 	guest->group = (gid_t)-1;
 	block->guest = guest;
 	block->share = &guest->share;
+	block->delivery = &guest->delivery;
 	if (block->set[KEY_SOCKET] == NULL && !block->damaged)
 		config_block_mistake(r, block, block->place,
 		    "it has no socket: add socket = \"/run/vrngd/%s.sock\"",
 		    block->name);
-	config_value_path(r, block, KEY_SOCKET, SOCKET_MAX, &guest->socket);
+	config_value_path(r, block, KEY_SOCKET, CONFIG_SOCKET_MAX,
+	    &guest->socket);
 	config_value_owner(r, block, &guest->owner);
 	config_value_group(r, block, &guest->group);
 	config_value_mode(r, block, &guest->mode);
@@ -338,6 +194,7 @@ build_guest(struct config_reader *r, struct config_block *block)
 		guest->class = block->parent->class;
 	}
 	config_share_child(r, block);
+	config_delivery(r, block);
 }
 
 static void
@@ -364,7 +221,7 @@ struct config *
 config_read(const char *path, config_report *report, void *arg)
 {
 	struct config_reader r;
-	struct config *config = new (sizeof(*config));
+	struct config *config = config_new(sizeof(*config));
 
 	TAILQ_INIT(&config->pools);
 	TAILQ_INIT(&config->guests);
@@ -372,8 +229,7 @@ config_read(const char *path, config_report *report, void *arg)
 	r.config = config;
 	config_file_read(&r, path);
 	config_keys_check(&r);
-	check_unique_names(&r);
-	check_unique_sockets(&r);
+	config_unique_check(&r);
 	build(&r);
 	if (r.nmistakes > 0) {
 		config_tell(&r, report, arg);
@@ -401,6 +257,7 @@ config_free(struct config *config)
 {
 	struct config_pool *pool;
 	struct config_guest *guest;
+	struct config_source *source;
 
 	if (config == NULL)
 		return;
@@ -412,7 +269,10 @@ config_free(struct config *config)
 	while ((pool = TAILQ_FIRST(&config->pools)) != NULL) {
 		TAILQ_REMOVE(&config->pools, pool, entry);
 		free_classes(&pool->classes);
-		free(pool->source.path);
+		while ((source = TAILQ_FIRST(&pool->sources)) != NULL) {
+			TAILQ_REMOVE(&pool->sources, source, entry);
+			config_source_free(source);
+		}
 		free(pool);
 	}
 	free(config);

@@ -24,32 +24,48 @@
 #define CONFIG_WEIGHT_MAX    10000
 #define CONFIG_PRIORITY_MAX  7 /* 0 comes first */
 #define CONFIG_PERIOD_MAX_MS UINT32_MAX
-#define CONFIG_DEPTH_MAX     8 /* classes within classes */
+#define CONFIG_DEPTH_MAX     8	/* classes within classes */
+#define CONFIG_SERIAL_SIZE   64 /* with the terminating NUL */
 
 struct config_class {
 	TAILQ_ENTRY(config_class) entry;
 	char name[CONFIG_NAME_SIZE];
 	struct alloc_share share;
-	struct config_class *parent; /* NULL: the pool itself */
+	struct proto_delivery delivery; /* its guests' own, unless they say */
+	struct config_class *parent;	/* NULL: the pool itself */
 	TAILQ_HEAD(config_classes, config_class) classes; /* within it */
 };
 
-enum config_source_type {
-	CONFIG_SOURCE_KERNEL, /* /dev/urandom */
-	CONFIG_SOURCE_DEVICE, /* `path` */
+enum config_transport {
+	CONFIG_UNIX,
+	CONFIG_TCP,
+	CONFIG_UDP
 };
 
 struct config_source {
-	char name[CONFIG_NAME_SIZE];
-	enum config_source_type type;
-	char *path; /* allocated; of the kernel's source too */
+	TAILQ_ENTRY(config_source) entry;
+	struct proto_source spec; /* number: the index in its pool */
+	char *path;    /* allocated: device, serial, unix socket; or NULL */
+	char *address; /* allocated: IPv4 or IPv6, of tcp and udp; or NULL */
+	uint16_t port; /* with address */
+	enum config_transport transport;     /* of egd and stream */
+	bool listen;			     /* of stream: not to connect */
+	bool replay;			     /* of device: is a test file */
+	uint16_t vendor, product;	     /* of qng; 0: any known */
+	char usb_serial[CONFIG_SERIAL_SIZE]; /* of qng; "": any */
 };
+
+TAILQ_HEAD(config_sources, config_source);
 
 struct config_pool {
 	TAILQ_ENTRY(config_pool) entry;
 	char name[CONFIG_NAME_SIZE];
-	struct config_source source;
+	struct config_sources sources; /* 1 to SOURCES_MAX */
+	uint32_t combine;	       /* enum proto_combine */
+	uint32_t min_sources;	       /* as in struct proto_pool */
+	uint32_t stock;		       /* bytes read ahead */
 	struct alloc_share share;
+	struct proto_delivery delivery; /* its classes' and guests' own */
 	struct config_classes classes;
 };
 
@@ -60,6 +76,7 @@ struct config_guest {
 	struct config_pool *pool;
 	struct config_class *class; /* NULL: the pool itself */
 	struct alloc_share share;
+	struct proto_delivery delivery;
 	uid_t owner; /* of the socket; -1: ours */
 	gid_t group; /* -1: ours */
 	mode_t mode; /* 0: as umask(2) says */
@@ -86,5 +103,34 @@ struct config *config_read(const char *path, config_report *report, void *arg);
 void config_print(const struct config *, FILE *);
 
 void config_free(struct config *);
+
+/*
+ * What a source is, for messages: "/dev/hwrng", "getrandom", "[::1]:7000",
+ * "usb 0403:6001".  Returns the buffer.
+ */
+const char *config_source_text(const struct config_source *, char *buf,
+    size_t size);
+
+/*
+ * Whether two are the same in all, name and number included, so that a reload
+ * can leave the one alone.
+ */
+bool config_source_equal(const struct config_source *,
+    const struct config_source *);
+
+/*
+ * The source that a path alone means, with all defaults: the kernel's for
+ * /dev/urandom and /dev/random, serial for a serial line's terminal, a device
+ * for anything else.  Opens nothing.  To be freed with config_source_free(),
+ * or with the configuration that it becomes part of.
+ */
+struct config_source *config_source_of_path(const char *path);
+void config_source_free(struct config_source *);
+
+/*
+ * Sets what a pool that has these sources and says nothing else has: combine,
+ * min_sources, stock and delivery.
+ */
+void config_pool_defaults(struct config_pool *);
 
 #endif

@@ -10,13 +10,40 @@ static const struct {
 	const char *name;
 	unsigned int kinds; /* of blocks that have it */
 } keys[KEYS] = {
-	[KEY_RATE] = { "rate", CONFIG_POOL | CONFIG_CLASS | CONFIG_GUEST },
+	[KEY_RATE] = { "rate", CONFIG_SHARES },
 	[KEY_CEIL] = { "ceil", CONFIG_CLASS | CONFIG_GUEST },
-	[KEY_BURST] = { "burst", CONFIG_POOL | CONFIG_CLASS | CONFIG_GUEST },
+	[KEY_BURST] = { "burst", CONFIG_SHARES },
 	[KEY_WEIGHT] = { "weight", CONFIG_CLASS | CONFIG_GUEST },
 	[KEY_PRIORITY] = { "priority", CONFIG_CLASS | CONFIG_GUEST },
 	[KEY_TYPE] = { "type", CONFIG_SOURCE },
 	[KEY_PATH] = { "path", CONFIG_SOURCE },
+	[KEY_REPLAY] = { "replay", CONFIG_SOURCE },
+	[KEY_PRESET] = { "preset", CONFIG_SOURCE },
+	[KEY_SPEED] = { "speed", CONFIG_SOURCE },
+	[KEY_INIT] = { "init", CONFIG_SOURCE },
+	[KEY_VENDOR] = { "vendor", CONFIG_SOURCE },
+	[KEY_PRODUCT] = { "product", CONFIG_SOURCE },
+	[KEY_SERIAL] = { "serial", CONFIG_SOURCE },
+	[KEY_INSTRUCTION] = { "instruction", CONFIG_SOURCE },
+	[KEY_UNIX] = { "unix", CONFIG_SOURCE },
+	[KEY_TCP] = { "tcp", CONFIG_SOURCE },
+	[KEY_UDP] = { "udp", CONFIG_SOURCE },
+	[KEY_PORT] = { "port", CONFIG_SOURCE },
+	[KEY_CONNECT] = { "connect", CONFIG_SOURCE },
+	[KEY_LISTEN] = { "listen", CONFIG_SOURCE },
+	[KEY_NOISE] = { "noise", CONFIG_SOURCE },
+	[KEY_MIN_ENTROPY] = { "min-entropy", CONFIG_SOURCE },
+	[KEY_SAMPLE_BITS] = { "sample-bits", CONFIG_SOURCE },
+	[KEY_ALPHA] = { "alpha", CONFIG_SOURCE },
+	[KEY_TIMEOUT] = { "timeout", CONFIG_SOURCE },
+	[KEY_COMBINE] = { "combine", CONFIG_POOL },
+	[KEY_MIN_SOURCES] = { "min-sources", CONFIG_POOL },
+	[KEY_STOCK] = { "stock", CONFIG_POOL },
+	[KEY_DELIVERY] = { "delivery", CONFIG_SHARES },
+	[KEY_RESEED_BYTES] = { "reseed-bytes", CONFIG_SHARES },
+	[KEY_RESEED_INTERVAL] = { "reseed-interval", CONFIG_SHARES },
+	[KEY_PREDICTION_RESISTANCE] = { "prediction-resistance",
+	    CONFIG_SHARES },
 	[KEY_SOCKET] = { "socket", CONFIG_GUEST },
 	[KEY_POOL] = { "pool", CONFIG_GUEST },
 	[KEY_CLASS] = { "class", CONFIG_GUEST },
@@ -223,6 +250,10 @@ check_key(struct config_reader *r, struct config_block *block,
 		config_block_mistake(r, block, s->place,
 		    "%s is given twice, first in %s: remove one", s->key,
 		    config_place_text(r, other->place, s->place));
+	} else if (key != KEY_INIT && strlen(s->value) != s->len) {
+		config_block_mistake(r, block, s->place,
+		    "%s has a NUL byte in it: remove \\x00", s->key);
+		block->damaged = true;
 	} else
 		block->set[key] = s;
 }

@@ -8,14 +8,13 @@
 #endif
 }
 %code requires {
-struct config_parse;
+#include "config_tree.h"
 }
 %code {
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "config_tree.h"
 #include "log.h"
 
 int config_yylex(CONFIG_YYSTYPE *, CONFIG_YYLTYPE *, void *scanner);
@@ -36,13 +35,13 @@ static bool meaningless(int token, bool same_line);
 %lex-param { void *scanner }
 
 %union {
-	const char *text;
+	struct config_word word;
 }
 
-%token <text> WORD STRING BLOCK INCLUDE
+%token <word> WORD STRING BLOCK INCLUDE
 %token OPEN CLOSE EQUALS END LINE_END
 
-%type <text> key value
+%type <word> key value
 
 /* A brace after a block's name is that block's. */
 %precedence NO_BRACE
@@ -63,11 +62,11 @@ statement:
 	END
 	| key EQUALS value
 	{
-		config_setting_add(parse, $1, $3, @1.first_line);
+		config_setting_add(parse, $1.text, &$3, @1.first_line);
 	}
 	| INCLUDE value
 	{
-		config_file_include(parse, $2, @1.first_line);
+		config_file_include(parse, $2.text, @1.first_line);
 	}
 	| block
 	| error
@@ -97,7 +96,7 @@ value:
 block:
 	BLOCK value
 	{
-		config_block_open(parse, $1, $2, @1.first_line);
+		config_block_open(parse, $1.text, $2.text, @1.first_line);
 	}
 	brace statements CLOSE
 	{
@@ -105,7 +104,7 @@ block:
 	}
 	| BLOCK OPEN
 	{
-		config_block_open(parse, $1, NULL, @1.first_line);
+		config_block_open(parse, $1.text, NULL, @1.first_line);
 	}
 	statements CLOSE
 	{

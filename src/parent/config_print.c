@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdarg.h>
+#include <string.h>
 
 #include "clock.h"
 #include "config_tree.h"
@@ -20,16 +21,32 @@ line(FILE *out, int depth, const char *fmt, ...)
 	fputc('\n', out);
 }
 
+/* A string; of one that is not text, everything but ASCII is escaped. */
+static void
+print_bytes(FILE *out, int depth, const char *key, const uint8_t *bytes,
+    size_t n, bool is_text)
+{
+	static const char special[] = "\"\\\n\r\t", letters[] = "\"\\nrt";
+	const char *found;
+
+	fprintf(out, "%*s%s = \"", depth * INDENT, "", key);
+	for (size_t i = 0; i < n; i++) {
+		found = memchr(special, bytes[i], sizeof(special) - 1);
+		if (found != NULL)
+			fprintf(out, "\\%c", letters[found - special]);
+		else if (bytes[i] < ' ' || bytes[i] == 0x7f ||
+		    (bytes[i] > 0x7f && !is_text))
+			fprintf(out, "\\x%02x", bytes[i]);
+		else
+			fputc(bytes[i], out);
+	}
+	fputs("\"\n", out);
+}
+
 static void
 print_text(FILE *out, int depth, const char *key, const char *text)
 {
-	fprintf(out, "%*s%s = \"", depth * INDENT, "", key);
-	for (; *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\')
-			fputc('\\', out);
-		fputc(*text, out);
-	}
-	fputs("\"\n", out);
+	print_bytes(out, depth, key, (const uint8_t *)text, strlen(text), true);
 }
 
 static void
@@ -41,16 +58,33 @@ print_size(FILE *out, int depth, const char *key, uint64_t bytes)
 }
 
 static void
-print_period(FILE *out, int depth, uint64_t ns)
+print_time(FILE *out, int depth, const char *key, uint64_t ns)
 {
-	uint64_t ms = ns / NS_PER_MS;
+	char text[CONFIG_SIZE_TEXT];
 
-	if (ms % 60000 == 0)
-		line(out, depth, "period = %" PRIu64 "min", ms / 60000);
-	else if (ms % 1000 == 0)
-		line(out, depth, "period = %" PRIu64 "s", ms / 1000);
+	line(out, depth, "%s = %s", key, config_time_text(text, ns));
+}
+
+/* 1/1000 bits, without zeros at the end. */
+static void
+print_bits(FILE *out, int depth, const char *key, uint32_t bits)
+{
+	uint32_t decimals = bits % 1000;
+	int digits = 3;
+
+	for (; digits > 0 && decimals % 10 == 0; digits--)
+		decimals /= 10;
+	if (digits == 0)
+		line(out, depth, "%s = %" PRIu32, key, bits / 1000);
 	else
-		line(out, depth, "period = %" PRIu64 "ms", ms);
+		line(out, depth, "%s = %" PRIu32 ".%0*" PRIu32, key,
+		    bits / 1000, digits, decimals);
+}
+
+static void
+print_bool(FILE *out, int depth, const char *key, bool yes)
+{
+	line(out, depth, "%s = %s", key, yes ? "yes" : "no");
 }
 
 /* What is unlimited has no words for it: the key is left out. */
@@ -59,7 +93,7 @@ print_share(FILE *out, int depth, const struct alloc_share *share)
 {
 	if (share->ceil.period != NS_PER_SEC) {
 		print_size(out, depth, "max-bytes", share->ceil.bytes);
-		print_period(out, depth, share->ceil.period);
+		print_time(out, depth, "period", share->ceil.period);
 	} else {
 		print_size(out, depth, "rate", share->rate.bytes);
 		if (share->ceil.bytes != 0)
@@ -71,6 +105,21 @@ print_share(FILE *out, int depth, const struct alloc_share *share)
 	line(out, depth, "priority = %" PRIu32, share->priority);
 }
 
+/* Of a guest without a DRBG, there is nothing to say about seeds. */
+static void
+print_delivery(FILE *out, int depth, const struct proto_delivery *delivery,
+    bool is_guest)
+{
+	line(out, depth, "delivery = %s",
+	    config_deliveries.words[delivery->mode]);
+	if (is_guest && delivery->mode == DELIVERY_RAW)
+		return;
+	print_size(out, depth, "reseed-bytes", delivery->reseed_bytes);
+	print_time(out, depth, "reseed-interval", delivery->reseed_interval);
+	print_bool(out, depth, "prediction-resistance",
+	    delivery->prediction_resistance != 0);
+}
+
 static void
 print_classes(FILE *out, int depth, const struct config_classes *classes)
 {
@@ -79,28 +128,107 @@ print_classes(FILE *out, int depth, const struct config_classes *classes)
 	TAILQ_FOREACH(class, classes, entry) {
 		line(out, depth, "class \"%s\" {", class->name);
 		print_share(out, depth + 1, &class->share);
+		print_delivery(out, depth + 1, &class->delivery, false);
 		print_classes(out, depth + 1, &class->classes);
 		line(out, depth, "}");
 	}
 }
 
 static void
+print_address(FILE *out, const struct config_source *source)
+{
+	if (source->transport == CONFIG_UNIX)
+		print_text(out, 2, "unix", source->path);
+	else {
+		print_text(out, 2,
+		    source->transport == CONFIG_TCP ? "tcp" : "udp",
+		    source->address);
+		line(out, 2, "port = %u", source->port);
+	}
+}
+
+/* Any device has no words for it: those keys are left out. */
+static void
+print_usb(FILE *out, const struct config_source *source)
+{
+	if (source->vendor != 0)
+		line(out, 2, "vendor = %04x", source->vendor);
+	if (source->product != 0)
+		line(out, 2, "product = %04x", source->product);
+	if (source->usb_serial[0] != '\0')
+		print_text(out, 2, "serial", source->usb_serial);
+}
+
+/* What goes with the type. */
+static void
+print_kind(FILE *out, const struct config_source *source)
+{
+	const struct proto_source *spec = &source->spec;
+
+	switch (spec->kind) {
+	case SOURCE_DEVICE:
+		print_text(out, 2, "path", source->path);
+		print_bool(out, 2, "replay", source->replay);
+		break;
+	case SOURCE_SERIAL:
+		print_text(out, 2, "path", source->path);
+		line(out, 2, "speed = %" PRIu32, spec->speed);
+		print_bytes(out, 2, "init", spec->init, spec->init_size, false);
+		break;
+	case SOURCE_QNG:
+		print_usb(out, source);
+		break;
+	case SOURCE_CPU:
+		line(out, 2, "instruction = %s",
+		    config_instructions.words[spec->instruction]);
+		break;
+	case SOURCE_EGD:
+		print_address(out, source);
+		break;
+	case SOURCE_STREAM:
+		print_address(out, source);
+		print_bool(out, 2, "listen", source->listen);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+print_source(FILE *out, const struct config_source *source)
+{
+	const struct proto_source *spec = &source->spec;
+
+	line(out, 1, "source \"%s\" {", spec->name);
+	line(out, 2, "type = %s", config_types.words[spec->kind]);
+	print_kind(out, source);
+	line(out, 2, "noise = %s", config_noises.words[spec->noise]);
+	if (spec->noise == NOISE_RAW) {
+		print_bits(out, 2, "min-entropy", spec->min_entropy);
+		line(out, 2, "sample-bits = %" PRIu32, spec->sample_bits);
+		line(out, 2, "alpha = 2^-%" PRIu32, spec->alpha);
+	}
+	print_time(out, 2, "timeout", spec->timeout);
+	line(out, 1, "}");
+}
+
+static void
 print_pool(FILE *out, const struct config_pool *pool)
 {
-	const struct config_source *source = &pool->source;
+	const struct config_source *source;
 
 	line(out, 0, "pool \"%s\" {", pool->name);
-	line(out, 1, "source \"%s\" {", source->name);
-	if (source->type == CONFIG_SOURCE_DEVICE) {
-		line(out, 2, "type = device");
-		print_text(out, 2, "path", source->path);
-	} else
-		line(out, 2, "type = kernel");
-	line(out, 1, "}");
+	TAILQ_FOREACH(source, &pool->sources, entry)
+		print_source(out, source);
+	line(out, 1, "combine = %s", config_combines.words[pool->combine]);
+	if (pool->combine == COMBINE_XOR)
+		line(out, 1, "min-sources = %" PRIu32, pool->min_sources);
+	print_size(out, 1, "stock", pool->stock);
 	if (pool->share.rate.bytes != 0) {
 		print_size(out, 1, "rate", pool->share.rate.bytes);
 		print_size(out, 1, "burst", pool->share.burst);
 	}
+	print_delivery(out, 1, &pool->delivery, false);
 	print_classes(out, 1, &pool->classes);
 	line(out, 0, "}");
 }
@@ -127,6 +255,7 @@ print_guest(FILE *out, const struct config_guest *guest)
 	if (guest->mode != 0)
 		line(out, 1, "mode = %04o", (unsigned int)guest->mode);
 	print_share(out, 1, &guest->share);
+	print_delivery(out, 1, &guest->delivery, true);
 	line(out, 0, "}");
 }
 

@@ -147,7 +147,8 @@ set_plain(struct config_reader *r, struct config_block *block)
 			    "%s cannot stand with max-bytes: use either "
 			    "max-bytes and period, or rate, ceil and burst",
 			    s->key);
-	config_value_period(r, block, &period);
+	config_value_time(r, block, KEY_PERIOD, NS_PER_MS,
+	    CONFIG_PERIOD_MAX_MS * NS_PER_MS, &period);
 	if (!config_value_size(r, block, KEY_MAX_BYTES, CONFIG_BURST_MIN,
 		CONFIG_BURST_MAX, &bytes))
 		return;

@@ -207,13 +207,14 @@ config_block_close(struct config_parse *p)
 }
 
 void
-config_setting_add(struct config_parse *p, const char *key, const char *value,
-    int line)
+config_setting_add(struct config_parse *p, const char *key,
+    const struct config_word *value, int line)
 {
 	struct config_setting *s = config_alloc(p->reader, sizeof(*s));
 
 	s->key = key;
-	s->value = value;
+	s->value = value->text;
+	s->len = value->len;
 	s->place = (struct config_place){ p->file, line };
 	TAILQ_INSERT_TAIL(&p->block->settings, s, entry);
 }

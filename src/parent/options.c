@@ -381,6 +381,7 @@ add_guest(struct config *config, struct config_pool *pool, const char *path,
 
 	g->socket = must_alloc(strdup(path));
 	g->pool = pool;
+	g->delivery = pool->delivery;
 	g->owner = (uid_t)-1;
 	g->group = (gid_t)-1;
 	g->share = (struct alloc_share){
@@ -405,10 +406,12 @@ options_config(const struct options *opt)
 
 	TAILQ_INIT(&config->pools);
 	TAILQ_INIT(&config->guests);
+	TAILQ_INIT(&pool->sources);
 	TAILQ_INIT(&pool->classes);
 	strlcpy(pool->name, "default", sizeof(pool->name));
-	pool->source.type = CONFIG_SOURCE_DEVICE;
-	pool->source.path = must_alloc(strdup(opt->source));
+	TAILQ_INSERT_TAIL(&pool->sources, config_source_of_path(opt->source),
+	    entry);
+	config_pool_defaults(pool);
 	pool->share = (struct alloc_share){
 		.rate.period = 1,
 		.ceil = { opt->max_bytes, opt->period },

@@ -187,7 +187,8 @@ test_values(void **state)
 	free(told.text);
 	pool = TAILQ_FIRST(&config->pools);
 	assert_string_equal(pool->name, "default");
-	assert_string_equal(pool->source.path, "/dev/urandom");
+	assert_int_equal(TAILQ_FIRST(&pool->sources)->spec.kind,
+	    SOURCE_KERNEL);
 	assert_int_equal(pool->share.rate.bytes, 10 << 20);
 	assert_int_equal(pool->share.ceil.bytes, 10 << 20);
 	assert_int_equal(pool->share.ceil.period, NS_PER_SEC);
@@ -273,6 +274,37 @@ test_many(void **state)
 	config_free(config);
 	free(told.text);
 	free(text.text);
+}
+
+/*
+ * What the example has commented out is good too: the lines with a # and no
+ * space, or the four of a block.
+ */
+static void
+test_commented(void **state)
+{
+	const struct config_pool *pool;
+	struct config *config;
+	struct told told;
+	size_t len, npools = 0;
+	char *text = slurp(example, &len);
+
+	(void)state;
+	assert_non_null(text);
+	for (char *c = text; *c != '\0'; c++)
+		if (*c == '#' && (c == text || c[-1] == '\n') &&
+		    (strncmp(c + 1, "    ", 4) == 0 ||
+			(c[1] != ' ' && c[1] != '\n')))
+			*c = ' ';
+	config = read_text(text, len, &told);
+	assert_string_equal(told.text, "");
+	TAILQ_FOREACH(pool, &config->pools, entry)
+		npools++;
+	assert_int_equal(npools, 5);
+	check_print(config);
+	config_free(config);
+	free(told.text);
+	free(text);
 }
 
 /* Any file may end anywhere. */
@@ -372,6 +404,7 @@ main(void)
 	n = add(tests, n, "test_values", test_values, NULL);
 	n = add(tests, n, "test_unreadable", test_unreadable, NULL);
 	n = add(tests, n, "test_many", test_many, NULL);
+	n = add(tests, n, "test_commented", test_commented, NULL);
 	n = add(tests, n, "test_cut", test_cut, NULL);
 	n = add(tests, n, "test_mutations", test_mutations, NULL);
 	status = unit_main("config", tests, n);
