@@ -35,8 +35,9 @@ spec_of(const struct config_pool *cp)
 }
 
 int
-pool_setup_make(struct pool_setup *setup, const struct config_pool *cp,
-    const struct pool_setup *now, struct process *entropy, sd_event *event)
+pool_setup_make(struct pool_setup *setup, const char *name,
+    const struct config_pool *cp, const struct pool_setup *now,
+    struct process *entropy, sd_event *event)
 {
 	const struct config_source *cs;
 	struct pool_source *s, *same;
@@ -46,7 +47,7 @@ pool_setup_make(struct pool_setup *setup, const struct config_pool *cp,
 	TAILQ_INIT(&setup->sources);
 	TAILQ_FOREACH(cs, &cp->sources, entry) {
 		same = find_same(now, cs);
-		s = pool_source_new(cs, entropy, event, same == NULL);
+		s = pool_source_new(cs, name, entropy, event, same == NULL);
 		if (s == NULL)
 			goto fail;
 		TAILQ_INSERT_TAIL(&setup->sources, s, entry);
@@ -55,7 +56,7 @@ pool_setup_make(struct pool_setup *setup, const struct config_pool *cp,
 	if (any)
 		return 0;
 	if (setup->spec.nsources > 1)
-		log_error("pool %s: none of its sources is there", cp->name);
+		log_error("pool %s: none of its sources is there", name);
 fail:
 	pool_setup_free(setup);
 	return -1;

@@ -14,12 +14,14 @@ struct pool_setup {
 };
 
 /*
- * Makes the sources of a pool, to be read by `entropy`.  Those that `now` has
+ * Makes the sources of the pool `name` (which must outlive them), to be read by
+ * `entropy`.  Those that `now` has
  * as well are not opened a second time.  Some one of them must be there to be
  * opened.  Returns 0, or -1 after logging why not.
  */
-int pool_setup_make(struct pool_setup *, const struct config_pool *,
-    const struct pool_setup *now, struct process *entropy, sd_event *);
+int pool_setup_make(struct pool_setup *, const char *name,
+    const struct config_pool *, const struct pool_setup *now,
+    struct process *entropy, sd_event *);
 
 void pool_setup_free(struct pool_setup *);
 

@@ -68,8 +68,9 @@ lose(struct pool_source *s, const char *why)
 	uint64_t now = clock_now();
 
 	if (!s->announced)
-		log_warning("source %s: lost: %s; trying to open it again",
-		    s->text, why);
+		log_warning(
+		    "pool %s: source %s: lost: %s; trying to open it again",
+		    s->pool, s->text, why);
 	s->announced = true;
 	note_failure(s, why);
 	set_status(s, SOURCE_LOST);
@@ -124,7 +125,7 @@ accept_event(sd_event_source *source, int fd, uint32_t events, void *arg)
 	if (conn == -1)
 		return 0;
 	sd_event_source_set_enabled(source, SD_EVENT_OFF);
-	log_info("source %s: connected", s->text);
+	log_info("pool %s: source %s: connected", s->pool, s->text);
 	give(s, conn);
 	return 0;
 }
@@ -149,7 +150,7 @@ open_kept(struct pool_source *s, sd_event *event)
 			return -1;
 		s->kept_fd = s->listener.fd;
 	} else if ((s->kept_fd = source_keep(cs, why)) == -1) {
-		log_error("source %s: %s", s->text, why);
+		log_error("pool %s: source %s: %s", s->pool, s->text, why);
 		return -1;
 	}
 	if (!cs->listen || cs->transport == CONFIG_UDP)
@@ -159,8 +160,8 @@ open_kept(struct pool_source *s, sd_event *event)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
 	if (r < 0)
-		log_error("source %s: cannot listen: %s", s->text,
-		    strerror(-r));
+		log_error("pool %s: source %s: cannot listen: %s", s->pool,
+		    s->text, strerror(-r));
 	return r < 0 ? -1 : 0;
 }
 
@@ -186,14 +187,15 @@ copy(const struct config_source *cs)
 }
 
 struct pool_source *
-pool_source_new(const struct config_source *cs, struct process *entropy,
-    sd_event *event, bool keep)
+pool_source_new(const struct config_source *cs, const char *pool,
+    struct process *entropy, sd_event *event, bool keep)
 {
 	struct pool_source *s = must(calloc(1, sizeof(*s)));
 	char what[POOL_SOURCE_TEXT_SIZE - GUEST_NAME_SIZE - 3];
 	int r;
 
 	s->config = copy(cs);
+	s->pool = pool;
 	snprintf(s->text, sizeof(s->text), "%s (%s)", cs->spec.name,
 	    config_source_text(cs, what, sizeof(what)));
 	s->entropy = entropy;
@@ -239,7 +241,7 @@ pool_source_try(const struct pool_source *s)
 	    kind == SOURCE_EGD || kind == SOURCE_STREAM)
 		return true;
 	if ((fd = source_open(s->config, why)) == -1) {
-		log_error("source %s: %s", s->text, why);
+		log_error("pool %s: source %s: %s", s->pool, s->text, why);
 		return false;
 	}
 	close(fd);
@@ -312,8 +314,9 @@ closed(struct pool_source *s)
 		return;
 	}
 	if (s->config->replay && state->error == 0) {
-		log_warning("source %s: its test data has been used up",
-		    s->text);
+		log_warning(
+		    "pool %s: source %s: its test data has been used up",
+		    s->pool, s->text);
 		set_status(s, SOURCE_EXHAUSTED);
 		return;
 	}
@@ -339,27 +342,30 @@ changed(struct pool_source *s, enum proto_source_status was)
 		note_failure(s, why);
 	switch (s->state.status) {
 	case SOURCE_OK:
-		log_info("source %s: %s", s->text,
+		log_info("pool %s: source %s: %s", s->pool, s->text,
 		    s->announced ? "yields again" : "healthy");
 		s->announced = false;
 		break;
 	case SOURCE_STALLED:
-		log_warning("source %s: it yields nothing: not used until it "
-			    "does",
-		    s->text);
+		log_warning(
+		    "pool %s: source %s: it yields nothing: not used until it "
+		    "does",
+		    s->pool, s->text);
 		s->announced = true;
 		note_failure(s, "it yielded nothing");
 		break;
 	case SOURCE_FAILED:
-		log_warning("source %s: %s: not used until it has passed the "
-			    "start-up tests again",
-		    s->text, why);
+		log_warning(
+		    "pool %s: source %s: %s: not used until it has passed the "
+		    "start-up tests again",
+		    s->pool, s->text, why);
 		s->announced = true;
 		break;
 	case SOURCE_LATCHED:
-		log_error("source %s: %s, and not by chance: not used until "
-			  "vrngctl source retest %s",
-		    s->text, why, s->config->spec.name);
+		log_error(
+		    "pool %s: source %s: %s, and not by chance: not used until "
+		    "vrngctl source retest %s",
+		    s->pool, s->text, why, s->config->spec.name);
 		s->announced = true;
 		break;
 	}
@@ -396,7 +402,7 @@ pool_source_retest(struct pool_source *s, const char **why)
 		*why = "its test data has been used up";
 		return -1;
 	}
-	log_info("source %s: tested again, as told", s->text);
+	log_info("pool %s: source %s: tested again, as told", s->pool, s->text);
 	s->backoff = (struct backoff){ 0 };
 	set_status(s, SOURCE_WAITING);
 	sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);

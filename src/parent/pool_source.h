@@ -23,6 +23,7 @@
 struct pool_source {
 	TAILQ_ENTRY(pool_source) entry;
 	struct config_source *config;
+	const char *pool; /* its name */
 	char text[POOL_SOURCE_TEXT_SIZE];
 	struct process *entropy;  /* who reads it */
 	sd_event_source *timer;	  /* to open it (again) */
@@ -46,10 +47,11 @@ TAILQ_HEAD(pool_sources, pool_source);
 
 /*
  * Makes a source that is read by `entropy`, when that runs, and if `keep` opens
- * what is to be kept.  Returns NULL after logging why.
+ * what is to be kept.  The pool's name must outlive it.  Returns NULL after
+ * logging why.
  */
 struct pool_source *pool_source_new(const struct config_source *,
-    struct process *entropy, sd_event *, bool keep);
+    const char *pool, struct process *entropy, sd_event *, bool keep);
 void pool_source_free(struct pool_source *);
 
 /*

@@ -70,8 +70,8 @@ plan_setup(struct plan *plan, struct pool *pool, const struct config_pool *cp)
 		return 0;
 	ps = service_must(calloc(1, sizeof(*ps)));
 	ps->pool = pool;
-	if (pool_setup_make(&ps->setup, cp, &pool->setup, &pool->entropy,
-		pool->env->event) == -1) {
+	if (pool_setup_make(&ps->setup, pool->name, cp, &pool->setup,
+		&pool->entropy, pool->env->event) == -1) {
 		free(ps);
 		return -1;
 	}

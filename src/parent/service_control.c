@@ -314,14 +314,14 @@ find_source(struct service_control *sc, struct control_client *client,
 		control_say(client, "there is no source %s%s%s", name,
 		    pool[0] == '\0' ? "" : " in pool ", pool);
 	else
-		control_say(client,
-		    "%zu pools have a source %s: name the pool", n, name);
+		control_say(client, "%zu pools have a source %s: name the pool",
+		    n, name);
 	return NULL;
 }
 
 static int
-source_retest(struct control_client *client, const char *name,
-    const char *pool, void *arg)
+source_retest(struct control_client *client, const char *name, const char *pool,
+    void *arg)
 {
 	struct pool_source *s = find_source(arg, client, name, pool);
 	const char *why;

@@ -125,8 +125,8 @@ service_pool_new(struct service *s, const struct config_pool *cp)
 	strlcpy(p->name, cp->name, sizeof(p->name));
 	TAILQ_INIT(&p->classes);
 	pool_init(&p->pool, p->name, s->env, &cp->share, &pool_ops, s);
-	if (pool_setup_make(&setup, cp, &p->pool.setup, &p->pool.entropy,
-		s->env->event) == -1) {
+	if (pool_setup_make(&setup, p->name, cp, &p->pool.setup,
+		&p->pool.entropy, s->env->event) == -1) {
 		free(p);
 		return NULL;
 	}

@@ -138,7 +138,7 @@ test_latched(void **state)
 		assert_int_equal(write(fd, "a", 1), 1);
 	pipe_await(src, SOURCE_FAILED, 0, &s);
 	assert_int_equal(stock_held(&src->stock), 0);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 3; i++)
 		assert_int_equal(write(fd, "a", 1), 1);
 	pipe_await(src, SOURCE_LATCHED, 1, &s);
 	assert_int_equal(s.test, TEST_REPETITION);
