@@ -403,14 +403,14 @@ options_config(const struct options *opt)
 {
 	struct config *config = must_alloc(calloc(1, sizeof(*config)));
 	struct config_pool *pool = must_alloc(calloc(1, sizeof(*pool)));
+	struct config_source *source = config_source_of_path(opt->source);
 
 	TAILQ_INIT(&config->pools);
 	TAILQ_INIT(&config->guests);
 	TAILQ_INIT(&pool->sources);
 	TAILQ_INIT(&pool->classes);
 	strlcpy(pool->name, "default", sizeof(pool->name));
-	TAILQ_INSERT_TAIL(&pool->sources, config_source_of_path(opt->source),
-	    entry);
+	TAILQ_INSERT_TAIL(&pool->sources, source, entry);
 	config_pool_defaults(pool);
 	pool->share = (struct alloc_share){
 		.rate.period = 1,

@@ -187,8 +187,7 @@ test_values(void **state)
 	free(told.text);
 	pool = TAILQ_FIRST(&config->pools);
 	assert_string_equal(pool->name, "default");
-	assert_int_equal(TAILQ_FIRST(&pool->sources)->spec.kind,
-	    SOURCE_KERNEL);
+	assert_int_equal(TAILQ_FIRST(&pool->sources)->spec.kind, SOURCE_KERNEL);
 	assert_int_equal(pool->share.rate.bytes, 10 << 20);
 	assert_int_equal(pool->share.ceil.bytes, 10 << 20);
 	assert_int_equal(pool->share.ceil.period, NS_PER_SEC);
