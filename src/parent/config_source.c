@@ -51,9 +51,9 @@ static const char *const preset_names[] = { "truerng", "onerng" };
 static const struct config_choice presets = { preset_names, 2 };
 
 /*
- * What devices need to be told, and what they send.  The noise of both has
- * been whitened, but not by anything that would hide its absence: so it is
- * tested as raw noise, with a cautious figure for what is in it.
+ * What devices need to be told, and what they send: noise that was whitened by
+ * simple means, and so is tested as raw, with a cautious figure for what is in
+ * it.
  */
 static const struct {
 	const char *init;
