@@ -2,7 +2,6 @@
  * vrngctl: shows what vrngd does, and changes it while it runs.
  */
 #include <bsd/string.h>
-#include <ctype.h>
 #include <err.h>
 #include <getopt.h>
 #include <stdarg.h>
@@ -12,23 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "change.h"
 #include "snippet.h"
 #include "status.h"
 #include "term.h"
 #include "top.h"
 
 #define DEFAULT_MEMORY "512M"
-
-/* Options, and bits of those that a command takes. */
-enum option_bit {
-	OPT_JSON = 1 << 8, /* beyond any character */
-	OPT_ONCE = 1 << 9,
-	OPT_SOCKET = 1 << 10,
-	OPT_CLASS = 1 << 11,
-	OPT_POOL = 1 << 12,
-	OPT_MEMORY = 1 << 13,
-};
 
 static const struct option longopts[] = {
 	{ "control", required_argument, NULL, 's' },
@@ -42,19 +31,6 @@ static const struct option longopts[] = {
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
 };
-
-struct args {
-	const char *control; /* the control socket's path */
-	const char *socket;  /* options' values, or NULL */
-	const char *class;
-	const char *pool;
-	const char *memory;
-	int given; /* bits of enum option_bit */
-	const char *operand;
-};
-
-/* Returns 0, or -1 with the reason. */
-typedef int command_function(const struct args *, struct failure *);
 
 struct command {
 	const char *name;
@@ -83,7 +59,7 @@ static const char usage_text[] =
     "  -h, --help               print this\n"
     "  -V, --version            print the version\n";
 
-static _Noreturn void __attribute__((format(printf, 1, 2)))
+void
 usage_error(const char *fmt, ...)
 {
 	va_list ap;
@@ -103,53 +79,6 @@ finish(void)
 	if (fflush(stdout) == EOF || ferror(stdout))
 		err(EXIT_REFUSED, "cannot write to standard output");
 	exit(EXIT_DONE);
-}
-
-/* Copies a name into a request, if it can be one. */
-static void
-set_name(char to[GUEST_NAME_SIZE], const char *what, const char *name)
-{
-	const char *bad = name;
-
-	while (isascii(*bad) &&
-	    (isalnum((unsigned char)*bad) || *bad == '.' || *bad == '_' ||
-		*bad == '-'))
-		bad++;
-	if (*bad != '\0' || bad == name)
-		usage_error("%s '%s': a name has letters, digits, '.', '_' "
-			    "and '-' only",
-		    what, name);
-	if (strlcpy(to, name, GUEST_NAME_SIZE) >= GUEST_NAME_SIZE)
-		usage_error("%s '%s' is longer than %d characters", what, name,
-		    GUEST_NAME_SIZE - 1);
-}
-
-/* The daemon has another working directory, and wants absolute paths. */
-static void
-set_socket(char to[CONTROL_SOCKET_SIZE], const char *path)
-{
-	char directory[CONTROL_SOCKET_SIZE] = "";
-	int n;
-
-	if (path[0] == '\0')
-		usage_error("--socket '' is empty");
-	if (path[0] != '/' && getcwd(directory, sizeof(directory)) == NULL)
-		usage_error("--socket '%s': the working directory's path is "
-			    "too long: give an absolute one",
-		    path);
-	n = snprintf(to, CONTROL_SOCKET_SIZE, "%s%s%s", directory,
-	    path[0] == '/' ? "" : "/", path);
-	if (n < 0 || n >= CONTROL_SOCKET_SIZE)
-		usage_error("--socket '%s' is longer than the %d bytes that a "
-			    "socket address has room for",
-		    path, CONTROL_SOCKET_SIZE - 1);
-}
-
-static void
-ignore_reply(void *arg, const struct control_reply *reply)
-{
-	(void)arg;
-	(void)reply;
 }
 
 static int
@@ -174,58 +103,6 @@ static int
 run_top(const struct args *args, struct failure *why)
 {
 	return top_run(args->control, (args->given & OPT_ONCE) != 0, why);
-}
-
-static int
-run_reload(const struct args *args, struct failure *why)
-{
-	const struct control_request req = connect_request(CONTROL_RELOAD);
-
-	return connect_ask(args->control, &req, ignore_reply, NULL, why);
-}
-
-static int
-run_guest_add(const struct args *args, struct failure *why)
-{
-	struct control_request req = connect_request(CONTROL_GUEST_ADD);
-
-	set_name(req.name, "guest", args->operand);
-	if (args->socket == NULL)
-		usage_error("guest add needs --socket");
-	set_socket(req.socket, args->socket);
-	if (args->class != NULL)
-		set_name(req.class, "--class", args->class);
-	if (args->pool != NULL)
-		set_name(req.pool, "--pool", args->pool);
-	return connect_ask(args->control, &req, ignore_reply, NULL, why);
-}
-
-static int
-run_guest_remove(const struct args *args, struct failure *why)
-{
-	struct control_request req = connect_request(CONTROL_GUEST_REMOVE);
-
-	set_name(req.name, "guest", args->operand);
-	return connect_ask(args->control, &req, ignore_reply, NULL, why);
-}
-
-static int
-run_log(const struct args *args, struct failure *why)
-{
-	static const char *const levels[] = {
-		[LOG_LEVEL_ERROR] = "error",
-		[LOG_LEVEL_WARNING] = "warning",
-		[LOG_LEVEL_INFO] = "info",
-		[LOG_LEVEL_DEBUG] = "debug",
-	};
-	struct control_request req = connect_request(CONTROL_LOG_LEVEL);
-
-	while (strcmp(levels[req.log_level], args->operand) != 0)
-		if (++req.log_level > LOG_LEVEL_DEBUG)
-			usage_error("log '%s': error, warning, info or debug "
-				    "is wanted",
-			    args->operand);
-	return connect_ask(args->control, &req, ignore_reply, NULL, why);
 }
 
 /* Runs one of the snippets for the guest that the operand names. */
@@ -288,11 +165,11 @@ run_names(const struct args *args, struct failure *why)
 static const struct command commands[] = {
 	{ "status", NULL, NULL, OPT_JSON, run_status },
 	{ "top", NULL, NULL, OPT_ONCE, run_top },
-	{ "reload", NULL, NULL, 0, run_reload },
+	{ "reload", NULL, NULL, 0, change_reload },
 	{ "guest", "add", "a name", OPT_SOCKET | OPT_CLASS | OPT_POOL,
-	    run_guest_add },
-	{ "guest", "remove", "a guest's name", 0, run_guest_remove },
-	{ "log", NULL, "a level", 0, run_log },
+	    change_guest_add },
+	{ "guest", "remove", "a guest's name", 0, change_guest_remove },
+	{ "log", NULL, "a level", 0, change_log_level },
 	{ "qemu-args", NULL, "a guest's name", OPT_MEMORY, run_qemu },
 	{ "libvirt-xml", NULL, "a guest's name", 0, run_libvirt },
 	{ "names", NULL, "guests, classes or pools", 0, run_names },
@@ -341,7 +218,7 @@ set_option(struct args *args, int option, char **argv)
 static const struct command *
 find_command(char **words, int nwords, int *used)
 {
-	bool known = false;
+	char wanted[64] = "";
 
 	if (nwords == 0)
 		usage_error("which command?");
@@ -350,14 +227,16 @@ find_command(char **words, int nwords, int *used)
 
 		if (strcmp(cmd->name, words[0]) != 0)
 			continue;
-		known = true;
 		*used = cmd->word == NULL ? 1 : 2;
 		if (*used == 1 ||
 		    (nwords > 1 && strcmp(cmd->word, words[1]) == 0))
 			return cmd;
+		if (wanted[0] != '\0')
+			strlcat(wanted, " or ", sizeof(wanted));
+		strlcat(wanted, cmd->word, sizeof(wanted));
 	}
-	if (known)
-		usage_error("%s what? add or remove", words[0]);
+	if (wanted[0] != '\0')
+		usage_error("%s what? %s", words[0], wanted);
 	usage_error("unknown command '%s'", words[0]);
 }
 

@@ -1,0 +1,36 @@
+/*
+ * The command line, taken apart.
+ */
+#ifndef VRNGCTL_ARGS_H
+#define VRNGCTL_ARGS_H
+
+#include "connect.h"
+
+/* Options, and bits of those that a command takes. */
+enum option_bit {
+	OPT_JSON = 1 << 8, /* beyond any character */
+	OPT_ONCE = 1 << 9,
+	OPT_SOCKET = 1 << 10,
+	OPT_CLASS = 1 << 11,
+	OPT_POOL = 1 << 12,
+	OPT_MEMORY = 1 << 13,
+};
+
+struct args {
+	const char *control; /* the control socket's path */
+	const char *socket;  /* options' values, or NULL */
+	const char *class;
+	const char *pool;
+	const char *memory;
+	int given; /* bits of enum option_bit */
+	const char *operand;
+};
+
+/* Does what a command says.  Returns 0, or -1 with the reason. */
+typedef int command_function(const struct args *, struct failure *);
+
+/* Ends the process: the command line is wrong. */
+_Noreturn void usage_error(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,107 @@
+#include <bsd/string.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "change.h"
+#include "log.h"
+
+/* Copies a name into a request, if it can be one. */
+static void
+set_name(char to[GUEST_NAME_SIZE], const char *what, const char *name)
+{
+	const char *bad = name;
+
+	while (isascii(*bad) &&
+	    (isalnum((unsigned char)*bad) || *bad == '.' || *bad == '_' ||
+		*bad == '-'))
+		bad++;
+	if (*bad != '\0' || bad == name)
+		usage_error("%s '%s': a name has letters, digits, '.', '_' "
+			    "and '-' only",
+		    what, name);
+	if (strlcpy(to, name, GUEST_NAME_SIZE) >= GUEST_NAME_SIZE)
+		usage_error("%s '%s' is longer than %d characters", what, name,
+		    GUEST_NAME_SIZE - 1);
+}
+
+/* The daemon has another working directory, and wants absolute paths. */
+static void
+set_socket(char to[CONTROL_SOCKET_SIZE], const char *path)
+{
+	char directory[CONTROL_SOCKET_SIZE] = "";
+	int n;
+
+	if (path[0] == '\0')
+		usage_error("--socket '' is empty");
+	if (path[0] != '/' && getcwd(directory, sizeof(directory)) == NULL)
+		usage_error("--socket '%s': the working directory's path is "
+			    "too long: give an absolute one",
+		    path);
+	n = snprintf(to, CONTROL_SOCKET_SIZE, "%s%s%s", directory,
+	    path[0] == '/' ? "" : "/", path);
+	if (n < 0 || n >= CONTROL_SOCKET_SIZE)
+		usage_error("--socket '%s' is longer than the %d bytes that a "
+			    "socket address has room for",
+		    path, CONTROL_SOCKET_SIZE - 1);
+}
+
+static void
+ignore_reply(void *arg, const struct control_reply *reply)
+{
+	(void)arg;
+	(void)reply;
+}
+
+int
+change_reload(const struct args *args, struct failure *why)
+{
+	const struct control_request req = connect_request(CONTROL_RELOAD);
+
+	return connect_ask(args->control, &req, ignore_reply, NULL, why);
+}
+
+int
+change_guest_add(const struct args *args, struct failure *why)
+{
+	struct control_request req = connect_request(CONTROL_GUEST_ADD);
+
+	set_name(req.name, "guest", args->operand);
+	if (args->socket == NULL)
+		usage_error("guest add needs --socket");
+	set_socket(req.socket, args->socket);
+	if (args->class != NULL)
+		set_name(req.class, "--class", args->class);
+	if (args->pool != NULL)
+		set_name(req.pool, "--pool", args->pool);
+	return connect_ask(args->control, &req, ignore_reply, NULL, why);
+}
+
+int
+change_guest_remove(const struct args *args, struct failure *why)
+{
+	struct control_request req = connect_request(CONTROL_GUEST_REMOVE);
+
+	set_name(req.name, "guest", args->operand);
+	return connect_ask(args->control, &req, ignore_reply, NULL, why);
+}
+
+int
+change_log_level(const struct args *args, struct failure *why)
+{
+	static const char *const levels[] = {
+		[LOG_LEVEL_ERROR] = "error",
+		[LOG_LEVEL_WARNING] = "warning",
+		[LOG_LEVEL_INFO] = "info",
+		[LOG_LEVEL_DEBUG] = "debug",
+	};
+	struct control_request req = connect_request(CONTROL_LOG_LEVEL);
+
+	while (strcmp(levels[req.log_level], args->operand) != 0)
+		if (++req.log_level > LOG_LEVEL_DEBUG)
+			usage_error("log '%s': error, warning, info or debug "
+				    "is wanted",
+			    args->operand);
+	return connect_ask(args->control, &req, ignore_reply, NULL, why);
+}
