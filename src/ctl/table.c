@@ -1,3 +1,4 @@
+#include <bsd/string.h>
 #include <err.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -7,7 +8,7 @@
 #include "connect.h"
 #include "table.h"
 
-#define FIRST_MIN 8 /* characters left of the first column */
+#define CUT_MIN 8 /* characters left of a column that is cut */
 
 void
 table_init(struct table *t, const char *const *headings)
@@ -34,7 +35,8 @@ table_cell(struct table *t, const char *fmt, ...)
 	}
 	cell = t->cells[t->nrows][t->column];
 	va_start(ap, fmt);
-	vsnprintf(cell, TABLE_CELL, fmt, ap);
+	if (vsnprintf(cell, TABLE_CELL, fmt, ap) >= TABLE_CELL)
+		cell[TABLE_CELL - 2] = '~';
 	va_end(ap);
 	len = strlen(cell);
 	if (len > t->width[t->column])
@@ -45,51 +47,67 @@ table_cell(struct table *t, const char *fmt, ...)
 	}
 }
 
-/* Makes the first column narrower, so that lines fit if they can. */
-static void
-fit(struct table *t, size_t indent, size_t limit)
+/* Makes a column up to `excess` narrower.  Returns what is left of that. */
+static size_t
+cut(size_t *width, size_t excess)
 {
-	size_t total = indent, excess;
+	size_t most = *width > CUT_MIN ? *width - CUT_MIN : 0;
+	size_t n = excess < most ? excess : most;
 
-	for (size_t i = 0; i < t->ncolumns; i++)
-		total += t->width[i] + (i > 0);
-	if (limit == 0 || total <= limit || t->width[0] <= FIRST_MIN)
-		return;
-	excess = total - limit;
-	t->width[0] =
-	    t->width[0] - FIRST_MIN > excess ? t->width[0] - excess : FIRST_MIN;
+	*width -= n;
+	return excess - n;
 }
 
-static void
-print_cell(FILE *f, const char *cell, size_t width, bool left, bool last)
+void
+table_fit(struct table *t, int indent, size_t left, size_t limit)
 {
-	int w = (int)width;
+	size_t total = (size_t)indent, excess;
 
-	if (!left)
-		fprintf(f, "%*s", w, cell);
-	else if (!last)
-		fprintf(f, "%-*.*s", w, w, cell);
-	else
-		fputs(cell, f);
-	fputc(last ? '\n' : ' ', f);
+	t->indent = indent;
+	t->left = left;
+	for (size_t i = 0; i < t->ncolumns; i++)
+		total += t->width[i] + (i > 0);
+	if (limit == 0 || total <= limit)
+		return;
+	excess = total - limit;
+	if (t->tail)
+		excess = cut(&t->width[t->ncolumns - 1], excess);
+	cut(&t->width[0], excess);
+}
+
+void
+table_print_row(const struct table *t, FILE *f, size_t row)
+{
+	const size_t last = t->ncolumns - 1;
+	char cell[TABLE_CELL];
+	int width;
+
+	fprintf(f, "%*s", t->indent, "");
+	for (size_t i = 0; i <= last; i++) {
+		width = (int)t->width[i];
+		strlcpy(cell, t->cells[row][i], sizeof(cell));
+		if (strlen(cell) > (size_t)width)
+			strlcpy(&cell[width - 1], "~", 2);
+		if (i == last && (t->tail || i < t->left))
+			fputs(cell, f);
+		else
+			fprintf(f, "%*s", i < t->left ? -width : width, cell);
+		fputc(i == last ? '\n' : ' ', f);
+	}
+}
+
+void
+table_free(struct table *t)
+{
+	free(t->cells);
+	*t = (struct table){ 0 };
 }
 
 void
 table_print(struct table *t, FILE *f, int indent, size_t left, size_t limit)
 {
-	size_t last = t->ncolumns - 1;
-
-	fit(t, (size_t)indent, limit);
-	for (size_t row = 0; row < t->nrows; row++) {
-		char(*cells)[TABLE_CELL] = t->cells[row];
-
-		if (strlen(cells[0]) > t->width[0])
-			cells[0][t->width[0] - 1] = '~';
-		fprintf(f, "%*s", indent, "");
-		for (size_t i = 0; i < t->ncolumns; i++)
-			print_cell(f, cells[i], t->width[i], i < left,
-			    i == last);
-	}
-	free(t->cells);
-	*t = (struct table){ 0 };
+	table_fit(t, indent, left, limit);
+	for (size_t row = 0; row < t->nrows; row++)
+		table_print_row(t, f, row);
+	table_free(t);
 }
