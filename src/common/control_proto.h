@@ -17,13 +17,14 @@
 
 #include "proto.h"
 
-#define CONTROL_VERSION 1
+#define CONTROL_VERSION 2
 #define CONTROL_PATH	"/run/vrngd/control"
 
 /* With the terminating NUL. */
-#define CONTROL_SOCKET_SIZE 108 /* as in struct sockaddr_un */
-#define CONTROL_PATH_SIZE   256
-#define CONTROL_TEXT_SIZE   512
+#define CONTROL_SOCKET_SIZE  108 /* as in struct sockaddr_un */
+#define CONTROL_PATH_SIZE    256
+#define CONTROL_TEXT_SIZE    512
+#define CONTROL_FAILURE_SIZE 128
 
 /* What a client may do; a bit each. */
 enum control_right {
@@ -37,6 +38,8 @@ enum control_command {
 	CONTROL_GUEST_ADD,    /* name, socket; class, pool or "" */
 	CONTROL_GUEST_REMOVE, /* name */
 	CONTROL_LOG_LEVEL,    /* log_level */
+	/* name, a source's; pool, or "" if no other pool has one of it. */
+	CONTROL_SOURCE_RETEST,
 };
 
 struct control_request {
@@ -87,20 +90,29 @@ struct control_pool {
 	uint64_t bytes;		   /* granted, in all */
 	uint64_t now;		   /* bytes/s, smoothed */
 	uint32_t guests;
+	uint32_t combine;     /* enum proto_combine */
+	uint32_t min_sources; /* with COMBINE_XOR, healthy ones to serve from */
+	uint32_t serving;     /* sources that bytes are given out of */
+	uint32_t nsources;
 	uint32_t unused; /* 0 */
-};
-
-enum control_source_state {
-	CONTROL_SOURCE_OK,
-	CONTROL_SOURCE_LOST, /* to be opened again */
 };
 
 struct control_source {
 	char pool[GUEST_NAME_SIZE];
 	char name[GUEST_NAME_SIZE];
-	char path[CONTROL_PATH_SIZE]; /* cut if longer */
-	uint32_t state;		      /* enum control_source_state */
-	uint32_t lost;		      /* times */
+	char what[CONTROL_PATH_SIZE]; /* a path, an address...; cut if longer */
+	uint32_t kind;		      /* enum proto_source_kind */
+	uint32_t noise;		      /* enum proto_noise */
+	uint32_t status;	      /* enum proto_source_status */
+	uint32_t serving;	      /* 1: bytes of it are given out */
+	uint64_t since;		      /* ns, that it has been in that state */
+	uint64_t bytes;		      /* read, in all */
+	uint64_t now;		      /* bytes/s, smoothed */
+	uint64_t failures;	      /* times lost or failed */
+	uint64_t failed_for;	      /* ns since the last one; 0: none yet */
+	/* What that was, in words; "": none. */
+	char failure[CONTROL_FAILURE_SIZE];
+	struct proto_health health; /* test counters */
 };
 
 struct control_class {
@@ -112,6 +124,8 @@ struct control_class {
 	uint64_t now;	/* bytes/s, smoothed */
 	uint32_t depth; /* 0: right within the pool */
 	uint32_t guests;
+	uint32_t delivery; /* enum proto_delivery_mode */
+	uint32_t unused;   /* 0 */
 };
 
 enum control_guest_state {
@@ -137,6 +151,8 @@ struct control_guest {
 	uint64_t connected_for; /* ns; 0: it is not */
 	int32_t pid;		/* its worker's; 0: none */
 	uint32_t connections;	/* times connected, this one too */
+	uint32_t delivery;	/* enum proto_delivery_mode */
+	uint32_t unused;	/* 0 */
 };
 
 struct control_text {

@@ -88,6 +88,21 @@ change_guest_remove(const struct args *args, struct failure *why)
 }
 
 int
+change_source_retest(const struct args *args, struct failure *why)
+{
+	struct control_request req = connect_request(CONTROL_SOURCE_RETEST);
+
+	set_name(req.name, "source", args->operand);
+	if (args->pool != NULL)
+		set_name(req.pool, "--pool", args->pool);
+	if (connect_ask(args->control, &req, ignore_reply, NULL, why) == -1)
+		return -1;
+	printf("source %s is tested again: it may serve when it has passed\n",
+	    req.name);
+	return 0;
+}
+
+int
 change_log_level(const struct args *args, struct failure *why)
 {
 	static const char *const levels[] = {

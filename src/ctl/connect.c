@@ -141,7 +141,7 @@ is_valid(const struct control_reply *r)
 		return ENDS(r->u.pool.name);
 	case CONTROL_SOURCE:
 		return ENDS(r->u.source.pool) && ENDS(r->u.source.name) &&
-		    ENDS(r->u.source.path);
+		    ENDS(r->u.source.what) && ENDS(r->u.source.failure);
 	case CONTROL_CLASS:
 		return ENDS(r->u.class.pool) && ENDS(r->u.class.name) &&
 		    ENDS(r->u.class.parent);

@@ -108,6 +108,15 @@ format_text(char *to, size_t size, const char *text)
 	return to;
 }
 
+/* The word number `n` of them; a number may be any. */
+#define WORD(words, n) word_of(words, sizeof(words) / sizeof((words)[0]), n)
+
+static const char *
+word_of(const char *const *words, size_t nwords, uint32_t n)
+{
+	return n < nwords ? words[n] : "unknown";
+}
+
 const char *
 format_guest_state(uint32_t state)
 {
@@ -118,17 +127,93 @@ format_guest_state(uint32_t state)
 		[CONTROL_GUEST_PAUSED] = "paused",
 	};
 
-	return state <= CONTROL_GUEST_PAUSED ? words[state] : "unknown";
+	return WORD(words, state);
 }
 
 const char *
-format_source_state(uint32_t state)
+format_source_kind(uint32_t kind)
 {
-	switch (state) {
-	case CONTROL_SOURCE_OK:
-		return "ok";
-	case CONTROL_SOURCE_LOST:
-		return "lost";
-	}
-	return "unknown";
+	static const char *const words[] = {
+		[SOURCE_KERNEL] = "kernel",
+		[SOURCE_DEVICE] = "device",
+		[SOURCE_SERIAL] = "serial",
+		[SOURCE_QNG] = "qng",
+		[SOURCE_CPU] = "cpu",
+		[SOURCE_EGD] = "egd",
+		[SOURCE_STREAM] = "stream",
+	};
+	_Static_assert(sizeof(words) / sizeof(words[0]) == SOURCE_KINDS,
+	    "a word for each");
+
+	return WORD(words, kind);
+}
+
+const char *
+format_source_state(uint32_t status)
+{
+	static const char *const words[] = {
+		[SOURCE_WAITING] = "waiting",
+		[SOURCE_STARTING] = "starting",
+		[SOURCE_OK] = "ok",
+		[SOURCE_STALLED] = "stalled",
+		[SOURCE_LOST] = "lost",
+		[SOURCE_FAILED] = "failed",
+		[SOURCE_LATCHED] = "latched",
+		[SOURCE_EXHAUSTED] = "exhausted",
+	};
+	_Static_assert(sizeof(words) / sizeof(words[0]) == SOURCE_STATUSES,
+	    "a word for each");
+
+	return WORD(words, status);
+}
+
+const char *
+format_noise(uint32_t noise)
+{
+	static const char *const words[] = {
+		[NOISE_CONDITIONED] = "conditioned",
+		[NOISE_RAW] = "raw",
+	};
+
+	return WORD(words, noise);
+}
+
+const char *
+format_test(uint32_t test)
+{
+	static const char *const words[] = {
+		[TEST_NONE] = "none",
+		[TEST_REPETITION] = "repetition count",
+		[TEST_PROPORTION] = "adaptive proportion",
+		[TEST_LAG] = "lag",
+		[TEST_STUCK] = "stuck",
+		[TEST_DEVICE] = "device's own",
+		[TEST_COMBINED] = "combined",
+	};
+	_Static_assert(sizeof(words) / sizeof(words[0]) == TESTS,
+	    "a word for each");
+
+	return WORD(words, test);
+}
+
+const char *
+format_combine(uint32_t combine)
+{
+	static const char *const words[] = {
+		[COMBINE_FIRST] = "first",
+		[COMBINE_XOR] = "xor",
+	};
+
+	return WORD(words, combine);
+}
+
+const char *
+format_delivery(uint32_t mode)
+{
+	static const char *const words[] = {
+		[DELIVERY_RAW] = "raw",
+		[DELIVERY_DRBG] = "drbg",
+	};
+
+	return WORD(words, mode);
 }

@@ -40,6 +40,11 @@ const char *format_text(char *to, size_t size, const char *text);
 
 /* Words for what the daemon says by number; never NULL. */
 const char *format_guest_state(uint32_t state);
-const char *format_source_state(uint32_t state);
+const char *format_source_kind(uint32_t kind);
+const char *format_source_state(uint32_t status);
+const char *format_noise(uint32_t noise);
+const char *format_test(uint32_t test);
+const char *format_combine(uint32_t combine);
+const char *format_delivery(uint32_t mode);
 
 #endif

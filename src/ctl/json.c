@@ -104,6 +104,13 @@ json_number(struct json *j, const char *key, uint64_t n)
 }
 
 void
+json_bool(struct json *j, const char *key, bool value)
+{
+	put_key(j, key);
+	fputs(value ? "true" : "false", j->f);
+}
+
+void
 json_null(struct json *j, const char *key)
 {
 	put_key(j, key);

@@ -21,6 +21,7 @@ struct json {
 void json_open(struct json *, const char *key, char bracket);
 void json_close(struct json *, char bracket);
 void json_number(struct json *, const char *key, uint64_t);
+void json_bool(struct json *, const char *key, bool);
 void json_null(struct json *, const char *key);
 
 /* Text of any bytes: what is not UTF-8 becomes U+FFFD. */

@@ -43,12 +43,14 @@ struct command {
 static const char usage_text[] =
     "usage: vrngctl [-s SOCKET] COMMAND\n"
     "\n"
-    "  status [--json]          pools, classes and guests, and what they get\n"
+    "  status [--json]          pools, sources, classes and guests\n"
     "  top [--once]             the same live, with bars; q quits\n"
     "  reload                   have the daemon read its configuration again\n"
     "  guest add NAME --socket PATH [--class CLASS] [--pool POOL]\n"
     "                           serve one more guest\n"
     "  guest remove NAME        serve a guest no more\n"
+    "  source retest NAME [--pool POOL]\n"
+    "                           test a source again that was found bad\n"
     "  log LEVEL                log error, warning, info or debug and above\n"
     "  qemu-args GUEST [--memory SIZE]\n"
     "                           options for QEMU, to be pasted\n"
@@ -158,6 +160,8 @@ run_names(const struct args *args, struct failure *why)
 		status_print_classes(&snap, stdout);
 	else if (strcmp(args->operand, "pools") == 0)
 		status_print_pools(&snap, stdout);
+	else if (strcmp(args->operand, "sources") == 0)
+		status_print_source_names(&snap, stdout);
 	snapshot_free(&snap);
 	return 0;
 }
@@ -169,10 +173,12 @@ static const struct command commands[] = {
 	{ "guest", "add", "a name", OPT_SOCKET | OPT_CLASS | OPT_POOL,
 	    change_guest_add },
 	{ "guest", "remove", "a guest's name", 0, change_guest_remove },
+	{ "source", "retest", "a source's name", OPT_POOL,
+	    change_source_retest },
 	{ "log", NULL, "a level", 0, change_log_level },
 	{ "qemu-args", NULL, "a guest's name", OPT_MEMORY, run_qemu },
 	{ "libvirt-xml", NULL, "a guest's name", 0, run_libvirt },
-	{ "names", NULL, "guests, classes or pools", 0, run_names },
+	{ "names", NULL, "guests, classes, pools or sources", 0, run_names },
 };
 
 /* Takes one option.  Those that a command takes or not are noted. */

@@ -68,6 +68,21 @@ snapshot_free(struct snapshot *snap)
 	*snap = (struct snapshot){ 0 };
 }
 
+enum supply
+snapshot_supply(const struct snapshot *snap, const struct control_pool *pool)
+{
+	const struct control_source *first = NULL;
+
+	for (size_t i = 0; i < snap->nsources && first == NULL; i++)
+		if (strcmp(snap->sources[i].pool, pool->name) == 0)
+			first = &snap->sources[i];
+	if (pool->serving == 0 || first == NULL)
+		return SUPPLY_NONE;
+	if (pool->combine == COMBINE_FIRST)
+		return first->serving != 0 ? SUPPLY_FULL : SUPPLY_FALLBACK;
+	return pool->serving >= pool->nsources ? SUPPLY_FULL : SUPPLY_FALLBACK;
+}
+
 const struct control_guest *
 snapshot_guest(const struct snapshot *snap, const char *name,
     struct failure *why)

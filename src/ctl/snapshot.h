@@ -28,6 +28,16 @@ int snapshot_take(struct snapshot *, const char *path, struct failure *);
 
 void snapshot_free(struct snapshot *);
 
+/* How well a pool is supplied. */
+enum supply {
+	SUPPLY_FULL,	 /* from the sources that it is meant to be */
+	SUPPLY_FALLBACK, /* from a later one, or not from all of them */
+	SUPPLY_NONE,	 /* from none */
+};
+
+enum supply snapshot_supply(const struct snapshot *,
+    const struct control_pool *);
+
 /*
  * The guest of that name; or NULL, with the reason and the names that there
  * are.

@@ -3,6 +3,7 @@
 
 #include "format.h"
 #include "status.h"
+#include "status_source.h"
 #include "table.h"
 
 #define INDENT 2
@@ -33,27 +34,6 @@ print_pool(const struct control_pool *pool, FILE *f)
 }
 
 static void
-print_sources(const struct snapshot *snap, const char *pool, FILE *f)
-{
-	char name[GUEST_NAME_SIZE], path[CONTROL_PATH_SIZE];
-
-	for (size_t i = 0; i < snap->nsources; i++) {
-		const struct control_source *s = &snap->sources[i];
-
-		if (strcmp(s->pool, pool) != 0)
-			continue;
-		fprintf(f, "%*ssource %s: %s, %s", INDENT, "",
-		    format_text(name, sizeof(name), s->name),
-		    format_source_state(s->state),
-		    format_text(path, sizeof(path), s->path));
-		if (s->lost > 0)
-			fprintf(f, ", lost %u time%s", s->lost,
-			    s->lost == 1 ? "" : "s");
-		fputc('\n', f);
-	}
-}
-
-static void
 share_cells(struct table *t, const struct control_share *share)
 {
 	char text[FORMAT_SIZE];
@@ -66,7 +46,7 @@ static void
 print_classes(const struct snapshot *snap, const char *pool, FILE *f,
     size_t columns)
 {
-	static const char *const headings[] = { "CLASS", "RATE", "CEIL",
+	static const char *const headings[] = { "CLASS", "MODE", "RATE", "CEIL",
 		"BURST", "WEIGHT", "PRIO", "NOW/S", "BYTES", "GUESTS", NULL };
 	char text[FORMAT_SIZE], name[GUEST_NAME_SIZE];
 	struct table t;
@@ -80,6 +60,7 @@ print_classes(const struct snapshot *snap, const char *pool, FILE *f,
 			continue;
 		table_cell(&t, "%*s%s", (int)(c->depth % 16) * INDENT, "",
 		    format_text(name, sizeof(name), c->name));
+		table_cell(&t, "%s", format_delivery(c->delivery));
 		share_cells(&t, share);
 		table_cell(&t, "%s",
 		    share->burst == 0 ? "-" : format_bytes(text, share->burst));
@@ -93,7 +74,7 @@ print_classes(const struct snapshot *snap, const char *pool, FILE *f,
 		fputc('\n', f);
 	else
 		t.nrows = 0;
-	table_print(&t, f, INDENT, 1, columns);
+	table_print(&t, f, INDENT, 2, columns);
 }
 
 static void
@@ -142,7 +123,8 @@ status_print(const struct snapshot *snap, FILE *f, size_t columns)
 		if (i > 0)
 			fputc('\n', f);
 		print_pool(&snap->pools[i], f);
-		print_sources(snap, pool, f);
+		status_print_combine(snap, &snap->pools[i], f);
+		status_print_sources(snap, pool, f, columns);
 		print_classes(snap, pool, f, columns);
 		print_guests(snap, pool, f, columns);
 	}
@@ -167,4 +149,11 @@ status_print_pools(const struct snapshot *snap, FILE *f)
 {
 	for (size_t i = 0; i < snap->npools; i++)
 		fprintf(f, "%s\n", snap->pools[i].name);
+}
+
+void
+status_print_source_names(const struct snapshot *snap, FILE *f)
+{
+	for (size_t i = 0; i < snap->nsources; i++)
+		fprintf(f, "%s\n", snap->sources[i].name);
 }

@@ -14,9 +14,10 @@ void status_print(const struct snapshot *, FILE *, size_t columns);
 /* As one JSON object. */
 void status_print_json(const struct snapshot *, FILE *);
 
-/* The names of guests, classes or pools, one a line, for completion. */
+/* The names of guests, classes, pools or sources, a line each. */
 void status_print_guests(const struct snapshot *, FILE *);
 void status_print_classes(const struct snapshot *, FILE *);
 void status_print_pools(const struct snapshot *, FILE *);
+void status_print_source_names(const struct snapshot *, FILE *);
 
 #endif

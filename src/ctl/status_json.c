@@ -46,22 +46,66 @@ print_share(struct json *j, const struct control_share *share)
 	json_number(j, "priority", share->priority);
 }
 
+/* Keys are kept from release to release, unlike words for people. */
+static void
+print_health(struct json *j, const struct proto_health *h)
+{
+	static const char *const tests[] = {
+		[TEST_REPETITION] = "repetition",
+		[TEST_PROPORTION] = "proportion",
+		[TEST_LAG] = "lag",
+		[TEST_STUCK] = "stuck",
+		[TEST_DEVICE] = "device",
+		[TEST_COMBINED] = "combined",
+	};
+	_Static_assert(sizeof(tests) / sizeof(tests[0]) == TESTS,
+	    "a key for each");
+
+	json_open(j, "health", '{');
+	json_number(j, "bytes_tested", h->bytes);
+	json_number(j, "startups_passed", h->alarms[TEST_NONE]);
+	json_open(j, "alarms", '{');
+	for (size_t i = TEST_NONE + 1; i < TESTS; i++)
+		json_number(j, tests[i], h->alarms[i]);
+	json_close(j, '}');
+	json_number(j, "fips_blocks", h->fips_blocks);
+	json_number(j, "fips_failed", h->fips_failed);
+	json_close(j, '}');
+}
+
+static void
+print_source(struct json *j, const struct control_source *s)
+{
+	json_open(j, NULL, '{');
+	json_string(j, "name", s->name);
+	json_string(j, "kind", format_source_kind(s->kind));
+	print_name(j, "what", s->what);
+	json_string(j, "noise", format_noise(s->noise));
+	json_string(j, "state", format_source_state(s->status));
+	json_number(j, "since_ns", s->since);
+	json_bool(j, "serving", s->serving != 0);
+	json_number(j, "bytes", s->bytes);
+	json_number(j, "bytes_per_second", s->now);
+	json_number(j, "failures", s->failures);
+	if (s->failed_for == 0 && s->failure[0] == '\0') {
+		json_null(j, "last_failure");
+	} else {
+		json_open(j, "last_failure", '{');
+		json_number(j, "ago_ns", s->failed_for);
+		print_name(j, "reason", s->failure);
+		json_close(j, '}');
+	}
+	print_health(j, &s->health);
+	json_close(j, '}');
+}
+
 static void
 print_sources(struct json *j, const struct snapshot *snap, const char *pool)
 {
 	json_open(j, "sources", '[');
-	for (size_t i = 0; i < snap->nsources; i++) {
-		const struct control_source *s = &snap->sources[i];
-
-		if (strcmp(s->pool, pool) != 0)
-			continue;
-		json_open(j, NULL, '{');
-		json_string(j, "name", s->name);
-		json_string(j, "path", s->path);
-		json_string(j, "state", format_source_state(s->state));
-		json_number(j, "lost", s->lost);
-		json_close(j, '}');
-	}
+	for (size_t i = 0; i < snap->nsources; i++)
+		if (strcmp(snap->sources[i].pool, pool) == 0)
+			print_source(j, &snap->sources[i]);
 	json_close(j, ']');
 }
 
@@ -82,6 +126,7 @@ print_classes(struct json *j, const struct snapshot *snap, const char *pool)
 		json_number(j, "bytes", c->bytes);
 		json_number(j, "bytes_per_second", c->now);
 		json_number(j, "guests", c->guests);
+		json_string(j, "delivery", format_delivery(c->delivery));
 		json_close(j, '}');
 	}
 	json_close(j, ']');
@@ -104,6 +149,7 @@ print_guest(struct json *j, const struct control_guest *g)
 	json_number(j, "wait_ns", g->wait_ns);
 	json_number(j, "connected_ns", g->connected_for);
 	json_number(j, "connections", g->connections);
+	json_string(j, "delivery", format_delivery(g->delivery));
 	if (g->pid > 0)
 		json_number(j, "worker_pid", (uint64_t)g->pid);
 	else
@@ -121,6 +167,28 @@ print_guests(struct json *j, const struct snapshot *snap, const char *pool)
 	json_close(j, ']');
 }
 
+static void
+print_pool(struct json *j, const struct snapshot *snap,
+    const struct control_pool *pool)
+{
+	json_open(j, NULL, '{');
+	json_string(j, "name", pool->name);
+	print_rate(j, "limit", &pool->limit);
+	print_size(j, "burst", pool->burst);
+	json_number(j, "stock", pool->stock);
+	json_number(j, "stock_capacity", pool->capacity);
+	json_number(j, "bytes", pool->bytes);
+	json_number(j, "bytes_per_second", pool->now);
+	json_string(j, "combine", format_combine(pool->combine));
+	json_number(j, "min_sources", pool->min_sources);
+	json_number(j, "sources_serving", pool->serving);
+	json_number(j, "sources_total", pool->nsources);
+	print_sources(j, snap, pool->name);
+	print_classes(j, snap, pool->name);
+	print_guests(j, snap, pool->name);
+	json_close(j, '}');
+}
+
 void
 status_print_json(const struct snapshot *snap, FILE *f)
 {
@@ -128,22 +196,8 @@ status_print_json(const struct snapshot *snap, FILE *f)
 
 	json_open(&j, NULL, '{');
 	json_open(&j, "pools", '[');
-	for (size_t i = 0; i < snap->npools; i++) {
-		const struct control_pool *pool = &snap->pools[i];
-
-		json_open(&j, NULL, '{');
-		json_string(&j, "name", pool->name);
-		print_rate(&j, "limit", &pool->limit);
-		print_size(&j, "burst", pool->burst);
-		json_number(&j, "stock", pool->stock);
-		json_number(&j, "stock_capacity", pool->capacity);
-		json_number(&j, "bytes", pool->bytes);
-		json_number(&j, "bytes_per_second", pool->now);
-		print_sources(&j, snap, pool->name);
-		print_classes(&j, snap, pool->name);
-		print_guests(&j, snap, pool->name);
-		json_close(&j, '}');
-	}
+	for (size_t i = 0; i < snap->npools; i++)
+		print_pool(&j, snap, &snap->pools[i]);
 	json_close(&j, ']');
 	json_close(&j, '}');
 }

@@ -19,6 +19,8 @@
 #define HOME	     "\033[H"
 #define CLEAR_LINE   "\033[K"
 #define CLEAR_BELOW  "\033[J"
+#define ALERT	     "\033[1;31m" /* bold and red */
+#define PLAIN	     "\033[m"
 #define COLUMNS_USED 80
 #define LINES_USED   24
 
@@ -216,10 +218,14 @@ count_lines(const char *text)
 static const char *
 put_line(const char *text, size_t columns, bool first)
 {
-	size_t len = strcspn(text, "\n");
+	const bool alert = text[0] == TERM_ALERT;
+	size_t len;
 
-	fprintf(stdout, "%s%.*s" CLEAR_LINE, first ? HOME : "\r\n",
-	    (int)(len < columns ? len : columns), text);
+	text += alert;
+	len = strcspn(text, "\n");
+	fprintf(stdout, "%s%s%.*s%s" CLEAR_LINE, first ? HOME : "\r\n",
+	    alert ? ALERT : "", (int)(len < columns ? len : columns), text,
+	    alert ? PLAIN : "");
 	return text[len] == '\n' ? text + len + 1 : text + len;
 }
 

@@ -48,6 +48,9 @@ void term_close(struct term *);
  */
 enum term_event term_wait(struct term *, uint64_t ns);
 
+/* Begins a line of text that is to catch the eye. */
+#define TERM_ALERT '\a'
+
 /*
  * Shows text: its first line, and of the others those from number `*from` on
  * that there is room for.  `*from` is made smaller if it is too large.

@@ -1,3 +1,4 @@
+#include <bsd/string.h>
 #include <err.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@ struct top {
 	const struct snapshot *snap;
 	const struct control_pool *pool; /* that is being printed */
 	FILE *f;
+	size_t columns;
+	bool screen;
 	int name; /* width, columns */
 	int bar;
 	uint64_t most; /* bytes/s that anybody gets, at least 1 */
@@ -92,6 +95,61 @@ print_row(const struct top *top, const struct row *row)
 }
 
 static void
+write_sources(const struct top *top, FILE *f)
+{
+	const struct control_pool *pool = top->pool;
+	char name[GUEST_NAME_SIZE];
+	const char *comma = "";
+
+	switch (snapshot_supply(top->snap, pool)) {
+	case SUPPLY_FULL:
+		fputs("  sources:", f);
+		break;
+	case SUPPLY_FALLBACK:
+		if (pool->combine == COMBINE_FIRST)
+			fputs("! on a fallback:", f);
+		else
+			fprintf(f, "! on %u of %u:", pool->serving,
+			    pool->nsources);
+		break;
+	case SUPPLY_NONE:
+		fputs("! no source serves:", f);
+		break;
+	}
+	for (size_t i = 0; i < top->snap->nsources; i++) {
+		const struct control_source *s = &top->snap->sources[i];
+
+		if (strcmp(s->pool, pool->name) != 0)
+			continue;
+		fprintf(f, "%s %s%s %s", comma, s->serving != 0 ? "*" : "",
+		    format_text(name, sizeof(name), s->name),
+		    format_source_state(s->status));
+		comma = ",";
+	}
+}
+
+/* The pool's sources and their states, as far as they fit a line. */
+static void
+print_sources(const struct top *top)
+{
+	char *line = NULL;
+	size_t size = 0;
+	FILE *stream;
+
+	if ((stream = open_memstream(&line, &size)) == NULL)
+		err(EXIT_REFUSED, NULL);
+	write_sources(top, stream);
+	if (fclose(stream) == EOF)
+		err(EXIT_REFUSED, NULL);
+	if (size > top->columns && top->columns > 0)
+		strlcpy(&line[top->columns - 1], "~", 2);
+	if (top->screen && line[0] == '!')
+		fputc(TERM_ALERT, top->f);
+	fprintf(top->f, "%s\n", line);
+	free(line);
+}
+
+static void
 print_guests(const struct top *top, const char *class, int depth)
 {
 	for (size_t i = 0; i < top->snap->nguests; i++) {
@@ -126,6 +184,7 @@ print_pool(struct top *top, const struct control_pool *pool)
 	    format_bytes(stock, pool->stock));
 	top->pool = pool;
 	print_row(top, &row);
+	print_sources(top);
 	print_guests(top, "", 1);
 	for (size_t i = 0; i < top->snap->nclasses; i++) {
 		const struct control_class *c = &top->snap->classes[i];
@@ -178,9 +237,15 @@ set_widths(struct top *top, size_t columns)
 }
 
 void
-top_print(const struct snapshot *snap, FILE *f, size_t columns)
+top_print(const struct snapshot *snap, FILE *f, size_t columns, bool screen)
 {
-	struct top top = { .snap = snap, .f = f, .most = 1 };
+	struct top top = {
+		.snap = snap,
+		.f = f,
+		.columns = columns,
+		.screen = screen,
+		.most = 1,
+	};
 	char clock[16] = "";
 	time_t now = time(NULL);
 	struct tm tm;
@@ -214,7 +279,7 @@ picture(const char *path)
 		return NULL;
 	term_size(&columns, &lines);
 	if (snapshot_take(&snap, path, &why) == 0) {
-		top_print(&snap, f, columns);
+		top_print(&snap, f, columns, true);
 		snapshot_free(&snap);
 	} else {
 		fprintf(f, "%s\n", why.text);
@@ -293,7 +358,7 @@ top_run(const char *path, bool once, struct failure *why)
 			snapshot_free(&snap);
 			return run_screen(path, why);
 		}
-		top_print(&snap, stdout, columns);
+		top_print(&snap, stdout, columns, false);
 		snapshot_free(&snap);
 		if (once || fflush(stdout) == EOF)
 			return 0;

@@ -9,8 +9,12 @@
 
 #include "snapshot.h"
 
-/* One picture: a line for each pool, class and guest, with a bar. */
-void top_print(const struct snapshot *, FILE *, size_t columns);
+/*
+ * One picture: a line for each pool, class and guest, with a bar, and one for
+ * each pool's sources.  For a screen, that one begins with TERM_ALERT if they
+ * do not supply the pool as they are meant to.
+ */
+void top_print(const struct snapshot *, FILE *, size_t columns, bool screen);
 
 /*
  * Shows the daemon at `path` once a second until q is pressed; without a

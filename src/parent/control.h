@@ -57,6 +57,14 @@ struct control_ops {
 	    const struct control_guest_add *, void *arg);
 	int (*guest_remove)(struct control_client *, const char *name,
 	    void *arg);
+	/*
+	 * A source's start-up tests are to begin again, latched or not.  Pool
+	 * "": the only one with a source of that name; if there are more, say
+	 * which.  vrngctl tells what happens next, so nothing is said if it is
+	 * done.
+	 */
+	int (*source_retest)(struct control_client *, const char *name,
+	    const char *pool, void *arg);
 	int (*log_level)(struct control_client *, enum log_level, void *arg);
 };
 

@@ -63,6 +63,8 @@ check_arguments(const struct control_request *req)
 		__attribute__((fallthrough));
 	case CONTROL_GUEST_REMOVE:
 		return req->name[0] == '\0' ? "the guest has no name" : NULL;
+	case CONTROL_SOURCE_RETEST:
+		return req->name[0] == '\0' ? "the source has no name" : NULL;
 	case CONTROL_LOG_LEVEL:
 		return req->log_level > LOG_LEVEL_DEBUG ? "there is no such "
 							  "log level"

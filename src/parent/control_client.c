@@ -19,6 +19,7 @@ static const char *const command_names[] = {
 	[CONTROL_GUEST_ADD] = "guest add",
 	[CONTROL_GUEST_REMOVE] = "guest remove",
 	[CONTROL_LOG_LEVEL] = "log level",
+	[CONTROL_SOURCE_RETEST] = "source retest",
 };
 
 static void
@@ -253,6 +254,8 @@ call_op(struct control_client *c, const struct control_request *req)
 		return ops->guest_remove(c, req->name, arg);
 	case CONTROL_LOG_LEVEL:
 		return ops->log_level(c, (enum log_level)req->log_level, arg);
+	case CONTROL_SOURCE_RETEST:
+		return ops->source_retest(c, req->name, req->pool, arg);
 	}
 	return EINVAL;
 }
@@ -279,10 +282,11 @@ serve(struct control_client *c, const struct control_request *req, size_t size)
 		return;
 	}
 	if (needed == CONTROL_CHANGE)
-		log_info("control: %s%s%s, by pid %d, uid %u",
+		log_info("control: %s%s%s%s%s, by pid %d, uid %u",
 		    command_names[req->command],
-		    req->name[0] != '\0' ? " " : "", req->name, c->peer.pid,
-		    c->peer.uid);
+		    req->name[0] != '\0' ? " " : "", req->name,
+		    req->pool[0] != '\0' ? " in pool " : "", req->pool,
+		    c->peer.pid, c->peer.uid);
 	/* Nothing more is heard until control_end(). */
 	wait_for_client(c, false);
 	if ((error = call_op(c, req)) != CONTROL_LATER)

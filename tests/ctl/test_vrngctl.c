@@ -9,15 +9,13 @@ test_status(void **state)
 	const char *const parts[] = {
 		"pool default: limit 10M/s, burst 1M\n",
 		"stock 48K of 64K, 3 guests\n",
-		"source kernel: ok, /dev/urandom\n",
-		"CLASS   RATE CEIL BURST WEIGHT PRIO NOW/S BYTES GUESTS\n",
-		"gold      1M   5M  256K      4    1  1.5M    3G      1\n",
-		"  batch    -   5M",
+		"CLASS   MODE RATE CEIL BURST WEIGHT PRIO NOW/S BYTES GUESTS\n",
+		"gold    raw    1M   5M  256K      4    1  1.5M    3G      1\n",
+		"  batch drbg    -   5M",
 		"vm1   gold  connected    7   1M",
 		"117M 1929k  12s   3   1\n",
 		"vm3   -     idle",
 		"pool slow: no limit\n",
-		"source hw: lost, /dev/\"x\\y?[1m???, lost 2 times\n",
 		"vm4   -     paused",
 	};
 	struct server s = { 0 };
@@ -117,7 +115,14 @@ test_usage(void **state)
 {
 	const char *const rows[][2] = {
 		{ "nonsense", "unknown command 'nonsense'" },
-		{ "guest", "add or remove" },
+		{ "guest", "guest what? add or remove" },
+		{ "source", "source what? retest" },
+		{ "source test hw", "source what? retest" },
+		{ "source retest", "needs a source's name" },
+		{ "source retest hw slow", "unexpected argument 'slow'" },
+		{ "source retest h/w", "letters, digits" },
+		{ "source retest hw --pool a/b", "letters, digits" },
+		{ "source retest hw --class x", "takes no --class" },
 		{ "guest add", "needs a name" },
 		{ "guest add vm9", "needs --socket" },
 		{ "guest add vm9 --socket", "--socket needs a value" },
@@ -209,6 +214,10 @@ test_rights(void **state)
 	run_as(&s, SERVER_GROUP, "log info");
 	assert_int_equal(result.status, 1);
 	check_contains(result.err, "no right to change anything: be root\n");
+	run_as(&s, SERVER_GROUP, "source retest hw");
+	assert_int_equal(result.status, 1);
+	assert_string_equal(result.out, "");
+	check_contains(result.err, "no right to change anything: be root\n");
 	server_stop(&s);
 }
 
@@ -274,6 +283,8 @@ test_names(void **state)
 	assert_string_equal(result.out, "gold\nbronze\nbatch\n");
 	check_done(&s, "names pools");
 	assert_string_equal(result.out, "default\nslow\n");
+	check_done(&s, "names sources");
+	assert_string_equal(result.out, "hwrng\nkernel\ntrng\nhw\nupstream\n");
 	server_stop(&s);
 }
 
@@ -288,11 +299,11 @@ test_top(void **state)
 
 	(void)state;
 	server_start(&s);
-	pid = start_top(&s, 80, 5, &fd);
+	pid = start_top(&s, 80, 6, &fd);
 	assert_int_equal(tcgetattr(fd, &before), 0);
 	assert_int_equal(before.c_lflag & ECHO, 0);
 	read_until(fd, "vm1");
-	/* The fifth line is the last that there is room for. */
+	/* The sixth line is the last that there is room for. */
 	assert_null(strstr(result.out, "vm4"));
 	assert_int_equal(write(fd, "jjjjjjjj", 8), 8);
 	assert_int_equal(write(fd, "\033[6~", 4), 4);

@@ -69,7 +69,8 @@ test_status(void **state)
 		suite_served(&s->fe);
 	assert_int_equal(ctl(s, out, sizeof(out), "status"), 0);
 	assert_non_null(strstr(out, "pool default: limit 1M/s"));
-	assert_non_null(strstr(out, "source kernel: ok, /dev/urandom"));
+	assert_non_null(strstr(out, "  combine first, 1 of 1 serving\n"));
+	assert_non_null(strstr(out, "\n* kernel "));
 	assert_non_null(strstr(out, "  vm0   gold  connected "));
 	/* The figures are those of now. */
 	assert_int_equal(ctl(s, out, sizeof(out), "status --json"), 0);

@@ -27,7 +27,9 @@
 
 #define SERVER_GROUP 4242
 /* A path that shows who does not take care with text. */
-#define SERVER_PATH "/dev/\"x\\y\033[1m\xff\xc3\xa4"
+#define SERVER_PATH    "/dev/\"x\\y\033[1m\xff\xc3\xa4"
+#define SERVER_POOLS   2
+#define SERVER_SOURCES 5
 
 struct server {
 	/* Set before server_start(). */
@@ -35,6 +37,8 @@ struct server {
 	uint32_t group_rights;
 	mode_t mode;
 	bool bad_config;
+	/* Told at the end of a status, whatever it is. */
+	const struct control_reply *odd;
 
 	char dir[32];
 	char path[64];
@@ -77,6 +81,7 @@ fake_class(struct control_client *c, const char *name, const char *parent,
 		.now = (UINT64_C(1) << 20) + (UINT64_C(1) << 19),
 		.depth = depth,
 		.guests = 1,
+		.delivery = depth > 0 ? DELIVERY_DRBG : DELIVERY_RAW,
 	};
 
 	strlcpy(class.name, name, sizeof(class.name));
@@ -115,11 +120,90 @@ fake_guest(struct control_client *c, const char *name, const char *pool,
 	control_tell_guest(c, &guest);
 }
 
-/* 2 pools, 2 sources, 3 classes, 4 guests and more. */
+/* The sources of one of the pools: the first one is served by a fallback. */
+static void
+fake_sources(struct control_client *c, const char *pool)
+{
+	const struct control_source sources[SERVER_SOURCES] = {
+		{ .pool = "default",
+		    .name = "hwrng",
+		    .what = "/dev/hwrng",
+		    .kind = SOURCE_DEVICE,
+		    .noise = NOISE_RAW,
+		    .status = SOURCE_FAILED,
+		    .since = 2100 * NS_PER_MS,
+		    .bytes = 3 << 20,
+		    .failures = 4,
+		    .failed_for = 125 * NS_PER_SEC,
+		    .failure = "the repetition count test found 0x00 41 times",
+		    .health = { .bytes = 2 << 20,
+			.alarms = { [TEST_NONE] = 3,
+			    [TEST_REPETITION] = 3,
+			    [TEST_DEVICE] = 1 },
+			.fips_blocks = 800,
+			.fips_failed = 77 } },
+		{ .pool = "default",
+		    .name = "kernel",
+		    .what = "getrandom(2)",
+		    .kind = SOURCE_KERNEL,
+		    .status = SOURCE_OK,
+		    .serving = 1,
+		    .since = UINT64_C(400000) * NS_PER_SEC,
+		    .bytes = UINT64_C(12) << 30,
+		    .now = 310 << 10,
+		    .health = { .bytes = UINT64_C(12) << 30,
+			.alarms = { [TEST_NONE] = 1 },
+			.fips_blocks = 15600,
+			.fips_failed = 12 } },
+		{ .pool = "default",
+		    .name = "trng",
+		    .what = "/dev/serial/by-id/usb-long-name",
+		    .kind = SOURCE_SERIAL,
+		    .noise = NOISE_RAW,
+		    .status = SOURCE_WAITING },
+		{ .pool = "slow",
+		    .name = "hw",
+		    .what = SERVER_PATH,
+		    .kind = SOURCE_DEVICE,
+		    .status = SOURCE_LOST,
+		    .failures = 2,
+		    .failed_for = 15 * NS_PER_MS,
+		    .failure = SERVER_PATH },
+		{ .pool = "slow",
+		    .name = "upstream",
+		    .kind = SOURCE_EGD,
+		    .status = SOURCE_LATCHED },
+	};
+
+	for (size_t i = 0; i < SERVER_SOURCES; i++)
+		if (strcmp(sources[i].pool, pool) == 0)
+			control_tell_source(c, &sources[i]);
+}
+
+static void
+fake_odd(struct control_client *c, const struct control_reply *odd)
+{
+	switch (odd->kind) {
+	case CONTROL_POOL:
+		control_tell_pool(c, &odd->u.pool);
+		break;
+	case CONTROL_SOURCE:
+		control_tell_source(c, &odd->u.source);
+		break;
+	case CONTROL_CLASS:
+		control_tell_class(c, &odd->u.class);
+		break;
+	case CONTROL_GUEST:
+		control_tell_guest(c, &odd->u.guest);
+		break;
+	}
+}
+
+/* 2 pools, 5 sources, 3 classes, 4 guests and more. */
 static int
 fake_status(struct control_client *c, void *arg)
 {
-	const struct control_pool pools[] = {
+	const struct control_pool pools[SERVER_POOLS] = {
 		{ .name = "default",
 		    .limit = { UINT64_C(10) << 20, NS_PER_SEC },
 		    .burst = 1 << 20,
@@ -127,22 +211,22 @@ fake_status(struct control_client *c, void *arg)
 		    .capacity = 65536,
 		    .bytes = UINT64_C(7) << 40,
 		    .now = UINT64_C(3) << 20,
-		    .guests = 3 },
-		{ .name = "slow", .capacity = 65536, .guests = 1 },
-	};
-	const struct control_source sources[] = {
-		{ .pool = "default", .name = "kernel", .path = "/dev/urandom" },
-		{ .pool = "slow",
-		    .name = "hw",
-		    .path = SERVER_PATH,
-		    .state = CONTROL_SOURCE_LOST,
-		    .lost = 2 },
+		    .guests = 3,
+		    .combine = COMBINE_FIRST,
+		    .serving = 1,
+		    .nsources = 3 },
+		{ .name = "slow",
+		    .capacity = 65536,
+		    .guests = 1,
+		    .combine = COMBINE_XOR,
+		    .min_sources = 2,
+		    .nsources = 2 },
 	};
 	struct fake *fake = arg;
 	char name[32];
 
 	control_tell_pool(c, &pools[0]);
-	control_tell_source(c, &sources[0]);
+	fake_sources(c, pools[0].name);
 	fake_class(c, "gold", "", 0, 1 << 20);
 	fake_class(c, "bronze", "", 0, 64 << 10);
 	fake_class(c, "batch", "bronze", 1, 0);
@@ -157,9 +241,11 @@ fake_status(struct control_client *c, void *arg)
 		    CONTROL_GUEST_CONNECTED);
 	}
 	control_tell_pool(c, &pools[1]);
-	control_tell_source(c, &sources[1]);
+	fake_sources(c, pools[1].name);
 	fake_guest(c, "vm4", "slow", "", "/run/vrngd/vm4.sock",
 	    CONTROL_GUEST_PAUSED);
+	if (fake->server->odd != NULL)
+		fake_odd(c, fake->server->odd);
 	return 0;
 }
 
@@ -231,6 +317,26 @@ fake_guest_remove(struct control_client *c, const char *name, void *arg)
 	return 0;
 }
 
+/* Both pools have a source "both", and "slow" alone has "hw". */
+static int
+fake_source_retest(struct control_client *c, const char *name, const char *pool,
+    void *arg)
+{
+	(void)arg;
+	if (strcmp(name, "both") == 0 && pool[0] == '\0') {
+		control_say(c,
+		    "source both: pools default and slow have one: say which");
+		return EEXIST;
+	}
+	if (strcmp(name, "both") == 0 ||
+	    (strcmp(name, "hw") == 0 &&
+		(pool[0] == '\0' || strcmp(pool, "slow") == 0)))
+		return 0;
+	control_say(c, "pool %s has no source %s",
+	    pool[0] == '\0' ? "(any)" : pool, name);
+	return ENOENT;
+}
+
 static int
 fake_log_level(struct control_client *c, enum log_level level, void *arg)
 {
@@ -244,6 +350,7 @@ static const struct control_ops fake_ops = {
 	.reload = fake_reload,
 	.guest_add = fake_guest_add,
 	.guest_remove = fake_guest_remove,
+	.source_retest = fake_source_retest,
 	.log_level = fake_log_level,
 };
 

@@ -2,6 +2,12 @@
  * The control socket: frames that are in order and frames that are not, who
  * may do what, and clients that do not behave.
  */
+/* Nothing in a frame is left to chance: no compiler adds bytes to it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+#include "control_proto.h"
+#pragma GCC diagnostic pop
+
 #include "unit.h"
 
 #include <fcntl.h>
@@ -101,8 +107,8 @@ check_served(const struct server *s)
 
 	client_send(fd, &req, sizeof(req));
 	assert_int_equal(client_answer(fd, text, kinds), 0);
-	assert_int_equal(kinds[CONTROL_POOL], 2);
-	assert_int_equal(kinds[CONTROL_SOURCE], 2);
+	assert_int_equal(kinds[CONTROL_POOL], SERVER_POOLS);
+	assert_int_equal(kinds[CONTROL_SOURCE], SERVER_SOURCES);
 	assert_int_equal(kinds[CONTROL_CLASS], 3);
 	assert_int_equal(kinds[CONTROL_GUEST], 4 + s->more_guests);
 	close(fd);
@@ -140,7 +146,10 @@ test_status(void **state)
 	assert_int_equal(reply.u.pool.bytes, UINT64_C(7) << 40);
 	assert_true(client_next(fd, &reply));
 	assert_int_equal(reply.kind, CONTROL_SOURCE);
-	for (int i = 0; i < 4; i++)
+	assert_string_equal(reply.u.source.what, "/dev/hwrng");
+	assert_int_equal(reply.u.source.status, SOURCE_FAILED);
+	assert_int_equal(reply.u.source.health.fips_failed, 77);
+	for (int i = 0; i < 6; i++)
 		assert_true(client_next(fd, &reply));
 	assert_int_equal(reply.kind, CONTROL_GUEST);
 	assert_string_equal(reply.u.guest.name, "vm1");
@@ -174,6 +183,14 @@ test_changes(void **state)
 	req = request(CONTROL_GUEST_REMOVE, "vm9");
 	assert_int_equal(client_ask(fd, &req, text), ENOENT);
 	assert_string_equal(text, "");
+	req = request(CONTROL_SOURCE_RETEST, "both");
+	assert_int_equal(client_ask(fd, &req, text), EEXIST);
+	assert_non_null(strstr(text, "pools default and slow"));
+	strlcpy(req.pool, "slow", sizeof(req.pool));
+	assert_int_equal(client_ask(fd, &req, text), 0);
+	assert_string_equal(text, "");
+	req = request(CONTROL_SOURCE_RETEST, "hwrng");
+	assert_int_equal(client_ask(fd, &req, text), ENOENT);
 	req = request(CONTROL_LOG_LEVEL, "");
 	req.log_level = LOG_LEVEL_DEBUG;
 	assert_int_equal(client_ask(fd, &req, text), 0);
@@ -254,6 +271,8 @@ test_strings(void **state)
 		memset(strings[i], 'x', sizes[i]);
 		strings[i][0] = i == 3 ? '/' : 'x';
 		check_refused(&s, &req, sizeof(req), EBADMSG);
+		req.command = CONTROL_SOURCE_RETEST;
+		check_refused(&s, &req, sizeof(req), EBADMSG);
 	}
 	check_served(&s);
 	server_stop(&s);
@@ -285,8 +304,11 @@ test_check(void **state)
 		{ CONTROL_LOG_LEVEL, "", "", LOG_LEVEL_DEBUG, 0 },
 		{ CONTROL_LOG_LEVEL, "", "", LOG_LEVEL_DEBUG + 1, EINVAL },
 		{ CONTROL_LOG_LEVEL, "", "", UINT32_MAX, EINVAL },
+		{ CONTROL_SOURCE_RETEST, "a.b_c-D9", "", 0, 0 },
+		{ CONTROL_SOURCE_RETEST, "", "", 0, EINVAL },
+		{ CONTROL_SOURCE_RETEST, "h w", "", 0, EBADMSG },
 		{ 0, "", "", 0, EINVAL },
-		{ CONTROL_LOG_LEVEL + 1, "", "", 0, EINVAL },
+		{ CONTROL_SOURCE_RETEST + 1, "", "", 0, EINVAL },
 		{ UINT32_MAX, "", "", 0, EINVAL },
 	};
 	struct control_request req;
@@ -317,13 +339,10 @@ test_unknown_command(void **state)
 	server_stop(&s);
 }
 
-/*
- * Becomes a user in groups, and asks: returns the errors of a status and of a
- * change, or -1 if that failed.
- */
+/* Becomes a user in groups, and asks for a status and for two changes. */
 static void
 ask_as(const struct server *s, uid_t uid, gid_t gid, size_t ngroups,
-    const gid_t *groups, int errors[2])
+    const gid_t *groups, int errors[3])
 {
 	struct control_request req = request(CONTROL_STATUS, "");
 	char text[CONTROL_TEXT_SIZE];
@@ -345,11 +364,15 @@ ask_as(const struct server *s, uid_t uid, gid_t gid, size_t ngroups,
 		fd = client_connect(s);
 		req = request(CONTROL_LOG_LEVEL, "");
 		errors[1] = client_ask(fd, &req, text);
-		_exit(write(out[1], errors, sizeof(int[2])) !=
-		    (ssize_t)sizeof(int[2]));
+		close(fd);
+		fd = client_connect(s);
+		req = request(CONTROL_SOURCE_RETEST, "hw");
+		errors[2] = client_ask(fd, &req, text);
+		_exit(write(out[1], errors, sizeof(int[3])) !=
+		    (ssize_t)sizeof(int[3]));
 	}
 	close(out[1]);
-	assert_int_equal(read(out[0], errors, sizeof(int[2])), sizeof(int[2]));
+	assert_int_equal(read(out[0], errors, sizeof(int[3])), sizeof(int[3]));
 	close(out[0]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
@@ -362,7 +385,7 @@ test_rights(void **state)
 	struct server s = { .mode = 0666 };
 	const uint32_t rights[] = { CONTROL_MONITOR, CONTROL_CHANGE,
 		CONTROL_MONITOR | CONTROL_CHANGE };
-	int errors[2];
+	int errors[3];
 
 	(void)state;
 	if (geteuid() != 0)
@@ -381,18 +404,23 @@ test_rights(void **state)
 		ask_as(&s, 1234, 77, 1, &other, errors);
 		assert_int_equal(errors[0], EACCES);
 		assert_int_equal(errors[1], EACCES);
+		assert_int_equal(errors[2], EACCES);
 		ask_as(&s, 1234, SERVER_GROUP, 0, NULL, errors);
 		assert_int_equal(errors[0], status);
 		assert_int_equal(errors[1], change);
+		assert_int_equal(errors[2], change);
 		ask_as(&s, 1234, 77, 1, &group, errors);
 		assert_int_equal(errors[0], status);
 		assert_int_equal(errors[1], change);
+		assert_int_equal(errors[2], change);
 		ask_as(&s, 1234, 77, 200, many, errors);
 		assert_int_equal(errors[0], status);
 		assert_int_equal(errors[1], change);
+		assert_int_equal(errors[2], change);
 		ask_as(&s, 0, 77, 0, NULL, errors);
 		assert_int_equal(errors[0], 0);
 		assert_int_equal(errors[1], 0);
+		assert_int_equal(errors[2], 0);
 		server_stop(&s);
 	}
 }
@@ -469,7 +497,8 @@ test_slow(void **state)
 		if (++frames % 500 == 0)
 			usleep(10000);
 	} while (reply.kind != CONTROL_RESULT);
-	assert_int_equal(frames, 10000 + 4 + 2 + 2 + 3 + 1);
+	assert_int_equal(frames,
+	    10000 + 4 + 3 + SERVER_POOLS + SERVER_SOURCES + 1);
 	close(fd);
 	server_stop(&s);
 }
