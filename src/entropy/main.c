@@ -64,6 +64,8 @@ static const struct sandbox_rule rules[] = {
 	    .arg = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0) },
 	{ .nr = SCMP_SYS(mremap), .why = "consumers" },
 	{ .nr = SCMP_SYS(munmap), .why = "consumers" },
+	{ .nr = SCMP_SYS(getpid), .why = "a DRBG: has there been a fork?" },
+	{ .nr = SCMP_SYS(time), .why = "a DRBG, where there is no vDSO" },
 	{ .nr = SCMP_SYS(rt_sigreturn), .why = "being stopped" },
 	{ .nr = SCMP_SYS(restart_syscall), .why = "being continued" },
 	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
@@ -341,12 +343,13 @@ main(void)
 	static struct entropy e;
 
 	child_start(ROLE_ENTROPY);
-	drbg_start();
 	e.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	e.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (e.epoll_fd == -1 || e.event_fd == -1)
 		log_fatal("cannot make an event loop: %s", strerror(errno));
 	set_up(&e);
+	/* After the stock, which is to be locked in memory first. */
+	drbg_start();
 	watch(e.epoll_fd, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, EVENT_CHANNEL);
 	watch(e.epoll_fd, EPOLL_CTL_ADD, e.event_fd, EPOLLIN, EVENT_SOURCES);
 	filter(&e);
