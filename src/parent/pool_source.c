@@ -30,11 +30,15 @@ timer_set(sd_event_source *timer, uint64_t at)
 	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
 }
 
-/* Remembers that it failed, and why. */
+/*
+ * Remembers that it failed, and why; whatever follows from that before it is
+ * opened again is no failure more.
+ */
 static void
 note_failure(struct pool_source *s, const char *why)
 {
-	s->failures++;
+	s->failures += !s->noted;
+	s->noted = true;
 	s->failed = clock_now();
 	strlcpy(s->failure, why, sizeof(s->failure));
 }
@@ -56,7 +60,7 @@ give(struct pool_source *s, int fd)
 	frame_init(&f, fd == -1 ? PROTO_SOURCE_START : PROTO_SOURCE_OPEN, 0, 0);
 	f.u.number.number = s->config->spec.number;
 	f.fds[0] = fd;
-	s->closed = false;
+	s->closed = s->noted = false;
 	s->given++;
 	process_send(s->entropy, &f);
 }
@@ -298,14 +302,29 @@ pool_source_stop(struct pool_source *s)
 		sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
 }
 
+/* What test it failed, in words. */
+static const char *
+describe(const struct pool_source *s, char why[SOURCE_WHY_SIZE])
+{
+	uint32_t test = s->state.test;
+
+	snprintf(why, SOURCE_WHY_SIZE, "it failed %s",
+	    test < TESTS && test_names[test] != NULL ? test_names[test]
+						     : "a test");
+	return why;
+}
+
 /* Its reader has closed it: when is it opened again? */
 static void
 closed(struct pool_source *s)
 {
 	const struct proto_source_state *state = &s->state;
 	uint64_t now = clock_now();
+	char why[SOURCE_WHY_SIZE];
 
 	s->closed = true;
+	if (state->status == SOURCE_LATCHED || state->status == SOURCE_FAILED)
+		note_failure(s, describe(s, why));
 	if (state->status == SOURCE_LATCHED)
 		return;
 	if (state->status == SOURCE_FAILED) {
@@ -323,23 +342,13 @@ closed(struct pool_source *s)
 	lose(s, state->error == 0 ? "end of file" : strerror(state->error));
 }
 
-static const char *
-test_name(uint32_t test)
-{
-	return test < TESTS && test_names[test] != NULL ? test_names[test]
-							: "a test";
-}
-
 /* Its reader sees it in another state than before. */
 static void
-changed(struct pool_source *s, enum proto_source_status was)
+changed(struct pool_source *s)
 {
 	char why[SOURCE_WHY_SIZE];
 
-	snprintf(why, sizeof(why), "it failed %s", test_name(s->state.test));
-	if (s->state.status == SOURCE_FAILED ||
-	    (s->state.status == SOURCE_LATCHED && was != SOURCE_FAILED))
-		note_failure(s, why);
+	describe(s, why);
 	switch (s->state.status) {
 	case SOURCE_OK:
 		log_info("pool %s: source %s: %s", s->pool, s->text,
@@ -385,7 +394,7 @@ pool_source_update(struct pool_source *s,
 	}
 	if (state->status != was) {
 		s->since = clock_now();
-		changed(s, was);
+		changed(s);
 	}
 	if (state->closed)
 		closed(s);

@@ -31,6 +31,7 @@ struct pool_source {
 	struct listener listener; /* of a unix socket to listen at */
 	int kept_fd;		  /* see source_is_kept(); -1: none */
 	struct backoff backoff;
+	bool noted;	/* that it failed, since it was given last */
 	bool closed;	/* nobody reads it */
 	uint32_t given; /* times that the reader was given it */
 	bool announced; /* that it does not yield, since it last did */
