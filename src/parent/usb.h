@@ -1,0 +1,32 @@
+/*
+ * USB devices: found by what sysfs says of them, and opened.  Nothing is said
+ * to a device here, and nothing is heard from it but what sysfs repeats: its
+ * ids and its serial number, which is text of a stranger's.
+ */
+#ifndef VRNGD_USB_H
+#define VRNGD_USB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct usb_device {
+	unsigned int bus;    /* from 1 */
+	unsigned int number; /* on its bus, from 1 */
+};
+
+/*
+ * Finds and opens a random number generator, for reading and writing.  Ids of
+ * 0 are those of any QNG generator, an empty serial number is any of theirs;
+ * of several the first by bus and number is taken.  Returns the descriptor, or
+ * -1 and in `*why` the reason, for a message.
+ */
+int usb_open(uint16_t vendor, uint16_t product, const char *serial,
+    const char **why);
+
+/* The two halves of it, the directories given: sysfs's, and that of nodes. */
+bool usb_find(const char *sysfs, uint16_t vendor, uint16_t product,
+    const char *serial, struct usb_device *, const char **why);
+int usb_open_node(const char *nodes, const struct usb_device *,
+    const char **why);
+
+#endif
