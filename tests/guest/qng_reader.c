@@ -1,0 +1,283 @@
+/*
+ * Runs in a guest: opens a QNG generator as vrngd does, by usb_open(), and
+ * reads it as its entropy process does, in a thread of a process that has no
+ * root directory, no privilege, and no system calls but those of a reader.
+ * All that comes is compared with what qng_player plays.
+ *
+ * usage: qng_reader SERIAL BYTES...
+ *
+ * Opens the generator once for each BYTES, reads that many, and closes it.
+ * Prints what comes of each: "opening: WHY", or "open" and "N bytes in M
+ * streams, END", where END is "ok", "unwell", "ended", the error, or "a wrong
+ * byte".
+ */
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <bsd/stdlib.h>
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "clock.h"
+#include "kind.h"
+#include "qng_stream.h"
+#include "sandbox.h"
+#include "usb.h"
+
+#define READER_ID  30000
+#define FIND_LIMIT (20 * NS_PER_SEC) /* for the guest to see what is new */
+#define EMPTY_ROOT "/tmp/empty"
+
+/* Those of any reader. */
+static const struct sandbox_rule base_rules[] = {
+	{ .nr = SCMP_SYS(read), .why = "bytes, descriptors" },
+	{ .nr = SCMP_SYS(write), .why = "results" },
+	{ .nr = SCMP_SYS(poll), .why = "waiting" },
+	{ .nr = SCMP_SYS(ppoll), .why = "waiting" },
+	{ .nr = SCMP_SYS(futex), .why = "locks" },
+	{ .nr = SCMP_SYS(clock_gettime), .why = "the time" },
+	{ .nr = SCMP_SYS(close), .why = "descriptors" },
+	{ .nr = SCMP_SYS(recvmsg), .why = "frames" },
+	{ .nr = SCMP_SYS(sendmsg), .why = "frames" },
+	{ .nr = SCMP_SYS(epoll_ctl), .why = "the main thread" },
+	{ .nr = SCMP_SYS(epoll_wait), .why = "the main thread" },
+	{ .nr = SCMP_SYS(brk), .why = "memory" },
+	{ .nr = SCMP_SYS(mmap),
+	    .why = "memory",
+	    .nargs = 1,
+	    .arg = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0) },
+	{ .nr = SCMP_SYS(mremap), .why = "memory" },
+	{ .nr = SCMP_SYS(munmap), .why = "memory" },
+	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
+	{ .nr = SCMP_SYS(rt_sigreturn), .why = "signals" },
+	{ .nr = SCMP_SYS(restart_syscall), .why = "signals" },
+};
+
+struct reader {
+	struct device device;
+	uint64_t wanted;   /* bytes */
+	uint64_t position; /* in the stream */
+	int request_fd;	   /* a byte: there is a device to be read */
+	int done_fd;	   /* a byte: it has been read */
+};
+
+__attribute__((format(printf, 1, 2))) static void
+say(const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	/* Not by stdio, which asks first what kind of file it is. */
+	if (write(STDOUT_FILENO, text, strlen(text)) == -1)
+		_exit(1);
+}
+
+/* Compares what one read gave; false: it is not what was played. */
+static bool
+expected(struct reader *r, const uint8_t *buf, ssize_t n, unsigned int *streams)
+{
+	if ((buf[0] & QNG_STREAM_FIRST) != 0) {
+		r->position = 0;
+		++*streams;
+	}
+	for (ssize_t i = 0; i < n; i++)
+		if (*streams == 0 || buf[i] != qng_stream(r->position++))
+			return false;
+	return true;
+}
+
+static void
+read_device(struct reader *r)
+{
+	unsigned int streams = 0;
+	uint8_t buf[65536];
+	const char *end = "ok";
+	uint64_t total = 0;
+	ssize_t n;
+
+	while (total < r->wanted) {
+		n = kind_qng.read(&r->device, buf, sizeof(buf));
+		if (n <= 0) {
+			end = n == 0	       ? "ended"
+			    : r->device.unwell ? "unwell"
+					       : strerror(errno);
+			break;
+		}
+		if (!expected(r, buf, n, &streams)) {
+			end = "a wrong byte";
+			break;
+		}
+		total += (uint64_t)n;
+	}
+	say("%llu bytes in %u streams, %s\n", (unsigned long long)total,
+	    streams, end);
+}
+
+static void *
+reader_thread(void *arg)
+{
+	struct reader *r = arg;
+	char byte = 0;
+	int error;
+
+	/* Whatever calls a thread makes at its start have been made. */
+	if (write(r->done_fd, &byte, 1) != 1)
+		_exit(1);
+	while (read(r->request_fd, &byte, 1) == 1) {
+		if ((error = kind_qng.open(&r->device)) != 0)
+			say("opening: %s\n", strerror(error));
+		else {
+			say("open\n");
+			read_device(r);
+		}
+		kind_qng.close(&r->device);
+		if (write(r->done_fd, &byte, 1) != 1)
+			_exit(1);
+	}
+	return NULL;
+}
+
+static void
+filter(void)
+{
+	struct sandbox_rule rules[64];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(base_rules) / sizeof(*base_rules); i++)
+		rules[n++] = base_rules[i];
+	for (size_t i = 0; i < kind_qng.nrules; i++)
+		rules[n++] = kind_qng.rules[i];
+	sandbox_filter(rules, n, 0);
+}
+
+/* The process that reads: takes devices from the channel until that ends. */
+static _Noreturn void
+reader_main(int channel, const struct proto_hello *hello, int root)
+{
+	struct pollfd pfd = { .fd = channel, .events = POLLIN };
+	struct reader r = { .device.fd = -1 };
+	enum channel_result result;
+	pthread_t thread;
+	struct frame f;
+	int request[2], done[2];
+	char byte = 0;
+
+	sandbox_confine(hello, root);
+	close(root);
+	if (pipe2(request, O_CLOEXEC) == -1 || pipe2(done, O_CLOEXEC) == -1)
+		err(1, "pipe2");
+	r.request_fd = request[0];
+	r.done_fd = done[1];
+	kind_qng.prepare(&r.device);
+	if ((errno = pthread_create(&thread, NULL, reader_thread, &r)) != 0)
+		err(1, "pthread_create");
+	if (read(done[0], &byte, 1) != 1)
+		err(1, "read");
+	filter();
+	for (;;) {
+		poll(&pfd, 1, -1);
+		result = channel_recv(channel, &f, ROLE_PARENT, ROLE_ENTROPY);
+		if (result != CHANNEL_FRAME)
+			_exit(result == CHANNEL_CLOSED ? 0 : 1);
+		r.device.fd = f.fds[0];
+		r.device.unwell = false;
+		r.wanted = f.u.number.number;
+		if (write(request[1], &byte, 1) != 1 ||
+		    read(done[0], &byte, 1) != 1)
+			_exit(1);
+		close(f.fds[0]);
+		/* Tells the other process that it may go on. */
+		frame_init(&f, PROTO_READY, 0, 0);
+		if (channel_send(channel, &f) == -1)
+			_exit(1);
+	}
+}
+
+/* The generator may just have been plugged in. */
+static int
+find_device(const char *serial)
+{
+	uint64_t start = clock_now();
+	const char *why;
+	int fd;
+
+	while ((fd = usb_open(0, 0, serial, &why)) == -1) {
+		if (clock_now() - start > FIND_LIMIT)
+			errx(1, "no generator: %s", why);
+		poll(NULL, 0, 50);
+	}
+	return fd;
+}
+
+static void
+give_device(int channel, const char *serial, uint32_t bytes)
+{
+	struct pollfd pfd = { .fd = channel, .events = POLLIN };
+	struct frame f;
+
+	frame_init(&f, PROTO_SOURCE_OPEN, 0, 0);
+	/* There is one source: the number is free for another use. */
+	f.u.number.number = bytes;
+	f.fds[0] = find_device(serial);
+	if (channel_send(channel, &f) == -1)
+		err(1, "channel_send");
+	close(f.fds[0]);
+	if (poll(&pfd, 1, -1) == -1)
+		err(1, "poll");
+	if (channel_recv(channel, &f, ROLE_ENTROPY, ROLE_PARENT) !=
+	    CHANNEL_FRAME)
+		errx(1, "the reading process has died");
+}
+
+int
+main(int argc, char *argv[])
+{
+	struct proto_hello hello = {
+		.layers = LAYER_UID | LAYER_BOUNDING | LAYER_CHROOT,
+		.uid = READER_ID,
+	};
+	int channel[2], root, status;
+	const char *error;
+	uint32_t bytes;
+	pid_t pid;
+
+	if (argc < 3)
+		errx(1, "usage: qng_reader SERIAL BYTES...");
+	mkdir(EMPTY_ROOT, 0555);
+	if ((root = open(EMPTY_ROOT, O_DIRECTORY | O_CLOEXEC)) == -1)
+		err(1, EMPTY_ROOT);
+	if (channel_pair(channel) == -1)
+		err(1, "channel_pair");
+	if ((pid = fork()) == -1)
+		err(1, "fork");
+	if (pid == 0) {
+		close(channel[0]);
+		reader_main(channel[1], &hello, root);
+	}
+	close(channel[1]);
+	for (int i = 2; i < argc; i++) {
+		bytes = (uint32_t)strtonum(argv[i], 0, UINT32_MAX, &error);
+		if (error != NULL)
+			errx(1, "%s: %s", argv[i], error);
+		give_device(channel[0], argv[1], bytes);
+	}
+	close(channel[0]);
+	if (waitpid(pid, &status, 0) == -1)
+		err(1, "waitpid");
+	if (status != 0)
+		errx(1, "the reading process ended with status %x", status);
+	return 0;
+}
