@@ -75,31 +75,33 @@ refresh_package_lists()
 	refreshed=yes
 }
 
-# Sets GUEST_KERNEL to the newest kernel that has its modules with it.
+# find_kernel PATTERN: prints the newest kernel, of those whose names match,
+# that has its modules with it.
 find_kernel()
 {
-	GUEST_KERNEL=
-	for kernel in $(find /boot "$build/kernel/boot" -maxdepth 1 \
-	    -name 'vmlinuz-*-cloud-amd64' 2>/dev/null | sort -V); do
+	newest=
+	for kernel in $(find /boot "$build"/kernel*/boot -maxdepth 1 \
+	    -name "vmlinuz-$1" 2>/dev/null | sort -V); do
 		version=${kernel##*/vmlinuz-}
 		for modules in "${kernel%/boot/*}/lib/modules/$version" \
 		    "${kernel%/boot/*}/usr/lib/modules/$version"; do
-			[ ! -d "$modules/kernel" ] || GUEST_KERNEL=$kernel
+			[ ! -d "$modules/kernel" ] || newest=$kernel
 		done
 	done
-	[ -n "$GUEST_KERNEL" ]
+	[ -z "$newest" ] || echo "$newest"
 }
 
+# unpack_kernel METAPACKAGE DIRECTORY
 unpack_kernel()
 {
 	refresh_package_lists
-	package=$(apt-cache depends linux-image-cloud-amd64 |
+	package=$(apt-cache depends "$1" |
 	    sed -n 's/.*Depends: \(linux-image-.*\)/\1/p' | head -n 1)
-	[ -n "$package" ] || die 'there is no package linux-image-cloud-amd64'
+	[ -n "$package" ] || die "there is no package $1"
 	step "unpacking the guest's kernel: $package"
-	rm -rf "$build/kernel"
-	mkdir "$build/kernel"
-	cd "$build/kernel" || return
+	rm -rf "$2"
+	mkdir "$2"
+	cd "$2" || return
 	quietly apt-get -q download "$package"
 	for file in *.deb; do
 		quietly dpkg-deb -x "$file" .
@@ -110,9 +112,23 @@ unpack_kernel()
 # Sets GUEST_KERNEL, which is unpacked in the build directory if there is none.
 provide_kernel()
 {
-	find_kernel || {
-		(unpack_kernel)
-		find_kernel || die 'the kernel package holds no kernel'
-	}
+	GUEST_KERNEL=$(find_kernel '*-cloud-amd64')
+	if [ -z "$GUEST_KERNEL" ]; then
+		(unpack_kernel linux-image-cloud-amd64 "$build/kernel")
+		GUEST_KERNEL=$(find_kernel '*-cloud-amd64')
+	fi
+	[ -n "$GUEST_KERNEL" ] || die 'the kernel package holds no kernel'
 	export GUEST_KERNEL
+}
+
+# Sets USB_GUEST_KERNEL likewise: cloud kernels have no USB.
+provide_usb_kernel()
+{
+	USB_GUEST_KERNEL=$(find_kernel '*[0-9]-amd64')
+	if [ -z "$USB_GUEST_KERNEL" ]; then
+		(unpack_kernel linux-image-amd64 "$build/kernel-usb")
+		USB_GUEST_KERNEL=$(find_kernel '*[0-9]-amd64')
+	fi
+	[ -n "$USB_GUEST_KERNEL" ] || die 'the kernel package holds no kernel'
+	export USB_GUEST_KERNEL
 }

@@ -245,10 +245,7 @@ give_device(int channel, const char *serial, uint32_t bytes)
 int
 main(int argc, char *argv[])
 {
-	struct proto_hello hello = {
-		.layers = LAYER_UID | LAYER_BOUNDING | LAYER_CHROOT,
-		.uid = READER_ID,
-	};
+	struct proto_hello hello = { .uid = READER_ID };
 	int channel[2], root, status;
 	const char *error;
 	uint32_t bytes;
@@ -256,6 +253,7 @@ main(int argc, char *argv[])
 
 	if (argc < 3)
 		errx(1, "usage: qng_reader SERIAL BYTES...");
+	hello.layers = sandbox_available(READER_ID, 1);
 	mkdir(EMPTY_ROOT, 0555);
 	if ((root = open(EMPTY_ROOT, O_DIRECTORY | O_CLOEXEC)) == -1)
 		err(1, EMPTY_ROOT);
