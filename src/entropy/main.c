@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <string.h>
@@ -343,6 +344,9 @@ main(void)
 	static struct entropy e;
 
 	child_start(ROLE_ENTROPY);
+#ifdef M_ARENA_MAX /* glibc's: no memory of their own for readers */
+	mallopt(M_ARENA_MAX, 1);
+#endif
 	e.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	e.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (e.epoll_fd == -1 || e.event_fd == -1)

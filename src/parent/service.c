@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "service_parts.h"
+#include "service_plan.h"
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
 
@@ -19,124 +19,6 @@ service_init(struct service *s, struct process_env *env,
 	*s = (struct service){ .env = env, .ops = ops, .arg = arg };
 	TAILQ_INIT(&s->pools);
 	TAILQ_INIT(&s->guests);
-}
-
-/* Other sources for a pool that there is. */
-struct plan_setup {
-	TAILQ_ENTRY(plan_setup) entry;
-	struct pool *pool;
-	struct pool_setup setup;
-};
-
-/*
- * What applying a configuration has to make first, since it can fail: pools
- * that run, sources, and listeners, one for each guest of the configuration,
- * with fd -1 for those that are there.
- */
-struct plan {
-	struct service_pools pools;
-	TAILQ_HEAD(, plan_setup) setups;
-	struct listener *listeners;
-	size_t nlisteners;
-};
-
-static void
-plan_drop(struct plan *plan)
-{
-	struct service_pool *p;
-	struct plan_setup *ps;
-
-	while ((ps = TAILQ_FIRST(&plan->setups)) != NULL) {
-		TAILQ_REMOVE(&plan->setups, ps, entry);
-		pool_setup_free(&ps->setup);
-		free(ps);
-	}
-	while ((p = TAILQ_FIRST(&plan->pools)) != NULL) {
-		TAILQ_REMOVE(&plan->pools, p, entry);
-		service_pool_free(p, clock_now());
-	}
-	for (size_t i = 0; i < plan->nlisteners; i++)
-		listener_close(&plan->listeners[i]);
-	free(plan->listeners);
-}
-
-/* Makes what sources a pool is to have, other than now. */
-static int
-plan_setup(struct plan *plan, struct pool *pool, const struct config_pool *cp)
-{
-	struct plan_setup *ps;
-
-	if (!pool_setup_differs(&pool->setup, cp))
-		return 0;
-	ps = service_must(calloc(1, sizeof(*ps)));
-	ps->pool = pool;
-	if (pool_setup_make(&ps->setup, pool->name, cp, &pool->setup,
-		&pool->entropy, pool->env->event) == -1) {
-		free(ps);
-		return -1;
-	}
-	TAILQ_INSERT_TAIL(&plan->setups, ps, entry);
-	return 0;
-}
-
-static int
-plan_pools(struct service *s, const struct config *config, struct plan *plan)
-{
-	const struct config_pool *cp;
-	struct service_pool *p;
-
-	TAILQ_FOREACH(cp, &config->pools, entry) {
-		if ((p = service_find_pool(s, cp->name)) != NULL) {
-			if (plan_setup(plan, &p->pool, cp) == -1)
-				return -1;
-			continue;
-		}
-		if ((p = service_pool_new(s, cp)) == NULL)
-			return -1;
-		TAILQ_INSERT_TAIL(&plan->pools, p, entry);
-		if (pool_start(&p->pool) == -1)
-			return -1;
-	}
-	return 0;
-}
-
-static struct listener_rights
-rights_of(const struct config_guest *cg)
-{
-	return (struct listener_rights){
-		.owner = cg->owner,
-		.group = cg->group,
-		.mode = cg->mode,
-	};
-}
-
-static int
-open_listener(struct listener *l, const struct config_guest *cg)
-{
-	struct listener_rights rights = rights_of(cg);
-
-	return listener_open(l, cg->socket, SOCK_STREAM, &rights);
-}
-
-static int
-plan_listeners(struct service *s, const struct config *config,
-    struct plan *plan)
-{
-	const struct config_guest *cg;
-	size_t n = 0;
-
-	TAILQ_FOREACH(cg, &config->guests, entry)
-		n++;
-	plan->listeners = service_must(calloc(n + 1, sizeof(*plan->listeners)));
-	TAILQ_FOREACH(cg, &config->guests, entry) {
-		struct listener *l = &plan->listeners[plan->nlisteners++];
-
-		l->fd = -1;
-		if (service_find_listener(s, cg->socket) == NULL &&
-		    open_listener(l, cg) == -1)
-			return -1;
-	}
-	return 0;
 }
 
 /* Puts a class in its place, where its parent class already is. */
@@ -213,7 +95,7 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 	}
 	/* It had been another guest's, which has given it up by now. */
 	if (made->fd == -1 && service_find_listener(s, cg->socket) == NULL &&
-	    open_listener(made, cg) == -1)
+	    plan_listener(made, cg) == -1)
 		return -1;
 	if (made->fd != -1) {
 		guest_unlisten(g);
@@ -225,7 +107,7 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 	free(g->path);
 	g->path = service_must(strdup(cg->socket));
 	g->listener.path = g->path;
-	rights = rights_of(cg);
+	rights = plan_rights(cg);
 	listener_protect(&g->listener, &rights);
 	return 0;
 }
@@ -292,52 +174,6 @@ remove_rest(struct service *s)
 	}
 }
 
-/* Whether the pool and the class of a guest stay. */
-static bool
-pool_is_kept(struct service *s, const struct guest *g)
-{
-	struct service_pool *p;
-	struct service_class *c;
-
-	TAILQ_FOREACH(p, &s->pools, entry) {
-		if (&p->pool != g->pool || !p->kept)
-			continue;
-		if (g->member.leaf.parent == &p->pool.alloc.root)
-			return true;
-		TAILQ_FOREACH(c, &p->classes, entry)
-			if (&c->node == g->member.leaf.parent)
-				return c->kept;
-	}
-	return false;
-}
-
-int
-service_apply(struct service *s, const struct config *config)
-{
-	const struct config_guest *cg;
-	struct plan plan = { .nlisteners = 0 };
-	struct guest *g;
-	size_t i = 0;
-	int r = 0;
-
-	TAILQ_INIT(&plan.pools);
-	TAILQ_INIT(&plan.setups);
-	if (plan_pools(s, config, &plan) == -1 ||
-	    plan_listeners(s, config, &plan) == -1) {
-		plan_drop(&plan);
-		return -1;
-	}
-	apply_pools(s, config, &plan);
-	TAILQ_FOREACH(g, &s->guests, entry)
-		g->kept = g->added && pool_is_kept(s, g);
-	TAILQ_FOREACH(cg, &config->guests, entry)
-		if (apply_guest(s, cg, &plan.listeners[i++]) == -1)
-			r = -1;
-	remove_rest(s);
-	plan_drop(&plan);
-	return r;
-}
-
 /* The share of a guest that has no part of its own. */
 static struct alloc_share
 plain_share(const struct proto_delivery *delivery)
@@ -348,6 +184,68 @@ plain_share(const struct proto_delivery *delivery)
 		.weight = 1,
 		.generated = delivery->mode == DELIVERY_DRBG,
 	};
+}
+
+/*
+ * How guests in a guest's place are given their bytes; NULL if its pool or
+ * class does not stay.
+ */
+static const struct proto_delivery *
+inherited(struct service *s, const struct guest *g)
+{
+	struct service_pool *p;
+	struct service_class *c;
+
+	TAILQ_FOREACH(p, &s->pools, entry) {
+		if (&p->pool != g->pool || !p->kept)
+			continue;
+		if (g->member.leaf.parent == &p->pool.alloc.root)
+			return &p->delivery;
+		TAILQ_FOREACH(c, &p->classes, entry)
+			if (&c->node == g->member.leaf.parent)
+				return c->kept ? &c->delivery : NULL;
+	}
+	return NULL;
+}
+
+/* Guests that the configuration does not have stay if their place does. */
+static void
+keep_added(struct service *s)
+{
+	const struct proto_delivery *delivery;
+	struct alloc_share share;
+	struct guest *g;
+
+	TAILQ_FOREACH(g, &s->guests, entry) {
+		delivery = inherited(s, g);
+		g->kept = g->added && delivery != NULL;
+		if (!g->kept)
+			continue;
+		share = plain_share(delivery);
+		guest_change(g, g->member.leaf.parent, &share, delivery);
+	}
+}
+
+int
+service_apply(struct service *s, const struct config *config)
+{
+	const struct config_guest *cg;
+	struct plan plan;
+	size_t i = 0;
+	int r = 0;
+
+	if (plan_make(s, config, &plan) == -1) {
+		plan_drop(&plan);
+		return -1;
+	}
+	apply_pools(s, config, &plan);
+	keep_added(s);
+	TAILQ_FOREACH(cg, &config->guests, entry)
+		if (apply_guest(s, cg, &plan.listeners[i++]) == -1)
+			r = -1;
+	remove_rest(s);
+	plan_drop(&plan);
+	return r;
 }
 
 int

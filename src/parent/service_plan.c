@@ -1,0 +1,115 @@
+#include <sys/socket.h>
+
+#include <stdlib.h>
+
+#include "service_plan.h"
+
+void
+plan_drop(struct plan *plan)
+{
+	struct service_pool *p;
+	struct plan_setup *ps;
+
+	while ((ps = TAILQ_FIRST(&plan->setups)) != NULL) {
+		TAILQ_REMOVE(&plan->setups, ps, entry);
+		pool_setup_free(&ps->setup);
+		free(ps);
+	}
+	while ((p = TAILQ_FIRST(&plan->pools)) != NULL) {
+		TAILQ_REMOVE(&plan->pools, p, entry);
+		service_pool_free(p, clock_now());
+	}
+	for (size_t i = 0; i < plan->nlisteners; i++)
+		listener_close(&plan->listeners[i]);
+	free(plan->listeners);
+}
+
+/* Makes what sources a pool is to have, other than now. */
+static int
+plan_setup(struct plan *plan, struct pool *pool, const struct config_pool *cp)
+{
+	struct plan_setup *ps;
+
+	if (!pool_setup_differs(&pool->setup, cp))
+		return 0;
+	ps = service_must(calloc(1, sizeof(*ps)));
+	ps->pool = pool;
+	if (pool_setup_make(&ps->setup, pool->name, cp, &pool->setup,
+		&pool->entropy, pool->env->event) == -1) {
+		free(ps);
+		return -1;
+	}
+	TAILQ_INSERT_TAIL(&plan->setups, ps, entry);
+	return 0;
+}
+
+static int
+plan_pools(struct service *s, const struct config *config, struct plan *plan)
+{
+	const struct config_pool *cp;
+	struct service_pool *p;
+
+	TAILQ_FOREACH(cp, &config->pools, entry) {
+		if ((p = service_find_pool(s, cp->name)) != NULL) {
+			if (plan_setup(plan, &p->pool, cp) == -1)
+				return -1;
+			continue;
+		}
+		if ((p = service_pool_new(s, cp)) == NULL)
+			return -1;
+		TAILQ_INSERT_TAIL(&plan->pools, p, entry);
+		if (pool_start(&p->pool) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+struct listener_rights
+plan_rights(const struct config_guest *cg)
+{
+	return (struct listener_rights){
+		.owner = cg->owner,
+		.group = cg->group,
+		.mode = cg->mode,
+	};
+}
+
+int
+plan_listener(struct listener *l, const struct config_guest *cg)
+{
+	struct listener_rights rights = plan_rights(cg);
+
+	return listener_open(l, cg->socket, SOCK_STREAM, &rights);
+}
+
+static int
+plan_listeners(struct service *s, const struct config *config,
+    struct plan *plan)
+{
+	const struct config_guest *cg;
+	size_t n = 0;
+
+	TAILQ_FOREACH(cg, &config->guests, entry)
+		n++;
+	plan->listeners = service_must(calloc(n + 1, sizeof(*plan->listeners)));
+	TAILQ_FOREACH(cg, &config->guests, entry) {
+		struct listener *l = &plan->listeners[plan->nlisteners++];
+
+		l->fd = -1;
+		if (service_find_listener(s, cg->socket) == NULL &&
+		    plan_listener(l, cg) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+plan_make(struct service *s, const struct config *config, struct plan *plan)
+{
+	*plan = (struct plan){ .nlisteners = 0 };
+	TAILQ_INIT(&plan->pools);
+	TAILQ_INIT(&plan->setups);
+	if (plan_pools(s, config, plan) == -1)
+		return -1;
+	return plan_listeners(s, config, plan);
+}
