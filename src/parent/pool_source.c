@@ -125,10 +125,14 @@ accept_event(sd_event_source *source, int fd, uint32_t events, void *arg)
 	int conn;
 
 	(void)events;
-	conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (conn == -1)
+	conn = source_accept(fd);
+	if (conn == -1 && (errno == EAGAIN || errno == ECONNABORTED))
 		return 0;
 	sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	if (conn == -1) {
+		lose(s, strerror(errno));
+		return 0;
+	}
 	log_info("pool %s: source %s: connected", s->pool, s->text);
 	give(s, conn);
 	return 0;

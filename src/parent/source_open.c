@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,11 @@
 #include "usb.h"
 
 #define BACKLOG 1
+
+/* A peer that has vanished is noticed after a minute. */
+#define KEEPALIVE_IDLE	   30 /* s */
+#define KEEPALIVE_INTERVAL 10 /* s */
+#define KEEPALIVE_COUNT	   3
 
 static int __attribute__((format(printf, 2, 3)))
 fail(char why[SOURCE_WHY_SIZE], const char *fmt, ...)
@@ -104,6 +110,30 @@ address_of(const struct config_source *cs, union address *a)
 	return sizeof(a->sin6);
 }
 
+/* Has TCP find out that the other side is gone; not a TCP socket: nothing. */
+static void
+keep_alive(int fd)
+{
+	static const struct {
+		int option;
+		int value;
+	} options[] = {
+		{ TCP_KEEPIDLE, KEEPALIVE_IDLE },
+		{ TCP_KEEPINTVL, KEEPALIVE_INTERVAL },
+		{ TCP_KEEPCNT, KEEPALIVE_COUNT },
+		{ TCP_USER_TIMEOUT,
+		    (KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_COUNT) *
+			1000 },
+	};
+	const int yes = 1;
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
+		if (setsockopt(fd, IPPROTO_TCP, options[i].option,
+			&options[i].value, sizeof(options[i].value)) == -1)
+			return;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
+}
+
 /* A socket, and the address that it is to be bound or connected to. */
 static int
 make_socket(const struct config_source *cs, union address *a, socklen_t *len,
@@ -132,6 +162,7 @@ open_connection(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 		close(fd);
 		return -1;
 	}
+	keep_alive(fd);
 	return fd;
 }
 
@@ -157,6 +188,17 @@ source_open(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 	default:
 		return open_connection(cs, why);
 	}
+}
+
+int
+source_accept(int kept)
+{
+	int fd;
+
+	fd = accept4(kept, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd != -1)
+		keep_alive(fd);
+	return fd;
 }
 
 int

@@ -35,4 +35,10 @@ bool source_is_kept(const struct config_source *);
  */
 int source_keep(const struct config_source *, char why[SOURCE_WHY_SIZE]);
 
+/*
+ * Accepts a connection on such a socket.  Returns it, or -1 if there is none
+ * now.
+ */
+int source_accept(int kept);
+
 #endif
