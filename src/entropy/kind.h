@@ -37,8 +37,9 @@ struct source_kind {
 	 */
 	int (*open)(struct device *);
 	/*
-	 * Waits for bytes and reads at most `size` of them.  Returns how many;
-	 * 0: the source has ended; -1: errno says why, or `unwell`.
+	 * Waits for bytes and reads at most `size` (1 or more) of them.
+	 * Returns how many; 0: the source has ended; -1: errno says why, and
+	 * perhaps `unwell`, which it does not clear.
 	 */
 	ssize_t (*read)(struct device *, uint8_t *buf, size_t size);
 	/* Undoes open(), whatever it returned; not the fd.  NULL: nothing. */
@@ -56,8 +57,9 @@ extern const struct source_kind kind_stream;
 /* The kind of a number (enum proto_source_kind), or NULL. */
 const struct source_kind *kind_find(uint32_t kind);
 
-/* For kinds: read(2) and write(2) that wait, also where the fd does not. */
+/* For kinds: read(2) that waits, also where the fd does not. */
 ssize_t kind_read(int fd, void *buf, size_t size);
+/* For kinds: writes all of it, however long that takes.  0 or an errno. */
 int kind_write(int fd, const void *buf, size_t size);
 
 /* Waits until a socket that is being connected is.  Returns 0 or an errno. */
