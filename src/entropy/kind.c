@@ -12,6 +12,9 @@ static const struct source_kind *const kinds[SOURCE_KINDS] = {
 	[SOURCE_KERNEL] = &kind_kernel,
 	[SOURCE_DEVICE] = &kind_device,
 	[SOURCE_SERIAL] = &kind_serial,
+#ifdef HAVE_FTDI
+	[SOURCE_QNG] = &kind_qng,
+#endif
 	[SOURCE_CPU] = &kind_cpu,
 	[SOURCE_EGD] = &kind_egd,
 	[SOURCE_STREAM] = &kind_stream,
