@@ -7,12 +7,18 @@
  * that the administrator claims.  These two never see a counter, a long period
  * or a copied block, so a lag test looks for sequences that were there before,
  * as they are or as the difference to a byte before them, within the last
- * LAG_LOOK_BACK bytes.
+ * 65,536 bytes.
  *
  * What a conditioned source yields looks random however broken its noise is.
- * Of that, tests see no more than stuck or broken I/O: the same word again, or
- * a sequence that was there before.  Of large pieces only the beginning is
- * looked at.  The statistics of FIPS 140-2 are an advisory figure.
+ * Of that, tests see no more than stuck or broken I/O: the same 8 bytes again,
+ * or a sequence of 16 that was there before.  Of each piece that is fed only
+ * the beginning is looked at: 4,096 bytes, and 256.  The statistics of FIPS
+ * 140-2 are an advisory figure.
+ *
+ * The last bytes are kept to be compared with: 128 KiB of raw noise (256 KiB if
+ * there is next to no entropy in it), 32 KiB of those looked at of another
+ * source.  They may have been handed out since, so this memory deserves what
+ * the stock's has.  It is wiped by health_restart() and health_free().
  *
  * vrngd.conf(5) has a table of what is found by which test, when.
  */
@@ -25,6 +31,10 @@
 
 #include "proto.h"
 
+/* What alpha may be.  At the last a failure is no false alarm any more. */
+#define HEALTH_ALPHA_MIN 20
+#define HEALTH_ALPHA_MAX 60
+
 enum health_verdict {
 	HEALTH_STARTING, /* may not be handed out yet: so far, so good */
 	HEALTH_OK,	 /* may, and what was held back before too */
@@ -36,9 +46,10 @@ enum health_verdict {
 struct health;
 
 /*
- * Makes the tests for a source, of which noise, sample_bits, min_entropy and
- * alpha count.  Start-up tests are next.  Ends the process if there is no
- * memory.  To be freed with health_free().
+ * Makes the tests for a source, of which noise and, of raw noise, sample_bits,
+ * min_entropy and alpha count.  Start-up tests are next.  Ends the process if
+ * there is no memory, or if these make no sense.  To be freed with
+ * health_free().  No other function allocates.
  */
 struct health *health_new(const struct proto_source *);
 void health_free(struct health *);
@@ -47,8 +58,14 @@ void health_free(struct health *);
 void health_restart(struct health *);
 
 /*
- * Looks at the next bytes of the source.  After HEALTH_FAILED or
- * HEALTH_LATCHED, health_restart() must follow.
+ * Looks at the next bytes of the source and returns the verdict after the last
+ * of them, or of the first that ends in HEALTH_FAILED or HEALTH_LATCHED.  This
+ * is what all is answered with until health_restart(), which must follow.  In
+ * what pieces raw noise is fed makes no difference.  Conditioned sources fail
+ * at once, with HEALTH_FAILED.
+ *
+ * Of several tests that fail the first alone is counted, and goes on after
+ * HEALTH_FAILING.
  */
 enum health_verdict health_feed(struct health *, const uint8_t *bytes,
     size_t n);
@@ -56,7 +73,10 @@ enum health_verdict health_feed(struct health *, const uint8_t *bytes,
 /* Which test failed last. */
 enum proto_test health_failure(const struct health *);
 
-/* What the tests have come to since health_new(). */
+/*
+ * What the tests have come to since health_new().  Bytes count as tested up to
+ * the one that the tests ended with, and if a piece was only sampled.
+ */
 const struct proto_health *health_counts(const struct health *);
 
 #endif

@@ -8,13 +8,16 @@
 
 #define PAUSE_MAX 64 /* ms */
 
+#ifndef HAVE_FTDI
+/* There is one, but the parent cannot open it. */
+const struct source_kind kind_qng = { .name = "qng", .has_fd = true };
+#endif
+
 static const struct source_kind *const kinds[SOURCE_KINDS] = {
 	[SOURCE_KERNEL] = &kind_kernel,
 	[SOURCE_DEVICE] = &kind_device,
 	[SOURCE_SERIAL] = &kind_serial,
-#ifdef HAVE_FTDI
 	[SOURCE_QNG] = &kind_qng,
-#endif
 	[SOURCE_CPU] = &kind_cpu,
 	[SOURCE_EGD] = &kind_egd,
 	[SOURCE_STREAM] = &kind_stream,
