@@ -11,32 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "load.h"
-
-/* Runs vrngctl; its exit status, and in `out` what it printed. */
-static int __attribute__((format(printf, 4, 5)))
-ctl(struct suite *s, char *out, size_t size, const char *fmt, ...)
-{
-	const char *program = getenv("VRNGCTL");
-	char args[256], command[1024];
-	va_list ap;
-	size_t n;
-	FILE *f;
-	int status;
-
-	va_start(ap, fmt);
-	vsnprintf(args, sizeof(args), fmt, ap);
-	va_end(ap);
-	snprintf(command, sizeof(command), "%s -s %s/control %s 2>&1",
-	    program != NULL ? program : "build/vrngctl", s->d.dir, args);
-	f = popen(command, "re"); /* NOLINT(cert-env33-c): ours */
-	assert_non_null(f);
-	n = fread(out, 1, size - 1, f);
-	out[n] = '\0';
-	status = pclose(f);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
 
 static void
 start(struct suite *s, const char *more)
@@ -67,19 +43,19 @@ test_status(void **state)
 	suite_up_qemu(s, &s->fe, "vm0");
 	for (i = 0; i < 10; i++)
 		suite_served(&s->fe);
-	assert_int_equal(ctl(s, out, sizeof(out), "status"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
 	assert_non_null(strstr(out, "pool default: limit 1M/s"));
 	assert_non_null(strstr(out, "  combine first, 1 of 1 serving\n"));
 	assert_non_null(strstr(out, "\n* kernel "));
 	assert_non_null(strstr(out, "  vm0   gold  connected "));
 	/* The figures are those of now. */
-	assert_int_equal(ctl(s, out, sizeof(out), "status --json"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status --json"), 0);
 	assert_non_null(strstr(out, "\"requests\": 10,"));
 	assert_non_null(strstr(out, "\"bytes\": 640,"));
 	fe_close(&s->fe);
 	CHECK(daemon_child_gone(&s->d, ROLE_VHOST, "vm0", FE_TIMEOUT_MS));
 	/* Those of connections that have ended stay. */
-	assert_int_equal(ctl(s, out, sizeof(out), "status --json"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status --json"), 0);
 	assert_non_null(strstr(out, "\"bytes\": 640,"));
 	assert_non_null(strstr(out, "\"state\": \"idle\""));
 	suite_pass(s);
@@ -97,7 +73,7 @@ test_hung_worker(void **state)
 	suite_up_qemu(s, &s->fe, "vm0");
 	CHECK(kill(daemon_child(&s->d, ROLE_VHOST, "vm0"), SIGSTOP));
 	begin = fe_now();
-	assert_int_equal(ctl(s, out, sizeof(out), "status"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
 	assert_true(fe_now() - begin < 2000);
 	CHECK(kill(daemon_child(&s->d, ROLE_VHOST, "vm0"), SIGCONT));
 	suite_served(&s->fe);
@@ -111,27 +87,27 @@ test_guests(void **state)
 	char out[16384];
 
 	start(s, "");
-	assert_int_equal(ctl(s, out, sizeof(out),
+	assert_int_equal(admin_ctl(s, out, sizeof(out),
 			     "guest add vm1 --socket %s/vm1.sock --class gold",
 			     s->d.dir),
 	    0);
 	suite_up_qemu(s, &s->other, "vm1");
 	suite_served(&s->other);
-	assert_int_equal(ctl(s, out, sizeof(out),
+	assert_int_equal(admin_ctl(s, out, sizeof(out),
 			     "guest add vm1 --socket %s/vm2.sock", s->d.dir),
 	    1);
 	assert_non_null(strstr(out, "there is a guest of that name"));
-	assert_int_equal(ctl(s, out, sizeof(out),
+	assert_int_equal(admin_ctl(s, out, sizeof(out),
 			     "guest add vm2 --socket %s/vm2.sock --class no",
 			     s->d.dir),
 	    1);
 	/* A guest that was added stays when the configuration is read. */
-	assert_int_equal(ctl(s, out, sizeof(out), "reload"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 0);
 	suite_served(&s->other);
-	assert_int_equal(ctl(s, out, sizeof(out), "guest remove vm1"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest remove vm1"), 0);
 	CHECK(daemon_child_gone(&s->d, ROLE_VHOST, "vm1", FE_TIMEOUT_MS));
 	assert_int_equal(access(daemon_path(&s->d, "vm1.sock"), F_OK), -1);
-	assert_int_equal(ctl(s, out, sizeof(out), "guest remove vm1"), 1);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest remove vm1"), 1);
 	suite_pass(s);
 }
 
@@ -143,13 +119,13 @@ test_reload(void **state)
 
 	start(s, "");
 	start(s, "class \"silver\" { rat = 1K }");
-	assert_int_equal(ctl(s, out, sizeof(out), "reload"), 1);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 1);
 	assert_non_null(strstr(out, "conf:2: class \"silver\""));
 	start(s, "class \"silver\" { rate = 1K }");
-	assert_int_equal(ctl(s, out, sizeof(out), "reload"), 0);
-	assert_int_equal(ctl(s, out, sizeof(out), "status"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
 	assert_non_null(strstr(out, "silver"));
-	assert_int_equal(ctl(s, out, sizeof(out), "log debug"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "log debug"), 0);
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_served(&s->fe);
 	CHECK(daemon_log_wait(&s->d, " debug guest vm0: ", 1, 2000));
@@ -163,13 +139,13 @@ test_snippets(void **state)
 	char out[16384];
 
 	start(s, "");
-	assert_int_equal(ctl(s, out, sizeof(out), "qemu-args vm0"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "qemu-args vm0"), 0);
 	assert_non_null(strstr(out, "vm0.sock"));
-	assert_int_equal(ctl(s, out, sizeof(out), "libvirt-xml vm0"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "libvirt-xml vm0"), 0);
 	assert_non_null(strstr(out, "vm0.sock"));
-	assert_int_equal(ctl(s, out, sizeof(out), "qemu-args vm7"), 1);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "qemu-args vm7"), 1);
 	assert_int_equal(daemon_stop(&s->d, SIGTERM), 0);
-	assert_int_equal(ctl(s, out, sizeof(out), "status"), 3);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 3);
 	suite_pass(s);
 }
 

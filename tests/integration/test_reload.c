@@ -14,42 +14,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "load.h"
 
-#define POOL  "pool \"default\" { source \"kernel\" { type = kernel } %s }\n"
 #define GUEST "guest \"%s\" { socket = \"%s/%s.sock\" %s }\n"
+#define POOL  "pool \"default\" { source \"kernel\" { type = kernel } %s }\n"
 
 static const char *const start_args[] = { "-C", "@conf", NULL };
-
-/* Begins the configuration anew, or adds to it. */
-static void __attribute__((format(printf, 3, 4)))
-conf(struct suite *s, const char *mode, const char *fmt, ...)
-{
-	FILE *f = fopen(daemon_path(&s->d, "conf"), mode);
-	va_list ap;
-
-	assert_non_null(f);
-	va_start(ap, fmt);
-	vfprintf(f, fmt, ap);
-	va_end(ap);
-	assert_int_equal(fclose(f), 0);
-}
-
-static void
-conf_guest(struct suite *s, const char *name, const char *rest)
-{
-	conf(s, "a", GUEST, name, s->d.dir, name, rest);
-}
-
-/* Has it read again, and waits until the log says what came of it. */
-static void
-reload(struct suite *s, const char *outcome)
-{
-	size_t before = daemon_log_count(&s->d, outcome);
-
-	CHECK(kill(s->d.pid, SIGHUP));
-	CHECK(daemon_log_wait(&s->d, outcome, before + 1, FE_TIMEOUT_MS));
-}
 
 static bool
 exists(struct suite *s, const char *name)
@@ -75,8 +46,8 @@ test_check(void **state)
 	struct suite *s = *state;
 	char *text;
 
-	conf(s, "w", POOL, "class \"gold\" { rate = 1K }");
-	conf_guest(s, "vm0", "class = \"gold\"");
+	admin_conf(s, "w", POOL, "class \"gold\" { rate = 1K }");
+	admin_conf_guest(s, "vm0", "class = \"gold\"");
 	assert_int_equal(run(s, args), 0);
 	text = daemon_text(&s->d, "stdout");
 	assert_non_null(strstr(text, "guest \"vm0\""));
@@ -92,8 +63,8 @@ test_mistakes(void **state)
 	struct suite *s = *state;
 	char *text;
 
-	conf(s, "w", POOL, "class \"gold\" { rate = 2K ceil = 1K }");
-	conf_guest(s, "vm0", "clas = \"gold\"");
+	admin_conf(s, "w", POOL, "class \"gold\" { rate = 2K ceil = 1K }");
+	admin_conf_guest(s, "vm0", "clas = \"gold\"");
 	assert_int_equal(run(s, start_args), 1);
 	text = daemon_text(&s->d, "log");
 	assert_non_null(strstr(text, "conf:1: class \"gold\""));
@@ -109,8 +80,8 @@ test_socket(void **state)
 	struct suite *s = *state;
 	struct stat st;
 
-	conf(s, "w", POOL, "");
-	conf_guest(s, "vm0", "mode = 0620");
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm0", "mode = 0620");
 	suite_start(s, start_args);
 	CHECK(stat(daemon_path(&s->d, "vm0.sock"), &st));
 	assert_int_equal(st.st_mode & 0777, 0620);
@@ -128,8 +99,8 @@ test_socket_replaced(void **state)
 	char target[128];
 	int fd;
 
-	conf(s, "w", POOL, "");
-	conf_guest(s, "vm0", "mode = 0600");
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm0", "mode = 0600");
 	suite_start(s, start_args);
 	snprintf(target, sizeof(target), "%s", daemon_path(&s->d, "target"));
 	fd = open(target, O_CREAT | O_WRONLY | O_CLOEXEC, 0400);
@@ -137,9 +108,9 @@ test_socket_replaced(void **state)
 	close(fd);
 	CHECK(unlink(daemon_path(&s->d, "vm0.sock")));
 	CHECK(symlink(target, daemon_path(&s->d, "vm0.sock")));
-	conf(s, "w", POOL, "");
-	conf_guest(s, "vm0", "mode = 0666");
-	reload(s, "read again: 1 guest");
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm0", "mode = 0666");
+	admin_reload(s, "read again: 1 guest");
 	CHECK(stat(target, &st));
 	assert_int_equal(st.st_mode & 0777, 0400);
 	assert_int_equal(daemon_log_count(&s->d, "cannot set its owner"), 1);
@@ -155,9 +126,9 @@ test_reload(void **state)
 	uint64_t before;
 	pid_t worker;
 
-	conf(s, "w", POOL, "class \"slow\" { rate = 1K burst = 256 }");
-	conf_guest(s, "vm0", "");
-	conf_guest(s, "vm1", "");
+	admin_conf(s, "w", POOL, "class \"slow\" { rate = 1K burst = 256 }");
+	admin_conf_guest(s, "vm0", "");
+	admin_conf_guest(s, "vm1", "");
 	suite_start(s, start_args);
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_up_qemu(s, &s->other, "vm1");
@@ -165,10 +136,10 @@ test_reload(void **state)
 	load_run(&l, 1, 200, NULL);
 	worker = daemon_child(&s->d, ROLE_VHOST, "vm0");
 
-	conf(s, "w", POOL, "class \"slow\" { rate = 1K burst = 256 }");
-	conf_guest(s, "vm0", "class = \"slow\"");
-	conf_guest(s, "vm2", "");
-	reload(s, "read again: 2 guests");
+	admin_conf(s, "w", POOL, "class \"slow\" { rate = 1K burst = 256 }");
+	admin_conf_guest(s, "vm0", "class = \"slow\"");
+	admin_conf_guest(s, "vm2", "");
+	admin_reload(s, "read again: 2 guests");
 	assert_int_equal(daemon_child(&s->d, ROLE_VHOST, "vm0"), worker);
 	CHECK(daemon_child_gone(&s->d, ROLE_VHOST, "vm1", FE_TIMEOUT_MS));
 	assert_false(exists(s, "vm1.sock"));
@@ -181,10 +152,10 @@ test_reload(void **state)
 	assert_in_range(l.bytes - before, 1500, 3000);
 
 	/* And back, without a class to be in. */
-	conf(s, "w", POOL, "");
-	conf_guest(s, "vm0", "");
-	conf_guest(s, "vm2", "");
-	reload(s, "read again: 2 guests");
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm0", "");
+	admin_conf_guest(s, "vm2", "");
+	admin_reload(s, "read again: 2 guests");
 	before = l.bytes;
 	load_run(&l, 1, 500, NULL);
 	assert_true(l.bytes - before > 20000);
@@ -197,20 +168,20 @@ test_reload_mistake(void **state)
 {
 	struct suite *s = *state;
 
-	conf(s, "w", POOL, "");
-	conf_guest(s, "vm0", "");
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm0", "");
 	suite_start(s, start_args);
 	suite_up_qemu(s, &s->fe, "vm0");
-	conf_guest(s, "vm1", "class = \"gold\"");
-	reload(s, "all is as it was");
+	admin_conf_guest(s, "vm1", "class = \"gold\"");
+	admin_reload(s, "all is as it was");
 	assert_int_equal(daemon_log_count(&s->d, "conf:3: guest \"vm1\""), 1);
 	assert_false(exists(s, "vm1.sock"));
 	suite_served(&s->fe);
 	/* One that is right, but cannot be: the other socket is not left. */
-	conf(s, "w", POOL, "");
-	conf_guest(s, "vm2", "");
-	conf(s, "a", "guest \"vm3\" { socket = \"/nowhere/at/all\" }\n");
-	reload(s, "all is as it was");
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm2", "");
+	admin_conf(s, "a", "guest \"vm3\" { socket = \"/nowhere/at/all\" }\n");
+	admin_reload(s, "all is as it was");
 	assert_false(exists(s, "vm2.sock"));
 	assert_true(exists(s, "vm0.sock"));
 	suite_served(&s->fe);
@@ -226,15 +197,15 @@ test_exchange(void **state)
 {
 	struct suite *s = *state;
 
-	conf(s, "w", POOL, "");
-	conf_guest(s, "vm0", "");
-	conf_guest(s, "vm1", "");
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm0", "");
+	admin_conf_guest(s, "vm1", "");
 	suite_start(s, start_args);
 	suite_up_qemu(s, &s->fe, "vm0");
-	conf(s, "w", POOL, "");
-	conf(s, "a", GUEST, "vm0", s->d.dir, "vm1", "");
-	conf(s, "a", GUEST, "vm1", s->d.dir, "vm0", "");
-	reload(s, "read again: 2 guests");
+	admin_conf(s, "w", POOL, "");
+	admin_conf(s, "a", GUEST, "vm0", s->d.dir, "vm1", "");
+	admin_conf(s, "a", GUEST, "vm1", s->d.dir, "vm0", "");
+	admin_reload(s, "read again: 2 guests");
 	suite_served(&s->fe);
 	suite_up_qemu(s, &s->other, "vm0");
 	suite_served(&s->other);
@@ -252,13 +223,13 @@ test_pools(void **state)
 
 	snprintf(path, sizeof(path), "%s", daemon_path(&s->d, "fifo"));
 	CHECK(mkfifo(path, 0600));
-	conf(s, "w", POOL, "");
-	conf(s, "a",
+	admin_conf(s, "w", POOL, "");
+	admin_conf(s, "a",
 	    "pool \"dry\" { source \"fifo\" { type = device path = \"%s\" } "
 	    "}\n",
 	    path);
-	conf_guest(s, "vm0", "pool = \"dry\"");
-	conf_guest(s, "vm1", "");
+	admin_conf_guest(s, "vm0", "pool = \"dry\"");
+	admin_conf_guest(s, "vm1", "");
 	suite_start(s, start_args);
 	assert_int_equal(proc_children(s->d.pid, list, 8), 2);
 	suite_up_qemu(s, &s->fe, "vm0");
@@ -266,10 +237,10 @@ test_pools(void **state)
 	assert_int_equal(fe_read(&s->fe, NULL, 64, 200), -1);
 	suite_served(&s->other);
 	/* Without its pool the guest is in the other one, and served. */
-	conf(s, "w", POOL, "");
-	conf_guest(s, "vm0", "");
-	conf_guest(s, "vm1", "");
-	reload(s, "read again: 2 guests");
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm0", "");
+	admin_conf_guest(s, "vm1", "");
+	admin_reload(s, "read again: 2 guests");
 	fe_close(&s->fe);
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_served(&s->fe);
