@@ -263,8 +263,8 @@ worker_ended(struct process *p, bool clean)
 	g->stats = (struct proto_stats){ 0 };
 	tell(g);
 	if (!clean)
-		pause = backoff_failed(&g->backoff, clock_now(), DEATHS_FREE,
-		    1);
+		pause =
+		    backoff_failed(&g->backoff, clock_now(), DEATHS_FREE, 1);
 	if (pause > 0 && may_log(g))
 		log_guest(LOG_LEVEL_WARNING, g->name,
 		    "%u workers died in a row: the next may connect in %" PRIu64
