@@ -36,6 +36,7 @@ reach(struct delivery *d, uint32_t number)
 		return;
 	while (n <= number)
 		n *= 2;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): of pointers */
 	d->consumers = reallocarray(d->consumers, n, sizeof(*d->consumers));
 	if (d->consumers == NULL)
 		log_fatal("no memory for %u consumers", n);
