@@ -1,0 +1,242 @@
+/*
+ * A device at a serial line: a pseudo-terminal, reached through a symbolic link
+ * that comes and goes as that of a device at USB does.
+ */
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "peer.h"
+
+#define INIT	"go\\r\\n"
+#define INIT_IS "go\r\n"
+#define FEED	1024 /* fits into the terminal's buffer */
+#define SERIAL \
+	"source \"usb\" { type = serial path = \"%s/tty\" timeout = 1s %s }"
+#define KERNEL "source \"kernel\" { type = kernel }"
+
+/* Plugs it in: something is there behind DIR/tty. */
+static int
+plug_in(struct suite *s)
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	assert_int_not_equal(fd, -1);
+	CHECK(grantpt(fd));
+	CHECK(unlockpt(fd));
+	CHECK(symlink(ptsname(fd), daemon_path(&s->d, "tty")));
+	return fd;
+}
+
+static void
+unplug(struct suite *s, struct fifo *f)
+{
+	CHECK(unlink(daemon_path(&s->d, "tty")));
+	peer_hang_up(f);
+}
+
+/* The device is told to begin, from when on it may send. */
+static void
+await_init(const struct fifo *f, const char *init)
+{
+	struct pollfd pfd = { f->fd, POLLIN, 0 };
+	char buf[64];
+	size_t n = 0;
+
+	while (n < strlen(init)) {
+		assert_int_equal(poll(&pfd, 1, FE_TIMEOUT_MS), 1);
+		assert_int_equal(read(f->fd, buf + n, 1), 1);
+		n++;
+	}
+	assert_memory_equal(buf, init, n);
+	assert_int_equal(poll(&pfd, 1, 50), 0);
+}
+
+/* Every byte arrives as it was sent, those that control terminals too. */
+static void
+bytes(struct suite *s, const char *keys, const char *init)
+{
+	uint8_t buf[4096];
+	bool seen[256] = { false };
+	struct fifo f;
+	size_t n;
+
+	peer_make(&f, plug_in(s));
+	peer_start(s, SERIAL, s->d.dir, keys);
+	await_init(&f, init);
+	for (n = 0; n + 64 <= sizeof(buf); n += 64) {
+		if (n % FEED == 0)
+			fifo_feed(&f, FEED);
+		/* That is the least for raw noise: 1024 samples. */
+		peer_receive(s, buf + n, 64);
+	}
+	assert_memory_equal(buf, f.bytes, sizeof(buf));
+	for (n = 0; n < sizeof(buf); n++)
+		seen[buf[n]] = true;
+	for (n = 0; n < 32; n++)
+		assert_true(seen[n]);
+	assert_true(seen[0x7f]);
+	assert_true(seen[0xff]);
+	/* Nothing was sent to it but what it is to get. */
+	await_init(&f, "");
+	unplug(s, &f);
+	fifo_free(&f);
+	suite_pass(s);
+}
+
+static void
+test_bytes(void **state)
+{
+	bytes(*state, "speed = 115200 init = \"" INIT "\"", INIT_IS);
+}
+
+static void
+test_preset(void **state)
+{
+	bytes(*state, "preset = onerng", "cmd0\ncmdO\n");
+}
+
+/* Requests are answered for so long, none after more than a moment. */
+static void
+goes_on(struct suite *s, int ms)
+{
+	uint64_t start, longest = 0, end = fe_now() + (uint64_t)ms;
+
+	while ((start = fe_now()) < end) {
+		peer_receive(s, NULL, 64);
+		if (fe_now() - start > longest)
+			longest = fe_now() - start;
+		usleep(5000);
+	}
+	print_message("# the longest wait: %llu ms\n",
+	    (unsigned long long)longest);
+	assert_true(longest < 500);
+}
+
+/* It is unplugged while in use, and the kernel serves until it is back. */
+static void
+test_unplugged(void **state)
+{
+	struct suite *s = *state;
+	struct fifo f;
+	struct usage was;
+	size_t from;
+
+	peer_make(&f, plug_in(s));
+	peer_start(s, "stock = 4K " SERIAL KERNEL, s->d.dir,
+	    "init = \"" INIT "\"");
+	await_init(&f, INIT_IS);
+	fifo_feed(&f, FEED);
+	admin_await(s, "tty) serves", 0);
+	fifo_feed(&f, FEED);
+	peer_serves_since(s, &f, 0);
+	daemon_usage(&s->d, &was);
+	for (size_t i = 0; i < 2; i++) {
+		unplug(s, &f);
+		goes_on(s, 1000);
+		admin_await(s, "tty): lost: ", i);
+		admin_await(s, "kernel (getrandom) serves", i);
+		f.fd = plug_in(s);
+		await_init(&f, INIT_IS);
+		from = f.n;
+		fifo_feed(&f, FEED);
+		admin_await(s, "tty): yields again", i);
+		admin_await(s, "tty) serves", i + 1);
+		fifo_feed(&f, FEED);
+		peer_serves_since(s, &f, from);
+	}
+	CHECK(daemon_usage_wait(&s->d, &was, 1000));
+	unplug(s, &f);
+	fifo_free(&f);
+	suite_pass(s);
+}
+
+/* Without another source the guest waits, and others do not. */
+static void
+test_alone(void **state)
+{
+	struct suite *s = *state;
+	struct fifo f;
+
+	peer_make(&f, plug_in(s));
+	peer_start(s, "stock = 4K " SERIAL, s->d.dir, "init = \"" INIT "\"");
+	await_init(&f, INIT_IS);
+	fifo_feed(&f, FEED);
+	for (int i = 0; i < FEED / 64; i++)
+		peer_serves(s, &f);
+	peer_waits(s);
+	unplug(s, &f);
+	admin_await(s, "tty): lost: ", 0);
+	suite_served(&s->other);
+	f.fd = plug_in(s);
+	await_init(&f, INIT_IS);
+	fifo_feed(&f, FEED);
+	peer_answered(s);
+	peer_serves_since(s, &f, FEED);
+	unplug(s, &f);
+	fifo_free(&f);
+	suite_pass(s);
+}
+
+/* It was not there at the start: the other serves until it is. */
+static void
+test_missing(void **state)
+{
+	struct suite *s = *state;
+	struct fifo f;
+
+	peer_start(s, "stock = 4K " SERIAL KERNEL, s->d.dir,
+	    "init = \"" INIT "\"");
+	assert_int_not_equal(
+	    daemon_log_count(&s->d, "tty): No such file or directory"), 0);
+	admin_await(s, "kernel (getrandom) serves", 0);
+	goes_on(s, 300);
+	peer_make(&f, plug_in(s));
+	await_init(&f, INIT_IS);
+	fifo_feed(&f, FEED);
+	admin_await(s, "tty) serves", 0);
+	peer_serves_since(s, &f, 0);
+	unplug(s, &f);
+	fifo_free(&f);
+	suite_pass(s);
+}
+
+/* It is the only one, and not there: that is told, and nothing started. */
+static void
+test_missing_alone(void **state)
+{
+	const char *const args[] = { "-C", "@conf", NULL };
+	struct suite *s = *state;
+	int status;
+
+	admin_conf(s, "w", "pool \"default\" { " SERIAL " }\n", s->d.dir, "");
+	admin_conf_guest(s, "vm0", "");
+	CHECK(daemon_spawn(&s->d, args));
+	status = daemon_wait(&s->d, DAEMON_TIMEOUT_MS);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_int_equal(
+	    daemon_log_count(&s->d, "/tty): No such file or directory"), 1);
+	assert_int_equal(daemon_log_count(&s->d, "ready"), 0);
+	suite_pass(s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SUITE_EMPTY(test_bytes),
+		SUITE_EMPTY(test_preset),
+		SUITE_EMPTY(test_unplugged),
+		SUITE_EMPTY(test_alone),
+		SUITE_EMPTY(test_missing),
+		SUITE_EMPTY(test_missing_alone),
+	};
+
+	return SUITE_MAIN("serial", tests);
+}
