@@ -71,11 +71,11 @@ lose(struct pool_source *s, const char *why)
 {
 	uint64_t now = clock_now();
 
-	if (!s->announced)
+	if (!s->lost)
 		log_warning(
 		    "pool %s: source %s: lost: %s; trying to open it again",
 		    s->pool, s->text, why);
-	s->announced = true;
+	s->announced = s->lost = true;
 	note_failure(s, why);
 	set_status(s, SOURCE_LOST);
 	timer_set(s->timer, now + backoff_failed(&s->backoff, now, 0, 1));
@@ -357,7 +357,7 @@ changed(struct pool_source *s)
 	case SOURCE_OK:
 		log_info("pool %s: source %s: %s", s->pool, s->text,
 		    s->announced ? "yields again" : "healthy");
-		s->announced = false;
+		s->announced = s->lost = false;
 		break;
 	case SOURCE_STALLED:
 		log_warning(
@@ -365,6 +365,7 @@ changed(struct pool_source *s)
 		    "does",
 		    s->pool, s->text);
 		s->announced = true;
+		s->lost = false;
 		note_failure(s, "it yielded nothing");
 		break;
 	case SOURCE_FAILED:
@@ -373,6 +374,7 @@ changed(struct pool_source *s)
 		    "start-up tests again",
 		    s->pool, s->text, why);
 		s->announced = true;
+		s->lost = false;
 		break;
 	case SOURCE_LATCHED:
 		log_error(
@@ -380,6 +382,7 @@ changed(struct pool_source *s)
 		    "vrngctl source retest %s",
 		    s->pool, s->text, why, s->config->spec.name);
 		s->announced = true;
+		s->lost = false;
 		break;
 	}
 }

@@ -35,6 +35,7 @@ struct pool_source {
 	bool closed;	/* nobody reads it */
 	uint32_t given; /* times that the reader was given it */
 	bool announced; /* that it does not yield, since it last did */
+	bool lost;	/* that it is lost, since anything else */
 	struct proto_source_state state; /* the last, of this generation */
 	uint64_t since;			 /* ns, that it is in it */
 	uint64_t past_bytes;		 /* of generations that ended */
