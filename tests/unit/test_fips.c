@@ -49,12 +49,14 @@ model_count(const uint8_t *block)
 }
 
 /* FIPS 140-2, 4.9.1, change notice of October 2001. */
+static const uint32_t limits[FIPS_RUNS + 1][2] = { { 0, 0 }, { 2315, 2685 },
+	{ 1114, 1386 }, { 527, 723 }, { 240, 384 }, { 103, 209 },
+	{ 103, 209 } };
+
+/* Whether all is well, but for one number of runs if there is `ignored`. */
 static bool
-model_passed(const struct model *m)
+model_passed_but(const struct model *m, const uint32_t *ignored)
 {
-	static const uint32_t limits[FIPS_RUNS][2] = { { 2315, 2685 },
-		{ 1114, 1386 }, { 527, 723 }, { 240, 384 }, { 103, 209 },
-		{ 103, 209 } };
 	double poker = 0;
 	bool good = m->ones > 9725 && m->ones < 10275 && m->longest < 26;
 
@@ -62,11 +64,18 @@ model_passed(const struct model *m)
 		poker += (double)m->nibbles[i] * m->nibbles[i];
 	poker = poker * 16 / 5000 - 5000;
 	good &= poker > 2.16 && poker < 46.17;
-	for (size_t i = 0; i < FIPS_RUNS; i++)
-		for (size_t bit = 0; bit < 2; bit++)
-			good &= m->runs[bit][i + 1] >= limits[i][0] &&
-			    m->runs[bit][i + 1] <= limits[i][1];
+	for (size_t bit = 0; bit < 2; bit++)
+		for (size_t i = 1; i <= FIPS_RUNS; i++)
+			good &= &m->runs[bit][i] == ignored ||
+			    (m->runs[bit][i] >= limits[i][0] &&
+				m->runs[bit][i] <= limits[i][1]);
 	return good;
+}
+
+static bool
+model_passed(const struct model *m)
+{
+	return model_passed_but(m, NULL);
 }
 
 /* Whether a block passes; fed in pieces, between other blocks. */
@@ -128,6 +137,117 @@ test_model(void **state)
 	assert_true(failed > 300);
 }
 
+/*
+ * Makes it `n` runs of that length, and more or fewer of the nearest lengths,
+ * away from their limits.
+ */
+static void
+set_runs(uint32_t *runs, uint32_t length, uint32_t n)
+{
+	uint32_t other;
+
+	for (int away = 1; runs[length] != n && away < FIPS_RUNS; away++) {
+		for (int side = -away; side <= away; side += 2 * away) {
+			other = (uint32_t)((int)length + side);
+			if (other < 1 || other > FIPS_RUNS)
+				continue;
+			while (runs[length] < n &&
+			    runs[other] > limits[other][0] + 10) {
+				runs[length]++;
+				runs[other]--;
+			}
+			while (runs[length] > n &&
+			    runs[other] < limits[other][1] - 10) {
+				runs[length]--;
+				runs[other]++;
+			}
+		}
+	}
+	assert_int_equal(runs[length], n);
+}
+
+/* 5,000 runs of one bit, in random order, of `total` bits. */
+static void
+order_runs(uint8_t *lengths, const uint32_t *runs, size_t total, uint64_t *seed)
+{
+	size_t k = 0, bits = 0, other;
+	uint8_t length;
+
+	for (length = 1; length <= FIPS_RUNS; length++)
+		for (uint32_t i = 0; i < runs[length]; i++, k++) {
+			lengths[k] = length;
+			bits += length;
+		}
+	assert_int_equal(k, 5000);
+	/* The last are the longest, and take the rest. */
+	for (size_t i = 0; bits + i < total; i++)
+		lengths[k - 1 - i % runs[FIPS_RUNS]]++;
+	for (size_t i = 1; i < k; i++) {
+		other = (size_t)unit_below(seed, i + 1);
+		length = lengths[i];
+		lengths[i] = lengths[other];
+		lengths[other] = length;
+	}
+}
+
+/*
+ * A block with so many runs of that bit and length, in which nothing else is
+ * amiss.
+ */
+static void
+make_runs(uint8_t *block, uint32_t bit, uint32_t length, uint32_t n,
+    uint64_t *seed)
+{
+	static const uint32_t usual[FIPS_RUNS + 1] = { 0, 2500, 1250, 625, 313,
+		156, 156 };
+	static uint8_t lengths[2][5000];
+	uint32_t runs[FIPS_RUNS + 1];
+	struct model m;
+	size_t at, total = 0;
+
+	memcpy(runs, usual, sizeof(runs));
+	set_runs(runs, length, n);
+	for (uint32_t i = 1; i <= FIPS_RUNS; i++)
+		total += (size_t)i * runs[i];
+	if (total < BITS / 2)
+		total = BITS / 2;
+	do {
+		order_runs(lengths[bit], runs, total, seed);
+		order_runs(lengths[1 - bit], usual, BITS - total, seed);
+		at = 0;
+		for (size_t i = 0; i < 10000; i++)
+			for (uint8_t k = lengths[i % 2][i / 2]; k > 0; k--)
+				bit_set(block, at++, i % 2);
+		assert_int_equal(at, BITS);
+		m = model_count(block);
+		assert_int_equal(m.runs[bit][length], n);
+	} while (!model_passed_but(&m, &m.runs[bit][length]));
+}
+
+/* Each number of runs, at its limits and one past them. */
+static void
+test_runs(void **state)
+{
+	static struct fips f;
+	static uint8_t block[FIPS_BLOCK];
+	uint64_t seed = 4;
+
+	(void)state;
+	fips_init(&f);
+	for (uint32_t bit = 0; bit < 2; bit++)
+		for (uint32_t length = 1; length <= FIPS_RUNS; length++)
+			for (uint32_t i = 0; i < 4; i++) {
+				uint32_t n = limits[length][i / 2];
+
+				/* Least - 1, least, most, most + 1. */
+				if (i == 0 || i == 3)
+					n += i == 0 ? UINT32_MAX : 1;
+				make_runs(block, bit, length, n, &seed);
+				assert_int_equal(passes(&f, block, &seed),
+				    i == 1 || i == 2);
+			}
+}
+
 /* A run of 25 bits is let pass wherever it is, one of 26 nowhere. */
 static void
 test_long_run(void **state)
@@ -159,7 +279,10 @@ test_long_run(void **state)
 	}
 }
 
-/* All values of 4 bits in equal numbers: too good for the poker test. */
+/*
+ * All values of 4 bits in equal numbers are too good for the poker test; then
+ * more and more of one become another, until it is too bad.
+ */
 static void
 test_poker(void **state)
 {
@@ -167,7 +290,7 @@ test_poker(void **state)
 	static uint8_t nibbles[2 * FIPS_BLOCK], block[FIPS_BLOCK];
 	uint64_t seed = 3;
 	struct model m;
-	size_t other;
+	size_t other, passed = 0;
 	uint8_t nibble;
 
 	(void)state;
@@ -177,15 +300,23 @@ test_poker(void **state)
 		nibbles[i] = nibbles[other];
 		nibbles[other] = i & 15;
 	}
-	for (size_t i = 0; i < sizeof(block); i++) {
-		nibble = nibbles[2 * i];
-		block[i] = (uint8_t)(nibble << 4 | nibbles[2 * i + 1]);
+	for (size_t i = 0; i < sizeof(nibbles); i++) {
+		/* The numbers of bits and of longer runs stay. */
+		if (nibbles[i] == 4 && i % 3 == 0)
+			nibbles[i] = 2;
+		for (size_t j = 0; j < sizeof(block); j++) {
+			nibble = nibbles[2 * j];
+			block[j] = (uint8_t)(nibble << 4 | nibbles[2 * j + 1]);
+		}
+		m = model_count(block);
+		if (i == 0)
+			assert_false(model_passed(&m));
+		assert_int_equal(passes(&f, block, &seed), model_passed(&m));
+		passed += model_passed(&m);
 	}
-	m = model_count(block);
-	assert_in_range(m.ones, 9726, 10274);
-	assert_in_range(m.longest, 1, 25);
+	/* Or else it was no test. */
+	assert_in_range(passed, 1000, 4500);
 	assert_false(model_passed(&m));
-	assert_false(passes(&f, block, &seed));
 }
 
 /* A walk over the limit of ones, a bit at a time. */
@@ -237,6 +368,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model),
+		cmocka_unit_test(test_runs),
 		cmocka_unit_test(test_long_run),
 		cmocka_unit_test(test_poker),
 		cmocka_unit_test(test_monobit),

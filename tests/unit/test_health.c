@@ -93,6 +93,29 @@ test_restart(void **state)
 	health_free(h);
 }
 
+/* A fault in the last byte of the start is one in the start. */
+static void
+test_startup_fails(void **state)
+{
+	static uint8_t bytes[ENOUGH];
+	struct proto_source spec = noise_raw(8, 8000, 40);
+	struct health *h = health_new(&spec);
+	uint64_t seed = 10;
+
+	(void)state;
+	noise_fill(bytes, sizeof(bytes), &seed);
+	memset(bytes + 1018, 9, 6);
+	assert_int_equal(health_feed(h, bytes, ENOUGH), HEALTH_FAILED);
+	assert_int_equal(health_counts(h)->alarms[TEST_NONE], 0);
+	/* The next byte is the first after it. */
+	health_restart(h);
+	noise_fill(bytes, sizeof(bytes), &seed);
+	memset(bytes + 1019, 9, 6);
+	assert_int_equal(health_feed(h, bytes, ENOUGH), HEALTH_FAILED);
+	assert_int_equal(health_counts(h)->alarms[TEST_NONE], 1);
+	health_free(h);
+}
+
 /* With alpha = 60 a failure is latched at once, and counted once. */
 static void
 test_latch_at_once(void **state)
@@ -137,7 +160,16 @@ test_stuck(void **state)
 		assert_int_equal(health_counts(h)->alarms[TEST_STUCK], i);
 		assert_int_equal(health_feed(h, bytes, ENOUGH), HEALTH_FAILED);
 	}
-	/* 7 bytes are not 8. */
+	/* What has failed in its start does not come out of it well. */
+	health_restart(h);
+	noise_fill(bytes, sizeof(bytes), &seed);
+	assert_int_equal(health_feed(h, (const uint8_t[16]){ 0 }, 16),
+	    HEALTH_FAILED);
+	assert_int_equal(health_feed(h, bytes, ENOUGH), HEALTH_FAILED);
+	/* A first word is like no other, and 7 bytes are not 8. */
+	memset(bytes, 0, 8);
+	health_restart(h);
+	assert_int_equal(health_feed(h, bytes, ENOUGH), HEALTH_OK);
 	noise_fill(bytes, sizeof(bytes), &seed);
 	memcpy(bytes + 80, bytes + 72, 7);
 	memcpy(bytes + 161, bytes + 153, 7);
@@ -219,29 +251,29 @@ test_statistics(void **state)
 	}
 }
 
-/* Noise with a fault in it, of the kinds that each test of it finds. */
-static size_t
+/* Noise with faults in it, of the kinds that each test of it finds. */
+static void
 fill_faulty(uint8_t *bytes, size_t n, uint64_t *seed)
 {
-	size_t at = n / 4 + (size_t)unit_below(seed, n / 4);
-	size_t length = 3 + (size_t)unit_below(seed, 12);
+	size_t at, length, faults = (size_t)unit_below(seed, 4);
 
 	noise_fill(bytes, n, seed);
-	switch (unit_below(seed, 4)) {
-	case 0:
-		memset(bytes + at, 0, length);
-		break;
-	case 1:
-		memcpy(bytes + at, bytes + at / 2, length);
-		break;
-	case 2:
-		for (size_t i = at; i < at + 60 * length && i < n; i += 7)
-			bytes[i] = bytes[at / 512 * 512];
-		break;
-	default:
-		break;
+	while (faults-- > 0) {
+		at = n / 4 + (size_t)unit_below(seed, n / 4);
+		length = 3 + (size_t)unit_below(seed, 12);
+		switch (unit_below(seed, 3)) {
+		case 0:
+			memset(bytes + at, 0, length);
+			break;
+		case 1:
+			memcpy(bytes + at, bytes + at / 2, length);
+			break;
+		default:
+			for (size_t i = at; i < at + 60 * length; i += 7)
+				bytes[i] = bytes[at / 512 * 512];
+			break;
+		}
 	}
-	return at;
 }
 
 /*
@@ -340,6 +372,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_startup),
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_startup_fails),
 		cmocka_unit_test(test_latch_at_once),
 		cmocka_unit_test(test_stuck),
 		cmocka_unit_test(test_sampling),

@@ -195,6 +195,32 @@ test_proportion(void **state)
 	health_free(h);
 }
 
+/* Of two tests that fail, the first goes on alone. */
+static void
+test_alone(void **state)
+{
+	static uint8_t window[APT_WINDOW];
+	struct proto_source spec = noise_raw(8, 8000, 40);
+	struct health *h = health_new(&spec);
+	uint64_t seed = 7;
+	enum health_verdict verdict;
+	size_t at;
+
+	(void)state;
+	fill_window(window, 19, 77, &seed);
+	memset(window + 400, 1, 8);
+	verdict = feed_until(h, window, sizeof(window), &at);
+	assert_int_equal(verdict, HEALTH_FAILING);
+	while (verdict == HEALTH_FAILING)
+		verdict = health_feed(h, window + ++at, 1);
+	assert_int_equal(at, APT_WINDOW - 1);
+	assert_int_equal(verdict, HEALTH_FAILED);
+	assert_int_equal(health_failure(h), TEST_PROPORTION);
+	assert_int_equal(health_counts(h)->alarms[TEST_PROPORTION], 1);
+	assert_int_equal(health_counts(h)->alarms[TEST_REPETITION], 0);
+	health_free(h);
+}
+
 /* SP 800-90B 4.4.1 and 4.4.2, word by word; where they fail, or `n`. */
 static size_t
 model_repetition(const uint8_t *samples, size_t n, uint32_t cutoff)
@@ -287,6 +313,7 @@ main(void)
 		cmocka_unit_test(test_cutoffs),
 		cmocka_unit_test(test_repetition),
 		cmocka_unit_test(test_proportion),
+		cmocka_unit_test(test_alone),
 		cmocka_unit_test(test_model),
 	};
 

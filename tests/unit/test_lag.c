@@ -257,13 +257,15 @@ test_restart(void **state)
 	lag_free(&lag);
 }
 
-/* Zeros at the start are a run, and not a copy of what was never there. */
+/* What was before the first byte is not there to be copied. */
 static void
 test_start(void **state)
 {
 	static const uint8_t zeros[16];
+	uint8_t bytes[200];
 	struct lag lag;
 	enum health_verdict verdict;
+	uint64_t seed = 7;
 	size_t n;
 
 	(void)state;
@@ -271,6 +273,17 @@ test_start(void **state)
 	n = feed(&lag, zeros, sizeof(zeros), &verdict);
 	assert_int_equal(verdict, HEALTH_FAILING);
 	assert_int_equal(n, 1 + lag.length);
+	/* Differences like those of the first bytes to nothing. */
+	for (size_t distance = 1; distance <= 8; distance *= 2) {
+		noise_fill(bytes, sizeof(bytes), &seed);
+		for (size_t i = 0; i < 8; i++)
+			bytes[100 + i] =
+			    (uint8_t)(bytes[100 + i - distance] + bytes[i] -
+				(i < distance ? 0 : bytes[i - distance]));
+		lag_restart(&lag);
+		feed(&lag, bytes, sizeof(bytes), &verdict);
+		assert_int_equal(verdict, HEALTH_OK);
+	}
 	lag_free(&lag);
 }
 
