@@ -1,9 +1,26 @@
 #include <string.h>
 
 #include "drbg.h"
+#include "log.h"
 #include "supply.h"
 
 #define BYTE_ENTROPY 8000 /* of a random byte, 1/1000 bit */
+
+/* The entropy of a byte of a source, 1/1000 bit. */
+static uint32_t
+source_entropy(const struct proto_source *spec)
+{
+	if (spec->noise == NOISE_CONDITIONED)
+		return BYTE_ENTROPY;
+	return spec->min_entropy * 8 / spec->sample_bits;
+}
+
+/* How many bytes of that entropy make a seed. */
+static size_t
+seed_size(uint32_t entropy)
+{
+	return (DRBG_SEED_BITS * 1000 + entropy - 1) / entropy;
+}
 
 void
 supply_init(struct supply *s, const struct proto_pool *pool,
@@ -19,6 +36,12 @@ supply_init(struct supply *s, const struct proto_pool *pool,
 	memset(s, 0, sizeof(*s));
 	s->pool = *pool;
 	s->sources = sources;
+	for (uint32_t i = 0; i < pool->nsources; i++)
+		if (seed_size(source_entropy(&sources[i].dev.spec)) >
+		    DRBG_SEED_MAX)
+			log_warning("source %s: too little entropy to seed a "
+				    "DRBG with",
+			    sources[i].dev.spec.name);
 	stock_init(&s->empty, STOCK_SIZE_MIN);
 	s->stock = &s->empty;
 	if (pool->combine != COMBINE_XOR)
@@ -231,16 +254,12 @@ supply_remove(struct supply *s, size_t n)
 static uint32_t
 byte_entropy(const struct supply *s)
 {
-	const struct proto_source *spec;
 	uint32_t best = 0, entropy;
 
 	for (uint32_t i = 0; i < s->pool.nsources; i++) {
 		if ((s->serving & 1U << i) == 0)
 			continue;
-		spec = &s->sources[i].dev.spec;
-		entropy = spec->noise == NOISE_CONDITIONED
-		    ? BYTE_ENTROPY
-		    : spec->min_entropy * 8 / spec->sample_bits;
+		entropy = source_entropy(&s->sources[i].dev.spec);
 		best = entropy > best ? entropy : best;
 	}
 	return best;
@@ -255,7 +274,7 @@ supply_seed(struct supply *s, uint8_t *seed, size_t size)
 
 	if (entropy == 0)
 		return 0;
-	n = (DRBG_SEED_BITS * 1000 + entropy - 1) / entropy;
+	n = seed_size(entropy);
 	if (n > size || supply_peek(s, n, iov) < n)
 		return 0;
 	memcpy(seed, iov[0].iov_base, iov[0].iov_len);
