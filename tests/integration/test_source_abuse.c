@@ -1,0 +1,217 @@
+/*
+ * Peers that do their worst to the daemon, and configurations of sockets that
+ * cannot be.
+ */
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "peer.h"
+
+#define TIMES 200
+
+#define STREAM "source \"%s\" { type = stream timeout = 1s %s %s }\n"
+
+/* Time of the parent and the entropy process, in clock ticks. */
+static long
+cpu_time(struct suite *s)
+{
+	return proc_cpu(s->d.pid) +
+	    proc_cpu(daemon_child(&s->d, ROLE_ENTROPY, NULL));
+}
+
+/* Connects, if that is possible at once, sends so many zeros and hangs up. */
+static void
+hurry(const struct place *p, size_t len)
+{
+	uint8_t zeros[4096] = { 0 };
+	int fd = socket(p->addr.ss_family, p->type | SOCK_NONBLOCK, 0);
+
+	assert_int_not_equal(fd, -1);
+	assert_true(len <= sizeof(zeros));
+	if (connect(fd, (const struct sockaddr *)&p->addr, p->len) == -1)
+		assert_true(errno == EINPROGRESS || errno == EAGAIN);
+	if (len > 0)
+		send(fd, zeros, len, MSG_NOSIGNAL);
+	CHECK(close(fd));
+}
+
+/*
+ * Somebody connects and hangs up as fast as he can: it costs little, and he
+ * does not fill the log, nor keep out who comes after him.
+ */
+static void
+hurries(struct suite *s, struct place *p, size_t len)
+{
+	struct usage was;
+	struct fifo f;
+	long cpu;
+	size_t lines;
+
+	peer_start(s, STREAM, "peer", p->text, "listen = yes");
+	peer_make(&f, place_connect(p));
+	fifo_feed(&f, 2048);
+	peer_serves(s, &f);
+	peer_hang_up(&f);
+	admin_await(s, "lost: end of file", 0);
+	daemon_usage(&s->d, &was);
+	cpu = cpu_time(s);
+	for (int i = 0; i < TIMES; i++) {
+		hurry(p, len);
+		usleep(5000);
+		if (i % 20 == 0)
+			suite_served(&s->other);
+	}
+	cpu = cpu_time(s) - cpu;
+	lines = daemon_log_count(&s->d, "\n");
+	print_message("# %ld ticks, %zu lines\n", cpu, lines);
+	assert_true(cpu <= sysconf(_SC_CLK_TCK) / 2);
+	assert_true(lines < 50);
+	CHECK(daemon_usage_wait(&s->d, &was, 3000));
+	suite_served(&s->other);
+	fifo_free(&f);
+	suite_pass(s);
+}
+
+static void
+test_hurries_tcp(void **state)
+{
+	struct place p;
+
+	place_inet(&p, SOCK_STREAM, true);
+	place_leave(&p);
+	hurries(*state, &p, 0);
+}
+
+static void
+test_hurries_zeros(void **state)
+{
+	struct place p;
+
+	place_inet(&p, SOCK_STREAM, true);
+	place_leave(&p);
+	hurries(*state, &p, 4096);
+}
+
+static void
+test_hurries_unix(void **state)
+{
+	struct place p;
+
+	place_unix(*state, &p, "peer");
+	hurries(*state, &p, 0);
+}
+
+/* The daemon does not start, and says in a line of its log why. */
+static void
+refused(struct suite *s, const char *why)
+{
+	const char *const args[] = { "-C", "@conf", NULL };
+	int status;
+
+	CHECK(daemon_spawn(&s->d, args));
+	status = daemon_wait(&s->d, DAEMON_TIMEOUT_MS);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_int_equal(daemon_log_count(&s->d, why), 1);
+	assert_int_equal(daemon_log_count(&s->d, " ready: "), 0);
+	suite_pass(s);
+}
+
+static void
+conf_one(struct suite *s, const struct place *p)
+{
+	admin_conf(s, "w", "pool \"default\" {\n" STREAM "}\n", "peer", p->text,
+	    "listen = yes");
+	admin_conf_guest(s, "vm0", "");
+}
+
+/* Where somebody listens already, it is not for us to listen. */
+static void
+test_occupied_unix(void **state)
+{
+	struct suite *s = *state;
+	struct place p;
+	char why[256];
+
+	place_unix(s, &p, "peer");
+	place_listen(&p);
+	conf_one(s, &p);
+	snprintf(why, sizeof(why), "%s: another process listens there",
+	    daemon_path(&s->d, "peer"));
+	refused(s, why);
+	/* He still does. */
+	close(place_connect(&p));
+	place_leave(&p);
+}
+
+static void
+test_occupied_tcp(void **state)
+{
+	struct place p;
+	char why[256];
+
+	place_inet(&p, SOCK_STREAM, true);
+	place_listen(&p);
+	conf_one(*state, &p);
+	snprintf(why, sizeof(why),
+	    "pool default: source peer (127.0.0.1:%u): Address already in use",
+	    ntohs(((struct sockaddr_in *)&p.addr)->sin_port));
+	refused(*state, why);
+	place_leave(&p);
+}
+
+/* A socket file whose owner is gone is in nobody's way. */
+static void
+test_stale_unix(void **state)
+{
+	struct suite *s = *state;
+	struct place p;
+	struct fifo f;
+
+	place_unix(s, &p, "peer");
+	place_listen(&p);
+	place_leave(&p);
+	peer_start(s, STREAM, "peer", p.text, "listen = yes");
+	peer_make(&f, place_connect(&p));
+	fifo_feed(&f, 2048);
+	peer_serves(s, &f);
+	fifo_free(&f);
+	suite_pass(s);
+}
+
+/* Two pools cannot both have what comes in at one port. */
+static void
+test_same_port(void **state)
+{
+	struct suite *s = *state;
+	struct place p;
+
+	place_inet(&p, SOCK_STREAM, true);
+	place_leave(&p);
+	conf_one(s, &p);
+	admin_conf(s, "a", "pool \"other\" {\n" STREAM "}\n", "twin", p.text,
+	    "listen = yes");
+	admin_conf_guest(s, "vm1", "pool = other");
+	refused(s, "Address already in use");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SUITE_EMPTY(test_hurries_tcp),
+		SUITE_EMPTY(test_hurries_zeros),
+		SUITE_EMPTY(test_hurries_unix),
+		SUITE_EMPTY(test_occupied_unix),
+		SUITE_EMPTY(test_occupied_tcp),
+		SUITE_EMPTY(test_stale_unix),
+		SUITE_EMPTY(test_same_port),
+	};
+
+	return SUITE_MAIN("source_abuse", tests);
+}
