@@ -106,6 +106,38 @@ test_hurries_unix(void **state)
 	hurries(*state, &p, 0);
 }
 
+/* A FIFO that is fed byte by byte is slow, and nothing else is. */
+static void
+test_trickle(void **state)
+{
+	struct suite *s = *state;
+	struct fifo f;
+	uint8_t buf[64];
+
+	fifo_make(s, &f, "fifo");
+	peer_start(s,
+	    "source \"fifo\" { type = device path = \"%s\" timeout = 1s }",
+	    f.path);
+	for (int i = 0; i < 8; i++) {
+		fe_add_one(&s->fe, FE_BUF_GPA, sizeof(buf));
+		fe_kick(&s->fe);
+		for (int n = 0; fe_pending(&s->fe) == 0 && n < 2000; n++) {
+			fifo_feed(&f, 1);
+			usleep(1000);
+			if (n % 100 == 0)
+				suite_served(&s->other);
+		}
+		peer_answered(s);
+		CHECK(fe_mem_read(&s->fe, FE_BUF_GPA, buf, sizeof(buf)));
+		assert_true(fifo_had(&f, buf, sizeof(buf)));
+	}
+	/* Hardly more than was held back at the start had to be fed. */
+	assert_true(f.n < 2048);
+	assert_int_equal(daemon_log_count(&s->d, "warning"), 0);
+	fifo_free(&f);
+	suite_pass(s);
+}
+
 /* The daemon does not start, and says in a line of its log why. */
 static void
 refused(struct suite *s, const char *why)
@@ -207,6 +239,7 @@ main(void)
 		SUITE_EMPTY(test_hurries_tcp),
 		SUITE_EMPTY(test_hurries_zeros),
 		SUITE_EMPTY(test_hurries_unix),
+		SUITE_EMPTY(test_trickle),
 		SUITE_EMPTY(test_occupied_unix),
 		SUITE_EMPTY(test_occupied_tcp),
 		SUITE_EMPTY(test_stale_unix),
