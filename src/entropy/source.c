@@ -136,6 +136,24 @@ judge(struct source *src, enum health_verdict verdict, uint8_t *at, size_t n)
 	}
 }
 
+/*
+ * Before the next bytes are waited for: a stalled source that has too little
+ * room to yield any more has yielded enough.
+ */
+static void
+settle(struct source *src, size_t chunk)
+{
+	bool full = !stock_has_room(&src->stock, chunk), news;
+
+	pthread_mutex_lock(&src->lock);
+	news = full && src->stalled;
+	if (news)
+		src->stalled = false;
+	pthread_mutex_unlock(&src->lock);
+	if (news)
+		tell(src);
+}
+
 /* Reads until there is an end to it.  Returns what became of the source. */
 static enum proto_source_status
 read_on(struct source *src)
@@ -150,6 +168,7 @@ read_on(struct source *src)
 	if (max > CHUNK_MAX)
 		max = CHUNK_MAX;
 	for (;;) {
+		settle(src, chunk);
 		to = stock_reserve(&src->stock, chunk, &size);
 		if ((n = read_once(src, to, size, &took, &status)) == -1)
 			return status;
@@ -244,6 +263,19 @@ source_start(struct source *src, const struct proto_source *spec,
 		continue;
 }
 
+/*
+ * What is left from before may fill the stock, while nobody takes it: the
+ * oldest of it makes way for what start-up tests hold back.
+ */
+static void
+make_room(struct source *src)
+{
+	size_t held = stock_held(&src->stock), most = src->stock.capacity / 4;
+
+	if (held > most)
+		stock_remove(&src->stock, held - most);
+}
+
 int
 source_open(struct source *src, int fd)
 {
@@ -260,7 +292,10 @@ source_open(struct source *src, int fd)
 		pthread_cond_signal(&src->opened);
 	}
 	pthread_mutex_unlock(&src->lock);
-	return open ? -1 : 0;
+	if (open)
+		return -1;
+	make_room(src);
+	return 0;
 }
 
 /* Wipes what is in stock, by the main thread. */
@@ -309,10 +344,10 @@ has_stalled(struct source *src, uint64_t now)
 void
 source_state(struct source *src, uint64_t now, struct proto_source_state *state)
 {
-	bool failed;
+	bool failed, stalled;
 
 	pthread_mutex_lock(&src->lock);
-	src->stalled = has_stalled(src, now);
+	src->stalled = stalled = has_stalled(src, now);
 	src->state.rate = meter_rate(&src->meter, now);
 	*state = src->state;
 	pthread_mutex_unlock(&src->lock);
@@ -320,7 +355,7 @@ source_state(struct source *src, uint64_t now, struct proto_source_state *state)
 	    state->status == SOURCE_FAILED || state->status == SOURCE_LATCHED;
 	if (failed && stock_held(&src->stock) > 0)
 		discard(src);
-	if (src->stalled)
+	if (stalled)
 		state->status = SOURCE_STALLED;
 }
 

@@ -28,14 +28,14 @@ struct source {
 	struct health *health; /* the reader's */
 	struct stock stock;
 	int event_fd;	/* readable: there is something new */
-	bool stalled;	/* the main thread's, */
-	uint64_t yield; /* and what it had yielded by then */
+	uint64_t yield; /* the main thread's: `bytes` when it stalled */
 	sem_t started;	/* posted once, by the thread */
 	pthread_mutex_t lock;
 	pthread_cond_t opened; /* signalled when it may start */
 	bool open;	       /* guarded: given, and not closed yet */
 	int fd;		       /* guarded: what was given */
 	bool condemned;	       /* guarded: to be closed, come what may */
+	bool stalled;	       /* guarded: waited for too long */
 	uint64_t reading;      /* guarded: ns, since when; 0: it is not */
 	struct meter meter;    /* guarded: of what was read */
 	struct proto_source_state state; /* guarded: but for `serving` */

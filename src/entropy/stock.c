@@ -36,13 +36,31 @@ stock_init(struct stock *s, size_t capacity)
 		log_fatal("cannot make a lock: %s", strerror(errno));
 }
 
+/* The lock is held. */
+static bool
+has_room(const struct stock *s, size_t want)
+{
+	return s->capacity - s->held - s->kept >= want;
+}
+
+bool
+stock_has_room(struct stock *s, size_t want)
+{
+	bool room;
+
+	pthread_mutex_lock(&s->lock);
+	room = has_room(s, want);
+	pthread_mutex_unlock(&s->lock);
+	return room;
+}
+
 uint8_t *
 stock_reserve(struct stock *s, size_t want, size_t *n)
 {
 	size_t end;
 
 	pthread_mutex_lock(&s->lock);
-	while (s->capacity - s->held - s->kept < want) {
+	while (!has_room(s, want)) {
 		s->full = true;
 		pthread_cond_wait(&s->room, &s->lock);
 	}

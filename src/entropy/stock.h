@@ -41,6 +41,9 @@ void stock_init(struct stock *, size_t capacity);
  */
 uint8_t *stock_reserve(struct stock *, size_t want, size_t *n);
 
+/* For the reader: whether that would not wait. */
+bool stock_has_room(struct stock *, size_t want);
+
 /*
  * For the reader: `n` bytes were put where stock_reserve() said, and are not
  * to be handed out yet; all such bytes may be, from now on; or are wiped.

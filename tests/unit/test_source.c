@@ -179,6 +179,64 @@ test_stalls(void **state)
 	close(fd);
 }
 
+/*
+ * Feeds a source slowly, so that it is read in small pieces, until it has less
+ * room than start-up tests need; returns how much is in its stock.
+ */
+static size_t
+trickle(struct source *src, int fd)
+{
+	size_t n = 0;
+
+	for (uint64_t i = 1; n <= STOCK_SIZE_MIN - PIPE_START_UP; i++) {
+		usleep(3000);
+		pipe_feed(fd, CHUNK_MIN, i);
+		n += CHUNK_MIN;
+	}
+	pipe_await_stock(&src->stock, n);
+	return n;
+}
+
+/* A source comes back although nobody takes what is left from before. */
+static void
+test_comes_back(void **state)
+{
+	struct source *src = source_new(NOISE_CONDITIONED, STOCK_SIZE_MIN);
+	struct proto_source_state s;
+	int fd = pipe_open(src);
+	size_t had;
+
+	(void)state;
+	had = trickle(src, fd);
+	close(fd);
+	pipe_await(src, SOURCE_LOST, 1, &s);
+	assert_int_equal(stock_held(&src->stock), had);
+	fd = pipe_open(src);
+	pipe_feed(fd, PIPE_START_UP, 2);
+	pipe_await(src, SOURCE_OK, 0, &s);
+	close(fd);
+}
+
+/* So does one that stalled when there was little room. */
+static void
+test_stalls_full(void **state)
+{
+	struct source *src = source_new(NOISE_CONDITIONED, STOCK_SIZE_MIN);
+	struct proto_source_state s;
+	int fd = pipe_open(src);
+	size_t had;
+
+	(void)state;
+	had = trickle(src, fd);
+	pipe_await(src, SOURCE_STALLED, 0, &s);
+	pipe_feed(fd, STOCK_SIZE_MIN - had, 100);
+	pipe_await(src, SOURCE_OK, 0, &s);
+	usleep(2 * PIPE_STALL_NS / 1000);
+	source_state(src, clock_now(), &s);
+	assert_int_equal(s.status, SOURCE_OK);
+	close(fd);
+}
+
 /* One that is condemned is out at once, and closed when it can be. */
 static void
 test_condemned(void **state)
@@ -238,6 +296,8 @@ main(void)
 		cmocka_unit_test(test_fails),
 		cmocka_unit_test(test_latched),
 		cmocka_unit_test(test_stalls),
+		cmocka_unit_test(test_comes_back),
+		cmocka_unit_test(test_stalls_full),
 		cmocka_unit_test(test_condemned),
 		cmocka_unit_test(test_chunks),
 	};
