@@ -68,6 +68,7 @@ read_once(struct source *src, uint8_t *to, size_t size, uint64_t *took,
 {
 	uint64_t start = clock_now(), now;
 	ssize_t n;
+	bool drop;
 	int error;
 
 	pthread_mutex_lock(&src->lock);
@@ -90,10 +91,11 @@ read_once(struct source *src, uint8_t *to, size_t size, uint64_t *took,
 		fail_test(src, TEST_DEVICE);
 	else if (src->condemned)
 		*status = SOURCE_FAILED;
-	if (src->condemned || src->dev.unwell)
-		n = 0;
+	drop = src->condemned || src->dev.unwell;
 	pthread_mutex_unlock(&src->lock);
-	return n > 0 ? n : -1;
+	if (drop && n > 0)
+		explicit_bzero(to, (size_t)n);
+	return drop || n <= 0 ? -1 : n;
 }
 
 /* Takes over what the tests of the bytes have come to. */
@@ -110,6 +112,27 @@ count(struct source *src)
 	pthread_mutex_unlock(&src->lock);
 }
 
+/*
+ * What was kept may be handed out, unless the source has been condemned
+ * meanwhile.
+ */
+static void
+release(struct source *src)
+{
+	bool condemned;
+
+	pthread_mutex_lock(&src->lock);
+	condemned = src->condemned;
+	if (!condemned) {
+		stock_release(&src->stock);
+		src->state.status = SOURCE_OK;
+	}
+	pthread_mutex_unlock(&src->lock);
+	if (condemned)
+		stock_forget(&src->stock);
+	tell(src);
+}
+
 /* Holds bytes back, releases or forgets them, as the tests say. */
 static void
 judge(struct source *src, enum health_verdict verdict, uint8_t *at, size_t n)
@@ -121,8 +144,7 @@ judge(struct source *src, enum health_verdict verdict, uint8_t *at, size_t n)
 		break;
 	case HEALTH_OK:
 		stock_keep(&src->stock, n);
-		stock_release(&src->stock);
-		set_status(src, SOURCE_OK);
+		release(src);
 		break;
 	case HEALTH_FAILING:
 	case HEALTH_FAILED:

@@ -237,6 +237,42 @@ test_stalls_full(void **state)
 	close(fd);
 }
 
+/* What was being tested when it was condemned is not handed out either. */
+static void
+test_condemned_testing(void **state)
+{
+	static uint8_t bytes[CHUNK_MAX];
+	struct source *src = source_new(NOISE_RAW, 4 * CHUNK_MAX);
+	struct proto_source_state s;
+	int fd = pipe_open(src);
+	uint64_t had;
+
+	(void)state;
+	assert_true(fcntl(fd, F_SETPIPE_SZ, 16 * CHUNK_MAX) >= 0);
+	for (uint64_t i = 1; i <= 8; i++) {
+		unit_fill(bytes, sizeof(bytes), i);
+		assert_int_equal(write(fd, bytes, sizeof(bytes)),
+		    sizeof(bytes));
+	}
+	pipe_await(src, SOURCE_OK, 0, &s);
+	while (s.bytes < CHUNK_MAX)
+		source_state(src, clock_now(), &s);
+	/* With the next piece it is busy for a while. */
+	stock_remove(&src->stock, stock_held(&src->stock));
+	for (had = s.bytes; s.bytes == had;)
+		source_state(src, clock_now(), &s);
+	source_condemn(src, TEST_COMBINED);
+	do {
+		source_state(src, clock_now(), &s);
+		assert_int_equal(s.status, SOURCE_FAILED);
+	} while (!s.closed);
+	assert_int_equal(stock_held(&src->stock), 0);
+	/* Nor is anything left of it. */
+	for (size_t i = 0; i < src->stock.capacity; i++)
+		assert_int_equal(src->stock.bytes[i], 0);
+	close(fd);
+}
+
 /* One that is condemned is out at once, and closed when it can be. */
 static void
 test_condemned(void **state)
@@ -299,6 +335,7 @@ main(void)
 		cmocka_unit_test(test_comes_back),
 		cmocka_unit_test(test_stalls_full),
 		cmocka_unit_test(test_condemned),
+		cmocka_unit_test(test_condemned_testing),
 		cmocka_unit_test(test_chunks),
 	};
 
