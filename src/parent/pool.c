@@ -6,6 +6,7 @@
 #include "pool.h"
 
 #define CAPACITY_MAX (UINT64_C(1) << 40) /* bytes */
+#define REPLACE_TIME NS_PER_SEC		 /* to end by itself */
 
 static int entropy_frame(struct process *, struct frame *);
 static void entropy_writable(struct process *);
@@ -82,15 +83,21 @@ start_entropy(struct pool *pool)
 	return 0;
 }
 
+static void
+set_entropy_timer(struct pool *pool, uint64_t at)
+{
+	sd_event_source_set_time(pool->entropy_timer, at / 1000);
+	sd_event_source_set_enabled(pool->entropy_timer, SD_EVENT_ONESHOT);
+}
+
 /* The entropy process is to be started again. */
 static void
 start_later(struct pool *pool, uint32_t free)
 {
 	uint64_t now = clock_now();
-	uint64_t wait = backoff_failed(&pool->entropy_backoff, now, free, 1);
 
-	sd_event_source_set_time(pool->entropy_timer, (now + wait) / 1000);
-	sd_event_source_set_enabled(pool->entropy_timer, SD_EVENT_ONESHOT);
+	set_entropy_timer(pool,
+	    now + backoff_failed(&pool->entropy_backoff, now, free, 1));
 }
 
 static int
@@ -100,7 +107,9 @@ entropy_timer_event(sd_event_source *source, uint64_t usec, void *arg)
 
 	(void)source;
 	(void)usec;
-	if (start_entropy(pool) == -1)
+	if (pool->replaced)
+		process_kill(&pool->entropy);
+	else if (start_entropy(pool) == -1)
 		start_later(pool, 0);
 	return 0;
 }
@@ -134,6 +143,11 @@ entropy_ended(struct process *p, bool clean)
 	pool_update_stock(pool);
 	stop_sources(pool);
 	end_query(pool);
+	if (pool->replaced) {
+		pool->replaced = false;
+		set_entropy_timer(pool, clock_now());
+		return;
+	}
 	if (!pool->ready)
 		pool->ops->failed(pool, pool->arg);
 	else
@@ -223,6 +237,9 @@ entropy_frame(struct process *p, struct frame *f)
 {
 	struct pool *pool = p->arg;
 
+	/* It is about sources that are no more, by numbers that others have. */
+	if (pool->replaced)
+		return 0;
 	switch (f->hdr.type) {
 	case PROTO_READY:
 		pool->ready = true;
@@ -291,7 +308,13 @@ pool_set_sources(struct pool *pool, struct pool_setup *setup)
 	pool_setup_replace(&pool->setup, setup);
 	stop_sources(pool);
 	end_query(pool);
+	pool->stock = 0;
+	pool_update_stock(pool);
+	pool->replaced = process_running(&pool->entropy);
 	process_hang_up(&pool->entropy);
+	/* When it is killed or, if there is none, another is started. */
+	set_entropy_timer(pool,
+	    clock_now() + (pool->replaced ? REPLACE_TIME : 0));
 }
 
 bool
@@ -299,7 +322,7 @@ pool_query(struct pool *pool)
 {
 	struct frame f;
 
-	if (!process_running(&pool->entropy) || !pool->ready)
+	if (!process_running(&pool->entropy) || !pool->ready || pool->replaced)
 		return false;
 	frame_init(&f, PROTO_SOURCES_ASK, 0, 0);
 	process_send(&pool->entropy, &f);

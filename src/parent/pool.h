@@ -55,7 +55,8 @@ struct pool {
 	sd_event_source *entropy_timer; /* to start it again */
 	struct log_limit entropy_limit; /* of what that process says */
 	struct backoff entropy_backoff;
-	bool ready; /* has been, once */
+	bool ready;    /* has been, once */
+	bool replaced; /* the process ends: its sources are no more */
 };
 
 /* A pool with a share, but without sources and members. */
@@ -64,7 +65,7 @@ void pool_init(struct pool *, const char *name, struct process_env *,
 
 /*
  * Takes over the sources that were made, which start in another entropy
- * process if there is one.
+ * process, at once; the old one is killed if it does not end.
  */
 void pool_set_sources(struct pool *, struct pool_setup *);
 
