@@ -19,6 +19,18 @@ find_same(const struct pool_setup *setup, const struct config_source *cs)
 	return s;
 }
 
+/* The source that keeps what this one is to keep, or NULL. */
+static struct pool_source *
+find_keeper(const struct pool_setup *setup, const struct config_source *cs)
+{
+	struct pool_source *s;
+
+	TAILQ_FOREACH(s, &setup->sources, entry)
+		if (source_shares_kept(s->config, cs))
+			break;
+	return s;
+}
+
 static struct proto_pool
 spec_of(const struct config_pool *cp)
 {
@@ -47,7 +59,8 @@ pool_setup_make(struct pool_setup *setup, const char *name,
 	TAILQ_INIT(&setup->sources);
 	TAILQ_FOREACH(cs, &cp->sources, entry) {
 		same = find_same(now, cs);
-		s = pool_source_new(cs, name, entropy, event, same == NULL);
+		s = pool_source_new(cs, name, entropy, event,
+		    same == NULL && find_keeper(now, cs) == NULL);
 		if (s == NULL)
 			goto fail;
 		TAILQ_INSERT_TAIL(&setup->sources, s, entry);
@@ -93,12 +106,15 @@ pool_setup_differs(const struct pool_setup *setup, const struct config_pool *cp)
 void
 pool_setup_replace(struct pool_setup *now, struct pool_setup *made)
 {
-	struct pool_source *s, *next, *same;
+	struct pool_source *s, *next, *same, *keeper;
 
 	for (s = TAILQ_FIRST(&made->sources); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, entry);
-		if ((same = find_same(now, s->config)) == NULL)
+		if ((same = find_same(now, s->config)) == NULL) {
+			if ((keeper = find_keeper(now, s->config)) != NULL)
+				pool_source_inherit(s, keeper);
 			continue;
+		}
 		TAILQ_REMOVE(&now->sources, same, entry);
 		TAILQ_INSERT_BEFORE(s, same, entry);
 		same->config->spec.number = s->config->spec.number;

@@ -238,6 +238,19 @@ pool_source_free(struct pool_source *s)
 	free(s);
 }
 
+void
+pool_source_inherit(struct pool_source *s, struct pool_source *from)
+{
+	s->listener = from->listener;
+	s->listener.path = s->config->path;
+	s->kept_fd = from->kept_fd;
+	s->io = from->io;
+	if (s->io != NULL)
+		sd_event_source_set_userdata(s->io, s);
+	from->listener.fd = from->kept_fd = -1;
+	from->io = NULL;
+}
+
 bool
 pool_source_try(const struct pool_source *s)
 {

@@ -56,6 +56,9 @@ struct pool_source *pool_source_new(const struct config_source *,
     const char *pool, struct process *entropy, sd_event *, bool keep);
 void pool_source_free(struct pool_source *);
 
+/* Takes over what the other keeps; see source_shares_kept(). */
+void pool_source_inherit(struct pool_source *, struct pool_source *from);
+
 /*
  * Whether it could be opened now, or need not be there yet; says so in the log
  * if it could not.

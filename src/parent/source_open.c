@@ -46,6 +46,21 @@ source_is_kept(const struct config_source *cs)
 	return cs->listen || cs->replay;
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool
+source_shares_kept(const struct config_source *a, const struct config_source *b)
+{
+	return source_is_kept(a) && a->spec.kind == b->spec.kind &&
+	    a->listen == b->listen && a->replay == b->replay &&
+	    a->transport == b->transport && a->port == b->port &&
+	    same_text(a->path, b->path) && same_text(a->address, b->address);
+}
+
 /*
  * A FIFO is opened for writing too, so that the end of one writer is not the
  * end of file for the reader, and that opening does not wait for a writer.

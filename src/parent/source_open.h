@@ -29,6 +29,10 @@ int source_open(const struct config_source *, char why[SOURCE_WHY_SIZE]);
  */
 bool source_is_kept(const struct config_source *);
 
+/* Whether what one of them keeps is what the other is to keep. */
+bool source_shares_kept(const struct config_source *,
+    const struct config_source *);
+
 /*
  * Opens that: a listening TCP or UDP socket (unix ones are made by
  * listener_open()) or a file.  Returns the descriptor, or -1 and why.

@@ -1,11 +1,67 @@
 /*
  * Sources that are changed while a guest is served.
  */
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "admin.h"
+
+#define FED 4096
+
+/* Be the source that connects to the daemon; the connection. */
+static int
+feed(struct suite *s)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	uint8_t bytes[FED];
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s",
+	    daemon_path(&s->d, "feed"));
+	assert_int_not_equal(fd, -1);
+	CHECK(connect(fd, (struct sockaddr *)&sun, sizeof(sun)));
+	assert_int_equal(getrandom(bytes, sizeof(bytes), 0), sizeof(bytes));
+	assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	return fd;
+}
+
+static void
+conf_listening(struct suite *s, const char *rest)
+{
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"feed\" { type = stream\n"
+	    "unix = \"%s/feed\" listen = yes %s } }\n",
+	    s->d.dir, rest);
+	admin_conf_guest(s, "vm0", "");
+}
+
+/* What a source listens at stays its own, whatever else is changed of it. */
+static void
+test_listening(void **state)
+{
+	struct suite *s = *state;
+	int fd;
+
+	conf_listening(s, "");
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	fd = feed(s);
+	suite_served(&s->fe);
+	conf_listening(s, "timeout = 3s");
+	admin_reload(s, "was read again");
+	close(fd);
+	fd = feed(s);
+	suite_served(&s->fe);
+	close(fd);
+	suite_pass(s);
+}
 
 static void
 conf_kernel(struct suite *s, int i)
@@ -47,6 +103,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		SUITE_EMPTY(test_listening),
 		SUITE_EMPTY(test_often),
 	};
 
