@@ -62,6 +62,7 @@ stock_reserve(struct stock *s, size_t want, size_t *n)
 	pthread_mutex_lock(&s->lock);
 	while (!has_room(s, want)) {
 		s->full = true;
+		s->most = s->capacity - s->kept - want;
 		pthread_cond_wait(&s->room, &s->lock);
 	}
 	s->full = false;
@@ -146,7 +147,9 @@ stock_remove(struct stock *s, size_t n)
 	pthread_mutex_lock(&s->lock);
 	s->start = (s->start + n) % s->capacity;
 	s->held -= n;
-	s->full = false;
-	pthread_cond_signal(&s->room);
+	if (s->full && s->held <= s->most) {
+		s->full = false;
+		pthread_cond_signal(&s->room);
+	}
 	pthread_mutex_unlock(&s->lock);
 }

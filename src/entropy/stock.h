@@ -22,7 +22,8 @@ struct stock {
 	pthread_cond_t room; /* signalled when bytes are taken */
 	size_t start;	     /* guarded: the oldest byte */
 	size_t held;	     /* guarded: bytes that may be handed out */
-	bool full;	     /* guarded: the reader waits for room */
+	bool full;	     /* guarded: the reader waits for room, */
+	size_t most;	     /* guarded: until no more than this is held */
 };
 
 /*

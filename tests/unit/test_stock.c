@@ -164,7 +164,13 @@ test_waits(void **state)
 	nanosleep(&pause, NULL);
 	assert_int_equal(stock_peek(&s, 10 * CAPACITY, iov), CAPACITY);
 	assert_true(stock_full(&s));
-	for (size_t done = 0; done < 10 * CAPACITY; done += n) {
+	/* Until there is enough, it is let sleep. */
+	for (size_t i = 0; i < CAPACITY / 2 - 1; i++) {
+		take(&s, out, 1);
+		assert_int_equal(out[0], i % 251);
+		assert_true(stock_full(&s));
+	}
+	for (size_t done = CAPACITY / 2 - 1; done < 10 * CAPACITY; done += n) {
 		while ((n = stock_peek(&s, sizeof(out), iov)) == 0)
 			nanosleep(&pause, NULL);
 		take(&s, out, n);
