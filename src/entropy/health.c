@@ -186,6 +186,19 @@ health_min(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+/*
+ * Whether a piece of which only the beginning is looked at ends with a word
+ * that comes twice: what got stuck somewhere in it has stayed so.
+ */
+static bool
+health_ends_stuck(const uint8_t *bytes, size_t n)
+{
+	const size_t word = sizeof(uint64_t);
+
+	return n >= STUCK_SAMPLE + 2 * word &&
+	    memcmp(bytes + n - word, bytes + n - 2 * word, word) == 0;
+}
+
 static void
 health_feed_conditioned(struct health *h, const uint8_t *bytes, size_t n)
 {
@@ -196,7 +209,7 @@ health_feed_conditioned(struct health *h, const uint8_t *bytes, size_t n)
 	h->counts.bytes += n;
 	fips_feed(&h->fips, bytes, others, &h->counts);
 	lag_feed(&h->lag, bytes, others, &copy);
-	if (stuck_feed(&h->stuck, bytes, words))
+	if (stuck_feed(&h->stuck, bytes, words) || health_ends_stuck(bytes, n))
 		health_fail(h, TEST_STUCK, HEALTH_FAILED);
 	else if (copy != HEALTH_OK)
 		health_fail(h, TEST_LAG, HEALTH_FAILED);

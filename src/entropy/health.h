@@ -12,8 +12,9 @@
  * What a conditioned source yields looks random however broken its noise is.
  * Of that, tests see no more than stuck or broken I/O: the same 8 bytes again,
  * or a sequence of 16 that was there before.  Of each piece that is fed only
- * the beginning is looked at: 4,096 bytes, and 256.  The statistics of FIPS
- * 140-2 are an advisory figure.
+ * the beginning is looked at: 4,096 bytes, and 256; and the last 16, so that of
+ * a piece in which a source got stuck for good nothing is handed out.  The
+ * statistics of FIPS 140-2 are an advisory figure.
  *
  * The last bytes are kept to be compared with: 128 KiB of raw noise (256 KiB if
  * there is next to no entropy in it), 32 KiB of those looked at of another

@@ -178,7 +178,7 @@ test_stuck(void **state)
 	health_free(h);
 }
 
-/* Of a large piece, the first 4,096 bytes, and 256 for copies. */
+/* Of a large piece, the first 4,096 bytes, 256 for copies, and the end. */
 static void
 test_sampling(void **state)
 {
@@ -192,9 +192,14 @@ test_sampling(void **state)
 
 	(void)state;
 	noise_fill(bytes, sizeof(bytes), &seed);
-	memset(bytes + 4096, 0, PIECE - 4096);
+	memset(bytes + 4096, 0, PIECE - 4096 - 16);
 	assert_int_equal(health_feed(h, bytes, PIECE), HEALTH_OK);
 	assert_int_equal(health_counts(h)->bytes, PIECE);
+	noise_fill(bytes, sizeof(bytes), &seed);
+	memset(bytes + PIECE - 16, 0, 16);
+	assert_int_equal(health_feed(h, bytes, PIECE), HEALTH_FAILED);
+	assert_int_equal(health_failure(h), TEST_STUCK);
+	health_restart(h);
 	/* A word at the very end of what is looked at. */
 	noise_fill(bytes, sizeof(bytes), &seed);
 	memcpy(bytes + 4096, bytes + 4088, 8);
