@@ -56,7 +56,7 @@ converse(int conn, struct fifo *f, enum manner manner)
 {
 	const int yes = 1;
 	uint8_t request[2];
-	size_t start = f->n;
+	size_t first = f->n;
 
 	setsockopt(conn, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
 	while (manner == ENDLESS) {
@@ -70,7 +70,7 @@ converse(int conn, struct fifo *f, enum manner manner)
 			_exit(2);
 		if (manner == SILENT)
 			continue;
-		if (manner == HANGS_UP && f->n - start > HANG_UP) {
+		if (manner == HANGS_UP && f->n - first > HANG_UP) {
 			answer(conn, f, request[1] / 2, manner);
 			shutdown(conn, SHUT_WR);
 			while (recv(conn, request, 2, 0) > 0)

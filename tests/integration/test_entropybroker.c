@@ -1,7 +1,7 @@
 /*
  * An EGD server that others wrote: the broker of Debian's entropybroker, which
- * has a stock that its stream server read from a FIFO, and its EGD service.  All
- * run in the test's directory; the stock is too small to be put elsewhere.
+ * has a stock that its stream server read from a FIFO, and its EGD service.
+ * All run in the test's directory; of more it would write to /var/cache.
  */
 #include <sys/prctl.h>
 #include <sys/stat.h>
