@@ -69,5 +69,5 @@ child_ready(void)
 
 	frame_init(&f, PROTO_READY, 0, 0);
 	if (channel_send(CHANNEL_FD, &f) == -1)
-		_exit(1);
+		channel_lost();
 }

@@ -1,6 +1,9 @@
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "kind.h"
 #include "log.h"
 
@@ -53,6 +56,27 @@ ask(struct device *d, size_t size)
 	return kind_write(d->fd, requests, len);
 }
 
+/*
+ * Waits for an answer, for twice the time after which the source has stalled.
+ * Some servers answer with less than was asked for when they have no more, and
+ * would be waited for without end: another connection begins anew.  Returns 0
+ * or an errno.
+ */
+static int
+await_answer(const struct device *d)
+{
+	struct pollfd pfd = { .fd = d->fd, .events = POLLIN };
+	uint64_t ms = 2 * d->spec.timeout / NS_PER_MS;
+	int n;
+
+	do
+		n = poll(&pfd, 1, ms == 0 || ms > INT_MAX ? -1 : (int)ms);
+	while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return errno;
+	return n == 0 ? ETIMEDOUT : 0;
+}
+
 /* Answers have no framing: what comes is what was asked for, in any pieces. */
 static ssize_t
 egd_read(struct device *d, uint8_t *buf, size_t size)
@@ -62,7 +86,8 @@ egd_read(struct device *d, uint8_t *buf, size_t size)
 	int error;
 
 	/* A server that is gone may have left an answer. */
-	if ((error = ask(d, size)) != 0 && error != EPIPE) {
+	if (((error = ask(d, size)) != 0 && error != EPIPE) ||
+	    (error = await_answer(d)) != 0) {
 		errno = error;
 		return -1;
 	}

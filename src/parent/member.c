@@ -70,6 +70,9 @@ member_grant(struct pool *pool)
 	struct member *m;
 	uint64_t now = clock_now(), bytes;
 
+	/* Nobody is there who could give anything: it would be spent. */
+	if (!process_running(&pool->entropy))
+		return;
 	while ((leaf = alloc_next(&pool->alloc, now, &bytes)) != NULL) {
 		m = member_of(leaf);
 		if (!leaf->share.generated)

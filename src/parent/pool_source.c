@@ -9,38 +9,16 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "pool_source.h"
+#include "pool_source_say.h"
 
 /* A source that failed a test waits longer than one that was lost. */
 #define FAILED_SLOWER 10
-
-static const char *const test_names[TESTS] = {
-	[TEST_REPETITION] = "the repetition count test",
-	[TEST_PROPORTION] = "the adaptive proportion test",
-	[TEST_LAG] = "the lag test",
-	[TEST_STUCK] = "the test for stuck words",
-	[TEST_DEVICE] = "the device's own test",
-	[TEST_COMBINED] = "the test of all sources combined",
-};
 
 static void
 timer_set(sd_event_source *timer, uint64_t at)
 {
 	sd_event_source_set_time(timer, (at + 999) / 1000);
 	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-}
-
-/*
- * Remembers that it failed, and why; whatever follows from that before it is
- * opened again is no failure more.
- */
-static void
-note_failure(struct pool_source *s, const char *why)
-{
-	s->failures += !s->noted;
-	s->noted = true;
-	s->failed = clock_now();
-	strlcpy(s->failure, why, sizeof(s->failure));
 }
 
 static void
@@ -72,11 +50,10 @@ lose(struct pool_source *s, const char *why)
 	uint64_t now = clock_now();
 
 	if (!s->lost)
-		log_warning(
-		    "pool %s: source %s: lost: %s; trying to open it again",
-		    s->pool, s->text, why);
+		pool_source_say(s, LOG_LEVEL_WARNING,
+		    "lost: %s; trying to open it again", why);
 	s->announced = s->lost = true;
-	note_failure(s, why);
+	pool_source_note(s, why);
 	set_status(s, SOURCE_LOST);
 	timer_set(s->timer, now + backoff_failed(&s->backoff, now, 0, 1));
 }
@@ -133,7 +110,7 @@ accept_event(sd_event_source *source, int fd, uint32_t events, void *arg)
 		lose(s, strerror(errno));
 		return 0;
 	}
-	log_info("pool %s: source %s: connected", s->pool, s->text);
+	pool_source_say(s, LOG_LEVEL_INFO, "connected");
 	give(s, conn);
 	return 0;
 }
@@ -210,6 +187,7 @@ pool_source_new(const struct config_source *cs, const char *pool,
 	s->listener.fd = s->kept_fd = -1;
 	s->closed = true;
 	s->since = clock_now();
+	log_limit_init(&s->limit, s->since);
 	r = sd_event_add_time(event, &s->timer, CLOCK_MONOTONIC, 0, 1,
 	    timer_event, s);
 	if (r >= 0)
@@ -285,7 +263,11 @@ pool_source_start(struct pool_source *s)
 	if (s->state.status == SOURCE_LATCHED ||
 	    s->state.status == SOURCE_EXHAUSTED)
 		return;
-	try_open(s);
+	/* Quarantine does not end because another process reads it. */
+	if (clock_now() < s->backoff.until)
+		timer_set(s->timer, s->backoff.until);
+	else
+		try_open(s);
 }
 
 struct proto_health
@@ -319,18 +301,6 @@ pool_source_stop(struct pool_source *s)
 		sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
 }
 
-/* What test it failed, in words. */
-static const char *
-describe(const struct pool_source *s, char why[SOURCE_WHY_SIZE])
-{
-	uint32_t test = s->state.test;
-
-	snprintf(why, SOURCE_WHY_SIZE, "it failed %s",
-	    test < TESTS && test_names[test] != NULL ? test_names[test]
-						     : "a test");
-	return why;
-}
-
 /* Its reader has closed it: when is it opened again? */
 static void
 closed(struct pool_source *s)
@@ -341,7 +311,7 @@ closed(struct pool_source *s)
 
 	s->closed = true;
 	if (state->status == SOURCE_LATCHED || state->status == SOURCE_FAILED)
-		note_failure(s, describe(s, why));
+		pool_source_note(s, pool_source_describe(s, why));
 	if (state->status == SOURCE_LATCHED)
 		return;
 	if (state->status == SOURCE_FAILED) {
@@ -350,54 +320,12 @@ closed(struct pool_source *s)
 		return;
 	}
 	if (s->config->replay && state->error == 0) {
-		log_warning(
-		    "pool %s: source %s: its test data has been used up",
-		    s->pool, s->text);
+		pool_source_say(s, LOG_LEVEL_WARNING,
+		    "its test data has been used up");
 		set_status(s, SOURCE_EXHAUSTED);
 		return;
 	}
 	lose(s, state->error == 0 ? "end of file" : strerror(state->error));
-}
-
-/* Its reader sees it in another state than before. */
-static void
-changed(struct pool_source *s)
-{
-	char why[SOURCE_WHY_SIZE];
-
-	describe(s, why);
-	switch (s->state.status) {
-	case SOURCE_OK:
-		log_info("pool %s: source %s: %s", s->pool, s->text,
-		    s->announced ? "yields again" : "healthy");
-		s->announced = s->lost = false;
-		break;
-	case SOURCE_STALLED:
-		log_warning(
-		    "pool %s: source %s: it yields nothing: not used until it "
-		    "does",
-		    s->pool, s->text);
-		s->announced = true;
-		s->lost = false;
-		note_failure(s, "it yielded nothing");
-		break;
-	case SOURCE_FAILED:
-		log_warning(
-		    "pool %s: source %s: %s: not used until it has passed the "
-		    "start-up tests again",
-		    s->pool, s->text, why);
-		s->announced = true;
-		s->lost = false;
-		break;
-	case SOURCE_LATCHED:
-		log_error(
-		    "pool %s: source %s: %s, and not by chance: not used until "
-		    "vrngctl source retest %s",
-		    s->pool, s->text, why, s->config->spec.name);
-		s->announced = true;
-		s->lost = false;
-		break;
-	}
 }
 
 void
@@ -414,7 +342,7 @@ pool_source_update(struct pool_source *s,
 	}
 	if (state->status != was) {
 		s->since = clock_now();
-		changed(s);
+		pool_source_changed(s);
 	}
 	if (state->closed)
 		closed(s);
