@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "delivery.h"
+#include "locked.h"
 #include "log.h"
 
 void
@@ -16,7 +17,7 @@ delivery_init(struct delivery *d, struct supply *supply, int epoll_fd)
 	memset(d, 0, sizeof(*d));
 	d->supply = supply;
 	d->epoll_fd = epoll_fd;
-	d->output = stock_map(BYTES_PACKET_MAX);
+	d->output = locked_map(BYTES_PACKET_MAX);
 	TAILQ_INIT(&d->unseeded);
 }
 

@@ -1,10 +1,10 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "fips.h"
 #include "health.h"
 #include "health_raw.h"
 #include "lag.h"
+#include "locked.h"
 #include "log.h"
 #include "stuck.h"
 
@@ -19,13 +19,19 @@
 #define STUCK_SAMPLE 4096
 #define OTHER_SAMPLE 256
 /*
- * The sequences to be found in that, bytes, and how far to look back: 64 large
- * pieces, for which the table stays in the cache.  By chance one byte in 2^114
- * ends such a sequence, at 1 GB/s one in ten years with a probability of
- * 1.5 * 10^-17.
+ * Of that: how far to look back, which is 64 large pieces, and 2,048 tags that
+ * stay in the cache; and how many windows must be there before, which takes 56
+ * to 63 bytes.  By chance that is so at one byte in 2^109.  With 1 GB/s, all of
+ * which is looked at, there is a false alarm within ten years with a probability
+ * of 2^-51.
  */
-#define COPY_LENGTH    16
-#define COPY_LOOK_BACK 16384
+static const struct lag_limits copies = {
+	.look_back = 16384,
+	.stride = 8,
+	.window = 16,
+	.found = 6,
+	.latch = 6,
+};
 
 struct health {
 	enum proto_noise noise;
@@ -45,6 +51,7 @@ static void
 health_init_raw(struct health *h, const struct proto_source *spec)
 {
 	uint32_t bits = spec->sample_bits, entropy = spec->min_entropy;
+	struct lag_limits limits;
 
 	if ((bits != 1 && bits != 2 && bits != 4 && bits != 8) ||
 	    entropy == 0 || entropy > bits * 1000)
@@ -53,24 +60,21 @@ health_init_raw(struct health *h, const struct proto_source *spec)
 	if (spec->alpha < HEALTH_ALPHA_MIN || spec->alpha > HEALTH_ALPHA_MAX)
 		log_fatal("health tests: alpha is 2^-%u", spec->alpha);
 	health_raw_init(&h->samples, spec);
-	lag_init(&h->lag, LAG_LOOK_BACK, lag_length(bits, entropy, spec->alpha),
-	    lag_length(bits, entropy, HEALTH_ALPHA_MAX), true);
+	lag_limits_raw(&limits, bits, entropy, spec->alpha);
+	lag_init(&h->lag, &limits);
 	h->startup = STARTUP_SAMPLES * bits / 8;
 }
 
 struct health *
 health_new(const struct proto_source *spec)
 {
-	struct health *h = calloc(1, sizeof(*h));
+	struct health *h = locked_map(sizeof(*h));
 
-	if (h == NULL)
-		log_fatal("no memory for health tests");
 	h->noise = spec->noise;
 	if (h->noise == NOISE_RAW)
 		health_init_raw(h, spec);
 	else {
-		lag_init(&h->lag, COPY_LOOK_BACK, COPY_LENGTH, COPY_LENGTH,
-		    false);
+		lag_init(&h->lag, &copies);
 		h->startup = STARTUP_WORDS * sizeof(uint64_t);
 	}
 	fips_init(&h->fips);
@@ -84,8 +88,7 @@ health_free(struct health *h)
 	if (h == NULL)
 		return;
 	lag_free(&h->lag);
-	explicit_bzero(h, sizeof(*h));
-	free(h);
+	locked_unmap(h, sizeof(*h));
 }
 
 void

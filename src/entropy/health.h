@@ -11,15 +11,17 @@
  *
  * What a conditioned source yields looks random however broken its noise is.
  * Of that, tests see no more than stuck or broken I/O: the same 8 bytes again,
- * or a sequence of 16 that was there before.  Of each piece that is fed only
- * the beginning is looked at: 4,096 bytes, and 256; and the last 16, so that of
- * a piece in which a source got stuck for good nothing is handed out.  The
+ * or a sequence of some 60 that was there before.  Of each piece that is fed
+ * only the beginning is looked at: 4,096 bytes, and 256; and the last 16, so that
+ * of a piece in which a source got stuck for good nothing is handed out.  The
  * statistics of FIPS 140-2 are an advisory figure.
  *
- * The last bytes are kept to be compared with: 128 KiB of raw noise (256 KiB if
- * there is next to no entropy in it), 32 KiB of those looked at of another
- * source.  They may have been handed out since, so this memory deserves what
- * the stock's has.  It is wiped by health_restart() and health_free().
+ * What was looked at may have been handed out since, so it is not kept, but for
+ * the last 8 bytes or, of conditioned sources, 15, and the sample that SP
+ * 800-90B counts.  Of all before them there are counts, and tags of sequences,
+ * from which the bytes cannot be recovered: lag.h says what can be known of
+ * them.  All of it is in locked memory that is left out of core dumps, and is
+ * wiped by health_restart() and health_free().
  *
  * vrngd.conf(5) has a table of what is found by which test, when.
  */

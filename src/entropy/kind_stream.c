@@ -1,4 +1,3 @@
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <errno.h>
@@ -7,6 +6,7 @@
 
 #include "clock.h"
 #include "kind.h"
+#include "locked.h"
 #include "log.h"
 
 #define DATAGRAM_MAX 65536
@@ -20,20 +20,11 @@ struct stream {
 	uint8_t left[DATAGRAM_MAX]; /* of the last datagram */
 };
 
-/* Its memory is like that of the stock, which tells if it cannot be locked. */
 static void
 stream_prepare(struct device *d)
 {
-	if (!d->spec.datagrams)
-		return;
-	d->state = mmap(NULL, sizeof(struct stream), PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (d->state == MAP_FAILED)
-		log_fatal("no memory for a source: %s", strerror(errno));
-	if (madvise(d->state, sizeof(struct stream), MADV_DONTDUMP) == -1)
-		log_fatal("cannot exclude datagrams from core dumps: %s",
-		    strerror(errno));
-	(void)mlock(d->state, sizeof(struct stream));
+	if (d->spec.datagrams)
+		d->state = locked_map(sizeof(struct stream));
 }
 
 /*

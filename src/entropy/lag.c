@@ -1,246 +1,292 @@
-#include <stdlib.h>
+#include <errno.h>
+#include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lag.h"
+#include "locked.h"
 #include "log.h"
 
+#define PIECE	    4096 /* bytes searched at once */
+#define VALUES	    256
+#define GETENTROPY  256 /* bytes, at most */
+#define STRIDE_MIN  32
+#define STRIDE_MAX  256
+#define STRIDE_BITS 256 /* of min-entropy */
+#define TAG_VALID   UINT32_C(0x80000000)
+#define TAG_SPREAD  UINT64_C(0xd1342543de82ef95) /* odd, no meaning */
+
 /*
- * A hash is a polynomial of the values modulo 2^64 at this odd number, which
- * has no meaning: adding a value and dropping the oldest takes the time of two
- * multiplications, however long the sequence.  The upper bits depend on all
- * values: the first say where in the table, and 16 more are kept there, so that
- * few of those that are found have to be compared.
+ * Sets what goes with a stride, for bytes with `entropy` bits each: a hit counts
+ * as 13/16 of a window, or else is chance.
  */
-#define HASH_BASE    UINT64_C(0xd1342543de82ef95)
-#define PIECE	     512 /* bytes searched at once */
-#define DISTANCE_MAX 8
-
-size_t
-lag_length(uint32_t sample_bits, uint32_t min_entropy, uint32_t alpha)
+static void
+lag_set_stride(struct lag_limits *limits, size_t stride, double entropy,
+    uint32_t alpha)
 {
-	uint32_t bits = (alpha + LAG_CHOICES) * 1000 * sample_bits;
-	uint32_t per_byte = 8 * min_entropy;
+	const size_t window = stride > STRIDE_MIN ? 64 : 32;
+	double alike = exp2(-entropy * (double)window * 13 / 16);
+	double bits = -log2(alike + exp2(-LAG_TAG_BITS));
 
-	return (bits + per_byte - 1) / per_byte;
-}
-
-/* What there is to look back at from the first byte of a piece to its last. */
-static size_t
-lag_ring_size(size_t look_back, size_t latch)
-{
-	size_t size = look_back;
-
-	while (size < look_back + latch + DISTANCE_MAX + PIECE)
-		size *= 2;
-	return size;
-}
-
-static void *
-lag_allocate(size_t size)
-{
-	void *memory = calloc(1, size);
-
-	if (memory == NULL)
-		log_fatal("no memory for health tests");
-	return memory;
+	limits->stride = stride;
+	limits->window = window;
+	limits->found = (uint32_t)ceil((alpha + LAG_CHOICES) / bits);
+	limits->latch = (uint32_t)ceil((HEALTH_ALPHA_MAX + LAG_CHOICES) / bits);
 }
 
 void
-lag_init(struct lag *lag, size_t look_back, size_t length, size_t latch,
-    bool differences)
+lag_limits_raw(struct lag_limits *limits, uint32_t sample_bits,
+    uint32_t min_entropy, uint32_t alpha)
 {
+	const double entropy = min_entropy * (8 / sample_bits) / 1000.0;
+	size_t stride = STRIDE_MIN;
+
+	limits->look_back = LAG_LOOK_BACK;
+	limits->differences = true;
+	while (stride < STRIDE_MAX && (double)stride * entropy < STRIDE_BITS)
+		stride *= 2;
+	lag_set_stride(limits, stride, entropy, alpha);
+	/* If it took longer, carries would hide counters. */
+	while (limits->stride > STRIDE_MIN &&
+	    limits->latch * limits->stride > LAG_LOOK_BACK)
+		lag_set_stride(limits, limits->stride / 2, entropy, alpha);
+}
+
+/* What the values of a sequence count in its hashes. */
+static void
+lag_fill_mix(void *mix)
+{
+	uint8_t *at = mix;
+	size_t size = VALUES * sizeof(uint64_t);
+
+	for (; size > 0; size -= GETENTROPY, at += GETENTROPY)
+		if (getentropy(at, GETENTROPY) == -1)
+			log_fatal("no random numbers for health tests: %s",
+			    strerror(errno));
+}
+
+void
+lag_init(struct lag *lag, const struct lag_limits *limits)
+{
+	const size_t places = limits->look_back / limits->stride;
+	const size_t mix = VALUES * sizeof(uint64_t);
+	const size_t tags = places * sizeof(uint32_t);
+	const size_t chains = limits->stride * sizeof(struct lag_chain);
+	const size_t index = places * sizeof(uint16_t);
 	struct lag_sequence *seq;
-	size_t i;
+	uint8_t *at;
 
 	memset(lag, 0, sizeof(*lag));
-	lag->look_back = look_back;
-	lag->shift = 64 - (uint32_t)__builtin_ctzl(look_back);
-	lag->length = length;
-	lag->latch = latch;
-	lag->power = 1;
-	for (i = 0; i < length; i++)
-		lag->power *= HASH_BASE;
-	lag->size = lag_ring_size(look_back, latch);
-	lag->ring = lag_allocate(lag->size);
-	lag->nsequences = differences ? LAG_SEQUENCES : 1;
-	for (i = 0; i < lag->nsequences; i++) {
+	lag->limits = *limits;
+	lag->places = places;
+	lag->nsequences = limits->differences ? LAG_SEQUENCES : 1;
+	lag->size = mix + lag->nsequences * (tags + chains + index);
+	lag->memory = at = locked_map(lag->size);
+	lag_fill_mix(at);
+	lag->mix = lag->memory;
+	at += mix;
+	for (size_t i = 0; i < lag->nsequences; i++) {
 		seq = &lag->sequences[i];
 		seq->distance = i == 0 ? 0 : (size_t)1 << (i - 1);
-		seq->table = lag_allocate(look_back * sizeof(uint32_t));
+		seq->tags = (void *)at;
+		at += tags;
+		seq->chains = (void *)at;
+		at += chains;
+		seq->index = (void *)at;
+		at += index;
 	}
 }
 
 void
 lag_restart(struct lag *lag)
 {
-	size_t i;
+	const size_t mix = VALUES * sizeof(uint64_t);
 
-	for (i = 0; i < lag->nsequences; i++) {
-		explicit_bzero(lag->sequences[i].table,
-		    lag->look_back * sizeof(uint32_t));
+	explicit_bzero((uint8_t *)lag->memory + mix, lag->size - mix);
+	for (size_t i = 0; i < lag->nsequences; i++)
 		lag->sequences[i].hash = 0;
-	}
-	explicit_bzero(lag->ring, lag->size);
+	explicit_bzero(lag->recent, sizeof(lag->recent));
 	lag->seen = 0;
-	lag->alike = 0;
+	lag->followed = NULL;
+	lag->chain = NULL;
 }
 
 void
 lag_free(struct lag *lag)
 {
-	size_t i;
-
-	lag_restart(lag);
-	for (i = 0; i < lag->nsequences; i++)
-		free(lag->sequences[i].table);
-	free(lag->ring);
+	locked_unmap(lag->memory, lag->size);
+	explicit_bzero(lag, sizeof(*lag));
 }
 
 /*
- * The value at a position, of the bytes or of their differences at a distance.
- * Before the first byte all are 0, as the ring is: a hash begins with these, a
- * match does not reach so far.
- */
-static inline uint8_t
-lag_value(const uint8_t *ring, size_t mask, size_t distance, size_t at)
-{
-	uint8_t byte = ring[at & mask];
-
-	if (distance == 0)
-		return byte;
-	return (uint8_t)(byte - ring[(at - distance) & mask]);
-}
-
-/* Whether the value at a position is the same so many bytes back. */
-static bool
-lag_same(const struct lag *lag, size_t distance, size_t at, size_t back)
-{
-	const size_t mask = lag->size - 1;
-
-	return lag_value(lag->ring, mask, distance, at) ==
-	    lag_value(lag->ring, mask, distance, at - back);
-}
-
-/*
- * Whether the values up to a position are the same so many bytes back, in
- * sufficient number.
+ * Goes on with the sequence that may be coming again where a window has ended
+ * after `at` bytes, or begins one at `place`, where the index has its tag.
  */
 static enum health_verdict
-lag_compare(struct lag *lag, size_t distance, size_t at, size_t back)
+lag_hit(struct lag *lag, struct lag_sequence *seq, size_t at, uint32_t tag,
+    size_t place)
 {
-	size_t n = 0;
+	const size_t mask = lag->places - 1, now = at / lag->limits.stride;
+	struct lag_chain *chain = &seq->chains[at & (lag->limits.stride - 1)];
 
-	if (back > lag->look_back)
+	if (chain->hits > 0 && seq->tags[(now - chain->places) & mask] == tag)
+		chain->hits++;
+	else if (seq->tags[place] == tag) {
+		chain->places = (uint16_t)((now - place) & mask);
+		chain->hits = 1;
+	} else
+		chain->hits = 0;
+	if (chain->hits < lag->limits.found)
 		return HEALTH_OK;
-	while (n < lag->latch && n + back + distance <= at &&
-	    lag_same(lag, distance, at - n, back))
-		n++;
-	if (n < lag->length)
-		return HEALTH_OK;
-	lag->distance = distance;
-	lag->back = back;
-	lag->alike = n;
-	return n < lag->latch ? HEALTH_FAILING : HEALTH_LATCHED;
+	lag->followed = seq;
+	lag->chain = chain;
+	return chain->hits < lag->limits.latch ? HEALTH_FAILING
+					       : HEALTH_LATCHED;
 }
 
 /*
- * Looks for sequences that end at positions from `at` to before `end`, up to
- * one that was there before, and tells how far it came.  Each position is put
- * into the table, in place of the one that it had for such a hash.  If that
- * one had the rest of the hash too it is 1 to 65,536 bytes back, or would be if
- * it were no older, which comparing will show.
+ * Looks for sequences among `n` bytes, before which there are `distance` more,
+ * up to one that has come again, and tells how far it came.
+ *
+ * A hash is shifted for each value, until the value has left it: this needs no
+ * value that leaves, and none is kept.  A tag comes of all its bits.  Where a
+ * stride ends the tag is put into the table, after it was looked for: there is
+ * the one of a whole look-back before until then.  No window reaches to before
+ * the first byte.
  */
 static inline __attribute__((always_inline)) size_t
 lag_search(struct lag *lag, struct lag_sequence *seq, size_t distance,
-    size_t at, size_t end, enum health_verdict *verdict)
+    const uint8_t *bytes, size_t n, enum health_verdict *verdict)
 {
-	const uint8_t *const ring = lag->ring;
-	const size_t mask = lag->size - 1, length = lag->length;
-	const uint64_t power = lag->power;
-	const uint32_t shift = lag->shift;
-	uint32_t *const table = seq->table, entry, before;
+	const size_t mask = lag->limits.stride - 1, places = lag->places - 1;
+	const size_t window = lag->limits.window;
+	const uint32_t step = 64 / (uint32_t)window;
+	const uint64_t *const mix = lag->mix;
+	const struct lag_chain *const chains = seq->chains;
+	uint32_t *const tags = seq->tags, tag;
+	uint16_t *const index = seq->index;
 	uint64_t hash = seq->hash;
-	uint8_t in, out;
+	size_t i, at = lag->seen, place;
+	uint8_t value;
 
-	while (at < end) {
-		in = lag_value(ring, mask, distance, at);
-		out = lag_value(ring, mask, distance, at - length);
-		hash = hash * HASH_BASE + (in - out * power);
-		entry = (uint32_t)(hash >> 16) & UINT32_C(0xffff0000);
-		entry |= at & 0xffff;
-		before = table[hash >> shift];
-		table[hash >> shift] = entry;
+	for (i = 0; i < n && *verdict == HEALTH_OK; i++) {
+		value = bytes[i];
+		if (distance > 0)
+			value -= *(bytes + i - distance);
 		at++;
-		if ((entry ^ before) >> 16 != 0)
+		hash = (hash << step) + mix[value];
+		tag = (uint32_t)((hash ^ hash >> 32) * TAG_SPREAD >>
+		    (64 - LAG_TAG_BITS));
+		place = index[tag & places];
+		tag |= TAG_VALID;
+		if (tags[place] == tag || chains[at & mask].hits > 0)
+			*verdict = lag_hit(lag, seq, at, tag, place);
+		if ((at & mask) > 0 || at < window + LAG_DISTANCE_MAX)
 			continue;
-		*verdict = lag_compare(lag, distance, at - 1,
-		    ((entry - before - 1) & 0xffff) + 1);
-		if (*verdict != HEALTH_OK)
-			break;
+		place = at / (mask + 1) & places;
+		tags[place] = tag;
+		index[tag & places] = (uint16_t)place;
 	}
 	seq->hash = hash;
-	return at;
+	return i;
+}
+
+static size_t
+lag_search_any(struct lag *lag, struct lag_sequence *seq, const uint8_t *bytes,
+    size_t n, enum health_verdict *verdict)
+{
+	/* The compiler makes a faster one of the first. */
+	return seq->distance == 0
+	    ? lag_search(lag, seq, 0, bytes, n, verdict)
+	    : lag_search(lag, seq, seq->distance, bytes, n, verdict);
 }
 
 /*
- * Looks for sequences in a piece, of which all goes to the ring at once.  The
- * first that ends counts; of others, and in the ring, there may be bytes from
- * behind it then, but nothing is searched any more.
+ * Looks for sequences in a piece.  The first that comes again counts; others
+ * may have been searched beyond it, but will not be any more.
  */
 static size_t
 lag_piece(struct lag *lag, const uint8_t *bytes, size_t n,
     enum health_verdict *verdict)
 {
-	size_t i, at, start = lag->seen, end = start + n, limit = end;
+	size_t upto, end = n, limit = n;
 	enum health_verdict found;
-	struct lag_sequence *seq;
 
-	for (i = 0; i < n; i++)
-		lag->ring[(start + i) & (lag->size - 1)] = bytes[i];
-	for (i = 0; i < lag->nsequences; i++) {
+	for (size_t i = 0; i < lag->nsequences; i++) {
 		found = HEALTH_OK;
-		seq = &lag->sequences[i];
-		/* The compiler makes a faster one of the first. */
-		at = seq->distance == 0
-		    ? lag_search(lag, seq, 0, start, limit, &found)
-		    : lag_search(lag, seq, seq->distance, start, limit, &found);
+		upto = lag_search_any(lag, &lag->sequences[i], bytes, limit,
+		    &found);
 		if (found == HEALTH_OK)
 			continue;
 		*verdict = found;
-		end = at;
-		limit = at - 1;
+		end = upto;
+		limit = upto - 1;
 	}
-	lag->seen = end;
-	return end - start;
+	return end;
 }
 
-/* The next byte after HEALTH_FAILING. */
+/*
+ * The next byte after HEALTH_FAILING: only that chain counts, where its next
+ * window ends.
+ */
 static enum health_verdict
-lag_follow(struct lag *lag, uint8_t byte)
+lag_follow(struct lag *lag, const uint8_t *byte)
 {
-	size_t at = lag->seen++;
+	struct lag_chain *chain = lag->chain;
+	enum health_verdict ignored = HEALTH_OK;
+	const uint16_t hits = chain->hits;
 
-	lag->ring[at & (lag->size - 1)] = byte;
-	if (!lag_same(lag, lag->distance, at, lag->back))
+	lag_search_any(lag, lag->followed, byte, 1, &ignored);
+	lag->chain = chain;
+	if (((lag->seen + 1) & (lag->limits.stride - 1)) !=
+	    (size_t)(chain - lag->followed->chains))
+		return HEALTH_FAILING;
+	if (chain->hits <= hits)
 		return HEALTH_FAILED;
-	return ++lag->alike < lag->latch ? HEALTH_FAILING : HEALTH_LATCHED;
+	return chain->hits < lag->limits.latch ? HEALTH_FAILING
+					       : HEALTH_LATCHED;
+}
+
+/*
+ * Looks at a piece.  The bytes before it, which differences need, are those of
+ * the feed or, for the first of these, those that are kept.
+ */
+static size_t
+lag_next(struct lag *lag, const uint8_t *bytes, size_t n, bool kept,
+    enum health_verdict *verdict)
+{
+	uint8_t *const next = lag->recent + LAG_DISTANCE_MAX;
+
+	if (kept) {
+		n = n < LAG_DISTANCE_MAX ? n : LAG_DISTANCE_MAX;
+		memcpy(next, bytes, n);
+		bytes = next;
+	} else
+		n = n < PIECE ? n : PIECE;
+	if (lag->followed == NULL)
+		n = lag_piece(lag, bytes, n, verdict);
+	else {
+		n = 1;
+		*verdict = lag_follow(lag, bytes);
+	}
+	lag->seen += n;
+	if (lag->limits.differences)
+		memmove(lag->recent, bytes + n - LAG_DISTANCE_MAX,
+		    LAG_DISTANCE_MAX);
+	explicit_bzero(next, LAG_DISTANCE_MAX);
+	return n;
 }
 
 size_t
 lag_feed(struct lag *lag, const uint8_t *bytes, size_t n,
     enum health_verdict *verdict)
 {
-	size_t done = 0, part;
+	size_t done = 0;
 
 	*verdict = HEALTH_OK;
-	while (done < n && *verdict == HEALTH_OK) {
-		if (lag->alike > 0) {
-			*verdict = lag_follow(lag, bytes[done]);
-			done++;
-			continue;
-		}
-		part = n - done < PIECE ? n - done : PIECE;
-		done += lag_piece(lag, bytes + done, part, verdict);
-	}
+	while (done < n && *verdict == HEALTH_OK)
+		done += lag_next(lag, bytes + done, n - done,
+		    lag->limits.differences && done < LAG_DISTANCE_MAX,
+		    verdict);
 	return done;
 }

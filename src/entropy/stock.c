@@ -1,36 +1,16 @@
-#include <sys/mman.h>
-
 #include <errno.h>
 #include <string.h>
 
+#include "locked.h"
 #include "log.h"
 #include "stock.h"
-
-uint8_t *
-stock_map(size_t size)
-{
-	uint8_t *bytes;
-
-	bytes = mmap(NULL, size, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (bytes == MAP_FAILED)
-		log_fatal("cannot map the stock: %s", strerror(errno));
-	if (madvise(bytes, size, MADV_DONTDUMP) == -1)
-		log_fatal("cannot exclude the stock from core dumps: %s",
-		    strerror(errno));
-	if (mlock(bytes, size) == -1)
-		log_warning("cannot lock the stock in memory (%s): it may be "
-			    "swapped out; raise RLIMIT_MEMLOCK",
-		    strerror(errno));
-	return bytes;
-}
 
 void
 stock_init(struct stock *s, size_t capacity)
 {
 	memset(s, 0, sizeof(*s));
 	s->capacity = capacity;
-	s->bytes = stock_map(capacity);
+	s->bytes = locked_map(capacity);
 	if ((errno = pthread_mutex_init(&s->lock, NULL)) != 0 ||
 	    (errno = pthread_cond_init(&s->room, NULL)) != 0)
 		log_fatal("cannot make a lock: %s", strerror(errno));

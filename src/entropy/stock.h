@@ -26,12 +26,6 @@ struct stock {
 	size_t most;	     /* guarded: until no more than this is held */
 };
 
-/*
- * Maps memory that is locked, if that is allowed, and left out of core dumps;
- * ends the process if there is none.
- */
-uint8_t *stock_map(size_t size);
-
 /* Makes an empty stock; ends the process if it cannot. */
 void stock_init(struct stock *, size_t capacity);
 

@@ -48,6 +48,7 @@ stuck_feed(struct stuck *stuck, const uint8_t *bytes, size_t n)
 		if (stuck->have < WORD)
 			return false;
 		same = stuck_words(stuck, stuck->part, 1);
+		explicit_bzero(stuck->part, WORD);
 	}
 	words = (n - part) / WORD;
 	same |= stuck_words(stuck, bytes + part, words);

@@ -10,12 +10,40 @@
 
 #define STREAM (LAG_LOOK_BACK * 3)
 
-/* The test of bytes with full entropy. */
+/* The test of bytes with so much entropy (1/1000 bit) in each. */
 static void
-full_init(struct lag *lag)
+raw_init(struct lag *lag, uint32_t entropy)
 {
-	lag_init(lag, LAG_LOOK_BACK, lag_length(8, 8000, NOISE_ALPHA),
-	    lag_length(8, 8000, HEALTH_ALPHA_MAX), true);
+	struct lag_limits limits;
+
+	lag_limits_raw(&limits, 8, entropy, NOISE_ALPHA);
+	lag_init(lag, &limits);
+}
+
+/* How far back the sequence was that was found, in bytes. */
+static size_t
+back(const struct lag *lag)
+{
+	size_t phase = (size_t)(lag->chain - lag->followed->chains);
+	size_t places = lag->chain->places;
+
+	if (phase == 0 && places == 0)
+		return lag->limits.look_back;
+	return places * lag->limits.stride + phase;
+}
+
+/* The least that a sequence must be long to be found, and what is enough. */
+static size_t
+least(const struct lag *lag)
+{
+	return lag->limits.window +
+	    (lag->limits.found - 1) * lag->limits.stride;
+}
+
+static size_t
+enough(const struct lag *lag)
+{
+	return least(lag) + lag->limits.stride - 1;
 }
 
 /* Feeds all of it; returns how far that came and leaves the verdict. */
@@ -32,58 +60,85 @@ feed(struct lag *lag, const uint8_t *bytes, size_t n,
 }
 
 static void
-test_length(void **state)
+test_raw(void **state)
 {
+	static const struct {
+		uint32_t bits, entropy, alpha;
+		size_t stride, window;
+		uint32_t found, latch;
+	} cases[] = {
+		{ 8, 8000, 20, 32, 32, 2, 4 },
+		{ 8, 8000, 40, 32, 32, 3, 4 },
+		{ 8, 8000, 60, 32, 32, 4, 4 },
+		{ 1, 1000, 40, 32, 32, 3, 4 },
+		{ 8, 7999, 40, 64, 64, 3, 4 },
+		{ 8, 4000, 40, 64, 64, 3, 4 },
+		{ 4, 2000, 40, 64, 64, 3, 4 },
+		{ 1, 500, 40, 64, 64, 3, 4 },
+		{ 8, 1000, 40, 256, 64, 3, 4 },
+		{ 8, 125, 40, 256, 64, 9, 12 },
+		{ 8, 10, 40, 256, 64, 104, 143 },
+		{ 8, 1, 40, 32, 32, 2078, 2847 },
+	};
+	struct lag_limits limits;
+
 	(void)state;
-	/* (alpha + 19) / H, rounded up, and H is that of a byte. */
-	assert_int_equal(lag_length(8, 8000, 20), 5);
-	assert_int_equal(lag_length(8, 8000, 40), 8);
-	assert_int_equal(lag_length(8, 8000, 60), 10);
-	assert_int_equal(lag_length(8, 4000, 40), 15);
-	assert_int_equal(lag_length(8, 125, 40), 472);
-	assert_int_equal(lag_length(1, 1000, 40), 8);
-	assert_int_equal(lag_length(1, 500, 40), 15);
-	assert_int_equal(lag_length(4, 1000, 40), 30);
-	assert_int_equal(lag_length(8, 1, 60), 79000);
-	assert_int_equal(lag_length(1, 1, 60), 9875);
-	/* The number of ways in which a sequence can be there before. */
-	assert_true(LAG_LOOK_BACK * LAG_SEQUENCES < 1 << LAG_CHOICES);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		lag_limits_raw(&limits, cases[i].bits, cases[i].entropy,
+		    cases[i].alpha);
+		assert_int_equal(limits.look_back, LAG_LOOK_BACK);
+		assert_int_equal(limits.stride, cases[i].stride);
+		assert_int_equal(limits.window, cases[i].window);
+		assert_int_equal(limits.found, cases[i].found);
+		assert_int_equal(limits.latch, cases[i].latch);
+	}
+	/* The number of places in which a sequence can be there before. */
+	assert_true(LAG_LOOK_BACK / 32 * LAG_SEQUENCES < 1 << LAG_CHOICES);
 }
 
-/*
- * A copy of 100 bytes is found at every distance within the look-back, at any
- * alignment, soon after it has the length that is looked for.
- */
+/* Copies of 512 bytes are found wherever they are. */
+static void
+find_copies(struct lag *lag, uint64_t seed)
+{
+	static uint8_t bytes[STREAM];
+	const size_t far = lag->limits.look_back;
+	enum health_verdict verdict;
+	size_t at, from, n, soon = 0;
+
+	for (int i = 0; i < 100; i++) {
+		noise_fill(bytes, sizeof(bytes), &seed);
+		from = far - 512;
+		from = i < 40 ? from : from / 8;
+		from = 512 + (i == 0 ? far - 512 : unit_below(&seed, from));
+		at = far + (size_t)unit_below(&seed, far);
+		memcpy(bytes + at, bytes + at - from, 512);
+		bytes[at - 1] = (uint8_t)~bytes[at - 1 - from];
+		/* It is that long. */
+		bytes[at + 512] = (uint8_t)~bytes[at + 512 - from];
+		lag_restart(lag);
+		n = feed(lag, bytes, sizeof(bytes), &verdict);
+		assert_int_equal(verdict, HEALTH_FAILING);
+		/* That the oldest values of a window differ may not be seen. */
+		assert_in_range(n, at + least(lag) - lag->limits.window / 8,
+		    at + 512);
+		assert_int_equal(back(lag), from);
+		soon += i >= 40 && n <= at + enough(lag) + 8;
+	}
+	/* Few places were replaced so soon, and not in all sequences. */
+	assert_in_range(soon, 58, 60);
+}
+
 static void
 test_copies(void **state)
 {
-	static uint8_t bytes[STREAM];
 	struct lag lag;
-	enum health_verdict verdict;
-	uint64_t seed = 1;
-	size_t at, back, n;
 
 	(void)state;
-	full_init(&lag);
-	for (int i = 0; i < 120; i++) {
-		noise_fill(bytes, sizeof(bytes), &seed);
-		back = i == 0
-		    ? LAG_LOOK_BACK
-		    : 100 + (size_t)unit_below(&seed, LAG_LOOK_BACK - 100);
-		at = LAG_LOOK_BACK + (size_t)unit_below(&seed, LAG_LOOK_BACK);
-		memcpy(bytes + at, bytes + at - back, 100);
-		/* It is that long. */
-		bytes[at + 100] = (uint8_t)~bytes[at + 100 - back];
-		lag_restart(&lag);
-		n = feed(&lag, bytes, sizeof(bytes), &verdict);
-		assert_true(
-		    verdict == HEALTH_FAILING || verdict == HEALTH_LATCHED);
-		assert_in_range(n, at + lag.length - 1, at + 100);
-		assert_int_equal(lag.back, back);
-		if (back < LAG_LOOK_BACK / 4)
-			assert_in_range(n, 0, at + lag.length + 24);
+	for (uint32_t entropy = 8000; entropy >= 4000; entropy -= 4000) {
+		raw_init(&lag, entropy);
+		find_copies(&lag, entropy);
+		lag_free(&lag);
 	}
-	lag_free(&lag);
 }
 
 /* Shorter, or farther away, it is none. */
@@ -94,36 +149,64 @@ test_limits(void **state)
 	struct lag lag;
 	enum health_verdict verdict;
 	uint64_t seed = 2;
-	const size_t at = LAG_LOOK_BACK + 4321;
-	size_t n;
+	const size_t at = LAG_LOOK_BACK + 4321, from = 161;
+	size_t n, first, last;
 
 	(void)state;
-	full_init(&lag);
-	for (size_t length = 6; length <= 12; length++) {
+	raw_init(&lag, 8000);
+	/* Where the first window of a copy ends that has a tag. */
+	first = at + 32;
+	while ((first - from) % 32 != 0)
+		first++;
+	for (size_t length = 90; length <= 160; length++) {
 		noise_fill(bytes, sizeof(bytes), &seed);
-		memcpy(bytes + at, bytes + at - 1001, length);
-		bytes[at - 1] = (uint8_t)~bytes[at - 1002];
-		bytes[at + length] = (uint8_t)~bytes[at + length - 1001];
+		last = at + length;
+		for (size_t i = at; i < last; i++)
+			bytes[i] = bytes[i - from];
+		bytes[at - 1] = (uint8_t)~bytes[at - 1 - from];
+		bytes[last] = (uint8_t)~bytes[last - from];
 		lag_restart(&lag);
 		n = feed(&lag, bytes, sizeof(bytes), &verdict);
-		if (length < 8) {
+		if (last < first + 64) {
 			assert_int_equal(verdict, HEALTH_OK);
 			continue;
 		}
-		/* At its 8th byte, and worse from the 10th on. */
+		/* At its third window, and worse at the fourth. */
 		assert_int_equal(verdict, HEALTH_FAILING);
-		assert_int_equal(n, at + 8);
+		assert_int_equal(n, first + 64);
 		while (verdict == HEALTH_FAILING)
 			n += lag_feed(&lag, bytes + n, 1, &verdict);
 		assert_int_equal(verdict,
-		    length < 10 ? HEALTH_FAILED : HEALTH_LATCHED);
-		assert_int_equal(n, at + (length < 10 ? length + 1 : 10));
+		    last < first + 96 ? HEALTH_FAILED : HEALTH_LATCHED);
+		assert_int_equal(n, first + 96);
 	}
 	noise_fill(bytes, sizeof(bytes), &seed);
 	memcpy(bytes + LAG_LOOK_BACK + 1, bytes, LAG_LOOK_BACK);
 	lag_restart(&lag);
 	feed(&lag, bytes, sizeof(bytes), &verdict);
 	assert_int_equal(verdict, HEALTH_OK);
+	lag_free(&lag);
+}
+
+/* One value that is not the same, anywhere, hides what is around it. */
+static void
+test_interrupted(void **state)
+{
+	static uint8_t bytes[1024];
+	struct lag lag;
+	enum health_verdict verdict;
+	uint64_t seed = 8;
+
+	(void)state;
+	raw_init(&lag, 8000);
+	for (size_t bad = 68; bad < 92; bad++) {
+		noise_fill(bytes, sizeof(bytes), &seed);
+		memcpy(bytes + 576, bytes + 64, 160);
+		bytes[576 + bad] ^= 1 << bad % 8;
+		lag_restart(&lag);
+		feed(&lag, bytes, sizeof(bytes), &verdict);
+		assert_int_equal(verdict, HEALTH_OK);
+	}
 	lag_free(&lag);
 }
 
@@ -139,17 +222,17 @@ test_differences(void **state)
 	struct lag lag;
 	enum health_verdict verdict;
 	uint64_t seed = 3;
-	const size_t at = 12345, back = 999;
+	const size_t at = 12345, from = 999;
 	uint8_t add[8];
 	size_t n;
 
 	(void)state;
-	full_init(&lag);
+	raw_init(&lag, 8000);
 	for (size_t i = 0; i < 5; i++) {
 		noise_fill(bytes, sizeof(bytes), &seed);
 		unit_fill(add, sizeof(add), i);
-		for (size_t j = 0; j < 100; j++)
-			bytes[at + j] = (uint8_t)(bytes[at + j - back] +
+		for (size_t j = 0; j < 256; j++)
+			bytes[at + j] = (uint8_t)(bytes[at + j - from] +
 			    add[j % periods[i]]);
 		lag_restart(&lag);
 		n = feed(&lag, bytes, sizeof(bytes), &verdict);
@@ -158,10 +241,10 @@ test_differences(void **state)
 			continue;
 		}
 		assert_int_equal(verdict, HEALTH_FAILING);
-		assert_int_equal(lag.distance, periods[i]);
-		assert_int_equal(lag.back, back);
-		assert_in_range(n, at + periods[i] + lag.length - 1,
-		    at + periods[i] + lag.length + 24);
+		assert_int_equal(lag.followed->distance, periods[i]);
+		assert_int_equal(back(&lag), from);
+		assert_in_range(n, at + periods[i] + least(&lag),
+		    at + periods[i] + enough(&lag));
 	}
 	lag_free(&lag);
 }
@@ -183,8 +266,7 @@ test_little_entropy(void **state)
 	(void)state;
 	assert_non_null(bytes);
 	for (size_t i = 0; i < 4; i++) {
-		lag_init(&lag, LAG_LOOK_BACK, lag_length(8, entropies[i], 40),
-		    lag_length(8, entropies[i], 60), true);
+		raw_init(&lag, entropies[i]);
 		for (size_t width = 1; width <= 8; width *= 2) {
 			number = unit_random(&seed);
 			/* A carry beyond the second byte, and soon. */
@@ -196,41 +278,95 @@ test_little_entropy(void **state)
 			lag_restart(&lag);
 			n = feed(&lag, bytes, SIZE, &verdict);
 			assert_true(verdict != HEALTH_OK);
-			assert_in_range(n, lag.length,
-			    2 * lag.length + 256 * width + 400);
+			assert_in_range(n, least(&lag),
+			    enough(&lag) + 640 * width);
 		}
 		lag_free(&lag);
 	}
 	free(bytes);
 }
 
-/* By chance a sequence is found at a rate of 2^-alpha at most. */
+/* Tags of windows are the same as others by chance as often as they should. */
 static void
 test_chance(void **state)
 {
 	enum {
 		PIECE = 4096,
-		PIECES = 4096
+		PIECES = 256
 	};
 	static uint8_t bytes[PIECE];
+	struct lag_limits limits;
 	struct lag lag;
 	enum health_verdict verdict;
 	uint64_t seed = 5;
-	size_t found = 0;
+	size_t found = 0, done;
 
 	(void)state;
-	lag_init(&lag, LAG_LOOK_BACK, lag_length(8, 8000, 20), 10, true);
+	lag_limits_raw(&limits, 8, 8000, NOISE_ALPHA);
+	limits.found = 1;
+	lag_init(&lag, &limits);
 	for (int i = 0; i < PIECES; i++) {
 		noise_fill(bytes, sizeof(bytes), &seed);
-		feed(&lag, bytes, sizeof(bytes), &verdict);
-		if (verdict == HEALTH_OK)
-			continue;
-		found++;
-		/* Go on, but with what is there. */
-		lag.alike = 0;
+		for (done = 0; done < PIECE;) {
+			done += lag_feed(&lag, bytes + done, 1, &verdict);
+			if (verdict == HEALTH_OK)
+				continue;
+			found++;
+			assert_int_equal(lag.chain->hits, 1);
+			lag.followed = NULL;
+		}
 	}
-	/* 2^24 bytes at 2^-20; it is less because of the rounding up. */
-	assert_in_range(found, 1, 16);
+	/*
+	 * Five in 512 of 2^20 bytes, but for places that have none, which are
+	 * one in e; of two in a row there were none.
+	 */
+	assert_in_range(found, 6200, 6800);
+	lag_free(&lag);
+}
+
+/* Whether 8 bytes that were fed are in that memory, as they were. */
+static bool
+remains(const void *memory, size_t size, const uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i + 8 <= n; i++)
+		if (memmem(memory, size, bytes + i, 8) != NULL)
+			return true;
+	return false;
+}
+
+/* No byte is kept but the last 8, and no memory survives a restart. */
+static void
+test_forgotten(void **state)
+{
+	static uint8_t bytes[3000];
+	struct lag lag;
+	enum health_verdict verdict;
+	uint64_t seed = 6;
+	size_t done = 0, n;
+
+	(void)state;
+	raw_init(&lag, 8000);
+	noise_fill(bytes, sizeof(bytes), &seed);
+	while (done < sizeof(bytes)) {
+		n = (size_t)unit_below(&seed, 1 << unit_below(&seed, 12));
+		n = n < sizeof(bytes) - done ? n : sizeof(bytes) - done;
+		done += feed(&lag, bytes + done, n, &verdict);
+		assert_int_equal(verdict, HEALTH_OK);
+		n = done < 8 ? 0 : done - 8;
+		if (n > 0)
+			assert_memory_equal(lag.recent, bytes + n, 8);
+		/* All but the last 8 of them. */
+		n = done == 0 ? 0 : done - 1;
+		assert_false(remains(&lag, sizeof(lag), bytes, n));
+		assert_false(remains(lag.memory, lag.size, bytes, done));
+	}
+	lag_restart(&lag);
+	for (size_t i = 256 * sizeof(uint64_t); i < lag.size; i++)
+		assert_int_equal(((uint8_t *)lag.memory)[i], 0);
+	for (size_t i = 0; i < sizeof(lag.recent); i++)
+		assert_int_equal(lag.recent[i], 0);
+	for (size_t i = 0; i < LAG_SEQUENCES; i++)
+		assert_int_equal(lag.sequences[i].hash, 0);
 	lag_free(&lag);
 }
 
@@ -243,17 +379,19 @@ test_restart(void **state)
 	uint64_t seed = 6;
 
 	(void)state;
-	full_init(&lag);
+	raw_init(&lag, 8000);
 	noise_fill(bytes, sizeof(bytes), &seed);
 	feed(&lag, bytes, sizeof(bytes), &verdict);
 	lag_restart(&lag);
-	for (size_t i = 0; i < lag.size; i++)
-		assert_int_equal(lag.ring[i], 0);
 	/* The same again is not seen as a copy. */
 	feed(&lag, bytes, sizeof(bytes), &verdict);
 	assert_int_equal(verdict, HEALTH_OK);
 	feed(&lag, bytes, sizeof(bytes), &verdict);
 	assert_int_equal(verdict, HEALTH_FAILING);
+	/* Nor is what was followed. */
+	lag_restart(&lag);
+	feed(&lag, bytes, sizeof(bytes), &verdict);
+	assert_int_equal(verdict, HEALTH_OK);
 	lag_free(&lag);
 }
 
@@ -261,24 +399,19 @@ test_restart(void **state)
 static void
 test_start(void **state)
 {
-	static const uint8_t zeros[16];
-	uint8_t bytes[200];
+	static uint8_t bytes[512];
 	struct lag lag;
 	enum health_verdict verdict;
 	uint64_t seed = 7;
-	size_t n;
 
 	(void)state;
-	full_init(&lag);
-	n = feed(&lag, zeros, sizeof(zeros), &verdict);
-	assert_int_equal(verdict, HEALTH_FAILING);
-	assert_int_equal(n, 1 + lag.length);
+	raw_init(&lag, 8000);
 	/* Differences like those of the first bytes to nothing. */
 	for (size_t distance = 1; distance <= 8; distance *= 2) {
 		noise_fill(bytes, sizeof(bytes), &seed);
-		for (size_t i = 0; i < 8; i++)
-			bytes[100 + i] =
-			    (uint8_t)(bytes[100 + i - distance] + bytes[i] -
+		for (size_t i = 0; i < 96; i++)
+			bytes[256 + i] =
+			    (uint8_t)(bytes[256 + i - distance] + bytes[i] -
 				(i < distance ? 0 : bytes[i - distance]));
 		lag_restart(&lag);
 		feed(&lag, bytes, sizeof(bytes), &verdict);
@@ -287,18 +420,39 @@ test_start(void **state)
 	lag_free(&lag);
 }
 
+/* What values count is not the same for any two. */
+static void
+test_mix(void **state)
+{
+	struct lag a, b;
+
+	(void)state;
+	raw_init(&a, 8000);
+	raw_init(&b, 8000);
+	for (size_t i = 0; i < 256; i++) {
+		assert_int_not_equal(a.mix[i], b.mix[i]);
+		for (size_t j = 0; j < i; j++)
+			assert_int_not_equal(a.mix[i], a.mix[j]);
+	}
+	lag_free(&a);
+	lag_free(&b);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_length),
+		cmocka_unit_test(test_raw),
 		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_differences),
 		cmocka_unit_test(test_little_entropy),
 		cmocka_unit_test(test_chance),
+		cmocka_unit_test(test_forgotten),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_start),
+		cmocka_unit_test(test_mix),
 	};
 
 	return UNIT_MAIN("lag", tests);
