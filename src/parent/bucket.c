@@ -2,6 +2,13 @@
 
 __extension__ typedef unsigned __int128 wide;
 
+/* The numbers are small nearly always, and dividing these is fast. */
+static wide
+divide(wide a, uint64_t b)
+{
+	return a <= UINT64_MAX ? (uint64_t)a / b : a / b;
+}
+
 void
 bucket_init(struct bucket *b, struct bucket_rate rate, int64_t tokens)
 {
@@ -11,7 +18,7 @@ bucket_init(struct bucket *b, struct bucket_rate rate, int64_t tokens)
 void
 bucket_refill(struct bucket *b, uint64_t elapsed, int64_t most)
 {
-	wide gained;
+	wide gained, whole;
 	uint64_t space;
 
 	if (b->rate.bytes == 0 || elapsed == 0)
@@ -22,12 +29,13 @@ bucket_refill(struct bucket *b, uint64_t elapsed, int64_t most)
 	}
 	space = (uint64_t)(most - b->tokens);
 	gained = (wide)elapsed * b->rate.bytes + b->remainder;
-	if (gained / b->rate.period >= space) {
+	whole = divide(gained, b->rate.period);
+	if (whole >= space) {
 		b->tokens = most;
 		b->remainder = 0;
 	} else {
-		b->tokens += (int64_t)(gained / b->rate.period);
-		b->remainder = (uint64_t)(gained % b->rate.period);
+		b->tokens += (int64_t)whole;
+		b->remainder = (uint64_t)(gained - whole * b->rate.period);
 	}
 }
 
@@ -41,6 +49,6 @@ bucket_wait(const struct bucket *b, int64_t wanted)
 	if (b->rate.bytes == 0)
 		return BUCKET_NEVER;
 	wait = (wide)(wanted - b->tokens) * b->rate.period - b->remainder;
-	wait = (wait + b->rate.bytes - 1) / b->rate.bytes;
+	wait = divide(wait + b->rate.bytes - 1, b->rate.bytes);
 	return wait >= BUCKET_NEVER ? BUCKET_NEVER - 1 : (uint64_t)wait;
 }
