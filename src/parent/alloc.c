@@ -5,6 +5,8 @@
 #define ROOM_TRIES 8  /* leaves looked at before none is said to have room */
 #define VTIME_BITS 16 /* of a virtual time, behind the point */
 
+__extension__ typedef unsigned __int128 wide;
+
 /*
  * Bytes that have been handed on leave room in the buckets from now on: until
  * now they were as full as they were.
@@ -117,41 +119,68 @@ lender_of(struct alloc_node *n)
 	return n;
 }
 
-/* Counts a grant among the siblings of `n`, whose turn it was. */
+/*
+ * Counts a grant among the siblings of `n`, whose turn it was.  Time goes by
+ * for leaves of `both` kinds, or only for those of the one that is granted.
+ */
 static void
-take_turn(struct alloc_node *n, uint64_t bytes)
+take_turn(struct alloc_node *n, enum alloc_kind kind, bool both, bool borrows,
+    uint64_t bytes)
 {
-	alloc_vtime grant = (alloc_vtime)bytes << VTIME_BITS;
+	struct alloc_node *p = n->parent;
+	enum alloc_clock clock = ALLOC_BY_WEIGHT;
+	bool in_line = (n->ready & KIND_BIT(kind)) != 0;
+	uint64_t grant = bytes << VTIME_BITS; /* of at most ALLOC_GRANT_MAX */
+	alloc_vtime cost, passed;
 
-	if (n->borrows || !node_has_rate(n)) {
-		n->parent->now_by_weight = n->served_by_weight;
-		n->served_by_weight += grant / n->share.weight;
+	if (borrows || !node_has_rate(n)) {
+		cost = grant / n->share.weight;
 	} else {
-		n->parent->now_by_rate = n->served_by_rate;
-		n->served_by_rate +=
-		    grant * n->share.rate.period / n->share.rate.bytes;
+		clock = ALLOC_BY_RATE;
+		cost = (alloc_vtime)((wide)grant * n->share.rate.period /
+		    n->share.rate.bytes);
+	}
+	node_withdraw(n);
+	passed = n->turns[kind].served[clock] - p->lines[kind].now[clock];
+	if (passed < 0 && !in_line) {
+		/* Its window is filled after it was away: see update_turn(). */
+		n->turns[kind].served[clock] -= passed;
+		passed = 0;
+	}
+	p->lines[kind].now[clock] += passed;
+	n->turns[kind].served[clock] += cost;
+	if (both) {
+		kind = kind_other(kind);
+		p->lines[kind].now[clock] += passed;
+		n->turns[kind].served[clock] += cost;
 	}
 }
 
+/*
+ * Makes a grant to a leaf while those of `kinds` want to be and can be served.
+ * To others it costs no turn.
+ */
 static struct alloc_node *
-charge(struct alloc *a, struct alloc_node *leaf,
-    const struct alloc_node *lender, uint64_t now, uint64_t bytes)
+charge(struct alloc *a, struct alloc_node *leaf, unsigned int kinds,
+    uint64_t now, uint64_t bytes)
 {
-	bool lends = false;
+	const struct alloc_node *lender = lender_of(leaf);
+	enum alloc_kind kind = node_kind(leaf);
+	bool lends = false, both = (kinds & KIND_BIT(kind_other(kind))) != 0;
 
 	for (struct alloc_node *n = leaf; n != NULL; n = n->parent) {
 		lends = lends || n == lender;
-		node_withdraw(n);
 		if (lends && node_has_rate(n))
 			n->own.tokens -= (int64_t)bytes;
 		if (node_has_ceil(n))
 			n->cap.tokens -= (int64_t)bytes;
+		n->outstanding += bytes;
 		meter_add(&n->meter, now, bytes);
 		if (n->parent != NULL)
-			take_turn(n, bytes);
+			take_turn(n, kind, both, !lends, bytes);
 	}
-	node_add_outstanding(leaf, (int64_t)bytes);
-	a->stock -= bytes;
+	if (kind == ALLOC_STOCKED)
+		a->stock -= bytes;
 	leaf->granted += bytes;
 	node_demand(a, leaf);
 	return leaf;
@@ -170,29 +199,54 @@ affordable(const struct alloc_node *leaf, uint64_t missing)
 	return bytes;
 }
 
-/* A grant to the leaf whose request is the next to be served. */
+/* The leaf whose turn it is, if those of `kinds` can be served, or NULL. */
 static struct alloc_node *
-grant_need(struct alloc *a, uint64_t now, uint64_t *bytes)
+next_waiting(struct alloc *a, unsigned int kinds)
 {
-	struct alloc_node *n = &a->root, *lender;
-	uint64_t missing;
+	struct alloc_node *n = &a->root;
 
 	if (n->waiting == 0 || node_is_capped(n))
 		return NULL;
-	while (!node_is_leaf(n))
-		if ((n = node_first_ready(n)) == NULL)
-			return NULL;
-	if (n->parent == NULL)
-		return NULL;
-	node_refill_path(n, now);
-	missing = n->need - n->granted;
-	lender = lender_of(n);
-	*bytes = alloc_min(affordable(n, missing), a->stock);
-	if (lender->parent != NULL)
-		*bytes = alloc_min(*bytes, (uint64_t)lender->own.tokens);
-	if (*bytes < alloc_min(missing, n->threshold))
-		return NULL;
-	return charge(a, n, lender, now, *bytes);
+	while (n != NULL && !node_is_leaf(n))
+		n = node_first_ready(n, kinds);
+	return n == &a->root ? NULL : n;
+}
+
+/*
+ * A grant to the leaf whose request is the next to be served.  If that has to
+ * wait for stock, so has all of its kind, which is struck from `kinds`.
+ */
+static struct alloc_node *
+grant_need(struct alloc *a, uint64_t now, unsigned int *kinds, uint64_t *bytes)
+{
+	struct alloc_node *leaf, *lender;
+	uint64_t missing;
+
+	while ((leaf = next_waiting(a, *kinds)) != NULL) {
+		node_refill_path(leaf, now);
+		missing = leaf->need - leaf->granted;
+		lender = lender_of(leaf);
+		*bytes = affordable(leaf, missing);
+		if (node_kind(leaf) == ALLOC_STOCKED)
+			*bytes = alloc_min(*bytes, a->stock);
+		if (lender->parent != NULL)
+			*bytes =
+			    alloc_min(*bytes, (uint64_t)lender->own.tokens);
+		if (*bytes >= alloc_min(missing, leaf->threshold))
+			return charge(a, leaf, *kinds, now, *bytes);
+		*kinds &= ~KIND_BIT(node_kind(leaf));
+	}
+	return NULL;
+}
+
+/*
+ * What a node's bucket must have for `wanted` bytes of a window below it: where
+ * requests wait they come first.
+ */
+static uint64_t
+room_price(const struct alloc_node *n, uint64_t wanted)
+{
+	return n->waiting > 0 && wanted < n->threshold ? n->threshold : wanted;
 }
 
 /*
@@ -202,33 +256,60 @@ grant_need(struct alloc *a, uint64_t now, uint64_t *bytes)
 static uint64_t
 room_of(const struct alloc *a, const struct alloc_node *leaf)
 {
-	uint64_t missing = leaf->room - leaf->granted, bytes;
+	uint64_t missing = leaf->room - leaf->granted, bytes, wanted;
 
-	if (a->stock <= a->reserve)
-		return 0;
-	bytes = alloc_min(affordable(leaf, missing), a->stock - a->reserve);
-	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent)
-		if (node_has_ceil(n))
-			bytes = alloc_min(bytes,
-			    n->share.burst / 2 -
-				alloc_min(n->share.burst / 2, n->outstanding));
-	return bytes < alloc_min(missing, leaf->threshold) ? 0 : bytes;
+	wanted = alloc_min(missing, leaf->threshold);
+	bytes = affordable(leaf, missing);
+	if (node_kind(leaf) == ALLOC_STOCKED)
+		bytes = alloc_min(bytes,
+		    a->stock - alloc_min(a->stock, a->reserve));
+	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent) {
+		if (!node_has_ceil(n))
+			continue;
+		if (n->cap.tokens < (int64_t)room_price(n, wanted))
+			return 0;
+		bytes = alloc_min(bytes,
+		    n->share.burst / 2 -
+			alloc_min(n->share.burst / 2, n->outstanding));
+	}
+	return bytes < wanted ? 0 : bytes;
 }
 
+/* Looks at a few leaves, and moves them to the end of their list. */
 static struct alloc_node *
-grant_room(struct alloc *a, uint64_t now, uint64_t *bytes)
+grant_room_of(struct alloc *a, enum alloc_kind kind, uint64_t now,
+    uint64_t *bytes)
+{
+	struct alloc_nodes *rooms = &a->rooms[kind];
+	struct alloc_node *leaf;
+
+	if (kind == ALLOC_STOCKED && a->stock <= a->reserve)
+		return NULL;
+	for (int i = 0; i < ROOM_TRIES; i++) {
+		if ((leaf = TAILQ_FIRST(rooms)) == NULL)
+			return NULL;
+		node_refill_path(leaf, now);
+		TAILQ_REMOVE(rooms, leaf, room_entry);
+		TAILQ_INSERT_TAIL(rooms, leaf, room_entry);
+		if ((*bytes = room_of(a, leaf)) > 0)
+			return leaf;
+	}
+	return NULL;
+}
+
+/* Fills windows of the two kinds by turns. */
+static struct alloc_node *
+grant_room(struct alloc *a, uint64_t now, unsigned int kinds, uint64_t *bytes)
 {
 	struct alloc_node *leaf;
 
-	for (int i = 0; i < ROOM_TRIES; i++) {
-		if ((leaf = TAILQ_FIRST(&a->rooms)) == NULL)
-			return NULL;
-		node_refill_path(leaf, now);
-		*bytes = room_of(a, leaf);
-		TAILQ_REMOVE(&a->rooms, leaf, room_entry);
-		TAILQ_INSERT_TAIL(&a->rooms, leaf, room_entry);
-		if (*bytes > 0)
-			return charge(a, leaf, lender_of(leaf), now, *bytes);
+	for (int i = 0; i < ALLOC_KINDS; i++) {
+		enum alloc_kind kind = a->next_room;
+
+		a->next_room = kind_other(kind);
+		leaf = grant_room_of(a, kind, now, bytes);
+		if (leaf != NULL)
+			return charge(a, leaf, kinds, now, *bytes);
 	}
 	return NULL;
 }
@@ -271,7 +352,7 @@ run_events(struct alloc *a, uint64_t now)
 {
 	struct alloc_node *n;
 
-	while ((n = node_first_event(a)) != NULL && n->event <= now) {
+	while ((n = node_first_event(a, false)) != NULL && n->event <= now) {
 		node_refill(n, now);
 		if (n->hoarded != 0)
 			forget_hoards(a, n, now);
@@ -282,14 +363,17 @@ run_events(struct alloc *a, uint64_t now)
 struct alloc_node *
 alloc_next(struct alloc *a, uint64_t now, uint64_t *bytes)
 {
+	unsigned int kinds = 0;
 	struct alloc_node *leaf;
 
 	run_events(a, now);
-	if (a->stock == 0)
-		return NULL;
-	if ((leaf = grant_need(a, now, bytes)) != NULL)
+	if (a->stock > 0 && node_waiting(&a->root, ALLOC_STOCKED) > 0)
+		kinds |= KIND_BIT(ALLOC_STOCKED);
+	if (node_waiting(&a->root, ALLOC_GENERATED) > 0)
+		kinds |= KIND_BIT(ALLOC_GENERATED);
+	if ((leaf = grant_need(a, now, &kinds, bytes)) != NULL)
 		return leaf;
-	return grant_room(a, now, bytes);
+	return grant_room(a, now, kinds, bytes);
 }
 
 /* When a leaf's window could be filled, if nothing but time changes. */
@@ -299,15 +383,14 @@ room_time(const struct alloc *a, const struct alloc_node *leaf)
 	uint64_t wanted, wait, at = 0;
 
 	wanted = alloc_min(leaf->room - leaf->granted, leaf->threshold);
-	if (a->stock < a->reserve + wanted)
+	if (node_kind(leaf) == ALLOC_STOCKED && a->stock < a->reserve + wanted)
 		return ALLOC_NEVER;
 	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent) {
 		if (!node_has_ceil(n))
 			continue;
-		if (n->waiting > 0 ||
-		    n->outstanding + wanted > n->share.burst / 2)
+		if (n->outstanding + wanted > n->share.burst / 2)
 			return ALLOC_NEVER;
-		wait = bucket_wait(&n->cap, (int64_t)wanted);
+		wait = bucket_wait(&n->cap, (int64_t)room_price(n, wanted));
 		if (wait > 0 && node_later(n, wait) > at)
 			at = node_later(n, wait);
 	}
@@ -317,16 +400,18 @@ room_time(const struct alloc *a, const struct alloc_node *leaf)
 uint64_t
 alloc_deadline(const struct alloc *a)
 {
-	const struct alloc_node *n = node_first_event(a);
+	const struct alloc_node *n = node_first_event(a, a->stock == 0);
 	uint64_t at = n == NULL ? ALLOC_NEVER : n->event;
-	int tries = ROOM_TRIES;
 
-	if (a->stock == 0)
-		return ALLOC_NEVER;
-	TAILQ_FOREACH(n, &a->rooms, room_entry)
+	/* Of the leaves that alloc_next() looked at, the last ones now. */
+	for (int k = 0; k < ALLOC_KINDS; k++) {
+		int tries = ROOM_TRIES;
+
+		TAILQ_FOREACH_REVERSE(n, &a->rooms[k], alloc_nodes, room_entry)
 		if (tries-- > 0)
 			at = alloc_min(at, room_time(a, n));
 		else
 			break;
+	}
 	return at;
 }

@@ -10,6 +10,12 @@
  * `ceil`.  When the source yields less than is guaranteed, all get less, in
  * proportion to their rates.
  *
+ * A leaf is served from the stock of what the source yielded or, as its share
+ * says, with bytes that are generated, which no stock limits.  In all else the
+ * two kinds of leaves are treated alike.  While there is too little stock for
+ * the first kind, the second is served alone: whoever waits for stock keeps its
+ * turn among those who do, and does not catch up on what it could not have.
+ *
  * The bound that holds at every node with a ceil, in every window of t: guests
  * are handed at most burst + ceil * t bytes.  A grant is charged when it is
  * made, so bytes that are granted but not yet handed to a guest
@@ -53,15 +59,44 @@ struct alloc_share {
 	uint64_t burst;		 /* bytes, with a rate or a ceil at least 1 */
 	uint32_t weight;	 /* in borrowing, at least 1 */
 	uint32_t priority;	 /* in borrowing, 0 comes first */
-	bool generated;		 /* of a leaf: it does not draw on the stock */
+	bool generated;		 /* of a leaf: it does not draw on stock */
 };
 
-__extension__ typedef unsigned __int128 alloc_vtime;
+/* What leaves are served from. */
+enum alloc_kind {
+	ALLOC_STOCKED,
+	ALLOC_GENERATED,
+	ALLOC_KINDS,
+};
+
+__extension__ typedef __int128 alloc_vtime;
+
+/* Virtual times, each with a clock of its own. */
+enum alloc_clock {
+	ALLOC_BY_RATE,	 /* bytes / rate */
+	ALLOC_BY_WEIGHT, /* bytes / weight */
+	ALLOC_CLOCKS,
+};
 
 struct alloc_node;
-RB_HEAD(alloc_ready, alloc_node);
+struct alloc_turn;
+RB_HEAD(alloc_ready, alloc_turn);
 RB_HEAD(alloc_events, alloc_node);
 TAILQ_HEAD(alloc_nodes, alloc_node);
+
+/* A node's place among its siblings, for the sake of leaves of one kind. */
+struct alloc_turn {
+	RB_ENTRY(alloc_turn) entry;
+	struct alloc_node *node;
+	uint64_t rank; /* 0: by its own rate or one below; 1: borrows, ... */
+	alloc_vtime served[ALLOC_CLOCKS];
+};
+
+/* The turns of a node's children, for the sake of leaves of one kind. */
+struct alloc_line {
+	struct alloc_ready ready;
+	alloc_vtime now[ALLOC_CLOCKS]; /* where the children are */
+};
 
 /* A class or a guest, or the pool itself.  All fields are the allocator's. */
 struct alloc_node {
@@ -76,21 +111,14 @@ struct alloc_node {
 	uint64_t outstanding; /* bytes, of all leaves below */
 	uint64_t hoarded;     /* ns, since when; 0: not */
 	uint32_t waiting;     /* leaves below with requests that wait */
-	struct meter meter;   /* of what was granted */
-
-	/* Among those children of the parent that may be granted something. */
-	RB_ENTRY(alloc_node) ready_entry;
-	struct alloc_ready ready; /* children */
-	bool is_ready;
-	bool borrows;		      /* beyond its own rate and those below */
-	alloc_vtime served_by_rate;   /* virtual times: bytes / rate, */
-	alloc_vtime served_by_weight; /* bytes / weight */
-	alloc_vtime now_by_rate;      /* where the children are, likewise */
-	alloc_vtime now_by_weight;
+	uint32_t generating;  /* of these, for bytes that are generated */
+	unsigned int ready; /* kinds, in whose lines of its parent it stands */
+	struct meter meter; /* of what was granted */
 
 	/* When it will be another matter, by the passing of time alone. */
 	RB_ENTRY(alloc_node) event_entry;
 	uint64_t event; /* ns; ALLOC_NEVER: not in the tree */
+	enum alloc_kind event_kind;
 
 	/* Of a leaf: running totals, as in struct proto_want. */
 	uint64_t granted;
@@ -100,14 +128,20 @@ struct alloc_node {
 	bool has_room;
 	TAILQ_ENTRY(alloc_node) hoarder_entry;
 	bool is_hoarder;
+
+	struct alloc_turn turns[ALLOC_KINDS]; /* in lines of its parent */
+	struct alloc_line lines[ALLOC_KINDS]; /* of its children */
 };
 
 struct alloc {
 	struct alloc_node root;
-	uint64_t stock;	  /* bytes that may be granted */
+	uint64_t stock;	  /* bytes that may be granted from it */
 	uint64_t reserve; /* stock that windows leave */
-	struct alloc_events events;
-	struct alloc_nodes rooms;    /* leaves whose windows could be filled */
+	/* Of nodes below which only stock is wanted, and of the others. */
+	struct alloc_events events[ALLOC_KINDS];
+	/* Leaves whose windows could be filled. */
+	struct alloc_nodes rooms[ALLOC_KINDS];
+	enum alloc_kind next_room;   /* of which list one is filled next */
 	struct alloc_nodes hoarders; /* leaves to be told of */
 };
 
@@ -124,7 +158,8 @@ void alloc_remove(struct alloc *, struct alloc_node *, uint64_t now);
 
 /*
  * Gives a node another share, and another parent if that is not its own.  Its
- * buckets keep their fill, as far as that fits.  The root keeps its parent.
+ * buckets keep their fill, as far as that fits; a leaf, its demand and what it
+ * was granted, whatever it is served from.  The root keeps its parent.
  */
 void alloc_change(struct alloc *, struct alloc_node *,
     struct alloc_node *parent, const struct alloc_share *, uint64_t now);
@@ -139,7 +174,10 @@ uint32_t alloc_window(const struct alloc_node *);
 uint32_t alloc_request_min(const struct alloc_node *);
 uint32_t alloc_request_max(const struct alloc_node *);
 
-/* How much may be granted now, and how much the stock holds when full. */
+/*
+ * How much may be granted from stock now, and how much it holds when full.
+ * Windows that are filled from it leave half of that.
+ */
 void alloc_stock(struct alloc *, uint64_t available, uint64_t capacity);
 
 /*
@@ -173,13 +211,16 @@ struct alloc_node *alloc_hoarder(struct alloc *);
 
 /*
  * The next grant, charged: returns the leaf and how many bytes, or NULL if
- * nobody may have anything now.
+ * nobody may have anything now.  They were taken from stock unless the leaf's
+ * share says that they are generated.
  */
 struct alloc_node *alloc_next(struct alloc *, uint64_t now, uint64_t *bytes);
 
 /*
  * When alloc_next() returned NULL: the earliest time at which it is worth
- * asking again, if nothing but time changes.
+ * asking again, if nothing but time changes.  It is later than the time that
+ * alloc_next() was called with.  While there is no stock, time is of use only
+ * to leaves that do without.
  */
 uint64_t alloc_deadline(const struct alloc *);
 

@@ -2,10 +2,11 @@
 
 #include "alloc_node.h"
 
-static alloc_vtime
-vtime(const struct alloc_node *n)
+/* The clock by which turns of a rank come. */
+static enum alloc_clock
+clock_of(uint64_t rank)
 {
-	return n->borrows ? n->served_by_weight : n->served_by_rate;
+	return rank == 0 ? ALLOC_BY_RATE : ALLOC_BY_WEIGHT;
 }
 
 /*
@@ -14,14 +15,14 @@ vtime(const struct alloc_node *n)
  * the least for its rate or weight.
  */
 static int
-ready_cmp(const struct alloc_node *a, const struct alloc_node *b)
+turn_cmp(const struct alloc_turn *a, const struct alloc_turn *b)
 {
-	if (a->borrows != b->borrows)
-		return a->borrows ? 1 : -1;
-	if (a->borrows && a->share.priority != b->share.priority)
-		return a->share.priority < b->share.priority ? -1 : 1;
-	if (vtime(a) != vtime(b))
-		return vtime(a) < vtime(b) ? -1 : 1;
+	enum alloc_clock clock = clock_of(a->rank);
+
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
+	if (a->served[clock] != b->served[clock])
+		return a->served[clock] < b->served[clock] ? -1 : 1;
 	return a == b ? 0 : (uintptr_t)a < (uintptr_t)b ? -1 : 1;
 }
 
@@ -33,22 +34,65 @@ event_cmp(const struct alloc_node *a, const struct alloc_node *b)
 	return a == b ? 0 : (uintptr_t)a < (uintptr_t)b ? -1 : 1;
 }
 
-RB_PROTOTYPE(alloc_ready, alloc_node, ready_entry, ready_cmp)
-RB_GENERATE(alloc_ready, alloc_node, ready_entry, ready_cmp)
+RB_PROTOTYPE(alloc_ready, alloc_turn, entry, turn_cmp)
+RB_GENERATE(alloc_ready, alloc_turn, entry, turn_cmp)
 RB_PROTOTYPE(alloc_events, alloc_node, event_entry, event_cmp)
 RB_GENERATE(alloc_events, alloc_node, event_entry, event_cmp)
 
-struct alloc_node *
-node_first_ready(struct alloc_node *n)
+static struct alloc_turn *
+first_turn(struct alloc_node *n, enum alloc_kind kind)
 {
-	return RB_MIN(alloc_ready, &n->ready);
+	return RB_MIN(alloc_ready, &n->lines[kind].ready);
+}
+
+/*
+ * The lesser of the first turns of a node's two lines: each line has clocks of
+ * its own, so that what counts is how far a turn is from its line's now.
+ */
+static struct alloc_turn *
+lesser_turn(const struct alloc_node *n, struct alloc_turn *stocked,
+    struct alloc_turn *generated)
+{
+	enum alloc_clock c = clock_of(stocked->rank);
+
+	if (stocked->rank != generated->rank)
+		return stocked->rank < generated->rank ? stocked : generated;
+	return stocked->served[c] - n->lines[ALLOC_STOCKED].now[c] <=
+		generated->served[c] - n->lines[ALLOC_GENERATED].now[c]
+	    ? stocked
+	    : generated;
 }
 
 struct alloc_node *
-node_first_event(const struct alloc *a)
+node_first_ready(struct alloc_node *n, unsigned int kinds)
 {
-	return RB_MIN(alloc_events,
-	    (struct alloc_events *)(uintptr_t)&a->events);
+	struct alloc_turn *stocked = NULL, *generated = NULL;
+
+	if ((kinds & KIND_BIT(ALLOC_STOCKED)) != 0)
+		stocked = first_turn(n, ALLOC_STOCKED);
+	if ((kinds & KIND_BIT(ALLOC_GENERATED)) != 0)
+		generated = first_turn(n, ALLOC_GENERATED);
+	if (stocked == NULL)
+		return generated == NULL ? NULL : generated->node;
+	if (generated == NULL)
+		return stocked->node;
+	return lesser_turn(n, stocked, generated)->node;
+}
+
+struct alloc_node *
+node_first_event(const struct alloc *a, bool generated)
+{
+	struct alloc_node *n, *other;
+
+	/* RB_MIN() does not change what it is not said not to. */
+	n = RB_MIN(alloc_events,
+	    (struct alloc_events *)(uintptr_t)&a->events[ALLOC_GENERATED]);
+	if (generated)
+		return n;
+	other = RB_MIN(alloc_events,
+	    (struct alloc_events *)(uintptr_t)&a->events[ALLOC_STOCKED]);
+	return n == NULL || (other != NULL && other->event < n->event) ? other
+								       : n;
 }
 
 /* Tokens for the time since the last call; none that a bucket cannot hold. */
@@ -100,48 +144,103 @@ next_event(const struct alloc_node *n)
 	return node_later(n, wait);
 }
 
-/* Takes a node out of its parent's order, so that its place can change. */
+static void
+leave_line(struct alloc_node *n, enum alloc_kind kind)
+{
+	if ((n->ready & KIND_BIT(kind)) == 0)
+		return;
+	n->ready &= ~KIND_BIT(kind);
+	RB_REMOVE(alloc_ready, &n->parent->lines[kind].ready, &n->turns[kind]);
+}
+
+static void
+join_line(struct alloc_node *n, enum alloc_kind kind)
+{
+	n->ready |= KIND_BIT(kind);
+	RB_INSERT(alloc_ready, &n->parent->lines[kind].ready, &n->turns[kind]);
+}
+
 void
 node_withdraw(struct alloc_node *n)
 {
-	if (n->is_ready)
-		RB_REMOVE(alloc_ready, &n->parent->ready, n);
-	n->is_ready = false;
+	if (n->ready == 0)
+		return;
+	for (int k = 0; k < ALLOC_KINDS; k++)
+		leave_line(n, k);
 }
 
-/* Puts a node where it belongs, after anything about it has changed. */
+/* Notes when something will be another matter for a node. */
 static void
-update(struct alloc *a, struct alloc_node *n)
+update_event(struct alloc *a, struct alloc_node *n)
 {
-	struct alloc_node *first = node_first_ready(n);
 	uint64_t event;
+	enum alloc_kind kind;
 
 	if (!is_starved(n))
 		n->hoarded = 0;
 	else if (n->hoarded == 0)
 		n->hoarded = n->refilled;
 	event = next_event(n);
-	if (event != n->event) {
-		if (n->event != ALLOC_NEVER)
-			RB_REMOVE(alloc_events, &a->events, n);
-		n->event = event;
-		if (n->event != ALLOC_NEVER)
-			RB_INSERT(alloc_events, &a->events, n);
+	kind = n->generating > 0 ? ALLOC_GENERATED : ALLOC_STOCKED;
+	if (event == n->event && kind == n->event_kind)
+		return;
+	if (n->event != ALLOC_NEVER)
+		RB_REMOVE(alloc_events, &a->events[n->event_kind], n);
+	n->event = event;
+	n->event_kind = kind;
+	if (n->event != ALLOC_NEVER)
+		RB_INSERT(alloc_events, &a->events[kind], n);
+}
+
+/*
+ * Puts a node with leaves of one kind that wait where it belongs in its
+ * parent's line for these.
+ */
+static void
+update_turn(struct alloc_node *n, enum alloc_kind kind)
+{
+	const struct alloc_line *line = &n->parent->lines[kind];
+	struct alloc_turn *t = &n->turns[kind];
+	uint64_t rank = node_has_own(n) ? 0 : 1 + (uint64_t)n->share.priority;
+
+	if (!node_is_leaf(n)) {
+		const struct alloc_turn *first = first_turn(n, kind);
+
+		if (first == NULL) {
+			leave_line(n, kind);
+			return;
+		}
+		rank = first->rank == 0 ? 0 : rank;
 	}
+	if ((n->ready & KIND_BIT(kind)) != 0 && t->rank == rank &&
+	    t->served[ALLOC_BY_RATE] >= line->now[ALLOC_BY_RATE] &&
+	    t->served[ALLOC_BY_WEIGHT] >= line->now[ALLOC_BY_WEIGHT])
+		return;
+	leave_line(n, kind);
+	/* Whoever was away does not catch up on what it did not want. */
+	for (int c = 0; c < ALLOC_CLOCKS; c++)
+		if (t->served[c] < line->now[c])
+			t->served[c] = line->now[c];
+	t->rank = rank;
+	join_line(n, kind);
+}
+
+/* Puts a node where it belongs, after anything about it has changed. */
+static void
+update(struct alloc *a, struct alloc_node *n)
+{
+	update_event(a, n);
 	if (n->parent == NULL)
 		return;
-	node_withdraw(n);
-	n->borrows = !node_has_own(n) && (first == NULL || first->borrows);
-	if (n->waiting == 0 || node_is_capped(n) ||
-	    (!node_is_leaf(n) && first == NULL))
+	if (n->waiting == 0 || node_is_capped(n)) {
+		node_withdraw(n);
 		return;
-	/* Whoever was away does not catch up on what it did not want. */
-	if (n->served_by_rate < n->parent->now_by_rate)
-		n->served_by_rate = n->parent->now_by_rate;
-	if (n->served_by_weight < n->parent->now_by_weight)
-		n->served_by_weight = n->parent->now_by_weight;
-	n->is_ready = true;
-	RB_INSERT(alloc_ready, &n->parent->ready, n);
+	}
+	for (int k = 0; k < ALLOC_KINDS; k++)
+		if (node_waiting(n, k) > 0)
+			update_turn(n, k);
+		else
+			leave_line(n, k);
 }
 
 void
@@ -149,128 +248,6 @@ node_update_path(struct alloc *a, struct alloc_node *n)
 {
 	for (; n != NULL; n = n->parent)
 		update(a, n);
-}
-
-void
-node_add_outstanding(struct alloc_node *n, int64_t bytes)
-{
-	for (; n != NULL; n = n->parent)
-		n->outstanding = (uint64_t)((int64_t)n->outstanding + bytes);
-}
-
-static void
-set_waiting(struct alloc_node *leaf, bool waiting)
-{
-	bool was = leaf->waiting != 0;
-
-	if (waiting == was)
-		return;
-	for (; leaf != NULL; leaf = leaf->parent)
-		leaf->waiting += waiting ? 1U : -1U;
-}
-
-static void
-set_room(struct alloc *a, struct alloc_node *leaf, bool has_room)
-{
-	if (has_room == leaf->has_room)
-		return;
-	leaf->has_room = has_room;
-	if (has_room)
-		TAILQ_INSERT_TAIL(&a->rooms, leaf, room_entry);
-	else
-		TAILQ_REMOVE(&a->rooms, leaf, room_entry);
-}
-
-/* Takes in a changed demand. */
-void
-node_demand(struct alloc *a, struct alloc_node *leaf)
-{
-	set_waiting(leaf, leaf->need > leaf->granted);
-	set_room(a, leaf, leaf->waiting == 0 && leaf->room > leaf->granted);
-	node_update_path(a, leaf);
-}
-
-/* A grant needs so much in every bucket on its way. */
-static void
-set_threshold(struct alloc_node *n)
-{
-	struct alloc_node *child;
-
-	n->threshold = n->parent == NULL ? GRANT_MIN : n->parent->threshold;
-	if (node_has_ceil(n) || node_has_rate(n))
-		n->threshold = alloc_min(n->threshold, n->share.burst);
-	TAILQ_FOREACH(child, &n->children, siblings)
-		set_threshold(child);
-}
-
-static void
-init_node(struct alloc_node *n, const struct alloc_share *share, uint64_t now)
-{
-	*n = (struct alloc_node){
-		.share = *share,
-		.refilled = now,
-		.event = ALLOC_NEVER,
-	};
-	TAILQ_INIT(&n->children);
-	RB_INIT(&n->ready);
-	bucket_init(&n->own, share->rate, (int64_t)share->burst);
-	bucket_init(&n->cap, share->ceil, (int64_t)share->burst);
-}
-
-void
-alloc_init(struct alloc *a, const struct alloc_share *share, uint64_t now)
-{
-	*a = (struct alloc){ .stock = 0 };
-	init_node(&a->root, share, now);
-	a->root.share.rate.bytes = 0;
-	set_threshold(&a->root);
-	RB_INIT(&a->events);
-	TAILQ_INIT(&a->rooms);
-	TAILQ_INIT(&a->hoarders);
-}
-
-void
-alloc_add(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
-    const struct alloc_share *share, uint64_t now)
-{
-	(void)a;
-	init_node(n, share, now);
-	n->parent = parent;
-	TAILQ_INSERT_TAIL(&parent->children, n, siblings);
-	set_threshold(n);
-}
-
-/* Takes a node with all below it out of the tree. */
-static void
-detach(struct alloc *a, struct alloc_node *n)
-{
-	struct alloc_node *parent = n->parent;
-
-	node_withdraw(n);
-	node_add_outstanding(parent, -(int64_t)n->outstanding);
-	TAILQ_REMOVE(&parent->children, n, siblings);
-	for (struct alloc_node *p = parent; p != NULL; p = p->parent)
-		p->waiting -= n->waiting;
-	node_update_path(a, parent);
-}
-
-void
-alloc_remove(struct alloc *a, struct alloc_node *n, uint64_t now)
-{
-	alloc_restart(a, n, now, 0);
-	if (n->is_hoarder)
-		TAILQ_REMOVE(&a->hoarders, n, hoarder_entry);
-	detach(a, n);
-}
-
-/* A bucket of another size keeps what it holds; a new one is full. */
-static void
-resize(struct bucket *b, struct bucket_rate rate, uint64_t most)
-{
-	if (b->rate.bytes == 0 || b->tokens > (int64_t)most)
-		b->tokens = (int64_t)most;
-	b->rate = rate;
-	b->remainder = 0;
 }
 
 void
@@ -284,27 +261,58 @@ node_update_below(struct alloc *a, struct alloc_node *n)
 }
 
 void
-alloc_change(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
-    const struct alloc_share *share, uint64_t now)
+node_add_outstanding(struct alloc_node *n, int64_t bytes)
 {
-	node_refill_path(n, now);
-	if (parent != n->parent) {
-		detach(a, n);
-		node_refill_path(parent, now);
-		n->parent = parent;
-		n->served_by_rate = n->served_by_weight = 0;
-		TAILQ_INSERT_TAIL(&parent->children, n, siblings);
-		node_add_outstanding(parent, (int64_t)n->outstanding);
-		for (struct alloc_node *p = parent; p != NULL; p = p->parent)
-			p->waiting += n->waiting;
-	} else if (parent != NULL)
-		node_withdraw(n);
-	n->share = *share;
-	if (parent == NULL)
-		n->share.rate.bytes = 0;
-	resize(&n->own, n->share.rate, share->burst);
-	resize(&n->cap, share->ceil, node_space(n));
-	set_threshold(n);
-	node_update_below(a, n);
-	node_update_path(a, n->parent);
+	for (; n != NULL; n = n->parent)
+		n->outstanding = (uint64_t)((int64_t)n->outstanding + bytes);
+}
+
+static void
+set_waiting(struct alloc_node *leaf, bool waiting)
+{
+	uint32_t change = waiting ? 1U : -1U;
+	uint32_t generating = node_kind(leaf) == ALLOC_GENERATED ? change : 0;
+	bool was = leaf->waiting != 0;
+
+	if (waiting == was)
+		return;
+	for (; leaf != NULL; leaf = leaf->parent) {
+		leaf->waiting += change;
+		leaf->generating += generating;
+	}
+}
+
+static void
+set_room(struct alloc *a, struct alloc_node *leaf, bool has_room)
+{
+	struct alloc_nodes *rooms = &a->rooms[node_kind(leaf)];
+
+	if (has_room == leaf->has_room)
+		return;
+	leaf->has_room = has_room;
+	if (has_room)
+		TAILQ_INSERT_TAIL(rooms, leaf, room_entry);
+	else
+		TAILQ_REMOVE(rooms, leaf, room_entry);
+}
+
+void
+node_count(struct alloc *a, struct alloc_node *leaf)
+{
+	set_waiting(leaf, leaf->need > leaf->granted);
+	set_room(a, leaf, leaf->waiting == 0 && leaf->room > leaf->granted);
+}
+
+void
+node_uncount(struct alloc *a, struct alloc_node *leaf)
+{
+	set_waiting(leaf, false);
+	set_room(a, leaf, false);
+}
+
+void
+node_demand(struct alloc *a, struct alloc_node *leaf)
+{
+	node_count(a, leaf);
+	node_update_path(a, leaf);
 }

@@ -73,7 +73,9 @@ struct model {
 	uint64_t burst; /* 0: without limit */
 	uint64_t period;
 	uint64_t stock;
-	uint64_t game; /* its seed, to be told */
+	uint64_t capacity; /* of the stock */
+	bool dry;	   /* there will be none */
+	uint64_t game;	   /* its seed, to be told */
 	unsigned int step;
 };
 
@@ -83,6 +85,24 @@ struct model {
 			fail_msg("seed %ju, step %u: %s", \
 			    (uintmax_t)(m)->game, (m)->step, #expr); \
 	} while (0)
+
+/* From now on a guest's bytes are generated, or not. */
+static inline void
+generate(struct model *m, struct guest *g, bool generated)
+{
+	struct alloc_share share = g->leaf.share;
+
+	share.generated = generated;
+	alloc_change(&m->a, &g->leaf, &m->a.root, &share, m->now);
+}
+
+static inline void
+set_stock(struct model *m, uint64_t stock, uint64_t capacity)
+{
+	m->stock = stock;
+	m->capacity = capacity;
+	alloc_stock(&m->a, stock, capacity);
+}
 
 static inline void
 model_init(struct model *m, size_t n, uint64_t burst, uint64_t period)
@@ -102,11 +122,10 @@ model_init(struct model *m, size_t n, uint64_t burst, uint64_t period)
 	memset(m, 0, sizeof(*m));
 	m->now = START;
 	m->n = n;
-	m->stock = PLENTY;
 	m->burst = burst;
 	m->period = period;
 	alloc_init(&m->a, &share, m->now);
-	alloc_stock(&m->a, m->stock, 0);
+	set_stock(m, PLENTY, 0);
 	bound_init(&m->bound, burst, period, m->now);
 	for (size_t i = 0; i < n; i++)
 		alloc_add(&m->a, &m->guests[i].leaf, &m->a.root, &equal,
@@ -155,6 +174,63 @@ note_forgotten(struct model *m)
 	}
 }
 
+/* Takes a grant out of stock, unless its bytes are generated. */
+static inline void
+draw(struct model *m, const struct guest *g, uint64_t bytes)
+{
+	if (!g->leaf.share.generated) {
+		HOLDS(m, bytes <= m->stock);
+		m->stock -= bytes;
+	}
+	HOLDS(m, m->a.stock == m->stock);
+}
+
+/* Whether the pool's bucket has so much beside what is outstanding. */
+static inline bool
+has_tokens(const struct model *m, uint64_t wanted)
+{
+	const struct alloc_node *root = &m->a.root;
+
+	return m->burst == 0 ||
+	    (wanted + root->outstanding <= m->burst &&
+		m->now >= root->refilled &&
+		bucket_wait(&root->cap, (int64_t)wanted) <=
+		    m->now - root->refilled);
+}
+
+/*
+ * Whether a guest could be granted something, if there were no others.  Windows
+ * leave requests that wait alone; one of those that is to have more than is in
+ * stock keeps its turn.
+ */
+static inline bool
+may_have(const struct model *m, const struct guest *g)
+{
+	const struct alloc_node *leaf = &g->leaf;
+	uint64_t most = m->burst == 0 ? PLENTY : m->burst;
+	uint64_t least = most < GRANT_MIN ? most : GRANT_MIN, wanted;
+
+	if (leaf->need > leaf->granted)
+		return has_tokens(m, least) &&
+		    (leaf->share.generated || m->stock >= GRANT_MIN);
+	if (leaf->room <= leaf->granted)
+		return false;
+	wanted = leaf->room - leaf->granted;
+	wanted = wanted < least ? wanted : least;
+	return has_tokens(m, m->a.root.waiting > 0 ? least : wanted) &&
+	    m->a.root.outstanding + wanted <= most / 2 &&
+	    (leaf->share.generated || m->stock >= m->capacity / 2 + wanted);
+}
+
+/* Nothing is left that somebody may have, and whoever waits is woken. */
+static inline void
+check_all_given(struct model *m)
+{
+	HOLDS(m, alloc_deadline(&m->a) > m->now - m->behind);
+	for (size_t i = 0; i < m->n && m->behind == 0; i++)
+		HOLDS(m, !may_have(m, &m->guests[i]));
+}
+
 /* One grant, checked.  Returns who got it, or NULL. */
 static inline struct guest *
 grant(struct model *m, uint64_t *bytes)
@@ -168,6 +244,7 @@ grant(struct model *m, uint64_t *bytes)
 	leaf = alloc_next(&m->a, m->now - m->behind, bytes);
 	if (leaf == NULL) {
 		note_forgotten(m);
+		check_all_given(m);
 		return NULL;
 	}
 	g = (struct guest *)(void *)leaf;
@@ -176,13 +253,13 @@ grant(struct model *m, uint64_t *bytes)
 	least = missing < GRANT_MIN ? missing : GRANT_MIN;
 	HOLDS(m, g->granted < g->room && *bytes <= missing);
 	HOLDS(m, *bytes >= least || (m->burst != 0 && *bytes == m->burst));
-	HOLDS(m, *bytes <= ALLOC_GRANT_MAX && *bytes <= m->stock);
+	HOLDS(m, *bytes <= ALLOC_GRANT_MAX);
 	HOLDS(m,
 	    waits || m->burst == 0 || m->a.root.outstanding <= m->burst / 2);
 	g->granted += *bytes;
 	g->held += *bytes;
 	g->total += *bytes;
-	m->stock -= *bytes;
+	draw(m, g, *bytes);
 	HOLDS(m, leaf->granted == g->granted);
 	note_forgotten(m);
 	return g;
@@ -236,13 +313,16 @@ step(struct model *m)
 	struct guest *g = &m->guests[below(m, m->n)];
 	uint64_t bytes;
 
-	switch (below(m, 16)) {
+	switch (below(m, 17)) {
 	case 0:
 		restart(m, g);
 		break;
 	case 1:
-		m->stock = below(m, 2) == 0 ? PLENTY : below(m, 1000);
-		alloc_stock(&m->a, m->stock, below(m, 2000));
+		set_stock(m,
+		    m->dry		   ? 0
+			: below(m, 2) == 0 ? PLENTY
+					   : below(m, 1000),
+		    below(m, 2000));
 		break;
 	case 2:
 		grant(m, &bytes);
@@ -270,6 +350,9 @@ step(struct model *m)
 	case 11:
 	case 12:
 		grant(m, &bytes);
+		break;
+	case 13:
+		generate(m, g, below(m, 2) == 0);
 		break;
 	default:
 		pass_time(m);

@@ -4,9 +4,8 @@
  */
 #include "alloc_model.h"
 
-#define GAMES	1000
-#define STEPS	1000
-#define FOREVER (UINT64_C(1) << 62)
+#define GAMES 1000
+#define STEPS 1000
 
 static void
 test_bound(void **state)
@@ -26,6 +25,9 @@ test_bound(void **state)
 		    periods[unit_below(&game, 5)]);
 		m.game = seed + i;
 		m.seed = game;
+		m.dry = i % 3 == 0;
+		for (size_t k = 0; k < m.n; k++)
+			generate(&m, &m.guests[k], below(&m, 2) == 0);
 		for (m.step = 0; m.step < STEPS; m.step++) {
 			step(&m);
 			invariants(&m);
@@ -214,8 +216,7 @@ test_stock(void **state)
 
 	(void)state;
 	model_init(&m, 2, 0, NS_PER_SEC);
-	m.stock = 1500;
-	alloc_stock(&m.a, 1500, 2000);
+	set_stock(&m, 1500, 2000);
 	ask(&m, &m.guests[0], 0, 800);
 	ask(&m, &m.guests[1], 0, 800);
 	assert_non_null(grant(&m, &bytes));
@@ -231,8 +232,7 @@ test_stock(void **state)
 	ask(&m, &m.guests[1], 9, 0);
 	assert_ptr_equal(grant(&m, &bytes), &m.guests[1]);
 	assert_int_equal(bytes, 9);
-	m.stock = 65;
-	alloc_stock(&m.a, 65, 130);
+	set_stock(&m, 65, 130);
 	assert_null(grant(&m, &bytes));
 }
 
@@ -257,6 +257,16 @@ test_windows_last(void **state)
 	ask(&m, &m.guests[1], 2048, 0);
 	assert_ptr_equal(grant(&m, &bytes), &m.guests[1]);
 	assert_int_equal(bytes, 2048);
+	/* Nor do they take what a request is waiting for. */
+	for (size_t i = 0; i < m.n; i++) {
+		hand_on(&m, &m.guests[i], m.guests[i].held);
+		ask(&m, &m.guests[i], i == 1 ? 100 : 0, i == 2 ? 11 : 0);
+	}
+	m.now += NS_PER_SEC * 60 / 4096;
+	assert_null(grant(&m, &bytes));
+	m.now = alloc_deadline(&m.a);
+	assert_ptr_equal(grant(&m, &bytes), &m.guests[1]);
+	assert_int_equal(bytes, GRANT_MIN);
 }
 
 /* A new worker has nothing of what the one before it was granted. */
@@ -312,93 +322,6 @@ test_hoard(void **state)
 	assert_int_equal(m.a.root.outstanding, 64);
 }
 
-/*
- * Whether there would be a grant at `now`: tried, and taken back with all that
- * it has changed, since all nodes are in the model.
- */
-static bool
-would_grant(struct model *m, uint64_t now)
-{
-	struct model saved = *m;
-	uint64_t bytes;
-	bool granted = alloc_next(&m->a, now, &bytes) != NULL;
-
-	*m = saved;
-	return granted;
-}
-
-static void
-check_deadline(struct model *m)
-{
-	uint64_t at = alloc_deadline(&m->a), bytes;
-	struct guest *g;
-
-	if (at == ALLOC_NEVER) {
-		HOLDS(m, !would_grant(m, FOREVER));
-		return;
-	}
-	HOLDS(m, at > m->now && at < FOREVER);
-	HOLDS(m, !would_grant(m, at - 1));
-	HOLDS(m, !would_grant(m, m->now + below(m, at - m->now)));
-	m->now = at;
-	HOLDS(m, (g = grant(m, &bytes)) != NULL);
-	hand_on(m, g, bytes);
-	report(m, g, g->held);
-}
-
-/* Nothing is granted before the deadline, and something is at it. */
-static void
-deadlines(uint64_t back, bool windows)
-{
-	const uint64_t bursts[] = { 1, 3, 63, 64, 1000, 4096, 99991, 1 << 20 };
-	struct model m;
-	struct guest *g;
-	uint64_t seed = clock_now(), bytes;
-
-	for (unsigned int i = 0; i < 4000; i++) {
-		if (i % 100 == 0) {
-			model_init(&m, 3, bursts[unit_below(&seed, 8)],
-			    1 + unit_below(&seed, 10 * NS_PER_SEC));
-			m.game = m.seed = seed;
-		}
-		m.step = i;
-		if (below(&m, 3) == 0)
-			pass_time(&m);
-		g = &m.guests[below(&m, m.n)];
-		ask(&m, g, windows ? 0 : below(&m, 2 * m.burst),
-		    windows ? below(&m, m.burst) : 0);
-		while ((g = grant(&m, &bytes)) != NULL) {
-			hand_on(&m, g, bytes);
-			report(&m, g, g->held);
-		}
-		m.now -= below(&m, back);
-		assert_null(grant(&m, &bytes));
-		check_deadline(&m);
-		m.now += back;
-	}
-}
-
-static void
-test_deadline(void **state)
-{
-	(void)state;
-	deadlines(0, false);
-}
-
-static void
-test_deadline_windows(void **state)
-{
-	(void)state;
-	deadlines(0, true);
-}
-
-static void
-test_deadline_clock_back(void **state)
-{
-	(void)state;
-	deadlines(NS_PER_SEC, false);
-}
-
 /* A clock that goes back gives nothing twice; one that leaps, one burst. */
 static void
 test_clock_jumps(void **state)
@@ -443,9 +366,6 @@ main(void)
 		cmocka_unit_test(test_windows_last),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_hoard),
-		cmocka_unit_test(test_deadline),
-		cmocka_unit_test(test_deadline_windows),
-		cmocka_unit_test(test_deadline_clock_back),
 		cmocka_unit_test(test_clock_jumps),
 	};
 

@@ -3,123 +3,14 @@
  * that knows only what must hold.  VRNGD_TEST_STEPS sets how many steps, and
  * VRNGD_TEST_SEED the first seed.
  */
-#include "unit.h"
-
-#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "alloc.h"
-#include "clock.h"
+#include "alloc_game.h"
 
-#define NODES	   24
 #define GAME_STEPS 2000
+#define RACE_STEPS 3000
+#define RACES	   50
 #define STEPS	   1000000
-#define START	   (1000 * NS_PER_SEC)
-
-__extension__ typedef unsigned __int128 wide;
-
-/*
- * The bound of a node, as a bucket of its own: it starts full, and handing on
- * what is not in it breaks burst + ceil * t in some window.
- */
-struct bound {
-	wide level; /* bytes * period */
-	uint64_t at;
-};
-
-struct member {
-	struct alloc_node node;
-	struct member *parent;
-	struct alloc_share share;
-	struct bound bound;
-	bool used;
-	bool leaf;
-	uint64_t held;	/* of a leaf: granted and not handed on */
-	uint64_t since; /* ns, of the oldest of these */
-	uint64_t total; /* granted, in all lives */
-};
-
-struct game {
-	uint64_t rnd;
-	jmp_buf over;
-	const char *why; /* it is over */
-	unsigned int step;
-	uint64_t now;
-	struct alloc a;
-	struct bound bound; /* of the root */
-	struct alloc_share share;
-	struct member members[NODES];
-	uint64_t stock;
-	uint64_t granted;
-};
-
-static void
-show(const struct game *g)
-{
-	print_error("# root: ceil %ju/%ju burst %ju; stock %ju\n",
-	    (uintmax_t)g->share.ceil.bytes, (uintmax_t)g->share.ceil.period,
-	    (uintmax_t)g->share.burst, (uintmax_t)g->stock);
-	for (int i = 0; i < NODES; i++) {
-		const struct member *m = &g->members[i];
-
-		if (m->used)
-			print_error("# %d below %d: rate %ju/%ju ceil %ju/%ju "
-				    "burst %ju weight %u priority %u, needs "
-				    "%ju, holds %ju\n",
-			    i,
-			    m->parent == NULL ? -1
-					      : (int)(m->parent - g->members),
-			    (uintmax_t)m->share.rate.bytes,
-			    (uintmax_t)m->share.rate.period,
-			    (uintmax_t)m->share.ceil.bytes,
-			    (uintmax_t)m->share.ceil.period,
-			    (uintmax_t)m->share.burst, m->share.weight,
-			    m->share.priority,
-			    (uintmax_t)(m->node.need - m->node.granted),
-			    (uintmax_t)m->held);
-	}
-}
-
-/* Ends the game unless this holds. */
-#define HOLDS(g, expr) \
-	do { \
-		if (!(expr)) { \
-			(g)->why = #expr; \
-			longjmp((g)->over, 1); \
-		} \
-	} while (0)
-
-static bool
-limited(const struct alloc_share *s)
-{
-	return s->ceil.bytes != 0;
-}
-
-static void
-bound_init(struct bound *b, const struct alloc_share *s, uint64_t now)
-{
-	b->level = (wide)s->burst * s->ceil.period;
-	b->at = now;
-}
-
-/* Whether so many bytes may be handed on now. */
-static bool
-bound_take(struct bound *b, const struct alloc_share *s, uint64_t now,
-    uint64_t bytes)
-{
-	wide full = (wide)s->burst * s->ceil.period;
-
-	if (now > b->at) {
-		b->level += (wide)(now - b->at) * s->ceil.bytes;
-		b->level = b->level > full ? full : b->level;
-		b->at = now;
-	}
-	if (b->level < (wide)bytes * s->ceil.period)
-		return false;
-	b->level -= (wide)bytes * s->ceil.period;
-	return true;
-}
 
 static struct member *
 member_of(struct alloc_node *n)
@@ -128,7 +19,7 @@ member_of(struct alloc_node *n)
 }
 
 static struct alloc_share
-random_share(struct game *g, const struct alloc_share *above)
+random_share(struct game *g)
 {
 	struct alloc_share s = {
 		.rate.period = NS_PER_SEC,
@@ -145,22 +36,42 @@ random_share(struct game *g, const struct alloc_share *above)
 	s.burst = 1 + unit_below(&g->rnd, 1U << unit_below(&g->rnd, 20));
 	if (unit_below(&g->rnd, 8) == 0)
 		s.ceil.period = 1 + unit_below(&g->rnd, 5 * NS_PER_SEC);
-	(void)above;
+	s.generated = unit_below(&g->rnd, 2) == 0;
 	return s;
 }
 
+/* Rates that can be kept, from the leaves to the root. */
 static void
-game_init(struct game *g, uint64_t seed, size_t nodes)
+set_rates(struct game *g)
+{
+	struct alloc_share *s;
+
+	for (int i = NODES - 1; i >= -1; i--) {
+		s = i == -1 ? &g->share : &g->members[i].share;
+		if (i != -1 && g->members[i].leaf)
+			s->rate.bytes = unit_below(&g->rnd, 50000);
+		else
+			s->rate.bytes = 0;
+		for (int k = i + 1; k < NODES; k++)
+			if (g->members[k].parent ==
+			    (i == -1 ? NULL : &g->members[i]))
+				s->rate.bytes += g->members[k].share.rate.bytes;
+		s->ceil.bytes = 1 + s->rate.bytes + unit_below(&g->rnd, 50000);
+		s->ceil.period = NS_PER_SEC;
+		s->burst = 4096 + s->ceil.bytes / 8;
+	}
+}
+
+static void
+game_init(struct game *g, uint64_t seed, size_t nodes, bool race)
 {
 	size_t n;
 
 	memset(g, 0, sizeof(*g));
 	g->rnd = seed;
 	g->now = START;
-	g->share = random_share(g, NULL);
-	g->share.rate.bytes = 0;
-	alloc_init(&g->a, &g->share, g->now);
-	bound_init(&g->bound, &g->share, g->now);
+	g->dry = unit_below(&g->rnd, 4) == 0;
+	g->share = random_share(g);
 	n = 1 + (size_t)unit_below(&g->rnd, NODES);
 	n = n < nodes ? n : nodes;
 	for (size_t i = 0; i < n; i++) {
@@ -170,9 +81,18 @@ game_init(struct game *g, uint64_t seed, size_t nodes)
 		/* Not deeper than a class in a class in a class. */
 		m->used = m->leaf = true;
 		m->parent = k == i || i == 0 ? NULL : &g->members[k];
-		m->share = random_share(g, NULL);
+		m->share = random_share(g);
 		if (m->parent != NULL)
 			m->parent->leaf = false;
+	}
+	if (race)
+		set_rates(g);
+	g->share.rate.bytes = 0;
+	alloc_init(&g->a, &g->share, g->now);
+	bound_init(&g->bound, &g->share, g->now);
+	for (size_t i = 0; i < n; i++) {
+		struct member *m = &g->members[i];
+
 		alloc_add(&g->a, &m->node,
 		    m->parent == NULL ? &g->a.root : &m->parent->node,
 		    &m->share, g->now);
@@ -201,24 +121,72 @@ hand_on(struct game *g, struct member *leaf, uint64_t bytes)
 	report(g, leaf);
 }
 
-/* Nothing is left in stock that somebody may have, but for one small grant. */
+/*
+ * Whether somebody would be granted something at `later`: tried, and taken back
+ * with all that it has changed, since all nodes are in the game.
+ */
+static bool
+would_grant(struct game *g, uint64_t later)
+{
+	struct alloc a = g->a;
+	struct member members[NODES];
+	struct alloc_node *n;
+	uint64_t bytes;
+
+	memcpy(members, g->members, sizeof(members));
+	n = alloc_next(&g->a, later, &bytes);
+	/*
+	 * Where those who wait for stock find bytes hoarded, nobody is woken to
+	 * forget these, though somebody's window may have room for them.
+	 */
+	if (n != NULL && g->stock == 0 && n->need < n->granted)
+		n = NULL;
+	memcpy(g->members, members, sizeof(members));
+	g->a = a;
+	return n != NULL;
+}
+
+/* Nothing is left that somebody may have, nor will be before the deadline. */
 static void
 check_all_given(struct game *g)
 {
-	if (g->stock < GRANT_MIN)
-		return;
-	for (int i = 0; i < NODES; i++) {
-		struct member *leaf = &g->members[i];
-		bool may = leaf->used && leaf->leaf &&
-		    leaf->node.need > leaf->node.granted;
+	uint64_t deadline = alloc_deadline(&g->a);
+	int rooms[2] = { 0, 0 };
+	bool may = g->stock > 0;
 
-		for (struct alloc_node *n = &leaf->node; may && n != NULL;
-		     n = n->parent)
-			if (n->share.ceil.bytes != 0 &&
-			    n->cap.tokens < (int64_t)n->threshold)
-				may = false;
-		HOLDS(g, !may);
+	for (int i = 0; i < NODES; i++) {
+		struct member *m = &g->members[i];
+
+		HOLDS(g, !may_have(g, m));
+		rooms[m->share.generated] += m->node.has_room;
+		may = may ||
+		    (m->share.generated && m->leaf &&
+			m->node.granted < m->node.room);
 	}
+	HOLDS(g, deadline > g->now);
+	HOLDS(g, may || deadline == ALLOC_NEVER);
+	/* Of many windows to be filled not all are looked at. */
+	if (rooms[0] <= 8 && rooms[1] <= 8 && unit_below(&g->rnd, 4) == 0)
+		HOLDS(g,
+		    !would_grant(g,
+			deadline == ALLOC_NEVER ? START * 1000000
+						: deadline - 1));
+}
+
+/* What is not generated comes out of stock, and nothing else does. */
+static void
+take(struct game *g, struct member *m, uint64_t bytes)
+{
+	m->since = m->held == 0 ? g->now : m->since;
+	m->held += bytes;
+	g->granted += bytes;
+	for (struct member *n = m; n != NULL; n = n->parent)
+		n->total += bytes;
+	if (!m->share.generated) {
+		HOLDS(g, bytes <= g->stock);
+		g->stock -= bytes;
+	}
+	HOLDS(g, g->a.stock == g->stock);
 }
 
 static void
@@ -226,26 +194,19 @@ run(struct game *g)
 {
 	struct alloc_node *n;
 	struct member *m;
-	uint64_t bytes, deadline;
+	uint64_t bytes;
 	int grants = 0;
 
 	while ((n = alloc_next(&g->a, g->now, &bytes)) != NULL) {
 		m = member_of(n);
-		HOLDS(g, m->leaf && bytes > 0 && bytes <= g->stock);
+		HOLDS(g, m->leaf && bytes > 0);
 		HOLDS(g, n->granted <= n->room || n->granted <= n->need);
-		m->since = m->held == 0 ? g->now : m->since;
-		m->held += bytes;
-		m->total += bytes;
-		g->stock -= bytes;
-		g->granted += bytes;
+		take(g, m, bytes);
 		HOLDS(g, ++grants < 100000);
 		if (unit_below(&g->rnd, 2) == 0)
 			hand_on(g, m, m->held);
 	}
-	HOLDS(g, g->a.stock == g->stock);
 	check_all_given(g);
-	deadline = alloc_deadline(&g->a);
-	HOLDS(g, deadline > g->now);
 }
 
 static uint64_t
@@ -263,13 +224,30 @@ random_time(struct game *g)
 	}
 }
 
+/* A member changes its kind, or a leaf its place. */
+static void
+change(struct game *g, struct member *m)
+{
+	struct member *to = &g->members[unit_below(&g->rnd, NODES)];
+
+	if (m->leaf && (!to->used || !to->leaf)) {
+		hand_on(g, m, m->held);
+		m->parent = to->used ? to : NULL;
+	} else {
+		m->share.generated = !m->share.generated;
+	}
+	alloc_change(&g->a, &m->node,
+	    m->parent == NULL ? &g->a.root : &m->parent->node, &m->share,
+	    g->now);
+}
+
 static void
 step(struct game *g)
 {
 	struct member *m = &g->members[unit_below(&g->rnd, NODES)];
 	uint64_t deadline, later;
 
-	if (unit_below(&g->rnd, 3) == 0) {
+	if (unit_below(&g->rnd, 3) == 0 && !g->dry) {
 		g->stock += unit_below(&g->rnd, 1U << unit_below(&g->rnd, 18));
 		alloc_stock(&g->a, g->stock, unit_below(&g->rnd, 1000));
 	}
@@ -277,6 +255,8 @@ step(struct game *g)
 		if (g->members[i].held > 0 && unit_below(&g->rnd, 3) == 0)
 			hand_on(g, &g->members[i],
 			    1 + unit_below(&g->rnd, g->members[i].held));
+	if (m->used && unit_below(&g->rnd, 8) == 0)
+		change(g, m);
 	if (m->used && m->leaf) {
 		m->node.need = m->node.granted;
 		if (unit_below(&g->rnd, 2) == 0)
@@ -299,28 +279,20 @@ step(struct game *g)
 	run(g);
 }
 
-/* What is granted is what goes out of stock, at every node. */
+/* What is granted to leaves is what is counted, at every node. */
 static void
 check_sums(struct game *g)
 {
-	uint64_t sums[NODES] = { 0 }, sum = 0;
-
-	for (int i = 0; i < NODES; i++) {
-		sum += g->members[i].total;
-		for (struct member *m = &g->members[i]; m != NULL;
-		     m = m->parent)
-			sums[m - g->members] += g->members[i].total;
-	}
-	HOLDS(g, sum == g->granted && sum == g->a.root.meter.total);
+	HOLDS(g, g->granted == g->a.root.meter.total);
 	for (int i = 0; i < NODES; i++)
-		HOLDS(g, sums[i] == g->members[i].node.meter.total);
+		HOLDS(g, g->members[i].total == g->members[i].node.meter.total);
 }
 
 /* Plays with at most `nodes` nodes.  Returns what did not hold, or NULL. */
 static const char *
 play(struct game *g, uint64_t seed, size_t nodes, unsigned int steps)
 {
-	game_init(g, seed, nodes);
+	game_init(g, seed, nodes, false);
 	if (setjmp(g->over) != 0)
 		return g->why;
 	for (g->step = 0; g->step < steps; g->step++)
@@ -360,11 +332,82 @@ test_random(void **state)
 	free(g);
 }
 
+/* All that can be granted is, and handed on at once. */
+static void
+grant_all(struct game *g)
+{
+	struct alloc_node *n;
+	struct member *m;
+	uint64_t bytes;
+
+	while ((n = alloc_next(&g->a, g->now, &bytes)) != NULL) {
+		m = member_of(n);
+		take(g, m, bytes);
+		hand_on(g, m, bytes);
+	}
+}
+
+/*
+ * A leaf without need of stock gets its rate, whatever the others want, and
+ * whatever there is in stock for them.
+ */
+static void
+race(struct game *g, uint64_t seed)
+{
+	struct member *m, *winner;
+	uint64_t due;
+
+	game_init(g, seed, NODES, true);
+	do
+		winner = &g->members[unit_below(&g->rnd, NODES)];
+	while (!winner->used || !winner->leaf);
+	winner->share.generated = true;
+	alloc_change(&g->a, &winner->node, winner->node.parent, &winner->share,
+	    g->now);
+	for (g->step = 0; g->step < RACE_STEPS; g->step++) {
+		if (!g->dry)
+			g->stock += unit_below(&g->rnd, 100);
+		alloc_stock(&g->a, g->stock, 0);
+		m = &g->members[unit_below(&g->rnd, NODES)];
+		if (m->used && m->leaf && m != winner)
+			m->node.need += unit_below(&g->rnd, 2000);
+		winner->node.need = winner->node.granted + 1000;
+		for (int i = 0; i < NODES; i++)
+			if (g->members[i].used && g->members[i].leaf)
+				report(g, &g->members[i]);
+		grant_all(g);
+		g->now += unit_below(&g->rnd, 2 * NS_PER_MS);
+	}
+	due = (g->now - START) / 1000 * winner->share.rate.bytes / 1000000;
+	if (winner->total + due / 100 + 4096 < due) {
+		show(g);
+		fail_msg("seed %ju: %td got %ju bytes instead of %ju",
+		    (uintmax_t)seed, winner - g->members,
+		    (uintmax_t)winner->total, (uintmax_t)due);
+	}
+}
+
+static void
+test_guarantee(void **state)
+{
+	struct game *g = calloc(1, sizeof(*g));
+	uint64_t seed = clock_now();
+
+	(void)state;
+	assert_non_null(g);
+	if (setjmp(g->over) != 0)
+		fail_msg("%s", g->why);
+	for (int i = 0; i < RACES; i++)
+		race(g, seed + (uint64_t)i);
+	free(g);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_guarantee),
 	};
 
 	return UNIT_MAIN("tree", tests);
