@@ -1,6 +1,7 @@
 /*
  * What a grant costs, in trees of 10, 1,000 and 10,000 guests: all of them
- * backlogged, in classes of ten, under a limit that makes them wait.
+ * backlogged, in classes of ten, under a limit that makes them wait.  Then with
+ * every other guest's bytes generated, while there is stock and there is none.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #define GRANTS	   2000000
 #define IN_A_CLASS 10
+#define PLENTY	   (UINT64_MAX / 4)
 #define RATE	   (UINT64_C(100) << 20) /* bytes per second, of the pool */
 
 static struct alloc_share
@@ -31,7 +33,7 @@ want_more(struct alloc *a, struct alloc_node *leaf, uint64_t now)
 
 /* ns for each grant and the demand that follows it. */
 static double
-measure(size_t n)
+measure(size_t n, bool mixed, uint64_t stock)
 {
 	struct alloc a;
 	struct alloc_share pool = share(0, RATE);
@@ -45,10 +47,11 @@ measure(size_t n)
 	if (classes == NULL || guests == NULL)
 		abort();
 	alloc_init(&a, &pool, now);
-	alloc_stock(&a, UINT64_MAX / 4, 0);
+	alloc_stock(&a, stock, 0);
 	for (size_t i = 0; i < n / IN_A_CLASS; i++)
 		alloc_add(&a, &classes[i], &a.root, &class, now);
 	for (size_t i = 0; i < n; i++) {
+		guest.generated = mixed && i % 2 == 0;
 		alloc_add(&a, &guests[i], &classes[i / IN_A_CLASS], &guest,
 		    now);
 		want_more(&a, &guests[i], now);
@@ -74,6 +77,11 @@ main(void)
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		printf("%6zu guests: %.0f ns per grant\n", sizes[i],
-		    measure(sizes[i]));
+		    measure(sizes[i], false, PLENTY));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		printf("%6zu guests, half generated: %.0f ns per grant, "
+		       "%.0f without stock\n",
+		    sizes[i], measure(sizes[i], true, PLENTY),
+		    measure(sizes[i], true, 0));
 	return 0;
 }
