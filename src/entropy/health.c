@@ -21,9 +21,9 @@
 /*
  * Of that: how far to look back, which is 64 large pieces, and 2,048 tags that
  * stay in the cache; and how many windows must be there before, which takes 56
- * to 63 bytes.  By chance that is so at one byte in 2^109.  With 1 GB/s, all of
- * which is looked at, there is a false alarm within ten years with a probability
- * of 2^-51.
+ * to 63 bytes.  By chance that is so at one byte in 2^109.  With 1 GB/s, if all
+ * is looked at, there is a false alarm within ten years with a probability of
+ * 2^-51.
  */
 static const struct lag_limits copies = {
 	.look_back = 16384,

@@ -12,13 +12,12 @@
 #define GETENTROPY  256 /* bytes, at most */
 #define STRIDE_MIN  32
 #define STRIDE_MAX  256
-#define STRIDE_BITS 256 /* of min-entropy */
-#define TAG_VALID   UINT32_C(0x80000000)
+#define STRIDE_BITS 256				 /* of min-entropy */
 #define TAG_SPREAD  UINT64_C(0xd1342543de82ef95) /* odd, no meaning */
 
 /*
- * Sets what goes with a stride, for bytes with `entropy` bits each: a hit counts
- * as 13/16 of a window, or else is chance.
+ * Sets what goes with a stride, for bytes with `entropy` bits each: a hit is
+ * 13/16 of a window, or else chance.
  */
 static void
 lag_set_stride(struct lag_limits *limits, size_t stride, double entropy,
@@ -38,7 +37,7 @@ void
 lag_limits_raw(struct lag_limits *limits, uint32_t sample_bits,
     uint32_t min_entropy, uint32_t alpha)
 {
-	const double entropy = min_entropy * (8 / sample_bits) / 1000.0;
+	const double entropy = min_entropy * 8.0 / sample_bits / 1000;
 	size_t stride = STRIDE_MIN;
 
 	limits->look_back = LAG_LOOK_BACK;
@@ -178,7 +177,6 @@ lag_search(struct lag *lag, struct lag_sequence *seq, size_t distance,
 		tag = (uint32_t)((hash ^ hash >> 32) * TAG_SPREAD >>
 		    (64 - LAG_TAG_BITS));
 		place = index[tag & places];
-		tag |= TAG_VALID;
 		if (tags[place] == tag || chains[at & mask].hits > 0)
 			*verdict = lag_hit(lag, seq, at, tag, place);
 		if ((at & mask) > 0 || at < window + LAG_DISTANCE_MAX)

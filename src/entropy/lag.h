@@ -12,11 +12,11 @@
  * it is found when so many windows in a row, a stride apart, have had a tag
  * that was there just as far back.
  *
- * What may be learnt from this memory: of all five sequences of raw noise, no
- * more than 100 bits of the bytes of a stride, of which the stride has 256 bits
- * of min-entropy or more; of other sources 20 bits of each 8 bytes.  So 156
- * bits of each 256, or 44 of each 64, remain unknown to whoever reads it, but of
- * the end: the last 8 bytes are there as they are, if there are differences; the
+ * What may be learnt from this memory: of raw noise, five tags of 20 bits for
+ * each stride, which is so long that its bytes have 256 bits of min-entropy or
+ * more; of other sources one tag for 8 bytes.  So 156 bits of each 256, or 44
+ * of each 64, remain unknown to whoever reads it.  More can be learnt of the
+ * end: the last 8 bytes are there as they are, if there are differences; the
  * states of the hashes tell 64 bits of each sequence's last window; and chains
  * tell of tags that came again within the last stride.  There is one exception.
  * Of noise with less than 1 bit of entropy in a byte the tags may tell all that
@@ -42,8 +42,8 @@
  *
  * An index has the last place for some bits of a tag.  An older place may have
  * been replaced, the more likely the farther back it is, at the limit two in
- * three: then the sequence is found some strides later, or among differences, as
- * a copy is one of these too.
+ * three: then the sequence is found some strides later, or in differences,
+ * which come again with it.
  */
 #ifndef VRNGD_LAG_H
 #define VRNGD_LAG_H
