@@ -9,7 +9,7 @@
 
 #define CAPACITY ((size_t)2 * CHUNK_MAX)
 
-static struct source sources[8];
+static struct source sources[16];
 
 /* A source that no other test has. */
 static struct source *
@@ -19,6 +19,7 @@ source_new(uint32_t noise, size_t capacity)
 	struct source *src = &sources[next];
 	struct proto_source spec = pipe_spec(next++);
 
+	assert_true(next <= sizeof(sources) / sizeof(*sources));
 	spec.noise = noise;
 	source_start(src, &spec, kind_find(SOURCE_DEVICE), capacity,
 	    eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));

@@ -25,6 +25,7 @@ supply_new(struct supply *s, uint32_t n, uint32_t combine, uint32_t min)
 	};
 	struct proto_source spec;
 
+	assert_true(next + n <= sizeof(sources) / sizeof(*sources));
 	for (uint32_t i = 0; i < n; i++) {
 		spec = pipe_spec(i);
 		source_start(&first[i], &spec, kind_find(SOURCE_DEVICE), STOCK,
