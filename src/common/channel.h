@@ -27,7 +27,12 @@ struct frame {
 		struct proto_void voided;
 		struct proto_limits limits;
 		struct proto_want want;
+		struct proto_serve serve;
+		struct proto_network network;
+		struct proto_socket socket;
+		struct proto_now now;
 		struct proto_inflight inflight;
+		struct proto_client client;
 		struct proto_stats stats;
 	} u;
 	int fds[FRAME_FDS_MAX];

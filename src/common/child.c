@@ -14,13 +14,13 @@
 
 /* A full channel loses the line: logging must not hold up service. */
 static void
-sink_channel(void *arg, enum log_level level, const char *guest,
+sink_channel(void *arg, enum log_level level, const struct log_subject *about,
     const char *text)
 {
 	struct frame f;
 
 	(void)arg;
-	(void)guest;
+	(void)about;
 	frame_init(&f, PROTO_LOG, 0, 0);
 	f.u.log.level = level;
 	strlcpy(f.u.log.text, text, sizeof(f.u.log.text));

@@ -17,7 +17,7 @@
 
 #include "proto.h"
 
-#define CONTROL_VERSION 2
+#define CONTROL_VERSION 3
 #define CONTROL_PATH	"/run/vrngd/control"
 
 /* With the terminating NUL. */
@@ -55,13 +55,16 @@ struct control_request {
 
 /*
  * The answer to CONTROL_STATUS is, for each pool, its POOL, its SOURCEs, its
- * CLASSes (each before those within it) and its GUESTs; then the RESULT.
+ * CLASSes (each before those within it), its GUESTs and its OUTLETs, each
+ * followed by its CLIENTs; then the RESULT.
  */
 enum control_kind {
 	CONTROL_POOL = 1,
 	CONTROL_SOURCE,
 	CONTROL_CLASS,
 	CONTROL_GUEST,
+	CONTROL_OUTLET,
+	CONTROL_CLIENT,
 	CONTROL_TEXT,	/* a line for the administrator */
 	CONTROL_RESULT, /* the end of the answer */
 };
@@ -140,9 +143,11 @@ struct control_guest {
 	char pool[GUEST_NAME_SIZE];
 	char class[GUEST_NAME_SIZE];	  /* "": the pool itself */
 	char socket[CONTROL_SOCKET_SIZE]; /* path; "": none is known */
+	char egd[CONTROL_SOCKET_SIZE];	  /* path of its EGD socket; "": none */
 	uint32_t state;			  /* enum control_guest_state */
+	uint32_t egd_clients;		  /* connected to that */
 	struct control_share share;
-	uint64_t bytes;		/* handed to it, in all */
+	uint64_t bytes;		/* handed to it, in all, over EGD too */
 	uint64_t now;		/* bytes/s, smoothed */
 	uint64_t requests;	/* completed */
 	uint64_t cut;		/* completed short */
@@ -153,6 +158,57 @@ struct control_guest {
 	uint32_t connections;	/* times connected, this one too */
 	uint32_t delivery;	/* enum proto_delivery_mode */
 	uint32_t unused;	/* 0 */
+};
+
+enum control_outlet_kind {
+	CONTROL_OUTLET_EGD,    /* egd "NAME" */
+	CONTROL_OUTLET_STREAM, /* stream "NAME" */
+	CONTROL_OUTLET_GUEST,  /* the EGD socket of guest "NAME" */
+	CONTROL_OUTLET_KINDS,
+};
+
+enum control_outlet_state {
+	CONTROL_OUTLET_IDLE,	   /* no client is connected */
+	CONTROL_OUTLET_CONNECTED,  /* and no request waits */
+	CONTROL_OUTLET_WAITING,	   /* connected, and a request waits */
+	CONTROL_OUTLET_CONNECTING, /* nobody is there yet: tried again */
+	CONTROL_OUTLET_PAUSED,	   /* its workers died: not listening now */
+	CONTROL_OUTLET_STATES,
+};
+
+/* A service of EGD or of raw bytes.  Its share may be that of a guest. */
+struct control_outlet {
+	char name[GUEST_NAME_SIZE];
+	char pool[GUEST_NAME_SIZE];
+	char class[GUEST_NAME_SIZE];   /* "": the pool itself */
+	char where[CONTROL_PATH_SIZE]; /* a path, "127.0.0.1:7000", ... */
+	uint32_t kind;		       /* enum control_outlet_kind */
+	uint32_t state;		       /* enum control_outlet_state */
+	uint32_t transport;	       /* 0: unix, 1: TCP, 2: UDP */
+	uint32_t connects;	       /* 1: the other side listens */
+	struct control_share share;
+	uint64_t bytes;	      /* handed to its clients, in all */
+	uint64_t now;	      /* bytes/s, smoothed; of a guest: of all of it */
+	uint64_t requests;    /* answered */
+	uint64_t cut;	      /* of these, with less than was asked for */
+	uint64_t refused;     /* malformed: their connections were closed */
+	uint64_t wait_ns;     /* time during which a request waited */
+	uint64_t turned_away; /* connections: not allowed, or too many */
+	uint64_t connections; /* in all, those connected too */
+	uint32_t clients;     /* connected */
+	uint32_t max_clients;
+	int32_t pid;	   /* its worker's; 0: none */
+	uint32_t delivery; /* enum proto_delivery_mode */
+};
+
+/* A client of the outlet before it. */
+struct control_outlet_client {
+	char peer[CLIENT_TEXT_SIZE]; /* "127.0.0.1:4711", "pid 12, uid 0" */
+	uint64_t connected_for;	     /* ns */
+	uint64_t bytes;		     /* handed to it */
+	uint64_t requests;	     /* answered */
+	uint32_t waiting;	     /* 1: for bytes */
+	uint32_t unused;	     /* 0 */
 };
 
 struct control_text {
@@ -172,6 +228,8 @@ struct control_reply {
 		struct control_source source;
 		struct control_class class;
 		struct control_guest guest;
+		struct control_outlet outlet;
+		struct control_outlet_client client;
 		struct control_text text;
 		struct control_result result;
 	} u;

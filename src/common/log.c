@@ -7,7 +7,8 @@
 #include "clock.h"
 #include "log.h"
 
-static void sink_stderr(void *, enum log_level, const char *, const char *);
+static void sink_stderr(void *, enum log_level, const struct log_subject *,
+    const char *);
 
 static struct {
 	log_sink *sink;
@@ -17,7 +18,7 @@ static struct {
 
 /* The sink of a process that has none yet: programs say their own name. */
 static void
-sink_stderr(void *arg, enum log_level level, const char *guest,
+sink_stderr(void *arg, enum log_level level, const struct log_subject *about,
     const char *text)
 {
 	char line[LOG_TEXT_SIZE + GUEST_NAME_SIZE + 16];
@@ -26,7 +27,7 @@ sink_stderr(void *arg, enum log_level level, const char *guest,
 	(void)arg;
 	(void)level;
 	n = snprintf(line, sizeof(line), "vrngd: %s%s%s\n",
-	    guest != NULL ? guest : "", guest != NULL ? ": " : "", text);
+	    about != NULL ? about->name : "", about != NULL ? ": " : "", text);
 	if (n > 0 && (size_t)n >= sizeof(line))
 		n = sizeof(line) - 1;
 	if (n > 0 && write(STDERR_FILENO, line, (size_t)n) == -1)
@@ -46,15 +47,15 @@ log_set_level(enum log_level level)
 	logger.level = level;
 }
 
-static void LOG_FORMAT(3, 0) log_line(enum log_level level, const char *guest,
-    const char *fmt, va_list ap)
+static void LOG_FORMAT(3, 0) log_line(enum log_level level,
+    const struct log_subject *about, const char *fmt, va_list ap)
 {
 	char text[LOG_TEXT_SIZE];
 
 	if (level > logger.level)
 		return;
 	vsnprintf(text, sizeof(text), fmt, ap);
-	logger.sink(logger.arg, level, guest, text);
+	logger.sink(logger.arg, level, about, text);
 }
 
 #define LOG_FUNCTION(name, level) \
@@ -73,12 +74,13 @@ LOG_FUNCTION(log_info, LOG_LEVEL_INFO)
 LOG_FUNCTION(log_debug, LOG_LEVEL_DEBUG)
 
 void
-log_guest(enum log_level level, const char *guest, const char *fmt, ...)
+log_about(enum log_level level, const struct log_subject *about,
+    const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_line(level, guest, fmt, ap);
+	log_line(level, about, fmt, ap);
 	va_end(ap);
 }
 

@@ -18,11 +18,17 @@ enum log_level {
 	LOG_LEVEL_DEBUG,   /* with -v */
 };
 
+/* What a line is about. */
+struct log_subject {
+	const char *kind; /* a word: "guest", "egd", "stream" */
+	const char *name;
+};
+
 /*
- * Takes one line, without a newline.  `guest` is the name of the guest that it
- * is about, or NULL.
+ * Takes one line, without a newline, about something or (NULL) nothing in
+ * particular.
  */
-typedef void log_sink(void *arg, enum log_level, const char *guest,
+typedef void log_sink(void *arg, enum log_level, const struct log_subject *,
     const char *text);
 
 /* Sends all that follows to `sink`; before, lines go to standard error. */
@@ -36,8 +42,8 @@ void log_warning(const char *fmt, ...) LOG_FORMAT(1, 2);
 void log_info(const char *fmt, ...) LOG_FORMAT(1, 2);
 void log_debug(const char *fmt, ...) LOG_FORMAT(1, 2);
 
-/* A line about a guest; the sink puts its name before the text. */
-void log_guest(enum log_level, const char *guest, const char *fmt, ...)
+/* A line about something; the sink puts its name before the text. */
+void log_about(enum log_level, const struct log_subject *, const char *fmt, ...)
     LOG_FORMAT(3, 4);
 
 /* Logs an error and ends the process with status 1, without clean-up. */

@@ -5,6 +5,9 @@
  *	worker --WANT--> parent --GRANT--> entropy --bytes--> worker
  *	                 parent <--STOCK-- entropy
  *
+ * A worker serves a guest's vhost-user connection (ROLE_VHOST) or the clients
+ * of an outlet, that is, a service of EGD or of raw bytes (ROLE_EGD).
+ *
  * A channel is a SOCK_SEQPACKET socketpair between the parent and one child,
  * on CHANNEL_FD in the child.  A packet is one frame: a frame_header and the
  * payload that PROTO_FRAMES names, of exactly that size, with exactly that
@@ -40,13 +43,18 @@
 #define SOURCE_INIT_SIZE  64	    /* bytes */
 #define STOCK_SIZE_MIN	  4096	    /* bytes read ahead, of each source */
 #define STOCK_SIZE_MAX	  (1 << 24)
+#define CLIENTS_MAX	  4096 /* of an outlet */
+#define ALLOWED_MAX	  64   /* networks of an outlet */
+#define CLIENT_TEXT_SIZE  64   /* with the terminating NUL */
 
 /* Who speaks on a channel; a bit each, so that a rule can name several. */
 enum proto_role {
 	ROLE_PARENT = 1 << 0,
 	ROLE_ENTROPY = 1 << 1,
 	ROLE_VHOST = 1 << 2,
-	ROLE_CHILD = ROLE_ENTROPY | ROLE_VHOST,
+	ROLE_EGD = 1 << 3,
+	ROLE_WORKER = ROLE_VHOST | ROLE_EGD,
+	ROLE_CHILD = ROLE_ENTROPY | ROLE_WORKER,
 };
 
 /* The layers of isolation that not every host or user has. */
@@ -79,14 +87,21 @@ enum proto_layer {
 	X(GRANT,	ROLE_PARENT,	ROLE_ENTROPY,	proto_grant,	0) \
 	X(VOID,		ROLE_ENTROPY,	ROLE_PARENT,	proto_void,	0) \
 	X(START,	ROLE_PARENT,	ROLE_VHOST,	proto_limits,	2) \
-	X(LIMITS,	ROLE_PARENT,	ROLE_VHOST,	proto_limits,	0) \
-	X(BYTES,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	1) \
-	X(WANT,		ROLE_VHOST,	ROLE_PARENT,	proto_want,	0) \
-	X(WANT_ASK,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	0) \
+	X(SERVE,	ROLE_PARENT,	ROLE_EGD,	proto_serve,	0) \
+	X(ALLOW,	ROLE_PARENT,	ROLE_EGD,	proto_network,	0) \
+	X(WRITES,	ROLE_PARENT,	ROLE_EGD,	proto_empty,	1) \
+	X(SOCKET,	ROLE_PARENT,	ROLE_EGD,	proto_socket,	1) \
+	X(LIMITS,	ROLE_PARENT,	ROLE_WORKER,	proto_limits,	0) \
+	X(BYTES,	ROLE_PARENT,	ROLE_WORKER,	proto_empty,	1) \
+	X(WANT,		ROLE_WORKER,	ROLE_PARENT,	proto_want,	0) \
+	X(WANT_ASK,	ROLE_PARENT,	ROLE_WORKER,	proto_empty,	0) \
+	X(NOW_ASK,	ROLE_EGD,	ROLE_PARENT,	proto_empty,	0) \
+	X(NOW,		ROLE_PARENT,	ROLE_EGD,	proto_now,	0) \
 	X(INFLIGHT_ASK,	ROLE_VHOST,	ROLE_PARENT,	proto_inflight,	0) \
 	X(INFLIGHT,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	1) \
-	X(STATS_ASK,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	0) \
-	X(STATS,	ROLE_VHOST,	ROLE_PARENT,	proto_stats,	0)
+	X(STATS_ASK,	ROLE_PARENT,	ROLE_WORKER,	proto_empty,	0) \
+	X(CLIENT,	ROLE_EGD,	ROLE_PARENT,	proto_client,	0) \
+	X(STATS,	ROLE_WORKER,	ROLE_PARENT,	proto_stats,	0)
 /* clang-format on */
 
 #define PROTO_ENUM(type, from, to, payload, fds) PROTO_##type,
@@ -292,7 +307,54 @@ struct proto_limits {
 	uint32_t unused;      /* 0 */
 };
 
-/* BYTES: a new byte channel (fd) after the entropy process was replaced. */
+enum proto_protocol {
+	SERVE_EGD,	/* commands and answers */
+	SERVE_STREAM,	/* bytes, as fast as the peer takes them */
+	SERVE_DATAGRAM, /* bytes, to whoever sent the last datagram */
+};
+
+/*
+ * What an outlet is.  First of all, before LIMITS, BYTES and SOCKET; then, once
+ * it is served, again whenever it has changed, but for its protocol.  Either
+ * way the networks that are allowed follow, each in an ALLOW.
+ */
+struct proto_serve {
+	uint32_t protocol;     /* enum proto_protocol */
+	uint32_t max_clients;  /* 1 to CLIENTS_MAX; more are turned away */
+	uint64_t idle_timeout; /* ns; 0: none */
+	uint32_t nallowed;     /* ALLOW frames that follow, at most ALLOWED_MAX:
+				* addresses in none of them are turned away */
+	uint32_t unused;       /* 0 */
+};
+
+/* A network.  IPv4: mapped to IPv6 (RFC 4291, 2.5.5.2), bits from 96 up. */
+struct proto_network {
+	uint8_t address[16]; /* 0 behind the bits */
+	uint32_t bits;	     /* of the prefix, 0 to 128 */
+	uint32_t unused;     /* 0 */
+};
+
+/*
+ * WRITES: what clients write (EGD 03) goes to this fd; without, it is thrown
+ * away.
+ */
+
+enum proto_socket_kind {
+	SOCKET_LISTENING, /* clients come by it */
+	SOCKET_CONNECTED, /* it is the only client; worker ends with it */
+	SOCKET_BOUND,	  /* for datagrams; a peer has yet to send one */
+};
+
+/* Where an outlet's clients are (fd). */
+struct proto_socket {
+	uint32_t kind;	 /* enum proto_socket_kind */
+	uint32_t unused; /* 0 */
+};
+
+/*
+ * BYTES: the byte channel (fd) of an outlet, or of a worker after the entropy
+ * process was replaced.
+ */
 
 /* A worker's demand, as running totals of its generation. */
 struct proto_want {
@@ -304,19 +366,41 @@ struct proto_want {
 
 /* WANT_ASK: the demand is to be told, new or not. */
 
+/*
+ * NOW_ASK: what could be had at once?  NOW tells, after all that could be has
+ * been granted to the last WANT.
+ */
+struct proto_now {
+	uint64_t granted;   /* running total, as in WANT */
+	uint64_t available; /* bytes that could be granted besides */
+};
+
 /* INFLIGHT_ASK: memory for VHOST_USER_GET_INFLIGHT_FD, that the parent makes,
  * seals and returns as the fd of INFLIGHT. */
 struct proto_inflight {
 	uint64_t size; /* bytes, at most INFLIGHT_SIZE_MAX */
 };
 
+/* A client of an outlet; STATS follows the last one. */
+struct proto_client {
+	char peer[CLIENT_TEXT_SIZE]; /* "127.0.0.1:4711", "pid 12, uid 0" */
+	uint64_t since;		     /* ns, of CLOCK_MONOTONIC */
+	uint64_t bytes;		     /* handed to it */
+	uint64_t requests;	     /* answered */
+	uint32_t waiting;	     /* 1: for bytes */
+	uint32_t unused;	     /* 0 */
+};
+
 /* What a worker has done since its start. */
 struct proto_stats {
-	uint64_t bytes;	   /* handed to the guest */
-	uint64_t requests; /* completed */
-	uint64_t cut;	   /* completed short */
-	uint64_t refused;  /* malformed, completed with nothing */
-	uint64_t wait_ns;  /* time during which a request waited */
+	uint64_t bytes;	      /* handed to the guest, or clients */
+	uint64_t requests;    /* completed */
+	uint64_t cut;	      /* completed short */
+	uint64_t refused;     /* malformed, completed with nothing */
+	uint64_t wait_ns;     /* time during which a request waited */
+	uint32_t clients;     /* of an outlet, now, */
+	uint32_t connections; /* and so far */
+	uint64_t turned_away; /* clients: not allowed, or too many */
 };
 
 #endif

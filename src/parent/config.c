@@ -174,8 +174,8 @@ build_guest(struct config_reader *r, struct config_block *block)
 
 	TAILQ_INSERT_TAIL(&r->config->guests, guest, entry);
 	strlcpy(guest->name, block->name, sizeof(guest->name));
-	guest->owner = (uid_t)-1;
-	guest->group = (gid_t)-1;
+	guest->rights.owner = (uid_t)-1;
+	guest->rights.group = (gid_t)-1;
 	block->guest = guest;
 	block->share = &guest->share;
 	block->delivery = &guest->delivery;
@@ -185,9 +185,9 @@ build_guest(struct config_reader *r, struct config_block *block)
 		    block->name);
 	config_value_path(r, block, KEY_SOCKET, CONFIG_SOCKET_MAX,
 	    &guest->socket);
-	config_value_owner(r, block, &guest->owner);
-	config_value_group(r, block, &guest->group);
-	config_value_mode(r, block, &guest->mode);
+	config_value_owner(r, block, &guest->rights.owner);
+	config_value_group(r, block, &guest->rights.group);
+	config_value_mode(r, block, &guest->rights.mode);
 	block->parent = find_parent(r, block);
 	if (block->parent != NULL) {
 		guest->pool = block->parent->pool;
@@ -225,6 +225,7 @@ config_read(const char *path, config_report *report, void *arg)
 
 	TAILQ_INIT(&config->pools);
 	TAILQ_INIT(&config->guests);
+	TAILQ_INIT(&config->outlets);
 	config_tree_init(&r);
 	r.config = config;
 	config_file_read(&r, path);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #include "alloc.h"
+#include "listener.h"
 #include "proto.h"
 
 #define CONFIG_NAME_SIZE     GUEST_NAME_SIZE
@@ -26,6 +27,8 @@
 #define CONFIG_PERIOD_MAX_MS UINT32_MAX
 #define CONFIG_DEPTH_MAX     8	/* classes within classes */
 #define CONFIG_SERIAL_SIZE   64 /* with the terminating NUL */
+#define CONFIG_CLIENTS	     64 /* of an outlet, unless it says */
+#define CONFIG_GUEST_CLIENTS 8	/* of a guest's EGD socket */
 
 struct config_class {
 	TAILQ_ENTRY(config_class) entry;
@@ -60,6 +63,7 @@ TAILQ_HEAD(config_sources, config_source);
 struct config_pool {
 	TAILQ_ENTRY(config_pool) entry;
 	char name[CONFIG_NAME_SIZE];
+	bool accept_writes; /* of EGD clients: go to the kernel's generator */
 	struct config_sources sources; /* 1 to SOURCES_MAX */
 	uint32_t combine;	       /* enum proto_combine */
 	uint32_t min_sources;	       /* as in struct proto_pool */
@@ -69,25 +73,58 @@ struct config_pool {
 	struct config_classes classes;
 };
 
+/* At least one of `socket` and `egd` is there. */
 struct config_guest {
 	TAILQ_ENTRY(config_guest) entry;
 	char name[CONFIG_NAME_SIZE];
-	char *socket; /* path, allocated */
+	char *socket; /* vhost-user: path, allocated; or NULL */
+	char *egd;    /* EGD: path, allocated; or NULL */
 	struct config_pool *pool;
 	struct config_class *class; /* NULL: the pool itself */
 	struct alloc_share share;
 	struct proto_delivery delivery;
-	uid_t owner; /* of the socket; -1: ours */
-	gid_t group; /* -1: ours */
-	mode_t mode; /* 0: as umask(2) says */
+	struct listener_rights rights; /* of its sockets */
+};
+
+enum config_outlet_kind {
+	CONFIG_OUTLET_EGD,
+	CONFIG_OUTLET_STREAM
+};
+
+/* A service of its own: egd "NAME" or stream "NAME". */
+struct config_outlet {
+	TAILQ_ENTRY(config_outlet) entry;
+	char name[CONFIG_NAME_SIZE]; /* unique among those of its kind */
+	enum config_outlet_kind kind;
+	enum config_transport transport;
+	char *path;    /* allocated: of unix; or NULL */
+	char *address; /* allocated: numeric, of tcp and udp; or NULL */
+	uint16_t port; /* with address */
+	bool connect;  /* of stream: the other side listens */
+	struct listener_rights
+	    rights;	       /* of a unix socket that is listened at */
+	uint32_t max_clients;  /* 1 to CLIENTS_MAX */
+	uint64_t idle_timeout; /* ns; 0: none */
+	/*
+	 * Who may connect, or send, to a TCP or UDP socket: always at least
+	 * one network, but for unix and connect, that have none.
+	 */
+	struct proto_network allow[ALLOWED_MAX];
+	uint32_t nallowed;
+	struct config_pool *pool;
+	struct config_class *class; /* NULL: the pool itself */
+	struct alloc_share share;
+	struct proto_delivery delivery;
 };
 
 TAILQ_HEAD(config_pools, config_pool);
 TAILQ_HEAD(config_guests, config_guest);
+TAILQ_HEAD(config_outlets, config_outlet);
 
 struct config {
 	struct config_pools pools;
 	struct config_guests guests;
+	struct config_outlets outlets;
 };
 
 /*
@@ -117,6 +154,27 @@ const char *config_source_text(const struct config_source *, char *buf,
  */
 bool config_source_equal(const struct config_source *,
     const struct config_source *);
+
+/*
+ * Where an outlet is, for messages: a path, "127.0.0.1:7000", "udp [::1]:7000".
+ * Returns the buffer.
+ */
+const char *config_outlet_text(const struct config_outlet *, char *buf,
+    size_t size);
+
+/*
+ * Whether two are served at the same socket in the same way, so that a reload
+ * can leave its clients alone: kind, transport, path or address and port, and
+ * who connects.
+ */
+bool config_outlet_same_place(const struct config_outlet *,
+    const struct config_outlet *);
+
+/* "10.0.0.0/8" of a network; and back: false if it is not one, bits set. */
+#define CONFIG_NETWORK_SIZE 50
+const char *config_network_text(const struct proto_network *,
+    char buf[CONFIG_NETWORK_SIZE]);
+bool config_network_parse(const char *text, struct proto_network *);
 
 /*
  * The source that a path alone means, with all defaults: the kernel's for

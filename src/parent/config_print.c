@@ -236,24 +236,24 @@ print_pool(FILE *out, const struct config_pool *pool)
 static void
 print_guest(FILE *out, const struct config_guest *guest)
 {
-	const struct passwd *pw = getpwuid(guest->owner);
-	const struct group *gr = getgrgid(guest->group);
+	const struct passwd *pw = getpwuid(guest->rights.owner);
+	const struct group *gr = getgrgid(guest->rights.group);
 
 	line(out, 0, "guest \"%s\" {", guest->name);
 	print_text(out, 1, "socket", guest->socket);
 	print_text(out, 1, "pool", guest->pool->name);
 	if (guest->class != NULL)
 		print_text(out, 1, "class", guest->class->name);
-	if (guest->owner != (uid_t)-1 && pw != NULL)
+	if (guest->rights.owner != (uid_t)-1 && pw != NULL)
 		print_text(out, 1, "owner", pw->pw_name);
-	else if (guest->owner != (uid_t)-1)
-		line(out, 1, "owner = %" PRIu32, guest->owner);
-	if (guest->group != (gid_t)-1 && gr != NULL)
+	else if (guest->rights.owner != (uid_t)-1)
+		line(out, 1, "owner = %" PRIu32, guest->rights.owner);
+	if (guest->rights.group != (gid_t)-1 && gr != NULL)
 		print_text(out, 1, "group", gr->gr_name);
-	else if (guest->group != (gid_t)-1)
-		line(out, 1, "group = %" PRIu32, guest->group);
-	if (guest->mode != 0)
-		line(out, 1, "mode = %04o", (unsigned int)guest->mode);
+	else if (guest->rights.group != (gid_t)-1)
+		line(out, 1, "group = %" PRIu32, guest->rights.group);
+	if (guest->rights.mode != 0)
+		line(out, 1, "mode = %04o", (unsigned int)guest->rights.mode);
 	print_share(out, 1, &guest->share);
 	print_delivery(out, 1, &guest->delivery, true);
 	line(out, 0, "}");

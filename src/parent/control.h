@@ -119,6 +119,10 @@ void control_tell_source(struct control_client *,
     const struct control_source *);
 void control_tell_class(struct control_client *, const struct control_class *);
 void control_tell_guest(struct control_client *, const struct control_guest *);
+void control_tell_outlet(struct control_client *,
+    const struct control_outlet *);
+void control_tell_outlet_client(struct control_client *,
+    const struct control_outlet_client *);
 void control_say(struct control_client *, const char *fmt, ...)
     LOG_FORMAT(2, 3);
 

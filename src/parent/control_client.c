@@ -176,6 +176,20 @@ control_tell_guest(struct control_client *c, const struct control_guest *guest)
 }
 
 void
+control_tell_outlet(struct control_client *c,
+    const struct control_outlet *outlet)
+{
+	append(c, CONTROL_OUTLET, outlet, sizeof(*outlet));
+}
+
+void
+control_tell_outlet_client(struct control_client *c,
+    const struct control_outlet_client *client)
+{
+	append(c, CONTROL_CLIENT, client, sizeof(*client));
+}
+
+void
 control_say(struct control_client *c, const char *fmt, ...)
 {
 	struct control_text text = { 0 };

@@ -56,7 +56,7 @@ may_log(struct guest *g)
 	if (!log_limit_pass(&g->log_limit, clock_now(), &suppressed))
 		return false;
 	if (suppressed > 0)
-		log_guest(LOG_LEVEL_INFO, g->name,
+		log_about(LOG_LEVEL_INFO, &g->subject,
 		    "%u lines about its connections suppressed", suppressed);
 	return true;
 }
@@ -94,7 +94,7 @@ log_connected(struct guest *g, int conn)
 		return;
 	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
 		cred = (struct ucred){ .pid = 0, .uid = (uid_t)-1 };
-	log_guest(LOG_LEVEL_INFO, g->name,
+	log_about(LOG_LEVEL_INFO, &g->subject,
 	    "connected by pid %d, uid %u; worker is pid %d", cred.pid, cred.uid,
 	    g->worker.pid);
 }
@@ -114,7 +114,7 @@ start_worker(struct guest *g, int conn)
 	struct frame f;
 	int bytes;
 
-	if (process_start(&g->worker, g->env, &worker_ops, g->name,
+	if (process_start(&g->worker, g->env, &worker_ops, &g->subject,
 		&g->worker_limit, g) == -1) {
 		close(conn);
 		return -1;
@@ -150,7 +150,7 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
 			return 0;
 		if (may_log(g))
-			log_guest(LOG_LEVEL_ERROR, g->name,
+			log_about(LOG_LEVEL_ERROR, &g->subject,
 			    "cannot accept a connection: %s", strerror(errno));
 		listen_after(g, ACCEPT_PAUSE);
 		return 0;
@@ -178,7 +178,7 @@ send_inflight(struct guest *g, uint64_t size)
 	if (fd == -1 || ftruncate(fd, (off_t)size) == -1 ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ==
 		-1) {
-		log_guest(LOG_LEVEL_ERROR, g->name,
+		log_about(LOG_LEVEL_ERROR, &g->subject,
 		    "cannot make memory for requests in flight: %s",
 		    strerror(errno));
 		if (fd != -1)
@@ -197,7 +197,7 @@ log_stats(struct guest *g, const char *event)
 {
 	const struct proto_stats *s = &g->stats;
 
-	log_guest(LOG_LEVEL_INFO, g->name,
+	log_about(LOG_LEVEL_INFO, &g->subject,
 	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
 	    " short, %" PRIu64 " malformed), %" PRIu64 " ms of %" PRIu64
 	    " ms with a request waiting",
@@ -266,7 +266,7 @@ worker_ended(struct process *p, bool clean)
 		pause =
 		    backoff_failed(&g->backoff, clock_now(), DEATHS_FREE, 1);
 	if (pause > 0 && may_log(g))
-		log_guest(LOG_LEVEL_WARNING, g->name,
+		log_about(LOG_LEVEL_WARNING, &g->subject,
 		    "%u workers died in a row: the next may connect in %" PRIu64
 		    " ms",
 		    g->backoff.failures, pause / NS_PER_MS);
@@ -281,6 +281,7 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 	*g = (struct guest){ .env = env, .pool = pool };
 	g->listener.fd = -1;
 	strlcpy(g->name, name, sizeof(g->name));
+	g->subject = (struct log_subject){ "guest", g->name };
 	member_init(pool, &g->member, parent, share, delivery);
 	log_limit_init(&g->log_limit, clock_now());
 	log_limit_init(&g->worker_limit, clock_now());
@@ -325,7 +326,7 @@ guest_listen(struct guest *g)
 	if (r >= 0 && process_running(&g->worker))
 		r = sd_event_source_set_enabled(g->listen_io, SD_EVENT_OFF);
 	if (r < 0)
-		log_guest(LOG_LEVEL_ERROR, g->name, "cannot listen: %s",
+		log_about(LOG_LEVEL_ERROR, &g->subject, "cannot listen: %s",
 		    strerror(-r));
 	return r < 0 ? -1 : 0;
 }
@@ -366,7 +367,7 @@ guest_report(struct guest *g)
 	struct frame f;
 
 	if (!process_running(&g->worker)) {
-		log_guest(LOG_LEVEL_INFO, g->name, "not connected");
+		log_about(LOG_LEVEL_INFO, &g->subject, "not connected");
 		return;
 	}
 	if (g->asked)

@@ -15,6 +15,7 @@
 struct guest {
 	TAILQ_ENTRY(guest) entry;
 	char name[GUEST_NAME_SIZE];
+	struct log_subject subject; /* "guest" and the name */
 	char *path; /* of its socket, allocated; NULL: it was passed */
 	bool kept;  /* by the configuration that is being applied */
 	bool added; /* by vrngctl, not by a configuration */

@@ -382,8 +382,8 @@ add_guest(struct config *config, struct config_pool *pool, const char *path,
 	g->socket = must_alloc(strdup(path));
 	g->pool = pool;
 	g->delivery = pool->delivery;
-	g->owner = (uid_t)-1;
-	g->group = (gid_t)-1;
+	g->rights.owner = (uid_t)-1;
+	g->rights.group = (gid_t)-1;
 	g->share = (struct alloc_share){
 		.rate.period = 1,
 		.ceil.period = 1,
@@ -407,6 +407,7 @@ options_config(const struct options *opt)
 
 	TAILQ_INIT(&config->pools);
 	TAILQ_INIT(&config->guests);
+	TAILQ_INIT(&config->outlets);
 	TAILQ_INIT(&pool->sources);
 	TAILQ_INIT(&pool->classes);
 	strlcpy(pool->name, "default", sizeof(pool->name));

@@ -207,10 +207,10 @@ say_serving(struct pool *pool, uint32_t serving)
 					  : serving > pool->serving))
 		level = LOG_LEVEL_WARNING;
 	if (spec->combine == COMBINE_XOR)
-		log_guest(level, NULL, "pool %s: %u of %u sources serve",
+		log_about(level, NULL, "pool %s: %u of %u sources serve",
 		    pool->name, n, spec->nsources);
 	else
-		log_guest(level, NULL, "pool %s: source %s serves", pool->name,
+		log_about(level, NULL, "pool %s: source %s serves", pool->name,
 		    find_source(pool, (uint32_t)__builtin_ctz(serving))->text);
 }
 

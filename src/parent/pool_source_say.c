@@ -50,7 +50,7 @@ pool_source_say(struct pool_source *s, enum log_level level, const char *fmt,
 	if (suppressed > 0)
 		snprintf(more, sizeof(more), " (and %u lines suppressed)",
 		    suppressed);
-	log_guest(level, NULL, "pool %s: source %s: %s%s", s->pool, s->text,
+	log_about(level, NULL, "pool %s: source %s: %s%s", s->pool, s->text,
 	    text, more);
 }
 

@@ -72,7 +72,8 @@ static _Noreturn void
 exec_program(const struct process *p, int channel)
 {
 	char path[1024];
-	char *argv[] = { path, (char *)(uintptr_t)p->guest, NULL };
+	const char *name = p->about != NULL ? p->about->name : NULL;
+	char *argv[] = { path, (char *)(uintptr_t)name, NULL };
 	char *envp[] = { NULL };
 	int null;
 
@@ -158,8 +159,8 @@ release(struct process *p)
 
 int
 process_start(struct process *p, struct process_env *env,
-    const struct process_ops *ops, const char *guest, struct log_limit *limit,
-    void *arg)
+    const struct process_ops *ops, const struct log_subject *about,
+    struct log_limit *limit, void *arg)
 {
 	int fds[2] = { -1, -1 };
 
@@ -167,7 +168,7 @@ process_start(struct process *p, struct process_env *env,
 		.env = env,
 		.ops = ops,
 		.arg = arg,
-		.guest = guest,
+		.about = about,
 		.log_limit = limit,
 		.channel = -1,
 	};
@@ -230,7 +231,7 @@ process_try_send(struct process *p, const struct frame *f)
 	}
 	/* If it has died child_event() is about to say so. */
 	if (errno != EPIPE && errno != ECONNRESET) {
-		log_guest(LOG_LEVEL_ERROR, p->guest,
+		log_about(LOG_LEVEL_ERROR, p->about,
 		    "cannot send to %s (pid %d): %s: killing it",
 		    p->ops->program, p->pid, strerror(errno));
 		process_kill(p);
@@ -248,7 +249,7 @@ process_send(struct process *p, struct frame *f)
 		return;
 	}
 	if (p->nout == p->ops->out_max) {
-		log_guest(LOG_LEVEL_ERROR, p->guest,
+		log_about(LOG_LEVEL_ERROR, p->about,
 		    "%s (pid %d) does not read its channel: killing it",
 		    p->ops->program, p->pid);
 		close_fds(f);
@@ -317,16 +318,16 @@ log_child(struct process *p, struct proto_log *line)
 	if (!log_limit_pass(p->log_limit, clock_now(), &suppressed))
 		return;
 	if (suppressed > 0)
-		log_guest(level, p->guest, "%s (and %u lines suppressed)",
+		log_about(level, p->about, "%s (and %u lines suppressed)",
 		    line->text, suppressed);
 	else
-		log_guest(level, p->guest, "%s", line->text);
+		log_about(level, p->about, "%s", line->text);
 }
 
 static void
 broken(struct process *p, const struct frame *f)
 {
-	log_guest(LOG_LEVEL_ERROR, p->guest,
+	log_about(LOG_LEVEL_ERROR, p->about,
 	    "%s (pid %d) sent a frame that "
 	    "it must not send (%s, %u bytes, consumer %u): killing it",
 	    p->ops->program, p->pid, frame_name(f->hdr.type), f->hdr.length,
@@ -381,17 +382,17 @@ log_end(const struct process *p, const siginfo_t *si)
 	if (si->si_code == CLD_EXITED && si->si_status == 0)
 		return;
 	if (si->si_code == CLD_EXITED && si->si_status == 127)
-		log_guest(LOG_LEVEL_ERROR, p->guest,
+		log_about(LOG_LEVEL_ERROR, p->about,
 		    "cannot run %s/%s: is "
 		    "it installed and executable?",
 		    p->env->libexec, p->ops->program);
 	else if (si->si_code == CLD_EXITED)
-		log_guest(LOG_LEVEL_WARNING, p->guest,
+		log_about(LOG_LEVEL_WARNING, p->about,
 		    "%s (pid %d) exited "
 		    "with status %d",
 		    p->ops->program, p->pid, si->si_status);
 	else
-		log_guest(LOG_LEVEL_WARNING, p->guest,
+		log_about(LOG_LEVEL_WARNING, p->about,
 		    "%s (pid %d) died of "
 		    "signal %d (%s)",
 		    p->ops->program, p->pid, si->si_status,

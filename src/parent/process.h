@@ -54,9 +54,9 @@ struct process {
 	struct process_env *env;
 	const struct process_ops *ops;
 	void *arg;
-	const char *guest; /* name, or NULL */
-	pid_t pid;	   /* 0: not running */
-	uint32_t number;   /* uid - uid_base; 1 and up */
+	const struct log_subject *about; /* whom it serves, or NULL */
+	pid_t pid;			 /* 0: not running */
+	uint32_t number;		 /* uid - uid_base; 1 and up */
 	int channel;
 	sd_event_source *io;
 	sd_event_source *child;
@@ -68,13 +68,13 @@ struct process {
 };
 
 /*
- * Starts a process.  `guest` names the guest that it serves or is NULL; it and
- * the limit on the lines of the process must outlive it.  Returns 0, or -1
+ * Starts a process.  `about` is whom it serves, or NULL; it and the limit on
+ * the lines of the process must outlive it.  Returns 0, or -1
  * after logging why.
  */
 int process_start(struct process *, struct process_env *,
-    const struct process_ops *, const char *guest, struct log_limit *,
-    void *arg);
+    const struct process_ops *, const struct log_subject *about,
+    struct log_limit *, void *arg);
 
 bool process_running(const struct process *);
 

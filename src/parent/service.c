@@ -84,7 +84,6 @@ static int
 set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
     struct listener *made)
 {
-	struct listener_rights rights;
 	struct guest *had;
 
 	if (made->fd == -1 &&
@@ -107,8 +106,7 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 	free(g->path);
 	g->path = service_must(strdup(cg->socket));
 	g->listener.path = g->path;
-	rights = plan_rights(cg);
-	listener_protect(&g->listener, &rights);
+	listener_protect(&g->listener, &cg->rights);
 	return 0;
 }
 
@@ -123,7 +121,7 @@ apply_guest(struct service *s, const struct config_guest *cg,
 	if (cg->class != NULL)
 		parent = &service_find_class(p, cg->class->name)->node;
 	if (g != NULL && g->pool != &p->pool) {
-		log_guest(LOG_LEVEL_WARNING, g->name,
+		log_about(LOG_LEVEL_WARNING, &g->subject,
 		    "moved to another pool: its connection ends");
 		if (made->fd == -1 && g->listener.path != NULL &&
 		    strcmp(g->listener.path, cg->socket) == 0) {
@@ -155,7 +153,7 @@ remove_rest(struct service *s)
 		next_guest = TAILQ_NEXT(g, entry);
 		if (g->kept)
 			continue;
-		log_guest(LOG_LEVEL_INFO, g->name, "removed");
+		log_about(LOG_LEVEL_INFO, &g->subject, "removed");
 		service_guest_free(s, g, clock_now() + REMOVAL_TIME);
 	}
 	for (p = TAILQ_FIRST(&s->pools); p != NULL; p = next_pool) {
@@ -311,7 +309,7 @@ service_add(struct service *s, const char *name, const char *path,
 		*why = "cannot listen";
 		return EIO;
 	}
-	log_guest(LOG_LEVEL_INFO, g->name, "added");
+	log_about(LOG_LEVEL_INFO, &g->subject, "added");
 	return 0;
 }
 
@@ -322,7 +320,7 @@ service_remove(struct service *s, const char *name)
 
 	if (g == NULL)
 		return -1;
-	log_guest(LOG_LEVEL_INFO, g->name, "removed");
+	log_about(LOG_LEVEL_INFO, &g->subject, "removed");
 	service_guest_free(s, g, clock_now() + REMOVAL_TIME);
 	return 0;
 }

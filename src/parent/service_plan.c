@@ -64,22 +64,10 @@ plan_pools(struct service *s, const struct config *config, struct plan *plan)
 	return 0;
 }
 
-struct listener_rights
-plan_rights(const struct config_guest *cg)
-{
-	return (struct listener_rights){
-		.owner = cg->owner,
-		.group = cg->group,
-		.mode = cg->mode,
-	};
-}
-
 int
 plan_listener(struct listener *l, const struct config_guest *cg)
 {
-	struct listener_rights rights = plan_rights(cg);
-
-	return listener_open(l, cg->socket, SOCK_STREAM, &rights);
+	return listener_open(l, cg->socket, SOCK_STREAM, &cg->rights);
 }
 
 static int

@@ -33,7 +33,4 @@ void plan_drop(struct plan *);
 /* The listener of a guest of the configuration, whose path must outlive it. */
 int plan_listener(struct listener *, const struct config_guest *);
 
-/* Whose its socket is. */
-struct listener_rights plan_rights(const struct config_guest *);
-
 #endif

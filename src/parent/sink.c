@@ -24,31 +24,37 @@ static const struct {
 };
 
 static void
-sink_stderr(void *arg, enum log_level level, const char *guest,
+sink_stderr(void *arg, enum log_level level, const struct log_subject *about,
     const char *text)
 {
+	char stamp[32], subject[GUEST_NAME_SIZE + 16] = "";
 	struct timespec ts;
 	struct tm tm;
-	char stamp[32];
 
 	(void)arg;
+	if (about != NULL)
+		snprintf(subject, sizeof(subject), "%s %s: ", about->kind,
+		    about->name);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	fprintf(stderr, "%s.%03ldZ %s %s%s%s%s\n", stamp, ts.tv_nsec / 1000000,
-	    levels[level].name, guest != NULL ? "guest " : "",
-	    guest != NULL ? guest : "", guest != NULL ? ": " : "", text);
+	fprintf(stderr, "%s.%03ldZ %s %s%s\n", stamp, ts.tv_nsec / 1000000,
+	    levels[level].name, subject, text);
 }
 
 static void
-sink_journal(void *arg, enum log_level level, const char *guest,
+sink_journal(void *arg, enum log_level level, const struct log_subject *about,
     const char *text)
 {
+	const char *field = "VRNGD_SERVICE";
+
 	(void)arg;
-	if (guest != NULL)
-		sd_journal_send("MESSAGE=guest %s: %s", guest, text,
-		    "PRIORITY=%d", levels[level].priority, "VRNGD_GUEST=%s",
-		    guest, NULL);
+	if (about != NULL && strcmp(about->kind, "guest") == 0)
+		field = "VRNGD_GUEST";
+	if (about != NULL)
+		sd_journal_send("MESSAGE=%s %s: %s", about->kind, about->name,
+		    text, "PRIORITY=%d", levels[level].priority, "%s=%s", field,
+		    about->name, NULL);
 	else
 		sd_journal_send("MESSAGE=%s", text, "PRIORITY=%d",
 		    levels[level].priority, NULL);

@@ -119,7 +119,7 @@ get_inflight_fd(struct worker *w, struct message *m)
 		session_reply(&w->session, m->hdr.size);
 		return "it is not about one queue of at most 32768 entries";
 	}
-	frame_init(&f, PROTO_INFLIGHT_ASK, w->rng.consumer, 0);
+	frame_init(&f, PROTO_INFLIGHT_ASK, w->rng.window.consumer, 0);
 	f.u.inflight.size = inflight_size(ask->queue_size);
 	if (channel_send(CHANNEL_FD, &f) == -1) {
 		session_reply(&w->session, m->hdr.size);

@@ -135,7 +135,7 @@ session_event(struct worker *w)
 static void
 rewire(struct worker *w, uint32_t generation, int fd)
 {
-	rng_rewire(&w->rng, generation, fd);
+	window_rewire(&w->rng.window, generation, fd);
 	must_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN, EVENT_BYTES);
 }
 
@@ -144,8 +144,9 @@ start(struct worker *w, const struct frame *f)
 {
 	session_init(&w->session, f->fds[0]);
 	must_watch(w, EPOLL_CTL_ADD, f->fds[0], EPOLLIN, EVENT_SESSION);
-	rng_start(&w->rng, &f->hdr, &f->u.limits, f->fds[1]);
-	must_watch(w, EPOLL_CTL_ADD, f->fds[1], EPOLLIN, EVENT_BYTES);
+	w->rng.window.consumer = f->hdr.consumer;
+	window_limit(&w->rng.window, &f->u.limits);
+	rewire(w, f->hdr.generation, f->fds[1]);
 	w->started = true;
 }
 
@@ -163,11 +164,11 @@ dispatch(struct worker *w, const struct frame *f)
 	} else if (f->hdr.type == PROTO_STATS_ASK && w->started)
 		rng_send_stats(&w->rng);
 	else if (f->hdr.type == PROTO_LIMITS && w->started) {
-		rng_limit(&w->rng, &f->u.limits);
-		w->rng.untold = true;
+		window_limit(&w->rng.window, &f->u.limits);
+		w->rng.window.untold = true;
 		ring_run(w);
 	} else if (f->hdr.type == PROTO_WANT_ASK && w->started)
-		w->rng.untold = true;
+		w->rng.window.untold = true;
 	else
 		log_fatal("%s makes no sense now", frame_name(f->hdr.type));
 }
@@ -190,7 +191,7 @@ channel_event(struct worker *w)
 static void
 bytes_event(struct worker *w)
 {
-	rng_receive(&w->rng);
+	window_receive(&w->rng.window);
 	ring_run(w);
 	rng_want(&w->rng);
 }
@@ -230,8 +231,8 @@ run(struct worker *w)
 			ring_run(w);
 		for (int i = 0; i < n && !w->finished; i++)
 			event(w, (enum worker_event)events[i].data.u32);
-		if (w->rng.untold != untold) {
-			untold = w->rng.untold;
+		if (w->rng.window.untold != untold) {
+			untold = w->rng.window.untold;
 			must_watch(w, EPOLL_CTL_MOD, CHANNEL_FD,
 			    EPOLLIN | (untold ? EPOLLOUT : 0), EVENT_CHANNEL);
 		}

@@ -1,8 +1,5 @@
-#include <sys/socket.h>
-
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "channel.h"
 #include "clock.h"
@@ -22,78 +19,15 @@ rng_init(struct rng *r, struct queue *queue, struct inflight *inflight)
 	memset(r, 0, sizeof(*r));
 	r->queue = queue;
 	r->inflight = inflight;
-	r->bytes_fd = -1;
+	window_init(&r->window);
 	log_limit_init(&r->log_limit, clock_now());
-}
-
-void
-rng_start(struct rng *r, const struct frame_header *hdr,
-    const struct proto_limits *limits, int bytes_fd)
-{
-	r->consumer = hdr->consumer;
-	rng_limit(r, limits);
-	rng_rewire(r, hdr->generation, bytes_fd);
-}
-
-void
-rng_limit(struct rng *r, const struct proto_limits *limits)
-{
-	r->window = min(limits->window, WINDOW_SIZE - BYTES_PACKET_MAX);
-	r->request_min = limits->request_min > 0 ? limits->request_min : 1;
-	r->request_max = min(limits->request_max, REQUEST_MAX);
-}
-
-void
-rng_rewire(struct rng *r, uint32_t generation, int bytes_fd)
-{
-	if (r->bytes_fd != -1)
-		close(r->bytes_fd);
-	r->bytes_fd = bytes_fd;
-	r->generation = generation;
-	r->received = 0;
-	r->told = (struct proto_want){ 0 };
-}
-
-/*
- * Moves the bytes to the start of the window.  The copy that moves leaves no
- * second one behind.
- */
-static void
-compact(struct rng *r)
-{
-	memmove(r->bytes, r->bytes + r->start, r->held);
-	explicit_bzero(r->bytes + r->held, r->start);
-	r->start = 0;
-}
-
-void
-rng_receive(struct rng *r)
-{
-	ssize_t n;
-
-	while (r->bytes_fd != -1 && WINDOW_SIZE - r->held >= BYTES_PACKET_MAX) {
-		if (WINDOW_SIZE - r->held - r->start < BYTES_PACKET_MAX)
-			compact(r);
-		n = recv(r->bytes_fd, r->bytes + r->start + r->held,
-		    BYTES_PACKET_MAX, MSG_DONTWAIT);
-		if (n == -1 && errno == EAGAIN)
-			return;
-		if (n <= 0) {
-			close(r->bytes_fd);
-			r->bytes_fd = -1;
-			return;
-		}
-		r->held += (uint32_t)n;
-		r->received += (uint64_t)n;
-		r->fresh = true;
-	}
 }
 
 /* The bytes that complete a request. */
 static uint32_t
 target(const struct rng *r, const struct request *req)
 {
-	return min(req->len, r->request_max);
+	return min(req->len, r->window.request_max);
 }
 
 /*
@@ -151,22 +85,20 @@ log_refused(struct rng *r, const struct request *req)
 		    req->fault, suppressed);
 }
 
-/* Takes `n` bytes out of the window: into a request, or nowhere. */
+/* Takes `n` bytes out of the window, into a request. */
 static void
 take(struct rng *r, const struct request *req, uint32_t n)
 {
-	uint8_t *from = r->bytes + r->start;
+	const uint8_t *from = window_bytes(&r->window);
 	uint32_t done = 0, len;
 
-	for (uint32_t i = 0; req != NULL && done < n; i++) {
+	for (uint32_t i = 0; done < n; i++) {
 		len = min(req->segments[i].len, n - done);
 		memcpy(req->segments[i].host, from + done, len);
 		memory_dirty(r->queue->mem, req->segments[i].guest_addr, len);
 		done += len;
 	}
-	explicit_bzero(from, n);
-	r->held -= n;
-	r->start = r->held == 0 ? 0 : r->start + n;
+	window_drop(&r->window, n);
 }
 
 static void
@@ -191,7 +123,7 @@ complete(struct rng *r, const struct request *req, uint32_t n)
 static uint32_t
 enough(const struct rng *r, uint32_t want)
 {
-	return r->fresh ? min(want, r->request_min) : want;
+	return r->window.fresh ? min(want, r->window.request_min) : want;
 }
 
 /*
@@ -206,7 +138,7 @@ serve(struct rng *r)
 	while (r->npending > 0) {
 		req = &r->pending[r->first];
 		want = target(r, req);
-		n = min(want, r->held);
+		n = min(want, r->window.held);
 		if (n < enough(r, want))
 			break;
 		complete(r, req, n);
@@ -214,7 +146,7 @@ serve(struct rng *r)
 		r->npending--;
 		served++;
 	}
-	r->fresh = false;
+	r->window.fresh = false;
 	return served;
 }
 
@@ -278,60 +210,19 @@ missing(const struct rng *r)
 {
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < r->npending && sum < r->held + NEED_MAX; i++)
+	for (uint32_t i = 0; i < r->npending && sum < r->window.held + NEED_MAX;
+	     i++)
 		sum += target(r, &r->pending[(r->first + i) % PENDING_MAX]);
-	if (sum <= r->held)
+	if (sum <= r->window.held)
 		return 0;
-	return sum - r->held < NEED_MAX ? sum - r->held : NEED_MAX;
-}
-
-/*
- * Whether the parent should hear of `want`: more is needed, less is needed, or
- * so much has been used that the window is to be filled again.
- */
-static bool
-is_news(const struct rng *r, const struct proto_want *want)
-{
-	uint64_t thought, used;
-
-	if (want->need > r->told.need && want->need > want->received)
-		return true;
-	if (want->need < r->told.need && r->told.need > want->received)
-		return true;
-	if (want->room > want->received && r->told.room == 0)
-		return true;
-	/* What the parent thinks is held, and what of that is not. */
-	thought = want->received - r->told.received + r->told.held;
-	used = thought - want->held;
-	return used >= (r->window == 0 ? 1 : r->window / 2);
+	return sum - r->window.held < NEED_MAX ? sum - r->window.held
+					       : NEED_MAX;
 }
 
 void
 rng_want(struct rng *r)
 {
-	struct frame f;
-	struct proto_want *want = &f.u.want;
-	uint64_t need = missing(r);
-
-	/* More than the window is not kept for requests to come. */
-	if (r->npending == 0 && r->held > r->window)
-		take(r, NULL, r->held - r->window);
-	frame_init(&f, PROTO_WANT, r->consumer, r->generation);
-	want->received = r->received;
-	want->held = r->held;
-	want->need = r->received + need;
-	want->room = want->need + r->window;
-	if (need == 0)
-		want->room -= min(r->held, r->window);
-	if (!r->untold && !is_news(r, want))
-		return;
-	r->untold = false;
-	if (channel_send(CHANNEL_FD, &f) == 0)
-		r->told = *want;
-	else if (errno == EAGAIN)
-		r->untold = true;
-	else
-		channel_lost();
+	window_want(&r->window, missing(r), r->npending > 0);
 }
 
 void
@@ -339,7 +230,7 @@ rng_send_stats(struct rng *r)
 {
 	struct frame f;
 
-	frame_init(&f, PROTO_STATS, r->consumer, r->generation);
+	frame_init(&f, PROTO_STATS, r->window.consumer, r->window.generation);
 	f.u.stats = r->stats;
 	if (channel_send(CHANNEL_FD, &f) == -1 && errno != EAGAIN)
 		channel_lost();

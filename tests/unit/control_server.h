@@ -56,11 +56,12 @@ struct fake {
 };
 
 static void
-fake_log(void *arg, enum log_level level, const char *guest, const char *text)
+fake_log(void *arg, enum log_level level, const struct log_subject *about,
+    const char *text)
 {
 	(void)arg;
 	(void)level;
-	(void)guest;
+	(void)about;
 	(void)text;
 }
 

@@ -42,12 +42,13 @@ device_reserve_channel(void)
 
 /* Takes log lines, and counts them. */
 static inline void
-sink_count(void *arg, enum log_level level, const char *guest, const char *text)
+sink_count(void *arg, enum log_level level, const struct log_subject *about,
+    const char *text)
 {
 	struct device *dev = arg;
 
 	(void)level;
-	(void)guest;
+	(void)about;
 	assert_non_null(text);
 	dev->logged++;
 }
@@ -61,14 +62,12 @@ rewire(struct device *dev, uint32_t generation)
 		close(dev->bytes);
 	assert_int_equal(channel_bytes_pair(fds), 0);
 	dev->bytes = fds[0];
-	rng_rewire(&dev->rng, generation, fds[1]);
+	window_rewire(&dev->rng.window, generation, fds[1]);
 }
 
 static inline struct device *
 device_new(uint32_t window, uint32_t request_min, uint32_t request_max)
 {
-	const struct frame_header hdr = { .consumer = CONSUMER,
-		.generation = GENERATION };
 	const struct proto_limits start = { .window = window,
 		.request_min = request_min,
 		.request_max = request_max };
@@ -85,15 +84,17 @@ device_new(uint32_t window, uint32_t request_min, uint32_t request_max)
 	rng_init(&dev->rng, &dev->d.q, &dev->inflight);
 	assert_int_equal(channel_bytes_pair(fds), 0);
 	dev->bytes = fds[0];
-	rng_start(&dev->rng, &hdr, &start, fds[1]);
+	dev->rng.window.consumer = CONSUMER;
+	window_limit(&dev->rng.window, &start);
+	window_rewire(&dev->rng.window, GENERATION, fds[1]);
 	return dev;
 }
 
 static inline void
 device_free(struct device *dev)
 {
-	if (dev->rng.bytes_fd != -1)
-		close(dev->rng.bytes_fd);
+	if (dev->rng.window.bytes_fd != -1)
+		close(dev->rng.window.bytes_fd);
 	close(dev->bytes);
 	close(dev->parent);
 	driver_free(&dev->d);
@@ -133,7 +134,7 @@ run(struct device *dev)
 	enum rng_state state;
 	bool call;
 
-	rng_receive(&dev->rng);
+	window_receive(&dev->rng.window);
 	state = rng_run(&dev->rng, &call);
 	assert_int_equal(call, driver_used_idx(&dev->d) != before);
 	return state;
@@ -173,7 +174,7 @@ hear_want(struct device *dev, struct proto_want *want)
 	assert_int_equal(result, CHANNEL_FRAME);
 	assert_int_equal(f.hdr.type, PROTO_WANT);
 	assert_int_equal(f.hdr.consumer, CONSUMER);
-	assert_int_equal(f.hdr.generation, dev->rng.generation);
+	assert_int_equal(f.hdr.generation, dev->rng.window.generation);
 	*want = f.u.want;
 	return true;
 }
@@ -196,9 +197,11 @@ expect_want(struct device *dev, uint64_t received, uint64_t need, uint64_t room,
 static inline void
 expect_wiped(const struct rng *r)
 {
+	const struct window *w = &r->window;
+
 	for (uint32_t i = 0; i < WINDOW_SIZE; i++)
-		if (i < r->start || i >= r->start + r->held)
-			assert_int_equal(r->bytes[i], 0);
+		if (i < w->start || i >= w->start + w->held)
+			assert_int_equal(w->bytes[i], 0);
 }
 
 #endif

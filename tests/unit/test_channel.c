@@ -48,7 +48,8 @@ one_of(uint32_t roles)
 static void
 test_table(void **state)
 {
-	const uint32_t roles[] = { ROLE_PARENT, ROLE_ENTROPY, ROLE_VHOST };
+	const uint32_t roles[] = { ROLE_PARENT, ROLE_ENTROPY, ROLE_VHOST,
+		ROLE_EGD };
 
 	(void)state;
 	for (size_t i = 0; i < ROWS; i++) {

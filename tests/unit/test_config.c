@@ -203,14 +203,14 @@ test_values(void **state)
 	vm1 = TAILQ_FIRST(&config->guests);
 	assert_ptr_equal(vm1->pool, pool);
 	assert_ptr_equal(vm1->class, gold);
-	assert_int_equal(vm1->mode, 0660);
-	assert_int_equal(vm1->owner, 0);
+	assert_int_equal(vm1->rights.mode, 0660);
+	assert_int_equal(vm1->rights.owner, 0);
 	vm2 = TAILQ_NEXT(vm1, entry);
 	assert_int_equal(vm2->share.ceil.bytes, 512);
 	assert_int_equal(vm2->share.burst, 512);
 	assert_int_equal(vm2->share.rate.bytes, 0);
-	assert_int_equal(vm2->owner, (uid_t)-1);
-	assert_int_equal(vm2->mode, 0);
+	assert_int_equal(vm2->rights.owner, (uid_t)-1);
+	assert_int_equal(vm2->rights.mode, 0);
 	config_free(config);
 }
 

@@ -251,12 +251,12 @@ interval_of(size_t n)
 }
 
 static void
-expect_line(void *arg, enum log_level level, const char *guest,
+expect_line(void *arg, enum log_level level, const struct log_subject *about,
     const char *text)
 {
 	const struct misuse *misuse = arg;
 
-	(void)guest;
+	(void)about;
 	if (level == LOG_LEVEL_ERROR)
 		_exit(misuse->line != NULL && strstr(text, misuse->line) != NULL
 			? 42

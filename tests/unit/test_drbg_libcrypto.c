@@ -218,12 +218,12 @@ EVP_RAND_reseed(EVP_RAND_CTX *rand, int resistance, const unsigned char *seed,
 }
 
 static void
-count_lines(void *arg, enum log_level level, const char *guest,
+count_lines(void *arg, enum log_level level, const struct log_subject *about,
     const char *text)
 {
 	int *lines = arg;
 
-	(void)guest;
+	(void)about;
 	if (level == LOG_LEVEL_WARNING && strstr(text, "DRBG") != NULL)
 		++*lines;
 }

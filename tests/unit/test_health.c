@@ -339,11 +339,12 @@ test_pieces(void **state)
 }
 
 static void
-be_quiet(void *arg, enum log_level level, const char *guest, const char *text)
+be_quiet(void *arg, enum log_level level, const struct log_subject *about,
+    const char *text)
 {
 	(void)arg;
 	(void)level;
-	(void)guest;
+	(void)about;
 	(void)text;
 }
 

@@ -14,19 +14,20 @@
 struct line {
 	int count;
 	enum log_level level;
-	char guest[GUEST_NAME_SIZE];
+	char subject[GUEST_NAME_SIZE];
 	char text[LOG_TEXT_SIZE + 1];
 };
 
 static void
-keep(void *arg, enum log_level level, const char *guest, const char *text)
+keep(void *arg, enum log_level level, const struct log_subject *about,
+    const char *text)
 {
 	struct line *line = arg;
 
 	line->count++;
 	line->level = level;
-	snprintf(line->guest, sizeof(line->guest), "%s",
-	    guest == NULL ? "" : guest);
+	snprintf(line->subject, sizeof(line->subject), "%s%s",
+	    about == NULL ? "" : about->kind, about == NULL ? "" : about->name);
 	snprintf(line->text, sizeof(line->text), "%s", text);
 }
 
@@ -45,7 +46,7 @@ test_levels(void **state)
 	assert_int_equal(line.count, 1);
 	assert_int_equal(line.level, LOG_LEVEL_WARNING);
 	assert_string_equal(line.text, "3 of four");
-	assert_string_equal(line.guest, "");
+	assert_string_equal(line.subject, "");
 	log_error("yes");
 	assert_int_equal(line.level, LOG_LEVEL_ERROR);
 	log_set_level(LOG_LEVEL_DEBUG);
@@ -55,17 +56,18 @@ test_levels(void **state)
 }
 
 static void
-test_guest(void **state)
+test_subject(void **state)
 {
+	const struct log_subject vm1 = { "guest", "vm1" };
 	struct line line = { 0 };
 
 	(void)state;
 	log_open(keep, &line);
 	log_set_level(LOG_LEVEL_INFO);
-	log_guest(LOG_LEVEL_DEBUG, "vm1", "no");
+	log_about(LOG_LEVEL_DEBUG, &vm1, "no");
 	assert_int_equal(line.count, 0);
-	log_guest(LOG_LEVEL_INFO, "vm1", "size %u", 3);
-	assert_string_equal(line.guest, "vm1");
+	log_about(LOG_LEVEL_INFO, &vm1, "size %u", 3);
+	assert_string_equal(line.subject, "guestvm1");
 	assert_string_equal(line.text, "size 3");
 }
 
@@ -154,7 +156,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_levels),
-		cmocka_unit_test(test_guest),
+		cmocka_unit_test(test_subject),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_limit_often),

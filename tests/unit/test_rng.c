@@ -21,7 +21,7 @@ test_in_order(void **state)
 	assert_int_equal(completed(dev), 200);
 	for (uint16_t i = 0; i < 200; i++)
 		expect(dev, i, 32 + i);
-	assert_int_equal(dev->rng.held, 0);
+	assert_int_equal(dev->rng.window.held, 0);
 	expect_wiped(&dev->rng);
 	assert_int_equal(dev->logged, 0);
 	device_free(dev);
@@ -126,7 +126,7 @@ test_want_without_window(void **state)
 	run(dev);
 	expect(dev, 0, 64);
 	(void)hear_want(dev, &want);
-	assert_int_equal(dev->rng.held, 0);
+	assert_int_equal(dev->rng.window.held, 0);
 	expect_wiped(&dev->rng);
 	request(dev, 1, 64);
 	run(dev);
@@ -152,7 +152,7 @@ test_rewire(void **state)
 	run(dev);
 	expect(dev, 0, 64);
 	request(dev, 1, 1000);
-	dev->rng.request_min = 64;
+	dev->rng.window.request_min = 64;
 	give(dev, 63);
 	run(dev);
 	rewire(dev, GENERATION + 2);
@@ -163,10 +163,10 @@ test_rewire(void **state)
 	run(dev);
 	expect(dev, 1, 1000);
 	close(dev->bytes);
-	rng_receive(&dev->rng);
-	assert_int_equal(dev->rng.bytes_fd, -1);
+	window_receive(&dev->rng.window);
+	assert_int_equal(dev->rng.window.bytes_fd, -1);
 	dev->bytes = -1;
-	rng_receive(&dev->rng);
+	window_receive(&dev->rng.window);
 	rewire(dev, GENERATION + 3);
 	assert_int_equal(recv(dev->bytes, &byte, 1, MSG_DONTWAIT), 0);
 	device_free(dev);
@@ -282,11 +282,11 @@ test_resubmit(void **state)
 	give(dev, 160);
 	run(dev);
 	assert_int_equal(completed(dev), 10);
-	bytes = dev->rng.bytes_fd;
+	bytes = dev->rng.window.bytes_fd;
 	rng_init(&dev->rng, &d->q, &dev->inflight);
-	dev->rng.request_min = 1;
-	dev->rng.request_max = REQUEST_MAX;
-	dev->rng.bytes_fd = bytes;
+	dev->rng.window.request_min = 1;
+	dev->rng.window.request_max = REQUEST_MAX;
+	dev->rng.window.bytes_fd = bytes;
 	assert_int_equal(
 	    inflight_attach(&dev->inflight, driver_at(d, REGION), size, NUM),
 	    0);
@@ -340,14 +340,14 @@ test_moved_bytes(void **state)
 	give(dev, BYTES_PACKET_MAX);
 	give(dev, 1000);
 	run(dev);
-	assert_int_equal(dev->rng.held, BYTES_PACKET_MAX + 1000);
+	assert_int_equal(dev->rng.window.held, BYTES_PACKET_MAX + 1000);
 	driver_desc(&dev->d, 0, BUF_GPA, REQUEST_MAX, F_WRITE, 0);
 	driver_offer(&dev->d, 0);
 	run(dev);
 	expect(dev, 0, REQUEST_MAX);
 	give(dev, 5);
 	run(dev);
-	assert_int_equal(dev->rng.held, 1005);
+	assert_int_equal(dev->rng.window.held, 1005);
 	expect_wiped(&dev->rng);
 	request(dev, 1, 1005);
 	run(dev);

@@ -1,0 +1,130 @@
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "window.h"
+
+static uint32_t
+min(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+void
+window_init(struct window *w)
+{
+	memset(w, 0, sizeof(*w));
+	w->bytes_fd = -1;
+}
+
+void
+window_limit(struct window *w, const struct proto_limits *limits)
+{
+	w->ready = min(limits->window, WINDOW_SIZE - BYTES_PACKET_MAX);
+	w->request_min = limits->request_min > 0 ? limits->request_min : 1;
+	w->request_max = min(limits->request_max, REQUEST_MAX);
+}
+
+void
+window_rewire(struct window *w, uint32_t generation, int fd)
+{
+	if (w->bytes_fd != -1)
+		close(w->bytes_fd);
+	w->bytes_fd = fd;
+	w->generation = generation;
+	w->received = 0;
+	w->told = (struct proto_want){ 0 };
+}
+
+/*
+ * Moves the bytes to the start of the window.  The copy that moves leaves no
+ * second one behind.
+ */
+static void
+compact(struct window *w)
+{
+	memmove(w->bytes, w->bytes + w->start, w->held);
+	explicit_bzero(w->bytes + w->held, w->start);
+	w->start = 0;
+}
+
+void
+window_receive(struct window *w)
+{
+	ssize_t n;
+
+	while (w->bytes_fd != -1 && WINDOW_SIZE - w->held >= BYTES_PACKET_MAX) {
+		if (WINDOW_SIZE - w->held - w->start < BYTES_PACKET_MAX)
+			compact(w);
+		n = recv(w->bytes_fd, w->bytes + w->start + w->held,
+		    BYTES_PACKET_MAX, MSG_DONTWAIT);
+		if (n == -1 && errno == EAGAIN)
+			return;
+		if (n <= 0) {
+			close(w->bytes_fd);
+			w->bytes_fd = -1;
+			return;
+		}
+		w->held += (uint32_t)n;
+		w->received += (uint64_t)n;
+		w->fresh = true;
+	}
+}
+
+void
+window_drop(struct window *w, uint32_t n)
+{
+	explicit_bzero(w->bytes + w->start, n);
+	w->held -= n;
+	w->start = w->held == 0 ? 0 : w->start + n;
+}
+
+/*
+ * Whether the parent should hear of `want`: more is needed, less is needed, or
+ * so much has been used that the window is to be filled again.
+ */
+static bool
+is_news(const struct window *w, const struct proto_want *want)
+{
+	uint64_t thought, used;
+
+	if (want->need > w->told.need && want->need > want->received)
+		return true;
+	if (want->need < w->told.need && w->told.need > want->received)
+		return true;
+	if (want->room > want->received && w->told.room == 0)
+		return true;
+	/* What the parent thinks is held, and what of that is not. */
+	thought = want->received - w->told.received + w->told.held;
+	used = thought - want->held;
+	return used >= (w->ready == 0 ? 1 : w->ready / 2);
+}
+
+void
+window_want(struct window *w, uint64_t need, bool any_request)
+{
+	struct frame f;
+	struct proto_want *want = &f.u.want;
+
+	if (!any_request && w->held > w->ready)
+		window_drop(w, w->held - w->ready);
+	frame_init(&f, PROTO_WANT, w->consumer, w->generation);
+	want->received = w->received;
+	want->held = w->held;
+	want->need = w->received + need;
+	want->room = want->need + w->ready;
+	if (need == 0)
+		want->room -= min(w->held, w->ready);
+	if (!w->untold && !is_news(w, want))
+		return;
+	w->untold = false;
+	if (channel_send(CHANNEL_FD, &f) == 0)
+		w->told = *want;
+	else if (errno == EAGAIN)
+		w->untold = true;
+	else
+		channel_lost();
+}
