@@ -26,6 +26,7 @@ struct guest {
 	sd_event_source *timer; /* to listen again */
 	struct process worker;
 	struct member member;
+	struct tap tap;		       /* of its vhost-user connection */
 	struct proto_stats stats;      /* of this connection */
 	struct proto_stats past;       /* of those before */
 	uint32_t connections;	       /* so far, this one too */
@@ -66,23 +67,11 @@ int guest_listen(struct guest *);
 /* Stops listening and closes the listener; a connection goes on. */
 void guest_unlisten(struct guest *);
 
-/* The guest whose member this is. */
-struct guest *guest_of_member(struct member *);
-
-/*
- * Gives the worker a new byte channel, which is the worker's from now on; -1:
- * ends it, as there is none for it.
- */
-void guest_rewire(struct guest *, int fd);
-
 /*
  * Has the worker tell its figures; guest->told follows when it has, or ended.
  * Returns whether there is a worker to tell.
  */
 bool guest_query(struct guest *);
-
-/* Has the worker tell its demand. */
-void guest_ask(struct guest *);
 
 /* Logs the guest's state, with its worker's figures as soon as it tells. */
 void guest_report(struct guest *);

@@ -39,18 +39,6 @@ pool_failed(struct pool *pool, void *arg)
 }
 
 static void
-pool_rewire(struct member *m, int fd)
-{
-	guest_rewire(guest_of_member(m), fd);
-}
-
-static void
-pool_ask(struct member *m)
-{
-	guest_ask(guest_of_member(m));
-}
-
-static void
 pool_told(struct pool *pool, void *arg)
 {
 	struct service *s = arg;
@@ -62,8 +50,6 @@ pool_told(struct pool *pool, void *arg)
 static const struct pool_ops pool_ops = {
 	.ready = pool_ready,
 	.failed = pool_failed,
-	.rewire = pool_rewire,
-	.ask = pool_ask,
 	.told = pool_told,
 };
 
