@@ -323,6 +323,8 @@ guest_change(struct guest *g, struct alloc_node *parent,
 	struct frame f;
 
 	member_change(g->pool, &g->member, parent, share, delivery);
+	if (g->egd != NULL)
+		outlet_limit(g->egd);
 	if (!process_running(&g->worker))
 		return;
 	frame_init(&f, PROTO_LIMITS, g->worker.number, g->pool->generation);
@@ -365,6 +367,8 @@ guest_report(struct guest *g)
 {
 	struct frame f;
 
+	if (g->egd != NULL)
+		outlet_report(g->egd);
 	if (!process_running(&g->worker)) {
 		log_about(LOG_LEVEL_INFO, &g->subject, "not connected");
 		return;
@@ -396,6 +400,8 @@ guest_query(struct guest *g)
 void
 guest_hang_up(struct guest *g)
 {
+	if (g->egd != NULL)
+		outlet_hang_up(g->egd);
 	process_hang_up(&g->worker);
 }
 
@@ -405,6 +411,9 @@ guest_stop(struct guest *g, uint64_t deadline)
 	process_stop(&g->worker, deadline);
 	tell(g);
 	tap_leave(g->pool, &g->tap);
+	if (g->egd != NULL)
+		outlet_stop(g->egd, deadline);
+	free(g->egd);
 	member_remove(g->pool, &g->member);
 	guest_unlisten(g);
 	free(g->path);

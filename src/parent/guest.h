@@ -9,6 +9,7 @@
 
 #include "backoff.h"
 #include "listener.h"
+#include "outlet.h"
 #include "pool.h"
 #include "process.h"
 
@@ -26,12 +27,13 @@ struct guest {
 	sd_event_source *timer; /* to listen again */
 	struct process worker;
 	struct member member;
-	struct tap tap;		       /* of its vhost-user connection */
-	struct proto_stats stats;      /* of this connection */
-	struct proto_stats past;       /* of those before */
-	uint32_t connections;	       /* so far, this one too */
-	struct backoff backoff;	       /* of workers that die */
-	struct log_limit log_limit;    /* of comings and goings */
+	struct tap tap;		    /* of its vhost-user connection */
+	struct outlet *egd;	    /* its EGD socket, allocated; NULL: none */
+	struct proto_stats stats;   /* of this connection */
+	struct proto_stats past;    /* of those before */
+	uint32_t connections;	    /* so far, this one too */
+	struct backoff backoff;	    /* of workers that die */
+	struct log_limit log_limit; /* of comings and goings */
 	struct log_limit worker_limit; /* of what its workers say */
 	uint64_t connected;	       /* ns, when */
 	bool asked;		       /* for stats, to be logged */
@@ -59,7 +61,8 @@ void guest_change(struct guest *, struct alloc_node *parent,
     const struct alloc_share *, const struct proto_delivery *);
 
 /*
- * Waits for connections at guest->listener.  Returns 0, or -1 after logging
+ * Waits for connections at guest->listener.  A guest may do without, if it has
+ * an EGD socket.  Returns 0, or -1 after logging
  * why.
  */
 int guest_listen(struct guest *);
