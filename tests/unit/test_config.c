@@ -326,7 +326,7 @@ test_cut(void **state)
 static size_t
 mutate(char *text, size_t len, uint64_t *seed)
 {
-	static const char letters[] = "{}=;\"\\# \n\tsource0KM/";
+	static const char letters[] = "{}=;,\"\\# \n\tsource0KM/";
 	size_t at, n;
 
 	for (size_t i = 1 + unit_below(seed, 4); i > 0; i--) {
