@@ -283,9 +283,10 @@ static void
 test_commented(void **state)
 {
 	const struct config_pool *pool;
+	const struct config_outlet *outlet;
 	struct config *config;
 	struct told told;
-	size_t len, npools = 0;
+	size_t len, npools = 0, noutlets = 0;
 	char *text = slurp(example, &len);
 
 	(void)state;
@@ -300,6 +301,9 @@ test_commented(void **state)
 	TAILQ_FOREACH(pool, &config->pools, entry)
 		npools++;
 	assert_int_equal(npools, 5);
+	TAILQ_FOREACH(outlet, &config->outlets, entry)
+		noutlets++;
+	assert_int_equal(noutlets, 5);
 	check_print(config);
 	config_free(config);
 	free(told.text);
