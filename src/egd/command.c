@@ -14,13 +14,29 @@ min(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
+/* Wipes what was sent; bytes that have been put by since stay. */
+static void
+wipe_sent(struct client *c)
+{
+	uint8_t *bytes = c->answer + 1, sent = c->answer[0];
+
+	if (c->is_brief) {
+		explicit_bzero(c->brief, sizeof(c->brief));
+		return;
+	}
+	c->collected -= sent;
+	memmove(bytes, bytes + sent, c->collected);
+	explicit_bzero(bytes + c->collected, sent);
+}
+
 /* Sends what there is of an answer; while some is left nothing else is done. */
 static void
 flush(struct worker *w, struct client *c)
 {
+	const uint8_t *from = c->is_brief ? c->brief : c->answer;
 	ssize_t sent;
 
-	sent = send(c->fd, c->out + c->out_start,
+	sent = send(c->fd, from + c->out_start,
 	    (size_t)(c->out_end - c->out_start), MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent == -1 && errno != EAGAIN && errno != ENOBUFS) {
 		client_lost(w, c, errno);
@@ -32,18 +48,32 @@ flush(struct worker *w, struct client *c)
 		client_enter(w, c, CLIENT_LISTENING);
 		return;
 	}
-	explicit_bzero(c->out, c->out_end);
-	c->out_start = c->out_end = 0;
+	wipe_sent(c);
 	client_enter(w, c, CLIENT_SPEAKING);
 }
 
-/* Gives the answer of `len` bytes that is in `out`. */
+/* Gives an answer of `len` bytes. */
 static void
-answer(struct worker *w, struct client *c, size_t len)
+answer(struct worker *w, struct client *c, bool is_brief, size_t len)
 {
 	client_answered(w, c);
+	c->is_brief = is_brief;
+	c->out_start = 0;
 	c->out_end = (uint16_t)len;
 	flush(w, c);
+}
+
+/* Answers EGD_NOW with what there is. */
+static void
+answer_now(struct worker *w, struct client *c)
+{
+	uint8_t n = (uint8_t)min(c->wanted, c->collected);
+
+	c->answer[0] = n;
+	c->bytes += n;
+	w->stats.bytes += n;
+	w->stats.cut += n < c->wanted;
+	answer(w, c, false, 1U + n);
 }
 
 /* A command without an answer was done. */
@@ -65,13 +95,12 @@ obey(struct worker *w, struct client *c, const struct egd_said *said)
 		break;
 	case EGD_NOW:
 		c->wanted = said->wanted;
-		c->collected = 0;
-		if (said->wanted == 0) {
-			c->out[0] = 0;
-			answer(w, c, 1);
+		if (c->collected >= c->wanted) {
+			answer_now(w, c);
 			break;
 		}
-		client_wait(w, c, CLIENT_COLLECTING, said->wanted);
+		client_wait(w, c, CLIENT_COLLECTING,
+		    (uint32_t)(c->wanted - c->collected));
 		now_join(w, c);
 		break;
 	case EGD_WAIT:
@@ -84,7 +113,7 @@ obey(struct worker *w, struct client *c, const struct egd_said *said)
 		done(w, c);
 		break;
 	case EGD_PID:
-		answer(w, c, egd_say_pid(c->out, w->pid));
+		answer(w, c, true, egd_say_pid(c->brief, w->pid));
 		break;
 	}
 }
@@ -176,23 +205,27 @@ command_event(struct worker *w, struct client *c, uint32_t events)
 		client_unwatch(w, c);
 }
 
+/*
+ * Puts bytes by for an answer to EGD_NOW: that which is asked for, or the next
+ * one, since the last was answered before its turn.
+ */
 static void
 collect(struct worker *w, struct client *c, uint32_t n)
 {
-	memcpy(c->out + 1 + c->collected, window_bytes(&w->window), n);
+	memcpy(c->answer + 1 + c->collected, window_bytes(&w->window), n);
 	window_drop(&w->window, n);
 	turns_give(&w->turns, &c->turn, n);
 	c->collected += (uint8_t)n;
-	if (c->collected == c->wanted)
+	if (c->state == CLIENT_COLLECTING && c->collected == c->wanted)
 		command_answer(w, c, 0);
 }
 
 void
 command_take(struct worker *w, struct client *c)
 {
-	uint32_t n = min(c->turn.missing, w->window.held);
+	uint32_t n = min(turns_missing(&c->turn), w->window.held);
 
-	if (c->state == CLIENT_COLLECTING)
+	if (c->state != CLIENT_TAKING)
 		collect(w, c, n);
 	else if (client_send(w, c, n) && c->turn.missing == 0) {
 		done(w, c);
@@ -200,13 +233,14 @@ command_take(struct worker *w, struct client *c)
 	}
 }
 
-/* What could be given to one more client. */
+/* What could be given to one client, besides what the others wait for. */
 static uint64_t
-left_over(const struct worker *w, uint64_t available)
+left_over(const struct worker *w, const struct client *c, uint64_t available)
 {
 	uint64_t sum = w->window.held + available;
 
-	return sum > w->turns.missing ? sum - w->turns.missing : 0;
+	sum = sum > w->turns.missing ? sum - w->turns.missing : 0;
+	return sum + c->collected;
 }
 
 void
@@ -216,14 +250,11 @@ command_answer(struct worker *w, struct client *c, uint64_t available)
 
 	now_leave(w, c);
 	if (c->state == CLIENT_COLLECTING) {
-		turns_pause(&w->turns, &c->turn);
-		c->out[0] = c->collected;
-		len = 1U + c->collected;
-		c->bytes += c->collected;
-		w->stats.bytes += c->collected;
-		w->stats.cut += c->collected < c->wanted;
-	} else
-		len = egd_say_available(c->out, left_over(w, available));
-	answer(w, c, len);
+		turns_defer(&w->turns, &c->turn);
+		answer_now(w, c);
+	} else {
+		len = egd_say_available(c->brief, left_over(w, c, available));
+		answer(w, c, true, len);
+	}
 	hear(w, c);
 }

@@ -85,7 +85,7 @@ egd_say_pid(uint8_t *answer, pid_t pid)
 {
 	int n;
 
-	n = snprintf((char *)answer + 1, EGD_ANSWER_MAX - 1, "%d", (int)pid);
+	n = snprintf((char *)answer + 1, EGD_BRIEF_MAX - 1, "%d", (int)pid);
 	answer[0] = n > 0 ? (uint8_t)n : 0;
 	return 1U + answer[0];
 }

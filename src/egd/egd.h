@@ -17,7 +17,8 @@
 #include <stdint.h>
 
 #define EGD_REQUEST_MAX 255 /* bytes that one command asks for */
-#define EGD_ANSWER_MAX	256 /* of the longest answer, that to 01 */
+#define EGD_ANSWER_MAX	256 /* bytes of an answer to 01 */
+#define EGD_BRIEF_MAX	12  /* bytes of any other, and a NUL */
 
 enum egd_command {
 	EGD_AVAILABLE = 0,
@@ -59,7 +60,7 @@ enum egd_result egd_hear(struct egd *, const uint8_t *bytes, size_t len,
 
 /*
  * Write the answers to EGD_AVAILABLE, of so many bytes, and to EGD_PID.
- * Return their length, at most EGD_ANSWER_MAX.
+ * Return their length, at most EGD_BRIEF_MAX.
  */
 size_t egd_say_available(uint8_t *answer, uint64_t bytes);
 size_t egd_say_pid(uint8_t *answer, pid_t pid);

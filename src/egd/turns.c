@@ -32,6 +32,7 @@ void
 turns_wait(struct turns *ts, struct turn *t, uint32_t missing)
 {
 	count(ts, t, missing);
+	t->due = 0;
 	if (t->queued && t->begun && missing > t->left) {
 		TAILQ_REMOVE(&ts->queue, t, entry);
 		append(ts, t);
@@ -43,12 +44,20 @@ void
 turns_pause(struct turns *ts, struct turn *t)
 {
 	count(ts, t, 0);
+	t->due = 0;
+}
+
+void
+turns_defer(struct turns *ts, struct turn *t)
+{
+	t->due = t->missing;
+	count(ts, t, 0);
 }
 
 void
 turns_leave(struct turns *ts, struct turn *t)
 {
-	count(ts, t, 0);
+	turns_pause(ts, t);
 	if (t->queued)
 		TAILQ_REMOVE(&ts->queue, t, entry);
 	t->queued = false;
@@ -60,7 +69,9 @@ turns_first(struct turns *ts)
 {
 	struct turn *t;
 
-	while ((t = TAILQ_FIRST(&ts->queue)) != NULL && t->missing == 0)
+	if (ts->waiting == 0)
+		return NULL;
+	while ((t = TAILQ_FIRST(&ts->queue)) != NULL && turns_missing(t) == 0)
 		turns_leave(ts, t);
 	if (t != NULL && !t->begun) {
 		t->begun = true;
@@ -69,9 +80,18 @@ turns_first(struct turns *ts)
 	return t;
 }
 
+uint32_t
+turns_missing(const struct turn *t)
+{
+	return t->missing + t->due;
+}
+
 void
 turns_give(struct turns *ts, struct turn *t, uint32_t n)
 {
 	t->left -= n;
-	count(ts, t, t->missing - n);
+	if (t->due > 0)
+		t->due -= n;
+	else
+		count(ts, t, t->missing - n);
 }

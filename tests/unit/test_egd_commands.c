@@ -272,7 +272,7 @@ test_available(void **state)
 		{ UINT64_C(0x100000001), { 0xff, 0xff, 0xff, 0xf8 } },
 		{ UINT64_MAX, { 0xff, 0xff, 0xff, 0xf8 } },
 	};
-	uint8_t answer[EGD_ANSWER_MAX];
+	uint8_t answer[EGD_BRIEF_MAX];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
@@ -284,7 +284,7 @@ test_available(void **state)
 static void
 test_pid(void **state)
 {
-	uint8_t answer[EGD_ANSWER_MAX];
+	uint8_t answer[EGD_BRIEF_MAX];
 
 	(void)state;
 	assert_int_equal(egd_say_pid(answer, 1), 2);

@@ -40,10 +40,10 @@ give(struct crowd *c, uint32_t n)
 	struct turn *t = turns_first(&c->turns);
 
 	assert_non_null(t);
-	assert_true(t->missing > 0);
-	assert_true(t->missing <= t->left);
-	if (n > t->missing)
-		n = t->missing;
+	assert_true(turns_missing(t) > 0);
+	assert_true(turns_missing(t) <= t->left);
+	if (n > turns_missing(t))
+		n = turns_missing(t);
 	c->got[index_of(c, t)] += n;
 	turns_give(&c->turns, t, n);
 	return index_of(c, t);
@@ -120,20 +120,29 @@ test_fair(void **state)
 	free(c);
 }
 
-/* Giving up and asking again loses no place, but gains nothing either. */
+/*
+ * Those who do not wait long enough have their share put by when their turn
+ * comes, and no more than that.
+ */
 static void
 test_impatient(void **state)
 {
 	struct crowd *c = crowd_new();
 	uint64_t others = 0;
+	size_t who;
 
 	(void)state;
 	for (size_t i = 0; i < MANY; i++)
 		turns_wait(&c->turns, &c->turn[i], 200);
 	for (int i = 0; i < 20 * MANY; i++) {
-		turns_pause(&c->turns, &c->turn[7]);
 		turns_wait(&c->turns, &c->turn[7], 100);
-		turns_wait(&c->turns, &c->turn[give(c, 200)], 200);
+		assert_int_equal(c->turns.waiting, MANY);
+		turns_defer(&c->turns, &c->turn[7]);
+		assert_int_equal(c->turns.waiting, MANY - 1);
+		assert_int_equal(c->turns.missing, 200 * (MANY - 1));
+		who = give(c, 200);
+		if (who != 7)
+			turns_wait(&c->turns, &c->turn[who], 200);
 	}
 	for (size_t i = 0; i < MANY; i++)
 		others += i == 7 ? 0 : c->got[i];
@@ -141,6 +150,12 @@ test_impatient(void **state)
 	assert_true(others > 4 * QUANTUM);
 	assert_true(c->got[7] + 2 * QUANTUM >= others);
 	assert_true(c->got[7] <= others + 2 * QUANTUM);
+	/* With nobody else there, nothing has to be put by. */
+	for (size_t i = 0; i < MANY; i++)
+		turns_pause(&c->turns, &c->turn[i]);
+	turns_wait(&c->turns, &c->turn[7], 100);
+	turns_defer(&c->turns, &c->turn[7]);
+	assert_null(turns_first(&c->turns));
 	free(c);
 }
 
@@ -182,7 +197,7 @@ test_any(void **state)
 	(void)state;
 	for (int i = 0; i < 200000; i++) {
 		t = &c->turn[unit_below(&seed, 8)];
-		switch (unit_below(&seed, 6)) {
+		switch (unit_below(&seed, 7)) {
 		case 0:
 			turns_leave(&c->turns, t);
 			memset(t, 0xff, sizeof(*t));
@@ -192,7 +207,10 @@ test_any(void **state)
 			turns_pause(&c->turns, t);
 			break;
 		case 2:
+			turns_defer(&c->turns, t);
+			break;
 		case 3:
+		case 4:
 			turns_wait(&c->turns, t,
 			    (uint32_t)(1 + unit_below(&seed, QUANTUM)));
 			break;
