@@ -43,14 +43,15 @@ struct client {
 	bool asked;	   /* is among now->asked */
 	uint64_t deadline; /* ns, for the answer, while asking */
 	struct egd egd;
-	uint8_t in[CLIENT_IN_SIZE];	/* what it said, */
-	uint8_t in_start;		/* heard up to here, */
-	uint8_t in_end;			/* read up to here */
-	uint8_t wanted;			/* bytes, by EGD_NOW */
-	uint8_t collected;		/* bytes for that, in answer[1..] */
-	bool is_brief;			/* what is being sent is `brief`, */
-	uint16_t out_start;		/* sent up to here, */
-	uint16_t out_end;		/* of so many bytes */
+	uint8_t in[CLIENT_IN_SIZE]; /* what it said, */
+	uint8_t in_start;	    /* heard up to here, */
+	uint8_t in_end;		    /* read up to here */
+	bool eager;	    /* there was as much of it as could be read */
+	uint8_t wanted;	    /* bytes, by EGD_NOW */
+	uint8_t collected;  /* bytes for that, in answer[1..] */
+	bool is_brief;	    /* what is being sent is `brief`, */
+	uint16_t out_start; /* sent up to here, */
+	uint16_t out_end;   /* of so many bytes */
 	uint8_t answer[EGD_ANSWER_MAX]; /* to EGD_NOW */
 	uint8_t brief[EGD_BRIEF_MAX];	/* to anything else */
 	uint64_t since;			/* ns */

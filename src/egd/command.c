@@ -183,6 +183,7 @@ listen_to(struct worker *w, struct client *c, uint32_t events)
 		return;
 	}
 	c->in_end = (uint8_t)n;
+	c->eager = n == sizeof(c->in);
 	hear(w, c);
 }
 
@@ -230,6 +231,9 @@ command_take(struct worker *w, struct client *c)
 	else if (client_send(w, c, n) && c->turn.missing == 0) {
 		done(w, c);
 		hear(w, c);
+		/* So that it does not lose its turn for want of a request. */
+		if (c->state == CLIENT_SPEAKING && c->eager)
+			listen_to(w, c, EPOLLIN);
 	}
 }
 

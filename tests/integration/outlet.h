@@ -103,6 +103,13 @@ unsigned int outlet_end(struct outlet *, int ms);
 /* A connected client, whose fd the caller owns. */
 int outlet_connect(struct outlet *);
 
+/* As many clients, of whom the worker knows; closes them. */
+void outlet_crowd(struct outlet *, int *fds, size_t n);
+void outlet_leave(const int *fds, size_t n);
+
+/* A number of the worker's /proc/PID/status. */
+long outlet_number(struct outlet *, const char *key);
+
 /* The client says something. */
 void outlet_say(int fd, const char *bytes, size_t len);
 #define SAY(fd, text) outlet_say(fd, text, sizeof(text) - 1)

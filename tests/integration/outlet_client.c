@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon.h"
+
 static struct proto_network
 network(const char *text)
 {
@@ -124,6 +126,35 @@ outlet_connect(struct outlet *o)
 		print_error("# connect: %s\n", strerror(errno));
 	assert_int_equal(r, 0);
 	return fd;
+}
+
+void
+outlet_crowd(struct outlet *o, int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		fds[i] = outlet_connect(o);
+		if (i % 32 == 0)
+			outlet_pump(o, 0);
+	}
+	for (int i = 0; i < 500 && outlet_stats(o)->clients < n; i++)
+		outlet_pump(o, 10);
+	assert_int_equal(o->stats.clients, n);
+}
+
+void
+outlet_leave(const int *fds, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+long
+outlet_number(struct outlet *o, const char *key)
+{
+	char value[64];
+
+	assert_int_equal(proc_status(o->pid, key, value, sizeof(value)), 0);
+	return atol(value);
 }
 
 void
