@@ -220,10 +220,12 @@ read_answer(int fd, const char *path, answer_handler *handler, void *arg,
 			return -1;
 		if (reply.kind == CONTROL_RESULT)
 			break;
-		if (reply.kind == CONTROL_TEXT)
+		if (reply.kind == CONTROL_TEXT) {
 			fprintf(said, "%s\n", reply.u.text.text);
-		else if (!handler(arg, &reply))
-			return fail_nonsense(path, why);
+		} else if (!handler(arg, &reply)) {
+			fail_nonsense(path, why);
+			return -1;
+		}
 	}
 	*result = reply.u.result;
 	return 0;
