@@ -9,6 +9,8 @@
 #	vrngd_stop NAME			SIGTERM; fails unless it ends with status 0
 #	vrngd_status NAME WHAT FIELD	print a number of vrngctl's status
 #	guest_start NAME SOCKET [ARG...]  start QEMU, attached to a vhost socket
+#	guest_channels NAME		what guest_start does first, for a guest
+#					that is started in another way
 #	guest_ready NAME [SECONDS]	wait until the guest takes commands
 #	guest_run NAME SECONDS COMMAND	run a command, print its output
 #	guest_send NAME COMMAND		the same in two halves, for commands that
@@ -236,6 +238,24 @@ vrngd_stop()
 	lib_end "$work/pids/$1" TERM
 }
 
+# What a QEMU talks through, who may be another user.
+guest_channels()
+{
+	rm -f "$work/$1".*.in "$work/$1".*.out "$work/$1.stuck"
+	for guest_pipe in serial.in serial.out monitor.in monitor.out; do
+		mkfifo -m 666 "$work/$1.$guest_pipe"
+	done
+	: >"$work/$1.tty"
+	echo 1 >"$work/$1.start"
+	echo 0 >"$work/$1.id"
+
+	# QEMU must never wait for us, so its output is drained at all times.
+	cat "$work/$1.serial.out" >"$work/$1.tty" &
+	echo $! >"$work/pids/$1.serial"
+	cat "$work/$1.monitor.out" >"$work/$1.monitor.txt" &
+	echo $! >"$work/pids/$1.monitor"
+}
+
 # With an empty SOCKET the guest gets QEMU's own device: that tells trouble in
 # the guest or in these scripts from trouble in the daemon.  With "none" it gets
 # what the arguments say.
@@ -244,19 +264,7 @@ guest_start()
 	guest=$1
 	guest_socket=$2
 	shift 2
-	rm -f "$work/$guest".*.in "$work/$guest".*.out "$work/$guest.stuck"
-	mkfifo "$work/$guest.serial.in" "$work/$guest.serial.out" \
-	    "$work/$guest.monitor.in" "$work/$guest.monitor.out"
-	: >"$work/$guest.tty"
-	echo 1 >"$work/$guest.start"
-	echo 0 >"$work/$guest.id"
-
-	# QEMU must never wait for us, so its output is drained at all times.
-	cat "$work/$guest.serial.out" >"$work/$guest.tty" &
-	echo $! >"$work/pids/$guest.serial"
-	cat "$work/$guest.monitor.out" >"$work/$guest.monitor.txt" &
-	echo $! >"$work/pids/$guest.monitor"
-
+	guest_channels "$guest"
 	if [ "$guest_socket" = none ]; then
 		:
 	elif [ -n "$guest_socket" ]; then
