@@ -132,3 +132,23 @@ provide_usb_kernel()
 	[ -n "$USB_GUEST_KERNEL" ] || die 'the kernel package holds no kernel'
 	export USB_GUEST_KERNEL
 }
+
+# Sets POSTFIX_ROOT.  The package is only unpacked, as whoever installs it has a
+# mail server; the libraries that it wants are installed.
+provide_postfix()
+{
+	POSTFIX_ROOT=
+	export POSTFIX_ROOT
+	[ ! -x /usr/lib/postfix/sbin/tlsmgr ] || return 0
+	POSTFIX_ROOT=$build/postfix
+	[ ! -x "$POSTFIX_ROOT/usr/lib/postfix/sbin/tlsmgr" ] || return 0
+	refresh_package_lists
+	# shellcheck disable=SC2046 # a list of names
+	install_packages "Postfix's libraries" $(apt-cache depends postfix |
+	    sed -n 's/^ *Depends: \(lib[^ ]*\)$/\1/p')
+	step 'unpacking Postfix'
+	rm -rf "$POSTFIX_ROOT"
+	mkdir "$POSTFIX_ROOT"
+	(cd "$POSTFIX_ROOT" && quietly apt-get -q download postfix &&
+	    quietly dpkg-deb -x postfix_*.deb . && rm postfix_*.deb)
+}

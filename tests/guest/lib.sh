@@ -1,12 +1,16 @@
 # shellcheck shell=sh
 # lib.sh: start vrngd and real guests and talk to them; to be sourced.
 #
-#	lib_init			make $work, build the initramfs
+#	lib_work			make $work
+#	lib_init			the same, and build the initramfs
 #	vrngd_start NAME ARG...		start a daemon and wait until it is ready
 #	vrngd_counters NAME GUEST	print its log line with a guest's counters
 #	vrngd_child NAME TITLE		print the pid of a child process
 #	vrngd_stop NAME			SIGTERM; fails unless it ends with status 0
+#	vrngd_status NAME WHAT FIELD	print a number of vrngctl's status
 #	guest_start NAME SOCKET [ARG...]  start QEMU, attached to a vhost socket
+#	guest_channels NAME		what guest_start does first, for a guest
+#					that is started in another way
 #	guest_ready NAME [SECONDS]	wait until the guest takes commands
 #	guest_run NAME SECONDS COMMAND	run a command, print its output
 #	guest_send NAME COMMAND		the same in two halves, for commands that
@@ -15,17 +19,67 @@
 #	guest_rearm NAME		call before whatever makes the guest boot anew
 #	guest_monitor NAME COMMAND	a command to QEMU's own monitor
 #	guest_stop NAME			end QEMU
+#	guest_kill NAME			the same with SIGKILL
+#	lib_port			print a port that nobody has
 #	lib_logs			print every log, as comment lines
+#	run_test NAME FUNCTION		print a line of TAP
+#	expect NAME WANTED FOUND	whether they are the same
 #
-# The caller sets VRNGD and VRNGD_LIBEXEC, and may set GUEST_KERNEL.  A guest
+# The caller sets VRNGD and VRNGD_LIBEXEC, and may set GUEST_KERNEL; VRNGCTL
+# for vrngd_status.  A guest
 # has two serial ports: the kernel's console is kept in a file, and commands
 # travel on the second one, so that kernel messages never mix with replies.
 # All files are in one temporary directory, which goes away with every process
 # that was started when the shell exits.
 
 lib_dir=${lib_dir:-$(dirname "$0")}
+number=0
+failures=0
 
-lib_init()
+# The function prints diagnostics and returns a status; it may set skip.
+run_test()
+{
+	number=$((number + 1))
+	skip=
+	if "$2" >"$work/diagnostics" 2>&1; then
+		echo "ok $number - $1${skip:+ # SKIP $skip}"
+	else
+		echo "not ok $number - $1"
+		failures=$((failures + 1))
+	fi
+	sed 's/^#* */# /' "$work/diagnostics"
+	after_test
+}
+
+# For the caller to define.
+after_test()
+{
+	:
+}
+
+expect()
+{
+	[ "$2" = "$3" ] && return
+	echo "$1: expected '$2', found '$3'"
+	return 1
+}
+
+# Ports below those that are given to whoever does not ask for one.
+lib_port()
+{
+	lib_port=$(cat "$work/port" 2>/dev/null || echo $((20000 + $$ % 8000)))
+	lib_taken=$(cat /proc/net/tcp /proc/net/tcp6 /proc/net/udp \
+	    /proc/net/udp6 2>/dev/null)
+	while
+		lib_port=$((lib_port + 1))
+		echo "$lib_taken" | grep -q ":$(printf %04X "$lib_port") "
+	do
+		:
+	done
+	echo "$lib_port" | tee "$work/port"
+}
+
+lib_work()
 {
 	work=$(mktemp -d "${TMPDIR:-/tmp}/vrngd-guest.XXXXXX") || return 1
 	trap lib_cleanup EXIT
@@ -36,6 +90,11 @@ lib_init()
 	mkdir "$work/pids"
 	# The daemon's children have other uids; what they open they are given.
 	chmod 755 "$work"
+}
+
+lib_init()
+{
+	lib_work || return 1
 	guest_kernel=${GUEST_KERNEL:-$(find /boot -maxdepth 1 \
 	    -name 'vmlinuz-*-cloud-amd64' 2>/dev/null | sort -V | tail -n 1)}
 	"$lib_dir/mkinitrd" "$work/initrd" "$guest_kernel"
@@ -155,6 +214,15 @@ vrngd_counters()
 	cat "$work/counters"
 }
 
+# The daemon's control socket is $work/NAME.control.
+vrngd_status()
+{
+	"$VRNGCTL" -s "$work/$1.control" status --json | tr ',{}[]' '\n' |
+	    awk -v name="\"$2\"" -v field="\"$3\":" '
+		$1 == "\"name\":" { found = $2 == name }
+		found && $1 == field { print $2; exit }'
+}
+
 vrngd_child()
 {
 	ps -ww -o pid= -o args= --ppid "$(cat "$work/pids/$1")" |
@@ -170,27 +238,36 @@ vrngd_stop()
 	lib_end "$work/pids/$1" TERM
 }
 
+# What a QEMU talks through, who may be another user.
+guest_channels()
+{
+	rm -f "$work/$1".*.in "$work/$1".*.out "$work/$1.stuck"
+	for guest_pipe in serial.in serial.out monitor.in monitor.out; do
+		mkfifo -m 666 "$work/$1.$guest_pipe"
+	done
+	: >"$work/$1.tty"
+	echo 1 >"$work/$1.start"
+	echo 0 >"$work/$1.id"
+
+	# QEMU must never wait for us, so its output is drained at all times.
+	cat "$work/$1.serial.out" >"$work/$1.tty" &
+	echo $! >"$work/pids/$1.serial"
+	cat "$work/$1.monitor.out" >"$work/$1.monitor.txt" &
+	echo $! >"$work/pids/$1.monitor"
+}
+
 # With an empty SOCKET the guest gets QEMU's own device: that tells trouble in
-# the guest or in these scripts from trouble in the daemon.
+# the guest or in these scripts from trouble in the daemon.  With "none" it gets
+# what the arguments say.
 guest_start()
 {
 	guest=$1
 	guest_socket=$2
 	shift 2
-	rm -f "$work/$guest".*.in "$work/$guest".*.out "$work/$guest.stuck"
-	mkfifo "$work/$guest.serial.in" "$work/$guest.serial.out" \
-	    "$work/$guest.monitor.in" "$work/$guest.monitor.out"
-	: >"$work/$guest.tty"
-	echo 1 >"$work/$guest.start"
-	echo 0 >"$work/$guest.id"
-
-	# QEMU must never wait for us, so its output is drained at all times.
-	cat "$work/$guest.serial.out" >"$work/$guest.tty" &
-	echo $! >"$work/pids/$guest.serial"
-	cat "$work/$guest.monitor.out" >"$work/$guest.monitor.txt" &
-	echo $! >"$work/pids/$guest.monitor"
-
-	if [ -n "$guest_socket" ]; then
+	guest_channels "$guest"
+	if [ "$guest_socket" = none ]; then
+		:
+	elif [ -n "$guest_socket" ]; then
 		set -- -chardev "socket,id=rng,path=$guest_socket" \
 		    -device vhost-user-rng-pci,chardev=rng "$@"
 	else
@@ -302,8 +379,18 @@ guest_monitor()
 
 guest_stop()
 {
+	guest_end "$1" TERM
+}
+
+guest_kill()
+{
+	guest_end "$1" KILL
+}
+
+guest_end()
+{
 	for guest_process in "$1" "$1.serial" "$1.monitor"; do
 		[ -f "$work/pids/$guest_process" ] || continue
-		lib_end "$work/pids/$guest_process" TERM || :
+		lib_end "$work/pids/$guest_process" "$2" || :
 	done
 }
