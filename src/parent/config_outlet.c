@@ -50,13 +50,28 @@ config_outlet_free(struct config_outlet *outlet)
 	free(outlet);
 }
 
+/* An IPv4 address has one form only, so that it can be compared. */
+static void
+check_address(struct config_reader *r, const struct config_block *block,
+    const struct config_setting *s, const char *address)
+{
+	struct proto_network host;
+
+	if (strchr(address, ':') != NULL &&
+	    config_network_parse(address, &host) &&
+	    config_network_is_ipv4(&host))
+		config_block_mistake(r, block, s->place,
+		    "%s \"%s\" is an IPv4 address mapped to IPv6: write %s",
+		    s->key, config_shown(r, s->value),
+		    strrchr(address, ':') + 1);
+}
+
 /* Where it is, as far as that is known: unix, or an address and a port. */
 static void
 set_socket(struct config_reader *r, struct config_block *block,
     struct config_outlet *outlet)
 {
 	struct config_socket socket;
-	struct proto_network host;
 
 	config_socket(r, block, &socket);
 	outlet->transport = socket.transport;
@@ -73,13 +88,8 @@ set_socket(struct config_reader *r, struct config_block *block,
 			    "at " LOOPBACK,
 			    config_shown(r, block->name));
 	}
-	if (outlet->address != NULL && strchr(outlet->address, ':') != NULL &&
-	    config_network_parse(outlet->address, &host) &&
-	    config_network_is_ipv4(&host))
-		config_block_mistake(r, block, socket.where->place,
-		    "%s \"%s\" is an IPv4 address mapped to IPv6: write %s",
-		    socket.where->key, config_shown(r, socket.where->value),
-		    strrchr(outlet->address, ':') + 1);
+	if (socket.where != NULL && outlet->address != NULL)
+		check_address(r, block, socket.where, outlet->address);
 }
 
 /* Tells of keys that make no sense here, and why. */
