@@ -40,12 +40,14 @@ struct outlet {
 	uint64_t granted; /* running total, and all of it was sent */
 	uint64_t given;	  /* bytes of the stream, in all generations */
 	enum outlet_grants grants;
+	uint64_t limit;		/* of `given`, for these; 0: none */
 	bool tells;		/* answers NOW_ASK, */
 	uint64_t available;	/* with so much, */
 	uint64_t promised;	/* and so many bytes more than were sent */
 	struct proto_want want; /* the last one */
 	unsigned int wants;
-	unsigned int asks; /* NOW_ASK */
+	unsigned int asks;    /* NOW_ASK */
+	unsigned int reports; /* that were asked for */
 	unsigned int nstats;
 	struct proto_stats stats; /* the last one, */
 	unsigned int nclients;	  /* and the clients before it */

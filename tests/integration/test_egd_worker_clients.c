@@ -38,6 +38,7 @@ check_thousand(struct outlet *o)
 	suite_unique(buf, MANY * 64);
 	assert_int_equal(outlet_stats(o)->bytes, MANY * 64);
 	assert_int_equal(o->given, MANY * 64);
+	assert_int_equal(o->nclients, MANY);
 	for (size_t i = 0; i < MANY; i++)
 		assert_int_equal(o->clients[i].bytes, 64);
 	if (had != -1) /* who may look */
