@@ -25,7 +25,7 @@ sink_channel(void *arg, enum log_level level, const struct log_subject *about,
 	f.u.log.level = level;
 	strlcpy(f.u.log.text, text, sizeof(f.u.log.text));
 	if (channel_send(CHANNEL_FD, &f) == -1 && errno != EAGAIN)
-		_exit(1);
+		channel_lost();
 }
 
 /* Whether this process was started by a parent of its own kind. */

@@ -14,6 +14,9 @@ enum option_bit {
 	OPT_CLASS = 1 << 11,
 	OPT_POOL = 1 << 12,
 	OPT_MEMORY = 1 << 13,
+	OPT_CLIENTS = 1 << 14,
+	OPT_EGD = 1 << 15,
+	OPT_SERVICE = 1 << 16,
 };
 
 struct args {
@@ -22,8 +25,9 @@ struct args {
 	const char *class;
 	const char *pool;
 	const char *memory;
-	int given; /* bits of enum option_bit */
-	const char *operand;
+	const char *service;
+	int given;	     /* bits of enum option_bit */
+	const char *operand; /* NULL: none, as with OPT_SERVICE */
 };
 
 /* Does what a command says.  Returns 0, or -1 with the reason. */

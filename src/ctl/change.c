@@ -47,11 +47,12 @@ set_socket(char to[CONTROL_SOCKET_SIZE], const char *path)
 		    path, CONTROL_SOCKET_SIZE - 1);
 }
 
-static void
+static bool
 ignore_reply(void *arg, const struct control_reply *reply)
 {
 	(void)arg;
 	(void)reply;
+	return true;
 }
 
 int

@@ -147,13 +147,26 @@ is_valid(const struct control_reply *r)
 		    ENDS(r->u.class.parent);
 	case CONTROL_GUEST:
 		return ENDS(r->u.guest.name) && ENDS(r->u.guest.pool) &&
-		    ENDS(r->u.guest.class) && ENDS(r->u.guest.socket);
+		    ENDS(r->u.guest.class) && ENDS(r->u.guest.socket) &&
+		    ENDS(r->u.guest.egd);
+	case CONTROL_OUTLET:
+		return ENDS(r->u.outlet.name) && ENDS(r->u.outlet.pool) &&
+		    ENDS(r->u.outlet.class) && ENDS(r->u.outlet.where);
+	case CONTROL_CLIENT:
+		return ENDS(r->u.client.peer);
 	case CONTROL_TEXT:
 		return ENDS(r->u.text.text);
 	case CONTROL_RESULT:
 		return true;
 	}
 	return false;
+}
+
+static int
+fail_nonsense(const char *path, struct failure *why)
+{
+	return fail(why, EXIT_REFUSED,
+	    "the daemon at %s sent a frame that makes no sense", path);
 }
 
 /*
@@ -188,8 +201,7 @@ read_reply(int fd, const char *path, struct control_reply *reply,
 		    "the daemon again",
 		    CONTROL_VERSION, reply->version);
 	if ((size_t)n != sizeof(*reply) || !is_valid(reply))
-		return fail(why, EXIT_REFUSED,
-		    "the daemon at %s sent a frame that makes no sense", path);
+		return fail_nonsense(path, why);
 	return 0;
 }
 
@@ -208,10 +220,12 @@ read_answer(int fd, const char *path, answer_handler *handler, void *arg,
 			return -1;
 		if (reply.kind == CONTROL_RESULT)
 			break;
-		if (reply.kind == CONTROL_TEXT)
+		if (reply.kind == CONTROL_TEXT) {
 			fprintf(said, "%s\n", reply.u.text.text);
-		else
-			handler(arg, &reply);
+		} else if (!handler(arg, &reply)) {
+			fail_nonsense(path, why);
+			return -1;
+		}
 	}
 	*result = reply.u.result;
 	return 0;

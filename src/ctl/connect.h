@@ -5,6 +5,8 @@
 #ifndef VRNGCTL_CONNECT_H
 #define VRNGCTL_CONNECT_H
 
+#include <stdbool.h>
+
 #include "control_proto.h"
 
 /* Exit statuses. */
@@ -25,8 +27,11 @@ struct failure {
 int fail(struct failure *, enum exit_status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* What becomes of a pool, a source, a class or a guest in an answer. */
-typedef void answer_handler(void *arg, const struct control_reply *);
+/*
+ * What becomes of a pool, a source, a class, a guest, an outlet or a client in
+ * an answer.  Returns false if it makes no sense where it came.
+ */
+typedef bool answer_handler(void *arg, const struct control_reply *);
 
 /*
  * Asks the daemon at `path` and passes what it answers to `handler`: frames

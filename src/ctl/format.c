@@ -131,6 +131,45 @@ format_guest_state(uint32_t state)
 }
 
 const char *
+format_outlet_kind(uint32_t kind)
+{
+	static const char *const words[] = {
+		[CONTROL_OUTLET_EGD] = "egd",
+		[CONTROL_OUTLET_STREAM] = "stream",
+		[CONTROL_OUTLET_GUEST] = "guest",
+	};
+	_Static_assert(sizeof(words) / sizeof(words[0]) == CONTROL_OUTLET_KINDS,
+	    "a word for each");
+
+	return WORD(words, kind);
+}
+
+const char *
+format_outlet_state(uint32_t state)
+{
+	static const char *const words[] = {
+		[CONTROL_OUTLET_IDLE] = "idle",
+		[CONTROL_OUTLET_CONNECTED] = "connected",
+		[CONTROL_OUTLET_WAITING] = "waiting",
+		[CONTROL_OUTLET_CONNECTING] = "connecting",
+		[CONTROL_OUTLET_PAUSED] = "paused",
+	};
+	_Static_assert(sizeof(words) / sizeof(words[0]) ==
+		CONTROL_OUTLET_STATES,
+	    "a word for each");
+
+	return WORD(words, state);
+}
+
+const char *
+format_transport(uint32_t transport)
+{
+	static const char *const words[] = { "unix", "tcp", "udp" };
+
+	return WORD(words, transport);
+}
+
+const char *
 format_source_kind(uint32_t kind)
 {
 	static const char *const words[] = {

@@ -40,6 +40,9 @@ const char *format_text(char *to, size_t size, const char *text);
 
 /* Words for what the daemon says by number; never NULL. */
 const char *format_guest_state(uint32_t state);
+const char *format_outlet_kind(uint32_t kind);
+const char *format_outlet_state(uint32_t state);
+const char *format_transport(uint32_t transport);
 const char *format_source_kind(uint32_t kind);
 const char *format_source_state(uint32_t status);
 const char *format_noise(uint32_t noise);

@@ -27,6 +27,9 @@ static const struct option longopts[] = {
 	{ "class", required_argument, NULL, OPT_CLASS },
 	{ "pool", required_argument, NULL, OPT_POOL },
 	{ "memory", required_argument, NULL, OPT_MEMORY },
+	{ "clients", no_argument, NULL, OPT_CLIENTS },
+	{ "egd", no_argument, NULL, OPT_EGD },
+	{ "service", required_argument, NULL, OPT_SERVICE },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -43,7 +46,9 @@ struct command {
 static const char usage_text[] =
     "usage: vrngctl [-s SOCKET] COMMAND\n"
     "\n"
-    "  status [--json]          pools, sources, classes and guests\n"
+    "  status [--json] [--clients]\n"
+    "                           pools, sources, classes, guests and services,\n"
+    "                           and the clients of these, or all of them\n"
     "  top [--once]             the same live, with bars; q quits\n"
     "  reload                   have the daemon read its configuration again\n"
     "  guest add NAME --socket PATH [--class CLASS] [--pool POOL]\n"
@@ -52,9 +57,12 @@ static const char usage_text[] =
     "  source retest NAME [--pool POOL]\n"
     "                           test a source again that was found bad\n"
     "  log LEVEL                log error, warning, info or debug and above\n"
-    "  qemu-args GUEST [--memory SIZE]\n"
+    "  qemu-args GUEST [--egd] [--memory SIZE]\n"
+    "  qemu-args --service NAME [--memory SIZE]\n"
     "                           options for QEMU, to be pasted\n"
-    "  libvirt-xml GUEST        domain XML for libvirt, to be pasted\n"
+    "  libvirt-xml GUEST [--egd]\n"
+    "  libvirt-xml --service NAME\n"
+    "                           domain XML for libvirt, to be pasted\n"
     "\n"
     "  -s, --control SOCKET     the daemon's control socket\n"
     "                           (" CONTROL_PATH ")\n"
@@ -96,7 +104,8 @@ run_status(const struct args *args, struct failure *why)
 	if ((args->given & OPT_JSON) != 0)
 		status_print_json(&snap, stdout);
 	else
-		status_print(&snap, stdout, columns);
+		status_print(&snap, stdout, columns,
+		    (args->given & OPT_CLIENTS) != 0);
 	snapshot_free(&snap);
 	return 0;
 }
@@ -107,21 +116,75 @@ run_top(const struct args *args, struct failure *why)
 	return top_run(args->control, (args->given & OPT_ONCE) != 0, why);
 }
 
-/* Runs one of the snippets for the guest that the operand names. */
+static void
+print_place(const struct args *args, const struct place *p, const char *what,
+    const char *name, bool qemu)
+{
+	char id[GUEST_NAME_SIZE + 16];
+
+	if (p->any)
+		warnx("service %s listens at every address of this host: on "
+		      "another host write one of these in place of %s",
+		    name, p->host);
+	snprintf(id, sizeof(id), "%s-%s", what, name);
+	if (!qemu)
+		snippet_libvirt_egd(p, stdout);
+	else
+		snippet_qemu_egd(p, id,
+		    (args->given & OPT_MEMORY) != 0 ? args->memory : NULL,
+		    stdout);
+}
+
+static int
+print_service(const struct args *args, const struct snapshot *snap,
+    struct failure *why, bool qemu)
+{
+	const struct control_outlet *o;
+	struct place place;
+
+	if ((o = snapshot_service(snap, args->service, why)) == NULL ||
+	    place_of_service(&place, o, why) == -1)
+		return -1;
+	print_place(args, &place, "service", o->name, qemu);
+	return 0;
+}
+
+/* By EGD if that is asked for, or is the guest's only way. */
+static int
+print_guest(const struct args *args, const struct snapshot *snap,
+    struct failure *why, bool qemu)
+{
+	const struct control_guest *g;
+	struct place place;
+
+	if ((g = snapshot_guest(snap, args->operand, why)) == NULL)
+		return -1;
+	if ((args->given & OPT_EGD) != 0 ||
+	    (g->socket[0] == '\0' && g->egd[0] != '\0')) {
+		if (place_of_guest(&place, g, why) == -1)
+			return -1;
+		print_place(args, &place, "egd", g->name, qemu);
+		return 0;
+	}
+	return qemu ? snippet_qemu(g, args->memory, stdout, why)
+		    : snippet_libvirt(g, stdout, why);
+}
+
+/* Prints one of the snippets for the guest or service that is named. */
 static int
 run_snippet(const struct args *args, struct failure *why, bool qemu)
 {
-	const struct control_guest *guest;
 	struct snapshot snap;
-	int r = -1;
+	int r;
 
+	if (args->service != NULL && (args->given & OPT_EGD) != 0)
+		usage_error("--egd goes with a guest, not with --service");
 	if (snapshot_take(&snap, args->control, why) == -1)
 		return -1;
-	guest = snapshot_guest(&snap, args->operand, why);
-	if (guest != NULL && qemu)
-		r = snippet_qemu(guest, args->memory, stdout, why);
-	else if (guest != NULL)
-		r = snippet_libvirt(guest, stdout, why);
+	if (args->service != NULL)
+		r = print_service(args, &snap, why, qemu);
+	else
+		r = print_guest(args, &snap, why, qemu);
 	snapshot_free(&snap);
 	return r;
 }
@@ -162,12 +225,14 @@ run_names(const struct args *args, struct failure *why)
 		status_print_pools(&snap, stdout);
 	else if (strcmp(args->operand, "sources") == 0)
 		status_print_source_names(&snap, stdout);
+	else if (strcmp(args->operand, "services") == 0)
+		status_print_service_names(&snap, stdout);
 	snapshot_free(&snap);
 	return 0;
 }
 
 static const struct command commands[] = {
-	{ "status", NULL, NULL, OPT_JSON, run_status },
+	{ "status", NULL, NULL, OPT_JSON | OPT_CLIENTS, run_status },
 	{ "top", NULL, NULL, OPT_ONCE, run_top },
 	{ "reload", NULL, NULL, 0, change_reload },
 	{ "guest", "add", "a name", OPT_SOCKET | OPT_CLASS | OPT_POOL,
@@ -176,9 +241,12 @@ static const struct command commands[] = {
 	{ "source", "retest", "a source's name", OPT_POOL,
 	    change_source_retest },
 	{ "log", NULL, "a level", 0, change_log_level },
-	{ "qemu-args", NULL, "a guest's name", OPT_MEMORY, run_qemu },
-	{ "libvirt-xml", NULL, "a guest's name", 0, run_libvirt },
-	{ "names", NULL, "guests, classes, pools or sources", 0, run_names },
+	{ "qemu-args", NULL, "a guest's name",
+	    OPT_MEMORY | OPT_EGD | OPT_SERVICE, run_qemu },
+	{ "libvirt-xml", NULL, "a guest's name", OPT_EGD | OPT_SERVICE,
+	    run_libvirt },
+	{ "names", NULL, "guests, classes, pools, sources or services", 0,
+	    run_names },
 };
 
 /* Takes one option.  Those that a command takes or not are noted. */
@@ -207,8 +275,13 @@ set_option(struct args *args, int option, char **argv)
 	case OPT_MEMORY:
 		args->memory = optarg;
 		break;
+	case OPT_SERVICE:
+		args->service = optarg;
+		break;
 	case OPT_JSON:
 	case OPT_ONCE:
+	case OPT_CLIENTS:
+	case OPT_EGD:
 		break;
 	case ':':
 		usage_error("%s needs a value", argv[optind - 1]);
@@ -274,10 +347,12 @@ parse(struct args *args, int argc, char **argv)
 	cmd = find_command(argv + optind, argc - optind, &used);
 	check_options(cmd, args->given);
 	optind += used;
-	if (cmd->operand != NULL && optind == argc)
-		usage_error("%s needs %s", argv[optind - 1], cmd->operand);
-	if (cmd->operand != NULL)
+	if (cmd->operand != NULL && args->service == NULL) {
+		if (optind == argc)
+			usage_error("%s needs %s", argv[optind - 1],
+			    cmd->operand);
 		args->operand = argv[optind++];
+	}
 	if (optind < argc)
 		usage_error("unexpected argument '%s'", argv[optind]);
 	return cmd;

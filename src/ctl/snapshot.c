@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format.h"
 #include "snapshot.h"
 
 #define NAMES_SHOWN 10
@@ -21,6 +22,35 @@ add(void *array, size_t *n, const void *item, size_t size)
 }
 
 static void
+add_service(struct snapshot *snap, const struct control_outlet *outlet)
+{
+	const struct snapshot_service service = {
+		.outlet = *outlet,
+		.first = snap->nclients,
+	};
+
+	snap->services =
+	    add(snap->services, &snap->nservices, &service, sizeof(service));
+}
+
+/* Returns false unless its service is known, and has no more than it may. */
+static bool
+add_client(struct snapshot *snap, const struct control_outlet_client *client)
+{
+	struct snapshot_service *service;
+
+	if (snap->last != CONTROL_OUTLET && snap->last != CONTROL_CLIENT)
+		return false;
+	service = &snap->services[snap->nservices - 1];
+	if (service->nclients == CLIENTS_MAX)
+		return false;
+	service->nclients++;
+	snap->clients =
+	    add(snap->clients, &snap->nclients, client, sizeof(*client));
+	return true;
+}
+
+static bool
 take_reply(void *arg, const struct control_reply *r)
 {
 	struct snapshot *snap = arg;
@@ -42,7 +72,16 @@ take_reply(void *arg, const struct control_reply *r)
 		snap->guests = add(snap->guests, &snap->nguests, &r->u.guest,
 		    sizeof(r->u.guest));
 		break;
+	case CONTROL_OUTLET:
+		add_service(snap, &r->u.outlet);
+		break;
+	case CONTROL_CLIENT:
+		if (!add_client(snap, &r->u.client))
+			return false;
+		break;
 	}
+	snap->last = r->kind;
+	return true;
 }
 
 int
@@ -65,6 +104,8 @@ snapshot_free(struct snapshot *snap)
 	free(snap->sources);
 	free(snap->classes);
 	free(snap->guests);
+	free(snap->services);
+	free(snap->clients);
 	*snap = (struct snapshot){ 0 };
 }
 
@@ -83,27 +124,107 @@ snapshot_supply(const struct snapshot *snap, const struct control_pool *pool)
 	return pool->serving >= pool->nsources ? SUPPLY_FULL : SUPPLY_FALLBACK;
 }
 
-const struct control_guest *
-snapshot_guest(const struct snapshot *snap, const char *name,
-    struct failure *why)
+/* There is nothing of that name: says which names there are, some of them. */
+static void
+fail_name(struct failure *why, const char *what, const char *name,
+    const char *const *names, size_t nnames)
 {
 	char *known = NULL;
 	size_t size = 0;
 	FILE *stream;
 
-	for (size_t i = 0; i < snap->nguests; i++)
-		if (strcmp(snap->guests[i].name, name) == 0)
-			return &snap->guests[i];
 	if ((stream = open_memstream(&known, &size)) == NULL)
 		err(EXIT_REFUSED, NULL);
-	for (size_t i = 0; i < snap->nguests && i < NAMES_SHOWN; i++)
+	for (size_t i = 0; i < nnames && i < NAMES_SHOWN; i++)
 		fprintf(stream, "%s %s", i == 0 ? ": there are" : ",",
-		    snap->guests[i].name);
-	if (snap->nguests > NAMES_SHOWN)
-		fprintf(stream, " and %zu more", snap->nguests - NAMES_SHOWN);
+		    names[i]);
+	if (nnames > NAMES_SHOWN)
+		fprintf(stream, " and %zu more", nnames - NAMES_SHOWN);
 	if (fclose(stream) == EOF)
 		err(EXIT_REFUSED, NULL);
-	fail(why, EXIT_REFUSED, "no guest is called %s%s", name, known);
+	fail(why, EXIT_REFUSED, "no %s is called %s%s", what, name, known);
 	free(known);
+}
+
+const struct control_guest *
+snapshot_guest(const struct snapshot *snap, const char *name,
+    struct failure *why)
+{
+	const char *names[NAMES_SHOWN];
+
+	for (size_t i = 0; i < snap->nguests; i++) {
+		if (strcmp(snap->guests[i].name, name) == 0)
+			return &snap->guests[i];
+		if (i < NAMES_SHOWN)
+			names[i] = snap->guests[i].name;
+	}
+	fail_name(why, "guest", name, names, snap->nguests);
+	return NULL;
+}
+
+/* Takes the kind off the beginning of a name; CONTROL_OUTLET_KINDS: any. */
+static uint32_t
+split_kind(const char **name)
+{
+	const uint32_t kinds[] = { CONTROL_OUTLET_EGD, CONTROL_OUTLET_STREAM };
+	size_t len;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		len = strlen(format_outlet_kind(kinds[i]));
+		if (strncmp(*name, format_outlet_kind(kinds[i]), len) == 0 &&
+		    (*name)[len] == ':') {
+			*name += len + 1;
+			return kinds[i];
+		}
+	}
+	return CONTROL_OUTLET_KINDS;
+}
+
+const struct control_outlet *
+snapshot_service(const struct snapshot *snap, const char *name,
+    struct failure *why)
+{
+	const struct control_outlet *found = NULL, *o;
+	const char *names[NAMES_SHOWN], *alone = name;
+	uint32_t kind = split_kind(&alone);
+	size_t nnames = 0;
+
+	for (size_t i = 0; i < snap->nservices; i++) {
+		o = &snap->services[i].outlet;
+		if (o->kind == CONTROL_OUTLET_GUEST)
+			continue;
+		if (nnames++ < NAMES_SHOWN)
+			names[nnames - 1] = o->name;
+		if (strcmp(o->name, alone) != 0 ||
+		    (kind != CONTROL_OUTLET_KINDS && o->kind != kind))
+			continue;
+		if (found != NULL && kind == CONTROL_OUTLET_KINDS) {
+			fail(why, EXIT_REFUSED,
+			    "there is an egd and a stream called %s: say "
+			    "egd:%s or stream:%s",
+			    name, name, name);
+			return NULL;
+		}
+		if (found == NULL)
+			found = o;
+	}
+	if (found == NULL)
+		fail_name(why, "service", name, names, nnames);
+	return found;
+}
+
+const struct control_outlet *
+snapshot_guest_egd(const struct snapshot *snap,
+    const struct control_guest *guest)
+{
+	const struct control_outlet *o;
+
+	for (size_t i = 0; i < snap->nservices; i++) {
+		o = &snap->services[i].outlet;
+		if (o->kind == CONTROL_OUTLET_GUEST &&
+		    strcmp(o->name, guest->name) == 0 &&
+		    strcmp(o->pool, guest->pool) == 0)
+			return o;
+	}
 	return NULL;
 }

@@ -8,6 +8,13 @@
 
 #include "connect.h"
 
+/* A service or a guest's EGD socket, and those of its clients that were told. */
+struct snapshot_service {
+	struct control_outlet outlet;
+	size_t first; /* of them, in the snapshot's clients */
+	size_t nclients;
+};
+
 /* Allocated arrays, each in the order in which the daemon told them. */
 struct snapshot {
 	struct control_pool *pools;
@@ -18,6 +25,11 @@ struct snapshot {
 	size_t nclasses;
 	struct control_guest *guests;
 	size_t nguests;
+	struct snapshot_service *services;
+	size_t nservices;
+	struct control_outlet_client *clients;
+	size_t nclients;
+	uint32_t last; /* enum control_kind of the last reply */
 };
 
 /*
@@ -44,5 +56,16 @@ enum supply snapshot_supply(const struct snapshot *,
  */
 const struct control_guest *snapshot_guest(const struct snapshot *,
     const char *name, struct failure *);
+
+/*
+ * The service of that name, which may be "egd:NAME" or "stream:NAME" where one
+ * of each has it; or NULL, likewise.
+ */
+const struct control_outlet *snapshot_service(const struct snapshot *,
+    const char *name, struct failure *);
+
+/* A guest's EGD socket; NULL if nothing was told of it. */
+const struct control_outlet *snapshot_guest_egd(const struct snapshot *,
+    const struct control_guest *);
 
 #endif

@@ -1,8 +1,7 @@
-#include <ctype.h>
 #include <err.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "quote.h"
 #include "snippet.h"
 
 /*
@@ -23,46 +22,21 @@ chardev(const struct control_guest *g, struct failure *why)
 		    g->name);
 		return NULL;
 	}
+	if (!quote_possible(g->socket)) {
+		fail(why, EXIT_REFUSED,
+		    "guest %s: the path of its "
+		    "socket has control "
+		    "characters",
+		    g->name);
+		return NULL;
+	}
 	if ((f = open_memstream(&text, &size)) == NULL)
 		err(EXIT_REFUSED, NULL);
 	fprintf(f, "socket,id=vrngd-%s,path=", g->name);
-	for (const char *c = g->socket; *c != '\0'; c++) {
-		if (iscntrl((unsigned char)*c)) {
-			fail(why, EXIT_REFUSED,
-			    "guest %s: the path of its "
-			    "socket has control "
-			    "characters",
-			    g->name);
-			fclose(f);
-			free(text);
-			return NULL;
-		}
-		fputs(*c == ',' ? ",," : (char[]){ *c, '\0' }, f);
-	}
+	quote_option(f, g->socket);
 	if (fclose(f) == EOF)
 		err(EXIT_REFUSED, NULL);
 	return text;
-}
-
-/* A word for the shell, in quotes if it needs them. */
-static void
-put_word(FILE *f, const char *word)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789%+,-./:=@_";
-
-	if (word[strspn(word, plain)] == '\0') {
-		fputs(word, f);
-		return;
-	}
-	fputc('\'', f);
-	for (; *word != '\0'; word++)
-		if (*word == '\'')
-			fputs("'\\''", f);
-		else
-			fputc(*word, f);
-	fputc('\'', f);
 }
 
 int
@@ -80,41 +54,18 @@ snippet_qemu(const struct control_guest *g, const char *memory, FILE *f,
 	    memory);
 	fputs("-machine memory-backend=vrngd-memory \\\n", f);
 	fputs("-chardev ", f);
-	put_word(f, socket);
+	quote_word(f, socket);
 	fprintf(f, " \\\n-device vhost-user-rng-pci,chardev=vrngd-%s\n",
 	    g->name);
 	free(socket);
 	return 0;
 }
 
-/* Text of an attribute in single quotes (XML 1.0, 2.3 and 2.4). */
-static void
-put_attribute(FILE *f, const char *text)
-{
-	for (; *text != '\0'; text++)
-		switch (*text) {
-		case '&':
-			fputs("&amp;", f);
-			break;
-		case '<':
-			fputs("&lt;", f);
-			break;
-		case '>':
-			fputs("&gt;", f);
-			break;
-		case '\'':
-			fputs("&apos;", f);
-			break;
-		default:
-			fputc(*text, f);
-		}
-}
-
 static void
 put_arg(FILE *f, const char *arg)
 {
 	fputs("    <qemu:arg value='", f);
-	put_attribute(f, arg);
+	quote_attribute(f, arg);
 	fputs("'/>\n", f);
 }
 
@@ -137,7 +88,7 @@ snippet_libvirt(const struct control_guest *g, FILE *f, struct failure *why)
 	put_arg(f, socket);
 	put_arg(f, "-device");
 	fputs("    <qemu:arg value='vhost-user-rng-pci,chardev=vrngd-", f);
-	put_attribute(f, g->name);
+	quote_attribute(f, g->name);
 	fputs("'/>\n"
 	      "  </qemu:commandline>\n"
 	      "</domain>\n",

@@ -3,6 +3,7 @@
 
 #include "format.h"
 #include "status.h"
+#include "status_service.h"
 #include "status_source.h"
 #include "table.h"
 
@@ -77,14 +78,28 @@ print_classes(const struct snapshot *snap, const char *pool, FILE *f,
 	table_print(&t, f, INDENT, 2, columns);
 }
 
+const char *
+status_guest_state(const struct snapshot *snap, const struct control_guest *g)
+{
+	const struct control_outlet *o = snapshot_guest_egd(snap, g);
+
+	if (g->socket[0] != '\0' || g->egd[0] == '\0')
+		return format_guest_state(g->state);
+	if (o != NULL)
+		return format_outlet_state(o->state);
+	return format_outlet_state(g->egd_clients > 0 ? CONTROL_OUTLET_CONNECTED
+						      : CONTROL_OUTLET_IDLE);
+}
+
 static void
-guest_row(struct table *t, const struct control_guest *g)
+guest_row(struct table *t, const struct snapshot *snap,
+    const struct control_guest *g)
 {
 	char text[FORMAT_SIZE], name[GUEST_NAME_SIZE];
 
 	table_cell(t, "%s", format_text(name, sizeof(name), g->name));
 	table_cell(t, "%s", or_dash(format_text(name, sizeof(name), g->class)));
-	table_cell(t, "%s", format_guest_state(g->state));
+	table_cell(t, "%s", status_guest_state(snap, g));
 	share_cells(t, &g->share);
 	table_cell(t, "%s", format_bytes(text, g->now));
 	table_cell(t, "%s", format_bytes(text, g->bytes));
@@ -106,7 +121,7 @@ print_guests(const struct snapshot *snap, const char *pool, FILE *f,
 	table_init(&t, headings);
 	for (size_t i = 0; i < snap->nguests; i++)
 		if (strcmp(snap->guests[i].pool, pool) == 0)
-			guest_row(&t, &snap->guests[i]);
+			guest_row(&t, snap, &snap->guests[i]);
 	if (t.nrows > 1)
 		fputc('\n', f);
 	else
@@ -115,7 +130,8 @@ print_guests(const struct snapshot *snap, const char *pool, FILE *f,
 }
 
 void
-status_print(const struct snapshot *snap, FILE *f, size_t columns)
+status_print(const struct snapshot *snap, FILE *f, size_t columns,
+    bool all_clients)
 {
 	for (size_t i = 0; i < snap->npools; i++) {
 		const char *pool = snap->pools[i].name;
@@ -127,6 +143,8 @@ status_print(const struct snapshot *snap, FILE *f, size_t columns)
 		status_print_sources(snap, pool, f, columns);
 		print_classes(snap, pool, f, columns);
 		print_guests(snap, pool, f, columns);
+		status_print_services(snap, pool, f, columns);
+		status_print_clients(snap, pool, f, columns, all_clients);
 	}
 }
 
@@ -156,4 +174,12 @@ status_print_source_names(const struct snapshot *snap, FILE *f)
 {
 	for (size_t i = 0; i < snap->nsources; i++)
 		fprintf(f, "%s\n", snap->sources[i].name);
+}
+
+void
+status_print_service_names(const struct snapshot *snap, FILE *f)
+{
+	for (size_t i = 0; i < snap->nservices; i++)
+		if (snap->services[i].outlet.kind != CONTROL_OUTLET_GUEST)
+			fprintf(f, "%s\n", snap->services[i].outlet.name);
 }

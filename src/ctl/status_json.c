@@ -37,6 +37,15 @@ print_name(struct json *j, const char *key, const char *name)
 }
 
 static void
+print_pid(struct json *j, int32_t pid)
+{
+	if (pid > 0)
+		json_number(j, "worker_pid", (uint64_t)pid);
+	else
+		json_null(j, "worker_pid");
+}
+
+static void
 print_share(struct json *j, const struct control_share *share)
 {
 	print_rate(j, "rate", &share->rate);
@@ -133,13 +142,16 @@ print_classes(struct json *j, const struct snapshot *snap, const char *pool)
 }
 
 static void
-print_guest(struct json *j, const struct control_guest *g)
+print_guest(struct json *j, const struct snapshot *snap,
+    const struct control_guest *g)
 {
 	json_open(j, NULL, '{');
 	json_string(j, "name", g->name);
 	print_name(j, "class", g->class);
 	print_name(j, "socket", g->socket);
-	json_string(j, "state", format_guest_state(g->state));
+	print_name(j, "egd_socket", g->egd);
+	json_number(j, "egd_clients", g->egd_clients);
+	json_string(j, "state", status_guest_state(snap, g));
 	print_share(j, &g->share);
 	json_number(j, "bytes", g->bytes);
 	json_number(j, "bytes_per_second", g->now);
@@ -150,10 +162,7 @@ print_guest(struct json *j, const struct control_guest *g)
 	json_number(j, "connected_ns", g->connected_for);
 	json_number(j, "connections", g->connections);
 	json_string(j, "delivery", format_delivery(g->delivery));
-	if (g->pid > 0)
-		json_number(j, "worker_pid", (uint64_t)g->pid);
-	else
-		json_null(j, "worker_pid");
+	print_pid(j, g->pid);
 	json_close(j, '}');
 }
 
@@ -163,7 +172,63 @@ print_guests(struct json *j, const struct snapshot *snap, const char *pool)
 	json_open(j, "guests", '[');
 	for (size_t i = 0; i < snap->nguests; i++)
 		if (strcmp(snap->guests[i].pool, pool) == 0)
-			print_guest(j, &snap->guests[i]);
+			print_guest(j, snap, &snap->guests[i]);
+	json_close(j, ']');
+}
+
+static void
+print_client(struct json *j, const struct control_outlet_client *c)
+{
+	json_open(j, NULL, '{');
+	json_string(j, "peer", c->peer);
+	json_number(j, "connected_ns", c->connected_for);
+	json_number(j, "bytes", c->bytes);
+	json_number(j, "requests", c->requests);
+	json_bool(j, "waiting", c->waiting != 0);
+	json_close(j, '}');
+}
+
+static void
+print_service(struct json *j, const struct snapshot *snap,
+    const struct snapshot_service *service)
+{
+	const struct control_outlet *o = &service->outlet;
+
+	json_open(j, NULL, '{');
+	json_string(j, "name", o->name);
+	json_string(j, "kind", format_outlet_kind(o->kind));
+	print_name(j, "class", o->class);
+	print_name(j, "where", o->where);
+	json_string(j, "transport", format_transport(o->transport));
+	json_bool(j, "connects", o->connects != 0);
+	json_string(j, "state", format_outlet_state(o->state));
+	print_share(j, &o->share);
+	json_number(j, "bytes", o->bytes);
+	json_number(j, "bytes_per_second", o->now);
+	json_number(j, "requests", o->requests);
+	json_number(j, "short_answers", o->cut);
+	json_number(j, "malformed", o->refused);
+	json_number(j, "wait_ns", o->wait_ns);
+	json_number(j, "connections", o->connections);
+	json_number(j, "turned_away", o->turned_away);
+	json_number(j, "clients_connected", o->clients);
+	json_number(j, "max_clients", o->max_clients);
+	json_string(j, "delivery", format_delivery(o->delivery));
+	print_pid(j, o->pid);
+	json_open(j, "clients", '[');
+	for (size_t i = 0; i < service->nclients; i++)
+		print_client(j, &snap->clients[service->first + i]);
+	json_close(j, ']');
+	json_close(j, '}');
+}
+
+static void
+print_services(struct json *j, const struct snapshot *snap, const char *pool)
+{
+	json_open(j, "services", '[');
+	for (size_t i = 0; i < snap->nservices; i++)
+		if (strcmp(snap->services[i].outlet.pool, pool) == 0)
+			print_service(j, snap, &snap->services[i]);
 	json_close(j, ']');
 }
 
@@ -186,6 +251,7 @@ print_pool(struct json *j, const struct snapshot *snap,
 	print_sources(j, snap, pool->name);
 	print_classes(j, snap, pool->name);
 	print_guests(j, snap, pool->name);
+	print_services(j, snap, pool->name);
 	json_close(j, '}');
 }
 

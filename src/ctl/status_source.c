@@ -1,6 +1,5 @@
 #include <err.h>
 #include <inttypes.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,8 +7,6 @@
 #include "status_source.h"
 #include "table.h"
 
-#define NOTE_INDENT 4
-#define NOTE_MIN    20 /* columns of a note, however narrow the terminal */
 /* Of blocks of good data, one in so many fails the tests of FIPS 140-2. */
 #define FIPS_USUAL 1300
 
@@ -29,36 +26,6 @@ status_print_combine(const struct snapshot *snap,
 		fprintf(f, ", min-sources %u", pool->min_sources);
 	fprintf(f, ", %u of %u serving%s\n", pool->serving, pool->nsources,
 	    note);
-}
-
-/* How much of a text goes on a line: whole words, unless one is too long. */
-static size_t
-line_length(const char *text, size_t room)
-{
-	size_t n = strlen(text);
-
-	if (n <= room)
-		return n;
-	for (n = room; n > 0 && text[n] != ' '; n--)
-		;
-	return n == 0 ? room : n;
-}
-
-/* Prints a line of a note, as several where it does not fit. */
-static void
-print_note(const char *text, FILE *f, size_t columns)
-{
-	size_t indent = NOTE_INDENT, room, n;
-
-	while (*text != '\0') {
-		room =
-		    columns < indent + NOTE_MIN ? NOTE_MIN : columns - indent;
-		n = line_length(text, columns == 0 ? SIZE_MAX : room);
-		fprintf(f, "%*s%.*s\n", (int)indent, "", (int)n, text);
-		text += n;
-		text += strspn(text, " ");
-		indent = NOTE_INDENT + 2;
-	}
 }
 
 static void
@@ -125,7 +92,7 @@ print_notes(const struct control_source *s, FILE *f, size_t columns)
 		err(EXIT_REFUSED, NULL);
 	rest = notes;
 	while ((line = strsep(&rest, "\n")) != NULL)
-		print_note(line, f, columns);
+		table_print_note(f, line, columns);
 	free(notes);
 }
 

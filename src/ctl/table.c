@@ -2,13 +2,16 @@
 #include <err.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "connect.h"
 #include "table.h"
 
-#define CUT_MIN 8 /* characters left of a column that is cut */
+#define CUT_MIN	    8 /* characters left of a column that is cut */
+#define NOTE_INDENT 4
+#define NOTE_MIN    20 /* columns of a note, however narrow the terminal */
 
 void
 table_init(struct table *t, const char *const *headings)
@@ -93,6 +96,35 @@ table_print_row(const struct table *t, FILE *f, size_t row)
 		else
 			fprintf(f, "%*s", i < t->left ? -width : width, cell);
 		fputc(i == last ? '\n' : ' ', f);
+	}
+}
+
+/* How much of a text goes on a line: whole words, unless one is too long. */
+static size_t
+line_length(const char *text, size_t room)
+{
+	size_t n = strlen(text);
+
+	if (n <= room)
+		return n;
+	for (n = room; n > 0 && text[n] != ' '; n--)
+		;
+	return n == 0 ? room : n;
+}
+
+void
+table_print_note(FILE *f, const char *text, size_t columns)
+{
+	size_t indent = NOTE_INDENT, room, n;
+
+	while (*text != '\0') {
+		room =
+		    columns < indent + NOTE_MIN ? NOTE_MIN : columns - indent;
+		n = line_length(text, columns == 0 ? SIZE_MAX : room);
+		fprintf(f, "%*s%.*s\n", (int)indent, "", (int)n, text);
+		text += n;
+		text += strspn(text, " ");
+		indent = NOTE_INDENT + 2;
 	}
 }
 

@@ -48,4 +48,10 @@ void table_fit(struct table *, int indent, size_t left, size_t limit);
 void table_print_row(const struct table *, FILE *, size_t row);
 void table_free(struct table *);
 
+/*
+ * A line of text below a row, as several lines where one would be longer than
+ * `limit` (0: no limit).
+ */
+void table_print_note(FILE *, const char *text, size_t limit);
+
 #endif

@@ -10,7 +10,7 @@
 #include "snapshot.h"
 
 /*
- * One picture: a line for each pool, class and guest, with a bar, and one for
+ * One picture: a line for each pool, class, guest and service, with a bar, and one for
  * each pool's sources.  For a screen, that one begins with TERM_ALERT if they
  * do not supply the pool as they are meant to.
  */

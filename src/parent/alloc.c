@@ -186,17 +186,23 @@ charge(struct alloc *a, struct alloc_node *leaf, unsigned int kinds,
 	return leaf;
 }
 
-/* How much of `missing` bytes every bucket between a leaf and the root has. */
+/* How much of `bytes` every bucket between a leaf and the root has. */
 static uint64_t
-affordable(const struct alloc_node *leaf, uint64_t missing)
+affordable(const struct alloc_node *leaf, uint64_t bytes)
 {
-	uint64_t bytes = alloc_min(missing, ALLOC_GRANT_MAX);
-
 	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent)
 		if (node_has_ceil(n))
 			bytes = alloc_min(bytes,
 			    n->cap.tokens < 0 ? 0 : (uint64_t)n->cap.tokens);
 	return bytes;
+}
+
+uint64_t
+alloc_available(struct alloc *a, struct alloc_node *leaf, uint64_t now)
+{
+	node_refill_path(leaf, now);
+	return affordable(leaf,
+	    node_kind(leaf) == ALLOC_STOCKED ? a->stock : UINT64_MAX);
 }
 
 /* The leaf whose turn it is, if those of `kinds` can be served, or NULL. */
@@ -226,7 +232,7 @@ grant_need(struct alloc *a, uint64_t now, unsigned int *kinds, uint64_t *bytes)
 		node_refill_path(leaf, now);
 		missing = leaf->need - leaf->granted;
 		lender = lender_of(leaf);
-		*bytes = affordable(leaf, missing);
+		*bytes = affordable(leaf, alloc_min(missing, ALLOC_GRANT_MAX));
 		if (node_kind(leaf) == ALLOC_STOCKED)
 			*bytes = alloc_min(*bytes, a->stock);
 		if (lender->parent != NULL)
@@ -259,7 +265,7 @@ room_of(const struct alloc *a, const struct alloc_node *leaf)
 	uint64_t missing = leaf->room - leaf->granted, bytes, wanted;
 
 	wanted = alloc_min(missing, leaf->threshold);
-	bytes = affordable(leaf, missing);
+	bytes = affordable(leaf, alloc_min(missing, ALLOC_GRANT_MAX));
 	if (node_kind(leaf) == ALLOC_STOCKED)
 		bytes = alloc_min(bytes,
 		    a->stock - alloc_min(a->stock, a->reserve));

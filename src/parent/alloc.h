@@ -204,6 +204,12 @@ void alloc_void(struct alloc *, struct alloc_node *, uint64_t now,
     uint64_t bytes);
 
 /*
+ * Bytes that a leaf could be granted at `now` if it asked for that much, as far
+ * as its buckets and the stock go: others may come first.
+ */
+uint64_t alloc_available(struct alloc *, struct alloc_node *, uint64_t now);
+
+/*
  * A leaf that was found to hoard, and whose demand counts no more until
  * alloc_want() is called for it; NULL if there is none (any more).
  */

@@ -5,10 +5,8 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "config_tree.h"
+#include "config_build.h"
 #include "log.h"
-
-#define POOL_DEFAULT "default"
 
 void *
 config_new(size_t size)
@@ -75,96 +73,10 @@ build_pool(struct config_reader *r, struct config_block *block)
 	block->share = &pool->share;
 	block->delivery = &pool->delivery;
 	config_sources(r, block);
+	config_value_bool(r, block, KEY_ACCEPT_WRITES, &pool->accept_writes);
 	config_share_pool(r, block);
 	config_delivery(r, block);
 	build_classes(r, block, &pool->classes, 0);
-}
-
-/* The pool of a guest, or NULL after telling why there is none. */
-static struct config_block *
-find_pool(struct config_reader *r, struct config_block *guest)
-{
-	const struct config_setting *s = guest->set[KEY_POOL];
-	const char *name = s != NULL ? s->value : POOL_DEFAULT;
-	struct config_block *block, *any = NULL;
-	struct config_nearest nearest;
-	size_t npools = 0;
-
-	config_nearest_init(&nearest, name);
-	TAILQ_FOREACH(block, &r->top->blocks, entry) {
-		if (block->kind != CONFIG_POOL)
-			continue;
-		if (strcmp(block->name, name) == 0)
-			return block;
-		any = block;
-		npools++;
-		config_nearest_try(&nearest, block->name);
-	}
-	if (s == NULL && npools == 1)
-		return any;
-	if (npools == 0 || r->top->damaged || (s == NULL && guest->damaged))
-		return NULL;
-	if (s == NULL)
-		config_block_mistake(r, guest, guest->place,
-		    "it names no pool, and none of the %zu pools is called "
-		    "\"" POOL_DEFAULT "\": add pool = NAME",
-		    npools);
-	else if (nearest.found != NULL)
-		config_block_mistake(r, guest, s->place,
-		    "there is no pool \"%s\": did you mean \"%s\"?",
-		    config_shown(r, name), nearest.found);
-	else
-		config_block_mistake(r, guest, s->place,
-		    "there is no pool \"%s\": add it, or name one that there "
-		    "is",
-		    config_shown(r, name));
-	return NULL;
-}
-
-/* The class, anywhere within; otherwise notes what is near. */
-static struct config_block *
-find_class(struct config_block *within, const char *name,
-    struct config_nearest *nearest)
-{
-	struct config_block *block, *found;
-
-	TAILQ_FOREACH(block, &within->blocks, entry) {
-		if (block->kind != CONFIG_CLASS)
-			continue;
-		if (strcmp(block->name, name) == 0)
-			return block;
-		config_nearest_try(nearest, block->name);
-		if ((found = find_class(block, name, nearest)) != NULL)
-			return found;
-	}
-	return NULL;
-}
-
-/* Finds the block that the guest is a child of: its class or the pool. */
-static struct config_block *
-find_parent(struct config_reader *r, struct config_block *guest)
-{
-	const struct config_setting *s = guest->set[KEY_CLASS];
-	struct config_block *pool = find_pool(r, guest), *class;
-	struct config_nearest nearest;
-
-	if (pool == NULL || s == NULL)
-		return pool;
-	config_nearest_init(&nearest, s->value);
-	if ((class = find_class(pool, s->value, &nearest)) != NULL)
-		return class;
-	if (pool->damaged)
-		return NULL;
-	if (nearest.found != NULL)
-		config_block_mistake(r, guest, s->place,
-		    "there is no class \"%s\" in %s: did you mean \"%s\"?",
-		    config_shown(r, s->value), pool->title, nearest.found);
-	else
-		config_block_mistake(r, guest, s->place,
-		    "there is no class \"%s\" in %s: add it there, or name "
-		    "another",
-		    config_shown(r, s->value), pool->title);
-	return NULL;
 }
 
 static void
@@ -179,22 +91,19 @@ build_guest(struct config_reader *r, struct config_block *block)
 	block->guest = guest;
 	block->share = &guest->share;
 	block->delivery = &guest->delivery;
-	if (block->set[KEY_SOCKET] == NULL && !block->damaged)
+	if (block->set[KEY_SOCKET] == NULL && block->set[KEY_EGD] == NULL &&
+	    !block->damaged)
 		config_block_mistake(r, block, block->place,
-		    "it has no socket: add socket = \"/run/vrngd/%s.sock\"",
-		    block->name);
+		    "it has no socket: add socket = \"/run/vrngd/%s.sock\", or "
+		    "egd = \"/run/vrngd/%s.egd\"",
+		    block->name, block->name);
 	config_value_path(r, block, KEY_SOCKET, CONFIG_SOCKET_MAX,
 	    &guest->socket);
+	config_value_path(r, block, KEY_EGD, CONFIG_SOCKET_MAX, &guest->egd);
 	config_value_owner(r, block, &guest->rights.owner);
 	config_value_group(r, block, &guest->rights.group);
 	config_value_mode(r, block, &guest->rights.mode);
-	block->parent = find_parent(r, block);
-	if (block->parent != NULL) {
-		guest->pool = block->parent->pool;
-		guest->class = block->parent->class;
-	}
-	config_share_child(r, block);
-	config_delivery(r, block);
+	config_leaf(r, block, &guest->pool, &guest->class);
 }
 
 static void
@@ -208,12 +117,14 @@ build(struct config_reader *r)
 	TAILQ_FOREACH(block, &r->top->blocks, entry)
 		if (block->kind == CONFIG_GUEST)
 			build_guest(r, block);
+		else if (block->kind & CONFIG_OUTLETS)
+			config_outlet(r, block);
 	TAILQ_FOREACH(block, &r->all, all)
-		if (block->kind != CONFIG_GUEST && block->share != NULL)
+		if ((block->kind & CONFIG_LEAVES) == 0 && block->share != NULL)
 			config_share_sum(r, block);
 	if (TAILQ_EMPTY(&r->config->pools) && !r->top->damaged)
 		config_mistake(r, (struct config_place){ r->main, 1 },
-		    "there is no pool: add pool \"" POOL_DEFAULT
+		    "there is no pool: add pool \"" CONFIG_POOL_DEFAULT
 		    "\" { source \"kernel\" { type = kernel } }");
 }
 
@@ -230,8 +141,9 @@ config_read(const char *path, config_report *report, void *arg)
 	r.config = config;
 	config_file_read(&r, path);
 	config_keys_check(&r);
-	config_unique_check(&r);
+	config_unique_names(&r);
 	build(&r);
+	config_unique_sockets(&r);
 	if (r.nmistakes > 0) {
 		config_tell(&r, report, arg);
 		config_free(config);
@@ -258,6 +170,7 @@ config_free(struct config *config)
 {
 	struct config_pool *pool;
 	struct config_guest *guest;
+	struct config_outlet *outlet;
 	struct config_source *source;
 
 	if (config == NULL)
@@ -265,7 +178,12 @@ config_free(struct config *config)
 	while ((guest = TAILQ_FIRST(&config->guests)) != NULL) {
 		TAILQ_REMOVE(&config->guests, guest, entry);
 		free(guest->socket);
+		free(guest->egd);
 		free(guest);
+	}
+	while ((outlet = TAILQ_FIRST(&config->outlets)) != NULL) {
+		TAILQ_REMOVE(&config->outlets, outlet, entry);
+		config_outlet_free(outlet);
 	}
 	while ((pool = TAILQ_FIRST(&config->pools)) != NULL) {
 		TAILQ_REMOVE(&config->pools, pool, entry);

@@ -159,6 +159,7 @@ bool config_source_equal(const struct config_source *,
  * Where an outlet is, for messages: a path, "127.0.0.1:7000", "udp [::1]:7000".
  * Returns the buffer.
  */
+#define CONFIG_WHERE_SIZE 160 /* is enough for any */
 const char *config_outlet_text(const struct config_outlet *, char *buf,
     size_t size);
 

@@ -1,5 +1,5 @@
 #include "clock.h"
-#include "config_tree.h"
+#include "config_build.h"
 
 #define RESEED_BYTES_MIN    (UINT64_C(64) << 10)
 #define RESEED_BYTES_MAX    (UINT64_C(1) << 30)
@@ -31,19 +31,19 @@ is_known(const struct config_block *block)
 	return !block->damaged && block->kind == CONFIG_POOL;
 }
 
-/* A class without a DRBG may have guests with one; a guest has nobody. */
+/* A class without a DRBG may have guests with one; a leaf has nobody. */
 static void
-check_guest(struct config_reader *r, const struct config_block *guest)
+check_leaf(struct config_reader *r, const struct config_block *leaf)
 {
 	static const enum config_key keys[] = { KEY_RESEED_BYTES,
 		KEY_RESEED_INTERVAL, KEY_PREDICTION_RESISTANCE };
 	const struct config_setting *s;
 
-	if (guest->delivery->mode != DELIVERY_RAW || !is_known(guest))
+	if (leaf->delivery->mode != DELIVERY_RAW || !is_known(leaf))
 		return;
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if ((s = guest->set[keys[i]]) != NULL)
-			config_block_mistake(r, guest, s->place,
+		if ((s = leaf->set[keys[i]]) != NULL)
+			config_block_mistake(r, leaf, s->place,
 			    "%s has no meaning where delivery is raw: write "
 			    "delivery = drbg, or remove %s",
 			    s->key, s->key);
@@ -66,8 +66,8 @@ config_delivery(struct config_reader *r, struct config_block *block)
 	    RESEED_INTERVAL_MAX, &delivery->reseed_interval);
 	if (config_value_bool(r, block, KEY_PREDICTION_RESISTANCE, &resistance))
 		delivery->prediction_resistance = resistance;
-	if (block->kind != CONFIG_GUEST)
+	if ((block->kind & CONFIG_LEAVES) == 0)
 		return;
 	block->share->generated = delivery->mode == DELIVERY_DRBG;
-	check_guest(r, block);
+	check_leaf(r, block);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "config_tree.h"
+#include "config_build.h"
 
 #define TTY_DRIVERS "/proc/tty/drivers"
 
@@ -56,14 +56,10 @@ const char *
 config_source_text(const struct config_source *source, char *buf, size_t size)
 {
 	const char *text = "cpu";
-	bool brackets;
 
-	if (source->address != NULL) {
-		brackets = strchr(source->address, ':') != NULL;
-		snprintf(buf, size, "%s%s%s:%u", brackets ? "[" : "",
-		    source->address, brackets ? "]" : "", source->port);
-		return buf;
-	}
+	if (source->address != NULL)
+		return config_socket_text(source->address, source->port, buf,
+		    size);
 	if (source->spec.kind == SOURCE_QNG)
 		return usb_text(source, buf, size);
 	if (source->path != NULL)

@@ -109,6 +109,7 @@ parse(struct config_reader *r, const struct config_file *file, const char *text,
 	};
 	const char *nul = memchr(text, '\0', len);
 
+	TAILQ_INIT(&p.items);
 	if (nul == NULL) {
 		config_scan_text(&p, text, len);
 		return;

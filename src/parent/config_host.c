@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config_tree.h"
+#include "config_build.h"
 
 #define ID_MAX	 UINT32_C(4294967294) /* the one after is "no id" */
 #define MODE_MAX 0777

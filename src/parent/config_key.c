@@ -4,17 +4,15 @@
 
 #include "config_tree.h"
 
-#define NEAR_MAX 2 /* letters to change */
-
 static const struct {
 	const char *name;
 	unsigned int kinds; /* of blocks that have it */
 } keys[KEYS] = {
 	[KEY_RATE] = { "rate", CONFIG_SHARES },
-	[KEY_CEIL] = { "ceil", CONFIG_CLASS | CONFIG_GUEST },
+	[KEY_CEIL] = { "ceil", CONFIG_CHILDREN },
 	[KEY_BURST] = { "burst", CONFIG_SHARES },
-	[KEY_WEIGHT] = { "weight", CONFIG_CLASS | CONFIG_GUEST },
-	[KEY_PRIORITY] = { "priority", CONFIG_CLASS | CONFIG_GUEST },
+	[KEY_WEIGHT] = { "weight", CONFIG_CHILDREN },
+	[KEY_PRIORITY] = { "priority", CONFIG_CHILDREN },
 	[KEY_TYPE] = { "type", CONFIG_SOURCE },
 	[KEY_PATH] = { "path", CONFIG_SOURCE },
 	[KEY_REPLAY] = { "replay", CONFIG_SOURCE },
@@ -25,11 +23,11 @@ static const struct {
 	[KEY_PRODUCT] = { "product", CONFIG_SOURCE },
 	[KEY_SERIAL] = { "serial", CONFIG_SOURCE },
 	[KEY_INSTRUCTION] = { "instruction", CONFIG_SOURCE },
-	[KEY_UNIX] = { "unix", CONFIG_SOURCE },
-	[KEY_TCP] = { "tcp", CONFIG_SOURCE },
-	[KEY_UDP] = { "udp", CONFIG_SOURCE },
-	[KEY_PORT] = { "port", CONFIG_SOURCE },
-	[KEY_CONNECT] = { "connect", CONFIG_SOURCE },
+	[KEY_UNIX] = { "unix", CONFIG_SOURCE | CONFIG_OUTLETS },
+	[KEY_TCP] = { "tcp", CONFIG_SOURCE | CONFIG_OUTLETS },
+	[KEY_UDP] = { "udp", CONFIG_SOURCE | CONFIG_STREAM },
+	[KEY_PORT] = { "port", CONFIG_SOURCE | CONFIG_OUTLETS },
+	[KEY_CONNECT] = { "connect", CONFIG_SOURCE | CONFIG_STREAM },
 	[KEY_LISTEN] = { "listen", CONFIG_SOURCE },
 	[KEY_NOISE] = { "noise", CONFIG_SOURCE },
 	[KEY_MIN_ENTROPY] = { "min-entropy", CONFIG_SOURCE },
@@ -39,19 +37,24 @@ static const struct {
 	[KEY_COMBINE] = { "combine", CONFIG_POOL },
 	[KEY_MIN_SOURCES] = { "min-sources", CONFIG_POOL },
 	[KEY_STOCK] = { "stock", CONFIG_POOL },
+	[KEY_ACCEPT_WRITES] = { "accept-writes", CONFIG_POOL },
 	[KEY_DELIVERY] = { "delivery", CONFIG_SHARES },
 	[KEY_RESEED_BYTES] = { "reseed-bytes", CONFIG_SHARES },
 	[KEY_RESEED_INTERVAL] = { "reseed-interval", CONFIG_SHARES },
 	[KEY_PREDICTION_RESISTANCE] = { "prediction-resistance",
 	    CONFIG_SHARES },
 	[KEY_SOCKET] = { "socket", CONFIG_GUEST },
-	[KEY_POOL] = { "pool", CONFIG_GUEST },
-	[KEY_CLASS] = { "class", CONFIG_GUEST },
-	[KEY_OWNER] = { "owner", CONFIG_GUEST },
-	[KEY_GROUP] = { "group", CONFIG_GUEST },
-	[KEY_MODE] = { "mode", CONFIG_GUEST },
-	[KEY_MAX_BYTES] = { "max-bytes", CONFIG_GUEST },
-	[KEY_PERIOD] = { "period", CONFIG_GUEST },
+	[KEY_EGD] = { "egd", CONFIG_GUEST },
+	[KEY_POOL] = { "pool", CONFIG_LEAVES },
+	[KEY_CLASS] = { "class", CONFIG_LEAVES },
+	[KEY_OWNER] = { "owner", CONFIG_LEAVES },
+	[KEY_GROUP] = { "group", CONFIG_LEAVES },
+	[KEY_MODE] = { "mode", CONFIG_LEAVES },
+	[KEY_MAX_BYTES] = { "max-bytes", CONFIG_LEAVES },
+	[KEY_PERIOD] = { "period", CONFIG_LEAVES },
+	[KEY_MAX_CLIENTS] = { "max-clients", CONFIG_OUTLETS },
+	[KEY_IDLE_TIMEOUT] = { "idle-timeout", CONFIG_OUTLETS },
+	[KEY_ALLOW] = { "allow", CONFIG_OUTLETS },
 };
 
 static const struct {
@@ -66,6 +69,10 @@ static const struct {
 	    "in a pool or in another class" },
 	{ "guest", CONFIG_GUEST, CONFIG_TOP,
 	    "at the top level, with class = NAME" },
+	{ "egd", CONFIG_EGD, CONFIG_TOP,
+	    "at the top level, with class = NAME" },
+	{ "stream", CONFIG_STREAM, CONFIG_TOP,
+	    "at the top level, with class = NAME" },
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -74,6 +81,31 @@ const char *
 config_key_name(enum config_key key)
 {
 	return keys[key].name;
+}
+
+/* The key of that name, or KEYS. */
+static enum config_key
+find_key(const char *word)
+{
+	enum config_key key = 0;
+
+	while (key < KEYS && strcmp(word, keys[key].name) != 0)
+		key++;
+	return key;
+}
+
+bool
+config_key_is(enum config_kind kind, const char *word)
+{
+	enum config_key key = find_key(word);
+
+	return key < KEYS && (keys[key].kinds & kind) != 0;
+}
+
+bool
+config_key_has_list(const char *word)
+{
+	return find_key(word) == KEY_ALLOW;
 }
 
 enum config_kind
@@ -92,58 +124,6 @@ config_kind_word(enum config_kind kind)
 		if (kinds[i].kind == kind)
 			return kinds[i].word;
 	return "block";
-}
-
-/* How many letters must be changed, added or removed to get from a to b. */
-static size_t
-distance(const char *a, const char *b)
-{
-	size_t row[CONFIG_NAME_SIZE], before, saved, best;
-	size_t n = strlen(b);
-
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i] != '\0'; i++) {
-		before = row[0];
-		row[0] = i + 1;
-		for (size_t j = 0; j < n; j++) {
-			saved = row[j + 1];
-			best = before + (a[i] != b[j]);
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (saved + 1 < best)
-				best = saved + 1;
-			row[j + 1] = best;
-			before = saved;
-		}
-	}
-	return row[n];
-}
-
-void
-config_nearest_init(struct config_nearest *nearest, const char *word)
-{
-	size_t len = strnlen(word, CONFIG_NAME_SIZE);
-
-	*nearest = (struct config_nearest){
-		.word = len < CONFIG_NAME_SIZE ? word : "",
-		/* Of a short word, not all letters may be wrong. */
-		.distance = len / 2 < NEAR_MAX ? len / 2 + 1 : NEAR_MAX + 1,
-	};
-}
-
-void
-config_nearest_try(struct config_nearest *nearest, const char *candidate)
-{
-	size_t d;
-
-	if (strnlen(candidate, CONFIG_NAME_SIZE) == CONFIG_NAME_SIZE)
-		return;
-	d = distance(nearest->word, candidate);
-	if (d < nearest->distance) {
-		nearest->distance = d;
-		nearest->found = candidate;
-	}
 }
 
 const char *
@@ -179,6 +159,34 @@ owners_of(struct config_reader *r, enum config_key key)
 	return list;
 }
 
+const char *
+config_article(const char *word)
+{
+	return strchr("aeiou", word[0]) != NULL ? "an" : "a";
+}
+
+/* A word that opens blocks is used as a key. */
+static void
+block_as_key(struct config_reader *r, struct config_block *block,
+    const struct config_setting *s)
+{
+	const char *value = config_shown(r, s->value), *text;
+
+	/* Where the service is, in place of its name. */
+	if ((config_kind_find(s->key) & CONFIG_OUTLETS) && value[0] == '/')
+		text = config_text(r,
+		    "%s is a block here: write %s \"NAME\" { unix = \"%s\" }",
+		    s->key, s->key, value);
+	else
+		text = config_text(r,
+		    "%s is a block here: write %s \"%s\" { ... }", s->key,
+		    s->key, value);
+	if (block->kind == CONFIG_TOP)
+		config_mistake(r, s->place, "%s", text);
+	else
+		config_block_mistake(r, block, s->place, "%s", text);
+}
+
 /* A key that the block does not have. */
 static void
 unknown_key(struct config_reader *r, struct config_block *block,
@@ -189,9 +197,7 @@ unknown_key(struct config_reader *r, struct config_block *block,
 
 	block->damaged = true;
 	if (config_kind_find(s->key) != CONFIG_IGNORED) {
-		config_block_mistake(r, block, s->place,
-		    "%s is a block here: write %s \"%s\" { ... }", s->key,
-		    s->key, config_shown(r, s->value));
+		block_as_key(r, block, s);
 		return;
 	}
 	config_nearest_init(&nearest, s->key);
@@ -204,9 +210,10 @@ unknown_key(struct config_reader *r, struct config_block *block,
 		    nearest.found);
 	else
 		config_block_mistake(r, block, s->place,
-		    "unknown key \"%s\": see vrngd.conf(5) for those that a "
+		    "unknown key \"%s\": see vrngd.conf(5) for those that %s "
 		    "%s has",
-		    shown, config_kind_word(block->kind));
+		    shown, config_article(config_kind_word(block->kind)),
+		    config_kind_word(block->kind));
 }
 
 /* A key at the top level, known or not. */
@@ -216,9 +223,7 @@ key_outside(struct config_reader *r, struct config_block *top,
 {
 	top->damaged = true;
 	if (config_kind_find(s->key) != CONFIG_IGNORED)
-		config_mistake(r, s->place,
-		    "%s is a block here: write %s \"%s\" { ... }", s->key,
-		    s->key, config_shown(r, s->value));
+		block_as_key(r, top, s);
 	else
 		config_mistake(r, s->place,
 		    "\"%s\" stands outside of any block: move it into %s",
@@ -226,15 +231,55 @@ key_outside(struct config_reader *r, struct config_block *top,
 		    key < KEYS ? owners_of(r, key) : "the one it is for");
 }
 
+/* A known key that stands in a block of another kind. */
+static void
+misplaced_key(struct config_reader *r, struct config_block *block,
+    const struct config_setting *s, enum config_key key)
+{
+	const char *word = config_kind_word(block->kind);
+	const char *owners = owners_of(r, key);
+
+	block->damaged = true;
+	if (key == KEY_SOCKET && (block->kind & CONFIG_OUTLETS))
+		config_block_mistake(r, block, s->place,
+		    "%s %s has no socket: write unix = \"%s\"",
+		    config_article(word), word, config_shown(r, s->value));
+	else
+		config_block_mistake(r, block, s->place,
+		    "%s %s has no %s: that goes in %s %s", config_article(word),
+		    word, s->key, config_article(owners), owners);
+}
+
+/* Whether the setting has what can be a value of the key. */
+static bool
+check_form(struct config_reader *r, struct config_block *block,
+    const struct config_setting *s, enum config_key key)
+{
+	const struct config_item *item;
+
+	if (s->is_list && !config_key_has_list(s->key)) {
+		config_block_mistake(r, block, s->place,
+		    "%s has one value, not a list: remove the { and the }",
+		    s->key);
+		return false;
+	}
+	TAILQ_FOREACH(item, &s->items, entry)
+		if (key != KEY_INIT &&
+		    strlen(item->word.text) != item->word.len) {
+			config_block_mistake(r, block, item->place,
+			    "%s has a NUL byte in it: remove \\x00", s->key);
+			return false;
+		}
+	return true;
+}
+
 static void
 check_key(struct config_reader *r, struct config_block *block,
     const struct config_setting *s)
 {
-	enum config_key key = 0;
+	enum config_key key = find_key(s->key);
 	const struct config_setting *other;
 
-	while (key < KEYS && strcmp(s->key, keys[key].name) != 0)
-		key++;
 	if (block->kind == CONFIG_TOP)
 		key_outside(r, block, s, key);
 	else if (key == KEYS ||
@@ -242,20 +287,15 @@ check_key(struct config_reader *r, struct config_block *block,
 		config_kind_find(s->key) != CONFIG_IGNORED)) {
 		unknown_key(r, block, s);
 	} else if ((keys[key].kinds & block->kind) == 0) {
-		block->damaged = true;
-		config_block_mistake(r, block, s->place,
-		    "a %s has no %s: that goes in a %s",
-		    config_kind_word(block->kind), s->key, owners_of(r, key));
+		misplaced_key(r, block, s, key);
 	} else if ((other = block->set[key]) != NULL) {
 		config_block_mistake(r, block, s->place,
 		    "%s is given twice, first in %s: remove one", s->key,
 		    config_place_text(r, other->place, s->place));
-	} else if (key != KEY_INIT && strlen(s->value) != s->len) {
-		config_block_mistake(r, block, s->place,
-		    "%s has a NUL byte in it: remove \\x00", s->key);
-		block->damaged = true;
-	} else
+	} else if (check_form(r, block, s, key))
 		block->set[key] = s;
+	else
+		block->damaged = true;
 }
 
 static bool
@@ -300,7 +340,8 @@ check_place(struct config_reader *r, struct config_block *block)
 	if ((kinds[i].within & within->kind) != 0 || within->unclosed ||
 	    within->kind == CONFIG_IGNORED)
 		return;
-	config_block_mistake(r, block, block->place, "a %s stands %s, not %s%s",
+	config_block_mistake(r, block, block->place,
+	    "%s %s stands %s, not %s%s", config_article(kinds[i].word),
 	    kinds[i].word, kinds[i].place,
 	    within->kind == CONFIG_TOP ? "at the top level" : "in ",
 	    within->kind == CONFIG_TOP ? "" : within->title);

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "config_tree.h"
+#include "config_build.h"
 
 #define ALPHA_MIN	20 /* 2^-20 */
 #define ALPHA_MAX	60

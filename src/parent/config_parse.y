@@ -39,7 +39,7 @@ static bool meaningless(int token, bool same_line);
 }
 
 %token <word> WORD STRING BLOCK INCLUDE
-%token OPEN CLOSE EQUALS END LINE_END
+%token OPEN CLOSE EQUALS END LINE_END LIST_OPEN LIST_CLOSE LIST_LOST
 
 %type <word> key value
 
@@ -62,7 +62,18 @@ statement:
 	END
 	| key EQUALS value
 	{
-		config_setting_add(parse, $1.text, &$3, @1.first_line);
+		config_item_add(parse, &$3, @3.first_line);
+		config_setting_add(parse, $1.text, false, @1.first_line);
+		if (config_key_has_list($1.text))
+			parse->single_line = @3.first_line;
+	}
+	| key EQUALS LIST_OPEN items LIST_CLOSE
+	{
+		config_setting_add(parse, $1.text, true, @1.first_line);
+	}
+	| key EQUALS LIST_OPEN items LIST_LOST
+	{
+		TAILQ_INIT(&parse->items);
 	}
 	| INCLUDE value
 	{
@@ -78,6 +89,14 @@ statement:
 		/* At the end there is nothing to go on with. */
 		if (yychar != CONFIG_YYEOF)
 			yyerrok;
+	}
+	;
+
+items:
+	%empty
+	| items value
+	{
+		config_item_add(parse, &$2, @2.first_line);
 	}
 	;
 
@@ -113,7 +132,8 @@ block:
 	| OPEN
 	{
 		complain(parse, @1.first_line, "this { belongs to no block: "
-		    "write pool, source, class or guest and a name before it");
+		    "write pool, source, class, guest, egd or stream and a "
+		    "name before it");
 		config_block_open(parse, NULL, NULL, @1.first_line);
 	}
 	statements CLOSE
@@ -154,12 +174,25 @@ complain(struct config_parse *p, int line, const char *fmt, ...)
 	free(text);
 }
 
-/* The block goes on as if the brace were there. */
+/*
+ * The block goes on as if the brace were there; unless it was meant as a key,
+ * when what is around it goes on.
+ */
 static void
 missing_brace(struct config_parse *p)
 {
-	complain(p, p->block->place.line, "%s: there is no { after the name: "
-	    "add it", p->block->title);
+	struct config_block *block = p->block;
+	const char *word = config_kind_word(block->kind);
+
+	if (config_key_is(block->within->kind, word)) {
+		complain(p, block->place.line, "an = is missing: write %s = %s",
+		    word, config_shown(p->reader, block->name));
+		block->kind = CONFIG_IGNORED;
+		p->block = block->within;
+		p->block->damaged = true;
+	} else
+		complain(p, block->place.line, "%s: there is no { after the "
+		    "name: add it", block->title);
 	p->lost_brace = true;
 	p->depth++;
 }
@@ -226,13 +259,22 @@ after_word(struct config_parse *p, int token)
 	    (token == WORD && hint[0] != '\0'))
 		complain(p, p->before.line, "\"%s\" is not a block%s", word,
 		    hint[0] != '\0' ? hint :
-		    ": these are pool, source, class and guest");
+		    ": these are pool, source, class, guest, egd and stream");
 	else if (token == STRING || token == WORD)
 		complain(p, p->before.line, "an = is missing: write %s = %s",
 		    word, config_shown(p->reader, p->last.text));
 	else
 		complain(p, p->before.line, "there is no value after \"%s\": "
 		    "write %s = VALUE", word, word);
+}
+
+/* Whether the word follows a single value, where braces are for several. */
+static bool
+follows_single(const struct config_parse *p, const struct config_token *word)
+{
+	return word->line == p->single_line &&
+	    (word->type == WORD || word->type == STRING) &&
+	    !config_key_is(CONFIG_ANY, word->text);
 }
 
 /* What the parser calls, by the name it gives, at a syntax error. */
@@ -244,8 +286,11 @@ yyreport_syntax_error(const yypcontext_t *context, void *scanner,
 
 	(void)scanner;
 	if (yypcontext_token(context) == YYSYMBOL_YYEOF &&
-	    p->block->kind != CONFIG_TOP)
+	    (p->block->kind != CONFIG_TOP || (p->lost_brace && p->depth > 0)))
 		unclosed(p);
+	else if (p->before.type == EQUALS && token == OPEN)
+		complain(p, p->before.line, "there is an = before a block: "
+		    "write a name instead, as in guest \"vm1\" {");
 	else if (p->before.type == EQUALS)
 		complain(p, p->before.line, "there is no value after the =: "
 		    "add it, on the same line");
@@ -256,6 +301,10 @@ yyreport_syntax_error(const yypcontext_t *context, void *scanner,
 		complain(p, p->before.line, "\"%s\" is followed by neither a "
 		    "name nor =: write %s \"NAME\" { or %s = VALUE",
 		    p->before.text, p->before.text, p->before.text);
+	else if (follows_single(p, expected(context, YYSYMBOL_EQUALS) ?
+	    &p->before : &p->last))
+		complain(p, p->single_line, "a second value follows the first: "
+		    "write several in braces, as in { ONE OTHER }");
 	else if (expected(context, YYSYMBOL_EQUALS))
 		after_word(p, token);
 	else

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "config_tree.h"
+#include "config_build.h"
 
 #define INDENT 4 /* spaces a level */
 
@@ -87,11 +87,14 @@ print_bool(FILE *out, int depth, const char *key, bool yes)
 	line(out, depth, "%s = %s", key, yes ? "yes" : "no");
 }
 
-/* What is unlimited has no words for it: the key is left out. */
+/*
+ * What is unlimited has no words for it: the key is left out.  What cannot be
+ * said otherwise is said in the plain form; and with `plain`, everything.
+ */
 static void
-print_share(FILE *out, int depth, const struct alloc_share *share)
+print_share(FILE *out, int depth, const struct alloc_share *share, bool plain)
 {
-	if (share->ceil.period != NS_PER_SEC) {
+	if (plain || share->ceil.period != NS_PER_SEC) {
 		print_size(out, depth, "max-bytes", share->ceil.bytes);
 		print_time(out, depth, "period", share->ceil.period);
 	} else {
@@ -127,7 +130,7 @@ print_classes(FILE *out, int depth, const struct config_classes *classes)
 
 	TAILQ_FOREACH(class, classes, entry) {
 		line(out, depth, "class \"%s\" {", class->name);
-		print_share(out, depth + 1, &class->share);
+		print_share(out, depth + 1, &class->share, false);
 		print_delivery(out, depth + 1, &class->delivery, false);
 		print_classes(out, depth + 1, &class->classes);
 		line(out, depth, "}");
@@ -135,16 +138,23 @@ print_classes(FILE *out, int depth, const struct config_classes *classes)
 }
 
 static void
-print_address(FILE *out, const struct config_source *source)
+print_address(FILE *out, int depth, enum config_transport transport,
+    const char *path, const char *address, uint16_t port)
 {
-	if (source->transport == CONFIG_UNIX)
-		print_text(out, 2, "unix", source->path);
+	if (transport == CONFIG_UNIX)
+		print_text(out, depth, "unix", path);
 	else {
-		print_text(out, 2,
-		    source->transport == CONFIG_TCP ? "tcp" : "udp",
-		    source->address);
-		line(out, 2, "port = %u", source->port);
+		print_text(out, depth, transport == CONFIG_TCP ? "tcp" : "udp",
+		    address);
+		line(out, depth, "port = %u", port);
 	}
+}
+
+static void
+print_source_address(FILE *out, const struct config_source *source)
+{
+	print_address(out, 2, source->transport, source->path, source->address,
+	    source->port);
 }
 
 /* Any device has no words for it: those keys are left out. */
@@ -183,10 +193,10 @@ print_kind(FILE *out, const struct config_source *source)
 		    config_instructions.words[spec->instruction]);
 		break;
 	case SOURCE_EGD:
-		print_address(out, source);
+		print_source_address(out, source);
 		break;
 	case SOURCE_STREAM:
-		print_address(out, source);
+		print_source_address(out, source);
 		print_bool(out, 2, "listen", source->listen);
 		break;
 	default:
@@ -224,6 +234,7 @@ print_pool(FILE *out, const struct config_pool *pool)
 	if (pool->combine == COMBINE_XOR)
 		line(out, 1, "min-sources = %" PRIu32, pool->min_sources);
 	print_size(out, 1, "stock", pool->stock);
+	print_bool(out, 1, "accept-writes", pool->accept_writes);
 	if (pool->share.rate.bytes != 0) {
 		print_size(out, 1, "rate", pool->share.rate.bytes);
 		print_size(out, 1, "burst", pool->share.burst);
@@ -233,29 +244,84 @@ print_pool(FILE *out, const struct config_pool *pool)
 	line(out, 0, "}");
 }
 
+/* Whose a socket is; what is left to chance is left out. */
+static void
+print_rights(FILE *out, const struct listener_rights *rights)
+{
+	const struct passwd *pw = getpwuid(rights->owner);
+	const struct group *gr = getgrgid(rights->group);
+
+	if (rights->owner != (uid_t)-1 && pw != NULL)
+		print_text(out, 1, "owner", pw->pw_name);
+	else if (rights->owner != (uid_t)-1)
+		line(out, 1, "owner = %" PRIu32, rights->owner);
+	if (rights->group != (gid_t)-1 && gr != NULL)
+		print_text(out, 1, "group", gr->gr_name);
+	else if (rights->group != (gid_t)-1)
+		line(out, 1, "group = %" PRIu32, rights->group);
+	if (rights->mode != 0)
+		line(out, 1, "mode = %04o", (unsigned int)rights->mode);
+}
+
+static void
+print_parent(FILE *out, const struct config_pool *pool,
+    const struct config_class *class)
+{
+	print_text(out, 1, "pool", pool->name);
+	if (class != NULL)
+		print_text(out, 1, "class", class->name);
+}
+
 static void
 print_guest(FILE *out, const struct config_guest *guest)
 {
-	const struct passwd *pw = getpwuid(guest->rights.owner);
-	const struct group *gr = getgrgid(guest->rights.group);
-
 	line(out, 0, "guest \"%s\" {", guest->name);
-	print_text(out, 1, "socket", guest->socket);
-	print_text(out, 1, "pool", guest->pool->name);
-	if (guest->class != NULL)
-		print_text(out, 1, "class", guest->class->name);
-	if (guest->rights.owner != (uid_t)-1 && pw != NULL)
-		print_text(out, 1, "owner", pw->pw_name);
-	else if (guest->rights.owner != (uid_t)-1)
-		line(out, 1, "owner = %" PRIu32, guest->rights.owner);
-	if (guest->rights.group != (gid_t)-1 && gr != NULL)
-		print_text(out, 1, "group", gr->gr_name);
-	else if (guest->rights.group != (gid_t)-1)
-		line(out, 1, "group = %" PRIu32, guest->rights.group);
-	if (guest->rights.mode != 0)
-		line(out, 1, "mode = %04o", (unsigned int)guest->rights.mode);
-	print_share(out, 1, &guest->share);
+	if (guest->socket != NULL)
+		print_text(out, 1, "socket", guest->socket);
+	if (guest->egd != NULL)
+		print_text(out, 1, "egd", guest->egd);
+	print_parent(out, guest->pool, guest->class);
+	print_rights(out, &guest->rights);
+	print_share(out, 1, &guest->share, false);
 	print_delivery(out, 1, &guest->delivery, true);
+	line(out, 0, "}");
+}
+
+static void
+print_allow(FILE *out, const struct config_outlet *outlet)
+{
+	char text[CONFIG_NETWORK_SIZE];
+
+	if (outlet->nallowed == 0)
+		return;
+	fprintf(out, "%*sallow = {", INDENT, "");
+	for (uint32_t i = 0; i < outlet->nallowed; i++)
+		fprintf(out, " \"%s\"",
+		    config_network_text(&outlet->allow[i], text));
+	fputs(" }\n", out);
+}
+
+static void
+print_outlet(FILE *out, const struct config_outlet *outlet)
+{
+	bool stream = outlet->kind == CONFIG_OUTLET_STREAM;
+
+	line(out, 0, "%s \"%s\" {", stream ? "stream" : "egd", outlet->name);
+	print_address(out, 1, outlet->transport, outlet->path, outlet->address,
+	    outlet->port);
+	if (stream)
+		print_bool(out, 1, "connect", outlet->connect);
+	print_parent(out, outlet->pool, outlet->class);
+	print_rights(out, &outlet->rights);
+	print_allow(out, outlet);
+	if (!outlet->connect && outlet->transport != CONFIG_UDP)
+		line(out, 1, "max-clients = %" PRIu32, outlet->max_clients);
+	if (outlet->idle_timeout != 0)
+		print_time(out, 1, "idle-timeout", outlet->idle_timeout);
+	/* Datagrams have a rate, or what else says max-bytes. */
+	print_share(out, 1, &outlet->share,
+	    outlet->transport == CONFIG_UDP && outlet->share.rate.bytes == 0);
+	print_delivery(out, 1, &outlet->delivery, true);
 	line(out, 0, "}");
 }
 
@@ -264,9 +330,12 @@ config_print(const struct config *config, FILE *out)
 {
 	const struct config_pool *pool;
 	const struct config_guest *guest;
+	const struct config_outlet *outlet;
 
 	TAILQ_FOREACH(pool, &config->pools, entry)
 		print_pool(out, pool);
 	TAILQ_FOREACH(guest, &config->guests, entry)
 		print_guest(out, guest);
+	TAILQ_FOREACH(outlet, &config->outlets, entry)
+		print_outlet(out, outlet);
 }

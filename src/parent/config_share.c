@@ -1,5 +1,5 @@
 #include "clock.h"
-#include "config_tree.h"
+#include "config_build.h"
 
 #define PERIOD_DEFAULT (65536 * NS_PER_MS) /* QEMU's */
 #define BURST_SHARE    10		   /* of a second at ceil */
@@ -131,7 +131,7 @@ set_rates(struct config_reader *r, struct config_block *block)
 	set_burst(r, block, parent);
 }
 
-/* The plain form of a guest: max-bytes in each period. */
+/* The plain form of a guest or service: max-bytes in each period. */
 static void
 set_plain(struct config_reader *r, struct config_block *block)
 {

@@ -7,7 +7,7 @@
 #include <sys/un.h>
 
 #include "clock.h"
-#include "config_tree.h"
+#include "config_build.h"
 
 #define TIMEOUT_MIN NS_PER_SEC
 #define TIMEOUT_MAX (3600 * NS_PER_SEC)
@@ -198,63 +198,23 @@ set_usb(struct config_reader *r, struct config_block *block,
 		    sizeof(source->usb_serial));
 }
 
-/* The port, which goes with an address; NULL: there is none. */
-static void
-set_port(struct config_reader *r, struct config_block *block,
-    struct config_source *source, const struct config_setting *address)
-{
-	const struct config_setting *s = block->set[KEY_PORT];
-	uint32_t port;
-
-	if (config_value_number(r, block, KEY_PORT, 1, UINT16_MAX, &port))
-		source->port = (uint16_t)port;
-	if (address == NULL)
-		return;
-	if (source->transport == CONFIG_UNIX && s != NULL)
-		config_block_mistake(r, block, s->place,
-		    "a unix socket has no port: remove it");
-	if (source->transport != CONFIG_UNIX && s == NULL && !block->damaged)
-		config_block_mistake(r, block, address->place,
-		    "%s needs a port: add port = N", address->key);
-}
-
-/* A socket, and for tcp and udp its port. */
 static void
 set_address(struct config_reader *r, struct config_block *block,
     struct config_source *source)
 {
-	static const enum config_key keys[] = { [CONFIG_UNIX] = KEY_UNIX,
-		[CONFIG_TCP] = KEY_TCP,
-		[CONFIG_UDP] = KEY_UDP };
-	const struct config_setting *s, *first = NULL;
 	bool stream = source->spec.kind == SOURCE_STREAM;
+	struct config_socket socket;
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if ((s = block->set[keys[i]]) == NULL)
-			continue;
-		if (first != NULL) {
-			config_block_mistake(r, block, s->place,
-			    "%s is a second address, after %s in %s: remove "
-			    "one",
-			    s->key, first->key,
-			    config_place_text(r, first->place, s->place));
-			continue;
-		}
-		first = s;
-		source->transport = (enum config_transport)i;
-		if (i == CONFIG_UNIX)
-			config_value_path(r, block, keys[i], CONFIG_SOCKET_MAX,
-			    &source->path);
-		else
-			config_value_address(r, block, keys[i],
-			    &source->address);
-	}
-	if (first == NULL && !block->damaged)
+	config_socket(r, block, &socket);
+	if (socket.where == NULL && !block->damaged)
 		config_block_mistake(r, block, block->set[KEY_TYPE]->place,
 		    "it has no address: add unix = \"/...\", or tcp%s = "
 		    "\"127.0.0.1\" and port = N",
 		    stream ? " or udp" : "");
-	set_port(r, block, source, first);
+	source->transport = socket.transport;
+	source->path = socket.path;
+	source->address = socket.address;
+	source->port = socket.port;
 	source->spec.datagrams = source->transport == CONFIG_UDP;
 }
 

@@ -1,4 +1,4 @@
-#include "config_tree.h"
+#include "config_build.h"
 
 #define STOCK_DEFAULT UINT32_C(65536)
 #define STOCK_FAST    UINT32_C(131072) /* of sources that are refilled fast */

@@ -178,8 +178,8 @@ config_tree_free(struct config_reader *r)
 }
 
 /*
- * Pools and guests belong to the top level, whatever they stand in: that may
- * only lack its end.
+ * Pools, guests and services belong to the top level, whatever they stand in:
+ * that may only lack its end.
  */
 void
 config_block_open(struct config_parse *p, const char *keyword, const char *name,
@@ -190,7 +190,7 @@ config_block_open(struct config_parse *p, const char *keyword, const char *name,
 
 	if (keyword != NULL)
 		kind = config_kind_find(keyword);
-	if (kind == CONFIG_POOL || kind == CONFIG_GUEST)
+	if (kind & (CONFIG_POOL | CONFIG_LEAVES))
 		parent = p->reader->top;
 	block = new_block(p->reader, kind, name);
 	block->place = (struct config_place){ p->file, line };
@@ -207,14 +207,29 @@ config_block_close(struct config_parse *p)
 }
 
 void
-config_setting_add(struct config_parse *p, const char *key,
-    const struct config_word *value, int line)
+config_item_add(struct config_parse *p, const struct config_word *word,
+    int line)
+{
+	struct config_item *item = config_alloc(p->reader, sizeof(*item));
+
+	item->word = *word;
+	item->place = (struct config_place){ p->file, line };
+	TAILQ_INSERT_TAIL(&p->items, item, entry);
+}
+
+void
+config_setting_add(struct config_parse *p, const char *key, bool is_list,
+    int line)
 {
 	struct config_setting *s = config_alloc(p->reader, sizeof(*s));
+	const struct config_item *first = TAILQ_FIRST(&p->items);
 
 	s->key = key;
-	s->value = value->text;
-	s->len = value->len;
+	s->value = first != NULL ? first->word.text : "";
+	s->len = first != NULL ? first->word.len : 0;
+	s->is_list = is_list;
 	s->place = (struct config_place){ p->file, line };
+	TAILQ_INIT(&s->items);
+	TAILQ_CONCAT(&s->items, &p->items, entry);
 	TAILQ_INSERT_TAIL(&p->block->settings, s, entry);
 }

@@ -7,16 +7,9 @@
  *	config_scan.l, config_parse.y	text to blocks
  *	config_tree.c	the tree, memory, mistakes
  *	config_key.c	which names, keys and blocks may stand where
- *	config_value.c	numbers, sizes, times, choices
- *	config_host.c	what the host knows: paths, addresses, users
- *	config_share.c	rates, their defaults and checks
- *	config_delivery.c	how guests are served
- *	config_source.c	one source
- *	config_noise.c	what it is tested for
- *	config_sources.c	a pool's sources together
- *	config_device.c	what a source is read from
- *	config_unique.c	names and sockets that must differ
- *	config.c	blocks to struct config
+ *	config_nearest.c	what a misspelt word was meant to be
+ *
+ * What becomes of it is in config_build.h.
  */
 #ifndef VRNGD_CONFIG_TREE_H
 #define VRNGD_CONFIG_TREE_H
@@ -34,6 +27,8 @@
 #define CONFIG_FILES_MAX   4096		       /* with all includes */
 #define CONFIG_INCLUDE_MAX 8		       /* files within files */
 #define CONFIG_NESTING_MAX 32		       /* blocks within blocks */
+
+#define CONFIG_POOL_DEFAULT "default" /* of those who name none */
 
 struct config_place {
 	const struct config_file *file;
@@ -57,7 +52,13 @@ enum config_kind {
 	CONFIG_SOURCE = 1 << 2,
 	CONFIG_CLASS = 1 << 3,
 	CONFIG_GUEST = 1 << 4,
-	CONFIG_SHARES = CONFIG_POOL | CONFIG_CLASS | CONFIG_GUEST,
+	CONFIG_EGD = 1 << 5,
+	CONFIG_STREAM = 1 << 6,
+	CONFIG_OUTLETS = CONFIG_EGD | CONFIG_STREAM,
+	CONFIG_LEAVES = CONFIG_GUEST | CONFIG_OUTLETS,
+	CONFIG_CHILDREN = CONFIG_CLASS | CONFIG_LEAVES,
+	CONFIG_SHARES = CONFIG_POOL | CONFIG_CHILDREN,
+	CONFIG_ANY = CONFIG_SHARES | CONFIG_SOURCE,
 };
 
 enum config_key {
@@ -90,11 +91,13 @@ enum config_key {
 	KEY_COMBINE,
 	KEY_MIN_SOURCES,
 	KEY_STOCK,
+	KEY_ACCEPT_WRITES,
 	KEY_DELIVERY,
 	KEY_RESEED_BYTES,
 	KEY_RESEED_INTERVAL,
 	KEY_PREDICTION_RESISTANCE,
 	KEY_SOCKET,
+	KEY_EGD,
 	KEY_POOL,
 	KEY_CLASS,
 	KEY_OWNER,
@@ -102,6 +105,9 @@ enum config_key {
 	KEY_MODE,
 	KEY_MAX_BYTES,
 	KEY_PERIOD,
+	KEY_MAX_CLIENTS,
+	KEY_IDLE_TIMEOUT,
+	KEY_ALLOW,
 	KEYS
 };
 
@@ -111,11 +117,22 @@ struct config_word {
 	size_t len;
 };
 
+/* One of the values of a setting. */
+struct config_item {
+	TAILQ_ENTRY(config_item) entry;
+	struct config_word word;
+	struct config_place place;
+};
+
+TAILQ_HEAD(config_items, config_item);
+
 struct config_setting {
 	TAILQ_ENTRY(config_setting) entry;
 	const char *key;
-	const char *value; /* text, but for KEY_INIT */
+	const char *value; /* text, but for KEY_INIT; the first of a list */
 	size_t len;	   /* of the value */
+	bool is_list;	   /* in braces; these may be empty, value is "" then */
+	struct config_items items; /* all values */
 	struct config_place place;
 };
 
@@ -141,6 +158,7 @@ struct config_block {
 	struct config_source *source;
 	struct config_class *class;
 	struct config_guest *guest;
+	struct config_outlet *outlet;
 	struct alloc_share *share;
 	struct proto_delivery *delivery;
 	struct config_block *parent; /* whose share it has part in */
@@ -187,6 +205,11 @@ struct config_parse {
 	int skip_line;		    /* whose rest is not understood */
 	int error_line;		    /* one syntax error a line is told */
 	bool lost_brace;	    /* the count of braces is not right */
+	struct config_items items;  /* of the setting being read */
+	int list_line;		    /* where the open list begins, */
+	int list_depth;		    /* the braces that it is within, */
+	bool list_lost;		    /* and whether it is none after all */
+	int single_line; /* of the last value of what might have been a list */
 	struct config_token last;   /* the newest, */
 	struct config_token before; /* and the one before it */
 };
@@ -221,8 +244,12 @@ void config_tell(struct config_reader *, config_report *, void *arg);
 void config_block_open(struct config_parse *, const char *keyword,
     const char *name, int line);
 void config_block_close(struct config_parse *);
-void config_setting_add(struct config_parse *, const char *key,
-    const struct config_word *value, int line);
+
+/* A setting, whose values were added before. */
+void config_item_add(struct config_parse *, const struct config_word *,
+    int line);
+void config_setting_add(struct config_parse *, const char *key, bool is_list,
+    int line);
 
 /* config_file.c: reads `path`, or what `pattern` says, into the tree. */
 void config_file_read(struct config_reader *, const char *path);
@@ -245,7 +272,19 @@ const char *config_kind_hint(struct config_reader *, const char *word);
 void config_keys_check(struct config_reader *);
 const char *config_key_name(enum config_key);
 
-/* Of the candidates tried, the one that `word` was probably meant to be. */
+/* Whether blocks of that kind, or of any of them, have such a key. */
+bool config_key_is(enum config_kind, const char *word);
+
+/* Whether a key of that name may have several values. */
+bool config_key_has_list(const char *word);
+
+/* "a" or "an", as it goes before the word. */
+const char *config_article(const char *word);
+
+/*
+ * config_nearest.c: of the candidates tried, the one that `word` was probably
+ * meant to be.
+ */
 struct config_nearest {
 	const char *word;
 	const char *found; /* NULL: nothing is near */
@@ -254,117 +293,5 @@ struct config_nearest {
 
 void config_nearest_init(struct config_nearest *, const char *word);
 void config_nearest_try(struct config_nearest *, const char *candidate);
-
-/*
- * config_value.c: the value of a key, if it is set and good.  A bad one is
- * told, and damages the block if more than itself depends on it.
- */
-void config_value_bad(struct config_reader *, struct config_block *,
-    enum config_key, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
-bool config_value_size(struct config_reader *, struct config_block *,
-    enum config_key, uint64_t min, uint64_t max, uint64_t *);
-bool config_value_number(struct config_reader *, struct config_block *,
-    enum config_key, uint32_t min, uint32_t max, uint32_t *);
-bool config_value_time(struct config_reader *, struct config_block *,
-    enum config_key, uint64_t min, uint64_t max, uint64_t *ns);
-bool config_value_bool(struct config_reader *, struct config_block *,
-    enum config_key, bool *);
-
-/* The number of the word, of those that the key may have. */
-struct config_choice {
-	const char *const *words;
-	uint32_t n;
-};
-
-bool config_value_choice(struct config_reader *, struct config_block *,
-    enum config_key, const struct config_choice *, uint32_t *);
-
-/* "first or xor", of those with a bit set in `which`. */
-const char *config_choice_list(struct config_reader *,
-    const struct config_choice *, uint64_t which);
-
-/*
- * Reads digits.  Returns what follows them, or NULL if there are none.  A
- * number that is too large becomes UINT64_MAX.
- */
-const char *config_digits(const char *text, uint64_t *);
-
-/*
- * config_host.c: likewise; paths and addresses are allocated for config_free().
- */
-bool config_value_path(struct config_reader *, struct config_block *,
-    enum config_key, size_t max, char **);
-bool config_value_address(struct config_reader *, struct config_block *,
-    enum config_key, char **);
-void config_value_owner(struct config_reader *, struct config_block *, uid_t *);
-void config_value_group(struct config_reader *, struct config_block *, gid_t *);
-void config_value_mode(struct config_reader *, struct config_block *, mode_t *);
-
-/* Whether text has a character in it that would upset a terminal. */
-bool config_has_control(const char *text);
-
-/* The longest path of a socket. */
-#define CONFIG_SOCKET_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
-
-#define CONFIG_SIZE_TEXT 24
-
-/* A number of bytes, as short as it can be said exactly. */
-const char *config_size_text(char buf[CONFIG_SIZE_TEXT], uint64_t bytes);
-
-/* A time in ns, a whole number of milliseconds, likewise. */
-const char *config_time_text(char buf[CONFIG_SIZE_TEXT], uint64_t ns);
-
-/*
- * config_share.c: what a block's rates come to.  Parents go first; the parent
- * may be NULL if it is not known.
- */
-void config_share_pool(struct config_reader *, struct config_block *);
-void config_share_child(struct config_reader *, struct config_block *);
-
-/* Whether the parent can guarantee what its children are. */
-void config_share_sum(struct config_reader *, struct config_block *);
-
-/*
- * config_delivery.c: how a block's guests are served, which comes from its
- * parent, or for a pool from config_pool_defaults(), but for what it says
- * itself.  Parents go first; the parent may be NULL if it is not known.
- */
-extern const struct config_choice config_deliveries; /* proto_delivery_mode */
-extern const struct proto_delivery config_delivery_default;
-void config_delivery(struct config_reader *, struct config_block *);
-
-/*
- * config_source.c: fills in a source as its block says.  Returns whether all
- * of that is good.
- */
-extern const struct config_choice config_types;	       /* proto_source_kind */
-extern const struct config_choice config_instructions; /* proto_instruction */
-bool config_source(struct config_reader *, struct config_block *,
-    struct config_source *);
-
-/* config_noise.c: what is known of its samples, and how that is tested. */
-extern const struct config_choice config_noises; /* proto_noise */
-void config_noise(struct config_reader *, struct config_block *,
-    struct proto_source *);
-
-/* config_sources.c: a pool's sources and what is made of them. */
-extern const struct config_choice config_combines; /* proto_combine */
-void config_sources(struct config_reader *, struct config_block *pool);
-
-/*
- * config_device.c: an empty source with the defaults of any kind; and whether
- * two read the same thing, as far as that can be told without opening it.
- */
-struct config_source *config_source_new(void);
-bool config_source_same(const struct config_source *,
-    const struct config_source *);
-
-/* config_unique.c: tells of names and sockets that are there twice. */
-void config_unique_check(struct config_reader *);
-
-/* Memory that config_free() frees, zeroed; a copy of a string in it. */
-void *config_new(size_t);
-char *config_strdup(const char *);
 
 #endif

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "config_tree.h"
+#include "config_build.h"
 
 #define MS_PER_SEC UINT64_C(1000)
 #define MS_PER_MIN UINT64_C(60000)

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,7 +121,7 @@ start_worker(struct guest *g, int conn)
 	g->connected = clock_now();
 	g->stats = (struct proto_stats){ 0 };
 	g->connections++;
-	bytes = member_join(g->pool, &g->member, g->worker.number);
+	bytes = tap_join(g->pool, &g->tap, g->worker.number);
 	if (bytes == -1) {
 		close(conn);
 		process_kill(&g->worker);
@@ -234,7 +233,7 @@ worker_frame(struct process *p, struct frame *f)
 	case PROTO_READY:
 		return 0;
 	case PROTO_WANT:
-		return member_want(g->pool, &g->member, f);
+		return tap_want(g->pool, &g->tap, f);
 	case PROTO_INFLIGHT_ASK:
 		return send_inflight(g, f->u.inflight.size);
 	case PROTO_STATS:
@@ -254,8 +253,7 @@ worker_ended(struct process *p, bool clean)
 	struct guest *g = p->arg;
 	uint64_t pause = 0;
 
-	if (g->member.consumer != 0)
-		member_leave(g->pool, &g->member);
+	tap_leave(g->pool, &g->tap);
 	g->asked = false;
 	if (may_log(g))
 		log_stats(g, "disconnected");
@@ -273,6 +271,36 @@ worker_ended(struct process *p, bool clean)
 	listen_after(g, pause);
 }
 
+static void
+rewire(struct tap *t, int fd)
+{
+	struct guest *g = t->arg;
+	struct frame f;
+
+	if (fd == -1) {
+		process_kill(&g->worker);
+		return;
+	}
+	frame_init(&f, PROTO_BYTES, g->worker.number, g->pool->generation);
+	f.fds[0] = fd;
+	process_send(&g->worker, &f);
+}
+
+static void
+ask(struct tap *t)
+{
+	struct guest *g = t->arg;
+	struct frame f;
+
+	frame_init(&f, PROTO_WANT_ASK, g->worker.number, g->pool->generation);
+	process_send(&g->worker, &f);
+}
+
+static const struct tap_ops tap_ops = {
+	.rewire = rewire,
+	.ask = ask,
+};
+
 void
 guest_init(struct guest *g, const char *name, struct process_env *env,
     struct pool *pool, struct alloc_node *parent,
@@ -283,6 +311,7 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 	strlcpy(g->name, name, sizeof(g->name));
 	g->subject = (struct log_subject){ "guest", g->name };
 	member_init(pool, &g->member, parent, share, delivery);
+	tap_init(&g->tap, &g->member, &tap_ops, g);
 	log_limit_init(&g->log_limit, clock_now());
 	log_limit_init(&g->worker_limit, clock_now());
 }
@@ -294,6 +323,8 @@ guest_change(struct guest *g, struct alloc_node *parent,
 	struct frame f;
 
 	member_change(g->pool, &g->member, parent, share, delivery);
+	if (g->egd != NULL)
+		outlet_limit(g->egd);
 	if (!process_running(&g->worker))
 		return;
 	frame_init(&f, PROTO_LIMITS, g->worker.number, g->pool->generation);
@@ -331,41 +362,13 @@ guest_listen(struct guest *g)
 	return r < 0 ? -1 : 0;
 }
 
-struct guest *
-guest_of_member(struct member *m)
-{
-	return (
-	    struct guest *)(void *)((char *)m - offsetof(struct guest, member));
-}
-
-void
-guest_rewire(struct guest *g, int fd)
-{
-	struct frame f;
-
-	if (fd == -1) {
-		process_kill(&g->worker);
-		return;
-	}
-	frame_init(&f, PROTO_BYTES, g->worker.number, g->pool->generation);
-	f.fds[0] = fd;
-	process_send(&g->worker, &f);
-}
-
-void
-guest_ask(struct guest *g)
-{
-	struct frame f;
-
-	frame_init(&f, PROTO_WANT_ASK, g->worker.number, g->pool->generation);
-	process_send(&g->worker, &f);
-}
-
 void
 guest_report(struct guest *g)
 {
 	struct frame f;
 
+	if (g->egd != NULL)
+		outlet_report(g->egd);
 	if (!process_running(&g->worker)) {
 		log_about(LOG_LEVEL_INFO, &g->subject, "not connected");
 		return;
@@ -397,6 +400,8 @@ guest_query(struct guest *g)
 void
 guest_hang_up(struct guest *g)
 {
+	if (g->egd != NULL)
+		outlet_hang_up(g->egd);
 	process_hang_up(&g->worker);
 }
 
@@ -405,6 +410,10 @@ guest_stop(struct guest *g, uint64_t deadline)
 {
 	process_stop(&g->worker, deadline);
 	tell(g);
+	tap_leave(g->pool, &g->tap);
+	if (g->egd != NULL)
+		outlet_stop(g->egd, deadline);
+	free(g->egd);
 	member_remove(g->pool, &g->member);
 	guest_unlisten(g);
 	free(g->path);

@@ -9,6 +9,7 @@
 
 #include "backoff.h"
 #include "listener.h"
+#include "outlet.h"
 #include "pool.h"
 #include "process.h"
 
@@ -26,11 +27,13 @@ struct guest {
 	sd_event_source *timer; /* to listen again */
 	struct process worker;
 	struct member member;
-	struct proto_stats stats;      /* of this connection */
-	struct proto_stats past;       /* of those before */
-	uint32_t connections;	       /* so far, this one too */
-	struct backoff backoff;	       /* of workers that die */
-	struct log_limit log_limit;    /* of comings and goings */
+	struct tap tap;		    /* of its vhost-user connection */
+	struct outlet *egd;	    /* its EGD socket, allocated; NULL: none */
+	struct proto_stats stats;   /* of this connection */
+	struct proto_stats past;    /* of those before */
+	uint32_t connections;	    /* so far, this one too */
+	struct backoff backoff;	    /* of workers that die */
+	struct log_limit log_limit; /* of comings and goings */
 	struct log_limit worker_limit; /* of what its workers say */
 	uint64_t connected;	       /* ns, when */
 	bool asked;		       /* for stats, to be logged */
@@ -58,7 +61,8 @@ void guest_change(struct guest *, struct alloc_node *parent,
     const struct alloc_share *, const struct proto_delivery *);
 
 /*
- * Waits for connections at guest->listener.  Returns 0, or -1 after logging
+ * Waits for connections at guest->listener.  A guest may do without, if it has
+ * an EGD socket.  Returns 0, or -1 after logging
  * why.
  */
 int guest_listen(struct guest *);
@@ -66,23 +70,11 @@ int guest_listen(struct guest *);
 /* Stops listening and closes the listener; a connection goes on. */
 void guest_unlisten(struct guest *);
 
-/* The guest whose member this is. */
-struct guest *guest_of_member(struct member *);
-
-/*
- * Gives the worker a new byte channel, which is the worker's from now on; -1:
- * ends it, as there is none for it.
- */
-void guest_rewire(struct guest *, int fd);
-
 /*
  * Has the worker tell its figures; guest->told follows when it has, or ended.
  * Returns whether there is a worker to tell.
  */
 bool guest_query(struct guest *);
-
-/* Has the worker tell its demand. */
-void guest_ask(struct guest *);
 
 /* Logs the guest's state, with its worker's figures as soon as it tells. */
 void guest_report(struct guest *);

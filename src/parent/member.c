@@ -1,60 +1,8 @@
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "log.h"
 #include "pool.h"
-
-/* What a member was granted of this generation, void or not. */
-static uint64_t
-granted(const struct member *m)
-{
-	return m->leaf.granted + m->voided;
-}
-
-/* What the entropy process has not heard of that. */
-static uint64_t
-untold(const struct member *m)
-{
-	return granted(m) - m->told;
-}
-
-void
-member_send_grants(struct pool *pool)
-{
-	struct member *m;
-	struct frame f;
-
-	if (!process_running(&pool->entropy))
-		return;
-	while ((m = TAILQ_FIRST(&pool->unsent)) != NULL) {
-		frame_init(&f, PROTO_GRANT, m->consumer, pool->generation);
-		f.u.grant.total = granted(m);
-		if (!process_try_send(&pool->entropy, &f))
-			return;
-		m->told = granted(m);
-		TAILQ_REMOVE(&pool->unsent, m, unsent_entry);
-		m->unsent = false;
-	}
-}
-
-/*
- * A member's grants come to an end: those that the entropy process has not
- * heard of were not made, of the others it knows.
- */
-static void
-end_grants(struct pool *pool, struct member *m)
-{
-	if (m->unsent)
-		TAILQ_REMOVE(&pool->unsent, m, unsent_entry);
-	if (!m->leaf.share.generated)
-		pool->granted -= untold(m);
-	m->unsent = m->blocked = false;
-	m->told = m->voided = 0;
-	m->want = (struct proto_want){ 0 };
-	pool_update_stock(pool);
-}
 
 static struct member *
 member_of(struct alloc_node *leaf)
@@ -63,119 +11,84 @@ member_of(struct alloc_node *leaf)
 	    offsetof(struct member, leaf));
 }
 
+/* The first tap that misses something, and how much. */
+static struct tap *
+first_missing(const struct member *m, uint64_t (*missing)(const struct tap *),
+    uint64_t *bytes)
+{
+	struct tap *t;
+
+	TAILQ_FOREACH(t, &m->taps, entry)
+		if ((*bytes = missing(t)) > 0)
+			break;
+	return t;
+}
+
+/* Divides a grant among the taps by turns; requests that wait come first. */
+static void
+give(struct pool *pool, struct member *m, uint64_t bytes)
+{
+	struct tap *t;
+	uint64_t n;
+
+	while (bytes > 0) {
+		if ((t = first_missing(m, tap_need, &n)) == NULL)
+			t = first_missing(m, tap_room, &n);
+		if (t == NULL)
+			log_fatal("bytes were granted that nobody wants");
+		if (n > bytes)
+			n = bytes;
+		bytes -= n;
+		TAILQ_REMOVE(&m->taps, t, entry);
+		TAILQ_INSERT_TAIL(&m->taps, t, entry);
+		tap_grant(pool, t, n);
+	}
+}
+
+/* What a hoarder wants does not count until it tells again. */
+static void
+ask(struct member *m)
+{
+	struct tap *t;
+
+	TAILQ_FOREACH(t, &m->taps, entry) {
+		t->want.need = t->want.room = 0;
+		t->outstanding = 0;
+		t->ops->ask(t);
+	}
+}
+
 void
 member_grant(struct pool *pool)
 {
 	struct alloc_node *leaf;
-	struct member *m;
 	uint64_t now = clock_now(), bytes;
 
 	/* Nobody is there who could give anything: it would be spent. */
 	if (!process_running(&pool->entropy))
 		return;
-	while ((leaf = alloc_next(&pool->alloc, now, &bytes)) != NULL) {
-		m = member_of(leaf);
-		if (!leaf->share.generated)
-			pool->granted += bytes;
-		if (!m->unsent)
-			TAILQ_INSERT_TAIL(&pool->unsent, m, unsent_entry);
-		m->unsent = true;
-	}
+	while ((leaf = alloc_next(&pool->alloc, now, &bytes)) != NULL)
+		give(pool, member_of(leaf), bytes);
 	while ((leaf = alloc_hoarder(&pool->alloc)) != NULL)
-		pool->ops->ask(member_of(leaf));
-	member_send_grants(pool);
+		ask(member_of(leaf));
+	tap_send_grants(pool);
 	pool_wake_at(pool, alloc_deadline(&pool->alloc));
 }
 
-/* Tells the entropy process how a member's grants are met. */
-static void
-send_delivery(struct pool *pool, const struct member *m)
-{
-	struct frame f;
-
-	frame_init(&f, PROTO_DELIVERY, m->consumer, pool->generation);
-	f.u.delivery = m->delivery;
-	process_send(&pool->entropy, &f);
-}
-
-/*
- * Makes a byte channel for a member's worker and gives the writing end to the
- * entropy process, if there is one.  Returns the reading end, or -1.
- */
-static int
-connect_member(struct pool *pool, struct member *m)
-{
-	struct frame f;
-	int fds[2];
-
-	if (channel_bytes_pair(fds) == -1) {
-		log_error("cannot make a byte channel: %s", strerror(errno));
-		return -1;
-	}
-	frame_init(&f, PROTO_CONSUMER, m->consumer, pool->generation);
-	f.fds[0] = fds[0];
-	m->connected = process_running(&pool->entropy);
-	if (m->connected) {
-		process_send(&pool->entropy, &f);
-		if (m->delivery.mode != DELIVERY_RAW)
-			send_delivery(pool, m);
-	} else
-		close(fds[0]);
-	return fds[1];
-}
-
 void
-member_end_all(struct pool *pool)
+member_want(struct pool *pool, struct member *m)
 {
-	uint64_t now = clock_now();
-	struct member *m;
+	uint64_t need = m->leaf.granted, room = need, outstanding = 0;
+	const struct tap *t;
 
-	TAILQ_FOREACH(m, &pool->members, entry) {
-		end_grants(pool, m);
-		m->connected = false;
-		alloc_restart(&pool->alloc, &m->leaf, now, m->leaf.outstanding);
+	TAILQ_FOREACH(t, &m->taps, entry) {
+		need += tap_need(t);
+		room += tap_room(t);
+		outstanding += t->outstanding;
 	}
-}
-
-void
-member_connect_all(struct pool *pool)
-{
-	struct member *m;
-
-	TAILQ_FOREACH(m, &pool->members, entry)
-		pool->ops->rewire(m, connect_member(pool, m));
-}
-
-/* Asks the allocator for what a member wants, and can be sent. */
-static void
-apply_want(struct pool *pool, struct member *m, uint64_t outstanding)
-{
-	uint64_t had = m->leaf.granted;
-
-	alloc_want(&pool->alloc, &m->leaf, clock_now(),
-	    m->blocked ? had : m->want.need, m->blocked ? had : m->want.room,
+	alloc_want(&pool->alloc, &m->leaf, clock_now(), need, room,
 	    outstanding);
 	member_grant(pool);
-}
-
-int
-member_void(struct pool *pool, const struct frame *f)
-{
-	const struct proto_void *v = &f->u.voided;
-	struct member *m;
-
-	TAILQ_FOREACH(m, &pool->members, entry)
-		if (m->consumer == f->hdr.consumer)
-			break;
-	if (m == NULL)
-		return 0;
-	if (v->total < m->voided || v->total > m->told || v->blocked > 1)
-		return -1;
-	alloc_void(&pool->alloc, &m->leaf, clock_now(), v->total - m->voided);
-	m->voided = v->total;
-	m->blocked = v->blocked == 1;
-	apply_want(pool, m, m->leaf.outstanding);
-	return 0;
 }
 
 void
@@ -183,26 +96,38 @@ member_init(struct pool *pool, struct member *m, struct alloc_node *parent,
     const struct alloc_share *share, const struct proto_delivery *delivery)
 {
 	*m = (struct member){ .delivery = *delivery };
+	TAILQ_INIT(&m->taps);
 	alloc_add(&pool->alloc, &m->leaf, parent, share, clock_now());
+}
+
+/* What the entropy process has not heard of will be of the new kind. */
+static void
+change_kind(struct pool *pool, const struct member *m, bool generated)
+{
+	const struct tap *t;
+
+	if (m->leaf.share.generated == generated)
+		return;
+	TAILQ_FOREACH(t, &m->taps, entry)
+		if (generated)
+			pool->granted -= tap_untold(t);
+		else
+			pool->granted += tap_untold(t);
 }
 
 void
 member_change(struct pool *pool, struct member *m, struct alloc_node *parent,
     const struct alloc_share *share, const struct proto_delivery *delivery)
 {
-	bool generated = m->leaf.share.generated;
+	const struct tap *t;
+	bool other = memcmp(&m->delivery, delivery, sizeof(*delivery)) != 0;
 
-	/* What the entropy process has not heard of will be of the new kind. */
-	if (generated && !share->generated)
-		pool->granted += untold(m);
-	else if (!generated && share->generated)
-		pool->granted -= untold(m);
+	change_kind(pool, m, share->generated);
 	alloc_change(&pool->alloc, &m->leaf, parent, share, clock_now());
-	if (memcmp(&m->delivery, delivery, sizeof(*delivery)) != 0) {
-		m->delivery = *delivery;
-		if (m->connected)
-			send_delivery(pool, m);
-	}
+	m->delivery = *delivery;
+	if (other)
+		TAILQ_FOREACH(t, &m->taps, entry)
+			tap_deliver(pool, t);
 	pool_update_stock(pool);
 	member_grant(pool);
 }
@@ -210,60 +135,5 @@ member_change(struct pool *pool, struct member *m, struct alloc_node *parent,
 void
 member_remove(struct pool *pool, struct member *m)
 {
-	if (m->consumer != 0)
-		member_leave(pool, m);
 	alloc_remove(&pool->alloc, &m->leaf, clock_now());
-}
-
-int
-member_join(struct pool *pool, struct member *m, uint32_t consumer)
-{
-	int fd;
-
-	m->consumer = consumer;
-	if ((fd = connect_member(pool, m)) == -1)
-		m->consumer = 0;
-	else
-		TAILQ_INSERT_TAIL(&pool->members, m, entry);
-	return fd;
-}
-
-void
-member_leave(struct pool *pool, struct member *m)
-{
-	struct frame f;
-
-	end_grants(pool, m);
-	alloc_restart(&pool->alloc, &m->leaf, clock_now(), 0);
-	TAILQ_REMOVE(&pool->members, m, entry);
-	if (process_running(&pool->entropy) && m->connected &&
-	    !process_unsend(&pool->entropy, PROTO_CONSUMER, m->consumer)) {
-		frame_init(&f, PROTO_CONSUMER_GONE, m->consumer,
-		    pool->generation);
-		process_send(&pool->entropy, &f);
-	} else if (m->connected)
-		while (
-		    process_unsend(&pool->entropy, PROTO_DELIVERY, m->consumer))
-			continue;
-	m->consumer = 0;
-	m->connected = false;
-	member_grant(pool);
-}
-
-int
-member_want(struct pool *pool, struct member *m, const struct frame *f)
-{
-	const struct proto_want *want = &f->u.want;
-
-	/* A demand from before the entropy process was replaced. */
-	if (f->hdr.generation != pool->generation)
-		return f->hdr.generation < pool->generation ? 0 : -1;
-	if (want->received > m->leaf.granted || want->need > want->room ||
-	    want->room - want->received > NEED_MAX + ALLOC_WINDOW_MAX ||
-	    want->room < want->received ||
-	    want->held > NEED_MAX + ALLOC_WINDOW_MAX)
-		return -1;
-	m->want = *want;
-	apply_want(pool, m, m->leaf.granted - want->received + want->held);
-	return 0;
 }

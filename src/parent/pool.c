@@ -71,7 +71,7 @@ static int
 start_entropy(struct pool *pool)
 {
 	pool->generation++;
-	member_end_all(pool);
+	tap_end_all(pool);
 	pool->stock = pool->granted = 0;
 	pool->capacity = pool->setup.spec.stock;
 	pool_update_stock(pool);
@@ -79,7 +79,7 @@ start_entropy(struct pool *pool)
 		&pool->entropy_limit, pool) == -1)
 		return -1;
 	tell_setup(pool);
-	member_connect_all(pool);
+	tap_connect_all(pool);
 	return 0;
 }
 
@@ -158,7 +158,7 @@ entropy_ended(struct process *p, bool clean)
 static void
 entropy_writable(struct process *p)
 {
-	member_send_grants(p->arg);
+	tap_send_grants(p->arg);
 }
 
 static int
@@ -248,7 +248,7 @@ entropy_frame(struct process *p, struct frame *f)
 	case PROTO_STOCK:
 		return stock_frame(pool, &f->u.stock);
 	case PROTO_VOID:
-		return member_void(pool, f);
+		return tap_void(pool, f);
 	case PROTO_SOURCE_STATE:
 		return state_frame(pool, &f->u.source_state);
 	}
@@ -277,7 +277,7 @@ pool_init(struct pool *pool, const char *name, struct process_env *env,
 	*pool = (struct pool){ .env = env, .ops = ops, .arg = arg };
 	strlcpy(pool->name, name, sizeof(pool->name));
 	TAILQ_INIT(&pool->setup.sources);
-	TAILQ_INIT(&pool->members);
+	TAILQ_INIT(&pool->taps);
 	TAILQ_INIT(&pool->unsent);
 	log_limit_init(&pool->entropy_limit, clock_now());
 	alloc_init(&pool->alloc, share, clock_now());

@@ -24,13 +24,6 @@ struct pool_ops {
 	void (*ready)(struct pool *, void *arg);
 	/* The entropy process ended before it ever was. */
 	void (*failed)(struct pool *, void *arg);
-	/*
-	 * The member's worker is to read from `fd` (now its own) from now on;
-	 * -1: it cannot be given bytes any more and must end.
-	 */
-	void (*rewire)(struct member *, int fd);
-	/* The member's worker is to tell its demand again. */
-	void (*ask)(struct member *);
 	/* The sources have told how they are, after pool_query(). */
 	void (*told)(struct pool *, void *arg);
 };
@@ -49,8 +42,8 @@ struct pool {
 	uint64_t capacity;		/* of the stock, bytes */
 	uint32_t serving;		/* sources in use, a bit each */
 	uint32_t asked;			/* sources that have not answered yet */
-	struct members members;		/* those with a worker */
-	struct members unsent;		/* with grants to be told */
+	struct taps taps;		/* of all its members */
+	struct taps unsent;		/* with grants to be told */
 	sd_event_source *timer;		/* for the allocator */
 	sd_event_source *entropy_timer; /* to start it again */
 	struct log_limit entropy_limit; /* of what that process says */

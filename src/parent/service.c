@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "service_plan.h"
+#include "service_outlets.h"
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
 
@@ -19,6 +19,7 @@ service_init(struct service *s, struct process_env *env,
 	*s = (struct service){ .env = env, .ops = ops, .arg = arg };
 	TAILQ_INIT(&s->pools);
 	TAILQ_INIT(&s->guests);
+	TAILQ_INIT(&s->outlets);
 }
 
 /* Puts a class in its place, where its parent class already is. */
@@ -86,6 +87,13 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 {
 	struct guest *had;
 
+	if (cg->socket == NULL) {
+		guest_unlisten(g);
+		process_hang_up(&g->worker);
+		free(g->path);
+		g->path = NULL;
+		return 0;
+	}
 	if (made->fd == -1 &&
 	    (had = service_find_listener(s, cg->socket)) != NULL && had != g) {
 		*made = had->listener;
@@ -93,7 +101,7 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 		guest_unlisten(had);
 	}
 	/* It had been another guest's, which has given it up by now. */
-	if (made->fd == -1 && service_find_listener(s, cg->socket) == NULL &&
+	if (made->fd == -1 && !service_holds(s, cg->socket) &&
 	    plan_listener(made, cg) == -1)
 		return -1;
 	if (made->fd != -1) {
@@ -112,7 +120,7 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 
 static int
 apply_guest(struct service *s, const struct config_guest *cg,
-    struct listener *made)
+    struct listener *made, struct listener *egd)
 {
 	struct service_pool *p = service_find_pool(s, cg->pool->name);
 	struct alloc_node *parent = &p->pool.alloc.root;
@@ -124,6 +132,7 @@ apply_guest(struct service *s, const struct config_guest *cg,
 		log_about(LOG_LEVEL_WARNING, &g->subject,
 		    "moved to another pool: its connection ends");
 		if (made->fd == -1 && g->listener.path != NULL &&
+		    cg->socket != NULL &&
 		    strcmp(g->listener.path, cg->socket) == 0) {
 			*made = g->listener;
 			g->listener = (struct listener){ .fd = -1 };
@@ -138,7 +147,9 @@ apply_guest(struct service *s, const struct config_guest *cg,
 		guest_change(g, parent, &cg->share, &cg->delivery);
 	g->kept = true;
 	g->added = false;
-	return set_listener(s, g, cg, made);
+	if (set_listener(s, g, cg, made) == -1)
+		return -1;
+	return service_egd_apply(s, g, cg, egd);
 }
 
 /* Ends what the configuration does not have any more. */
@@ -238,9 +249,13 @@ service_apply(struct service *s, const struct config *config)
 	}
 	apply_pools(s, config, &plan);
 	keep_added(s);
-	TAILQ_FOREACH(cg, &config->guests, entry)
-		if (apply_guest(s, cg, &plan.listeners[i++]) == -1)
+	service_outlets_drop(s, config);
+	for (cg = TAILQ_FIRST(&config->guests); cg != NULL;
+	     cg = TAILQ_NEXT(cg, entry), i++)
+		if (apply_guest(s, cg, &plan.listeners[i], &plan.egds[i]) == -1)
 			r = -1;
+	if (service_outlets_apply(s, config, &plan) == -1)
+		r = -1;
 	remove_rest(s);
 	plan_drop(&plan);
 	return r;
@@ -284,8 +299,8 @@ service_add(struct service *s, const char *name, const char *path,
 	*why = NULL;
 	if (service_find_guest(s, name) != NULL)
 		*why = "there is a guest of that name";
-	else if (service_find_listener(s, path) != NULL)
-		*why = "another guest has that socket";
+	else if (service_holds(s, path))
+		*why = "another guest or service has that socket";
 	else if (p == NULL)
 		*why = "there is no such pool";
 	else if (class[0] != '\0' && c == NULL)
@@ -328,20 +343,28 @@ service_remove(struct service *s, const char *name)
 void
 service_report(struct service *s)
 {
+	struct outlet *o;
 	struct guest *g;
 
 	TAILQ_FOREACH(g, &s->guests, entry)
 		guest_report(g);
+	TAILQ_FOREACH(o, &s->outlets, entry)
+		outlet_report(o);
 }
 
 void
 service_stop(struct service *s, uint64_t deadline)
 {
 	struct service_pool *p;
+	struct outlet *o;
 	struct guest *g;
 
 	TAILQ_FOREACH(g, &s->guests, entry)
 		guest_hang_up(g);
+	TAILQ_FOREACH(o, &s->outlets, entry)
+		outlet_hang_up(o);
+	while ((o = TAILQ_FIRST(&s->outlets)) != NULL)
+		service_outlet_free(s, o, deadline);
 	while ((g = TAILQ_FIRST(&s->guests)) != NULL)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
 		service_guest_free(s, g, deadline);

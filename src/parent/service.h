@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "guest.h"
+#include "outlet.h"
 #include "pool.h"
 #include "process.h"
 
@@ -53,6 +54,7 @@ struct service {
 	void *arg;
 	struct service_pools pools;
 	struct guests guests;
+	struct outlets outlets; /* of their own */
 	size_t nguests;
 	bool ready;
 	/* A worker has told its figures, or ended instead. */

@@ -5,6 +5,7 @@
 
 #include "log.h"
 #include "service_control.h"
+#include "service_tell.h"
 
 /* Workers tell at once; one that does not is told of as it last was. */
 #define STATUS_TIME (200 * NS_PER_MS)
@@ -13,178 +14,6 @@ struct status_query {
 	TAILQ_ENTRY(status_query) entry;
 	struct control_client *client;
 };
-
-static struct control_rate
-rate_of(struct bucket_rate r)
-{
-	return (struct control_rate){ .bytes = r.bytes, .period = r.period };
-}
-
-static struct control_share
-share_of(const struct alloc_share *s)
-{
-	return (struct control_share){
-		.rate = rate_of(s->rate),
-		.ceil = rate_of(s->ceil),
-		.burst = s->burst,
-		.weight = s->weight,
-		.priority = s->priority,
-	};
-}
-
-static void
-tell_source(struct control_client *client, const struct service_pool *p,
-    const struct pool_source *s)
-{
-	const struct config_source *cs = s->config;
-	uint64_t now = clock_now();
-	struct control_source source = {
-		.kind = cs->spec.kind,
-		.noise = cs->spec.noise,
-		.status = s->state.status,
-		.serving = p->pool.serving >> cs->spec.number & 1,
-		.since = now - s->since,
-		.bytes = s->past_bytes + s->state.bytes,
-		.now = s->state.rate,
-		.failures = s->failures,
-		.failed_for = s->failed == 0 ? 0 : now - s->failed,
-		.health = pool_source_health(s),
-	};
-
-	strlcpy(source.pool, p->name, sizeof(source.pool));
-	strlcpy(source.name, cs->spec.name, sizeof(source.name));
-	strlcpy(source.failure, s->failure, sizeof(source.failure));
-	config_source_text(cs, source.what, sizeof(source.what));
-	control_tell_source(client, &source);
-}
-
-static void
-tell_pool(struct control_client *client, struct service_pool *p,
-    uint32_t nguests)
-{
-	const struct proto_pool *spec = &p->pool.setup.spec;
-	struct alloc *a = &p->pool.alloc;
-	const struct pool_source *s;
-	struct control_pool pool = {
-		.limit = rate_of(a->root.share.ceil),
-		.burst = a->root.share.burst,
-		.stock = a->stock,
-		.capacity = p->pool.capacity,
-		.bytes = a->root.meter.total,
-		.now = meter_rate(&a->root.meter, clock_now()),
-		.guests = nguests,
-		.combine = spec->combine,
-		.min_sources = spec->min_sources,
-		.nsources = spec->nsources,
-		.serving = (uint32_t)__builtin_popcount(p->pool.serving),
-	};
-
-	strlcpy(pool.name, p->name, sizeof(pool.name));
-	control_tell_pool(client, &pool);
-	TAILQ_FOREACH(s, &p->pool.setup.sources, entry)
-		tell_source(client, p, s);
-}
-
-/* The class that a node of the tree is; NULL for the pool itself. */
-static const struct service_class *
-class_of(const struct service_pool *p, const struct alloc_node *node)
-{
-	const struct service_class *c;
-
-	TAILQ_FOREACH(c, &p->classes, entry)
-		if (&c->node == node)
-			break;
-	return c;
-}
-
-static void
-tell_class(struct service *s, struct control_client *client,
-    const struct service_pool *p, struct service_class *c)
-{
-	struct control_class class = {
-		.share = share_of(&c->node.share),
-		.bytes = c->node.meter.total,
-		.now = meter_rate(&c->node.meter, clock_now()),
-		.delivery = c->delivery.mode,
-	};
-	const struct service_class *parent = class_of(p, c->node.parent);
-	struct guest *g;
-
-	strlcpy(class.pool, p->name, sizeof(class.pool));
-	strlcpy(class.name, c->name, sizeof(class.name));
-	if (parent != NULL)
-		strlcpy(class.parent, parent->name, sizeof(class.parent));
-	for (; parent != NULL; parent = class_of(p, parent->node.parent))
-		class.depth++;
-	TAILQ_FOREACH(g, &s->guests, entry)
-		for (const struct alloc_node *n = g->member.leaf.parent;
-		     n != NULL; n = n->parent)
-			class.guests += n == &c->node;
-	control_tell_class(client, &class);
-}
-
-static uint32_t
-state_of(const struct guest *g)
-{
-	if (!process_running(&g->worker))
-		return g->listen_io != NULL &&
-			sd_event_source_get_enabled(g->listen_io, NULL) > 0
-		    ? CONTROL_GUEST_IDLE
-		    : CONTROL_GUEST_PAUSED;
-	return g->member.leaf.waiting > 0 ? CONTROL_GUEST_WAITING
-					  : CONTROL_GUEST_CONNECTED;
-}
-
-static void
-tell_guest(struct control_client *client, const struct service_pool *p,
-    struct guest *g)
-{
-	const struct service_class *class = class_of(p, g->member.leaf.parent);
-	bool running = process_running(&g->worker);
-	struct control_guest guest = {
-		.state = state_of(g),
-		.share = share_of(&g->member.leaf.share),
-		.bytes = g->past.bytes + g->stats.bytes,
-		.now = meter_rate(&g->member.leaf.meter, clock_now()),
-		.requests = g->past.requests + g->stats.requests,
-		.cut = g->past.cut + g->stats.cut,
-		.refused = g->past.refused + g->stats.refused,
-		.wait_ns = g->past.wait_ns + g->stats.wait_ns,
-		.connected_for = running ? clock_now() - g->connected : 0,
-		.pid = running ? g->worker.pid : 0,
-		.connections = g->connections,
-		.delivery = g->member.delivery.mode,
-	};
-
-	strlcpy(guest.name, g->name, sizeof(guest.name));
-	strlcpy(guest.pool, p->name, sizeof(guest.pool));
-	if (class != NULL)
-		strlcpy(guest.class, class->name, sizeof(guest.class));
-	if (g->path != NULL)
-		strlcpy(guest.socket, g->path, sizeof(guest.socket));
-	control_tell_guest(client, &guest);
-}
-
-static void
-tell_all(struct service *s, struct control_client *client)
-{
-	struct service_pool *p;
-	struct service_class *c;
-	struct guest *g;
-	uint32_t n;
-
-	TAILQ_FOREACH(p, &s->pools, entry) {
-		n = 0;
-		TAILQ_FOREACH(g, &s->guests, entry)
-			n += g->pool == &p->pool;
-		tell_pool(client, p, n);
-		TAILQ_FOREACH(c, &p->classes, entry)
-			tell_class(s, client, p, c);
-		TAILQ_FOREACH(g, &s->guests, entry)
-			if (g->pool == &p->pool)
-				tell_guest(client, p, g);
-	}
-}
 
 /* Answers all who wait for a status. */
 static void
@@ -195,7 +24,7 @@ finish_status(struct service_control *sc)
 	sd_event_source_set_enabled(sc->timer, SD_EVENT_OFF);
 	while ((q = TAILQ_FIRST(&sc->queries)) != NULL) {
 		TAILQ_REMOVE(&sc->queries, q, entry);
-		tell_all(sc->service, q->client);
+		service_tell(sc->service, q->client);
 		control_end(q->client, 0);
 		free(q);
 	}
@@ -226,15 +55,21 @@ status(struct control_client *client, void *arg)
 	struct service_control *sc = arg;
 	struct status_query *q;
 	struct service_pool *p;
+	struct outlet *o;
 	struct guest *g;
 
 	sc->nwaiting = 0;
 	TAILQ_FOREACH(p, &sc->service->pools, entry)
 		sc->nwaiting += pool_query(&p->pool);
-	TAILQ_FOREACH(g, &sc->service->guests, entry)
+	TAILQ_FOREACH(g, &sc->service->guests, entry) {
 		sc->nwaiting += guest_query(g);
+		if (g->egd != NULL)
+			sc->nwaiting += outlet_query(g->egd);
+	}
+	TAILQ_FOREACH(o, &sc->service->outlets, entry)
+		sc->nwaiting += outlet_query(o);
 	if (sc->nwaiting == 0) {
-		tell_all(sc->service, client);
+		service_tell(sc->service, client);
 		return 0;
 	}
 	if ((q = malloc(sizeof(*q))) == NULL)

@@ -39,18 +39,6 @@ pool_failed(struct pool *pool, void *arg)
 }
 
 static void
-pool_rewire(struct member *m, int fd)
-{
-	guest_rewire(guest_of_member(m), fd);
-}
-
-static void
-pool_ask(struct member *m)
-{
-	guest_ask(guest_of_member(m));
-}
-
-static void
 pool_told(struct pool *pool, void *arg)
 {
 	struct service *s = arg;
@@ -62,8 +50,6 @@ pool_told(struct pool *pool, void *arg)
 static const struct pool_ops pool_ops = {
 	.ready = pool_ready,
 	.failed = pool_failed,
-	.rewire = pool_rewire,
-	.ask = pool_ask,
 	.told = pool_told,
 };
 
@@ -112,6 +98,45 @@ service_find_listener(struct service *s, const char *path)
 		    strcmp(g->listener.path, path) == 0)
 			break;
 	return g;
+}
+
+struct outlet *
+service_find_outlet(struct service *s, enum config_outlet_kind kind,
+    const char *name)
+{
+	struct outlet *o;
+
+	TAILQ_FOREACH(o, &s->outlets, entry)
+		if (o->config.kind == kind && strcmp(o->name, name) == 0)
+			break;
+	return o;
+}
+
+static bool
+outlet_holds(const struct outlet *o, const char *where)
+{
+	char text[CONFIG_WHERE_SIZE];
+
+	return !o->config.connect &&
+	    strcmp(config_outlet_text(&o->config, text, sizeof(text)), where) ==
+	    0;
+}
+
+bool
+service_holds(struct service *s, const char *where)
+{
+	const struct outlet *o;
+	const struct guest *g;
+
+	if (service_find_listener(s, where) != NULL)
+		return true;
+	TAILQ_FOREACH(g, &s->guests, entry)
+		if (g->egd != NULL && outlet_holds(g->egd, where))
+			return true;
+	TAILQ_FOREACH(o, &s->outlets, entry)
+		if (outlet_holds(o, where))
+			return true;
+	return false;
 }
 
 struct service_pool *
@@ -184,4 +209,51 @@ service_guest_new(struct service *s, const char *name, struct pool *pool,
 	TAILQ_INSERT_TAIL(&s->guests, g, entry);
 	s->nguests++;
 	return g;
+}
+
+static void
+outlet_told(void *arg)
+{
+	struct service *s = arg;
+
+	s->told(s->told_arg);
+}
+
+struct outlet *
+service_outlet_new(struct service *s, const struct config_outlet *co,
+    struct pool *pool, struct alloc_node *parent)
+{
+	struct outlet *o = service_must(calloc(1, sizeof(*o)));
+
+	outlet_init(o, co, s->env, pool, parent);
+	o->told = outlet_told;
+	o->told_arg = s;
+	TAILQ_INSERT_TAIL(&s->outlets, o, entry);
+	return o;
+}
+
+void
+service_outlet_free(struct service *s, struct outlet *o, uint64_t deadline)
+{
+	TAILQ_REMOVE(&s->outlets, o, entry);
+	outlet_stop(o, deadline);
+	free(o);
+}
+
+void
+service_egd_new(struct service *s, struct guest *g,
+    const struct config_outlet *co)
+{
+	g->egd = service_must(calloc(1, sizeof(*g->egd)));
+	outlet_init_guest(g->egd, co, s->env, g->pool, &g->member, &g->subject);
+	g->egd->told = outlet_told;
+	g->egd->told_arg = s;
+}
+
+void
+service_egd_free(struct guest *g, uint64_t deadline)
+{
+	outlet_stop(g->egd, deadline);
+	free(g->egd);
+	g->egd = NULL;
 }

@@ -15,6 +15,14 @@ struct service_pool *service_find_pool(struct service *, const char *);
 struct service_class *service_find_class(struct service_pool *, const char *);
 struct guest *service_find_guest(struct service *, const char *);
 struct guest *service_find_listener(struct service *, const char *path);
+struct outlet *service_find_outlet(struct service *, enum config_outlet_kind,
+    const char *);
+
+/*
+ * Whether a guest or an outlet listens there: at a path, or at what
+ * config_outlet_text() says.
+ */
+bool service_holds(struct service *, const char *where);
 
 /*
  * A pool that is in no list yet, without classes; NULL after logging why its
@@ -34,5 +42,15 @@ struct guest *service_guest_new(struct service *, const char *name,
     struct pool *, struct alloc_node *parent, const struct alloc_share *,
     const struct proto_delivery *);
 void service_guest_free(struct service *, struct guest *, uint64_t deadline);
+
+/* Adds an outlet of its own to the service, or ends it by the deadline (ns). */
+struct outlet *service_outlet_new(struct service *,
+    const struct config_outlet *, struct pool *, struct alloc_node *parent);
+void service_outlet_free(struct service *, struct outlet *, uint64_t deadline);
+
+/* Gives a guest an EGD socket, or ends it by the deadline (ns). */
+void service_egd_new(struct service *, struct guest *,
+    const struct config_outlet *);
+void service_egd_free(struct guest *, uint64_t deadline);
 
 #endif

@@ -1,8 +1,18 @@
 #include <sys/socket.h>
 
+#include <bsd/string.h>
 #include <stdlib.h>
 
+#include "outlet_socket.h"
 #include "service_plan.h"
+
+static void
+drop_listeners(struct listener *listeners, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		listener_close(&listeners[i]);
+	free(listeners);
+}
 
 void
 plan_drop(struct plan *plan)
@@ -19,9 +29,9 @@ plan_drop(struct plan *plan)
 		TAILQ_REMOVE(&plan->pools, p, entry);
 		service_pool_free(p, clock_now());
 	}
-	for (size_t i = 0; i < plan->nlisteners; i++)
-		listener_close(&plan->listeners[i]);
-	free(plan->listeners);
+	drop_listeners(plan->listeners, plan->nlisteners);
+	drop_listeners(plan->egds, plan->negds);
+	drop_listeners(plan->outlets, plan->noutlets);
 }
 
 /* Makes what sources a pool is to have, other than now. */
@@ -84,8 +94,61 @@ plan_listeners(struct service *s, const struct config *config,
 		struct listener *l = &plan->listeners[plan->nlisteners++];
 
 		l->fd = -1;
-		if (service_find_listener(s, cg->socket) == NULL &&
+		if (cg->socket != NULL && !service_holds(s, cg->socket) &&
 		    plan_listener(l, cg) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+void
+plan_egd(struct config_outlet *co, const struct config_guest *cg)
+{
+	*co = (struct config_outlet){
+		.kind = CONFIG_OUTLET_EGD,
+		.transport = CONFIG_UNIX,
+		.path = cg->egd,
+		.rights = cg->rights,
+		.max_clients = CONFIG_GUEST_CLIENTS,
+	};
+	strlcpy(co->name, cg->name, sizeof(co->name));
+}
+
+/* The socket of an outlet, unless there is one at that place. */
+static int
+plan_outlet(struct service *s, const struct config_outlet *co,
+    struct listener *l)
+{
+	char text[CONFIG_WHERE_SIZE];
+
+	l->fd = -1;
+	if (service_holds(s, config_outlet_text(co, text, sizeof(text))))
+		return 0;
+	return outlet_socket_listen(l, co);
+}
+
+static int
+plan_outlets(struct service *s, const struct config *config, struct plan *plan)
+{
+	const struct config_guest *cg;
+	const struct config_outlet *co;
+	struct config_outlet egd;
+	size_t n = 0;
+
+	TAILQ_FOREACH(co, &config->outlets, entry)
+		n++;
+	plan->outlets = service_must(calloc(n + 1, sizeof(*plan->outlets)));
+	TAILQ_FOREACH(co, &config->outlets, entry)
+		if (plan_outlet(s, co, &plan->outlets[plan->noutlets++]) == -1)
+			return -1;
+	plan->egds =
+	    service_must(calloc(plan->nlisteners + 1, sizeof(*plan->egds)));
+	TAILQ_FOREACH(cg, &config->guests, entry) {
+		struct listener *l = &plan->egds[plan->negds++];
+
+		l->fd = -1;
+		plan_egd(&egd, cg);
+		if (cg->egd != NULL && plan_outlet(s, &egd, l) == -1)
 			return -1;
 	}
 	return 0;
@@ -99,5 +162,7 @@ plan_make(struct service *s, const struct config *config, struct plan *plan)
 	TAILQ_INIT(&plan->setups);
 	if (plan_pools(s, config, plan) == -1)
 		return -1;
-	return plan_listeners(s, config, plan);
+	if (plan_listeners(s, config, plan) == -1)
+		return -1;
+	return plan_outlets(s, config, plan);
 }

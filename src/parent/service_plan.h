@@ -17,9 +17,16 @@ struct plan_setup {
 struct plan {
 	struct service_pools pools; /* new ones, that run */
 	TAILQ_HEAD(, plan_setup) setups;
-	/* For each guest of the configuration; fd -1: it is there already. */
+	/*
+	 * For each guest of the configuration, its EGD socket, each outlet; fd
+	 * -1: it has none, it is there already, or has to be given up first.
+	 */
 	struct listener *listeners;
 	size_t nlisteners;
+	struct listener *egds;
+	size_t negds;
+	struct listener *outlets;
+	size_t noutlets;
 };
 
 /*
@@ -29,6 +36,9 @@ struct plan {
  */
 int plan_make(struct service *, const struct config *, struct plan *);
 void plan_drop(struct plan *);
+
+/* A guest's EGD socket as an outlet: what strings it has are the guest's. */
+void plan_egd(struct config_outlet *, const struct config_guest *);
 
 /* The listener of a guest of the configuration, whose path must outlive it. */
 int plan_listener(struct listener *, const struct config_guest *);

@@ -1,27 +1,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
-#include <arpa/inet.h>
-#include <bsd/string.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "socket.h"
 #include "source_open.h"
 #include "usb.h"
 
 #define BACKLOG 1
-
-/* A peer that has vanished is noticed after a minute. */
-#define KEEPALIVE_IDLE	   30 /* s */
-#define KEEPALIVE_INTERVAL 10 /* s */
-#define KEEPALIVE_COUNT	   3
 
 static int __attribute__((format(printf, 2, 3)))
 fail(char why[SOURCE_WHY_SIZE], const char *fmt, ...)
@@ -97,76 +88,23 @@ open_device(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 	return fd;
 }
 
-union address {
-	struct sockaddr sa;
-	struct sockaddr_un sun;
-	struct sockaddr_in sin;
-	struct sockaddr_in6 sin6;
-};
-
-/* The socket address of a source, whose text is known to be good. */
-static socklen_t
-address_of(const struct config_source *cs, union address *a)
-{
-	memset(a, 0, sizeof(*a));
-	if (cs->transport == CONFIG_UNIX) {
-		a->sun.sun_family = AF_UNIX;
-		strlcpy(a->sun.sun_path, cs->path, sizeof(a->sun.sun_path));
-		return sizeof(a->sun);
-	}
-	if (inet_pton(AF_INET, cs->address, &a->sin.sin_addr) == 1) {
-		a->sin.sin_family = AF_INET;
-		a->sin.sin_port = htons(cs->port);
-		return sizeof(a->sin);
-	}
-	inet_pton(AF_INET6, cs->address, &a->sin6.sin6_addr);
-	a->sin6.sin6_family = AF_INET6;
-	a->sin6.sin6_port = htons(cs->port);
-	return sizeof(a->sin6);
-}
-
-/* Has TCP find out that the other side is gone; not a TCP socket: nothing. */
-static void
-keep_alive(int fd)
-{
-	static const struct {
-		int option;
-		int value;
-	} options[] = {
-		{ TCP_KEEPIDLE, KEEPALIVE_IDLE },
-		{ TCP_KEEPINTVL, KEEPALIVE_INTERVAL },
-		{ TCP_KEEPCNT, KEEPALIVE_COUNT },
-		{ TCP_USER_TIMEOUT,
-		    (KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_COUNT) *
-			1000 },
-	};
-	const int yes = 1;
-
-	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
-		if (setsockopt(fd, IPPROTO_TCP, options[i].option,
-			&options[i].value, sizeof(options[i].value)) == -1)
-			return;
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
-}
-
 /* A socket, and the address that it is to be bound or connected to. */
 static int
-make_socket(const struct config_source *cs, union address *a, socklen_t *len,
-    char why[SOURCE_WHY_SIZE])
+make_socket(const struct config_source *cs, union socket_address *a,
+    socklen_t *len, char why[SOURCE_WHY_SIZE])
 {
-	int fd, type = SOCK_CLOEXEC | SOCK_NONBLOCK;
+	int fd;
 
-	type |= cs->transport == CONFIG_UDP ? SOCK_DGRAM : SOCK_STREAM;
-	*len = address_of(cs, a);
-	if ((fd = socket(a->sa.sa_family, type, 0)) == -1)
-		return fail(why, "%s", strerror(errno));
-	return fd;
+	fd = socket_make(cs->transport,
+	    cs->transport == CONFIG_UNIX ? cs->path : cs->address, cs->port, a,
+	    len);
+	return fd == -1 ? fail(why, "%s", strerror(errno)) : fd;
 }
 
 static int
 open_connection(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 {
-	union address a;
+	union socket_address a;
 	socklen_t len;
 	int fd;
 
@@ -177,7 +115,7 @@ open_connection(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 		close(fd);
 		return -1;
 	}
-	keep_alive(fd);
+	socket_keep_alive(fd, true);
 	return fd;
 }
 
@@ -212,7 +150,7 @@ source_accept(int kept)
 
 	fd = accept4(kept, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd != -1)
-		keep_alive(fd);
+		socket_keep_alive(fd, true);
 	return fd;
 }
 
@@ -220,7 +158,7 @@ int
 source_keep(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 {
 	const int yes = 1;
-	union address a;
+	union socket_address a;
 	socklen_t len;
 	int fd;
 

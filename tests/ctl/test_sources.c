@@ -67,7 +67,7 @@ test_narrow(void **state)
 		"\n    FIPS 140-2: 12/15600 blocks failed (expected about 12: "
 		"1 in\n      1300)\n",
 	};
-	struct server s = { 0 };
+	struct server s = { .no_outlets = true };
 
 	(void)state;
 	server_start(&s);
@@ -196,6 +196,17 @@ odd_reply(enum control_kind kind)
 		strlcpy(r.u.guest.name, "odd", sizeof(r.u.guest.name));
 		strlcpy(r.u.guest.class, "odd", sizeof(r.u.guest.class));
 		r.u.guest.socket[0] = '\0';
+		r.u.guest.egd[0] = '\0';
+		break;
+	case CONTROL_OUTLET:
+		strlcpy(r.u.outlet.pool, "slow", sizeof(r.u.outlet.pool));
+		strlcpy(r.u.outlet.name, "\033odd", sizeof(r.u.outlet.name));
+		r.u.outlet.class[0] = '\0';
+		strlcpy(r.u.outlet.where, "\033]0;odd\a",
+		    sizeof(r.u.outlet.where));
+		break;
+	case CONTROL_CLIENT:
+		strlcpy(r.u.client.peer, "\033odd", sizeof(r.u.client.peer));
 		break;
 	default:
 		fail();
@@ -208,7 +219,7 @@ static void
 test_odd_numbers(void **state)
 {
 	const enum control_kind kinds[] = { CONTROL_POOL, CONTROL_SOURCE,
-		CONTROL_CLASS, CONTROL_GUEST };
+		CONTROL_CLASS, CONTROL_GUEST, CONTROL_OUTLET, CONTROL_CLIENT };
 	struct control_reply odd;
 	struct server s = { .odd = &odd };
 
@@ -218,12 +229,13 @@ test_odd_numbers(void **state)
 		server_start(&s);
 		check_done(&s, "status");
 		check_contains(result.out, "odd");
-		if (kinds[i] != CONTROL_GUEST)
+		if (kinds[i] != CONTROL_GUEST && kinds[i] != CONTROL_CLIENT)
 			check_contains(result.out, "unknown");
 		assert_null(strpbrk(result.out, "\a\033"));
 		check_lines(200);
 		check_done(&s, "status --json");
-		check_contains(result.out, "\"unknown\"");
+		if (kinds[i] != CONTROL_CLIENT)
+			check_contains(result.out, "\"unknown\"");
 		assert_null(strpbrk(result.out, "\a\033"));
 		check_with("python3 -m json.tool");
 		check_done(&s, "top --once");
@@ -254,6 +266,12 @@ test_endless_strings(void **state)
 		{ CONTROL_GUEST, odd.u.guest.pool, GUEST_NAME_SIZE },
 		{ CONTROL_GUEST, odd.u.guest.class, GUEST_NAME_SIZE },
 		{ CONTROL_GUEST, odd.u.guest.socket, CONTROL_SOCKET_SIZE },
+		{ CONTROL_GUEST, odd.u.guest.egd, CONTROL_SOCKET_SIZE },
+		{ CONTROL_OUTLET, odd.u.outlet.name, GUEST_NAME_SIZE },
+		{ CONTROL_OUTLET, odd.u.outlet.pool, GUEST_NAME_SIZE },
+		{ CONTROL_OUTLET, odd.u.outlet.class, GUEST_NAME_SIZE },
+		{ CONTROL_OUTLET, odd.u.outlet.where, CONTROL_PATH_SIZE },
+		{ CONTROL_CLIENT, odd.u.client.peer, CLIENT_TEXT_SIZE },
 	};
 	struct server s = { .odd = &odd };
 

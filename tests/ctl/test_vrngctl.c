@@ -8,7 +8,7 @@ test_status(void **state)
 {
 	const char *const parts[] = {
 		"pool default: limit 10M/s, burst 1M\n",
-		"stock 48K of 64K, 3 guests\n",
+		"stock 48K of 64K, 4 guests\n",
 		"CLASS   MODE RATE CEIL BURST WEIGHT PRIO NOW/S BYTES GUESTS\n",
 		"gold    raw    1M   5M  256K      4    1  1.5M    3G      1\n",
 		"  batch drbg    -   5M",
@@ -45,7 +45,7 @@ test_json(void **state)
 	if (check_with("jq -e '.pools[0].guests[1].class == \"batch\" and "
 		       ".pools[0].classes[2].parent == \"bronze\" and "
 		       ".pools[1].limit == null and "
-		       "(.pools[0].guests | length) == 503'"))
+		       "(.pools[0].guests | length) == 504'"))
 		checked = true;
 	server_stop(&s);
 	if (!checked)
@@ -60,7 +60,7 @@ test_top_once(void **state)
 	(void)state;
 	server_start(&s);
 	check_done(&s, "top --once");
-	check_contains(result.out, "3 of 4 guests connected\n");
+	check_contains(result.out, "4 of 5 guests connected, ");
 	check_contains(result.out, "\n  gold ");
 	check_contains(result.out, "\n    vm1 ");
 	check_contains(result.out, "\n    batch ");
@@ -105,7 +105,7 @@ test_refused(void **state)
 	check_fails(&s, "reload", 1, "vrngctl: vrngd.conf:1: unknown");
 	check_contains(result.err, "\nvrngctl: vrngd.conf:20: unknown");
 	check_fails(&s, "qemu-args vm9", 1,
-	    "no guest is called vm9: there are vm1, vm2, vm3, vm4\n");
+	    "no guest is called vm9: there are vm1, vm2, vm3, vm5, vm4\n");
 	check_fails(&s, "libvirt-xml vm3", 1, "socket is not known\n");
 	server_stop(&s);
 }
@@ -278,7 +278,7 @@ test_names(void **state)
 	(void)state;
 	server_start(&s);
 	check_done(&s, "names guests");
-	assert_string_equal(result.out, "vm1\nvm2\nvm3\nvm4\n");
+	assert_string_equal(result.out, "vm1\nvm2\nvm3\nvm5\nvm4\n");
 	check_done(&s, "names classes");
 	assert_string_equal(result.out, "gold\nbronze\nbatch\n");
 	check_done(&s, "names pools");

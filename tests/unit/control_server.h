@@ -23,20 +23,19 @@
 
 #include "clock.h"
 #include "control.h"
+#include "control_status.h"
 #include "unit.h"
 
 #define SERVER_GROUP 4242
-/* A path that shows who does not take care with text. */
-#define SERVER_PATH    "/dev/\"x\\y\033[1m\xff\xc3\xa4"
-#define SERVER_POOLS   2
-#define SERVER_SOURCES 5
 
 struct server {
 	/* Set before server_start(). */
-	uint32_t more_guests; /* than the usual four */
+	uint32_t more_guests;  /* than the usual ones */
+	uint32_t more_clients; /* of one of the outlets */
 	uint32_t group_rights;
 	mode_t mode;
 	bool bad_config;
+	bool no_outlets;
 	/* Told at the end of a status, whatever it is. */
 	const struct control_reply *odd;
 
@@ -65,186 +64,24 @@ fake_log(void *arg, enum log_level level, const struct log_subject *about,
 	(void)text;
 }
 
-static void
-fake_class(struct control_client *c, const char *name, const char *parent,
-    uint32_t depth, uint64_t rate)
-{
-	struct control_class class = {
-		.pool = "default",
-		.share = {
-			.rate = { rate, rate == 0 ? 0 : NS_PER_SEC },
-			.ceil = { UINT64_C(5) << 20, NS_PER_SEC },
-			.burst = 256 << 10,
-			.weight = 4,
-			.priority = 1,
-		},
-		.bytes = UINT64_C(3) << 30,
-		.now = (UINT64_C(1) << 20) + (UINT64_C(1) << 19),
-		.depth = depth,
-		.guests = 1,
-		.delivery = depth > 0 ? DELIVERY_DRBG : DELIVERY_RAW,
-	};
-
-	strlcpy(class.name, name, sizeof(class.name));
-	strlcpy(class.parent, parent, sizeof(class.parent));
-	control_tell_class(c, &class);
-}
-
-static void
-fake_guest(struct control_client *c, const char *name, const char *pool,
-    const char *class, const char *socket, enum control_guest_state state)
-{
-	struct control_guest guest = {
-		.state = state,
-		.share = {
-			.rate = { 512, 65536 * NS_PER_MS },
-			.ceil = { 1 << 20, NS_PER_SEC },
-			.burst = 4096,
-			.weight = 1,
-		},
-		.bytes = 123456789,
-		.now = 512 << 10,
-		.requests = 1929012,
-		.cut = 3,
-		.refused = 1,
-		.wait_ns = UINT64_C(12345) * NS_PER_MS,
-		.connected_for =
-		    state == CONTROL_GUEST_IDLE ? 0 : 61 * NS_PER_SEC,
-		.pid = state == CONTROL_GUEST_IDLE ? 0 : 4711,
-		.connections = 2,
-	};
-
-	strlcpy(guest.name, name, sizeof(guest.name));
-	strlcpy(guest.pool, pool, sizeof(guest.pool));
-	strlcpy(guest.class, class, sizeof(guest.class));
-	strlcpy(guest.socket, socket, sizeof(guest.socket));
-	control_tell_guest(c, &guest);
-}
-
-/* The sources of one of the pools: the first one is served by a fallback. */
-static void
-fake_sources(struct control_client *c, const char *pool)
-{
-	const struct control_source sources[SERVER_SOURCES] = {
-		{ .pool = "default",
-		    .name = "hwrng",
-		    .what = "/dev/hwrng",
-		    .kind = SOURCE_DEVICE,
-		    .noise = NOISE_RAW,
-		    .status = SOURCE_FAILED,
-		    .since = 2100 * NS_PER_MS,
-		    .bytes = 3 << 20,
-		    .failures = 4,
-		    .failed_for = 125 * NS_PER_SEC,
-		    .failure = "the repetition count test found 0x00 41 times",
-		    .health = { .bytes = 2 << 20,
-			.alarms = { [TEST_NONE] = 3,
-			    [TEST_REPETITION] = 3,
-			    [TEST_DEVICE] = 1 },
-			.fips_blocks = 800,
-			.fips_failed = 77 } },
-		{ .pool = "default",
-		    .name = "kernel",
-		    .what = "getrandom(2)",
-		    .kind = SOURCE_KERNEL,
-		    .status = SOURCE_OK,
-		    .serving = 1,
-		    .since = UINT64_C(400000) * NS_PER_SEC,
-		    .bytes = UINT64_C(12) << 30,
-		    .now = 310 << 10,
-		    .health = { .bytes = UINT64_C(12) << 30,
-			.alarms = { [TEST_NONE] = 1 },
-			.fips_blocks = 15600,
-			.fips_failed = 12 } },
-		{ .pool = "default",
-		    .name = "trng",
-		    .what = "/dev/serial/by-id/usb-long-name",
-		    .kind = SOURCE_SERIAL,
-		    .noise = NOISE_RAW,
-		    .status = SOURCE_WAITING },
-		{ .pool = "slow",
-		    .name = "hw",
-		    .what = SERVER_PATH,
-		    .kind = SOURCE_DEVICE,
-		    .status = SOURCE_LOST,
-		    .failures = 2,
-		    .failed_for = 15 * NS_PER_MS,
-		    .failure = SERVER_PATH },
-		{ .pool = "slow",
-		    .name = "upstream",
-		    .kind = SOURCE_EGD,
-		    .status = SOURCE_LATCHED },
-	};
-
-	for (size_t i = 0; i < SERVER_SOURCES; i++)
-		if (strcmp(sources[i].pool, pool) == 0)
-			control_tell_source(c, &sources[i]);
-}
-
-static void
-fake_odd(struct control_client *c, const struct control_reply *odd)
-{
-	switch (odd->kind) {
-	case CONTROL_POOL:
-		control_tell_pool(c, &odd->u.pool);
-		break;
-	case CONTROL_SOURCE:
-		control_tell_source(c, &odd->u.source);
-		break;
-	case CONTROL_CLASS:
-		control_tell_class(c, &odd->u.class);
-		break;
-	case CONTROL_GUEST:
-		control_tell_guest(c, &odd->u.guest);
-		break;
-	}
-}
-
-/* 2 pools, 5 sources, 3 classes, 4 guests and more. */
+/* All of control_status.h, and more. */
 static int
 fake_status(struct control_client *c, void *arg)
 {
-	const struct control_pool pools[SERVER_POOLS] = {
-		{ .name = "default",
-		    .limit = { UINT64_C(10) << 20, NS_PER_SEC },
-		    .burst = 1 << 20,
-		    .stock = 49152,
-		    .capacity = 65536,
-		    .bytes = UINT64_C(7) << 40,
-		    .now = UINT64_C(3) << 20,
-		    .guests = 3,
-		    .combine = COMBINE_FIRST,
-		    .serving = 1,
-		    .nsources = 3 },
-		{ .name = "slow",
-		    .capacity = 65536,
-		    .guests = 1,
-		    .combine = COMBINE_XOR,
-		    .min_sources = 2,
-		    .nsources = 2 },
-	};
 	struct fake *fake = arg;
 	char name[32];
 
-	control_tell_pool(c, &pools[0]);
-	fake_sources(c, pools[0].name);
-	fake_class(c, "gold", "", 0, 1 << 20);
-	fake_class(c, "bronze", "", 0, 64 << 10);
-	fake_class(c, "batch", "bronze", 1, 0);
-	fake_guest(c, "vm1", "default", "gold", "/run/vrngd/vm1.sock",
-	    CONTROL_GUEST_CONNECTED);
-	fake_guest(c, "vm2", "default", "batch", "/run/vrngd/a,b <'&'> c",
-	    CONTROL_GUEST_WAITING);
-	fake_guest(c, "vm3", "default", "", "", CONTROL_GUEST_IDLE);
+	fake_default(c);
 	for (uint32_t i = 0; i < fake->server->more_guests; i++) {
 		snprintf(name, sizeof(name), "more%u", i);
 		fake_guest(c, name, "default", "gold", "/run/more",
 		    CONTROL_GUEST_CONNECTED);
 	}
-	control_tell_pool(c, &pools[1]);
-	fake_sources(c, pools[1].name);
-	fake_guest(c, "vm4", "slow", "", "/run/vrngd/vm4.sock",
-	    CONTROL_GUEST_PAUSED);
+	if (!fake->server->no_outlets)
+		fake_outlets(c, "default", fake->server->more_clients);
+	fake_slow(c);
+	if (!fake->server->no_outlets)
+		fake_outlets(c, "slow", 0);
 	if (fake->server->odd != NULL)
 		fake_odd(c, fake->server->odd);
 	return 0;

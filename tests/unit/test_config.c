@@ -283,9 +283,10 @@ static void
 test_commented(void **state)
 {
 	const struct config_pool *pool;
+	const struct config_outlet *outlet;
 	struct config *config;
 	struct told told;
-	size_t len, npools = 0;
+	size_t len, npools = 0, noutlets = 0;
 	char *text = slurp(example, &len);
 
 	(void)state;
@@ -300,6 +301,9 @@ test_commented(void **state)
 	TAILQ_FOREACH(pool, &config->pools, entry)
 		npools++;
 	assert_int_equal(npools, 5);
+	TAILQ_FOREACH(outlet, &config->outlets, entry)
+		noutlets++;
+	assert_int_equal(noutlets, 5);
 	check_print(config);
 	config_free(config);
 	free(told.text);
@@ -326,7 +330,7 @@ test_cut(void **state)
 static size_t
 mutate(char *text, size_t len, uint64_t *seed)
 {
-	static const char letters[] = "{}=;\"\\# \n\tsource0KM/";
+	static const char letters[] = "{}=;,\"\\# \n\tsource0KM/";
 	size_t at, n;
 
 	for (size_t i = 1 + unit_below(seed, 4); i > 0; i--) {

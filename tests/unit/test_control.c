@@ -17,6 +17,8 @@
 #include "control_check.h"
 #include "control_server.h"
 
+#define KINDS (CONTROL_RESULT + 1)
+
 static int
 client_connect(const struct server *s)
 {
@@ -69,10 +71,10 @@ client_next(int fd, struct control_reply *reply)
  * many frames of each kind there were.
  */
 static int
-client_answer(int fd, char text[CONTROL_TEXT_SIZE], size_t kinds[8])
+client_answer(int fd, char text[CONTROL_TEXT_SIZE], size_t kinds[KINDS])
 {
 	struct control_reply reply;
-	size_t none[8];
+	size_t none[KINDS];
 
 	kinds = kinds == NULL ? none : kinds;
 	memset(kinds, 0, sizeof(none));
@@ -102,7 +104,7 @@ check_served(const struct server *s)
 {
 	const struct control_request req = request(CONTROL_STATUS, "");
 	char text[CONTROL_TEXT_SIZE];
-	size_t kinds[8];
+	size_t kinds[KINDS];
 	int fd = client_connect(s);
 
 	client_send(fd, &req, sizeof(req));
@@ -110,7 +112,10 @@ check_served(const struct server *s)
 	assert_int_equal(kinds[CONTROL_POOL], SERVER_POOLS);
 	assert_int_equal(kinds[CONTROL_SOURCE], SERVER_SOURCES);
 	assert_int_equal(kinds[CONTROL_CLASS], 3);
-	assert_int_equal(kinds[CONTROL_GUEST], 4 + s->more_guests);
+	assert_int_equal(kinds[CONTROL_GUEST], SERVER_GUESTS + s->more_guests);
+	assert_int_equal(kinds[CONTROL_OUTLET], SERVER_OUTLETS);
+	assert_int_equal(kinds[CONTROL_CLIENT],
+	    SERVER_CLIENTS + s->more_clients);
 	close(fd);
 }
 
@@ -155,7 +160,33 @@ test_status(void **state)
 	assert_string_equal(reply.u.guest.name, "vm1");
 	assert_int_equal(reply.u.guest.share.burst, 4096);
 	assert_int_equal(reply.u.guest.pid, 4711);
+	assert_string_equal(reply.u.guest.egd, "/run/vrngd/vm1.egd");
+	for (int i = 0; i < 7; i++)
+		assert_true(client_next(fd, &reply));
+	assert_int_equal(reply.kind, CONTROL_OUTLET);
+	assert_string_equal(reply.u.outlet.name, "lan");
+	assert_string_equal(reply.u.outlet.where, "0.0.0.0:7000");
+	assert_int_equal(reply.u.outlet.turned_away, 5);
+	assert_int_equal(reply.u.outlet.delivery, DELIVERY_DRBG);
+	for (int i = 0; i < 2; i++)
+		assert_true(client_next(fd, &reply));
+	assert_int_equal(reply.kind, CONTROL_CLIENT);
+	assert_string_equal(reply.u.client.peer, "10.0.0.1:4001");
+	assert_int_equal(reply.u.client.requests, 65);
+	assert_int_equal(reply.u.client.waiting, 1);
 	close(fd);
+	server_stop(&s);
+}
+
+/* As many clients as an outlet may have are told, each in its frame. */
+static void
+test_clients(void **state)
+{
+	struct server s = { .more_clients = CLIENTS_MAX - 12 };
+
+	(void)state;
+	server_start(&s);
+	check_served(&s);
 	server_stop(&s);
 }
 
@@ -165,7 +196,7 @@ test_changes(void **state)
 	struct control_request req = request(CONTROL_GUEST_ADD, "vm9");
 	struct server s = { .bad_config = true };
 	char text[CONTROL_TEXT_SIZE];
-	size_t kinds[8];
+	size_t kinds[KINDS];
 	int fd;
 
 	(void)state;
@@ -498,7 +529,8 @@ test_slow(void **state)
 			usleep(10000);
 	} while (reply.kind != CONTROL_RESULT);
 	assert_int_equal(frames,
-	    10000 + 4 + 3 + SERVER_POOLS + SERVER_SOURCES + 1);
+	    10000 + SERVER_GUESTS + 3 + SERVER_POOLS + SERVER_SOURCES +
+		SERVER_OUTLETS + SERVER_CLIENTS + 1);
 	close(fd);
 	server_stop(&s);
 }
@@ -509,7 +541,7 @@ test_too_long(void **state)
 	const struct control_request req = request(CONTROL_STATUS, "");
 	struct server s = { .more_guests = CONTROL_QUEUE_MAX };
 	char text[CONTROL_TEXT_SIZE];
-	size_t kinds[8];
+	size_t kinds[KINDS];
 	int fd;
 
 	(void)state;
@@ -764,6 +796,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_clients),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_versions),

@@ -1,0 +1,128 @@
+#include <bsd/stdlib.h>
+#include <bsd/string.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "format.h"
+#include "place.h"
+#include "quote.h"
+
+#define UDP_PREFIX "udp "
+
+/*
+ * Takes a numeric address.  A client cannot connect to any address, which one
+ * may listen at: this host's own stands for it.
+ */
+static bool
+take_host(struct place *p, const char *host)
+{
+	struct in6_addr in6;
+	struct in_addr in;
+
+	if (inet_pton(AF_INET, host, &in) == 1) {
+		p->any = !p->client_listens && in.s_addr == INADDR_ANY;
+		if (p->any)
+			in.s_addr = htonl(INADDR_LOOPBACK);
+		return inet_ntop(AF_INET, &in, p->host, sizeof(p->host)) !=
+		    NULL;
+	}
+	if (inet_pton(AF_INET6, host, &in6) != 1)
+		return false;
+	p->any = !p->client_listens && IN6_IS_ADDR_UNSPECIFIED(&in6);
+	if (p->any)
+		in6 = (struct in6_addr)IN6ADDR_LOOPBACK_INIT;
+	return inet_ntop(AF_INET6, &in6, p->host, sizeof(p->host)) != NULL;
+}
+
+/* Takes "127.0.0.1:7000" or "[::1]:7000". */
+static bool
+take_address(struct place *p, const char *where)
+{
+	char host[CONTROL_PATH_SIZE];
+	const char *colon = strrchr(where, ':'), *error;
+	size_t len;
+	long long port;
+
+	if (colon == NULL)
+		return false;
+	port = strtonum(colon + 1, 1, UINT16_MAX, &error);
+	if (error != NULL)
+		return false;
+	snprintf(p->port, sizeof(p->port), "%lld", port);
+	len = (size_t)(colon - where);
+	if (len >= 2 && where[0] == '[' && where[len - 1] == ']') {
+		where++;
+		len -= 2;
+	}
+	if (len >= sizeof(host))
+		return false;
+	memcpy(host, where, len);
+	host[len] = '\0';
+	return take_host(p, host);
+}
+
+int
+place_of_guest(struct place *p, const struct control_guest *g,
+    struct failure *why)
+{
+	*p = (struct place){ .transport = PLACE_UNIX };
+	if (g->egd[0] == '\0')
+		return fail(why, EXIT_REFUSED,
+		    "guest %s has no EGD socket: configure one, egd = PATH",
+		    g->name);
+	if (!quote_possible(g->egd))
+		return fail(why, EXIT_REFUSED,
+		    "guest %s: the path of its EGD socket has control "
+		    "characters",
+		    g->name);
+	strlcpy(p->path, g->egd, sizeof(p->path));
+	return 0;
+}
+
+/*
+ * A sender whose port is any reaches no socket of QEMU's for datagrams: it is
+ * connected to one port, and deaf after the first error from there.
+ */
+static int
+check_sender(const struct place *p, const struct control_outlet *o,
+    struct failure *why)
+{
+	if (p->transport != PLACE_UDP || !p->client_listens)
+		return 0;
+	return fail(why, EXIT_REFUSED,
+	    "service %s: QEMU hears datagrams only from a port that it was "
+	    "told, and vrngd sends from any: configure the stream without "
+	    "connect, so that QEMU sends first",
+	    o->name);
+}
+
+int
+place_of_service(struct place *p, const struct control_outlet *o,
+    struct failure *why)
+{
+	char text[CONTROL_PATH_SIZE];
+	const char *where = o->where;
+	bool good = false;
+
+	*p = (struct place){ .client_listens = o->connects != 0 };
+	switch (o->transport) {
+	case PLACE_UNIX:
+		good = where[0] == '/' && quote_possible(where);
+		strlcpy(p->path, where, sizeof(p->path));
+		break;
+	case PLACE_UDP:
+		if (strncmp(where, UDP_PREFIX, strlen(UDP_PREFIX)) == 0)
+			where += strlen(UDP_PREFIX);
+		__attribute__((fallthrough));
+	case PLACE_TCP:
+		good = take_address(p, where);
+		break;
+	}
+	p->transport = (enum place_transport)o->transport;
+	if (!good)
+		return fail(why, EXIT_REFUSED,
+		    "service %s: '%s' is no %s socket that a client could use",
+		    o->name, format_text(text, sizeof(text), o->where),
+		    format_transport(o->transport));
+	return check_sender(p, o, why);
+}

@@ -1,0 +1,34 @@
+/*
+ * Where a service or a guest's EGD socket is, as a client of it must know.
+ */
+#ifndef VRNGCTL_PLACE_H
+#define VRNGCTL_PLACE_H
+
+#include <arpa/inet.h>
+
+#include <stdbool.h>
+
+#include "connect.h"
+
+enum place_transport {
+	PLACE_UNIX,
+	PLACE_TCP,
+	PLACE_UDP,
+};
+
+struct place {
+	enum place_transport transport;
+	bool client_listens;
+	char path[CONTROL_PATH_SIZE]; /* of PLACE_UNIX; no control characters */
+	char host[INET6_ADDRSTRLEN];  /* of the others, a numeric address */
+	char port[6];
+	bool any; /* it was any address; `host` is now that of this host */
+};
+
+/* Both return 0, or -1 with the reason. */
+int place_of_guest(struct place *, const struct control_guest *,
+    struct failure *);
+int place_of_service(struct place *, const struct control_outlet *,
+    struct failure *);
+
+#endif

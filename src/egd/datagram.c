@@ -1,0 +1,217 @@
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <errno.h>
+#include <linux/errqueue.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "worker.h"
+
+#define DATAGRAM_MAX  1024 /* bytes */
+#define READ_AT_ONCE  16   /* datagrams, then others' turn comes */
+#define CONTROL_SPACE 256  /* bytes, for what an error is told with */
+
+static uint32_t
+min(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Who is sent datagrams, or NULL. */
+static struct client *
+find_peer(struct worker *w)
+{
+	return w->clients.n == 0 ? NULL : &w->clients.place[0];
+}
+
+static void
+watch(struct worker *w, bool writable)
+{
+	worker_must_watch(w, EPOLL_CTL_MOD, w->door.fd,
+	    EPOLLIN | (writable ? EPOLLOUT : 0), EVENT_SOCKET);
+}
+
+void
+datagram_start(struct worker *w, const struct peer *peer)
+{
+	struct client *c = client_open(w, -1, peer);
+
+	if (c != NULL)
+		client_wait(w, c, CLIENT_TAKING, serve_chunk(w));
+}
+
+/* A datagram came from there: whoever sent it has what is sent from now on. */
+static void
+heard_from(struct worker *w, const struct sockaddr_storage *from, socklen_t len)
+{
+	struct client *c = find_peer(w);
+	struct peer peer;
+
+	if (from->ss_family != AF_INET && from->ss_family != AF_INET6)
+		return;
+	peer_at(&peer, from);
+	if (!door_allows(w, &peer))
+		return;
+	if (c != NULL && !peer_same(&c->peer, &peer)) {
+		client_close(w, c, "another peer has taken its place");
+		c = NULL;
+	}
+	w->door.to = *from;
+	w->door.to_len = len;
+	if (c == NULL) {
+		datagram_start(w, &peer);
+		c = find_peer(w);
+	}
+	if (c != NULL)
+		client_touch(w, c);
+}
+
+/* Whether an error that was told is that nobody receives at some address. */
+static bool
+is_refusal(struct msghdr *msg)
+{
+	const struct cmsghdr *cmsg;
+	struct sock_extended_err error;
+
+	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
+	     cmsg = CMSG_NXTHDR(msg, (struct cmsghdr *)(uintptr_t)cmsg)) {
+		if (!(cmsg->cmsg_level == IPPROTO_IP &&
+			cmsg->cmsg_type == IP_RECVERR) &&
+		    !(cmsg->cmsg_level == IPPROTO_IPV6 &&
+			cmsg->cmsg_type == IPV6_RECVERR))
+			continue;
+		memcpy(&error, CMSG_DATA(cmsg), sizeof(error));
+		if (error.ee_errno == ECONNREFUSED)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Reads an error that a datagram of ours has met (ip(7), IP_RECVERR).  Returns
+ * false if there is none.
+ */
+static bool
+read_error(struct worker *w)
+{
+	union {
+		char buf[CONTROL_SPACE];
+		struct cmsghdr align;
+	} control;
+	struct sockaddr_storage to = { 0 };
+	struct msghdr msg = {
+		.msg_name = &to,
+		.msg_namelen = sizeof(to),
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	struct client *c = find_peer(w);
+	struct peer peer;
+
+	if (recvmsg(w->door.fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
+		return false;
+	if (c == NULL || !is_refusal(&msg) ||
+	    (to.ss_family != AF_INET && to.ss_family != AF_INET6))
+		return true;
+	peer_at(&peer, &to);
+	if (peer_same(&c->peer, &peer))
+		client_close(w, c, strerror(ECONNREFUSED));
+	return true;
+}
+
+static void
+read_errors(struct worker *w)
+{
+	for (int i = 0; i < READ_AT_ONCE; i++)
+		if (!read_error(w))
+			return;
+}
+
+static void
+read_datagrams(struct worker *w)
+{
+	struct sockaddr_storage from;
+	socklen_t len;
+	uint8_t byte;
+
+	for (int i = 0; i < READ_AT_ONCE && !w->finished; i++) {
+		from.ss_family = AF_UNSPEC;
+		len = sizeof(from);
+		if (recvfrom(w->door.fd, &byte, sizeof(byte), MSG_DONTWAIT,
+			(struct sockaddr *)&from, &len) != -1) {
+			if (w->door.kind == SOCKET_BOUND)
+				heard_from(w, &from, len);
+		} else if (errno == EAGAIN)
+			return;
+		else if (w->door.kind == SOCKET_CONNECTED)
+			client_lost(w, find_peer(w), errno);
+	}
+}
+
+void
+datagram_event(struct worker *w, uint32_t events)
+{
+	struct client *c;
+
+	if ((events & EPOLLERR) != 0 && w->door.kind == SOCKET_BOUND)
+		read_errors(w);
+	if ((events & ~(uint32_t)EPOLLOUT) != 0)
+		read_datagrams(w);
+	if ((events & EPOLLOUT) == 0)
+		return;
+	watch(w, false);
+	if ((c = find_peer(w)) != NULL && c->state == CLIENT_FULL)
+		client_resume(w, c);
+}
+
+/*
+ * Sends a datagram.  An error of an earlier one may be told instead of sending
+ * this one, which then is tried once more.  Returns 0 or an errno.
+ */
+static int
+send_datagram(struct worker *w, uint32_t n)
+{
+	const struct sockaddr *to = NULL;
+	socklen_t len = 0;
+
+	if (w->door.kind == SOCKET_BOUND) {
+		to = (const struct sockaddr *)&w->door.to;
+		len = w->door.to_len;
+	}
+	for (int i = 0; i < 2; i++) {
+		if (sendto(w->door.fd, window_bytes(&w->window), n,
+			MSG_DONTWAIT | MSG_NOSIGNAL, to, len) != -1)
+			return 0;
+		if (errno == EAGAIN || w->door.kind == SOCKET_CONNECTED)
+			break;
+	}
+	return errno;
+}
+
+bool
+datagram_take(struct worker *w, struct client *c)
+{
+	uint32_t n, enough = min(DATAGRAM_MAX, serve_chunk(w));
+	int error;
+
+	n = min(w->window.held, enough);
+	if (w->window.fresh)
+		enough = min(enough, w->window.request_min);
+	if (n < enough)
+		return false;
+	error = send_datagram(w, n);
+	if (error == EAGAIN) {
+		client_fill(w, c);
+		watch(w, true);
+	} else if (error == 0 || error == ENOBUFS) {
+		/* With ENOBUFS it was lost, as any datagram may be. */
+		client_handed(w, c, n);
+		client_answered(w, c);
+		client_wait(w, c, CLIENT_TAKING, serve_chunk(w));
+	} else
+		client_lost(w, c, error);
+	return true;
+}

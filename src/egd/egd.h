@@ -1,0 +1,68 @@
+/*
+ * The EGD protocol: what a client says, taken apart byte by byte, and how it
+ * is answered.  Numbers are big-endian.
+ *
+ *	00		u32: the bits that could be had now
+ *	01 N		M, and M bytes, at most N: what there is at once
+ *	02 N		N bytes, whenever there are so many
+ *	03 u16 L data	nothing; L bytes of data, said to hold so many bits
+ *	04		u8 length, and the process id in digits
+ */
+#ifndef VRNGD_EGD_H
+#define VRNGD_EGD_H
+
+#include <sys/types.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define EGD_REQUEST_MAX 255 /* bytes that one command asks for */
+#define EGD_ANSWER_MAX	256 /* bytes of an answer to 01 */
+#define EGD_BRIEF_MAX	12  /* bytes of any other, and a NUL */
+
+enum egd_command {
+	EGD_AVAILABLE = 0,
+	EGD_NOW = 1,
+	EGD_WAIT = 2,
+	EGD_WRITE = 3,
+	EGD_PID = 4,
+};
+
+/* A command whose bytes have come so far: all 0 between two. */
+struct egd {
+	uint8_t head[4]; /* what precedes any data, */
+	uint8_t nhead;	 /* so much of it */
+	uint8_t data;	 /* bytes of EGD_WRITE that are to come */
+};
+
+enum egd_result {
+	EGD_MORE,    /* all is used up, and a command is not complete */
+	EGD_COMMAND, /* a command is complete */
+	EGD_DATA,    /* a part of the data of EGD_WRITE, more follows */
+	EGD_UNKNOWN, /* this is no command: nothing after it can be read */
+};
+
+/* What was said. */
+struct egd_said {
+	uint8_t command;     /* enum egd_command; or what is none */
+	uint8_t wanted;	     /* bytes, of EGD_NOW and EGD_WAIT */
+	uint8_t size;	     /* bytes of data here, of EGD_WRITE */
+	const uint8_t *data; /* in what was given to egd_hear() */
+};
+
+/*
+ * Hears `len` bytes from a client, up to the end of a command or of what there
+ * is of its data.  `*used` is how many that were; the rest is for the next
+ * call.  Of EGD_UNKNOWN only said->command is set.
+ */
+enum egd_result egd_hear(struct egd *, const uint8_t *bytes, size_t len,
+    size_t *used, struct egd_said *said);
+
+/*
+ * Write the answers to EGD_AVAILABLE, of so many bytes, and to EGD_PID.
+ * Return their length, at most EGD_BRIEF_MAX.
+ */
+size_t egd_say_available(uint8_t *answer, uint64_t bytes);
+size_t egd_say_pid(uint8_t *answer, pid_t pid);
+
+#endif

@@ -1,0 +1,175 @@
+/*
+ * The egd worker: serves the clients of one outlet, over the EGD protocol or
+ * with raw bytes, and knows nothing of any other.
+ */
+#include <sys/epoll.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "child.h"
+#include "sandbox.h"
+#include "worker.h"
+
+#define NOFILE	       (CLIENTS_MAX + 64) /* descriptors, as far as may be */
+#define EVENTS_AT_ONCE 64
+
+/* Every system call that a worker may make once it has started. */
+static const struct sandbox_rule rules[] = {
+	{ .nr = SCMP_SYS(epoll_wait), .why = "the main loop" },
+	{ .nr = SCMP_SYS(epoll_pwait), .why = "the same, other machines" },
+	{ .nr = SCMP_SYS(epoll_ctl), .why = "clients come and go" },
+	{ .nr = SCMP_SYS(recvmsg), .why = "frames, datagrams' errors" },
+	{ .nr = SCMP_SYS(recvfrom), .why = "commands, granted bytes" },
+	{ .nr = SCMP_SYS(sendmsg), .why = "frames" },
+	{ .nr = SCMP_SYS(sendto), .why = "bytes and answers for clients" },
+	{ .nr = SCMP_SYS(write), .why = "what clients write" },
+	{ .nr = SCMP_SYS(accept4), .why = "clients of a listening socket" },
+	{ .nr = SCMP_SYS(getpeername), .why = "who was connected to" },
+	{ .nr = SCMP_SYS(getsockopt),
+	    .why = "a client's pid and uid",
+	    .nargs = 1,
+	    .arg = SCMP_A2_32(SCMP_CMP_EQ, SO_PEERCRED, 0) },
+	{ .nr = SCMP_SYS(setsockopt),
+	    .why = "little lies unread",
+	    .nargs = 1,
+	    .arg = SCMP_A2_32(SCMP_CMP_EQ, SO_SNDBUF, 0) },
+	{ .nr = SCMP_SYS(setsockopt),
+	    .why = "small answers go at once",
+	    .nargs = 1,
+	    .arg = SCMP_A2_32(SCMP_CMP_EQ, TCP_NODELAY, 0) },
+	{ .nr = SCMP_SYS(setsockopt),
+	    .why = "peers that vanish are noticed",
+	    .nargs = 1,
+	    .arg = SCMP_A2_32(SCMP_CMP_EQ, SO_KEEPALIVE, 0) },
+	{ .nr = SCMP_SYS(setsockopt),
+	    .why = "and before two hours are over",
+	    .nargs = 1,
+	    .arg = SCMP_A2_32(SCMP_CMP_EQ, TCP_KEEPIDLE, 0) },
+	{ .nr = SCMP_SYS(close), .why = "connections that end" },
+	{ .nr = SCMP_SYS(clock_gettime), .why = "where there is no vDSO" },
+	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
+};
+
+static void
+connection_event(struct worker *w, uint64_t data, uint32_t events)
+{
+	struct client *c;
+
+	c = client_find(&w->clients, (uint32_t)data, (uint32_t)(data >> 32));
+	if (c == NULL)
+		return;
+	if (w->outlet.serve.protocol == SERVE_EGD)
+		command_event(w, c, events);
+	else
+		stream_event(w, c, events);
+}
+
+static void
+event(struct worker *w, uint64_t data, uint32_t events)
+{
+	switch ((uint32_t)data) {
+	case EVENT_CHANNEL:
+		frames_read(w);
+		break;
+	case EVENT_BYTES:
+		window_receive(&w->window);
+		break;
+	case EVENT_SOCKET:
+		if (w->outlet.serve.protocol == SERVE_DATAGRAM)
+			datagram_event(w, events);
+		else
+			door_accept(w);
+		break;
+	default:
+		connection_event(w, data, events);
+		break;
+	}
+}
+
+/* For epoll_wait(2): until the first of the things that have their time. */
+static int
+timeout(const struct worker *w)
+{
+	const uint64_t deadlines[] = { now_deadline(&w->asks),
+		client_deadline(w), door_deadline(w) };
+	uint64_t first = UINT64_MAX, ms;
+
+	if (w->more)
+		return 0;
+	for (size_t i = 0; i < sizeof(deadlines) / sizeof(*deadlines); i++)
+		if (deadlines[i] != 0 && deadlines[i] < first)
+			first = deadlines[i];
+	if (first == UINT64_MAX)
+		return -1;
+	if (first <= w->now)
+		return 0;
+	ms = (first - w->now + NS_PER_MS - 1) / NS_PER_MS;
+	return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+static void
+watch_channel(struct worker *w)
+{
+	bool full = w->window.untold || w->asks.unsent || w->report.begun ||
+	    w->report.wanted;
+	uint32_t events = EPOLLIN | (full ? EPOLLOUT : 0);
+
+	if (events == w->channel_events)
+		return;
+	w->channel_events = events;
+	worker_must_watch(w, EPOLL_CTL_MOD, CHANNEL_FD, events, EVENT_CHANNEL);
+}
+
+/* Does what has become possible by the events of a round. */
+static void
+go_on(struct worker *w)
+{
+	client_expire(w);
+	door_expire(w);
+	serve_run(w);
+	if (!w->more) {
+		/* Whoever is answered may have asked for more. */
+		now_settle(w);
+		serve_run(w);
+	}
+	serve_tell(w);
+	report_run(w);
+	watch_channel(w);
+}
+
+static void
+run(struct worker *w)
+{
+	struct epoll_event events[EVENTS_AT_ONCE];
+	int n;
+
+	while (!w->finished) {
+		n = epoll_wait(w->epoll_fd, events, EVENTS_AT_ONCE, timeout(w));
+		if (n == -1 && errno != EINTR)
+			log_fatal("epoll_wait: %s", strerror(errno));
+		w->now = clock_now();
+		for (int i = 0; i < n && !w->finished; i++)
+			event(w, events[i].data.u64, events[i].events);
+		go_on(w);
+	}
+}
+
+int
+main(void)
+{
+	static struct worker w;
+
+	child_start(ROLE_EGD);
+	worker_init(&w);
+	sandbox_filter(rules, sizeof(rules) / sizeof(*rules), NOFILE);
+	child_ready();
+	run(&w);
+	report_end(&w);
+	_exit(0);
+}

@@ -1,0 +1,30 @@
+/*
+ * Who is at the other end of a socket.
+ */
+#ifndef VRNGD_PEER_H
+#define VRNGD_PEER_H
+
+#include <sys/socket.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto.h"
+
+struct peer {
+	bool inet;	     /* has an internet address: */
+	uint8_t address[16]; /* IPv6, or IPv4 mapped to it */
+	uint16_t port;
+	char text[CLIENT_TEXT_SIZE]; /* "127.0.0.1:4711", "pid 12, uid 0" */
+};
+
+/* The peer of a socket, whose address accept(2) or getpeername(2) told. */
+void peer_of(struct peer *, int fd, const struct sockaddr_storage *);
+
+/* The one with that internet address. */
+void peer_at(struct peer *, const struct sockaddr_storage *);
+
+/* Whether they have the same internet address and port. */
+bool peer_same(const struct peer *, const struct peer *);
+
+#endif

@@ -1,0 +1,65 @@
+#include <sys/epoll.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "worker.h"
+
+void
+worker_init(struct worker *w)
+{
+	w->now = clock_now();
+	w->pid = getpid();
+	w->writes_fd = w->door.fd = -1;
+	window_init(&w->window);
+	now_init(&w->asks);
+	client_init(&w->clients);
+	turns_init(&w->turns, 0);
+	log_limit_init(&w->log_clients, w->now);
+	log_limit_init(&w->log_refused, w->now);
+	if ((w->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
+		log_fatal("epoll_create1: %s", strerror(errno));
+	w->channel_events = EPOLLIN;
+	worker_must_watch(w, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, EVENT_CHANNEL);
+}
+
+int
+worker_watch(struct worker *w, int op, int fd, uint32_t events, uint32_t which,
+    uint32_t serial)
+{
+	struct epoll_event ev = {
+		.events = events,
+		.data.u64 = (uint64_t)serial << 32 | which,
+	};
+
+	return epoll_ctl(w->epoll_fd, op, fd, &ev);
+}
+
+void
+worker_must_watch(struct worker *w, int op, int fd, uint32_t events,
+    enum worker_event event)
+{
+	if (worker_watch(w, op, fd, events, event, 0) == -1)
+		log_fatal("epoll_ctl: %s", strerror(errno));
+}
+
+void
+worker_say(struct worker *w, struct log_limit *limit, const char *fmt, ...)
+{
+	char text[LOG_TEXT_SIZE];
+	uint32_t suppressed;
+	va_list ap;
+
+	if (!log_limit_pass(limit, w->now, &suppressed))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (suppressed > 0)
+		log_info("%s (%u such lines suppressed)", text, suppressed);
+	else
+		log_info("%s", text);
+}

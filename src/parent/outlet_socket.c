@@ -1,0 +1,106 @@
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "outlet_socket.h"
+#include "socket.h"
+
+static const char *
+where_of(const struct config_outlet *co)
+{
+	return co->transport == CONFIG_UNIX ? co->path : co->address;
+}
+
+/*
+ * A UDP socket is told of datagrams that nobody wanted, though it sends to
+ * anybody; one of IPv6 is for that alone, so that addresses are what they seem.
+ * Who is accepted by TCP has its options.
+ */
+static int
+set_options(int fd, int family, bool datagrams)
+{
+	const int yes = 1;
+
+	if (!datagrams &&
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == -1)
+		return -1;
+	socket_keep_alive(fd, false);
+	if (family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) == -1)
+		return -1;
+	if (!datagrams)
+		return 0;
+	if (family == AF_INET6)
+		return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &yes,
+		    sizeof(yes));
+	return setsockopt(fd, IPPROTO_IP, IP_RECVERR, &yes, sizeof(yes));
+}
+
+static int
+listen_inet(const struct config_outlet *co)
+{
+	bool datagrams = co->transport == CONFIG_UDP;
+	union socket_address a;
+	socklen_t len;
+	int fd;
+
+	fd = socket_make(co->transport, where_of(co), co->port, &a, &len);
+	if (fd == -1)
+		return -1;
+	if (set_options(fd, a.sa.sa_family, datagrams) == 0 &&
+	    bind(fd, &a.sa, len) == 0 &&
+	    (datagrams || listen(fd, SOMAXCONN) == 0))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+int
+outlet_socket_listen(struct listener *l, const struct config_outlet *co)
+{
+	char text[CONFIG_WHERE_SIZE];
+
+	*l = (struct listener){ .fd = -1 };
+	if (co->connect)
+		return 0;
+	if (co->transport == CONFIG_UNIX)
+		return listener_open(l, co->path, SOCK_STREAM, &co->rights);
+	if ((l->fd = listen_inet(co)) != -1)
+		return 0;
+	log_error("%s: cannot listen there: %s",
+	    config_outlet_text(co, text, sizeof(text)), strerror(errno));
+	return -1;
+}
+
+int
+outlet_socket_connect(const struct config_outlet *co, bool *pending)
+{
+	union socket_address a;
+	socklen_t len;
+	int fd, error;
+
+	fd = socket_make(co->transport, where_of(co), co->port, &a, &len);
+	if (fd == -1)
+		return -1;
+	*pending = connect(fd, &a.sa, len) == -1;
+	if (*pending && errno != EINPROGRESS) {
+		error = errno;
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	socket_keep_alive(fd, false);
+	return fd;
+}
+
+int
+outlet_socket_error(int fd)
+{
+	int error;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == -1)
+		return errno;
+	return error;
+}

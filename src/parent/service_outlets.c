@@ -1,0 +1,131 @@
+#include <string.h>
+
+#include "log.h"
+#include "outlet_socket.h"
+#include "service_outlets.h"
+
+#define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
+
+/* The outlet of the configuration that `o` may go on as, or NULL. */
+static const struct config_outlet *
+successor(const struct config *config, const struct outlet *o)
+{
+	const struct config_outlet *co;
+
+	TAILQ_FOREACH(co, &config->outlets, entry)
+		if (co->kind == o->config.kind &&
+		    strcmp(co->name, o->name) == 0 &&
+		    strcmp(co->pool->name, o->pool->name) == 0 &&
+		    config_outlet_same_place(co, &o->config))
+			break;
+	return co;
+}
+
+static const struct config_guest *
+find_guest(const struct config *config, const char *name)
+{
+	const struct config_guest *cg;
+
+	TAILQ_FOREACH(cg, &config->guests, entry)
+		if (strcmp(cg->name, name) == 0)
+			break;
+	return cg;
+}
+
+static void
+drop_egd(struct guest *g, const struct config *config)
+{
+	const struct config_guest *cg = find_guest(config, g->name);
+	struct config_outlet co;
+
+	if (g->egd == NULL)
+		return;
+	if (cg != NULL && cg->egd != NULL) {
+		plan_egd(&co, cg);
+		if (config_outlet_same_place(&co, &g->egd->config))
+			return;
+	}
+	service_egd_free(g, clock_now() + REMOVAL_TIME);
+}
+
+void
+service_outlets_drop(struct service *s, const struct config *config)
+{
+	struct outlet *o, *next;
+	struct guest *g;
+
+	for (o = TAILQ_FIRST(&s->outlets); o != NULL; o = next) {
+		next = TAILQ_NEXT(o, entry);
+		if (successor(config, o) != NULL)
+			continue;
+		log_about(LOG_LEVEL_INFO, &o->subject,
+		    "removed, or to be elsewhere: its clients are cut off");
+		service_outlet_free(s, o, clock_now() + REMOVAL_TIME);
+	}
+	TAILQ_FOREACH(g, &s->guests, entry)
+		drop_egd(g, config);
+}
+
+/* Starts a new outlet, whose socket may be made only now. */
+static int
+begin(struct outlet *o, struct listener *made)
+{
+	if (made->fd == -1 && outlet_socket_listen(made, &o->config) == -1)
+		return -1;
+	return outlet_start(o, made);
+}
+
+static int
+apply_outlet(struct service *s, const struct config_outlet *co,
+    struct listener *made)
+{
+	struct service_pool *p = service_find_pool(s, co->pool->name);
+	struct alloc_node *parent = &p->pool.alloc.root;
+	struct outlet *o = service_find_outlet(s, co->kind, co->name);
+	int r = 0;
+
+	if (co->class != NULL)
+		parent = &service_find_class(p, co->class->name)->node;
+	if (o != NULL)
+		outlet_change(o, co, parent);
+	else {
+		o = service_outlet_new(s, co, &p->pool, parent);
+		r = begin(o, made);
+	}
+	outlet_accept_writes(o, co->pool->accept_writes);
+	return r;
+}
+
+int
+service_outlets_apply(struct service *s, const struct config *config,
+    struct plan *plan)
+{
+	const struct config_outlet *co;
+	size_t i = 0;
+	int r = 0;
+
+	TAILQ_FOREACH(co, &config->outlets, entry)
+		if (apply_outlet(s, co, &plan->outlets[i++]) == -1)
+			r = -1;
+	return r;
+}
+
+int
+service_egd_apply(struct service *s, struct guest *g,
+    const struct config_guest *cg, struct listener *made)
+{
+	struct config_outlet co;
+	int r = 0;
+
+	if (cg->egd == NULL)
+		return 0;
+	plan_egd(&co, cg);
+	if (g->egd != NULL)
+		outlet_change(g->egd, &co, NULL);
+	else {
+		service_egd_new(s, g, &co);
+		r = begin(g->egd, made);
+	}
+	outlet_accept_writes(g->egd, cg->pool->accept_writes);
+	return r;
+}

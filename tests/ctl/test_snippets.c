@@ -1,0 +1,290 @@
+/*
+ * What vrngctl prints for virtual machines that get their bytes by EGD or from
+ * a stream, and whether QEMU and libvirt take it.
+ */
+#include "vrngctl.h"
+
+#define HEAD "<domain type='kvm'>\n  <devices>\n    <rng model='virtio'>\n"
+#define TAIL "      </backend>\n    </rng>\n  </devices>\n</domain>\n"
+#define RECONNECT \
+	"          <reconnect enabled='yes' timeout='1'/>\n        </source>\n"
+
+/* That exit status 0, and what is to be pasted; a remark may come with it. */
+static void
+check_printed(const struct server *s, const char *words, const char *text,
+    const char *remark)
+{
+	run(s, words);
+	assert_int_equal(result.status, 0);
+	assert_string_equal(result.out, text);
+	if (remark == NULL)
+		assert_string_equal(result.err, "");
+	else
+		check_contains(result.err, remark);
+}
+
+static void
+test_guest(void **state)
+{
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	check_printed(&s, "qemu-args vm1 --egd",
+	    "-chardev socket,id=vrngd-egd-vm1,path=/run/vrngd/vm1.egd,"
+	    "reconnect=1 \\\n"
+	    "-object rng-egd,id=vrngd-rng-egd-vm1,chardev=vrngd-egd-vm1 \\\n"
+	    "-device virtio-rng-pci,rng=vrngd-rng-egd-vm1\n",
+	    NULL);
+	check_printed(&s, "libvirt-xml --egd vm1",
+	    HEAD
+	    "      <backend model='egd' type='unix'>\n"
+	    "        <source mode='connect' path='/run/vrngd/vm1.egd'>\n" RECONNECT
+		TAIL,
+	    NULL);
+	/* Both ways are printed apart, and have no id in common. */
+	check_done(&s, "qemu-args vm1");
+	check_contains(result.out, "vhost-user-rng-pci,chardev=vrngd-vm1\n");
+	assert_null(strstr(result.out, "egd"));
+	/* One that has no other way needs no option. */
+	check_printed(&s, "qemu-args vm5 --memory 2G",
+	    "-m 2G \\\n"
+	    "-chardev socket,id=vrngd-egd-vm5,path=/run/vrngd/vm5.egd,"
+	    "reconnect=1 \\\n"
+	    "-object rng-egd,id=vrngd-rng-egd-vm5,chardev=vrngd-egd-vm5 \\\n"
+	    "-device virtio-rng-pci,rng=vrngd-rng-egd-vm5\n",
+	    NULL);
+	check_done(&s, "libvirt-xml vm5");
+	check_contains(result.out, "path='/run/vrngd/vm5.egd'");
+	server_stop(&s);
+}
+
+static void
+test_egd(void **state)
+{
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	check_printed(&s, "qemu-args --service local",
+	    "-chardev socket,id=vrngd-service-local,"
+	    "path=/run/vrngd/egd.sock,reconnect=1 \\\n"
+	    "-object rng-egd,id=vrngd-rng-service-local,"
+	    "chardev=vrngd-service-local \\\n"
+	    "-device virtio-rng-pci,rng=vrngd-rng-service-local\n",
+	    NULL);
+	check_printed(&s, "qemu-args --service=lan",
+	    "-chardev socket,id=vrngd-service-lan,host=127.0.0.1,port=7000,"
+	    "reconnect=1 \\\n"
+	    "-object rng-egd,id=vrngd-rng-service-lan,"
+	    "chardev=vrngd-service-lan \\\n"
+	    "-device virtio-rng-pci,rng=vrngd-rng-service-lan\n",
+	    "vrngctl: service lan listens at every address");
+	check_printed(&s, "libvirt-xml --service lan",
+	    HEAD "      <backend model='egd' type='tcp'>\n"
+		 "        <source mode='connect' host='127.0.0.1' "
+		 "service='7000'>\n" RECONNECT
+		 "        <protocol type='raw'/>\n" TAIL,
+	    "in place of 127.0.0.1\n");
+	check_done(&s, "qemu-args --service egd:both");
+	check_contains(result.out, ",host=::1,port=7001,reconnect=1 ");
+	server_stop(&s);
+}
+
+static void
+test_stream(void **state)
+{
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	run(&s, "qemu-args --service legacy");
+	check_contains(result.out, ",host=::1,port=1024,reconnect=1 ");
+	check_contains(result.err, "in place of ::1\n");
+	check_done(&s, "qemu-args --service vm7");
+	check_contains(result.out,
+	    "-chardev 'socket,id=vrngd-service-vm7,path=/run/qemu/a,,b "
+	    "<'\\''&'\\''> c,server=on,wait=off' \\\n");
+	check_printed(&s, "libvirt-xml --service vm7",
+	    HEAD "      <backend model='egd' type='unix'>\n"
+		 "        <source mode='bind' path='/run/qemu/a,b "
+		 "&lt;&apos;&amp;&apos;&gt; c'/>\n" TAIL,
+	    NULL);
+	check_done(&s, "qemu-args --service stream:both");
+	check_contains(result.out,
+	    ",host=127.0.0.1,port=1026,server=on,wait=off ");
+	check_done(&s, "libvirt-xml --service stream:both");
+	check_contains(result.out,
+	    "<source mode='bind' host='127.0.0.1' service='1026'/>\n"
+	    "        <protocol type='raw'/>\n");
+	check_done(&s, "qemu-args --service udp");
+	check_contains(result.out,
+	    "-chardev udp,id=vrngd-service-udp,host=127.0.0.1,port=1025 ");
+	check_printed(&s, "libvirt-xml --service udp",
+	    HEAD "      <backend model='egd' type='udp'>\n"
+		 "        <source mode='connect' host='127.0.0.1' "
+		 "service='1025'/>\n" TAIL,
+	    NULL);
+	server_stop(&s);
+}
+
+static void
+test_refused(void **state)
+{
+	const char *const rows[][2] = {
+		{ "qemu-args vm2 --egd", "guest vm2 has no EGD socket" },
+		{ "libvirt-xml vm2 --egd", "guest vm2 has no EGD socket" },
+		{ "qemu-args vm9 --egd", "no guest is called vm9: there are " },
+		{ "qemu-args --service vm1",
+		    "no service is called vm1: there are local, lan, legacy, "
+		    "vm7, udp, both, both, feed\n" },
+		{ "qemu-args --service stream:lan", "no service is called" },
+		{ "qemu-args --service both",
+		    "an egd and a stream called both: say egd:both or "
+		    "stream:both\n" },
+		{ "qemu-args --service feed", "so that QEMU sends first\n" },
+		{ "libvirt-xml --service feed", "so that QEMU sends first\n" },
+	};
+	const char *const usage[][2] = {
+		{ "qemu-args --egd", "needs a guest's name" },
+		{ "qemu-args --service", "--service needs a value" },
+		{ "qemu-args vm1 --service lan", "unexpected argument 'vm1'" },
+		{ "qemu-args --service lan --egd", "--egd goes with a guest" },
+		{ "guest remove vm1 --egd", "takes no --egd" },
+		{ "guest remove --service lan", "takes no --service" },
+		{ "top --clients", "takes no --clients" },
+	};
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		check_fails(&s, rows[i][0], 1, rows[i][1]);
+	for (size_t i = 0; i < sizeof(usage) / sizeof(usage[0]); i++)
+		check_fails(&s, usage[i][0], 2, usage[i][1]);
+	server_stop(&s);
+}
+
+/* Places that make no sense are not passed on. */
+static void
+test_odd_places(void **state)
+{
+	const struct {
+		uint32_t transport;
+		const char *where;
+	} rows[] = {
+		{ 0, "" },
+		{ 0, "run/egd.sock" },
+		{ 0, "/run/\negd.sock" },
+		{ 1, "" },
+		{ 1, "/run/vrngd/egd.sock" },
+		{ 1, ":7000" },
+		{ 1, "127.0.0.1" },
+		{ 1, "127.0.0.1:" },
+		{ 1, "127.0.0.1:0" },
+		{ 1, "127.0.0.1:65536" },
+		{ 1, "127.0.0.1:70x" },
+		{ 1, "127.0.0.1,server=on:7000" },
+		{ 1, "localhost:7000" },
+		{ 1, "[]:7000" },
+		{ 1, "[::1:7000" },
+		{ 1, "udp 127.0.0.1:7000" },
+		{ 2, "udp  127.0.0.1:7000" },
+		{ 3, "127.0.0.1:7000" },
+		{ UINT32_MAX, "/run/vrngd/egd.sock" },
+	};
+	struct control_reply odd = { .kind = CONTROL_OUTLET };
+	struct server s = { .odd = &odd };
+
+	(void)state;
+	strlcpy(odd.u.outlet.name, "odd", sizeof(odd.u.outlet.name));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		odd.u.outlet.transport = rows[i].transport;
+		strlcpy(odd.u.outlet.where, rows[i].where,
+		    sizeof(odd.u.outlet.where));
+		server_start(&s);
+		check_fails(&s, "qemu-args --service odd", 1,
+		    " socket that a client could use\n");
+		assert_int_equal(strcspn(result.err, "\n"),
+		    strlen(result.err) - 1);
+		server_stop(&s);
+	}
+}
+
+/* A domain around what was printed is one that libvirt's schema describes. */
+static void
+test_libvirt(void **state)
+{
+	static const char validate[] =
+	    "command -v virsh || exit 127; f=$(mktemp) || exit 1; "
+	    "sed \"s,<domain type='kvm'>,&<name>x</name>"
+	    "<memory>65536</memory><os><type>hvm</type></os>,;"
+	    "s/type='kvm'/type='test'/\" >$f; "
+	    "virsh -c test:///default define --validate $f; r=$?; rm -f $f; "
+	    "exit $r";
+	const char *const words[] = {
+		"libvirt-xml vm1 --egd",
+		"libvirt-xml --service lan",
+		"libvirt-xml --service vm7",
+		"libvirt-xml --service stream:both",
+		"libvirt-xml --service udp",
+	};
+	struct server s = { 0 };
+	bool checked = false;
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		run(&s, words[i]);
+		checked = check_with(validate);
+	}
+	server_stop(&s);
+	if (!checked)
+		skip();
+}
+
+/* QEMU takes the options, and connects again and again to nobody. */
+static void
+test_qemu(void **state)
+{
+	static const char start[] =
+	    "command -v qemu-system-x86_64 || exit 127; "
+	    "eval \"set -- $(cat)\"; "
+	    "echo quit | timeout 60 qemu-system-x86_64 -S -nodefaults "
+	    "-display none -monitor stdio \"$@\"";
+	const char *const words[] = {
+		"qemu-args vm1 --egd --memory 64M",
+		"qemu-args --service local",
+		"qemu-args --service lan",
+		"qemu-args --service egd:both",
+		"qemu-args --service udp",
+	};
+	struct server s = { 0 };
+	bool checked = false;
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		run(&s, words[i]);
+		checked = check_with(start);
+	}
+	server_stop(&s);
+	if (!checked)
+		skip();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_guest),
+		cmocka_unit_test(test_egd),
+		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_odd_places),
+		cmocka_unit_test(test_libvirt),
+		cmocka_unit_test(test_qemu),
+	};
+
+	return UNIT_MAIN("vrngctl snippets", tests);
+}

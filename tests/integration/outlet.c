@@ -1,0 +1,339 @@
+/*
+ * An egd worker whose parent the tests play.
+ */
+#include "outlet.h"
+
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bsd/unistd.h>
+
+#define CONSUMER 5
+#define LOG_SIZE 65536
+#define PACKET	 16384 /* bytes */
+#define QUIET_MS 30
+
+uint64_t
+outlet_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint8_t
+outlet_stream(uint64_t i)
+{
+	uint64_t z = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return (uint8_t)(z ^ (z >> 31));
+}
+
+static void
+exec_worker(int channel)
+{
+	const char *dir = getenv("VRNGD_LIBEXEC");
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/vrngd-egd", dir ? dir : ".");
+	channel = fcntl(channel, F_DUPFD, CHANNEL_FD + 1);
+	if (channel == -1 || dup2(channel, CHANNEL_FD) == -1)
+		_exit(127);
+	signal(SIGPIPE, SIG_DFL);
+	execl(path, path, (char *)NULL);
+	_exit(127);
+}
+
+static void
+send_frame(struct outlet *o, const struct frame *f)
+{
+	for (uint64_t end = outlet_ms() + OUTLET_TIMEOUT;
+	     channel_send(o->channel, f) == -1; usleep(1000))
+		assert_true(errno == EAGAIN && outlet_ms() < end);
+}
+
+struct outlet *
+outlet_start(void)
+{
+	struct outlet *o = calloc(1, sizeof(*o));
+	struct frame f;
+	int fds[2];
+
+	assert_non_null(o);
+	assert_non_null(o->log = calloc(1, LOG_SIZE));
+	o->bytes = o->fd = -1;
+	o->generation = 6;
+	assert_int_equal(channel_pair(fds), 0);
+	o->channel = fds[0];
+	frame_init(&f, PROTO_HELLO, 0, 0);
+	f.u.hello.version = PROTO_VERSION;
+	f.u.hello.role = ROLE_EGD;
+	f.u.hello.log_level = 2;
+	f.fds[0] = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(f.fds[0] != -1);
+	send_frame(o, &f);
+	close(f.fds[0]);
+	if ((o->pid = fork()) == 0)
+		exec_worker(fds[1]);
+	assert_true(o->pid > 0);
+	close(fds[1]);
+	return o;
+}
+
+/* Notices the end of the worker. */
+static bool
+ended(struct outlet *o)
+{
+	if (o->pid != 0 && waitpid(o->pid, &o->status, WNOHANG) == o->pid)
+		o->pid = 0;
+	return o->pid == 0;
+}
+
+void
+outlet_stop(struct outlet *o)
+{
+	uint64_t end = outlet_ms() + OUTLET_TIMEOUT;
+
+	shutdown(o->channel, SHUT_RDWR);
+	while (!ended(o) && outlet_ms() < end)
+		usleep(1000);
+	if (o->pid != 0)
+		kill(o->pid, SIGKILL);
+	if (o->status != 0 || o->pid != 0)
+		print_error("# status %#x, log:\n%s", o->status, o->log);
+	assert_int_equal(o->pid, 0);
+	assert_int_equal(o->status, 0);
+	if (o->path[0] != '\0')
+		unlink(o->path);
+	close(o->channel);
+	if (o->bytes != -1)
+		close(o->bytes);
+	if (o->fd != -1)
+		close(o->fd);
+	free(o->log);
+	free(o);
+}
+
+void
+outlet_send(struct outlet *o, enum proto_type type)
+{
+	struct frame f;
+
+	frame_init(&f, type, CONSUMER, o->generation);
+	send_frame(o, &f);
+}
+
+void
+outlet_limits(struct outlet *o, uint32_t window, uint32_t request_min,
+    uint32_t request_max)
+{
+	struct frame f;
+
+	frame_init(&f, PROTO_LIMITS, CONSUMER, o->generation);
+	f.u.limits.window = window;
+	f.u.limits.request_min = request_min;
+	f.u.limits.request_max = request_max;
+	send_frame(o, &f);
+}
+
+void
+outlet_bytes(struct outlet *o)
+{
+	struct frame f;
+	int fds[2];
+
+	if (o->bytes != -1)
+		close(o->bytes);
+	assert_int_equal(channel_bytes_pair(fds), 0);
+	o->bytes = fds[0];
+	o->granted = 0;
+	frame_init(&f, PROTO_BYTES, CONSUMER, ++o->generation);
+	f.fds[0] = fds[1];
+	send_frame(o, &f);
+	close(fds[1]);
+}
+
+void
+outlet_socket(struct outlet *o, enum proto_socket_kind kind, int fd)
+{
+	struct frame f;
+
+	frame_init(&f, PROTO_SOCKET, CONSUMER, o->generation);
+	f.u.socket.kind = kind;
+	f.fds[0] = fd;
+	send_frame(o, &f);
+}
+
+void
+outlet_give(struct outlet *o, size_t n)
+{
+	uint8_t packet[PACKET];
+	size_t len;
+
+	for (size_t done = 0; done < n; done += len) {
+		len = n - done < sizeof(packet) ? n - done : sizeof(packet);
+		for (size_t i = 0; i < len; i++)
+			packet[i] = outlet_stream(o->given + i);
+		if (send(o->bytes, packet, len, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+		    -1) {
+			assert_true(errno == EAGAIN || errno == EPIPE);
+			return;
+		}
+		o->given += len;
+		o->granted += len;
+	}
+}
+
+/* Grants what the parent is to grant by itself. */
+static void
+grant(struct outlet *o)
+{
+	uint64_t total = o->want.need;
+
+	if (o->grants == GRANT_NOTHING || o->bytes == -1)
+		return;
+	if (o->grants == GRANT_ROOM)
+		total = o->want.room;
+	if (total > o->granted)
+		outlet_give(o, (size_t)(total - o->granted));
+}
+
+static void
+tell(struct outlet *o)
+{
+	struct frame f;
+
+	frame_init(&f, PROTO_NOW, CONSUMER, o->generation);
+	f.u.now.granted = o->granted + o->promised;
+	f.u.now.available = o->available;
+	send_frame(o, &f);
+}
+
+static void
+handle(struct outlet *o, const struct frame *f)
+{
+	size_t used = strlen(o->log);
+
+	switch (f->hdr.type) {
+	case PROTO_LOG:
+		snprintf(o->log + used, LOG_SIZE - used, "%s\n", f->u.log.text);
+		break;
+	case PROTO_WANT:
+		assert_int_equal(f->hdr.consumer, CONSUMER);
+		o->wants++;
+		if (f->hdr.generation != o->generation)
+			break;
+		o->want = f->u.want;
+		assert_true(o->want.room >= o->want.need);
+		assert_true(o->want.received <= o->granted);
+		grant(o);
+		break;
+	case PROTO_NOW_ASK:
+		o->asks++;
+		if (o->tells)
+			tell(o);
+		break;
+	case PROTO_CLIENT:
+		assert_true(o->ncounted < CLIENTS_MAX);
+		o->clients[o->ncounted++] = f->u.client;
+		break;
+	case PROTO_STATS:
+		o->stats = f->u.stats;
+		o->nstats++;
+		o->nclients = o->ncounted;
+		o->ncounted = 0;
+		break;
+	case PROTO_READY:
+		break;
+	default:
+		fail_msg("%s from the worker", frame_name(f->hdr.type));
+	}
+}
+
+void
+outlet_pump(struct outlet *o, int ms)
+{
+	struct pollfd pfd = { .fd = o->channel, .events = POLLIN };
+	uint64_t end = outlet_ms() + (uint64_t)ms, now;
+	struct frame f;
+
+	do {
+		grant(o);
+		while (channel_recv(o->channel, &f, ROLE_EGD, ROLE_PARENT) ==
+		    CHANNEL_FRAME)
+			handle(o, &f);
+		now = outlet_ms();
+		if (ended(o) || now >= end)
+			return;
+	} while (poll(&pfd, 1, (int)(end - now)) > 0);
+}
+
+void
+outlet_quiet(struct outlet *o)
+{
+	struct pollfd pfd = { .fd = o->channel, .events = POLLIN };
+
+	while (poll(&pfd, 1, QUIET_MS) > 0 && !ended(o))
+		outlet_pump(o, 0);
+}
+
+void
+outlet_until(struct outlet *o, const unsigned int *count, unsigned int was)
+{
+	uint64_t end = outlet_ms() + OUTLET_TIMEOUT;
+
+	while (*count == was && outlet_ms() < end)
+		outlet_pump(o, 1);
+	assert_true(*count > was);
+}
+
+const struct proto_stats *
+outlet_stats(struct outlet *o)
+{
+	unsigned int was = o->nstats;
+
+	outlet_send(o, PROTO_STATS_ASK);
+	outlet_until(o, &o->nstats, was);
+	assert_int_equal(o->nclients, o->stats.clients);
+	return &o->stats;
+}
+
+void
+outlet_logged(struct outlet *o, const char *text)
+{
+	uint64_t end = outlet_ms() + OUTLET_TIMEOUT;
+
+	while (strstr(o->log, text) == NULL && outlet_ms() < end)
+		outlet_pump(o, 1);
+	if (strstr(o->log, text) == NULL)
+		fail_msg("no '%s' in the log:\n%s", text, o->log);
+}
+
+unsigned int
+outlet_end(struct outlet *o, int ms)
+{
+	uint64_t start = outlet_ms();
+	unsigned int stats = o->nstats;
+
+	while (!ended(o) && outlet_ms() < start + (uint64_t)ms)
+		outlet_pump(o, 1);
+	assert_int_equal(o->pid, 0);
+	assert_int_equal(o->status, 0);
+	outlet_pump(o, 0);
+	/* Its last word. */
+	assert_true(o->nstats > stats);
+	return (unsigned int)(outlet_ms() - start);
+}

@@ -1,0 +1,136 @@
+/*
+ * An egd worker by itself: the tests play the parent, which grants what they
+ * say, and its clients.  The program is vrngd-egd in $VRNGD_LIBEXEC.
+ */
+#ifndef OUTLET_H
+#define OUTLET_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+
+#include "channel.h"
+
+#define OUTLET_TIMEOUT 5000 /* ms, for what must happen */
+#define OUTLET_BRIEF   100  /* ms, for what must not */
+
+/* What the parent grants by itself. */
+enum outlet_grants {
+	GRANT_NOTHING,
+	GRANT_NEED, /* what requests wait for */
+	GRANT_ROOM, /* what is to be held ready as well */
+};
+
+struct outlet {
+	pid_t pid; /* 0: has ended */
+	int status;
+	int channel;
+	int bytes; /* where the entropy process would write; -1: none */
+	int fd;	   /* the socket given, as far as the tests need it */
+	int port;
+	char path[64]; /* "": none */
+	uint32_t generation;
+	uint64_t granted; /* running total, and all of it was sent */
+	uint64_t given;	  /* bytes of the stream, in all generations */
+	enum outlet_grants grants;
+	bool tells;		/* answers NOW_ASK, */
+	uint64_t available;	/* with so much, */
+	uint64_t promised;	/* and so many bytes more than were sent */
+	struct proto_want want; /* the last one */
+	unsigned int wants;
+	unsigned int asks; /* NOW_ASK */
+	unsigned int nstats;
+	struct proto_stats stats; /* the last one, */
+	unsigned int nclients;	  /* and the clients before it */
+	struct proto_client clients[CLIENTS_MAX];
+	unsigned int ncounted;
+	char *log;
+};
+
+/* A worker that has been told nothing yet. */
+struct outlet *outlet_start(void);
+
+/* Ends it, and fails if it had not ended well or would not. */
+void outlet_stop(struct outlet *);
+
+/* The frames that describe it: networks end with NULL, "127.0.0.0/8". */
+void outlet_serve(struct outlet *, enum proto_protocol, uint32_t max_clients,
+    uint64_t idle_timeout, const char *const *allowed);
+void outlet_limits(struct outlet *, uint32_t window, uint32_t request_min,
+    uint32_t request_max);
+void outlet_bytes(struct outlet *); /* of the next generation */
+void outlet_socket(struct outlet *, enum proto_socket_kind, int fd);
+void outlet_send(struct outlet *, enum proto_type);
+
+/*
+ * A worker that listens, on a unix socket or at 127.0.0.1; holds no window, may
+ * have CLIENTS_MAX clients of 127/8 and ::1/128, is granted what it needs.
+ */
+struct outlet *outlet_unix(enum proto_protocol);
+struct outlet *outlet_tcp(enum proto_protocol);
+
+/* Sends bytes of the stream, as if they had been granted. */
+void outlet_give(struct outlet *, size_t n);
+
+/* Byte `i` of that stream. */
+uint8_t outlet_stream(uint64_t i);
+
+/* Handles frames that come within so many ms. */
+void outlet_pump(struct outlet *, int ms);
+
+/* Handles frames until the worker has nothing to say for a moment. */
+void outlet_quiet(struct outlet *);
+
+/* Handles frames until `*count` is more than it was. */
+void outlet_until(struct outlet *, const unsigned int *count, unsigned int was);
+
+/* Asks for the figures and waits for them. */
+const struct proto_stats *outlet_stats(struct outlet *);
+
+/* Handles frames until the log has a line with that text. */
+void outlet_logged(struct outlet *, const char *text);
+
+/* Handles frames until the worker has ended well; returns ms that it took. */
+unsigned int outlet_end(struct outlet *, int ms);
+
+/* A connected client, whose fd the caller owns. */
+int outlet_connect(struct outlet *);
+
+/* As many clients, of whom the worker knows; closes them. */
+void outlet_crowd(struct outlet *, int *fds, size_t n);
+void outlet_leave(const int *fds, size_t n);
+
+/* A number of the worker's /proc/PID/status. */
+long outlet_number(struct outlet *, const char *key);
+
+/* The client says something. */
+void outlet_say(int fd, const char *bytes, size_t len);
+#define SAY(fd, text) outlet_say(fd, text, sizeof(text) - 1)
+
+/*
+ * Reads exactly so many bytes, handling frames meanwhile; fewer only if
+ * `timeout` ms are over or the connection has ended.
+ */
+size_t outlet_read(struct outlet *, int fd, uint8_t *buf, size_t len,
+    int timeout);
+
+/* The client gets exactly that; nothing; the end of the connection. */
+void outlet_hears(struct outlet *, int fd, const char *bytes, size_t len);
+#define HEARS(o, fd, text) outlet_hears(o, fd, text, sizeof(text) - 1)
+void outlet_silent(struct outlet *, int fd);
+void outlet_closed(struct outlet *, int fd);
+
+/* The client gets the `len` bytes of the stream from `from`. */
+void outlet_served(struct outlet *, int fd, uint64_t from, size_t len);
+
+/* Milliseconds, of CLOCK_MONOTONIC. */
+uint64_t outlet_ms(void);
+
+#endif

@@ -1,0 +1,240 @@
+/*
+ * Many clients of an egd worker, who come and go.
+ */
+#include "outlet.h"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "suite.h"
+
+#define MANY 1000
+
+static void
+check_thousand(struct outlet *o)
+{
+	int *fds = calloc(MANY, sizeof(*fds)), had;
+	uint8_t *buf = malloc(MANY * 64);
+	long rss;
+
+	assert_non_null(fds);
+	assert_non_null(buf);
+	outlet_stats(o);
+	had = proc_fds(o->pid);
+	rss = outlet_number(o, "VmRSS");
+	outlet_crowd(o, fds, MANY);
+	for (size_t i = 0; i < MANY; i++)
+		SAY(fds[i], "\002\100");
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(
+		    outlet_read(o, fds[i], buf + i * 64, 64, OUTLET_TIMEOUT),
+		    64);
+	suite_unique(buf, MANY * 64);
+	assert_int_equal(outlet_stats(o)->bytes, MANY * 64);
+	assert_int_equal(o->given, MANY * 64);
+	for (size_t i = 0; i < MANY; i++)
+		assert_int_equal(o->clients[i].bytes, 64);
+	if (had != -1) /* who may look */
+		assert_int_equal(proc_fds(o->pid), had + MANY);
+	/* Well under 1 KiB each; and what the kernel maps besides. */
+	assert_in_range(outlet_number(o, "VmRSS"), rss, rss + 2048);
+	outlet_leave(fds, MANY);
+	for (int i = 0; i < 100 && outlet_stats(o)->clients > 0; i++)
+		outlet_pump(o, 10);
+	assert_int_equal(o->stats.clients, 0);
+	assert_int_equal(proc_fds(o->pid), had);
+	free(buf);
+	free(fds);
+	outlet_stop(o);
+}
+
+static void
+test_thousand(void **state)
+{
+	(void)state;
+	check_thousand(outlet_unix(SERVE_EGD));
+	check_thousand(outlet_tcp(SERVE_EGD));
+}
+
+/* A report of many clients holds up none of them, whoever reads it or not. */
+static void
+test_report(void **state)
+{
+	struct outlet *o = outlet_unix(SERVE_EGD);
+	int *fds = calloc(MANY, sizeof(*fds));
+	uint8_t buf[16];
+
+	(void)state;
+	assert_non_null(fds);
+	o->grants = GRANT_ROOM;
+	outlet_limits(o, 4096, 64, REQUEST_MAX);
+	outlet_crowd(o, fds, MANY);
+	outlet_quiet(o);
+	assert_int_equal(o->granted, 4096);
+	for (int i = 0; i < 5; i++)
+		outlet_send(o, PROTO_STATS_ASK);
+	usleep(OUTLET_BRIEF * 1000);
+	/* Nobody reads the channel meanwhile. */
+	for (int i = 0; i < 20; i++) {
+		SAY(fds[i], "\002\020");
+		assert_int_equal(recv(fds[i], buf, sizeof(buf), MSG_WAITALL),
+		    16);
+	}
+	SAY(fds[0], "\001\020");
+	outlet_hears(o, fds[0], "\020", 1);
+	outlet_until(o, &o->nstats, o->nstats);
+	assert_int_equal(o->nclients, MANY);
+	outlet_quiet(o);
+	outlet_stats(o);
+	outlet_leave(fds, MANY);
+	free(fds);
+	outlet_stop(o);
+}
+
+/* In whatever state they come and go, they leave nothing behind. */
+static void
+test_come_and_go(void **state)
+{
+	struct outlet *o = outlet_unix(SERVE_EGD);
+	const char said[][8] = { "", "\001", "\002\377", "\001\377", "\000\000",
+		"\003\000\000\377x", "\004\004\004", "\002\001\002\377" };
+	int fd, stay = outlet_connect(o), fds[50], had;
+	long rss;
+
+	(void)state;
+	o->tells = false;
+	o->grants = GRANT_NOTHING;
+	outlet_stats(o);
+	had = proc_fds(o->pid);
+	rss = outlet_number(o, "VmRSS");
+	for (size_t i = 0; i < 3000; i++) {
+		fd = outlet_connect(o);
+		outlet_say(fd, said[i % 8], 1 + i % 5);
+		if (i % 7 == 0)
+			outlet_give(o, 100);
+		if (i % 50 < 49)
+			outlet_pump(o, 0);
+		if (i >= 50)
+			close(fds[i % 50]);
+		fds[i % 50] = fd;
+	}
+	outlet_leave(fds, 50);
+	for (int i = 0; i < 100 && outlet_stats(o)->clients > 1; i++)
+		outlet_pump(o, 10);
+	assert_int_equal(o->stats.clients, 1);
+	assert_int_equal(o->stats.connections, 3001);
+	assert_int_equal(proc_fds(o->pid), had);
+	assert_in_range(outlet_number(o, "VmRSS"), rss, rss + 512);
+	o->grants = GRANT_NEED;
+	SAY(stay, "\002\377");
+	assert_int_equal(
+	    outlet_read(o, stay, (uint8_t[256]){ 0 }, 255, OUTLET_TIMEOUT),
+	    255);
+	/* The log did not grow with them. */
+	assert_true(strlen(o->log) < 4096);
+	close(stay);
+	outlet_stop(o);
+}
+
+/* All who ask for much get the same, however much that is. */
+static void
+test_fair(void **state)
+{
+	struct outlet *o = outlet_unix(SERVE_EGD);
+	uint64_t got[20] = { 0 }, low, high;
+	int fds[20];
+	char said[20][2000];
+	uint8_t buf[4096];
+	ssize_t n;
+
+	(void)state;
+	outlet_crowd(o, fds, 20);
+	o->grants = GRANT_NOTHING;
+	for (size_t i = 0; i < 20; i++) {
+		for (size_t k = 0; k < sizeof(said[i]); k += 2) {
+			said[i][k] = 2;
+			said[i][k + 1] = (char)(10 * i + 60);
+		}
+		outlet_say(fds[i], said[i], sizeof(said[i]));
+	}
+	outlet_quiet(o);
+	for (int round = 0; round < 150; round++) {
+		outlet_give(o, 997);
+		outlet_pump(o, 1);
+		for (size_t i = 0; i < 20; i++) {
+			n = recv(fds[i], buf, sizeof(buf), MSG_DONTWAIT);
+			got[i] += n > 0 ? (uint64_t)n : 0;
+		}
+	}
+	low = high = got[0];
+	for (size_t i = 0; i < 20; i++) {
+		low = got[i] < low ? got[i] : low;
+		high = got[i] > high ? got[i] : high;
+	}
+	assert_true(low > 4000);
+	assert_true(high - low <= 3 * 256);
+	outlet_leave(fds, 20);
+	outlet_stop(o);
+}
+
+/* Without descriptors those who are there are served, and others wait. */
+static void
+test_no_descriptors(void **state)
+{
+	struct outlet *o = outlet_unix(SERVE_EGD);
+	struct rlimit limit = { 16, 16 }, old;
+	int fds[20], served = 0;
+	long before;
+	uint8_t buf[16];
+
+	(void)state;
+	outlet_stats(o);
+	CHECK(prlimit(o->pid, RLIMIT_NOFILE, NULL, &old));
+	assert_in_range(old.rlim_cur, 256, CLIENTS_MAX + 64);
+	limit.rlim_max = old.rlim_max;
+	CHECK(prlimit(o->pid, RLIMIT_NOFILE, &limit, NULL));
+	for (size_t i = 0; i < 20; i++) {
+		fds[i] = outlet_connect(o);
+		SAY(fds[i], "\002\020");
+	}
+	outlet_logged(o, "cannot accept a connection: Too many open files");
+	before = outlet_number(o, "voluntary_ctxt_switches");
+	outlet_pump(o, 3000);
+	assert_in_range(outlet_number(o, "voluntary_ctxt_switches"), before,
+	    before + 12);
+	for (size_t i = 0; i < 20; i++)
+		served += recv(fds[i], buf, 16, MSG_DONTWAIT) == 16;
+	assert_in_range(served, 4, 16);
+	assert_null(strstr(strstr(o->log, "Too many") + 1, "Too many"));
+	CHECK(prlimit(o->pid, RLIMIT_NOFILE, &old, NULL));
+	for (size_t i = (size_t)served; i < 20; i++)
+		assert_int_equal(
+		    outlet_read(o, fds[i], buf, 16, OUTLET_TIMEOUT), 16);
+	outlet_leave(fds, 20);
+	outlet_stop(o);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_thousand),
+		cmocka_unit_test(test_report),
+		cmocka_unit_test(test_come_and_go),
+		cmocka_unit_test(test_fair),
+		cmocka_unit_test(test_no_descriptors),
+	};
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	return SUITE_MAIN("egd_worker_clients", tests);
+}
