@@ -186,6 +186,8 @@ struct control_outlet {
 	uint32_t state;		       /* enum control_outlet_state */
 	uint32_t transport;	       /* 0: unix, 1: TCP, 2: UDP */
 	uint32_t connects;	       /* 1: the other side listens */
+	uint32_t local_port;	       /* that datagrams come from; 0: any */
+	uint32_t unused;	       /* 0 */
 	struct control_share share;
 	uint64_t bytes;	      /* handed to its clients, in all */
 	uint64_t now;	      /* bytes/s, smoothed; of a guest: of all of it */

@@ -80,8 +80,8 @@ place_of_guest(struct place *p, const struct control_guest *g,
 }
 
 /*
- * A sender whose port is any reaches no socket of QEMU's for datagrams: it is
- * connected to one port, and deaf after the first error from there.
+ * A sender whose address or port is any reaches no socket of QEMU's for
+ * datagrams: it is connected to one, and deaf after the first error from there.
  */
 static int
 check_sender(const struct place *p, const struct control_outlet *o,
@@ -89,11 +89,20 @@ check_sender(const struct place *p, const struct control_outlet *o,
 {
 	if (p->transport != PLACE_UDP || !p->client_listens)
 		return 0;
+	if (p->local_port == 0)
+		return fail(why, EXIT_REFUSED,
+		    "service %s: QEMU hears datagrams only from a port that it "
+		    "was told, and vrngd sends from any: add local-port = PORT "
+		    "to the stream, or remove connect, so that QEMU sends "
+		    "first",
+		    o->name);
+	if (strncmp(p->host, "127.", 4) == 0 || strcmp(p->host, "::1") == 0)
+		return 0;
 	return fail(why, EXIT_REFUSED,
-	    "service %s: QEMU hears datagrams only from a port that it was "
-	    "told, and vrngd sends from any: configure the stream without "
-	    "connect, so that QEMU sends first",
-	    o->name);
+	    "service %s: it is not known which address of this host %s is sent "
+	    "datagrams from: give it to QEMU as host, with port=%u,"
+	    "localaddr=%s,localport=%s",
+	    o->name, p->host, p->local_port, p->host, p->port);
 }
 
 int
@@ -104,7 +113,8 @@ place_of_service(struct place *p, const struct control_outlet *o,
 	const char *where = o->where;
 	bool good = false;
 
-	*p = (struct place){ .client_listens = o->connects != 0 };
+	*p = (struct place){ .client_listens = o->connects != 0,
+		.local_port = o->local_port };
 	switch (o->transport) {
 	case PLACE_UNIX:
 		good = where[0] == '/' && quote_possible(where);

@@ -22,6 +22,7 @@ struct place {
 	char path[CONTROL_PATH_SIZE]; /* of PLACE_UNIX; no control characters */
 	char host[INET6_ADDRSTRLEN];  /* of the others, a numeric address */
 	char port[6];
+	uint32_t local_port; /* of PLACE_UDP: ours; 0: any */
 	bool any; /* it was any address; `host` is now that of this host */
 };
 

@@ -12,6 +12,9 @@ write_chardev(const struct place *p, const char *id, FILE *f)
 	if (p->transport == PLACE_UNIX) {
 		fputs(",path=", f);
 		quote_option(f, p->path);
+	} else if (p->transport == PLACE_UDP && p->client_listens) {
+		fprintf(f, ",host=%s,port=%u,localaddr=%s,localport=%s",
+		    p->host, p->local_port, p->host, p->port);
 	} else {
 		fprintf(f, ",host=%s,port=%s", p->host, p->port);
 	}
@@ -58,7 +61,11 @@ write_source(const struct place *p, FILE *f)
 	}
 	if (p->client_listens || p->transport == PLACE_UDP)
 		fputs("/>\n", f);
-	else
+	if (p->client_listens && p->transport == PLACE_UDP)
+		fprintf(f,
+		    "        <source mode='connect' host='%s' service='%u'/>\n",
+		    p->host, p->local_port);
+	if (!p->client_listens && p->transport != PLACE_UDP)
 		fputs(">\n"
 		      "          <reconnect enabled='yes' timeout='1'/>\n"
 		      "        </source>\n",

@@ -201,6 +201,7 @@ print_service(struct json *j, const struct snapshot *snap,
 	print_name(j, "where", o->where);
 	json_string(j, "transport", format_transport(o->transport));
 	json_bool(j, "connects", o->connects != 0);
+	json_number(j, "local_port", o->local_port);
 	json_string(j, "state", format_outlet_state(o->state));
 	print_share(j, &o->share);
 	json_number(j, "bytes", o->bytes);

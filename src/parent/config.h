@@ -97,10 +97,11 @@ struct config_outlet {
 	char name[CONFIG_NAME_SIZE]; /* unique among those of its kind */
 	enum config_outlet_kind kind;
 	enum config_transport transport;
-	char *path;    /* allocated: of unix; or NULL */
-	char *address; /* allocated: numeric, of tcp and udp; or NULL */
-	uint16_t port; /* with address */
-	bool connect;  /* of stream: the other side listens */
+	char *path;	     /* allocated: of unix; or NULL */
+	char *address;	     /* allocated: numeric, of tcp and udp; or NULL */
+	uint16_t port;	     /* with address */
+	bool connect;	     /* of stream: the other side listens */
+	uint16_t local_port; /* of udp, with connect: ours; 0: any */
 	struct listener_rights
 	    rights;	       /* of a unix socket that is listened at */
 	uint32_t max_clients;  /* 1 to CLIENTS_MAX */

@@ -27,6 +27,7 @@ static const struct {
 	[KEY_TCP] = { "tcp", CONFIG_SOURCE | CONFIG_OUTLETS },
 	[KEY_UDP] = { "udp", CONFIG_SOURCE | CONFIG_STREAM },
 	[KEY_PORT] = { "port", CONFIG_SOURCE | CONFIG_OUTLETS },
+	[KEY_LOCAL_PORT] = { "local-port", CONFIG_STREAM },
 	[KEY_CONNECT] = { "connect", CONFIG_SOURCE | CONFIG_STREAM },
 	[KEY_LISTEN] = { "listen", CONFIG_SOURCE },
 	[KEY_NOISE] = { "noise", CONFIG_SOURCE },

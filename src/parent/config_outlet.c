@@ -39,7 +39,8 @@ config_outlet_same_place(const struct config_outlet *a,
 		return false;
 	if (a->transport == CONFIG_UNIX)
 		return strcmp(a->path, b->path) == 0;
-	return a->port == b->port && strcmp(a->address, b->address) == 0;
+	return a->port == b->port && a->local_port == b->local_port &&
+	    strcmp(a->address, b->address) == 0;
 }
 
 void
@@ -50,13 +51,28 @@ config_outlet_free(struct config_outlet *outlet)
 	free(outlet);
 }
 
+/* An IPv4 address has one form only, so that it can be compared. */
+static void
+check_address(struct config_reader *r, const struct config_block *block,
+    const struct config_setting *s, const char *address)
+{
+	struct proto_network host;
+
+	if (strchr(address, ':') != NULL &&
+	    config_network_parse(address, &host) &&
+	    config_network_is_ipv4(&host))
+		config_block_mistake(r, block, s->place,
+		    "%s \"%s\" is an IPv4 address mapped to IPv6: write %s",
+		    s->key, config_shown(r, s->value),
+		    strrchr(address, ':') + 1);
+}
+
 /* Where it is, as far as that is known: unix, or an address and a port. */
 static void
 set_socket(struct config_reader *r, struct config_block *block,
     struct config_outlet *outlet)
 {
 	struct config_socket socket;
-	struct proto_network host;
 
 	config_socket(r, block, &socket);
 	outlet->transport = socket.transport;
@@ -73,13 +89,8 @@ set_socket(struct config_reader *r, struct config_block *block,
 			    "at " LOOPBACK,
 			    config_shown(r, block->name));
 	}
-	if (outlet->address != NULL && strchr(outlet->address, ':') != NULL &&
-	    config_network_parse(outlet->address, &host) &&
-	    config_network_is_ipv4(&host))
-		config_block_mistake(r, block, socket.where->place,
-		    "%s \"%s\" is an IPv4 address mapped to IPv6: write %s",
-		    socket.where->key, config_shown(r, socket.where->value),
-		    strrchr(outlet->address, ':') + 1);
+	if (socket.where != NULL && outlet->address != NULL)
+		check_address(r, block, socket.where, outlet->address);
 }
 
 /* Tells of keys that make no sense here, and why. */
@@ -104,9 +115,13 @@ check_keys(struct config_reader *r, const struct config_block *block,
 		KEY_OWNER, KEY_GROUP, KEY_MODE };
 	static const enum config_key clients[] = { KEY_MAX_CLIENTS };
 	static const enum config_key allow[] = { KEY_ALLOW };
+	static const enum config_key local[] = { KEY_LOCAL_PORT };
 	static const enum config_key rights[] = { KEY_OWNER, KEY_GROUP,
 		KEY_MODE };
 
+	if (!outlet->connect || outlet->transport != CONFIG_UDP)
+		refuse_keys(r, block, local, 1,
+		    "is for udp with connect = yes: remove it");
 	if (outlet->connect)
 		refuse_keys(r, block, listening, 5,
 		    "has no meaning with connect = yes: remove it");
@@ -232,6 +247,17 @@ set_clients(struct config_reader *r, struct config_block *block,
 	    &outlet->max_clients);
 }
 
+/* Where datagrams come from, for a peer that takes them from there only. */
+static void
+set_local_port(struct config_reader *r, struct config_block *block,
+    struct config_outlet *outlet)
+{
+	uint32_t port;
+
+	if (config_value_number(r, block, KEY_LOCAL_PORT, 1, UINT16_MAX, &port))
+		outlet->local_port = (uint16_t)port;
+}
+
 /* Nobody who is sent datagrams too fast can say so. */
 static void
 check_rate(struct config_reader *r, const struct config_block *block)
@@ -239,12 +265,12 @@ check_rate(struct config_reader *r, const struct config_block *block)
 	const struct config_setting *s = block->set[KEY_RATE];
 
 	if (block->damaged || block->set[KEY_MAX_BYTES] != NULL ||
-	    block->share->rate.bytes != 0)
+	    block->share->rate.bytes != 0 || block->set[KEY_CEIL] != NULL)
 		return;
 	config_block_mistake(r, block,
 	    s != NULL ? s->place : block->set[KEY_UDP]->place,
 	    "udp has nothing to slow it down, so it would take all that the "
-	    "pool has: %s rate = RATE, or max-bytes and period",
+	    "pool has: %s rate = RATE (or ceil, or max-bytes and period)",
 	    s != NULL ? "write" : "add");
 }
 
@@ -267,6 +293,7 @@ config_outlet(struct config_reader *r, struct config_block *block)
 	    !config_value_bool(r, block, KEY_CONNECT, &outlet->connect))
 		block->damaged = true;
 	check_keys(r, block, outlet);
+	set_local_port(r, block, outlet);
 	set_clients(r, block, outlet);
 	config_value_time(r, block, KEY_IDLE_TIMEOUT, IDLE_TIMEOUT_MIN,
 	    IDLE_TIMEOUT_MAX, &outlet->idle_timeout);

@@ -92,9 +92,9 @@ print_bool(FILE *out, int depth, const char *key, bool yes)
  * said otherwise is said in the plain form; and with `plain`, everything.
  */
 static void
-print_share(FILE *out, int depth, const struct alloc_share *share, bool plain)
+print_share(FILE *out, int depth, const struct alloc_share *share)
 {
-	if (plain || share->ceil.period != NS_PER_SEC) {
+	if (share->ceil.period != NS_PER_SEC) {
 		print_size(out, depth, "max-bytes", share->ceil.bytes);
 		print_time(out, depth, "period", share->ceil.period);
 	} else {
@@ -130,7 +130,7 @@ print_classes(FILE *out, int depth, const struct config_classes *classes)
 
 	TAILQ_FOREACH(class, classes, entry) {
 		line(out, depth, "class \"%s\" {", class->name);
-		print_share(out, depth + 1, &class->share, false);
+		print_share(out, depth + 1, &class->share);
 		print_delivery(out, depth + 1, &class->delivery, false);
 		print_classes(out, depth + 1, &class->classes);
 		line(out, depth, "}");
@@ -282,7 +282,7 @@ print_guest(FILE *out, const struct config_guest *guest)
 		print_text(out, 1, "egd", guest->egd);
 	print_parent(out, guest->pool, guest->class);
 	print_rights(out, &guest->rights);
-	print_share(out, 1, &guest->share, false);
+	print_share(out, 1, &guest->share);
 	print_delivery(out, 1, &guest->delivery, true);
 	line(out, 0, "}");
 }
@@ -311,6 +311,8 @@ print_outlet(FILE *out, const struct config_outlet *outlet)
 	    outlet->port);
 	if (stream)
 		print_bool(out, 1, "connect", outlet->connect);
+	if (outlet->local_port != 0)
+		line(out, 1, "local-port = %u", outlet->local_port);
 	print_parent(out, outlet->pool, outlet->class);
 	print_rights(out, &outlet->rights);
 	print_allow(out, outlet);
@@ -318,9 +320,7 @@ print_outlet(FILE *out, const struct config_outlet *outlet)
 		line(out, 1, "max-clients = %" PRIu32, outlet->max_clients);
 	if (outlet->idle_timeout != 0)
 		print_time(out, 1, "idle-timeout", outlet->idle_timeout);
-	/* Datagrams have a rate, or what else says max-bytes. */
-	print_share(out, 1, &outlet->share,
-	    outlet->transport == CONFIG_UDP && outlet->share.rate.bytes == 0);
+	print_share(out, 1, &outlet->share);
 	print_delivery(out, 1, &outlet->delivery, true);
 	line(out, 0, "}");
 }

@@ -73,6 +73,28 @@ outlet_socket_listen(struct listener *l, const struct config_outlet *co)
 	return -1;
 }
 
+/*
+ * Has datagrams come from the port that was configured, if one was: some peers
+ * take them from nowhere else.
+ */
+static int
+bind_local(int fd, const struct config_outlet *co, int family)
+{
+	union socket_address a;
+	socklen_t len = sizeof(a.sin);
+
+	if (co->local_port == 0)
+		return 0;
+	memset(&a, 0, sizeof(a));
+	a.sa.sa_family = (sa_family_t)family;
+	if (family == AF_INET6) {
+		a.sin6.sin6_port = htons(co->local_port);
+		len = sizeof(a.sin6);
+	} else
+		a.sin.sin_port = htons(co->local_port);
+	return bind(fd, &a.sa, len);
+}
+
 int
 outlet_socket_connect(const struct config_outlet *co, bool *pending)
 {
@@ -83,7 +105,8 @@ outlet_socket_connect(const struct config_outlet *co, bool *pending)
 	fd = socket_make(co->transport, where_of(co), co->port, &a, &len);
 	if (fd == -1)
 		return -1;
-	*pending = connect(fd, &a.sa, len) == -1;
+	*pending = bind_local(fd, co, a.sa.sa_family) == -1 ||
+	    connect(fd, &a.sa, len) == -1;
 	if (*pending && errno != EINPROGRESS) {
 		error = errno;
 		close(fd);

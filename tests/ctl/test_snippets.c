@@ -125,6 +125,16 @@ test_stream(void **state)
 		 "        <source mode='connect' host='127.0.0.1' "
 		 "service='1025'/>\n" TAIL,
 	    NULL);
+	check_done(&s, "qemu-args --service feed");
+	check_contains(result.out,
+	    ",host=127.0.0.1,port=1028,localaddr=127.0.0.1,localport=1027 ");
+	check_printed(&s, "libvirt-xml --service feed",
+	    HEAD "      <backend model='egd' type='udp'>\n"
+		 "        <source mode='bind' host='127.0.0.1' "
+		 "service='1027'/>\n"
+		 "        <source mode='connect' host='127.0.0.1' "
+		 "service='1028'/>\n" TAIL,
+	    NULL);
 	server_stop(&s);
 }
 
@@ -142,8 +152,6 @@ test_refused(void **state)
 		{ "qemu-args --service both",
 		    "an egd and a stream called both: say egd:both or "
 		    "stream:both\n" },
-		{ "qemu-args --service feed", "so that QEMU sends first\n" },
-		{ "libvirt-xml --service feed", "so that QEMU sends first\n" },
 	};
 	const char *const usage[][2] = {
 		{ "qemu-args --egd", "needs a guest's name" },
@@ -211,6 +219,32 @@ test_odd_places(void **state)
 	}
 }
 
+/* QEMU takes datagrams only from where it was told that they come from. */
+static void
+test_senders(void **state)
+{
+	struct control_reply odd = { .kind = CONTROL_OUTLET };
+	struct server s = { .odd = &odd };
+
+	(void)state;
+	strlcpy(odd.u.outlet.name, "odd", sizeof(odd.u.outlet.name));
+	odd.u.outlet.transport = 2;
+	odd.u.outlet.connects = 1;
+	strlcpy(odd.u.outlet.where, "udp 127.0.0.1:1027",
+	    sizeof(odd.u.outlet.where));
+	server_start(&s);
+	check_fails(&s, "qemu-args --service odd", 1,
+	    "so that QEMU sends first\n");
+	server_stop(&s);
+	odd.u.outlet.local_port = 1028;
+	strlcpy(odd.u.outlet.where, "udp 192.0.2.1:1027",
+	    sizeof(odd.u.outlet.where));
+	server_start(&s);
+	check_fails(&s, "libvirt-xml --service odd", 1,
+	    "port=1028,localaddr=192.0.2.1,localport=1027\n");
+	server_stop(&s);
+}
+
 /* A domain around what was printed is one that libvirt's schema describes. */
 static void
 test_libvirt(void **state)
@@ -228,6 +262,7 @@ test_libvirt(void **state)
 		"libvirt-xml --service vm7",
 		"libvirt-xml --service stream:both",
 		"libvirt-xml --service udp",
+		"libvirt-xml --service feed",
 	};
 	struct server s = { 0 };
 	bool checked = false;
@@ -258,6 +293,7 @@ test_qemu(void **state)
 		"qemu-args --service lan",
 		"qemu-args --service egd:both",
 		"qemu-args --service udp",
+		"qemu-args --service feed",
 	};
 	struct server s = { 0 };
 	bool checked = false;
@@ -282,6 +318,7 @@ main(void)
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_odd_places),
+		cmocka_unit_test(test_senders),
 		cmocka_unit_test(test_libvirt),
 		cmocka_unit_test(test_qemu),
 	};

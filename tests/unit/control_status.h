@@ -241,6 +241,7 @@ static const struct control_outlet fake_outlet_rows[SERVER_OUTLETS] = {
 	{ .pool = "slow",
 	    .name = "feed",
 	    .where = "udp 127.0.0.1:1027",
+	    .local_port = 1028,
 	    .kind = CONTROL_OUTLET_STREAM,
 	    .state = CONTROL_OUTLET_CONNECTED,
 	    .transport = 2,
