@@ -87,9 +87,15 @@ snippet_libvirt(const struct control_guest *g, FILE *f, struct failure *why)
 	put_arg(f, "-chardev");
 	put_arg(f, socket);
 	put_arg(f, "-device");
-	fputs("    <qemu:arg value='vhost-user-rng-pci,chardev=vrngd-", f);
+	/*
+	 * As libvirt writes its own: QEMU makes devices that are written in
+	 * the short form first, at an address that libvirt has given away.
+	 */
+	fputs("    <qemu:arg value='{\"driver\":\"vhost-user-rng-pci\","
+	      "\"chardev\":\"vrngd-",
+	    f);
 	quote_attribute(f, g->name);
-	fputs("'/>\n"
+	fputs("\"}'/>\n"
 	      "  </qemu:commandline>\n"
 	      "</domain>\n",
 	    f);

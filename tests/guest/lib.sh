@@ -214,13 +214,17 @@ vrngd_counters()
 	cat "$work/counters"
 }
 
-# The daemon's control socket is $work/NAME.control.
+# The daemon's control socket is $work/NAME.control.  An object's own fields are
+# indented as its name is.
 vrngd_status()
 {
-	"$VRNGCTL" -s "$work/$1.control" status --json | tr ',{}[]' '\n' |
-	    awk -v name="\"$2\"" -v field="\"$3\":" '
-		$1 == "\"name\":" { found = $2 == name }
-		found && $1 == field { print $2; exit }'
+	"$VRNGCTL" -s "$work/$1.control" status --json |
+	    awk -v name="\"name\": \"$2\"," -v field="\"$3\":" '
+		substr($0, match($0, "\"")) == name { indent = match($0, "\"") }
+		$1 == field && match($0, "\"") == indent {
+			print $2 + 0
+			exit
+		}'
 }
 
 vrngd_child()

@@ -230,12 +230,20 @@ daemon_wait(struct daemon *d, int timeout)
 	return status;
 }
 
+/* Of our children. */
+static bool
+is_orphan(const struct daemon *d, const struct proc *p)
+{
+	return strncmp(p->comm, "vrngd", 5) == 0 &&
+	    (d->beside == NULL || d->beside->pid != p->pid);
+}
+
 /*
  * We are the subreaper, so what the daemon leaves behind becomes ours.
  * Those that are about to end get half a second.
  */
 static size_t
-reap_orphans(void)
+reap_orphans(const struct daemon *d)
 {
 	struct proc list[64];
 	uint64_t deadline = fe_now() + 500;
@@ -244,7 +252,7 @@ reap_orphans(void)
 	do {
 		n = proc_children(getpid(), list, 64);
 		for (i = 0, left = 0; i < n; i++) {
-			if (strncmp(list[i].comm, "vrngd", 5) != 0)
+			if (!is_orphan(d, &list[i]))
 				continue;
 			if (waitpid(list[i].pid, NULL, WNOHANG) == 0)
 				left++;
@@ -253,7 +261,7 @@ reap_orphans(void)
 			poll(NULL, 0, 10);
 	} while (left > 0 && fe_now() < deadline);
 	for (i = 0; left > 0 && i < n; i++) {
-		if (strncmp(list[i].comm, "vrngd", 5) != 0)
+		if (!is_orphan(d, &list[i]))
 			continue;
 		fprintf(stderr, "# left over: %d %s\n", (int)list[i].pid,
 		    list[i].cmdline);
@@ -272,7 +280,7 @@ daemon_stop(struct daemon *d, int sig)
 		return -1;
 	kill(d->pid, sig);
 	status = daemon_wait(d, DAEMON_TIMEOUT_MS);
-	return reap_orphans() > 0 ? -2 : status;
+	return reap_orphans(d) > 0 ? -2 : status;
 }
 
 char *

@@ -25,6 +25,7 @@ struct daemon {
 	char dir[64];
 	char paths[8][128];
 	size_t path_next;
+	const struct daemon *beside; /* that runs at the same time, or NULL */
 };
 
 #define DAEMON_FD 7
