@@ -78,7 +78,8 @@ client_open(struct worker *w, int fd, const struct peer *peer)
 			return NULL;
 		}
 	}
-	worker_say(w, &w->log_clients, "connected by %s", c->peer.text);
+	worker_say(w, &w->log_clients, "connected %s %s",
+	    w->door.kind == SOCKET_CONNECTED ? "to" : "by", c->peer.text);
 	client_enter(w, c, CLIENT_SPEAKING);
 	return c;
 }

@@ -42,12 +42,6 @@ connect_failed(struct outlet *o, int error)
 static void
 serve_connection(struct outlet *o, int fd)
 {
-	char text[CONFIG_WHERE_SIZE];
-
-	/* That of datagrams says nothing. */
-	if (o->config.transport != CONFIG_UDP && outlet_may_log(o))
-		log_about(LOG_LEVEL_INFO, &o->subject, "connected to %s",
-		    config_outlet_text(&o->config, text, sizeof(text)));
 	o->failure = 0;
 	if (outlet_worker_start(o, fd, SOCKET_CONNECTED) == -1)
 		again_after(o, backoff_failed(&o->backoff, clock_now(), 0, 1));

@@ -138,11 +138,11 @@ outlet_worker_start(struct outlet *o, int fd, enum proto_socket_kind kind)
 }
 
 static void
-log_stats(struct outlet *o, const char *event)
+log_stats(struct outlet *o, enum log_level level, const char *event)
 {
 	const struct proto_stats *s = &o->stats;
 
-	log_about(LOG_LEVEL_INFO, &o->subject,
+	log_about(level, &o->subject,
 	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
 	    " short, %" PRIu64 " malformed) of %u clients, %" PRIu64
 	    " ms of %" PRIu64 " ms with a request waiting",
@@ -213,7 +213,7 @@ worker_frame(struct process *p, struct frame *f)
 	case PROTO_STATS:
 		o->stats = f->u.stats;
 		if (o->asked)
-			log_stats(o, "serving");
+			log_stats(o, LOG_LEVEL_INFO, "serving");
 		o->asked = false;
 		tell(o);
 		return 0;
@@ -228,8 +228,7 @@ worker_ended(struct process *p, bool clean)
 
 	tap_leave(o->pool, &o->tap);
 	o->asked = false;
-	if (o->stats.connections > 0 && outlet_may_log(o))
-		log_stats(o, "served");
+	log_stats(o, LOG_LEVEL_DEBUG, "served");
 	o->past = outlet_stats(o);
 	o->past.clients = 0;
 	o->stats = (struct proto_stats){ 0 };

@@ -3,6 +3,9 @@
 
 #include "service_tell.h"
 
+/* Of all outlets: an answer has CONTROL_QUEUE_MAX frames, with all else. */
+#define CLIENTS_TOLD 8192
+
 static struct control_rate
 rate_of(struct bucket_rate r)
 {
@@ -189,7 +192,7 @@ tell_client(struct control_client *client, const struct proto_client *c)
 
 static void
 tell_outlet(struct control_client *client, const struct service_pool *p,
-    struct outlet *o, enum control_outlet_kind kind)
+    struct outlet *o, enum control_outlet_kind kind, uint32_t *room)
 {
 	struct alloc_node *leaf = &o->member->leaf;
 	const struct service_class *class = class_of(p, leaf->parent);
@@ -221,14 +224,14 @@ tell_outlet(struct control_client *client, const struct service_pool *p,
 		strlcpy(outlet.class, class->name, sizeof(outlet.class));
 	config_outlet_text(&o->config, outlet.where, sizeof(outlet.where));
 	control_tell_outlet(client, &outlet);
-	for (uint32_t i = 0; i < o->nclients; i++)
+	for (uint32_t i = 0; i<o->nclients && * room> 0; i++, (*room)--)
 		tell_client(client, &o->clients[i]);
 }
 
-/* The pool, and all that belongs to it. */
+/* The pool, and all that belongs to it, with `*room` clients at most. */
 static void
 tell_all_of(struct service *s, struct control_client *client,
-    struct service_pool *p)
+    struct service_pool *p, uint32_t *room)
 {
 	struct service_class *c;
 	struct outlet *o;
@@ -245,20 +248,23 @@ tell_all_of(struct service *s, struct control_client *client,
 			tell_guest(client, p, g);
 	TAILQ_FOREACH(g, &s->guests, entry)
 		if (g->pool == &p->pool && g->egd != NULL)
-			tell_outlet(client, p, g->egd, CONTROL_OUTLET_GUEST);
+			tell_outlet(client, p, g->egd, CONTROL_OUTLET_GUEST,
+			    room);
 	TAILQ_FOREACH(o, &s->outlets, entry)
 		if (o->pool == &p->pool)
 			tell_outlet(client, p, o,
 			    o->config.kind == CONFIG_OUTLET_EGD
 				? CONTROL_OUTLET_EGD
-				: CONTROL_OUTLET_STREAM);
+				: CONTROL_OUTLET_STREAM,
+			    room);
 }
 
 void
 service_tell(struct service *s, struct control_client *client)
 {
 	struct service_pool *p;
+	uint32_t room = CLIENTS_TOLD;
 
 	TAILQ_FOREACH(p, &s->pools, entry)
-		tell_all_of(s, client, p);
+		tell_all_of(s, client, p, &room);
 }

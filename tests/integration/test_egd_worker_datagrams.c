@@ -353,7 +353,7 @@ test_connected(void **state)
 		at += receive(o, fd, at);
 	o->limit = 0;
 	close(out);
-	outlet_logged(o, "connected by 127.0.0.1:");
+	outlet_logged(o, "connected to 127.0.0.1:");
 	close(fd);
 	outlet_end(o, OUTLET_TIMEOUT);
 	assert_int_equal(o->stats.connections, 1);

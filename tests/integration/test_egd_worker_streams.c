@@ -251,7 +251,7 @@ test_connected(void **state)
 	(void)state;
 	o = connected(SERVE_STREAM, &fd);
 	outlet_served(o, fd, 0, 100000);
-	outlet_logged(o, "connected by pid ");
+	outlet_logged(o, "connected to pid ");
 	close(fd);
 	outlet_end(o, OUTLET_TIMEOUT);
 	assert_true(o->stats.bytes >= 100000);
