@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "load.h"
 #include "peer.h"
@@ -46,16 +47,17 @@ struct chain {
 static int
 setup(void **state)
 {
-	struct chain *c = calloc(1, sizeof(*c));
+	struct chain *c;
 	void *s;
 
-	if (c == NULL || suite_setup_empty(&s) == -1)
+	if (suite_setup_empty(&s) == -1)
 		return -1;
+	c = calloc(1, sizeof(*c));
+	assert_non_null(c);
 	c->s = s;
 	fe_init(&c->top.fe);
 	fe_init(&c->top.other);
-	if (daemon_init(&c->top.d) == -1)
-		return -1;
+	CHECK(daemon_init(&c->top.d));
 	c->top.d.beside = &c->s->d;
 	c->s->d.beside = &c->top.d;
 	*state = c;
