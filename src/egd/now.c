@@ -53,6 +53,8 @@ now_told(struct worker *w, const struct frame *f)
 	now->state = NOW_GRANTED;
 	now->granted = f->u.now.granted;
 	now->generation = w->window.generation;
+	if (available == 0 && coming(w) == 0)
+		now->calm_until = w->now + NOW_CALM;
 	if (available > UINT32_MAX)
 		available = UINT32_MAX;
 	available += coming(w) > UINT32_MAX ? UINT32_MAX : coming(w);
@@ -96,8 +98,10 @@ now_ask(struct worker *w)
 	struct frame f;
 
 	now->unsent = false;
-	if (now->state != NOW_QUIET || TAILQ_EMPTY(&now->asking))
+	if (now->state != NOW_QUIET || TAILQ_EMPTY(&now->asking) ||
+	    w->now < now->calm_until)
 		return;
+	now->calm_until = 0;
 	frame_init(&f, PROTO_NOW_ASK, w->window.consumer, w->window.generation);
 	if (channel_send(CHANNEL_FD, &f) == -1) {
 		if (errno != EAGAIN)
@@ -118,7 +122,9 @@ now_deadline(const struct now *now)
 {
 	const struct client *c = TAILQ_FIRST(&now->asked);
 
-	if (c == NULL)
-		c = TAILQ_FIRST(&now->asking);
-	return c == NULL ? 0 : c->deadline;
+	if (c != NULL)
+		return c->deadline;
+	if ((c = TAILQ_FIRST(&now->asking)) == NULL)
+		return 0;
+	return now->calm_until != 0 ? now->calm_until : c->deadline;
 }

@@ -12,6 +12,12 @@
 
 #define NOW_TIMEOUT (250 * NS_PER_MS)
 
+/*
+ * After the answer that there is nothing, so long until it is asked again: who
+ * asks on and on, as some clients do, does not keep anybody busy.
+ */
+#define NOW_CALM (10 * NS_PER_MS)
+
 enum now_state {
 	NOW_QUIET,   /* nothing was asked */
 	NOW_ASKED,   /* the parent is to tell */
@@ -23,6 +29,7 @@ struct now {
 	bool ever;		   /* it was asked once */
 	bool unsent;		   /* NOW_ASK did not fit into the channel */
 	uint64_t asked_at;	   /* ns */
+	uint64_t calm_until;	   /* ns; not to be asked before; 0: may be */
 	uint64_t granted;	   /* running total */
 	uint32_t generation;	   /* of that */
 	struct client_list asking; /* first who has been for longest; */

@@ -371,6 +371,33 @@ test_nonsense(void **state)
 	check_nonsense(o, "BYTES makes no sense now");
 }
 
+/* Who goes on asking where there is nothing keeps nobody busy. */
+static void
+test_calm(void **state)
+{
+	int fd;
+	struct outlet *o = start(&fd);
+	uint64_t end = outlet_ms() + 500;
+	unsigned int answers = 0;
+
+	(void)state;
+	o->tells = true;
+	while (outlet_ms() < end) {
+		SAY(fd, "\001\024");
+		HEARS(o, fd, "\000");
+		answers++;
+	}
+	print_message("# %u answers, %u questions\n", answers, o->asks);
+	assert_true(answers > 5);
+	assert_true(answers <= 60 && o->asks <= 60);
+	/* As soon as there is something, it is had at once. */
+	o->grants = GRANT_NEED;
+	SAY(fd, "\001\024");
+	HEARS(o, fd, "\024");
+	outlet_served(o, fd, 0, 20);
+	finish(o, fd);
+}
+
 int
 main(void)
 {
@@ -383,6 +410,7 @@ main(void)
 		cmocka_unit_test(test_no_starving),
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_calm),
 	};
 
 	return SUITE_MAIN("egd_worker_now", tests);
