@@ -165,9 +165,13 @@ tell_guest(struct control_client *client, const struct service_pool *p,
 static uint32_t
 outlet_state(const struct outlet *o)
 {
+	if (tap_need(&o->tap) > 0)
+		return CONTROL_OUTLET_WAITING;
+	if (o->stats.clients > 0)
+		return CONTROL_OUTLET_CONNECTED;
+	/* Without clients, a worker waits a little for the next. */
 	if (process_running(&o->worker))
-		return tap_need(&o->tap) > 0 ? CONTROL_OUTLET_WAITING
-					     : CONTROL_OUTLET_CONNECTED;
+		return CONTROL_OUTLET_IDLE;
 	if (o->config.connect)
 		return CONTROL_OUTLET_CONNECTING;
 	return o->io != NULL && sd_event_source_get_enabled(o->io, NULL) > 0

@@ -12,7 +12,8 @@
 #include "source_open.h"
 #include "usb.h"
 
-#define BACKLOG 1
+#define BACKLOG	       1
+#define RECEIVE_BUFFER 8192 /* bytes */
 
 static int __attribute__((format(printf, 2, 3)))
 fail(char why[SOURCE_WHY_SIZE], const char *fmt, ...)
@@ -93,12 +94,18 @@ static int
 make_socket(const struct config_source *cs, union socket_address *a,
     socklen_t *len, char why[SOURCE_WHY_SIZE])
 {
+	const int ahead = RECEIVE_BUFFER;
 	int fd;
 
 	fd = socket_make(cs->transport,
 	    cs->transport == CONFIG_UNIX ? cs->path : cs->address, cs->port, a,
 	    len);
-	return fd == -1 ? fail(why, "%s", strerror(errno)) : fd;
+	if (fd == -1)
+		return fail(why, "%s", strerror(errno));
+	/* A stream that is not read should not send much ahead. */
+	if (cs->spec.kind == SOURCE_STREAM && cs->transport != CONFIG_UDP)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &ahead, sizeof(ahead));
+	return fd;
 }
 
 static int
