@@ -96,7 +96,8 @@ static void
 pause_accepting(struct worker *w, int error)
 {
 	if (error != w->door.error)
-		log_error("cannot accept a connection: %s", strerror(error));
+		worker_say(w, &w->log_refused, "cannot accept a connection: %s",
+		    strerror(error));
 	w->door.error = error;
 	w->door.pause_until = w->now + ACCEPT_PAUSE;
 	worker_must_watch(w, EPOLL_CTL_MOD, w->door.fd, 0, EVENT_SOCKET);
@@ -122,6 +123,7 @@ door_accept(struct worker *w)
 			pause_accepting(w, errno);
 			return;
 		}
+		w->door.error = 0;
 		visit(w, fd, &at);
 	}
 }

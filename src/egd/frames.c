@@ -91,8 +91,6 @@ dispatch(struct worker *w, const struct frame *f)
 {
 	if (f->hdr.type == PROTO_SERVE)
 		serve(w, f);
-	else if (!w->served && w->ncoming == 0)
-		makes_no_sense(f);
 	else if (f->hdr.type == PROTO_ALLOW)
 		allow(w, f);
 	else if (f->hdr.type == PROTO_WRITES)
@@ -123,8 +121,11 @@ frames_read(struct worker *w)
 	struct frame f;
 
 	while ((result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT, ROLE_EGD)) ==
-	    CHANNEL_FRAME)
+	    CHANNEL_FRAME) {
+		if (f.hdr.type != PROTO_SERVE && !w->served && w->ncoming == 0)
+			makes_no_sense(&f);
 		dispatch(w, &f);
+	}
 	if (result != CHANNEL_AGAIN)
 		channel_end(result, &f);
 }

@@ -21,7 +21,7 @@
 #define CONSUMER 5
 #define LOG_SIZE 65536
 #define PACKET	 16384 /* bytes */
-#define QUIET_MS 30
+#define QUIET_MS 50
 
 uint64_t
 outlet_ms(void)
@@ -183,10 +183,9 @@ outlet_give(struct outlet *o, size_t n)
 	uint8_t packet[PACKET];
 	size_t len;
 
-	for (size_t done = 0; done < n; done += len) {
-		len = n - done < sizeof(packet) ? n - done : sizeof(packet);
-		for (size_t i = 0; i < len; i++)
-			packet[i] = outlet_stream(o->given + i);
+	while (n > 0) {
+		for (len = 0; len < n && len < sizeof(packet); len++)
+			packet[len] = outlet_stream(o->given + len);
 		if (send(o->bytes, packet, len, MSG_DONTWAIT | MSG_NOSIGNAL) ==
 		    -1) {
 			assert_true(errno == EAGAIN || errno == EPIPE);
@@ -194,6 +193,7 @@ outlet_give(struct outlet *o, size_t n)
 		}
 		o->given += len;
 		o->granted += len;
+		n -= len;
 	}
 }
 
@@ -289,6 +289,8 @@ outlet_quiet(struct outlet *o)
 {
 	struct pollfd pfd = { .fd = o->channel, .events = POLLIN };
 
+	/* It has begun, and heard all so far. */
+	outlet_stats(o);
 	while (poll(&pfd, 1, QUIET_MS) > 0 && !ended(o))
 		outlet_pump(o, 0);
 }

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bsd/string.h>
+
 #include "daemon.h"
 
 static struct proto_network
@@ -80,7 +82,7 @@ outlet_unix(enum proto_protocol protocol)
 	snprintf(o->path, sizeof(o->path), "/tmp/test-outlet.%d.sock",
 	    (int)o->pid);
 	unlink(o->path);
-	strcpy(sun.sun_path, o->path);
+	strlcpy(sun.sun_path, o->path, sizeof(sun.sun_path));
 	o->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(o->fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	assert_int_equal(listen(o->fd, 128), 0);
@@ -115,7 +117,7 @@ outlet_connect(struct outlet *o)
 	int fd, r;
 
 	if (o->path[0] != '\0') {
-		strcpy(sun.sun_path, o->path);
+		strlcpy(sun.sun_path, o->path, sizeof(sun.sun_path));
 		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		r = connect(fd, (struct sockaddr *)&sun, sizeof(sun));
 	} else {

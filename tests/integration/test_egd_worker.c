@@ -276,8 +276,10 @@ check_slow(make_outlet *make)
 
 	assert_non_null(buf);
 	setsockopt(slow, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	for (size_t i = 0; i < sizeof(said); i += 2)
-		memcpy(said + i, "\002\377", 2);
+	for (size_t i = 0; i < sizeof(said); i += 2) {
+		said[i] = 2;
+		said[i + 1] = (char)0377;
+	}
 	outlet_say(slow, said, sizeof(said));
 	outlet_quiet(o);
 	/* Little lies unread, the rest was not even asked for. */

@@ -65,9 +65,9 @@ test_granted(void **state)
 	SAY(fd, "\001\024");
 	outlet_until(o, &o->asks, 1);
 	tell(o, 7, 0);
-	outlet_pump(o, OUTLET_BRIEF / 2);
+	outlet_pump(o, OUTLET_BRIEF / 5);
 	outlet_give(o, 3);
-	outlet_pump(o, OUTLET_BRIEF / 2);
+	outlet_pump(o, OUTLET_BRIEF / 5);
 	outlet_give(o, 4);
 	HEARS(o, fd, "\007");
 	outlet_served(o, fd, 0, 7);
@@ -199,7 +199,7 @@ test_together(void **state)
 		else
 			SAY(fds[i], "\001\001");
 	}
-	outlet_pump(o, OUTLET_BRIEF / 2);
+	outlet_pump(o, OUTLET_BRIEF / 5);
 	assert_int_equal(o->asks, 1);
 	tell(o, 0, 2);
 	HEARS(o, fd, "\000\000\000\000"); /* others wait for 10 bytes */
@@ -222,7 +222,7 @@ test_together(void **state)
 	outlet_until(o, &o->asks, 2);
 	close(fds[1]);
 	close(fd);
-	outlet_pump(o, OUTLET_BRIEF / 2);
+	outlet_pump(o, OUTLET_BRIEF / 5);
 	SAY(fds[3], "\000");
 	outlet_pump(o, 2 * TIMEOUT_MS);
 	HEARS(o, fds[3], "\000\000\000\000");
@@ -252,8 +252,10 @@ test_no_starving(void **state)
 	size_t n;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(said); i += 2)
-		memcpy(said + i, "\002\144", 2);
+	for (size_t i = 0; i < sizeof(said); i += 2) {
+		said[i] = 2;
+		said[i + 1] = (char)0144;
+	}
 	for (size_t i = 0; i < 50; i++) {
 		waiting[i] = outlet_connect(o);
 		outlet_say(waiting[i], said, sizeof(said));
