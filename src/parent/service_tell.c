@@ -127,14 +127,21 @@ state_of(const struct guest *g)
 					  : CONTROL_GUEST_CONNECTED;
 }
 
+static struct proto_stats
+egd_stats(const struct guest *g)
+{
+	const struct proto_stats none = { 0 };
+
+	return g->egd == NULL ? none : outlet_stats(g->egd);
+}
+
 static void
 tell_guest(struct control_client *client, const struct service_pool *p,
     struct guest *g)
 {
 	const struct service_class *class = class_of(p, g->member.leaf.parent);
 	bool running = process_running(&g->worker);
-	const struct proto_stats egd =
-	    g->egd == NULL ? (struct proto_stats){ 0 } : outlet_stats(g->egd);
+	const struct proto_stats egd = egd_stats(g);
 	struct control_guest guest = {
 		.state = state_of(g),
 		.share = share_of(&g->member.leaf.share),
