@@ -15,13 +15,14 @@
 #include "privilege.h"
 
 static const uint32_t kept[] = {
-	CAP_SETUID,	  /* children become their uids */
-	CAP_SETGID,	  /* and gids, and drop groups */
-	CAP_SETPCAP,	  /* children empty their bounding sets */
-	CAP_SYS_CHROOT,	  /* children enter the empty root */
-	CAP_KILL,	  /* children that do not end are killed */
-	CAP_DAC_OVERRIDE, /* sources and sockets of other owners */
-	CAP_CHOWN,	  /* sockets get the owners that are configured */
+	CAP_SETUID,	      /* children become their uids */
+	CAP_SETGID,	      /* and gids, and drop groups */
+	CAP_SETPCAP,	      /* children empty their bounding sets */
+	CAP_SYS_CHROOT,	      /* children enter the empty root */
+	CAP_KILL,	      /* children that do not end are killed */
+	CAP_DAC_OVERRIDE,     /* sources and sockets of other owners */
+	CAP_CHOWN,	      /* sockets get the owners that are configured */
+	CAP_NET_BIND_SERVICE, /* services listen at ports below 1024, too */
 };
 
 static bool

@@ -66,12 +66,28 @@ service_outlets_drop(struct service *s, const struct config *config)
 		drop_egd(g, config);
 }
 
+/* Has the guest that will be elsewhere, or gone, make way for an outlet. */
+static void
+make_way(struct service *s, const struct outlet *o)
+{
+	struct guest *had;
+
+	if (o->config.path == NULL || o->config.connect)
+		return;
+	had = service_find_listener(s, o->config.path);
+	if (had != NULL && !had->kept)
+		guest_unlisten(had);
+}
+
 /* Starts a new outlet, whose socket may be made only now. */
 static int
-begin(struct outlet *o, struct listener *made)
+begin(struct service *s, struct outlet *o, struct listener *made)
 {
-	if (made->fd == -1 && outlet_socket_listen(made, &o->config) == -1)
-		return -1;
+	if (made->fd == -1) {
+		make_way(s, o);
+		if (outlet_socket_listen(made, &o->config) == -1)
+			return -1;
+	}
 	return outlet_start(o, made);
 }
 
@@ -82,7 +98,6 @@ apply_outlet(struct service *s, const struct config_outlet *co,
 	struct service_pool *p = service_find_pool(s, co->pool->name);
 	struct alloc_node *parent = &p->pool.alloc.root;
 	struct outlet *o = service_find_outlet(s, co->kind, co->name);
-	int r = 0;
 
 	if (co->class != NULL)
 		parent = &service_find_class(p, co->class->name)->node;
@@ -90,10 +105,14 @@ apply_outlet(struct service *s, const struct config_outlet *co,
 		outlet_change(o, co, parent);
 	else {
 		o = service_outlet_new(s, co, &p->pool, parent);
-		r = begin(o, made);
+		if (begin(s, o, made) == -1) {
+			/* The next reload tries again. */
+			service_outlet_free(s, o, clock_now());
+			return -1;
+		}
 	}
 	outlet_accept_writes(o, co->pool->accept_writes);
-	return r;
+	return 0;
 }
 
 int
@@ -115,7 +134,6 @@ service_egd_apply(struct service *s, struct guest *g,
     const struct config_guest *cg, struct listener *made)
 {
 	struct config_outlet co;
-	int r = 0;
 
 	if (cg->egd == NULL)
 		return 0;
@@ -124,8 +142,11 @@ service_egd_apply(struct service *s, struct guest *g,
 		outlet_change(g->egd, &co, NULL);
 	else {
 		service_egd_new(s, g, &co);
-		r = begin(g->egd, made);
+		if (begin(s, g->egd, made) == -1) {
+			service_egd_free(g, clock_now());
+			return -1;
+		}
 	}
 	outlet_accept_writes(g->egd, cg->pool->accept_writes);
-	return r;
+	return 0;
 }

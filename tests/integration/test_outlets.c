@@ -1,0 +1,263 @@
+/*
+ * Services of a running daemon: a reload moves them, their workers and the
+ * entropy process die, and whoever they connect to comes and goes.
+ */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "peer.h"
+
+#define EGD_WORKER "vrngd-egd"
+#define POOL	   "pool \"default\" { source \"kernel\" { type = kernel } %s }\n"
+#define RATE	   4096 /* bytes a second */
+#define BURST	   1024
+#define LIMITED_MS 2000
+#define AGAIN_MS   1000 /* at most, until a stream connects again */
+#define PORT_MAX   1023 /* of those that not everybody may listen at */
+
+/* The client asks for `n` bytes and gets them. */
+static void
+take(int fd, uint8_t n)
+{
+	const uint8_t ask[] = { 2, n };
+	uint8_t bytes[255];
+
+	assert_int_equal(write(fd, ask, sizeof(ask)), sizeof(ask));
+	for (size_t had = 0; had < n;) {
+		struct pollfd pfd = { fd, POLLIN, 0 };
+		ssize_t r;
+
+		assert_int_equal(poll(&pfd, 1, FE_TIMEOUT_MS), 1);
+		r = read(fd, bytes, n - had);
+		assert_true(r > 0);
+		had += (size_t)r;
+	}
+}
+
+static void
+serves(const struct place *p)
+{
+	int fd = place_connect(p);
+
+	take(fd, 255);
+	close(fd);
+}
+
+/* A socket of a guest's becomes that of a service, of its EGD, and back. */
+static void
+test_same_path(void **state)
+{
+	struct suite *s = *state;
+	struct place p;
+
+	place_unix(s, &p, "vm0.sock");
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm0", "");
+	admin_start(s);
+	admin_conf(s, "w", POOL "egd \"e\" { %s }\n", "", p.text);
+	admin_reload(s, "read again: 0 guests");
+	serves(&p);
+	admin_conf(s, "w", POOL "guest \"vm1\" { egd = \"%s\" }\n", "",
+	    daemon_path(&s->d, "vm0.sock"));
+	admin_reload(s, "read again: 1 guest");
+	serves(&p);
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm0", "");
+	admin_reload(s, "read again: 1 guest");
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	admin_conf(s, "w", POOL "guest \"vm1\" { egd = \"%s\" }\n", "",
+	    daemon_path(&s->d, "vm0.sock"));
+	admin_reload(s, "read again: 1 guest");
+	serves(&p);
+	suite_pass(s);
+}
+
+/* A port that is free, and that only the superuser may listen at; or 0. */
+static unsigned int
+low_port(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd, r;
+
+	for (unsigned int port = PORT_MAX; port > PORT_MAX / 2; port--) {
+		sin.sin_port = htons((uint16_t)port);
+		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_not_equal(fd, -1);
+		r = bind(fd, (struct sockaddr *)&sin, sizeof(sin));
+		close(fd);
+		if (r == 0)
+			return port;
+	}
+	return 0;
+}
+
+static void
+test_low_port(void **state)
+{
+	struct suite *s = *state;
+	struct sockaddr_in *sin;
+	struct place p;
+	unsigned int port = low_port();
+
+	if (port == 0) {
+		s->passed = true;
+		skip();
+	}
+	place_inet(&p, SOCK_STREAM, true);
+	place_leave(&p);
+	sin = (struct sockaddr_in *)&p.addr;
+	sin->sin_port = htons((uint16_t)port);
+	admin_conf(s, "w", POOL "egd \"e\" { port = %u }\n", "", port);
+	admin_start(s);
+	serves(&p);
+	suite_pass(s);
+}
+
+/* Coming again gains nothing, even if the worker dies now and then. */
+static void
+test_again(void **state)
+{
+	struct suite *s = *state;
+	uint64_t began, ms, bytes = 0;
+	struct place p;
+
+	place_unix(s, &p, "egd.sock");
+	admin_conf(s, "w", POOL "egd \"e\" { %s rate = %u burst = %u }\n", "",
+	    p.text, RATE, BURST);
+	admin_start(s);
+	began = fe_now();
+	for (unsigned int i = 1; (ms = fe_now() - began) < LIMITED_MS; i++) {
+		serves(&p);
+		bytes += 255;
+		if (i % 10 != 0)
+			continue;
+		CHECK(kill(daemon_child(&s->d, EGD_WORKER, NULL), SIGKILL));
+		CHECK(daemon_log_wait(&s->d, "died of signal 9", i / 10,
+		    FE_TIMEOUT_MS));
+	}
+	assert_in_range(bytes, BURST, BURST + ms * RATE / 1000 + 255);
+	suite_pass(s);
+}
+
+/* Who waits is served after the entropy process was replaced, in full. */
+static void
+test_replaced(void **state)
+{
+	struct suite *s = *state;
+	struct place p;
+	int fd;
+
+	place_unix(s, &p, "egd.sock");
+	admin_conf(s, "w", POOL "egd \"e\" { %s rate = %u burst = 64 }\n", "",
+	    p.text, RATE);
+	admin_start(s);
+	fd = place_connect(&p);
+	for (size_t i = 1; i < 4; i++) {
+		take(fd, 255);
+		CHECK(kill(daemon_child(&s->d, ROLE_ENTROPY, NULL), SIGKILL));
+		take(fd, 255);
+		CHECK(daemon_log_wait(&s->d, "starting another", i,
+		    FE_TIMEOUT_MS));
+	}
+	close(fd);
+	suite_pass(s);
+}
+
+/* A stream connects as soon as somebody listens, and again. */
+static void
+test_connects(void **state)
+{
+	struct suite *s = *state;
+	struct place p;
+	uint64_t began;
+	uint8_t bytes[4096];
+	int fd;
+
+	place_unix(s, &p, "peer.sock");
+	admin_conf(s, "w", POOL "stream \"out\" { connect = yes %s }\n", "",
+	    p.text);
+	admin_start(s);
+	admin_await(s, "cannot connect to", 0);
+	place_listen(&p);
+	began = fe_now();
+	for (int i = 0; i < 2; i++) {
+		fd = place_accept(&p);
+		assert_true(fe_now() - began < AGAIN_MS);
+		assert_true(read(fd, bytes, sizeof(bytes)) > 0);
+		close(fd);
+		began = fe_now();
+	}
+	place_leave(&p);
+	suite_pass(s);
+}
+
+/* Where the worker's writes go: whether it has the device open. */
+static bool
+writes_to(struct suite *s, const char *device)
+{
+	pid_t pid = daemon_child(&s->d, EGD_WORKER, NULL);
+	char link[64];
+	struct stat st, want;
+
+	CHECK(stat(device, &want));
+	for (int fd = 0; fd < 64; fd++) {
+		snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)pid, fd);
+		if (stat(link, &st) == 0 && S_ISCHR(st.st_mode) &&
+		    st.st_rdev == want.st_rdev)
+			return true;
+	}
+	return false;
+}
+
+/* What clients write goes to the kernel only if the pool says so. */
+static void
+test_writes(void **state)
+{
+	const uint8_t write03[] = { 3, 0, 40, 5, 'h', 'e', 'l', 'l', 'o' };
+	struct suite *s = *state;
+	struct place p;
+	int fd;
+
+	place_unix(s, &p, "egd.sock");
+	admin_conf(s, "w", POOL "egd \"e\" { %s }\n", "", p.text);
+	admin_start(s);
+	fd = place_connect(&p);
+	take(fd, 16);
+	assert_false(writes_to(s, "/dev/urandom"));
+	admin_conf(s, "w", POOL "egd \"e\" { %s }\n", "accept-writes = yes",
+	    p.text);
+	admin_reload(s, "read again");
+	assert_int_equal(write(fd, write03, sizeof(write03)), sizeof(write03));
+	take(fd, 16);
+	assert_true(writes_to(s, "/dev/urandom"));
+	admin_conf(s, "w", POOL "egd \"e\" { %s }\n", "", p.text);
+	admin_reload(s, "read again");
+	take(fd, 16);
+	assert_false(writes_to(s, "/dev/urandom"));
+	close(fd);
+	suite_pass(s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SUITE_EMPTY(test_same_path),
+		SUITE_EMPTY(test_low_port),
+		SUITE_EMPTY(test_again),
+		SUITE_EMPTY(test_replaced),
+		SUITE_EMPTY(test_connects),
+		SUITE_EMPTY(test_writes),
+	};
+
+	return SUITE_MAIN("outlets", tests);
+}
