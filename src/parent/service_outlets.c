@@ -6,9 +6,8 @@
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
 
-/* The outlet of the configuration that `o` may go on as, or NULL. */
-static const struct config_outlet *
-successor(const struct config *config, const struct outlet *o)
+const struct config_outlet *
+service_outlets_successor(const struct config *config, const struct outlet *o)
 {
 	const struct config_outlet *co;
 
@@ -56,7 +55,7 @@ service_outlets_drop(struct service *s, const struct config *config)
 
 	for (o = TAILQ_FIRST(&s->outlets); o != NULL; o = next) {
 		next = TAILQ_NEXT(o, entry);
-		if (successor(config, o) != NULL)
+		if (service_outlets_successor(config, o) != NULL)
 			continue;
 		log_about(LOG_LEVEL_INFO, &o->subject,
 		    "removed, or to be elsewhere: its clients are cut off");

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "outlet_socket.h"
-#include "service_plan.h"
+#include "service_outlets.h"
 
 static void
 drop_listeners(struct listener *listeners, size_t n)
@@ -114,17 +114,43 @@ plan_egd(struct config_outlet *co, const struct config_guest *cg)
 	strlcpy(co->name, cg->name, sizeof(co->name));
 }
 
-/* The socket of an outlet, unless there is one at that place. */
-static int
-plan_outlet(struct service *s, const struct config_outlet *co,
-    struct listener *l)
+/* Whether an outlet that will be gone has that port, of whatever address. */
+static bool
+port_becomes_free(struct service *s, const struct config *config,
+    const struct config_outlet *co)
 {
+	const struct outlet *o;
+
+	if (co->transport == CONFIG_UNIX)
+		return false;
+	TAILQ_FOREACH(o, &s->outlets, entry)
+		if (!o->config.connect &&
+		    o->config.transport == co->transport &&
+		    o->config.port == co->port &&
+		    service_outlets_successor(config, o) == NULL)
+			return true;
+	return false;
+}
+
+/* The socket of an outlet, unless it can be made only later. */
+static int
+plan_outlet(struct service *s, const struct config *config,
+    const struct config_outlet *co, struct listener *l)
+{
+	struct config_outlet elsewhere = *co;
 	char text[CONFIG_WHERE_SIZE];
+	int r;
 
 	l->fd = -1;
 	if (service_holds(s, config_outlet_text(co, text, sizeof(text))))
 		return 0;
-	return outlet_socket_listen(l, co);
+	if (!port_becomes_free(s, config, co))
+		return outlet_socket_listen(l, co);
+	/* Whether there is such an address can be told by any port. */
+	elsewhere.port = 0;
+	r = outlet_socket_listen(l, &elsewhere);
+	listener_close(l);
+	return r;
 }
 
 static int
@@ -139,7 +165,8 @@ plan_outlets(struct service *s, const struct config *config, struct plan *plan)
 		n++;
 	plan->outlets = service_must(calloc(n + 1, sizeof(*plan->outlets)));
 	TAILQ_FOREACH(co, &config->outlets, entry)
-		if (plan_outlet(s, co, &plan->outlets[plan->noutlets++]) == -1)
+		if (plan_outlet(s, config, co,
+			&plan->outlets[plan->noutlets++]) == -1)
 			return -1;
 	plan->egds =
 	    service_must(calloc(plan->nlisteners + 1, sizeof(*plan->egds)));
@@ -148,7 +175,7 @@ plan_outlets(struct service *s, const struct config *config, struct plan *plan)
 
 		l->fd = -1;
 		plan_egd(&egd, cg);
-		if (cg->egd != NULL && plan_outlet(s, &egd, l) == -1)
+		if (cg->egd != NULL && plan_outlet(s, config, &egd, l) == -1)
 			return -1;
 	}
 	return 0;

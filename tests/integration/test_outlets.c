@@ -80,6 +80,52 @@ test_same_path(void **state)
 	suite_pass(s);
 }
 
+/* A service goes to another address, and name, with a client at its port. */
+static void
+test_same_port(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *rest;
+	} services[] = {
+		{ "e", "" },
+		{ "e", "tcp = 0.0.0.0 allow = 127.0.0.0/8" },
+		{ "f", "tcp = 0.0.0.0 allow = 127.0.0.0/8" },
+		{ "f", "" },
+	};
+	struct suite *s = *state;
+	struct place p;
+	unsigned int port;
+	char byte;
+	int fd = -1;
+
+	place_inet(&p, SOCK_STREAM, true);
+	place_leave(&p);
+	port = ntohs(((struct sockaddr_in *)&p.addr)->sin_port);
+	for (size_t i = 0; i < sizeof(services) / sizeof(*services); i++) {
+		admin_conf(s, "w", POOL "egd \"%s\" { port = %u %s }\n", "",
+		    services[i].name, port, services[i].rest);
+		if (i == 0)
+			admin_start(s);
+		else {
+			admin_reload(s, "read again");
+			assert_true(read(fd, &byte, 1) <= 0);
+			close(fd);
+		}
+		fd = place_connect(&p);
+		take(fd, 255);
+	}
+	close(fd);
+	/* An address that there is not changes nothing. */
+	admin_conf(s, "w",
+	    POOL "egd \"f\" { tcp = 203.0.113.1 port = %u "
+		 "allow = 127.0.0.0/8 }\n",
+	    "", port);
+	admin_reload(s, "all is as it was");
+	serves(&p);
+	suite_pass(s);
+}
+
 /* A port that is free, and that only the superuser may listen at; or 0. */
 static unsigned int
 low_port(void)
@@ -252,6 +298,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SUITE_EMPTY(test_same_path),
+		SUITE_EMPTY(test_same_port),
 		SUITE_EMPTY(test_low_port),
 		SUITE_EMPTY(test_again),
 		SUITE_EMPTY(test_replaced),
