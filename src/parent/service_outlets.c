@@ -48,6 +48,24 @@ drop_egd(struct guest *g, const struct config *config)
 	service_egd_free(g, clock_now() + REMOVAL_TIME);
 }
 
+/*
+ * Gives up a guest's socket whose path no guest has any more, since a service
+ * or an EGD socket may have it.
+ */
+static void
+drop_listener(struct guest *g, const struct config *config)
+{
+	const struct config_guest *cg;
+
+	if (g->kept || g->listener.path == NULL)
+		return;
+	TAILQ_FOREACH(cg, &config->guests, entry)
+		if (cg->socket != NULL &&
+		    strcmp(cg->socket, g->listener.path) == 0)
+			return;
+	guest_unlisten(g);
+}
+
 void
 service_outlets_drop(struct service *s, const struct config *config)
 {
@@ -62,8 +80,10 @@ service_outlets_drop(struct service *s, const struct config *config)
 		    "removed, or to be elsewhere: its clients are cut off");
 		service_outlet_free(s, o, clock_now() + REMOVAL_TIME);
 	}
-	TAILQ_FOREACH(g, &s->guests, entry)
+	TAILQ_FOREACH(g, &s->guests, entry) {
 		drop_egd(g, config);
+		drop_listener(g, config);
+	}
 }
 
 /* Starts a new outlet, whose socket may be made only now. */
