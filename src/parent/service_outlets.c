@@ -32,8 +32,50 @@ find_guest(const struct config *config, const char *name)
 	return cg;
 }
 
+/* Takes the listener of an outlet, if it is at that place. */
+static bool
+take_over(struct outlet *o, const struct config_outlet *co,
+    struct listener *made)
+{
+	struct config_outlet place = *co;
+
+	place.kind = o->config.kind;
+	if (!config_outlet_same_place(&place, &o->config) || made->fd != -1)
+		return false;
+	*made = o->listener;
+	if (made->path != NULL)
+		made->path = co->path;
+	o->listener = (struct listener){ .fd = -1 };
+	return true;
+}
+
+/*
+ * Hands the listener of an outlet that is to be ended on to the one that is to
+ * be at its place: if it were closed, it might not be possible to make another
+ * as long as a child that is being started has it still.
+ */
 static void
-drop_egd(struct guest *g, const struct config *config)
+hand_on(struct outlet *o, const struct config *config, struct plan *plan)
+{
+	const struct config_outlet *co;
+	const struct config_guest *cg;
+	struct config_outlet egd;
+	size_t i = 0;
+
+	TAILQ_FOREACH(co, &config->outlets, entry)
+		if (take_over(o, co, &plan->outlets[i++]))
+			return;
+	i = 0;
+	TAILQ_FOREACH(cg, &config->guests, entry) {
+		plan_egd(&egd, cg);
+		if (cg->egd != NULL && take_over(o, &egd, &plan->egds[i]))
+			return;
+		i++;
+	}
+}
+
+static void
+drop_egd(struct guest *g, const struct config *config, struct plan *plan)
 {
 	const struct config_guest *cg = find_guest(config, g->name);
 	struct config_outlet co;
@@ -45,6 +87,7 @@ drop_egd(struct guest *g, const struct config *config)
 		if (config_outlet_same_place(&co, &g->egd->config))
 			return;
 	}
+	hand_on(g->egd, config, plan);
 	service_egd_free(g, clock_now() + REMOVAL_TIME);
 }
 
@@ -67,7 +110,8 @@ drop_listener(struct guest *g, const struct config *config)
 }
 
 void
-service_outlets_drop(struct service *s, const struct config *config)
+service_outlets_drop(struct service *s, const struct config *config,
+    struct plan *plan)
 {
 	struct outlet *o, *next;
 	struct guest *g;
@@ -78,10 +122,11 @@ service_outlets_drop(struct service *s, const struct config *config)
 			continue;
 		log_about(LOG_LEVEL_INFO, &o->subject,
 		    "removed, or to be elsewhere: its clients are cut off");
+		hand_on(o, config, plan);
 		service_outlet_free(s, o, clock_now() + REMOVAL_TIME);
 	}
 	TAILQ_FOREACH(g, &s->guests, entry) {
-		drop_egd(g, config);
+		drop_egd(g, config, plan);
 		drop_listener(g, config);
 	}
 }
@@ -92,6 +137,8 @@ begin(struct outlet *o, struct listener *made)
 {
 	if (made->fd == -1 && outlet_socket_listen(made, &o->config) == -1)
 		return -1;
+	if (made->path != NULL)
+		listener_protect(made, &o->config.rights);
 	return outlet_start(o, made);
 }
 
@@ -108,10 +155,10 @@ apply_outlet(struct service *s, const struct config_outlet *co,
 		parent = &service_find_class(p, co->class->name)->node;
 	if (o != NULL)
 		outlet_change(o, co, parent);
-	else {
+	else
 		o = service_outlet_new(s, co, &p->pool, parent);
+	if (o->timer == NULL)
 		r = begin(o, made);
-	}
 	outlet_accept_writes(o, co->pool->accept_writes);
 	return r;
 }
@@ -142,10 +189,10 @@ service_egd_apply(struct service *s, struct guest *g,
 	plan_egd(&co, cg);
 	if (g->egd != NULL)
 		outlet_change(g->egd, &co, NULL);
-	else {
+	else
 		service_egd_new(s, g, &co);
+	if (g->egd->timer == NULL)
 		r = begin(g->egd, made);
-	}
 	outlet_accept_writes(g->egd, cg->pool->accept_writes);
 	return r;
 }
