@@ -113,6 +113,10 @@ door_accept(struct worker *w)
 	if (w->door.pause_until != 0)
 		return;
 	for (int i = 0; i < ACCEPT_AT_ONCE; i++) {
+		if (w->clients.n >= w->most) {
+			pause_accepting(w, EMFILE);
+			return;
+		}
 		at.ss_family = AF_UNSPEC;
 		len = sizeof(at);
 		fd = accept4(w->door.fd, (struct sockaddr *)&at, &len,

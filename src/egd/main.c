@@ -16,7 +16,7 @@
 #include "sandbox.h"
 #include "worker.h"
 
-#define NOFILE	       (CLIENTS_MAX + 64) /* descriptors, as far as may be */
+#define NOFILE	       (CLIENTS_MAX + WORKER_FDS) /* as far as may be */
 #define EVENTS_AT_ONCE 64
 
 /* Every system call that a worker may make once it has started. */

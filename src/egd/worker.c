@@ -1,4 +1,5 @@
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include <errno.h>
 #include <stdarg.h>
@@ -8,11 +9,31 @@
 
 #include "worker.h"
 
+#define FDS_FEW 16 /* enough for WORKER_FDS, if there are not many */
+
+/*
+ * How many clients there may be, so that descriptors are left for what the
+ * parent sends.
+ */
+static uint32_t
+most_clients(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		log_fatal("getrlimit: %s", strerror(errno));
+	if (limit.rlim_max >= CLIENTS_MAX + WORKER_FDS)
+		return CLIENTS_MAX;
+	return limit.rlim_max > 2 * FDS_FEW ? (uint32_t)limit.rlim_max - FDS_FEW
+					    : FDS_FEW;
+}
+
 void
 worker_init(struct worker *w)
 {
 	w->now = clock_now();
 	w->pid = getpid();
+	w->most = most_clients();
 	w->writes_fd = w->door.fd = -1;
 	window_init(&w->window);
 	now_init(&w->asks);

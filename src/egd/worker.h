@@ -18,6 +18,7 @@
 #include "turns.h"
 #include "window.h"
 
+#define WORKER_FDS   64	  /* descriptors besides clients' */
 #define STREAM_CHUNK 4096 /* bytes that a stream is given at once, at most */
 
 /* What epoll reports, in the low half of data.u64, besides clients' places. */
@@ -64,6 +65,7 @@ struct worker {
 	bool crowded;  /* the window has no room; its channel waits */
 	uint32_t channel_events; /* that are watched */
 	uint32_t serials;	 /* of clients, so far */
+	uint32_t most;		 /* clients, for want of descriptors */
 	int writes_fd;		 /* for what clients write; -1: nowhere */
 	struct outlet outlet;
 	struct outlet coming; /* another, and so many networks more of it */

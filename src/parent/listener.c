@@ -193,4 +193,5 @@ listener_close(struct listener *l)
 	    st.st_dev == l->dev && st.st_ino == l->ino && unlink(l->path) == -1)
 		log_warning("socket %s: cannot remove it: %s", l->path,
 		    strerror(errno));
+	l->path = NULL;
 }

@@ -64,8 +64,12 @@ outlet_socket_listen(struct listener *l, const struct config_outlet *co)
 	*l = (struct listener){ .fd = -1 };
 	if (co->connect)
 		return 0;
-	if (co->transport == CONFIG_UNIX)
-		return listener_open(l, co->path, SOCK_STREAM, &co->rights);
+	if (co->transport == CONFIG_UNIX) {
+		if (listener_open(l, co->path, SOCK_STREAM, &co->rights) == -1)
+			return -1;
+		/* Many may come at once; whoever cannot wait is refused. */
+		return listen(l->fd, SOMAXCONN);
+	}
 	if ((l->fd = listen_inet(co)) != -1)
 		return 0;
 	log_error("%s: cannot listen there: %s",

@@ -11,6 +11,7 @@
 #include "outlet_worker.h"
 
 #define KERNEL_WRITES "/dev/urandom"
+#define LIFE_MIN      (1 * NS_PER_SEC) /* of a worker that has done well */
 
 static int worker_frame(struct process *, struct frame *);
 static void worker_ended(struct process *, bool);
@@ -226,6 +227,9 @@ worker_ended(struct process *p, bool clean)
 {
 	struct outlet *o = p->arg;
 
+	/* It waits for a while until it ends, unless it was connected. */
+	if (!o->config.connect && clock_now() - o->connected < LIFE_MIN)
+		clean = false;
 	tap_leave(o->pool, &o->tap);
 	o->asked = false;
 	log_stats(o, LOG_LEVEL_DEBUG, "served");

@@ -373,6 +373,9 @@ channel_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	/* What follows is its end, which child_event() reports. */
 	if (result == CHANNEL_CLOSED || result == CHANNEL_BROKEN)
 		sd_event_source_set_enabled(p->io, SD_EVENT_OFF);
+	/* Nobody would ever hear of one that goes on without it. */
+	if (result == CHANNEL_CLOSED)
+		process_kill(p);
 	return 0;
 }
 

@@ -249,7 +249,7 @@ service_apply(struct service *s, const struct config *config)
 	}
 	apply_pools(s, config, &plan);
 	keep_added(s);
-	service_outlets_drop(s, config);
+	service_outlets_drop(s, config, &plan);
 	for (cg = TAILQ_FIRST(&config->guests); cg != NULL;
 	     cg = TAILQ_NEXT(cg, entry), i++)
 		if (apply_guest(s, cg, &plan.listeners[i], &plan.egds[i]) == -1)

@@ -31,8 +31,50 @@ find_guest(const struct config *config, const char *name)
 	return cg;
 }
 
+/* Takes the listener of an outlet, if it is at that place. */
+static bool
+take_over(struct outlet *o, const struct config_outlet *co,
+    struct listener *made)
+{
+	struct config_outlet place = *co;
+
+	place.kind = o->config.kind;
+	if (!config_outlet_same_place(&place, &o->config) || made->fd != -1)
+		return false;
+	*made = o->listener;
+	if (made->path != NULL)
+		made->path = co->path;
+	o->listener = (struct listener){ .fd = -1 };
+	return true;
+}
+
+/*
+ * Hands the listener of an outlet that is to be ended on to the one that is to
+ * be at its place: if it were closed, it might not be possible to make another
+ * as long as a child that is being started has it still.
+ */
 static void
-drop_egd(struct guest *g, const struct config *config)
+hand_on(struct outlet *o, const struct config *config, struct plan *plan)
+{
+	const struct config_outlet *co;
+	const struct config_guest *cg;
+	struct config_outlet egd;
+	size_t i = 0;
+
+	TAILQ_FOREACH(co, &config->outlets, entry)
+		if (take_over(o, co, &plan->outlets[i++]))
+			return;
+	i = 0;
+	TAILQ_FOREACH(cg, &config->guests, entry) {
+		plan_egd(&egd, cg);
+		if (cg->egd != NULL && take_over(o, &egd, &plan->egds[i]))
+			return;
+		i++;
+	}
+}
+
+static void
+drop_egd(struct guest *g, const struct config *config, struct plan *plan)
 {
 	const struct config_guest *cg = find_guest(config, g->name);
 	struct config_outlet co;
@@ -44,11 +86,31 @@ drop_egd(struct guest *g, const struct config *config)
 		if (config_outlet_same_place(&co, &g->egd->config))
 			return;
 	}
+	hand_on(g->egd, config, plan);
 	service_egd_free(g, clock_now() + REMOVAL_TIME);
 }
 
+/*
+ * Gives up a guest's socket whose path no guest has any more, since a service
+ * or an EGD socket may have it.
+ */
+static void
+drop_listener(struct guest *g, const struct config *config)
+{
+	const struct config_guest *cg;
+
+	if (g->kept || g->listener.path == NULL)
+		return;
+	TAILQ_FOREACH(cg, &config->guests, entry)
+		if (cg->socket != NULL &&
+		    strcmp(cg->socket, g->listener.path) == 0)
+			return;
+	guest_unlisten(g);
+}
+
 void
-service_outlets_drop(struct service *s, const struct config *config)
+service_outlets_drop(struct service *s, const struct config *config,
+    struct plan *plan)
 {
 	struct outlet *o, *next;
 	struct guest *g;
@@ -59,34 +121,23 @@ service_outlets_drop(struct service *s, const struct config *config)
 			continue;
 		log_about(LOG_LEVEL_INFO, &o->subject,
 		    "removed, or to be elsewhere: its clients are cut off");
+		hand_on(o, config, plan);
 		service_outlet_free(s, o, clock_now() + REMOVAL_TIME);
 	}
-	TAILQ_FOREACH(g, &s->guests, entry)
-		drop_egd(g, config);
-}
-
-/* Has the guest that will be elsewhere, or gone, make way for an outlet. */
-static void
-make_way(struct service *s, const struct outlet *o)
-{
-	struct guest *had;
-
-	if (o->config.path == NULL || o->config.connect)
-		return;
-	had = service_find_listener(s, o->config.path);
-	if (had != NULL && !had->kept)
-		guest_unlisten(had);
+	TAILQ_FOREACH(g, &s->guests, entry) {
+		drop_egd(g, config, plan);
+		drop_listener(g, config);
+	}
 }
 
 /* Starts a new outlet, whose socket may be made only now. */
 static int
-begin(struct service *s, struct outlet *o, struct listener *made)
+begin(struct outlet *o, struct listener *made)
 {
-	if (made->fd == -1) {
-		make_way(s, o);
-		if (outlet_socket_listen(made, &o->config) == -1)
-			return -1;
-	}
+	if (made->fd == -1 && outlet_socket_listen(made, &o->config) == -1)
+		return -1;
+	if (made->path != NULL)
+		listener_protect(made, &o->config.rights);
 	return outlet_start(o, made);
 }
 
@@ -104,7 +155,7 @@ apply_outlet(struct service *s, const struct config_outlet *co,
 		outlet_change(o, co, parent);
 	else {
 		o = service_outlet_new(s, co, &p->pool, parent);
-		if (begin(s, o, made) == -1) {
+		if (begin(o, made) == -1) {
 			/* The next reload tries again. */
 			service_outlet_free(s, o, clock_now());
 			return -1;
@@ -141,7 +192,7 @@ service_egd_apply(struct service *s, struct guest *g,
 		outlet_change(g->egd, &co, NULL);
 	else {
 		service_egd_new(s, g, &co);
-		if (begin(s, g->egd, made) == -1) {
+		if (begin(g->egd, made) == -1) {
 			service_egd_free(g, clock_now());
 			return -1;
 		}

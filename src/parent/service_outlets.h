@@ -12,9 +12,11 @@ const struct config_outlet *service_outlets_successor(const struct config *,
 
 /*
  * Ends those that the configuration has not, or has elsewhere, or in another
- * pool: before guests and outlets are applied, as these may be at their places.
+ * pool: before guests and outlets are applied, as these may be at their places
+ * and have their listeners then.
  */
-void service_outlets_drop(struct service *, const struct config *);
+void service_outlets_drop(struct service *, const struct config *,
+    struct plan *);
 
 /*
  * Makes or changes outlets as the configuration says, of which pools and

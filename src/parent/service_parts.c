@@ -117,7 +117,7 @@ outlet_holds(const struct outlet *o, const char *where)
 {
 	char text[CONFIG_WHERE_SIZE];
 
-	return !o->config.connect &&
+	return o->listener.fd != -1 &&
 	    strcmp(config_outlet_text(&o->config, text, sizeof(text)), where) ==
 	    0;
 }

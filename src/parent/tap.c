@@ -86,7 +86,8 @@ tap_deliver(struct pool *pool, const struct tap *t)
 {
 	struct frame f;
 
-	if (!t->connected)
+	/* Of one that has ended, another is told when it knows the tap. */
+	if (!t->connected || !process_running(&pool->entropy))
 		return;
 	frame_init(&f, PROTO_DELIVERY, t->consumer, pool->generation);
 	f.u.delivery = t->member->delivery;

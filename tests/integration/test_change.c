@@ -1,5 +1,5 @@
 /*
- * Sources that are changed while a guest is served.
+ * Sources that are changed while a guest is served; and sockets that change hands.
  */
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -99,12 +99,90 @@ test_often(void **state)
 	suite_pass(s);
 }
 
+/* Who listens at DIR/name speaks EGD. */
+static void
+speaks_egd(struct suite *s, const char *name)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint8_t bytes[16];
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s",
+	    daemon_path(&s->d, name));
+	assert_int_not_equal(fd, -1);
+	CHECK(connect(fd, (struct sockaddr *)&sun, sizeof(sun)));
+	assert_int_equal(write(fd, "\2\20", 2), 2);
+	assert_int_equal(recv(fd, bytes, sizeof(bytes), MSG_WAITALL),
+	    sizeof(bytes));
+	close(fd);
+}
+
+/* What the configuration says next, @ being DIR; two sockets speak EGD. */
+static void
+becomes(struct suite *s, const char *text, const char *one, const char *two)
+{
+	const char *at;
+
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"k\" { type = kernel } }\n");
+	for (; (at = strchr(text, '@')) != NULL; text = at + 1)
+		admin_conf(s, "a", "%.*s%s", (int)(at - text), text, s->d.dir);
+	admin_conf(s, "a", "%s", text);
+	admin_reload(s, "was read again");
+	speaks_egd(s, one);
+	speaks_egd(s, two);
+}
+
+/* Sockets go from guests to services and back, whoever has them. */
+static void
+test_places(void **state)
+{
+	struct suite *s = *state;
+
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"k\" { type = kernel } }\n");
+	admin_start(s);
+	for (int i = 0; i < 3; i++) {
+		becomes(s,
+		    "guest \"a\" { socket = \"@/1\" }\n"
+		    "guest \"b\" { egd = \"@/2\" }\n"
+		    "egd \"e\" { unix = \"@/3\" }\n",
+		    "2", "3");
+		/* The guest's that is no more: a service's, another's. */
+		becomes(s,
+		    "egd \"e\" { unix = \"@/1\" }\n"
+		    "guest \"b\" { egd = \"@/2\" }\n",
+		    "1", "2");
+		becomes(s,
+		    "guest \"b\" { egd = \"@/1\" }\n"
+		    "guest \"a\" { socket = \"@/2\""
+		    " egd = \"@/3\" }\n",
+		    "1", "3");
+		/* The guest's own, which has no other any more. */
+		becomes(s,
+		    "guest \"a\" { egd = \"@/2\" }\n"
+		    "egd \"e\" { unix = \"@/1\" }\n",
+		    "2", "1");
+		/* By turns, and by another name. */
+		becomes(s,
+		    "guest \"a\" { egd = \"@/1\" }\n"
+		    "egd \"e\" { unix = \"@/2\" }\n",
+		    "2", "1");
+		becomes(s,
+		    "egd \"f\" { unix = \"@/1\" }\n"
+		    "guest \"b\" { egd = \"@/2\" }\n",
+		    "1", "2");
+	}
+	suite_pass(s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SUITE_EMPTY(test_listening),
 		SUITE_EMPTY(test_often),
+		SUITE_EMPTY(test_places),
 	};
 
 	return SUITE_MAIN("change", tests);
