@@ -123,6 +123,7 @@ client_close(struct worker *w, struct client *c, const char *why)
 	close_fd(w, c);
 	busy(w, c);
 	now_leave(w, c);
+	command_end(w, c);
 	cs->full -= c->state == CLIENT_FULL;
 	turns_leave(&w->turns, &c->turn);
 	explicit_bzero(c, sizeof(*c));

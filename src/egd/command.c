@@ -8,6 +8,12 @@
 
 #include "worker.h"
 
+/*
+ * Bytes, of all clients together, that are put by for an EGD_NOW to come, or
+ * are to be: they are granted and not handed on, like those of the window.
+ */
+#define PUT_BY_MAX 1024
+
 static uint32_t
 min(uint32_t a, uint32_t b)
 {
@@ -20,6 +26,7 @@ wipe_sent(struct client *c)
 {
 	uint8_t *bytes = c->answer + 1, sent = c->answer[0];
 
+	c->out_start = c->out_end = 0;
 	if (c->is_brief) {
 		explicit_bzero(c->brief, sizeof(c->brief));
 		return;
@@ -27,6 +34,14 @@ wipe_sent(struct client *c)
 	c->collected -= sent;
 	memmove(bytes, bytes + sent, c->collected);
 	explicit_bzero(bytes + c->collected, sent);
+}
+
+void
+command_end(struct worker *w, const struct client *c)
+{
+	bool sending = c->out_end > 0 && !c->is_brief;
+
+	w->window.put_by -= c->collected - (sending ? c->answer[0] : 0U);
 }
 
 /* Sends what there is of an answer; while some is left nothing else is done. */
@@ -70,6 +85,7 @@ answer_now(struct worker *w, struct client *c)
 	uint8_t n = (uint8_t)min(c->wanted, c->collected);
 
 	c->answer[0] = n;
+	w->window.put_by -= n;
 	c->bytes += n;
 	w->stats.bytes += n;
 	w->stats.cut += n < c->wanted;
@@ -217,6 +233,7 @@ collect(struct worker *w, struct client *c, uint32_t n)
 	window_drop(&w->window, n);
 	turns_give(&w->turns, &c->turn, n);
 	c->collected += (uint8_t)n;
+	w->window.put_by += n;
 	if (c->state == CLIENT_COLLECTING && c->collected == c->wanted)
 		command_answer(w, c, 0);
 }
@@ -254,7 +271,11 @@ command_answer(struct worker *w, struct client *c, uint64_t available)
 
 	now_leave(w, c);
 	if (c->state == CLIENT_COLLECTING) {
-		turns_defer(&w->turns, &c->turn);
+		if (w->turns.due + c->turn.missing + w->window.put_by <=
+		    PUT_BY_MAX)
+			turns_defer(&w->turns, &c->turn);
+		else
+			turns_pause(&w->turns, &c->turn);
 		answer_now(w, c);
 	} else {
 		len = egd_say_available(c->brief, left_over(w, c, available));

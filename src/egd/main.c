@@ -96,8 +96,8 @@ event(struct worker *w, uint64_t data, uint32_t events)
 static int
 timeout(const struct worker *w)
 {
-	const uint64_t deadlines[] = { now_deadline(&w->asks),
-		client_deadline(w), door_deadline(w) };
+	const uint64_t deadlines[] = { now_deadline(w), client_deadline(w),
+		door_deadline(w) };
 	uint64_t first = UINT64_MAX, ms;
 
 	if (w->more)

@@ -118,13 +118,16 @@ now_ask(struct worker *w)
 }
 
 uint64_t
-now_deadline(const struct now *now)
+now_deadline(const struct worker *w)
 {
+	const struct now *now = &w->asks;
 	const struct client *c = TAILQ_FIRST(&now->asked);
 
 	if (c != NULL)
 		return c->deadline;
 	if ((c = TAILQ_FIRST(&now->asking)) == NULL)
 		return 0;
-	return now->calm_until != 0 ? now->calm_until : c->deadline;
+	/* Without room for a question, that is what is waited for. */
+	return now->calm_until != 0 && !w->window.untold ? now->calm_until
+							 : c->deadline;
 }

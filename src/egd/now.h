@@ -55,6 +55,6 @@ void now_settle(struct worker *);
 void now_ask(struct worker *);
 
 /* When the first of them must have been answered (ns); 0: nobody asks. */
-uint64_t now_deadline(const struct now *);
+uint64_t now_deadline(const struct worker *);
 
 #endif

@@ -50,7 +50,7 @@ serve_run(struct worker *w)
 static void
 keep_time(struct worker *w)
 {
-	bool waiting = w->turns.waiting > 0 || now_deadline(&w->asks) != 0;
+	bool waiting = w->turns.waiting > 0 || now_deadline(w) != 0;
 
 	if (waiting && w->waiting_since == 0)
 		w->waiting_since = w->now;

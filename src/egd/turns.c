@@ -21,6 +21,14 @@ count(struct turns *ts, struct turn *t, uint32_t missing)
 }
 
 static void
+set_due(struct turns *ts, struct turn *t, uint32_t due)
+{
+	ts->due += due;
+	ts->due -= t->due;
+	t->due = due;
+}
+
+static void
 append(struct turns *ts, struct turn *t)
 {
 	TAILQ_INSERT_TAIL(&ts->queue, t, entry);
@@ -32,7 +40,7 @@ void
 turns_wait(struct turns *ts, struct turn *t, uint32_t missing)
 {
 	count(ts, t, missing);
-	t->due = 0;
+	set_due(ts, t, 0);
 	if (t->queued && t->begun && missing > t->left) {
 		TAILQ_REMOVE(&ts->queue, t, entry);
 		append(ts, t);
@@ -44,13 +52,13 @@ void
 turns_pause(struct turns *ts, struct turn *t)
 {
 	count(ts, t, 0);
-	t->due = 0;
+	set_due(ts, t, 0);
 }
 
 void
 turns_defer(struct turns *ts, struct turn *t)
 {
-	t->due = t->missing;
+	set_due(ts, t, t->missing);
 	count(ts, t, 0);
 }
 
@@ -91,7 +99,7 @@ turns_give(struct turns *ts, struct turn *t, uint32_t n)
 {
 	t->left -= n;
 	if (t->due > 0)
-		t->due -= n;
+		set_due(ts, t, t->due - n);
 	else
 		count(ts, t, t->missing - n);
 }

@@ -30,7 +30,8 @@ TAILQ_HEAD(turn_queue, turn);
 struct turns {
 	struct turn_queue queue;
 	uint32_t quantum; /* bytes of a turn */
-	uint64_t missing; /* bytes, of all who wait */
+	uint64_t missing; /* bytes, of all who wait, */
+	uint64_t due;	  /* and of those who are due some */
 	uint32_t waiting; /* how many do */
 };
 

@@ -125,6 +125,9 @@ uint64_t door_deadline(const struct worker *);
 /* EGD: handles events of a client's connection. */
 void command_event(struct worker *, struct client *, uint32_t events);
 
+/* Forgets what was put by for a client that goes. */
+void command_end(struct worker *, const struct client *);
+
 /* Hands on bytes of the window to a client whose turn it is. */
 void command_take(struct worker *, struct client *);
 

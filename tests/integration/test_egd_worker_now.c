@@ -400,6 +400,50 @@ test_calm(void **state)
 	finish(o, fd);
 }
 
+/*
+ * What is put by for clients that had a short answer is little, is told to the
+ * parent as held, and is no more when they go.
+ */
+static void
+test_put_by(void **state)
+{
+	int fds[40], fd, waiting;
+	struct outlet *o = start(&fd);
+	uint64_t end = outlet_ms() + OUTLET_TIMEOUT;
+	uint8_t buf[256];
+
+	(void)state;
+	waiting = outlet_connect(o);
+	o->tells = true;
+	for (size_t i = 0; i < 40; i++) {
+		fds[i] = outlet_connect(o);
+		SAY(fds[i], "\001\377");
+		HEARS(o, fds[i], "\000");
+	}
+	SAY(waiting, "\002\377");
+	outlet_quiet(o);
+	outlet_give(o, 1024);
+	outlet_quiet(o);
+	print_message("# %llu held\n", (unsigned long long)o->want.held);
+	assert_in_range(o->want.held, 1, 1024);
+	outlet_give(o, 255);
+	assert_int_equal(outlet_read(o, waiting, buf, 255, OUTLET_TIMEOUT),
+	    255);
+	for (size_t i = 0; i < 40; i++)
+		close(fds[i]);
+	/* They have gone, so that nothing is held: told with the next WANT. */
+	while (o->want.held > 0 && outlet_ms() < end) {
+		SAY(waiting, "\002\001");
+		outlet_pump(o, 10);
+		outlet_give(o, 1);
+		assert_int_equal(
+		    outlet_read(o, waiting, buf, 1, OUTLET_TIMEOUT), 1);
+	}
+	assert_int_equal(o->want.held, 0);
+	close(waiting);
+	finish(o, fd);
+}
+
 int
 main(void)
 {
@@ -413,6 +457,7 @@ main(void)
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_calm),
+		cmocka_unit_test(test_put_by),
 	};
 
 	return SUITE_MAIN("egd_worker_now", tests);
