@@ -93,25 +93,29 @@ log_mistake(void *arg, const char *text)
 		m->report(m->arg, text);
 }
 
-static int
+static enum service_result
 reload(void *arg, config_report *report, void *report_arg)
 {
 	struct vrngd *v = arg;
 	struct mistakes mistakes = { report, report_arg };
+	enum service_result r = SERVICE_UNCHANGED;
 	struct config *config;
-	int r = -1;
 
 	if (v->opt.config == NULL) {
 		log_mistake(&mistakes, "there is no configuration to read");
-		return -1;
+		return r;
 	}
 	config = config_read(v->opt.config, log_mistake, &mistakes);
 	if (config != NULL) {
 		r = service_apply(&v->service, config);
 		config_free(config);
 	}
-	if (r == -1)
+	if (r == SERVICE_UNCHANGED)
 		log_error("%s was not taken: all is as it was", v->opt.config);
+	else if (r == SERVICE_PARTLY)
+		log_error("%s was taken, but for what could not be done: mend "
+			  "that and have it read again",
+		    v->opt.config);
 	else
 		log_info("%s was read again: %zu guest%s", v->opt.config,
 		    v->service.nguests, v->service.nguests == 1 ? "" : "s");
@@ -269,7 +273,7 @@ open_service(struct vrngd *v, const struct config *config)
 {
 	char name[GUEST_NAME_SIZE];
 
-	if (service_apply(&v->service, config) == -1)
+	if (service_apply(&v->service, config) != SERVICE_DONE)
 		return -1;
 	if (v->opt.listen_fd == -1)
 		return 0;

@@ -235,17 +235,17 @@ keep_added(struct service *s)
 	}
 }
 
-int
+enum service_result
 service_apply(struct service *s, const struct config *config)
 {
 	const struct config_guest *cg;
 	struct plan plan;
+	enum service_result r = SERVICE_DONE;
 	size_t i = 0;
-	int r = 0;
 
 	if (plan_make(s, config, &plan) == -1) {
 		plan_drop(&plan);
-		return -1;
+		return SERVICE_UNCHANGED;
 	}
 	apply_pools(s, config, &plan);
 	keep_added(s);
@@ -253,9 +253,9 @@ service_apply(struct service *s, const struct config *config)
 	for (cg = TAILQ_FIRST(&config->guests); cg != NULL;
 	     cg = TAILQ_NEXT(cg, entry), i++)
 		if (apply_guest(s, cg, &plan.listeners[i], &plan.egds[i]) == -1)
-			r = -1;
+			r = SERVICE_PARTLY;
 	if (service_outlets_apply(s, config, &plan) == -1)
-		r = -1;
+		r = SERVICE_PARTLY;
 	remove_rest(s);
 	plan_drop(&plan);
 	return r;

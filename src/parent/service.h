@@ -69,9 +69,15 @@ void service_init(struct service *, struct process_env *,
 /*
  * Makes the service what the configuration says, or leaves it as it is.
  * Guests that are in both keep their connection and what they are owed, unless
- * they move to another pool.  Returns 0, or -1 after logging why not.
+ * they move to another pool.  Returns, after logging why not all of it.
  */
-int service_apply(struct service *, const struct config *);
+enum service_result {
+	SERVICE_DONE,
+	SERVICE_PARTLY,	   /* some sockets could not be made: another may */
+	SERVICE_UNCHANGED, /* nothing was done */
+};
+
+enum service_result service_apply(struct service *, const struct config *);
 
 /*
  * Adds a guest that a listening socket was passed for, in the first pool.

@@ -91,10 +91,15 @@ static int
 reload(struct control_client *client, void *arg)
 {
 	struct service_control *sc = arg;
+	enum service_result r = sc->reload(sc->reload_arg, say_mistake, client);
 
-	if (sc->reload(sc->reload_arg, say_mistake, client) == 0)
+	if (r == SERVICE_DONE)
 		return 0;
-	control_say(client, "nothing was changed (the log may say more)");
+	if (r == SERVICE_PARTLY)
+		control_say(client, "the log says what could not be done");
+	else
+		control_say(client,
+		    "nothing was changed (the log may say more)");
 	return EINVAL;
 }
 
@@ -191,8 +196,8 @@ static const struct control_ops ops = {
 
 int
 service_control_open(struct service_control *sc, struct service *s,
-    const struct control_setup *setup,
-    int (*reload_config)(void *, config_report *, void *), void *reload_arg)
+    const struct control_setup *setup, service_reload *reload_config,
+    void *reload_arg)
 {
 	sd_event *event = s->env->event;
 	int r;

@@ -13,11 +13,14 @@
 struct status_query;
 TAILQ_HEAD(status_queries, status_query);
 
+/* Reads the configuration again; mistakes go to `report` too. */
+typedef enum service_result service_reload(void *arg, config_report *report,
+    void *report_arg);
+
 struct service_control {
 	struct control control;
 	struct service *service;
-	/* Reads the configuration again; mistakes go to `report` too. */
-	int (*reload)(void *arg, config_report *report, void *report_arg);
+	service_reload *reload;
 	void *reload_arg;
 	struct status_queries queries;
 	size_t nwaiting;	/* workers that have not told yet */
@@ -26,8 +29,7 @@ struct service_control {
 
 /* Opens the control socket.  Returns 0, or -1 after logging why. */
 int service_control_open(struct service_control *, struct service *,
-    const struct control_setup *,
-    int (*reload)(void *, config_report *, void *), void *reload_arg);
+    const struct control_setup *, service_reload *, void *reload_arg);
 
 void service_control_close(struct service_control *);
 

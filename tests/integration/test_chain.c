@@ -273,6 +273,54 @@ test_stream_limit(void **state)
 	limits(c, &stream);
 }
 
+/*
+ * Two hosts in two classes of the one that has the source, which yields less
+ * than they want: each has its part.
+ */
+static void
+test_egd_classes(void **state)
+{
+	struct chain *c = *state;
+	struct load loads[] = { { .fe = &c->s->fe, .depth = 8, .len = 64 },
+		{ .fe = &c->s->other, .depth = 8, .len = 64 } };
+	uint64_t before[2], got[2];
+	int tries = 3;
+
+	admin_conf(&c->top, "w",
+	    "pool \"default\" { source \"kernel\" { type = kernel } rate = 12K\n"
+	    "class \"large\" { rate = 8K ceil = 12K }\n"
+	    "class \"small\" { rate = 4K ceil = 12K } }\n"
+	    "egd \"one\" { unix = \"%s\" class = large rate = 8K }\n"
+	    "egd \"two\" { unix = \"%s\" class = small rate = 4K }\n",
+	    daemon_path(&c->top.d, "one"), daemon_path(&c->top.d, "two"));
+	admin_start(&c->top);
+	for (int i = 0; i < 2; i++)
+		admin_conf(c->s, i == 0 ? "w" : "a",
+		    "pool \"host%d\" { stock = 4K\n"
+		    "source \"up\" { type = egd unix = \"%s\" } }\n"
+		    "guest \"vm%d\" { socket = \"%s/vm%d.sock\" "
+		    "pool = host%d }\n",
+		    i, daemon_path(&c->top.d, i == 0 ? "one" : "two"), i,
+		    c->s->d.dir, i, i);
+	admin_start(c->s);
+	suite_up_qemu(c->s, &c->s->fe, "vm0");
+	suite_up_qemu(c->s, &c->s->other, "vm1");
+	load_run(loads, 2, 3000, NULL);
+	do {
+		for (int i = 0; i < 2; i++)
+			before[i] = loads[i].bytes;
+		load_run(loads, 2, LIMITED_MS, NULL);
+		for (int i = 0; i < 2; i++)
+			got[i] = loads[i].bytes - before[i];
+		print_message("# %llu and %llu bytes\n",
+		    (unsigned long long)got[0], (unsigned long long)got[1]);
+	} while ((got[0] < got[1] * 16 / 10 || got[0] > got[1] * 24 / 10) &&
+	    --tries > 0);
+	assert_true(tries > 0);
+	assert_true(got[0] + got[1] > 12 * 1024 * LIMITED_MS / 1000 * 8 / 10);
+	suite_pass(c->s);
+}
+
 #define CHAIN_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -289,6 +337,7 @@ main(void)
 		CHAIN_TEST(test_udp_back),
 		CHAIN_TEST(test_egd_limit),
 		CHAIN_TEST(test_stream_limit),
+		CHAIN_TEST(test_egd_classes),
 	};
 
 	return SUITE_MAIN("chain", tests);
