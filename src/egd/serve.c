@@ -77,6 +77,21 @@ watch_bytes(struct worker *w)
 	w->crowded = crowded;
 }
 
+/*
+ * Of streams, that less is missing than was told is no news until it is less
+ * than half: they take what they can get, and not every little needs an answer.
+ */
+static uint64_t
+news(const struct worker *w, uint64_t need)
+{
+	uint64_t told = w->window.told.need, left;
+
+	if (w->outlet.serve.protocol == SERVE_EGD || told < w->window.received)
+		return need;
+	left = told - w->window.received;
+	return left <= need && left >= need / 2 ? left : need;
+}
+
 void
 serve_tell(struct worker *w)
 {
@@ -88,7 +103,8 @@ serve_tell(struct worker *w)
 	watch_bytes(w);
 	if (w->turns.missing > w->window.held)
 		need = w->turns.missing - w->window.held;
-	window_want(&w->window, need < NEED_MAX ? need : NEED_MAX,
+	need = news(w, need < NEED_MAX ? need : NEED_MAX);
+	window_want(&w->window, need,
 	    w->turns.waiting > 0 || w->clients.full > 0);
 	if (!w->window.untold && !w->more)
 		now_ask(w);

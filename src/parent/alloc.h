@@ -48,6 +48,7 @@
 #define ALLOC_WINDOW_MAX 16384 /* bytes */
 #define ALLOC_WINDOW_MIN 512   /* bytes; fewer are not worth it */
 #define ALLOC_HOARD_MAX	 UINT64_C(1000000000) /* ns */
+#define ALLOC_SLACK_MAX	 UINT64_C(1000000)    /* ns */
 
 /* alloc_deadline(): nothing will change by the passing of time alone. */
 #define ALLOC_NEVER UINT64_MAX
@@ -137,6 +138,7 @@ struct alloc {
 	struct alloc_node root;
 	uint64_t stock;	  /* bytes that may be granted from it */
 	uint64_t reserve; /* stock that windows leave */
+	uint64_t slack;	  /* ns; see alloc_slack() */
 	/* Of nodes below which only stock is wanted, and of the others. */
 	struct alloc_events events[ALLOC_KINDS];
 	/* Leaves whose windows could be filled. */
@@ -229,5 +231,12 @@ struct alloc_node *alloc_next(struct alloc *, uint64_t now, uint64_t *bytes);
  * to leaves that do without.
  */
 uint64_t alloc_deadline(const struct alloc *);
+
+/*
+ * How long (ns, at most ALLOC_SLACK_MAX) alloc_next() may be left alone without
+ * a bucket running over that could have been drawn on: so that whoever has to
+ * wait is given more at once, less often.
+ */
+uint64_t alloc_slack(const struct alloc *);
 
 #endif

@@ -15,6 +15,28 @@ set_threshold(struct alloc_node *n)
 		set_threshold(child);
 }
 
+/* How long it takes to fill a quarter of a node's bucket. */
+static void
+keep_slack(struct alloc *a, const struct alloc_node *n)
+{
+	const struct bucket_rate *rate =
+	    node_has_ceil(n) ? &n->share.ceil : &n->share.rate;
+	double fill;
+
+	if (rate->bytes == 0)
+		return;
+	fill = (double)n->share.burst / (double)rate->bytes *
+	    (double)rate->period / 4;
+	if (fill < (double)a->slack)
+		a->slack = (uint64_t)fill;
+}
+
+uint64_t
+alloc_slack(const struct alloc *a)
+{
+	return a->slack;
+}
+
 static void
 init_node(struct alloc_node *n, const struct alloc_share *share, uint64_t now)
 {
@@ -35,8 +57,9 @@ init_node(struct alloc_node *n, const struct alloc_share *share, uint64_t now)
 void
 alloc_init(struct alloc *a, const struct alloc_share *share, uint64_t now)
 {
-	*a = (struct alloc){ .stock = 0 };
+	*a = (struct alloc){ .slack = ALLOC_SLACK_MAX };
 	init_node(&a->root, share, now);
+	keep_slack(a, &a->root);
 	a->root.share.rate.bytes = 0;
 	set_threshold(&a->root);
 	for (int k = 0; k < ALLOC_KINDS; k++) {
@@ -61,8 +84,8 @@ void
 alloc_add(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
     const struct alloc_share *share, uint64_t now)
 {
-	(void)a;
 	init_node(n, share, now);
+	keep_slack(a, n);
 	attach(n, parent);
 	set_threshold(n);
 }
@@ -137,6 +160,7 @@ alloc_change(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
 		node_count(a, n);
 	resize(&n->own, n->share.rate, share->burst);
 	resize(&n->cap, share->ceil, node_space(n));
+	keep_slack(a, n);
 	set_threshold(n);
 	node_update_below(a, n);
 	node_update_path(a, n->parent);

@@ -24,10 +24,14 @@ static const struct process_ops entropy_ops = {
 void
 pool_wake_at(struct pool *pool, uint64_t at)
 {
+	uint64_t earliest = pool->woken + alloc_slack(&pool->alloc);
+
 	if (at == ALLOC_NEVER) {
 		sd_event_source_set_enabled(pool->timer, SD_EVENT_OFF);
 		return;
 	}
+	if (at < earliest)
+		at = earliest;
 	sd_event_source_set_time(pool->timer, (at + 999) / 1000);
 	sd_event_source_set_enabled(pool->timer, SD_EVENT_ONESHOT);
 }
@@ -45,9 +49,12 @@ pool_update_stock(struct pool *pool)
 static int
 timer_event(sd_event_source *source, uint64_t usec, void *arg)
 {
+	struct pool *pool = arg;
+
 	(void)source;
 	(void)usec;
-	member_grant(arg);
+	pool->woken = clock_now();
+	member_grant(pool);
 	return 0;
 }
 

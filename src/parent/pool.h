@@ -44,7 +44,8 @@ struct pool {
 	uint32_t asked;			/* sources that have not answered yet */
 	struct taps taps;		/* of all its members */
 	struct taps unsent;		/* with grants to be told */
-	sd_event_source *timer;		/* for the allocator */
+	sd_event_source *timer;		/* for the allocator, */
+	uint64_t woken;			/* ns, when it last came */
 	sd_event_source *entropy_timer; /* to start it again */
 	struct log_limit entropy_limit; /* of what that process says */
 	struct backoff entropy_backoff;

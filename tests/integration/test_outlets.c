@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -293,6 +294,49 @@ test_writes(void **state)
 	suite_pass(s);
 }
 
+/* How often the daemon's process went to sleep. */
+static unsigned long
+sleeps(struct suite *s)
+{
+	char text[32];
+
+	CHECK(proc_status(s->d.pid, "voluntary_ctxt_switches", text,
+	    sizeof(text)));
+	return strtoul(text, NULL, 10);
+}
+
+/* A stream has all of a high ceiling, but not in little pieces. */
+static void
+test_throttled(void **state)
+{
+	struct suite *s = *state;
+	static uint8_t bytes[65536];
+	uint64_t got = 0, end;
+	unsigned long slept;
+	struct place p;
+	ssize_t n;
+	int fd;
+
+	place_unix(s, &p, "stream");
+	admin_conf(s, "w", POOL "stream \"s\" { %s ceil = 1M }\n", "", p.text);
+	admin_start(s);
+	fd = place_connect(&p);
+	/* From a drained bucket. */
+	for (end = fe_now() + 500; fe_now() < end;)
+		CHECK(read(fd, bytes, sizeof(bytes)) <= 0);
+	slept = sleeps(s);
+	for (end = fe_now() + LIMITED_MS; fe_now() < end; got += (uint64_t)n)
+		assert_true((n = read(fd, bytes, sizeof(bytes))) > 0);
+	slept = sleeps(s) - slept;
+	print_message("# %llu bytes, %lu sleeps\n", (unsigned long long)got,
+	    slept);
+	assert_true(got > (uint64_t)900 * LIMITED_MS);
+	/* Grants of 64 bytes would be 16,000 a second. */
+	assert_true(slept < (unsigned long)4000 * LIMITED_MS / 1000);
+	close(fd);
+	suite_pass(s);
+}
+
 int
 main(void)
 {
@@ -304,6 +348,7 @@ main(void)
 		SUITE_EMPTY(test_replaced),
 		SUITE_EMPTY(test_connects),
 		SUITE_EMPTY(test_writes),
+		SUITE_EMPTY(test_throttled),
 	};
 
 	return SUITE_MAIN("outlets", tests);
