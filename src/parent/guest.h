@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "backoff.h"
+#include "bucket.h"
 #include "listener.h"
 #include "outlet.h"
 #include "pool.h"
@@ -25,7 +26,11 @@ struct guest {
 	struct listener listener;
 	sd_event_source *listen_io;
 	sd_event_source *timer; /* to listen again */
+	int deposit; /* of its session; -1: not connected */
 	struct process worker;
+	sd_event_source *retry; /* to start a worker; NULL: not now */
+	struct bucket deaths;	/* of its session's workers that it may have */
+	uint64_t deaths_at;	/* ns, when that was brought up to date */
 	struct member member;
 	struct tap tap;		    /* of its vhost-user connection */
 	struct outlet *egd;	    /* its EGD socket, allocated; NULL: none */
@@ -47,6 +52,12 @@ struct guest {
  * ".sock", with `_` for what a name may not contain.
  */
 void guest_name(char name[GUEST_NAME_SIZE], const char *path);
+
+/* Whether a line that the guest's side can cause at will is to be logged. */
+bool guest_may_log(struct guest *);
+
+/* Listens again `ns` from now, if the guest listens at all. */
+void guest_listen_after(struct guest *, uint64_t ns);
 
 /*
  * Prepares a guest without listener, with a share below a node of the pool's
