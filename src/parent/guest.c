@@ -98,10 +98,10 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 
 void
 guest_init(struct guest *g, const char *name, struct process_env *env,
-    struct pool *pool, struct alloc_node *parent,
+    struct store *store, struct pool *pool, struct alloc_node *parent,
     const struct alloc_share *share, const struct proto_delivery *delivery)
 {
-	*g = (struct guest){ .env = env, .pool = pool };
+	*g = (struct guest){ .env = env, .store = store, .pool = pool };
 	g->listener.fd = -1;
 	strlcpy(g->name, name, sizeof(g->name));
 	g->subject = (struct log_subject){ "guest", g->name };

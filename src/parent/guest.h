@@ -1,6 +1,6 @@
 /*
- * A guest: its listener, and the vhost worker that serves its connection while
- * there is one.
+ * A guest: its listener, and its session while it is connected, with the vhost
+ * worker that serves it (guest_session.h).
  */
 #ifndef VRNGD_GUEST_H
 #define VRNGD_GUEST_H
@@ -13,6 +13,7 @@
 #include "outlet.h"
 #include "pool.h"
 #include "process.h"
+#include "store.h"
 
 struct guest {
 	TAILQ_ENTRY(guest) entry;
@@ -28,7 +29,8 @@ struct guest {
 	struct listener listener;
 	sd_event_source *listen_io;
 	sd_event_source *timer; /* to listen again */
-	int deposit; /* of its session; -1: not connected */
+	struct store *store; /* that also keeps its session */
+	int deposit;	     /* of its session; -1: not connected */
 	struct process worker;
 	sd_event_source *retry; /* to start a worker; NULL: not now */
 	struct bucket deaths;	/* of its session's workers that it may have */
@@ -66,7 +68,7 @@ void guest_listen_after(struct guest *, uint64_t ns);
  * tree.  The guest must not move from now on.
  */
 void guest_init(struct guest *, const char *name, struct process_env *,
-    struct pool *, struct alloc_node *parent, const struct alloc_share *,
+    struct store *, struct pool *, struct alloc_node *parent, const struct alloc_share *,
     const struct proto_delivery *);
 
 /* Changes its place in the pool's tree and its share. */

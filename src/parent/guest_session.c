@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -131,6 +132,28 @@ make_deposit(int conn)
 	return -1;
 }
 
+/* What systemd's store calls the session. */
+static const char *
+stored_name(const struct guest *g, char name[PASSED_NAME_SIZE])
+{
+	snprintf(name, PASSED_NAME_SIZE, PASSED_SESSION "%s", g->name);
+	return name;
+}
+
+/* Ends what there is of the session, for good. */
+static void
+forget(struct guest *g)
+{
+	char name[PASSED_NAME_SIZE];
+
+	g->retry = sd_event_source_disable_unref(g->retry);
+	if (g->deposit == -1)
+		return;
+	store_remove(g->store, stored_name(g, name));
+	close(g->deposit);
+	g->deposit = -1;
+}
+
 static void
 begin(struct guest *g, int deposit)
 {
@@ -146,6 +169,7 @@ int
 guest_session_open(struct guest *g, int conn)
 {
 	int deposit = make_deposit(conn);
+	char name[PASSED_NAME_SIZE];
 
 	if (deposit == -1) {
 		if (guest_may_log(g))
@@ -156,6 +180,7 @@ guest_session_open(struct guest *g, int conn)
 		return -1;
 	}
 	begin(g, deposit);
+	store_put(g->store, stored_name(g, name), deposit);
 	start_worker(g);
 	log_connected(g, conn);
 	close(conn);
@@ -253,10 +278,7 @@ worker_frame(struct process *p, struct frame *f)
 static void
 end(struct guest *g, uint64_t pause)
 {
-	g->retry = sd_event_source_disable_unref(g->retry);
-	if (g->deposit != -1)
-		close(g->deposit);
-	g->deposit = -1;
+	forget(g);
 	if (guest_may_log(g))
 		log_stats(g, "disconnected");
 	add_stats(&g->past, &g->stats);
@@ -371,11 +393,8 @@ guest_session_hang_up(struct guest *g)
 void
 guest_session_stop(struct guest *g, uint64_t deadline)
 {
-	g->retry = sd_event_source_disable_unref(g->retry);
 	process_stop(&g->worker, deadline);
 	tell(g);
 	tap_leave(g->pool, &g->tap);
-	if (g->deposit != -1)
-		close(g->deposit);
-	g->deposit = -1;
+	forget(g);
 }

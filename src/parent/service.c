@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guest_session.h"
 #include "log.h"
 #include "service_outlets.h"
 
@@ -93,8 +94,10 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 		return 0;
 	service_unpass(s, g);
 	if (cg->socket == NULL) {
+		/* Without one it may go on with a session from before. */
+		if (g->listener.fd != -1)
+			guest_session_hang_up(g);
 		guest_unlisten(g);
-		process_hang_up(&g->worker);
 		free(g->path);
 		g->path = NULL;
 		return 0;
@@ -342,6 +345,7 @@ service_stop(struct service *s, uint64_t deadline)
 
 	/* What is in systemd's store stays there, for the next vrngd. */
 	store_close(&s->store);
+	s->orphans = sd_event_source_disable_unref(s->orphans);
 	passed_close(&s->passed);
 	TAILQ_FOREACH(g, &s->guests, entry)
 		guest_hang_up(g);
