@@ -29,8 +29,8 @@ struct guest {
 	struct listener listener;
 	sd_event_source *listen_io;
 	sd_event_source *timer; /* to listen again */
-	struct store *store; /* that also keeps its session */
-	int deposit;	     /* of its session; -1: not connected */
+	struct store *store;	/* that also keeps its session */
+	int deposit;		/* of its session; -1: not connected */
 	struct process worker;
 	sd_event_source *retry; /* to start a worker; NULL: not now */
 	struct bucket deaths;	/* of its session's workers that it may have */
@@ -68,8 +68,8 @@ void guest_listen_after(struct guest *, uint64_t ns);
  * tree.  The guest must not move from now on.
  */
 void guest_init(struct guest *, const char *name, struct process_env *,
-    struct store *, struct pool *, struct alloc_node *parent, const struct alloc_share *,
-    const struct proto_delivery *);
+    struct store *, struct pool *, struct alloc_node *parent,
+    const struct alloc_share *, const struct proto_delivery *);
 
 /* Changes its place in the pool's tree and its share. */
 void guest_change(struct guest *, struct alloc_node *parent,

@@ -161,8 +161,8 @@ begin(struct guest *g, int deposit)
 	g->connected = g->deaths_at = clock_now();
 	g->stats = (struct proto_stats){ 0 };
 	g->connections++;
-	bucket_init(&g->deaths,
-	    (struct bucket_rate){ DEATHS_RATE, NS_PER_SEC }, DEATHS_BURST);
+	bucket_init(&g->deaths, (struct bucket_rate){ DEATHS_RATE, NS_PER_SEC },
+	    DEATHS_BURST);
 }
 
 int

@@ -15,7 +15,7 @@
 #include "socket.h"
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
-#define ORPHAN_TIME  (60 * NS_PER_SEC)  /* for a session's guest to come */
+#define ORPHAN_TIME  (60 * NS_PER_SEC) /* for a session's guest to come */
 #define RUN	     "/run/"
 
 static bool
