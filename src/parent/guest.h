@@ -8,7 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "backoff.h"
-#include "bucket.h"
+#include "deaths.h"
 #include "listener.h"
 #include "outlet.h"
 #include "pool.h"
@@ -33,8 +33,7 @@ struct guest {
 	int deposit;		/* of its session; -1: not connected */
 	struct process worker;
 	sd_event_source *retry; /* to start a worker; NULL: not now */
-	struct bucket deaths;	/* of its session's workers that it may have */
-	uint64_t deaths_at;	/* ns, when that was brought up to date */
+	struct deaths deaths;	/* of its workers */
 	struct member member;
 	struct tap tap;		    /* of its vhost-user connection */
 	struct outlet *egd;	    /* its EGD socket, allocated; NULL: none */

@@ -11,6 +11,7 @@
 
 #include "alloc.h"
 #include "backoff.h"
+#include "deaths.h"
 #include "config.h"
 #include "member.h"
 #include "pool_setup.h"
@@ -48,8 +49,9 @@ struct pool {
 	uint64_t woken;			/* ns, when it last came */
 	sd_event_source *entropy_timer; /* to start it again */
 	struct log_limit entropy_limit; /* of what that process says */
-	struct backoff entropy_backoff;
-	bool ready;    /* has been, once */
+	struct deaths entropy_deaths;
+	struct backoff entropy_backoff; /* when there were too many */
+	bool ready;			/* has been, once */
 	bool replaced; /* the process ends: its sources are no more */
 };
 
