@@ -115,7 +115,7 @@ test_usage(void **state)
 {
 	const char *const rows[][2] = {
 		{ "nonsense", "unknown command 'nonsense'" },
-		{ "guest", "guest what? add or remove" },
+		{ "guest", "guest what? add or adopt or remove" },
 		{ "source", "source what? retest" },
 		{ "source test hw", "source what? retest" },
 		{ "source retest", "needs a source's name" },
