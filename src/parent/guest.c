@@ -309,7 +309,11 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 	*g = (struct guest){ .env = env, .pool = pool };
 	g->listener.fd = -1;
 	strlcpy(g->name, name, sizeof(g->name));
-	g->subject = (struct log_subject){ "guest", g->name };
+	g->subject = (struct log_subject){
+		.kind = "guest",
+		.name = g->name,
+		.pool = pool->name,
+	};
 	member_init(pool, &g->member, parent, share, delivery);
 	tap_init(&g->tap, &g->member, &tap_ops, g);
 	log_limit_init(&g->log_limit, clock_now());

@@ -178,7 +178,9 @@ outlet_init(struct outlet *o, const struct config_outlet *co,
 {
 	init(o, co, env, pool);
 	o->subject = (struct log_subject){
-		co->kind == CONFIG_OUTLET_EGD ? "egd" : "stream", o->name
+		.kind = co->kind == CONFIG_OUTLET_EGD ? "egd" : "stream",
+		.name = o->name,
+		.pool = pool->name,
 	};
 	member_init(pool, &o->own, parent, &co->share, &co->delivery);
 	o->member = &o->own;
