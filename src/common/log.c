@@ -19,13 +19,12 @@ static void
 sink_stderr(void *arg, const struct log_line *line)
 {
 	char out[LOG_TEXT_SIZE + GUEST_NAME_SIZE + 16];
-	const struct log_subject *about = line->about;
+	const char *name = line->about == NULL ? NULL : line->about->name;
 	int n;
 
 	(void)arg;
 	n = snprintf(out, sizeof(out), "vrngd: %s%s%s\n",
-	    about != NULL ? about->name : "", about != NULL ? ": " : "",
-	    line->text);
+	    name != NULL ? name : "", name != NULL ? ": " : "", line->text);
 	if (n > 0 && (size_t)n >= sizeof(out))
 		n = sizeof(out) - 1;
 	if (n > 0 && write(STDERR_FILENO, out, (size_t)n) == -1)

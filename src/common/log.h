@@ -19,12 +19,13 @@ enum log_level {
 	LOG_LEVEL_DEBUG,   /* with -v */
 };
 
-/* What a line is about. */
+/* What a line is about; all of it may be NULL. */
 struct log_subject {
-	const char *kind; /* a word: "guest", "egd", "stream" */
-	const char *name;
-	const char *pool;  /* that it draws on, and */
-	const char *class; /* the class in it; or NULL */
+	const char *kind;   /* a word: "guest", "egd", "stream"; with */
+	const char *name;   /* this what the sink puts before the text */
+	const char *pool;   /* that it draws on or is, and */
+	const char *class;  /* the class in it, */
+	const char *source; /* or the source of it */
 };
 
 /* A figure or a word of a line, for whoever reads the log by program. */
@@ -63,7 +64,7 @@ void log_warning(const char *fmt, ...) LOG_FORMAT(1, 2);
 void log_info(const char *fmt, ...) LOG_FORMAT(1, 2);
 void log_debug(const char *fmt, ...) LOG_FORMAT(1, 2);
 
-/* A line about something; the sink puts its name before the text. */
+/* A line about something. */
 void log_about(enum log_level, const struct log_subject *, const char *fmt, ...)
     LOG_FORMAT(3, 4);
 

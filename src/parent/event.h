@@ -72,6 +72,8 @@
 	    "The entropy process has ended and is started again") \
 	X(SOURCE_HEALTHY, "79ef33c871c34c5980cb1a4f248f56bc", INFO, \
 	    "A source has passed its tests") \
+	X(SOURCE_CONNECTED, "c6938c21a9f045cdb4ceb63bb4a4fb82", INFO, \
+	    "A source has connected") \
 	X(SOURCE_RECOVERED, "96333a84fb214196bf24779c09b6650e", INFO, \
 	    "A source yields again") \
 	X(SOURCE_STALLED, "bc17ba1b3355451f8bc5631c0561a738", WARNING, \
@@ -105,6 +107,14 @@ enum event {
 	EVENTS(EVENT_ENUM) EVENT_TYPES,
 };
 #undef EVENT_ENUM
+
+/* The figures of a struct proto_stats. */
+#define EVENT_STATS_FIELDS(s) \
+	LOG_NUMBER("VRNGD_BYTES", (s)->bytes), \
+	    LOG_NUMBER("VRNGD_REQUESTS", (s)->requests), \
+	    LOG_NUMBER("VRNGD_CUT", (s)->cut), \
+	    LOG_NUMBER("VRNGD_REFUSED", (s)->refused), \
+	    LOG_NUMBER("VRNGD_WAIT_NS", (s)->wait_ns)
 
 /* What is known of each, for the log and for tests. */
 struct event_type {

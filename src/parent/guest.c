@@ -315,6 +315,7 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 		.pool = pool->name,
 	};
 	member_init(pool, &g->member, parent, share, delivery);
+	g->member.about = &g->subject;
 	tap_init(&g->tap, &g->member, &tap_ops, g);
 	log_limit_init(&g->log_limit, clock_now());
 	log_limit_init(&g->worker_limit, clock_now());

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "alloc.h"
+#include "log.h"
 #include "tap.h"
 
 struct pool;
@@ -15,6 +16,7 @@ struct pool;
 /* Whoever takes bytes from a pool: a guest or an outlet. */
 struct member {
 	struct alloc_node leaf;
+	const struct log_subject *about; /* that it is; NULL: never mind */
 	struct proto_delivery delivery;
 	struct taps taps; /* those that have a worker; next to be given first */
 };

@@ -21,7 +21,8 @@
 struct outlet {
 	TAILQ_ENTRY(outlet) entry;
 	char name[GUEST_NAME_SIZE];
-	struct log_subject subject; /* "egd", "stream" or a guest's */
+	struct log_subject own_subject;	   /* "egd" or "stream" */
+	const struct log_subject *subject; /* that or its guest's */
 	bool kept; /* by the configuration that is being applied */
 	struct config_outlet config; /* with strings of its own, no pool */
 	struct process_env *env;

@@ -30,6 +30,7 @@ struct pool_ops {
 
 struct pool {
 	char name[CONFIG_NAME_SIZE];
+	struct log_subject subject; /* of lines that name it themselves */
 	struct process_env *env;
 	const struct pool_ops *ops;
 	void *arg;

@@ -24,7 +24,7 @@
 struct pool_source {
 	TAILQ_ENTRY(pool_source) entry;
 	struct config_source *config;
-	const char *pool; /* its name */
+	struct log_subject subject; /* its pool and its name */
 	char text[POOL_SOURCE_TEXT_SIZE];
 	struct process *entropy;  /* who reads it */
 	sd_event_source *timer;	  /* to open it (again) */

@@ -39,13 +39,17 @@ add(struct record *r, const char *fmt, ...)
 static void
 add_subject(struct record *r, const struct log_subject *about)
 {
-	add(r, "%s=%s",
-	    strcmp(about->kind, "guest") == 0 ? "VRNGD_GUEST" : "VRNGD_SERVICE",
-	    about->name);
+	if (about->kind != NULL)
+		add(r, "%s=%s",
+		    strcmp(about->kind, "guest") == 0 ? "VRNGD_GUEST"
+						      : "VRNGD_SERVICE",
+		    about->name);
 	if (about->pool != NULL)
 		add(r, "VRNGD_POOL=%s", about->pool);
 	if (about->class != NULL)
 		add(r, "VRNGD_CLASS=%s", about->class);
+	if (about->source != NULL)
+		add(r, "VRNGD_SOURCE=%s", about->source);
 }
 
 static void
@@ -71,7 +75,7 @@ record_make(struct record *r, const struct log_line *line)
 
 	r->nfields = 0;
 	r->used = 0;
-	if (about != NULL)
+	if (about != NULL && about->kind != NULL)
 		add(r, "MESSAGE=%s %s: %s", about->kind, about->name,
 		    line->text);
 	else

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "event.h"
 #include "service_outlets.h"
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
@@ -124,12 +124,15 @@ apply_guest(struct service *s, const struct config_guest *cg,
 {
 	struct service_pool *p = service_find_pool(s, cg->pool->name);
 	struct alloc_node *parent = &p->pool.alloc.root;
+	struct service_class *c = NULL;
 	struct guest *g = service_find_guest(s, cg->name);
 
-	if (cg->class != NULL)
-		parent = &service_find_class(p, cg->class->name)->node;
+	if (cg->class != NULL) {
+		c = service_find_class(p, cg->class->name);
+		parent = &c->node;
+	}
 	if (g != NULL && g->pool != &p->pool) {
-		log_about(LOG_LEVEL_WARNING, &g->subject,
+		event_log(EVENT_GUEST_MOVED, &g->subject, NULL,
 		    "moved to another pool: its connection ends");
 		if (made->fd == -1 && g->listener.path != NULL &&
 		    cg->socket != NULL &&
@@ -145,6 +148,7 @@ apply_guest(struct service *s, const struct config_guest *cg,
 		    &cg->delivery);
 	else
 		guest_change(g, parent, &cg->share, &cg->delivery);
+	g->subject.class = c == NULL ? NULL : c->name;
 	g->kept = true;
 	g->added = false;
 	if (set_listener(s, g, cg, made) == -1)
@@ -164,7 +168,7 @@ remove_rest(struct service *s)
 		next_guest = TAILQ_NEXT(g, entry);
 		if (g->kept)
 			continue;
-		log_about(LOG_LEVEL_INFO, &g->subject, "removed");
+		event_log(EVENT_GUEST_REMOVED, &g->subject, NULL, "removed");
 		service_guest_free(s, g, clock_now() + REMOVAL_TIME);
 	}
 	for (p = TAILQ_FIRST(&s->pools); p != NULL; p = next_pool) {
@@ -315,6 +319,7 @@ service_add(struct service *s, const char *name, const char *path,
 	share = plain_share(delivery);
 	g = service_guest_new(s, name, &p->pool,
 	    c == NULL ? &p->pool.alloc.root : &c->node, &share, delivery);
+	g->subject.class = c == NULL ? NULL : c->name;
 	g->added = true;
 	g->path = service_must(strdup(path));
 	g->listener = l;
@@ -324,7 +329,7 @@ service_add(struct service *s, const char *name, const char *path,
 		*why = "cannot listen";
 		return EIO;
 	}
-	log_about(LOG_LEVEL_INFO, &g->subject, "added");
+	event_log(EVENT_GUEST_ADDED, &g->subject, NULL, "added");
 	return 0;
 }
 
@@ -335,7 +340,7 @@ service_remove(struct service *s, const char *name)
 
 	if (g == NULL)
 		return -1;
-	log_about(LOG_LEVEL_INFO, &g->subject, "removed");
+	event_log(EVENT_GUEST_REMOVED, &g->subject, NULL, "removed");
 	service_guest_free(s, g, clock_now() + REMOVAL_TIME);
 	return 0;
 }

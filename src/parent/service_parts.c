@@ -33,8 +33,8 @@ pool_failed(struct pool *pool, void *arg)
 {
 	struct service *s = arg;
 
-	log_error("the entropy process of pool %s could not be set up",
-	    pool->name);
+	log_about(LOG_LEVEL_ERROR, &pool->subject,
+	    "the entropy process of pool %s could not be set up", pool->name);
 	s->ops->failed(s->arg);
 }
 

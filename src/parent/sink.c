@@ -28,7 +28,7 @@ sink_stderr(void *arg, const struct log_line *line)
 	struct tm tm;
 
 	(void)arg;
-	if (about != NULL)
+	if (about != NULL && about->kind != NULL)
 		snprintf(subject, sizeof(subject), "%s %s: ", about->kind,
 		    about->name);
 	clock_gettime(CLOCK_REALTIME, &ts);

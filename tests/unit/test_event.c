@@ -93,6 +93,22 @@ test_service(void **state)
 	expect(&r, "VRNGD_PROCESS", "parent");
 }
 
+/* The text of a line about a source names it. */
+static void
+test_source(void **state)
+{
+	const struct log_subject hwrng = { .pool = "b", .source = "hwrng" };
+	struct record r;
+
+	(void)state;
+	log_open(make, &r);
+	event_log(EVENT_SOURCE_LOST, &hwrng, NULL, "pool b: source hwrng");
+	assert_int_equal(r.nfields, 6);
+	expect(&r, "MESSAGE", "pool b: source hwrng");
+	expect(&r, "VRNGD_POOL", "b");
+	expect(&r, "VRNGD_SOURCE", "hwrng");
+}
+
 static void
 test_about_nothing(void **state)
 {
@@ -200,6 +216,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_service),
+		cmocka_unit_test(test_source),
 		cmocka_unit_test(test_about_nothing),
 		cmocka_unit_test(test_forged),
 		cmocka_unit_test(test_too_much),
