@@ -387,17 +387,23 @@ guest_report(struct guest *g)
 	process_send(&g->worker, &f);
 }
 
-bool
-guest_query(struct guest *g)
+void
+guest_ask(struct guest *g)
 {
 	struct frame f;
 
+	if (!process_running(&g->worker) || g->queried || g->asked)
+		return;
+	frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
+	process_send(&g->worker, &f);
+}
+
+bool
+guest_query(struct guest *g)
+{
 	if (!process_running(&g->worker))
 		return false;
-	if (!g->queried && !g->asked) {
-		frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
-		process_send(&g->worker, &f);
-	}
+	guest_ask(g);
 	g->queried = true;
 	return true;
 }

@@ -47,6 +47,7 @@ struct outlet {
 	struct log_limit log_limit;    /* of their comings and goings */
 	bool asked;		       /* for stats, to be logged */
 	bool queried;		       /* for stats, to be told by `told` */
+	bool telling;		       /* it was asked, for whatever reason */
 	void (*told)(void *arg);
 	void *told_arg;
 };
@@ -85,6 +86,9 @@ void outlet_limit(struct outlet *);
 
 /* All that its workers have done, and have to do. */
 struct proto_stats outlet_stats(const struct outlet *);
+
+/* Has the worker, if there is one, tell its figures, soon. */
+void outlet_ask(struct outlet *);
 
 /*
  * Has the worker tell its figures and clients; outlet->told follows when it

@@ -226,7 +226,7 @@ worker_frame(struct process *p, struct frame *f)
 		o->stats = f->u.stats;
 		if (o->asked)
 			log_stats(o, LOG_LEVEL_INFO, NULL, "serving");
-		o->asked = false;
+		o->asked = o->telling = false;
 		tell(o);
 		return 0;
 	}
@@ -242,7 +242,7 @@ worker_ended(struct process *p, bool clean)
 	if (!o->config.connect && clock_now() - o->connected < LIFE_MIN)
 		clean = false;
 	tap_leave(o->pool, &o->tap);
-	o->asked = false;
+	o->asked = o->telling = false;
 	log_stats(o, LOG_LEVEL_DEBUG, event_type(EVENT_SERVED)->id, "served");
 	o->past = outlet_stats(o);
 	o->past.clients = 0;
@@ -320,13 +320,14 @@ outlet_stats(const struct outlet *o)
 	return sum;
 }
 
-static void
-ask_stats(struct outlet *o)
+void
+outlet_ask(struct outlet *o)
 {
 	struct frame f;
 
-	if (o->asked || o->queried)
+	if (!process_running(&o->worker) || o->telling)
 		return;
+	o->telling = true;
 	o->nclients = 0;
 	frame_init(&f, PROTO_STATS_ASK, o->worker.number, 0);
 	process_send(&o->worker, &f);
@@ -336,7 +337,7 @@ void
 outlet_report(struct outlet *o)
 {
 	if (process_running(&o->worker)) {
-		ask_stats(o);
+		outlet_ask(o);
 		o->asked = true;
 	} else
 		log_about(LOG_LEVEL_INFO, o->subject, "no clients");
@@ -347,7 +348,7 @@ outlet_query(struct outlet *o)
 {
 	if (!process_running(&o->worker))
 		return false;
-	ask_stats(o);
+	outlet_ask(o);
 	o->queried = true;
 	return true;
 }

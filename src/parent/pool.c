@@ -244,6 +244,8 @@ state_frame(struct pool *pool, const struct proto_source_state *state)
 	if (s == NULL || state->status >= SOURCE_STATUSES ||
 	    (state->serving & ~all) != 0)
 		return -1;
+	if (state->status != s->state.status)
+		pool_active(pool);
 	pool_source_update(s, state);
 	say_serving(pool, state->serving);
 	pool->serving = state->serving;
@@ -340,7 +342,7 @@ pool_set_sources(struct pool *pool, struct pool_setup *setup)
 }
 
 bool
-pool_query(struct pool *pool)
+pool_ask(struct pool *pool)
 {
 	struct frame f;
 
@@ -348,6 +350,14 @@ pool_query(struct pool *pool)
 		return false;
 	frame_init(&f, PROTO_SOURCES_ASK, 0, 0);
 	process_send(&pool->entropy, &f);
+	return true;
+}
+
+bool
+pool_query(struct pool *pool)
+{
+	if (!pool_ask(pool))
+		return false;
 	pool->asked = pool->setup.spec.nsources;
 	return true;
 }

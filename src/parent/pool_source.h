@@ -45,6 +45,7 @@ struct pool_source {
 	uint64_t failures;	       /* times lost or failed */
 	uint64_t failed;	       /* ns, the last time; 0: never */
 	char failure[SOURCE_WHY_SIZE]; /* what that was */
+	uint64_t told_bytes, told_alarms, told_failures; /* in statistics */
 };
 
 TAILQ_HEAD(pool_sources, pool_source);

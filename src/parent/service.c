@@ -20,6 +20,7 @@ service_init(struct service *s, struct process_env *env,
 	TAILQ_INIT(&s->pools);
 	TAILQ_INIT(&s->guests);
 	TAILQ_INIT(&s->outlets);
+	statistics_init(&s->statistics, s);
 }
 
 /* Puts a class in its place, where its parent class already is. */
@@ -262,6 +263,7 @@ service_apply(struct service *s, const struct config *config)
 		r = SERVICE_PARTLY;
 	remove_rest(s);
 	plan_drop(&plan);
+	statistics_set(&s->statistics, config->statistics);
 	return r;
 }
 
@@ -364,6 +366,7 @@ service_stop(struct service *s, uint64_t deadline)
 	struct outlet *o;
 	struct guest *g;
 
+	statistics_end(&s->statistics);
 	TAILQ_FOREACH(g, &s->guests, entry)
 		guest_hang_up(g);
 	TAILQ_FOREACH(o, &s->outlets, entry)

@@ -15,6 +15,7 @@
 #include "outlet.h"
 #include "pool.h"
 #include "process.h"
+#include "service_statistics.h"
 
 struct service;
 
@@ -36,6 +37,7 @@ struct service_pool {
 	struct service_classes classes; /* each after the one it is in */
 	struct proto_delivery delivery; /* of guests that are added to it */
 	bool kept;
+	bool due; /* statistics of it are */
 };
 
 TAILQ_HEAD(service_pools, service_pool);
@@ -55,6 +57,7 @@ struct service {
 	struct service_pools pools;
 	struct guests guests;
 	struct outlets outlets; /* of their own */
+	struct statistics statistics;
 	size_t nguests;
 	bool ready;
 	/* A worker has told its figures, or ended instead. */

@@ -47,10 +47,28 @@ pool_told(struct pool *pool, void *arg)
 	s->told(s->told_arg);
 }
 
+static void
+pool_throttled(struct pool *pool, struct member *m, void *arg)
+{
+	(void)arg;
+	statistics_throttled(pool, m);
+}
+
+static void
+pool_active_again(struct pool *pool, void *arg)
+{
+	struct service *s = arg;
+
+	(void)pool;
+	statistics_begin(&s->statistics);
+}
+
 static const struct pool_ops pool_ops = {
 	.ready = pool_ready,
 	.failed = pool_failed,
 	.told = pool_told,
+	.throttled = pool_throttled,
+	.active = pool_active_again,
 };
 
 struct service_pool *
@@ -71,6 +89,17 @@ service_find_class(struct service_pool *p, const char *name)
 
 	TAILQ_FOREACH(c, &p->classes, entry)
 		if (strcmp(c->name, name) == 0)
+			break;
+	return c;
+}
+
+const struct service_class *
+service_class_of(const struct service_pool *p, const struct alloc_node *node)
+{
+	const struct service_class *c;
+
+	TAILQ_FOREACH(c, &p->classes, entry)
+		if (&c->node == node)
 			break;
 	return c;
 }

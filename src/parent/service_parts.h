@@ -18,6 +18,10 @@ struct guest *service_find_listener(struct service *, const char *path);
 struct outlet *service_find_outlet(struct service *, enum config_outlet_kind,
     const char *);
 
+/* The class that a node of the tree is; NULL for the pool and for leaves. */
+const struct service_class *service_class_of(const struct service_pool *,
+    const struct alloc_node *);
+
 /*
  * Whether a guest or an outlet listens there: at a path, or at what
  * config_outlet_text() says.
