@@ -17,7 +17,7 @@
 
 #include "proto.h"
 
-#define CONTROL_VERSION 3
+#define CONTROL_VERSION 4
 #define CONTROL_PATH	"/run/vrngd/control"
 
 /* With the terminating NUL. */
@@ -40,6 +40,8 @@ enum control_command {
 	CONTROL_LOG_LEVEL,    /* log_level */
 	/* name, a source's; pool, or "" if no other pool has one of it. */
 	CONTROL_SOURCE_RETEST,
+	/* name; class, pool or ""; with it comes a listening unix socket. */
+	CONTROL_GUEST_ADOPT,
 };
 
 struct control_request {

@@ -1,7 +1,9 @@
 #include <bsd/string.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "change.h"
@@ -60,7 +62,7 @@ change_reload(const struct args *args, struct failure *why)
 {
 	const struct control_request req = connect_request(CONTROL_RELOAD);
 
-	return connect_ask(args->control, &req, ignore_reply, NULL, why);
+	return connect_ask(args->control, &req, -1, ignore_reply, NULL, why);
 }
 
 int
@@ -76,7 +78,41 @@ change_guest_add(const struct args *args, struct failure *why)
 		set_name(req.class, "--class", args->class);
 	if (args->pool != NULL)
 		set_name(req.pool, "--pool", args->pool);
-	return connect_ask(args->control, &req, ignore_reply, NULL, why);
+	return connect_ask(args->control, &req, -1, ignore_reply, NULL, why);
+}
+
+/* Of an option or, where a unit's drop-in says so, of the environment. */
+static void
+set_place(char to[GUEST_NAME_SIZE], const char *what, const char *name,
+    const char *variable)
+{
+	const char *value = getenv(variable);
+
+	if (name != NULL)
+		set_name(to, what, name);
+	else if (value != NULL && value[0] != '\0')
+		set_name(to, variable, value);
+}
+
+int
+change_guest_adopt(const struct args *args, struct failure *why)
+{
+	struct control_request req = connect_request(CONTROL_GUEST_ADOPT);
+	int n;
+
+	set_name(req.name, "guest", args->operand);
+	set_place(req.class, "--class", args->class, "VRNGD_CLASS");
+	set_place(req.pool, "--pool", args->pool, "VRNGD_POOL");
+	n = sd_listen_fds(0);
+	if (n < 0)
+		return fail(why, EXIT_REFUSED, "LISTEN_FDS: %s", strerror(-n));
+	if (n != 1)
+		return fail(why, EXIT_REFUSED,
+		    "guest %s: systemd has passed %d sockets, where one is "
+		    "wanted: start vrngd-guest@%s.socket",
+		    req.name, n, req.name);
+	return connect_ask(args->control, &req, SD_LISTEN_FDS_START,
+	    ignore_reply, NULL, why);
 }
 
 int
@@ -85,7 +121,7 @@ change_guest_remove(const struct args *args, struct failure *why)
 	struct control_request req = connect_request(CONTROL_GUEST_REMOVE);
 
 	set_name(req.name, "guest", args->operand);
-	return connect_ask(args->control, &req, ignore_reply, NULL, why);
+	return connect_ask(args->control, &req, -1, ignore_reply, NULL, why);
 }
 
 int
@@ -96,7 +132,7 @@ change_source_retest(const struct args *args, struct failure *why)
 	set_name(req.name, "source", args->operand);
 	if (args->pool != NULL)
 		set_name(req.pool, "--pool", args->pool);
-	if (connect_ask(args->control, &req, ignore_reply, NULL, why) == -1)
+	if (connect_ask(args->control, &req, -1, ignore_reply, NULL, why) == -1)
 		return -1;
 	printf("source %s is tested again: it may serve when it has passed\n",
 	    req.name);
@@ -119,5 +155,5 @@ change_log_level(const struct args *args, struct failure *why)
 			usage_error("log '%s': error, warning, info or debug "
 				    "is wanted",
 			    args->operand);
-	return connect_ask(args->control, &req, ignore_reply, NULL, why);
+	return connect_ask(args->control, &req, -1, ignore_reply, NULL, why);
 }

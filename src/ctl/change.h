@@ -9,6 +9,7 @@
 
 command_function change_reload;
 command_function change_guest_add;
+command_function change_guest_adopt;
 command_function change_guest_remove;
 command_function change_source_retest;
 command_function change_log_level;

@@ -246,23 +246,48 @@ fail_refused(const char *path, const struct control_result *result,
 	    result->right != 0 ? ": " : "", result->right != 0 ? who : "");
 }
 
+/* Sends a request, and a descriptor with it if there is one. */
+static void
+send_request(int fd, const struct control_request *req, int passed)
+{
+	_Alignas(
+	    struct cmsghdr) char control[CMSG_SPACE(sizeof(passed))] = { 0 };
+	/* Which is not written to. */
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)req,
+		.iov_len = sizeof(*req) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *cmsg;
+	ssize_t n;
+
+	if (passed != -1) {
+		msg.msg_control = control;
+		msg.msg_controllen = sizeof(control);
+		cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(passed));
+		memcpy(CMSG_DATA(cmsg), &passed, sizeof(passed));
+	}
+	/* If it cannot be sent, nor can an answer be read. */
+	do {
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+	} while (n == -1 && errno == EINTR);
+}
+
 int
-connect_ask(const char *path, const struct control_request *req,
+connect_ask(const char *path, const struct control_request *req, int passed,
     answer_handler *handler, void *arg, struct failure *why)
 {
 	struct control_result result;
 	char *said = NULL;
 	size_t len = 0;
 	FILE *stream;
-	ssize_t n;
 	int fd, r;
 
 	if ((stream = open_memstream(&said, &len)) == NULL)
 		return fail(why, EXIT_REFUSED, "%s", strerror(errno));
 	if ((r = fd = open_socket(path, why)) != -1) {
-		do {
-			n = send(fd, req, sizeof(*req), MSG_NOSIGNAL);
-		} while (n == -1 && errno == EINTR);
+		send_request(fd, req, passed);
 		r = read_answer(fd, path, handler, arg, stream, &result, why);
 		close(fd);
 	}

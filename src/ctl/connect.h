@@ -34,12 +34,13 @@ int fail(struct failure *, enum exit_status, const char *fmt, ...)
 typedef bool answer_handler(void *arg, const struct control_reply *);
 
 /*
- * Asks the daemon at `path` and passes what it answers to `handler`: frames
- * of the right size and version, whose strings are terminated.  What it says
- * goes to standard output.  Returns 0 if the daemon did what was asked, or -1
- * with the reason, which is what it says then.
+ * Asks the daemon at `path`, giving it the descriptor `passed` unless that is
+ * -1, and passes what it answers to `handler`: frames of the right size and
+ * version, whose strings are terminated.  What it says goes to standard output.
+ * Returns 0 if the daemon did what was asked, or -1 with the reason, which is
+ * what it says then.
  */
-int connect_ask(const char *path, const struct control_request *,
+int connect_ask(const char *path, const struct control_request *, int passed,
     answer_handler *handler, void *arg, struct failure *);
 
 /* A request with nothing but a command; the rest is 0. */

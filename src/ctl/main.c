@@ -53,6 +53,8 @@ static const char usage_text[] =
     "  reload                   have the daemon read its configuration again\n"
     "  guest add NAME --socket PATH [--class CLASS] [--pool POOL]\n"
     "                           serve one more guest\n"
+    "  guest adopt NAME [--class CLASS] [--pool POOL]\n"
+    "                           serve a guest at a socket of systemd's\n"
     "  guest remove NAME        serve a guest no more\n"
     "  source retest NAME [--pool POOL]\n"
     "                           test a source again that was found bad\n"
@@ -237,6 +239,8 @@ static const struct command commands[] = {
 	{ "reload", NULL, NULL, 0, change_reload },
 	{ "guest", "add", "a name", OPT_SOCKET | OPT_CLASS | OPT_POOL,
 	    change_guest_add },
+	{ "guest", "adopt", "a name", OPT_CLASS | OPT_POOL,
+	    change_guest_adopt },
 	{ "guest", "remove", "a guest's name", 0, change_guest_remove },
 	{ "source", "retest", "a source's name", OPT_POOL,
 	    change_source_retest },

@@ -90,7 +90,7 @@ snapshot_take(struct snapshot *snap, const char *path, struct failure *why)
 	const struct control_request req = connect_request(CONTROL_STATUS);
 
 	*snap = (struct snapshot){ 0 };
-	if (connect_ask(path, &req, take_reply, snap, why) == -1) {
+	if (connect_ask(path, &req, -1, take_reply, snap, why) == -1) {
 		snapshot_free(snap);
 		return -1;
 	}

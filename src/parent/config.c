@@ -100,8 +100,12 @@ build_guest(struct config_reader *r, struct config_block *block)
 		    "it has no socket: add socket = \"/run/vrngd/%s.sock\", or "
 		    "egd = \"/run/vrngd/%s.egd\"",
 		    block->name, block->name);
-	config_value_path(r, block, KEY_SOCKET, CONFIG_SOCKET_MAX,
-	    &guest->socket);
+	guest->passed = config_value_passed(block, KEY_SOCKET);
+	if (!guest->passed)
+		config_value_path(r, block, KEY_SOCKET, CONFIG_SOCKET_MAX,
+		    &guest->socket);
+	else if (block->set[KEY_EGD] == NULL)
+		config_refuse_rights(r, block);
 	config_value_path(r, block, KEY_EGD, CONFIG_SOCKET_MAX, &guest->egd);
 	config_value_owner(r, block, &guest->rights.owner);
 	config_value_group(r, block, &guest->rights.group);

@@ -74,11 +74,12 @@ struct config_pool {
 	struct config_classes classes;
 };
 
-/* At least one of `socket` and `egd` is there. */
+/* At least one of `socket`, `passed` and `egd` is there. */
 struct config_guest {
 	TAILQ_ENTRY(config_guest) entry;
 	char name[CONFIG_NAME_SIZE];
 	char *socket; /* vhost-user: path, allocated; or NULL */
+	bool passed;  /* vhost-user: its socket is passed by systemd */
 	char *egd;    /* EGD: path, allocated; or NULL */
 	struct config_pool *pool;
 	struct config_class *class; /* NULL: the pool itself */
@@ -98,8 +99,9 @@ struct config_outlet {
 	char name[CONFIG_NAME_SIZE]; /* unique among those of its kind */
 	enum config_outlet_kind kind;
 	enum config_transport transport;
-	char *path;	     /* allocated: of unix; or NULL */
-	char *address;	     /* allocated: numeric, of tcp and udp; or NULL */
+	bool passed;	     /* its socket is, by systemd */
+	char *path;	     /* allocated: of unix; NULL: also if passed */
+	char *address;	     /* likewise: numeric, of tcp and udp */
 	uint16_t port;	     /* with address */
 	bool connect;	     /* of stream: the other side listens */
 	uint16_t local_port; /* of udp, with connect: ours; 0: any */

@@ -71,6 +71,12 @@ bool config_value_path(struct config_reader *, struct config_block *,
     enum config_key, size_t max, char **);
 bool config_value_address(struct config_reader *, struct config_block *,
     enum config_key, char **);
+
+/*
+ * Whether the value is `systemd`, for a socket that is passed: of guests and
+ * services alone.
+ */
+bool config_value_passed(const struct config_block *, enum config_key);
 void config_value_owner(struct config_reader *, struct config_block *, uid_t *);
 void config_value_group(struct config_reader *, struct config_block *, gid_t *);
 void config_value_mode(struct config_reader *, struct config_block *, mode_t *);
@@ -117,6 +123,7 @@ bool config_network_loopback(const char *address, struct proto_network *);
  */
 struct config_socket {
 	enum config_transport transport;
+	bool passed;   /* by systemd: has neither path nor address */
 	char *path;    /* allocated for config_free(), or NULL */
 	char *address; /* likewise */
 	uint16_t port; /* 0: none */
@@ -182,7 +189,13 @@ bool config_source_same(const struct config_source *,
 void config_leaf(struct config_reader *, struct config_block *,
     struct config_pool **, struct config_class **);
 
-/* config_outlet.c: adds the service of a block to the configuration. */
+/*
+ * config_outlet.c: tells that owner, group and mode are not for a socket that
+ * systemd passes.
+ */
+void config_refuse_rights(struct config_reader *, const struct config_block *);
+
+/* Adds the service of a block to the configuration. */
 void config_outlet(struct config_reader *, struct config_block *);
 void config_outlet_free(struct config_outlet *);
 

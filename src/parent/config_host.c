@@ -73,6 +73,13 @@ config_value_address(struct config_reader *r, struct config_block *block,
 	return true;
 }
 
+bool
+config_value_passed(const struct config_block *block, enum config_key key)
+{
+	return (block->kind & CONFIG_LEAVES) != 0 && block->set[key] != NULL &&
+	    strcmp(block->set[key]->value, "systemd") == 0;
+}
+
 /* A numeric id, as users and groups may be given. */
 static bool
 is_id(const char *value, uint32_t *id)

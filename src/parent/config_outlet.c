@@ -18,7 +18,9 @@ config_outlet_text(const struct config_outlet *outlet, char *buf, size_t size)
 {
 	size_t n = 0;
 
-	if (outlet->transport == CONFIG_UNIX)
+	if (outlet->path == NULL && outlet->address == NULL)
+		snprintf(buf, size, "systemd");
+	else if (outlet->transport == CONFIG_UNIX)
 		snprintf(buf, size, "%s", outlet->path);
 	else {
 		if (outlet->transport == CONFIG_UDP)
@@ -35,8 +37,10 @@ config_outlet_same_place(const struct config_outlet *a,
     const struct config_outlet *b)
 {
 	if (a->kind != b->kind || a->transport != b->transport ||
-	    a->connect != b->connect)
+	    a->connect != b->connect || a->passed != b->passed)
 		return false;
+	if (a->passed)
+		return strcmp(a->name, b->name) == 0;
 	if (a->transport == CONFIG_UNIX)
 		return strcmp(a->path, b->path) == 0;
 	return a->port == b->port && a->local_port == b->local_port &&
@@ -76,6 +80,7 @@ set_socket(struct config_reader *r, struct config_block *block,
 
 	config_socket(r, block, &socket);
 	outlet->transport = socket.transport;
+	outlet->passed = socket.passed;
 	outlet->path = socket.path;
 	outlet->address = socket.address;
 	outlet->port = socket.port;
@@ -106,6 +111,17 @@ refuse_keys(struct config_reader *r, const struct config_block *block,
 			    s->key, why);
 }
 
+void
+config_refuse_rights(struct config_reader *r, const struct config_block *block)
+{
+	static const enum config_key rights[] = { KEY_OWNER, KEY_GROUP,
+		KEY_MODE };
+
+	refuse_keys(r, block, rights, 3,
+	    "is said in the socket's unit, as SocketUser, SocketGroup or "
+	    "SocketMode: remove it");
+}
+
 /* What goes with another kind of socket. */
 static void
 check_keys(struct config_reader *r, const struct config_block *block,
@@ -118,15 +134,24 @@ check_keys(struct config_reader *r, const struct config_block *block,
 	static const enum config_key local[] = { KEY_LOCAL_PORT };
 	static const enum config_key rights[] = { KEY_OWNER, KEY_GROUP,
 		KEY_MODE };
+	static const enum config_key connect[] = { KEY_CONNECT };
 
 	if (!outlet->connect || outlet->transport != CONFIG_UDP)
 		refuse_keys(r, block, local, 1,
 		    "is for udp with connect = yes: remove it");
-	if (outlet->connect)
+	if (outlet->connect && outlet->passed)
+		refuse_keys(r, block, connect, 1,
+		    "has no meaning with systemd, which only listens: remove "
+		    "it");
+	else if (outlet->connect)
 		refuse_keys(r, block, listening, 5,
 		    "has no meaning with connect = yes: remove it");
 	else if (outlet->transport == CONFIG_UNIX) {
-		if (block->set[KEY_UNIX] != NULL)
+		if (outlet->passed) {
+			config_refuse_rights(r, block);
+			refuse_keys(r, block, allow, 1,
+			    "is for tcp and udp: remove it");
+		} else if (block->set[KEY_UNIX] != NULL)
 			refuse_keys(r, block, allow, 1,
 			    "is for tcp and udp: remove it, and say with "
 			    "owner, group and mode who may connect");
@@ -198,6 +223,22 @@ default_allow(struct config_reader *r, struct config_block *block,
 		    udp ? "be sent to" : "connect");
 }
 
+/* Nor is it known here who is reached by a socket that systemd listens at. */
+static void
+refuse_default_allow(struct config_reader *r, struct config_block *block,
+    const struct config_outlet *outlet)
+{
+	bool udp = outlet->transport == CONFIG_UDP;
+
+	if (!block->damaged)
+		config_block_mistake(r, block,
+		    block->set[udp ? KEY_UDP : KEY_TCP]->place,
+		    "its address is said in the socket's unit: add allow = { "
+		    "\"NETWORK/BITS\" }, such as \"10.0.0.0/8\", for those "
+		    "that may %s",
+		    udp ? "be sent to" : "connect");
+}
+
 static void
 set_allow(struct config_reader *r, struct config_block *block,
     struct config_outlet *outlet)
@@ -207,7 +248,9 @@ set_allow(struct config_reader *r, struct config_block *block,
 	uint32_t n = 0;
 
 	if (s == NULL) {
-		if (outlet->address != NULL)
+		if (outlet->passed)
+			refuse_default_allow(r, block, outlet);
+		else if (outlet->address != NULL)
 			default_allow(r, block, outlet);
 		return;
 	}
@@ -234,11 +277,11 @@ set_clients(struct config_reader *r, struct config_block *block,
 	outlet->max_clients = 1;
 	if (outlet->connect)
 		return;
-	if (outlet->transport == CONFIG_UNIX) {
+	if (outlet->transport == CONFIG_UNIX && !outlet->passed) {
 		config_value_owner(r, block, &outlet->rights.owner);
 		config_value_group(r, block, &outlet->rights.group);
 		config_value_mode(r, block, &outlet->rights.mode);
-	} else
+	} else if (outlet->transport != CONFIG_UNIX)
 		set_allow(r, block, outlet);
 	if (outlet->transport == CONFIG_UDP)
 		return;

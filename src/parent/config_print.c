@@ -276,6 +276,8 @@ static void
 print_guest(FILE *out, const struct config_guest *guest)
 {
 	line(out, 0, "guest \"%s\" {", guest->name);
+	if (guest->passed)
+		line(out, 1, "socket = systemd");
 	if (guest->socket != NULL)
 		print_text(out, 1, "socket", guest->socket);
 	if (guest->egd != NULL)
@@ -304,11 +306,19 @@ print_allow(FILE *out, const struct config_outlet *outlet)
 static void
 print_outlet(FILE *out, const struct config_outlet *outlet)
 {
+	static const char *const transports[] = {
+		[CONFIG_UNIX] = "unix",
+		[CONFIG_TCP] = "tcp",
+		[CONFIG_UDP] = "udp",
+	};
 	bool stream = outlet->kind == CONFIG_OUTLET_STREAM;
 
 	line(out, 0, "%s \"%s\" {", stream ? "stream" : "egd", outlet->name);
-	print_address(out, 1, outlet->transport, outlet->path, outlet->address,
-	    outlet->port);
+	if (outlet->passed)
+		line(out, 1, "%s = systemd", transports[outlet->transport]);
+	else
+		print_address(out, 1, outlet->transport, outlet->path,
+		    outlet->address, outlet->port);
 	if (stream)
 		print_bool(out, 1, "connect", outlet->connect);
 	if (outlet->local_port != 0)

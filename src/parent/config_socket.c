@@ -31,7 +31,11 @@ set_port(struct config_reader *r, struct config_block *block,
 	if (socket->transport == CONFIG_UNIX && s != NULL)
 		config_block_mistake(r, block, s->place,
 		    "a unix socket has no port: remove it");
-	if (socket->transport != CONFIG_UNIX && s == NULL && !block->damaged)
+	else if (socket->passed && s != NULL)
+		config_block_mistake(r, block, s->place,
+		    "the port is said in the socket's unit: remove it");
+	if (socket->transport != CONFIG_UNIX && !socket->passed && s == NULL &&
+	    !block->damaged)
 		config_block_mistake(r, block, socket->where->place,
 		    "%s needs a port: add port = N", socket->where->key);
 }
@@ -59,6 +63,9 @@ config_socket(struct config_reader *r, struct config_block *block,
 		}
 		first = s;
 		socket->transport = (enum config_transport)i;
+		socket->passed = config_value_passed(block, keys[i]);
+		if (socket->passed)
+			continue;
 		if (i == CONFIG_UNIX)
 			config_value_path(r, block, keys[i], CONFIG_SOCKET_MAX,
 			    &socket->path);

@@ -36,7 +36,8 @@ struct control_client;
 /* A guest to be added.  The strings last as long as the call. */
 struct control_guest_add {
 	const char *name;
-	const char *socket; /* absolute path */
+	const char *socket; /* absolute path; NULL: it comes with a listener */
+	int fd;		    /* its listener, which is the op's; -1: none */
 	const char *class;  /* "": the pool itself */
 	const char *pool;   /* "": the default one */
 };
@@ -54,6 +55,9 @@ struct control_ops {
 	/* All or nothing; every mistake is said. */
 	int (*reload)(struct control_client *, void *arg);
 	int (*guest_add)(struct control_client *,
+	    const struct control_guest_add *, void *arg);
+	/* With a listener, a guest that may be there already. */
+	int (*guest_adopt)(struct control_client *,
 	    const struct control_guest_add *, void *arg);
 	int (*guest_remove)(struct control_client *, const char *name,
 	    void *arg);

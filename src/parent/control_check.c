@@ -61,6 +61,7 @@ check_arguments(const struct control_request *req)
 			return "the guest's socket must be an absolute path, "
 			       "without control characters";
 		__attribute__((fallthrough));
+	case CONTROL_GUEST_ADOPT:
 	case CONTROL_GUEST_REMOVE:
 		return req->name[0] == '\0' ? "the guest has no name" : NULL;
 	case CONTROL_SOURCE_RETEST:

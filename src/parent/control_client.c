@@ -9,14 +9,15 @@
 #include "clock.h"
 #include "control_check.h"
 #include "control_client.h"
+#include "control_receive.h"
 #include "event.h"
 
-/* Every client has memory for so many frames; it grows by doubling. */
 /* Who made a request. */
 #define PEER_FIELDS(c) \
 	LOG_NUMBER("VRNGD_PEER_PID", (c)->peer.pid), \
 	    LOG_NUMBER("VRNGD_PEER_UID", (c)->peer.uid)
 
+/* Every client has memory for so many frames; it grows by doubling. */
 #define ROOM_FIRST 8
 
 static const char *const command_names[] = {
@@ -26,6 +27,7 @@ static const char *const command_names[] = {
 	[CONTROL_GUEST_REMOVE] = "guest remove",
 	[CONTROL_LOG_LEVEL] = "log level",
 	[CONTROL_SOURCE_RETEST] = "source retest",
+	[CONTROL_GUEST_ADOPT] = "guest adopt",
 };
 
 static void
@@ -252,14 +254,30 @@ refuse(struct control_client *c, int error, const char *why)
 	end(c, error);
 }
 
+/* Of a guest whose listener came with the request. */
 static int
-call_op(struct control_client *c, const struct control_request *req)
+call_adopt(struct control_client *c, struct control_guest_add *add, int *passed)
+{
+	if (*passed == -1) {
+		control_say(c, "no socket came with it, or more than one");
+		return EINVAL;
+	}
+	add->socket = NULL;
+	add->fd = *passed;
+	*passed = -1;
+	return c->control->ops->guest_adopt(c, add, c->control->arg);
+}
+
+static int
+call_op(struct control_client *c, const struct control_request *req,
+    int *passed)
 {
 	const struct control_ops *ops = c->control->ops;
 	void *arg = c->control->arg;
-	const struct control_guest_add add = {
+	struct control_guest_add add = {
 		.name = req->name,
 		.socket = req->socket,
+		.fd = -1,
 		.class = req->class,
 		.pool = req->pool,
 	};
@@ -271,6 +289,8 @@ call_op(struct control_client *c, const struct control_request *req)
 		return ops->reload(c, arg);
 	case CONTROL_GUEST_ADD:
 		return ops->guest_add(c, &add, arg);
+	case CONTROL_GUEST_ADOPT:
+		return call_adopt(c, &add, passed);
 	case CONTROL_GUEST_REMOVE:
 		return ops->guest_remove(c, req->name, arg);
 	case CONTROL_LOG_LEVEL:
@@ -281,8 +301,10 @@ call_op(struct control_client *c, const struct control_request *req)
 	return EINVAL;
 }
 
+/* Takes `*passed` if that belongs to the request. */
 static void
-serve(struct control_client *c, const struct control_request *req, size_t size)
+serve(struct control_client *c, const struct control_request *req, size_t size,
+    int *passed)
 {
 	enum control_right needed;
 	const char *why;
@@ -313,28 +335,30 @@ serve(struct control_client *c, const struct control_request *req, size_t size)
 		    c->peer.pid, c->peer.uid);
 	/* Nothing more is heard until control_end(). */
 	wait_for_client(c, false);
-	if ((error = call_op(c, req)) != CONTROL_LATER)
+	if ((error = call_op(c, req, passed)) != CONTROL_LATER)
 		end(c, error);
 }
 
-/* Takes a request.  What comes with it, as descriptors may, is discarded. */
+/* Takes a request.  What comes with it and is not wanted is discarded. */
 static void
 read_request(struct control_client *c)
 {
 	struct control_request req;
+	int passed;
 	ssize_t n;
 
-	memset(&req, 0, sizeof(req));
-	n = recv(c->fd, &req, sizeof(req), MSG_DONTWAIT | MSG_TRUNC);
+	n = control_receive(c->fd, &req, &passed);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
 		hang_up(c);
-		return;
+	} else {
+		TAILQ_REMOVE(&c->control->clients, c, entry);
+		TAILQ_INSERT_TAIL(&c->control->clients, c, entry);
+		serve(c, &req, (size_t)n, &passed);
 	}
-	TAILQ_REMOVE(&c->control->clients, c, entry);
-	TAILQ_INSERT_TAIL(&c->control->clients, c, entry);
-	serve(c, &req, (size_t)n);
+	if (passed != -1)
+		close(passed);
 }
 
 static int

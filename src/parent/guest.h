@@ -17,9 +17,11 @@ struct guest {
 	TAILQ_ENTRY(guest) entry;
 	char name[GUEST_NAME_SIZE];
 	struct log_subject subject; /* "guest" and the name */
-	char *path; /* of its socket, allocated; NULL: it was passed */
-	bool kept;  /* by the configuration that is being applied */
-	bool added; /* by vrngctl, not by a configuration */
+	char *path;   /* of its socket, allocated; NULL: none is known */
+	bool kept;    /* by the configuration that is being applied */
+	bool added;   /* by vrngctl, not by a configuration */
+	bool passed;  /* its listener is systemd's */
+	char *stored; /* its name in the store, allocated; NULL: not there */
 	struct process_env *env;
 	struct pool *pool;
 	struct listener listener;

@@ -11,17 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
 #include "config.h"
 #include "event.h"
+#include "notify.h"
 #include "options.h"
 #include "privilege.h"
 #include "process.h"
 #include "sandbox.h"
 #include "service.h"
+#include "service_adopt.h"
 #include "service_control.h"
 #include "sink.h"
 
@@ -33,8 +34,8 @@ struct vrngd {
 	struct process_env env;
 	struct service service;
 	struct service_control control;
+	struct notify notify;
 	bool controlled; /* the control socket is open */
-	bool ready;
 };
 
 static void
@@ -45,14 +46,13 @@ service_ready(void *arg)
 	const struct service_pool *first = TAILQ_FIRST(&s->pools);
 	bool one = TAILQ_NEXT(first, entry) == NULL;
 
-	v->ready = true;
 	event_log(EVENT_READY, NULL,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_GUESTS", s->nguests),
 		LOG_TEXT("VRNGD_VERSION", PACKAGE_VERSION)),
 	    "ready: %zu guest%s, %s%s", s->nguests, s->nguests == 1 ? "" : "s",
 	    one ? "source " : "several pools",
 	    one ? TAILQ_FIRST(&first->pool.setup.sources)->text : "");
-	sd_notify(0, "READY=1");
+	notify_ready(&v->notify);
 }
 
 static void
@@ -60,7 +60,7 @@ service_failed(void *arg)
 {
 	struct vrngd *v = arg;
 
-	if (!v->ready)
+	if (!v->notify.ready)
 		sd_event_exit(v->env.event, 1);
 }
 
@@ -116,23 +116,34 @@ say_reloaded(const struct vrngd *v, enum service_result r)
 }
 
 static enum service_result
-reload(void *arg, config_report *report, void *report_arg)
+apply_again(struct vrngd *v, struct mistakes *mistakes)
 {
-	struct vrngd *v = arg;
-	struct mistakes mistakes = { report, report_arg };
 	enum service_result r = SERVICE_UNCHANGED;
 	struct config *config;
 
-	if (v->opt.config == NULL) {
-		log_mistake(&mistakes, "there is no configuration to read");
-		return r;
-	}
-	config = config_read(v->opt.config, log_mistake, &mistakes);
+	config = config_read(v->opt.config, log_mistake, mistakes);
 	if (config != NULL) {
 		r = service_apply(&v->service, config);
 		config_free(config);
 	}
 	say_reloaded(v, r);
+	return r;
+}
+
+static enum service_result
+reload(void *arg, config_report *report, void *report_arg)
+{
+	struct vrngd *v = arg;
+	struct mistakes mistakes = { report, report_arg };
+	enum service_result r;
+
+	if (v->opt.config == NULL) {
+		log_mistake(&mistakes, "there is no configuration to read");
+		return SERVICE_UNCHANGED;
+	}
+	notify_reload(&v->notify);
+	r = apply_again(v, &mistakes);
+	notify_reloaded(&v->notify);
 	return r;
 }
 
@@ -286,17 +297,42 @@ open_control(struct vrngd *v)
 	return 0;
 }
 
+/* Takes what systemd passed: without a configuration, --fd says what that is. */
+static int
+open_passed(struct vrngd *v)
+{
+	struct service *s = &v->service;
+
+	if (v->opt.config == NULL)
+		return 0;
+	if (passed_read(&s->passed) == -1)
+		return -1;
+	store_init(&s->store, &s->passed);
+	return 0;
+}
+
 static int
 open_service(struct vrngd *v, const struct config *config)
 {
 	char name[GUEST_NAME_SIZE];
+	const struct service_adoption a = {
+		.name = name,
+		.pool = "",
+		.class = "",
+		.fd = v->opt.listen_fd,
+	};
+	const char *why;
 
 	if (service_apply(&v->service, config) != SERVICE_DONE)
 		return -1;
+	service_adopt_passed(&v->service);
 	if (v->opt.listen_fd == -1)
 		return 0;
 	snprintf(name, sizeof(name), "fd%d", v->opt.listen_fd);
-	return service_adopt(&v->service, name, v->opt.listen_fd);
+	if (service_adopt(&v->service, &a, &why) == 0)
+		return 0;
+	log_error("guest %s: %s", name, why);
+	return -1;
 }
 
 static int
@@ -305,6 +341,13 @@ run(struct vrngd *v, const struct config *config)
 	int r = 1;
 
 	service_init(&v->service, &v->env, &service_ops, v);
+	if (open_passed(v) == -1)
+		return 1;
+	if (notify_open(&v->notify, v->env.event, &v->service) == -1) {
+		log_error("cannot watch for what to tell systemd: %s",
+		    strerror(errno));
+		return 1;
+	}
 	if (open_control(v) == -1)
 		return 1;
 	privilege_reduce();
@@ -313,7 +356,7 @@ run(struct vrngd *v, const struct config *config)
 		if (r < 0)
 			log_error("the event loop failed: %s", strerror(-r));
 	}
-	sd_notify(0, "STOPPING=1");
+	notify_close(&v->notify);
 	if (v->controlled)
 		service_control_close(&v->control);
 	service_stop(&v->service, clock_now() + STOP_TIME);

@@ -1,4 +1,7 @@
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,6 +38,81 @@ set_options(int fd, int family, bool datagrams)
 		return setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &yes,
 		    sizeof(yes));
 	return setsockopt(fd, IPPROTO_IP, IP_RECVERR, &yes, sizeof(yes));
+}
+
+static bool
+option_is(int fd, int option, int wanted)
+{
+	int value;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 &&
+	    value == wanted;
+}
+
+/* Whether a socket is what the outlet is to have. */
+static bool
+is_fit(int fd, const struct config_outlet *co)
+{
+	bool datagrams = co->transport == CONFIG_UDP;
+
+	if (co->transport == CONFIG_UNIX ? !option_is(fd, SO_DOMAIN, AF_UNIX)
+					 : !option_is(fd, SO_DOMAIN, AF_INET) &&
+		    !option_is(fd, SO_DOMAIN, AF_INET6))
+		return false;
+	return option_is(fd, SO_TYPE, datagrams ? SOCK_DGRAM : SOCK_STREAM) &&
+	    (datagrams || option_is(fd, SO_ACCEPTCONN, 1));
+}
+
+int
+outlet_socket_pass(struct listener *l, const struct config_outlet *co, int fd)
+{
+	const int yes = 1;
+	int flags = fcntl(fd, F_GETFL);
+
+	*l = (struct listener){ .fd = -1 };
+	if (!is_fit(fd, co))
+		return -1;
+	if (co->transport == CONFIG_UDP) {
+		/* One of them does not apply. */
+		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &yes, sizeof(yes));
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &yes, sizeof(yes));
+	} else
+		socket_keep_alive(fd, false);
+	if (flags == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1)
+		return -1;
+	l->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return l->fd == -1 ? -1 : 0;
+}
+
+void
+outlet_socket_place(struct config_outlet *co, int fd)
+{
+	char text[INET6_ADDRSTRLEN];
+	union socket_address a = { 0 };
+	socklen_t len = sizeof(a);
+	const char *where = NULL;
+
+	if (getsockname(fd, &a.sa, &len) == -1 || len > sizeof(a))
+		return;
+	switch (a.sa.sa_family) {
+	case AF_UNIX:
+		if (a.sun.sun_path[0] == '/')
+			co->path = strndup(a.sun.sun_path,
+			    len - offsetof(struct sockaddr_un, sun_path));
+		return;
+	case AF_INET:
+		where = inet_ntop(AF_INET, &a.sin.sin_addr, text, sizeof(text));
+		co->port = ntohs(a.sin.sin_port);
+		break;
+	case AF_INET6:
+		where =
+		    inet_ntop(AF_INET6, &a.sin6.sin6_addr, text, sizeof(text));
+		co->port = ntohs(a.sin6.sin6_port);
+		break;
+	}
+	if (where != NULL)
+		co->address = strdup(where);
 }
 
 static int

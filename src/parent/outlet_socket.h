@@ -15,6 +15,15 @@
 int outlet_socket_listen(struct listener *, const struct config_outlet *);
 
 /*
+ * The same with a socket that systemd passed, which stays open as it is: the
+ * outlet has a copy.  Fails if it is not of the configured kind.
+ */
+int outlet_socket_pass(struct listener *, const struct config_outlet *, int fd);
+
+/* Fills in where a socket is that systemd passed; its strings are allocated. */
+void outlet_socket_place(struct config_outlet *, int fd);
+
+/*
  * Connects, or begins to: then `*pending` is set, and the socket can be written
  * to when that has been decided.  Returns it, or -1 with errno.
  */

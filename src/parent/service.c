@@ -21,6 +21,8 @@ service_init(struct service *s, struct process_env *env,
 	TAILQ_INIT(&s->guests);
 	TAILQ_INIT(&s->outlets);
 	statistics_init(&s->statistics, s);
+	TAILQ_INIT(&s->passed.fds);
+	store_init(&s->store, &s->passed);
 }
 
 /* Puts a class in its place, where its parent class already is. */
@@ -88,6 +90,9 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 {
 	struct guest *had;
 
+	if (cg->socket == NULL && g->passed)
+		return 0;
+	service_unpass(s, g);
 	if (cg->socket == NULL) {
 		guest_unlisten(g);
 		process_hang_up(&g->worker);
@@ -126,7 +131,7 @@ apply_guest(struct service *s, const struct config_guest *cg,
 	struct service_pool *p = service_find_pool(s, cg->pool->name);
 	struct alloc_node *parent = &p->pool.alloc.root;
 	struct service_class *c = NULL;
-	struct guest *g = service_find_guest(s, cg->name);
+	struct guest *g = service_find_guest(s, cg->name), *old = NULL;
 
 	if (cg->class != NULL) {
 		c = service_find_class(p, cg->class->name);
@@ -141,7 +146,7 @@ apply_guest(struct service *s, const struct config_guest *cg,
 			*made = g->listener;
 			g->listener = (struct listener){ .fd = -1 };
 		}
-		service_guest_free(s, g, clock_now() + REMOVAL_TIME);
+		old = g;
 		g = NULL;
 	}
 	if (g == NULL)
@@ -150,6 +155,11 @@ apply_guest(struct service *s, const struct config_guest *cg,
 	else
 		guest_change(g, parent, &cg->share, &cg->delivery);
 	g->subject.class = c == NULL ? NULL : c->name;
+	if (old != NULL) {
+		if (cg->socket == NULL)
+			service_pass_on(old, g);
+		service_guest_free(s, old, clock_now() + REMOVAL_TIME);
+	}
 	g->kept = true;
 	g->added = false;
 	if (set_listener(s, g, cg, made) == -1)
@@ -188,18 +198,6 @@ remove_rest(struct service *s)
 	}
 }
 
-/* The share of a guest that has no part of its own. */
-static struct alloc_share
-plain_share(const struct proto_delivery *delivery)
-{
-	return (struct alloc_share){
-		.rate.period = 1,
-		.ceil.period = 1,
-		.weight = 1,
-		.generated = delivery->mode == DELIVERY_DRBG,
-	};
-}
-
 /*
  * How guests in a guest's place are given their bytes; NULL if its pool or
  * class does not stay.
@@ -222,9 +220,20 @@ inherited(struct service *s, const struct guest *g)
 	return NULL;
 }
 
+static bool
+is_configured(const struct config *config, const struct guest *g)
+{
+	const struct config_guest *cg;
+
+	TAILQ_FOREACH(cg, &config->guests, entry)
+		if (strcmp(cg->name, g->name) == 0)
+			return true;
+	return false;
+}
+
 /* Guests that the configuration does not have stay if their place does. */
 static void
-keep_added(struct service *s)
+keep_added(struct service *s, const struct config *config)
 {
 	const struct proto_delivery *delivery;
 	struct alloc_share share;
@@ -232,10 +241,10 @@ keep_added(struct service *s)
 
 	TAILQ_FOREACH(g, &s->guests, entry) {
 		delivery = inherited(s, g);
-		g->kept = g->added && delivery != NULL;
-		if (!g->kept)
+		g->kept = (g->added || g->passed) && delivery != NULL;
+		if (!g->kept || is_configured(config, g))
 			continue;
-		share = plain_share(delivery);
+		share = service_plain_share(delivery);
 		guest_change(g, g->member.leaf.parent, &share, delivery);
 	}
 }
@@ -253,7 +262,7 @@ service_apply(struct service *s, const struct config *config)
 		return SERVICE_UNCHANGED;
 	}
 	apply_pools(s, config, &plan);
-	keep_added(s);
+	keep_added(s, config);
 	service_outlets_drop(s, config, &plan);
 	for (cg = TAILQ_FIRST(&config->guests); cg != NULL;
 	     cg = TAILQ_NEXT(cg, entry), i++)
@@ -268,60 +277,32 @@ service_apply(struct service *s, const struct config *config)
 }
 
 int
-service_adopt(struct service *s, const char *name, int fd)
-{
-	struct service_pool *p = TAILQ_FIRST(&s->pools);
-	const struct alloc_share share = plain_share(&p->delivery);
-	struct guest *g;
-
-	g = service_guest_new(s, name, &p->pool, &p->pool.alloc.root, &share,
-	    &p->delivery);
-	if (listener_adopt(&g->listener, fd) == -1 || guest_listen(g) == -1)
-		return -1;
-	return 0;
-}
-
-int
 service_add(struct service *s, const char *name, const char *path,
     const char *pool, const char *class, const char **why)
 {
-	const struct proto_delivery *delivery;
 	const struct listener_rights rights = {
 		.owner = (uid_t)-1,
 		.group = (gid_t)-1,
 	};
-	struct service_pool *p =
-	    service_find_pool(s, pool[0] == '\0' ? "default" : pool);
-	struct service_class *c = NULL;
-	struct alloc_share share;
+	struct service_place place;
 	struct listener l;
 	struct guest *g;
 
-	if (p == NULL && pool[0] == '\0' &&
-	    TAILQ_FIRST(&s->pools) == TAILQ_LAST(&s->pools, service_pools))
-		p = TAILQ_FIRST(&s->pools);
-	if (p != NULL && class[0] != '\0')
-		c = service_find_class(p, class);
 	*why = NULL;
 	if (service_find_guest(s, name) != NULL)
 		*why = "there is a guest of that name";
 	else if (service_holds(s, path))
 		*why = "another guest or service has that socket";
-	else if (p == NULL)
-		*why = "there is no such pool";
-	else if (class[0] != '\0' && c == NULL)
-		*why = "there is no such class in the pool";
-	if (*why != NULL)
+	if (*why != NULL ||
+	    service_find_place(s, pool, class, &place, why) == -1)
 		return EINVAL;
 	if (listener_open(&l, path, SOCK_STREAM, &rights) == -1) {
 		*why = "its socket cannot be made: the log says why";
 		return EIO;
 	}
-	delivery = c == NULL ? &p->delivery : &c->delivery;
-	share = plain_share(delivery);
-	g = service_guest_new(s, name, &p->pool,
-	    c == NULL ? &p->pool.alloc.root : &c->node, &share, delivery);
-	g->subject.class = c == NULL ? NULL : c->name;
+	g = service_guest_new(s, name, place.pool, place.parent, &place.share,
+	    place.delivery);
+	g->subject.class = place.class;
 	g->added = true;
 	g->path = service_must(strdup(path));
 	g->listener = l;
@@ -367,6 +348,9 @@ service_stop(struct service *s, uint64_t deadline)
 	struct guest *g;
 
 	statistics_end(&s->statistics);
+	/* What is in systemd's store stays there, for the next vrngd. */
+	store_close(&s->store);
+	passed_close(&s->passed);
 	TAILQ_FOREACH(g, &s->guests, entry)
 		guest_hang_up(g);
 	TAILQ_FOREACH(o, &s->outlets, entry)

@@ -13,9 +13,11 @@
 #include "config.h"
 #include "guest.h"
 #include "outlet.h"
+#include "passed.h"
 #include "pool.h"
 #include "process.h"
 #include "service_statistics.h"
+#include "store.h"
 
 struct service;
 
@@ -59,13 +61,15 @@ struct service {
 	struct outlets outlets; /* of their own */
 	struct statistics statistics;
 	size_t nguests;
+	struct passed passed; /* what nobody has taken yet */
+	struct store store;
 	bool ready;
 	/* A worker has told its figures, or ended instead. */
 	void (*told)(void *arg);
 	void *told_arg;
 };
 
-/* A service of nothing. */
+/* A service of nothing, to which nothing was passed, and without a store. */
 void service_init(struct service *, struct process_env *,
     const struct service_ops *, void *arg);
 
@@ -81,12 +85,6 @@ enum service_result {
 };
 
 enum service_result service_apply(struct service *, const struct config *);
-
-/*
- * Adds a guest that a listening socket was passed for, in the first pool.
- * Returns 0, or -1 after logging why.
- */
-int service_adopt(struct service *, const char *name, int fd);
 
 /*
  * Adds a guest to a class ("": the pool itself) of a pool ("": the one that a

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "service_adopt.h"
 #include "service_control.h"
 #include "service_tell.h"
 
@@ -119,6 +120,26 @@ guest_add(struct control_client *client, const struct control_guest_add *add,
 }
 
 static int
+guest_adopt(struct control_client *client, const struct control_guest_add *add,
+    void *arg)
+{
+	const struct service_adoption adoption = {
+		.name = add->name,
+		.pool = add->pool,
+		.class = add->class,
+		.fd = add->fd,
+	};
+	struct service_control *sc = arg;
+	const char *why;
+	int error;
+
+	error = service_adopt(sc->service, &adoption, &why);
+	if (error != 0)
+		control_say(client, "guest %s: %s", add->name, why);
+	return error;
+}
+
+static int
 guest_remove(struct control_client *client, const char *name, void *arg)
 {
 	struct service_control *sc = arg;
@@ -189,6 +210,7 @@ static const struct control_ops ops = {
 	.status = status,
 	.reload = reload,
 	.guest_add = guest_add,
+	.guest_adopt = guest_adopt,
 	.guest_remove = guest_remove,
 	.source_retest = source_retest,
 	.log_level = log_level,

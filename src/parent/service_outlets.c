@@ -38,6 +38,9 @@ take_over(struct outlet *o, const struct config_outlet *co,
 {
 	struct config_outlet place = *co;
 
+	/* Of what systemd passed, each has a copy. */
+	if (co->passed || o->config.passed)
+		return false;
 	place.kind = o->config.kind;
 	if (!config_outlet_same_place(&place, &o->config) || made->fd != -1)
 		return false;
@@ -138,6 +141,8 @@ begin(struct outlet *o, struct listener *made)
 		return -1;
 	if (made->path != NULL)
 		listener_protect(made, &o->config.rights);
+	if (o->config.passed)
+		outlet_socket_place(&o->config, made->fd);
 	return outlet_start(o, made);
 }
 
@@ -156,6 +161,8 @@ apply_outlet(struct service *s, const struct config_outlet *co,
 	}
 	if (o != NULL)
 		outlet_change(o, co, parent);
+	else if (co->passed && made->fd == -1)
+		return 0;
 	else {
 		o = service_outlet_new(s, co, &p->pool, parent);
 		if (begin(o, made) == -1) {

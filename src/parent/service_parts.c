@@ -104,6 +104,45 @@ service_class_of(const struct service_pool *p, const struct alloc_node *node)
 	return c;
 }
 
+struct alloc_share
+service_plain_share(const struct proto_delivery *delivery)
+{
+	return (struct alloc_share){
+		.rate.period = 1,
+		.ceil.period = 1,
+		.weight = 1,
+		.generated = delivery->mode == DELIVERY_DRBG,
+	};
+}
+
+int
+service_find_place(struct service *s, const char *pool, const char *class,
+    struct service_place *place, const char **why)
+{
+	struct service_pool *p =
+	    service_find_pool(s, pool[0] == '\0' ? "default" : pool);
+	struct service_class *c = NULL;
+
+	if (p == NULL && pool[0] == '\0' &&
+	    TAILQ_FIRST(&s->pools) == TAILQ_LAST(&s->pools, service_pools))
+		p = TAILQ_FIRST(&s->pools);
+	if (p != NULL && class[0] != '\0')
+		c = service_find_class(p, class);
+	*why = NULL;
+	if (p == NULL)
+		*why = "there is no such pool";
+	else if (class[0] != '\0' && c == NULL)
+		*why = "there is no such class in the pool";
+	if (*why != NULL)
+		return -1;
+	place->pool = &p->pool;
+	place->parent = c == NULL ? &p->pool.alloc.root : &c->node;
+	place->class = c == NULL ? NULL : c->name;
+	place->delivery = c == NULL ? &p->delivery : &c->delivery;
+	place->share = service_plain_share(place->delivery);
+	return 0;
+}
+
 struct guest *
 service_find_guest(struct service *s, const char *name)
 {
@@ -208,8 +247,39 @@ service_pool_free(struct service_pool *p, uint64_t deadline)
 }
 
 void
+service_unpass(struct service *s, struct guest *g)
+{
+	if (!g->passed)
+		return;
+	if (g->stored != NULL)
+		store_remove(&s->store, g->stored);
+	free(g->stored);
+	free(g->path);
+	g->stored = g->path = NULL;
+	g->passed = false;
+	guest_unlisten(g);
+}
+
+void
+service_pass_on(struct guest *from, struct guest *to)
+{
+	if (!from->passed)
+		return;
+	to->listener = from->listener;
+	to->path = from->path;
+	to->stored = from->stored;
+	to->passed = true;
+	from->listener.fd = -1;
+	from->path = from->stored = NULL;
+	from->passed = false;
+	guest_unlisten(from);
+	guest_listen(to);
+}
+
+void
 service_guest_free(struct service *s, struct guest *g, uint64_t deadline)
 {
+	service_unpass(s, g);
 	TAILQ_REMOVE(&s->guests, g, entry);
 	s->nguests--;
 	guest_stop(g, deadline);

@@ -22,6 +22,25 @@ struct outlet *service_find_outlet(struct service *, enum config_outlet_kind,
 const struct service_class *service_class_of(const struct service_pool *,
     const struct alloc_node *);
 
+/* Where a guest that has no part of its own is. */
+struct service_place {
+	struct pool *pool;
+	struct alloc_node *parent;
+	const char *class; /* that is; NULL: the pool itself */
+	const struct proto_delivery *delivery;
+	struct alloc_share share;
+};
+
+/* The share of a guest that has no part of its own. */
+struct alloc_share service_plain_share(const struct proto_delivery *);
+
+/*
+ * The place in a class ("": the pool itself) of a pool ("": the one that a
+ * configuration would mean).  Returns 0; or -1 with the reason.
+ */
+int service_find_place(struct service *, const char *pool, const char *class,
+    struct service_place *, const char **why);
+
 /*
  * Whether a guest or an outlet listens there: at a path, or at what
  * config_outlet_text() says.
@@ -46,6 +65,12 @@ struct guest *service_guest_new(struct service *, const char *name,
     struct pool *, struct alloc_node *parent, const struct alloc_share *,
     const struct proto_delivery *);
 void service_guest_free(struct service *, struct guest *, uint64_t deadline);
+
+/* Gives up a guest's listener if that was passed, in the store too. */
+void service_unpass(struct service *, struct guest *);
+
+/* Gives a guest another one's listener, if that was passed. */
+void service_pass_on(struct guest *from, struct guest *to);
 
 /* Adds an outlet of its own to the service, or ends it by the deadline (ns). */
 struct outlet *service_outlet_new(struct service *,

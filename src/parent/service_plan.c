@@ -3,6 +3,7 @@
 #include <bsd/string.h>
 #include <stdlib.h>
 
+#include "log.h"
 #include "outlet_socket.h"
 #include "service_outlets.h"
 
@@ -124,12 +125,40 @@ port_becomes_free(struct service *s, const struct config *config,
 	if (co->transport == CONFIG_UNIX)
 		return false;
 	TAILQ_FOREACH(o, &s->outlets, entry)
-		if (!o->config.connect &&
+		if (!o->config.connect && !o->config.passed &&
 		    o->config.transport == co->transport &&
 		    o->config.port == co->port &&
 		    service_outlets_successor(config, o) == NULL)
 			return true;
 	return false;
+}
+
+/*
+ * The socket of an outlet that systemd passed, unless it is served already.  If
+ * there is none the rest goes on without.
+ */
+static int
+plan_passed(struct service *s, const struct config *config,
+    const struct config_outlet *co, struct listener *l)
+{
+	bool egd = co->kind == CONFIG_OUTLET_EGD;
+	const char *word = egd ? "egd" : "stream";
+	const struct outlet *o = service_find_outlet(s, co->kind, co->name);
+	int fd;
+
+	if (o != NULL && service_outlets_successor(config, o) == co)
+		return 0;
+	fd =
+	    passed_find(&s->passed, egd ? PASSED_EGD : PASSED_STREAM, co->name);
+	if (fd == -1)
+		log_error("%s %s: systemd has passed no socket named %s-%s: "
+			  "have its unit started, and vrngd again",
+		    word, co->name, word, co->name);
+	else if (outlet_socket_pass(l, co, fd) == -1)
+		log_error("%s %s: the socket that systemd has passed is not "
+			  "of the kind that is configured",
+		    word, co->name);
+	return 0;
 }
 
 /* The socket of an outlet, unless it can be made only later. */
@@ -142,6 +171,8 @@ plan_outlet(struct service *s, const struct config *config,
 	int r;
 
 	l->fd = -1;
+	if (co->passed)
+		return plan_passed(s, config, co, l);
 	if (service_holds(s, config_outlet_text(co, text, sizeof(text))))
 		return 0;
 	if (!port_becomes_free(s, config, co))

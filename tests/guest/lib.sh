@@ -2,7 +2,8 @@
 # lib.sh: start vrngd and real guests and talk to them; to be sourced.
 #
 #	lib_work			make $work
-#	lib_init			the same, and build the initramfs
+#	lib_initrd			build the initramfs in it
+#	lib_init			both
 #	vrngd_start NAME ARG...		start a daemon and wait until it is ready
 #	vrngd_counters NAME GUEST	print its log line with a guest's counters
 #	vrngd_child NAME TITLE		print the pid of a child process
@@ -94,7 +95,11 @@ lib_work()
 
 lib_init()
 {
-	lib_work || return 1
+	lib_work && lib_initrd
+}
+
+lib_initrd()
+{
 	guest_kernel=${GUEST_KERNEL:-$(find /boot -maxdepth 1 \
 	    -name 'vmlinuz-*-cloud-amd64' 2>/dev/null | sort -V | tail -n 1)}
 	"$lib_dir/mkinitrd" "$work/initrd" "$guest_kernel"
