@@ -29,6 +29,6 @@ void
 guest_event_resumed(const struct log_subject *guest, uint32_t connection)
 {
 	event_log(EVENT_RESUMED, guest,
-	    LOG_FIELDS(LOG_NUMBER("VRNGD_CONNECTION", connection)),
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_CONNECTIONS", connection)),
 	    "its session goes on");
 }
