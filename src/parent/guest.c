@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "guest.h"
-#include "log.h"
 
 #define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
 #define DEATHS_FREE  3		/* in a row, before a pause */
@@ -93,7 +93,11 @@ log_connected(struct guest *g, int conn)
 		return;
 	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
 		cred = (struct ucred){ .pid = 0, .uid = (uid_t)-1 };
-	log_about(LOG_LEVEL_INFO, &g->subject,
+	event_log(EVENT_CONNECTED, &g->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_PEER_PID", cred.pid),
+		LOG_NUMBER("VRNGD_PEER_UID", cred.uid),
+		LOG_NUMBER("VRNGD_WORKER_PID", g->worker.pid),
+		LOG_NUMBER("VRNGD_CONNECTIONS", g->connections)),
 	    "connected by pid %d, uid %u; worker is pid %d", cred.pid, cred.uid,
 	    g->worker.pid);
 }
@@ -192,16 +196,24 @@ send_inflight(struct guest *g, uint64_t size)
 }
 
 static void
-log_stats(struct guest *g, const char *event)
+log_stats(struct guest *g, const char *id, const char *what)
 {
 	const struct proto_stats *s = &g->stats;
+	uint64_t served = clock_now() - g->connected;
+	const struct log_line line = {
+		.level = LOG_LEVEL_INFO,
+		.about = &g->subject,
+		.id = id,
+		.fields = LOG_FIELDS(EVENT_STATS_FIELDS(s),
+		    LOG_NUMBER("VRNGD_SERVED_NS", served)),
+	};
 
-	log_about(LOG_LEVEL_INFO, &g->subject,
+	log_send(&line,
 	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
 	    " short, %" PRIu64 " malformed), %" PRIu64 " ms of %" PRIu64
 	    " ms with a request waiting",
-	    event, s->bytes, s->requests, s->cut, s->refused,
-	    s->wait_ns / NS_PER_MS, (clock_now() - g->connected) / NS_PER_MS);
+	    what, s->bytes, s->requests, s->cut, s->refused,
+	    s->wait_ns / NS_PER_MS, served / NS_PER_MS);
 }
 
 /* Answers guest_query(). */
@@ -239,7 +251,7 @@ worker_frame(struct process *p, struct frame *f)
 	case PROTO_STATS:
 		g->stats = f->u.stats;
 		if (g->asked)
-			log_stats(g, "connected");
+			log_stats(g, NULL, "connected");
 		g->asked = false;
 		tell(g);
 		return 0;
@@ -256,7 +268,8 @@ worker_ended(struct process *p, bool clean)
 	tap_leave(g->pool, &g->tap);
 	g->asked = false;
 	if (may_log(g))
-		log_stats(g, "disconnected");
+		log_stats(g, event_type(EVENT_DISCONNECTED)->id,
+		    "disconnected");
 	add_stats(&g->past, &g->stats);
 	g->stats = (struct proto_stats){ 0 };
 	tell(g);
@@ -264,7 +277,10 @@ worker_ended(struct process *p, bool clean)
 		pause =
 		    backoff_failed(&g->backoff, clock_now(), DEATHS_FREE, 1);
 	if (pause > 0 && may_log(g))
-		log_about(LOG_LEVEL_WARNING, &g->subject,
+		event_log(EVENT_WORKERS_DIE, &g->subject,
+		    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", "vhost"),
+			LOG_NUMBER("VRNGD_DEATHS", g->backoff.failures),
+			LOG_NUMBER("VRNGD_PAUSE_NS", pause)),
 		    "%u workers died in a row: the next may connect in %" PRIu64
 		    " ms",
 		    g->backoff.failures, pause / NS_PER_MS);
@@ -309,8 +325,13 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 	*g = (struct guest){ .env = env, .pool = pool };
 	g->listener.fd = -1;
 	strlcpy(g->name, name, sizeof(g->name));
-	g->subject = (struct log_subject){ "guest", g->name };
+	g->subject = (struct log_subject){
+		.kind = "guest",
+		.name = g->name,
+		.pool = pool->name,
+	};
 	member_init(pool, &g->member, parent, share, delivery);
+	g->member.about = &g->subject;
 	tap_init(&g->tap, &g->member, &tap_ops, g);
 	log_limit_init(&g->log_limit, clock_now());
 	log_limit_init(&g->worker_limit, clock_now());
@@ -382,17 +403,23 @@ guest_report(struct guest *g)
 	process_send(&g->worker, &f);
 }
 
-bool
-guest_query(struct guest *g)
+void
+guest_ask(struct guest *g)
 {
 	struct frame f;
 
+	if (!process_running(&g->worker) || g->queried || g->asked)
+		return;
+	frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
+	process_send(&g->worker, &f);
+}
+
+bool
+guest_query(struct guest *g)
+{
 	if (!process_running(&g->worker))
 		return false;
-	if (!g->queried && !g->asked) {
-		frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
-		process_send(&g->worker, &f);
-	}
+	guest_ask(g);
 	g->queried = true;
 	return true;
 }

@@ -72,6 +72,9 @@ int guest_listen(struct guest *);
 /* Stops listening and closes the listener; a connection goes on. */
 void guest_unlisten(struct guest *);
 
+/* Has the worker, if there is one, tell its figures, soon. */
+void guest_ask(struct guest *);
+
 /*
  * Has the worker tell its figures; guest->told follows when it has, or ended.
  * Returns whether there is a worker to tell.

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "event.h"
 #include "service_adopt.h"
 #include "service_parts.h"
 #include "socket.h"
@@ -109,7 +109,7 @@ service_adopt(struct service *s, const struct service_adoption *a,
 		return EINVAL;
 	}
 	if (g != NULL && g->added && g->pool != place.pool) {
-		log_about(LOG_LEVEL_WARNING, &g->subject,
+		event_log(EVENT_GUEST_MOVED, &g->subject, NULL,
 		    "moved to another pool: its connection ends");
 		service_guest_free(s, g, clock_now() + REMOVAL_TIME);
 		g = NULL;
@@ -118,9 +118,12 @@ service_adopt(struct service *s, const struct service_adoption *a,
 		g = service_guest_new(s, a->name, place.pool, place.parent,
 		    &place.share, place.delivery);
 		g->added = true;
-		log_about(LOG_LEVEL_INFO, &g->subject, "added");
-	} else if (g->added)
+		g->subject.class = place.class;
+		event_log(EVENT_GUEST_ADDED, &g->subject, NULL, "added");
+	} else if (g->added) {
 		guest_change(g, place.parent, &place.share, place.delivery);
+		g->subject.class = place.class;
+	}
 	if (g->passed && same_socket(g->listener.fd, l.fd))
 		listener_close(&l);
 	else if (set_listener(s, g, &l) == -1) {

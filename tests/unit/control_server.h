@@ -55,13 +55,10 @@ struct fake {
 };
 
 static void
-fake_log(void *arg, enum log_level level, const struct log_subject *about,
-    const char *text)
+fake_log(void *arg, const struct log_line *line)
 {
 	(void)arg;
-	(void)level;
-	(void)about;
-	(void)text;
+	(void)line;
 }
 
 /* All of control_status.h, and more. */
