@@ -92,7 +92,7 @@ alarms_of(const struct proto_health *h)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < TESTS; i++)
+	for (size_t i = TEST_NONE + 1; i < TESTS; i++)
 		n += h->alarms[i];
 	return n;
 }
