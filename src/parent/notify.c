@@ -131,12 +131,11 @@ notify_open(struct notify *n, sd_event *event, struct service *s)
 	return r < 0 ? -1 : 0;
 }
 
-/* The line, with what else there is to tell. */
+/* The line, with what else there is to tell: more is to come soon. */
 static void
 tell(struct notify *n, const char *what)
 {
 	notify_status(n->service, n->status);
-	n->told = clock_now();
 	sd_notifyf(0, "%s\nSTATUS=%s", what, n->status);
 }
 
