@@ -261,12 +261,11 @@ test_last_statistics(void **state)
 		skip();
 	suite_up_qemu(w.s, &w.s->fe, "vm0");
 	suite_served(&w.s->fe);
-	fe_close(&w.s->fe);
-	await(&w, EVENT_DISCONNECTED, "VRNGD_GUEST", "vm0", &r);
+	suite_served(&w.s->fe);
 	CHECK(kill(w.s->d.pid, SIGTERM));
 	await(&w, EVENT_STOPPING, "VRNGD_SIGNAL", "15", &r);
 	await(&w, EVENT_STATISTICS, "VRNGD_GUEST", "vm0", &r);
-	assert_int_equal(journal_number(&r, "VRNGD_BYTES"), 64);
+	assert_int_equal(journal_number(&r, "VRNGD_BYTES"), 128);
 	await(&w, EVENT_POOL_STATISTICS, "VRNGD_POOL", "default", &r);
 	end(&w);
 }
@@ -329,6 +328,11 @@ test_processes(void **state)
 	journal_is(&r, "VRNGD_PROCESS", "vhost");
 	assert_int_equal(journal_number(&r, "VRNGD_PID"), pid);
 	assert_int_equal(journal_number(&r, "VRNGD_SIGNAL"), SIGKILL);
+	await(&w, EVENT_WORKER_RESTARTED, "VRNGD_GUEST", "vm0", &r);
+	assert_int_equal(journal_number(&r, "VRNGD_DEATHS"), 1);
+	assert_int_equal(journal_number(&r, "VRNGD_WORKER_PID"),
+	    daemon_child(&w.s->d, ROLE_VHOST, "vm0"));
+	suite_served(&w.s->fe);
 	pid = daemon_child(&w.s->d, ROLE_ENTROPY, NULL);
 	CHECK(kill(pid, SIGSYS));
 	await(&w, EVENT_ALARM, "VRNGD_PROCESS", "entropy", &r);
@@ -337,6 +341,46 @@ test_processes(void **state)
 	assert_int_equal(journal_number(&r, "VRNGD_PID"), pid);
 	await(&w, EVENT_ENTROPY_RESTARTED, "VRNGD_POOL", "default", &r);
 	await(&w, EVENT_SOURCE_HEALTHY, "VRNGD_POOL", "default", &r);
+	end(&w);
+}
+
+/* Whether that event is among the records so far; leaves it. */
+static bool
+told(struct watched *w, enum event event, struct journal_record *r)
+{
+	const char *id;
+
+	while (journal_next(w->fd, r, 0)) {
+		id = journal_value(r, "MESSAGE_ID");
+		if (id != NULL && strcmp(id, event_type(event)->id) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+test_cut_off(void **state)
+{
+	struct journal_record r;
+	struct watched w;
+	uint64_t deadline = fe_now() + FE_TIMEOUT_MS;
+	pid_t pid;
+
+	if (!start(&w, *state, "0"))
+		skip();
+	suite_up_qemu(w.s, &w.s->fe, "vm0");
+	while (!told(&w, EVENT_CUT_OFF, &r)) {
+		assert_true(fe_now() < deadline);
+		pid = daemon_child(&w.s->d, ROLE_VHOST, "vm0");
+		if (pid != 0)
+			kill(pid, SIGKILL);
+		usleep(5000);
+	}
+	explained(&r, event_type(EVENT_CUT_OFF)->id);
+	journal_is(&r, "PRIORITY", "3");
+	journal_is(&r, "VRNGD_GUEST", "vm0");
+	journal_is(&r, "VRNGD_REASON", "its workers keep dying");
+	assert_in_range(journal_number(&r, "VRNGD_DEATHS"), 20, 60);
 	end(&w);
 }
 
@@ -391,6 +435,7 @@ main(void)
 		SUITE_EMPTY(test_last_statistics),
 		SUITE_EMPTY(test_source),
 		SUITE_EMPTY(test_processes),
+		SUITE_EMPTY(test_cut_off),
 		SUITE_EMPTY(test_changes),
 	};
 
