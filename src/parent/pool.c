@@ -14,7 +14,7 @@
 
 static int entropy_frame(struct process *, struct frame *);
 static void entropy_writable(struct process *);
-static void entropy_ended(struct process *, bool);
+static void entropy_ended(struct process *, int);
 
 static const struct process_ops entropy_ops = {
 	.role = ROLE_ENTROPY,
@@ -146,11 +146,11 @@ stop_sources(struct pool *pool)
 }
 
 static void
-entropy_ended(struct process *p, bool clean)
+entropy_ended(struct process *p, int status)
 {
 	struct pool *pool = p->arg;
 
-	(void)clean;
+	(void)status;
 	pool_update_stock(pool);
 	stop_sources(pool);
 	end_query(pool);
