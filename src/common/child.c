@@ -14,16 +14,14 @@
 
 /* A full channel loses the line: logging must not hold up service. */
 static void
-sink_channel(void *arg, enum log_level level, const struct log_subject *about,
-    const char *text)
+sink_channel(void *arg, const struct log_line *line)
 {
 	struct frame f;
 
 	(void)arg;
-	(void)about;
 	frame_init(&f, PROTO_LOG, 0, 0);
-	f.u.log.level = level;
-	strlcpy(f.u.log.text, text, sizeof(f.u.log.text));
+	f.u.log.level = line->level;
+	strlcpy(f.u.log.text, line->text, sizeof(f.u.log.text));
 	if (channel_send(CHANNEL_FD, &f) == -1 && errno != EAGAIN)
 		channel_lost();
 }

@@ -1,4 +1,3 @@
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +6,7 @@
 #include "clock.h"
 #include "log.h"
 
-static void sink_stderr(void *, enum log_level, const struct log_subject *,
-    const char *);
+static void sink_stderr(void *, const struct log_line *);
 
 static struct {
 	log_sink *sink;
@@ -18,19 +16,18 @@ static struct {
 
 /* The sink of a process that has none yet: programs say their own name. */
 static void
-sink_stderr(void *arg, enum log_level level, const struct log_subject *about,
-    const char *text)
+sink_stderr(void *arg, const struct log_line *line)
 {
-	char line[LOG_TEXT_SIZE + GUEST_NAME_SIZE + 16];
+	char out[LOG_TEXT_SIZE + GUEST_NAME_SIZE + 16];
+	const char *name = line->about == NULL ? NULL : line->about->name;
 	int n;
 
 	(void)arg;
-	(void)level;
-	n = snprintf(line, sizeof(line), "vrngd: %s%s%s\n",
-	    about != NULL ? about->name : "", about != NULL ? ": " : "", text);
-	if (n > 0 && (size_t)n >= sizeof(line))
-		n = sizeof(line) - 1;
-	if (n > 0 && write(STDERR_FILENO, line, (size_t)n) == -1)
+	n = snprintf(out, sizeof(out), "vrngd: %s%s%s\n",
+	    name != NULL ? name : "", name != NULL ? ": " : "", line->text);
+	if (n > 0 && (size_t)n >= sizeof(out))
+		n = sizeof(out) - 1;
+	if (n > 0 && write(STDERR_FILENO, out, (size_t)n) == -1)
 		return;
 }
 
@@ -47,24 +44,37 @@ log_set_level(enum log_level level)
 	logger.level = level;
 }
 
-static void LOG_FORMAT(3, 0) log_line(enum log_level level,
-    const struct log_subject *about, const char *fmt, va_list ap)
+void
+log_vsend(const struct log_line *line, const char *fmt, va_list ap)
 {
 	char text[LOG_TEXT_SIZE];
+	struct log_line full = *line;
 
-	if (level > logger.level)
+	if (line->level > logger.level)
 		return;
 	vsnprintf(text, sizeof(text), fmt, ap);
-	logger.sink(logger.arg, level, about, text);
+	full.text = text;
+	logger.sink(logger.arg, &full);
 }
 
-#define LOG_FUNCTION(name, level) \
+void
+log_send(const struct log_line *line, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_vsend(line, fmt, ap);
+	va_end(ap);
+}
+
+#define LOG_FUNCTION(name, severity) \
 	void name(const char *fmt, ...) \
 	{ \
+		const struct log_line line = { .level = (severity) }; \
 		va_list ap; \
 \
 		va_start(ap, fmt); \
-		log_line(level, NULL, fmt, ap); \
+		log_vsend(&line, fmt, ap); \
 		va_end(ap); \
 	}
 
@@ -77,20 +87,22 @@ void
 log_about(enum log_level level, const struct log_subject *about,
     const char *fmt, ...)
 {
+	const struct log_line line = { .level = level, .about = about };
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_line(level, about, fmt, ap);
+	log_vsend(&line, fmt, ap);
 	va_end(ap);
 }
 
 void
 log_fatal(const char *fmt, ...)
 {
+	const struct log_line line = { .level = LOG_LEVEL_ERROR };
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_line(LOG_LEVEL_ERROR, NULL, fmt, ap);
+	log_vsend(&line, fmt, ap);
 	va_end(ap);
 	_exit(1);
 }

@@ -212,6 +212,12 @@ void alloc_void(struct alloc *, struct alloc_node *, uint64_t now,
 uint64_t alloc_available(struct alloc *, struct alloc_node *, uint64_t now);
 
 /*
+ * The node at or above a leaf whose ceil has the leaf's requests wait, as of
+ * the last call that was about it; NULL if it is not that.
+ */
+const struct alloc_node *alloc_limit(const struct alloc_node *);
+
+/*
  * A leaf that was found to hoard, and whose demand counts no more until
  * alloc_want() is called for it; NULL if there is none (any more).
  */

@@ -5,8 +5,11 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "clock.h"
 #include "config_build.h"
 #include "log.h"
+
+#define STATISTICS_MAX (UINT64_C(86400) * NS_PER_SEC) /* a day */
 
 void *
 config_new(size_t size)
@@ -111,10 +114,24 @@ build_guest(struct config_reader *r, struct config_block *block)
 }
 
 static void
+build_statistics(struct config_reader *r)
+{
+	const struct config_setting *s = r->top->set[KEY_STATISTICS];
+
+	r->config->statistics = CONFIG_STATISTICS;
+	if (s != NULL && strcmp(s->value, "0") == 0)
+		r->config->statistics = 0;
+	else
+		config_value_time(r, r->top, KEY_STATISTICS, NS_PER_SEC,
+		    STATISTICS_MAX, &r->config->statistics);
+}
+
+static void
 build(struct config_reader *r)
 {
 	struct config_block *block;
 
+	build_statistics(r);
 	TAILQ_FOREACH(block, &r->top->blocks, entry)
 		if (block->kind == CONFIG_POOL)
 			build_pool(r, block);

@@ -29,6 +29,7 @@
 #define CONFIG_SERIAL_SIZE   64 /* with the terminating NUL */
 #define CONFIG_CLIENTS	     64 /* of an outlet, unless it says */
 #define CONFIG_GUEST_CLIENTS 8	/* of a guest's EGD socket */
+#define CONFIG_STATISTICS    UINT64_C(300000000000) /* ns, unless it says */
 
 struct config_class {
 	TAILQ_ENTRY(config_class) entry;
@@ -128,6 +129,7 @@ struct config {
 	struct config_pools pools;
 	struct config_guests guests;
 	struct config_outlets outlets;
+	uint64_t statistics; /* ns, between records; 0: none */
 };
 
 /*

@@ -56,6 +56,7 @@ static const struct {
 	[KEY_MAX_CLIENTS] = { "max-clients", CONFIG_OUTLETS },
 	[KEY_IDLE_TIMEOUT] = { "idle-timeout", CONFIG_OUTLETS },
 	[KEY_ALLOW] = { "allow", CONFIG_OUTLETS },
+	[KEY_STATISTICS] = { "statistics", CONFIG_TOP },
 };
 
 static const struct {
@@ -217,14 +218,22 @@ unknown_key(struct config_reader *r, struct config_block *block,
 		    config_kind_word(block->kind));
 }
 
-/* A key at the top level, known or not. */
+/* A key at the top level that has no place there, known or not. */
 static void
 key_outside(struct config_reader *r, struct config_block *top,
     const struct config_setting *s, enum config_key key)
 {
+	struct config_nearest nearest;
+
+	config_nearest_init(&nearest, s->key);
+	config_nearest_try(&nearest, keys[KEY_STATISTICS].name);
 	top->damaged = true;
 	if (config_kind_find(s->key) != CONFIG_IGNORED)
 		block_as_key(r, top, s);
+	else if (nearest.found != NULL)
+		config_mistake(r, s->place,
+		    "unknown key \"%s\": did you mean %s?",
+		    config_shown(r, s->key), nearest.found);
 	else
 		config_mistake(r, s->place,
 		    "\"%s\" stands outside of any block: move it into %s",
@@ -245,6 +254,10 @@ misplaced_key(struct config_reader *r, struct config_block *block,
 		config_block_mistake(r, block, s->place,
 		    "%s %s has no socket: write unix = \"%s\"",
 		    config_article(word), word, config_shown(r, s->value));
+	else if (keys[key].kinds == CONFIG_TOP)
+		config_block_mistake(r, block, s->place,
+		    "%s %s has no %s: that stands outside of all blocks",
+		    config_article(word), word, s->key);
 	else
 		config_block_mistake(r, block, s->place,
 		    "%s %s has no %s: that goes in %s %s", config_article(word),
@@ -281,7 +294,8 @@ check_key(struct config_reader *r, struct config_block *block,
 	enum config_key key = find_key(s->key);
 	const struct config_setting *other;
 
-	if (block->kind == CONFIG_TOP)
+	if (block->kind == CONFIG_TOP &&
+	    (key == KEYS || (keys[key].kinds & CONFIG_TOP) == 0))
 		key_outside(r, block, s, key);
 	else if (key == KEYS ||
 	    ((keys[key].kinds & block->kind) == 0 &&

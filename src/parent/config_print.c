@@ -342,6 +342,10 @@ config_print(const struct config *config, FILE *out)
 	const struct config_guest *guest;
 	const struct config_outlet *outlet;
 
+	if (config->statistics == 0)
+		line(out, 0, "statistics = 0");
+	else
+		print_time(out, 0, "statistics", config->statistics);
 	TAILQ_FOREACH(pool, &config->pools, entry)
 		print_pool(out, pool);
 	TAILQ_FOREACH(guest, &config->guests, entry)

@@ -97,7 +97,9 @@ config_block_mistake(struct config_reader *r, const struct config_block *block,
 	va_start(ap, fmt);
 	text = text_of(r, fmt, ap);
 	va_end(ap);
-	add_mistake(r, place, config_text(r, "%s: %s", block->title, text));
+	if (block->kind != CONFIG_TOP)
+		text = config_text(r, "%s: %s", block->title, text);
+	add_mistake(r, place, text);
 }
 
 const char *

@@ -109,6 +109,7 @@ enum config_key {
 	KEY_MAX_CLIENTS,
 	KEY_IDLE_TIMEOUT,
 	KEY_ALLOW,
+	KEY_STATISTICS,
 	KEYS
 };
 
@@ -226,7 +227,7 @@ const char *config_shown(struct config_reader *, const char *text);
 void config_mistake(struct config_reader *, struct config_place,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same about a block, whose title comes first. */
+/* The same about a block, whose title, if it has one, comes first. */
 void config_block_mistake(struct config_reader *, const struct config_block *,
     struct config_place, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

@@ -10,6 +10,12 @@
 #include "control_check.h"
 #include "control_client.h"
 #include "control_receive.h"
+#include "event.h"
+
+/* Who made a request. */
+#define PEER_FIELDS(c) \
+	LOG_NUMBER("VRNGD_PEER_PID", (c)->peer.pid), \
+	    LOG_NUMBER("VRNGD_PEER_UID", (c)->peer.uid)
 
 /* Every client has memory for so many frames; it grows by doubling. */
 #define ROOM_FIRST 8
@@ -239,8 +245,9 @@ refuse(struct control_client *c, int error, const char *why)
 	uint32_t suppressed;
 
 	if (log_limit_pass(&c->control->log_limit, clock_now(), &suppressed))
-		log_warning("control: a request of pid %d, uid %u is refused: "
-			    "%s",
+		event_log(EVENT_CONTROL_REFUSED, NULL,
+		    LOG_FIELDS(PEER_FIELDS(c), LOG_TEXT("VRNGD_REASON", why)),
+		    "control: a request of pid %d, uid %u is refused: %s",
 		    c->peer.pid, c->peer.uid, why);
 	c->last = true;
 	control_say(c, "%s", why);
@@ -318,7 +325,10 @@ serve(struct control_client *c, const struct control_request *req, size_t size,
 		return;
 	}
 	if (needed == CONTROL_CHANGE)
-		log_info("control: %s%s%s%s%s, by pid %d, uid %u",
+		event_log(EVENT_CONTROLLED, NULL,
+		    LOG_FIELDS(PEER_FIELDS(c),
+			LOG_TEXT("VRNGD_COMMAND", command_names[req->command])),
+		    "control: %s%s%s%s%s, by pid %d, uid %u",
 		    command_names[req->command],
 		    req->name[0] != '\0' ? " " : "", req->name,
 		    req->pool[0] != '\0' ? " in pool " : "", req->pool,

@@ -104,8 +104,13 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 	*g = (struct guest){ .env = env, .store = store, .pool = pool };
 	g->listener.fd = -1;
 	strlcpy(g->name, name, sizeof(g->name));
-	g->subject = (struct log_subject){ "guest", g->name };
+	g->subject = (struct log_subject){
+		.kind = "guest",
+		.name = g->name,
+		.pool = pool->name,
+	};
 	member_init(pool, &g->member, parent, share, delivery);
+	g->member.about = &g->subject;
 	guest_session_init(g);
 	log_limit_init(&g->log_limit, clock_now());
 	log_limit_init(&g->worker_limit, clock_now());
@@ -171,17 +176,23 @@ guest_report(struct guest *g)
 	process_send(&g->worker, &f);
 }
 
-bool
-guest_query(struct guest *g)
+void
+guest_ask(struct guest *g)
 {
 	struct frame f;
 
+	if (!process_running(&g->worker) || g->queried || g->asked)
+		return;
+	frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
+	process_send(&g->worker, &f);
+}
+
+bool
+guest_query(struct guest *g)
+{
 	if (!process_running(&g->worker))
 		return false;
-	if (!g->queried && !g->asked) {
-		frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
-		process_send(&g->worker, &f);
-	}
+	guest_ask(g);
 	g->queried = true;
 	return true;
 }

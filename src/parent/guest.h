@@ -44,6 +44,8 @@ struct guest {
 	struct log_limit log_limit; /* of comings and goings */
 	struct log_limit worker_limit; /* of what its workers say */
 	uint64_t connected;	       /* ns, when */
+	uint32_t died;		       /* workers of this connection */
+	bool resumed;		       /* its figures began with another vrngd */
 	bool asked;		       /* for stats, to be logged */
 	bool queried;		       /* for stats, to be told by `told` */
 	void (*told)(struct guest *, void *arg);
@@ -83,6 +85,9 @@ int guest_listen(struct guest *);
 
 /* Stops listening and closes the listener; a connection goes on. */
 void guest_unlisten(struct guest *);
+
+/* Has the worker, if there is one, tell its figures, soon. */
+void guest_ask(struct guest *);
 
 /*
  * Has the worker tell its figures; guest->told follows when it has, or ended.

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "deposit.h"
+#include "guest_event.h"
 #include "guest_session.h"
 #include "log.h"
 #include "sealed.h"
@@ -25,21 +26,6 @@ static const struct process_ops worker_ops = {
 	.frame = worker_frame,
 	.ended = worker_ended,
 };
-
-static void
-log_connected(struct guest *g, int conn)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	if (!guest_may_log(g))
-		return;
-	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
-		cred = (struct ucred){ .pid = 0, .uid = (uid_t)-1 };
-	log_about(LOG_LEVEL_INFO, &g->subject,
-	    "connected by pid %d, uid %u; worker is pid %d", cred.pid, cred.uid,
-	    g->worker.pid);
-}
 
 static void
 set_limits(const struct guest *g, struct proto_limits *limits)
@@ -157,6 +143,8 @@ begin(struct guest *g, int deposit)
 	g->connected = clock_now();
 	deaths_init(&g->deaths, g->connected);
 	g->stats = (struct proto_stats){ 0 };
+	g->died = 0;
+	g->resumed = false;
 	g->connections++;
 }
 
@@ -177,7 +165,7 @@ guest_session_open(struct guest *g, int conn)
 	begin(g, deposit);
 	store_put(g->store, stored_name(g, name), deposit);
 	start_worker(g);
-	log_connected(g, conn);
+	guest_event_connected(g, conn);
 	close(conn);
 	return 0;
 }
@@ -187,8 +175,9 @@ guest_session_resume(struct guest *g, int deposit)
 {
 	begin(g, deposit);
 	start_worker(g);
-	log_about(LOG_LEVEL_INFO, &g->subject,
-	    "its session goes on: worker is pid %d", g->worker.pid);
+	guest_event_resumed(g);
+	g->resumed = true;
+	guest_ask(g);
 }
 
 /* Memory for the frontend to keep the state of a queue in. */
@@ -213,19 +202,6 @@ send_inflight(struct guest *g, uint64_t size)
 	return 0;
 }
 
-static void
-log_stats(struct guest *g, const char *event)
-{
-	const struct proto_stats *s = &g->stats;
-
-	log_about(LOG_LEVEL_INFO, &g->subject,
-	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
-	    " short, %" PRIu64 " malformed), %" PRIu64 " ms of %" PRIu64
-	    " ms with a request waiting",
-	    event, s->bytes, s->requests, s->cut, s->refused,
-	    s->wait_ns / NS_PER_MS, (clock_now() - g->connected) / NS_PER_MS);
-}
-
 /* Answers guest_query(). */
 static void
 tell(struct guest *g)
@@ -246,6 +222,19 @@ add_stats(struct proto_stats *sum, const struct proto_stats *s)
 	sum->wait_ns += s->wait_ns;
 }
 
+/* What it had of another vrngd is not told as of this one. */
+static void
+take_stats(struct guest *g, const struct proto_stats *s)
+{
+	g->stats = *s;
+	if (g->resumed)
+		add_stats(&g->member.told.stats, s);
+	g->resumed = false;
+	if (g->asked)
+		guest_event_stats(g, false);
+	g->asked = false;
+}
+
 static int
 worker_frame(struct process *p, struct frame *f)
 {
@@ -259,10 +248,7 @@ worker_frame(struct process *p, struct frame *f)
 	case PROTO_INFLIGHT_ASK:
 		return send_inflight(g, f->u.inflight.size);
 	case PROTO_STATS:
-		g->stats = f->u.stats;
-		if (g->asked)
-			log_stats(g, "connected");
-		g->asked = false;
+		take_stats(g, &f->u.stats);
 		tell(g);
 		return 0;
 	}
@@ -275,7 +261,7 @@ end(struct guest *g, uint64_t pause)
 {
 	forget(g);
 	if (guest_may_log(g))
-		log_stats(g, "disconnected");
+		guest_event_stats(g, true);
 	add_stats(&g->past, &g->stats);
 	g->stats = (struct proto_stats){ 0 };
 	guest_listen_after(g, pause);
@@ -286,10 +272,7 @@ cut_off(struct guest *g, const char *why)
 {
 	uint64_t pause = backoff_failed(&g->backoff, clock_now(), 0, 1);
 
-	log_about(LOG_LEVEL_ERROR, &g->subject,
-	    "%s: its connection is cut off, and the next may come in %" PRIu64
-	    " ms",
-	    why, pause / NS_PER_MS);
+	guest_event_cut_off(g, why, pause);
 	end(g, pause);
 }
 
@@ -301,6 +284,7 @@ worker_ended(struct process *p, int status)
 	tap_leave(g->pool, &g->tap);
 	g->asked = false;
 	tell(g);
+	g->died += status != 0;
 	if (status == 0)
 		end(g, 0);
 	else if (status == EXIT_SESSION_LOST)
@@ -310,9 +294,7 @@ worker_ended(struct process *p, int status)
 	else {
 		start_worker(g);
 		if (guest_may_log(g) && process_running(&g->worker))
-			log_about(LOG_LEVEL_WARNING, &g->subject,
-			    "its session goes on with worker pid %d",
-			    g->worker.pid);
+			guest_event_restarted(g);
 	}
 }
 

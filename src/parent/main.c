@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "log.h"
+#include "event.h"
 #include "notify.h"
 #include "options.h"
 #include "privilege.h"
@@ -44,14 +44,14 @@ service_ready(void *arg)
 	struct vrngd *v = arg;
 	const struct service *s = &v->service;
 	const struct service_pool *first = TAILQ_FIRST(&s->pools);
+	bool one = TAILQ_NEXT(first, entry) == NULL;
 
-	if (TAILQ_NEXT(first, entry) == NULL)
-		log_info("ready: %zu guest%s, source %s", s->nguests,
-		    s->nguests == 1 ? "" : "s",
-		    TAILQ_FIRST(&first->pool.setup.sources)->text);
-	else
-		log_info("ready: %zu guest%s, several pools", s->nguests,
-		    s->nguests == 1 ? "" : "s");
+	event_log(EVENT_READY, NULL,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_GUESTS", s->nguests),
+		LOG_TEXT("VRNGD_VERSION", PACKAGE_VERSION)),
+	    "ready: %zu guest%s, %s%s", s->nguests, s->nguests == 1 ? "" : "s",
+	    one ? "source " : "several pools",
+	    one ? TAILQ_FIRST(&first->pool.setup.sources)->text : "");
 	notify_ready(&v->notify);
 }
 
@@ -93,6 +93,28 @@ log_mistake(void *arg, const char *text)
 		m->report(m->arg, text);
 }
 
+static void
+say_reloaded(const struct vrngd *v, enum service_result r)
+{
+	const char *file = v->opt.config;
+	size_t n = v->service.nguests;
+	const struct log_field *fields = LOG_FIELDS(
+	    LOG_TEXT("VRNGD_CONFIG", file), LOG_NUMBER("VRNGD_GUESTS", n));
+
+	if (r == SERVICE_UNCHANGED)
+		event_log(EVENT_RELOAD_REFUSED, NULL, fields,
+		    "%s was not taken: all is as it was", file);
+	else if (r == SERVICE_PARTLY)
+		event_log(EVENT_RELOAD_PARTLY, NULL, fields,
+		    "%s was taken, but for what could not be done: mend "
+		    "that and have it read again",
+		    file);
+	else
+		event_log(EVENT_RELOADED, NULL, fields,
+		    "%s was read again: %zu guest%s", file, n,
+		    n == 1 ? "" : "s");
+}
+
 static enum service_result
 apply_again(struct vrngd *v, struct mistakes *mistakes)
 {
@@ -104,15 +126,7 @@ apply_again(struct vrngd *v, struct mistakes *mistakes)
 		r = service_apply(&v->service, config);
 		config_free(config);
 	}
-	if (r == SERVICE_UNCHANGED)
-		log_error("%s was not taken: all is as it was", v->opt.config);
-	else if (r == SERVICE_PARTLY)
-		log_error("%s was taken, but for what could not be done: mend "
-			  "that and have it read again",
-		    v->opt.config);
-	else
-		log_info("%s was read again: %zu guest%s", v->opt.config,
-		    v->service.nguests, v->service.nguests == 1 ? "" : "s");
+	say_reloaded(v, r);
 	return r;
 }
 
@@ -150,7 +164,11 @@ signal_stop(sd_event_source *source, const struct signalfd_siginfo *si,
 	struct vrngd *v = arg;
 
 	(void)source;
-	log_info("%s: ending", strsignal((int)si->ssi_signo));
+	event_log(EVENT_STOPPING, NULL,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_SIGNAL", si->ssi_signo)), "%s: ending",
+	    strsignal((int)si->ssi_signo));
+	if (statistics_finish(&v->service.statistics))
+		return 0;
 	return sd_event_exit(v->env.event, 0);
 }
 
@@ -239,8 +257,10 @@ open_env(struct vrngd *v)
 	log_set_level(v->env.log_level);
 	v->env.layers = sandbox_available(v->opt.uid_base, UID_COUNT);
 	if (sandbox_missing(v->env.layers, missing, sizeof(missing)))
-		log_warning("running without these layers of isolation: %s "
-			    "(they need root, or a newer kernel)",
+		event_log(EVENT_LAYERS_MISSING, NULL,
+		    LOG_FIELDS(LOG_TEXT("VRNGD_LAYERS", missing)),
+		    "running without these layers of isolation: %s "
+		    "(they need root, or a newer kernel)",
 		    missing);
 	return 0;
 }
@@ -313,7 +333,7 @@ open_service(struct vrngd *v, const struct config *config)
 	snprintf(name, sizeof(name), "fd%d", v->opt.listen_fd);
 	if (service_adopt(&v->service, &a, &why) == 0)
 		return 0;
-	log_error("guest %s: %s", name, why);
+	log_error("fd %d: %s", v->opt.listen_fd, why);
 	return -1;
 }
 

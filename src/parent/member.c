@@ -24,6 +24,51 @@ first_missing(const struct member *m, uint64_t (*missing)(const struct tap *),
 	return t;
 }
 
+/* For how long its kind of bytes has not been there, as of `now`. */
+static uint64_t
+dry(const struct pool *pool, const struct member *m, uint64_t now)
+{
+	if (m->leaf.share.generated)
+		return 0;
+	return pool->dry_total +
+	    (pool->dry_since == 0 ? 0 : now - pool->dry_since);
+}
+
+/* Keeps account of how long its requests wait because of its limits. */
+static void
+watch(struct pool *pool, struct member *m, uint64_t now)
+{
+	struct throttle *t = &m->throttle;
+	const struct alloc_node *limit = alloc_limit(&m->leaf);
+	bool tell = false;
+
+	if (!t->waiting && limit != NULL)
+		throttle_begin(t, now, dry(pool, m, now));
+	else if (t->waiting && m->leaf.waiting > 0)
+		tell = throttle_go_on(t, now, dry(pool, m, now));
+	else if (t->waiting)
+		tell = throttle_end(t, now, dry(pool, m, now));
+	if (limit != NULL)
+		m->limit = limit;
+	if (tell)
+		pool->ops->throttled(pool, m, pool->arg);
+}
+
+/* Notes since when requests have waited for stock. */
+static void
+watch_stock(struct pool *pool, uint64_t now)
+{
+	const struct alloc_node *root = &pool->alloc.root;
+	bool is_dry =
+	    pool->alloc.stock < GRANT_MIN && root->waiting > root->generating;
+
+	if (is_dry == (pool->dry_since != 0))
+		return;
+	if (!is_dry)
+		pool->dry_total += now - pool->dry_since;
+	pool->dry_since = is_dry ? now : 0;
+}
+
 /* Divides a grant among the taps by turns; requests that wait come first. */
 static void
 give(struct pool *pool, struct member *m, uint64_t bytes)
@@ -65,10 +110,19 @@ member_grant(struct pool *pool)
 	uint64_t now = clock_now(), bytes;
 
 	/* Nobody is there who could give anything: it would be spent. */
-	if (!process_running(&pool->entropy))
+	if (!process_running(&pool->entropy)) {
+		watch_stock(pool, now);
 		return;
-	while ((leaf = alloc_next(&pool->alloc, now, &bytes)) != NULL)
-		give(pool, member_of(leaf), bytes);
+	}
+	while ((leaf = alloc_next(&pool->alloc, now, &bytes)) != NULL) {
+		struct member *m = member_of(leaf);
+
+		pool_active(pool);
+		give(pool, m, bytes);
+		if (m->throttle.waiting || leaf->waiting > 0)
+			watch(pool, m, now);
+	}
+	watch_stock(pool, now);
 	while ((leaf = alloc_hoarder(&pool->alloc)) != NULL)
 		ask(member_of(leaf));
 	tap_send_grants(pool);
@@ -79,6 +133,7 @@ void
 member_want(struct pool *pool, struct member *m)
 {
 	uint64_t need = m->leaf.granted, room = need, outstanding = 0;
+	uint64_t now = clock_now();
 	const struct tap *t;
 
 	TAILQ_FOREACH(t, &m->taps, entry) {
@@ -86,16 +141,19 @@ member_want(struct pool *pool, struct member *m)
 		room += tap_room(t);
 		outstanding += t->outstanding;
 	}
-	alloc_want(&pool->alloc, &m->leaf, clock_now(), need, room,
-	    outstanding);
+	alloc_want(&pool->alloc, &m->leaf, now, need, room, outstanding);
 	member_grant(pool);
+	if (m->leaf.waiting > 0 || m->throttle.waiting) {
+		pool_active(pool);
+		watch(pool, m, now);
+	}
 }
 
 void
 member_init(struct pool *pool, struct member *m, struct alloc_node *parent,
     const struct alloc_share *share, const struct proto_delivery *delivery)
 {
-	*m = (struct member){ .delivery = *delivery };
+	*m = (struct member){ .delivery = *delivery, .limit = &m->leaf };
 	TAILQ_INIT(&m->taps);
 	alloc_add(&pool->alloc, &m->leaf, parent, share, clock_now());
 }
@@ -123,6 +181,8 @@ member_change(struct pool *pool, struct member *m, struct alloc_node *parent,
 	bool other = memcmp(&m->delivery, delivery, sizeof(*delivery)) != 0;
 
 	change_kind(pool, m, share->generated);
+	m->throttle.waiting = false;
+	m->limit = &m->leaf;
 	alloc_change(&pool->alloc, &m->leaf, parent, share, clock_now());
 	m->delivery = *delivery;
 	if (other)

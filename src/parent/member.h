@@ -8,14 +8,28 @@
 #include <stdint.h>
 
 #include "alloc.h"
+#include "log.h"
 #include "tap.h"
+#include "throttle.h"
 
 struct pool;
+
+/* Totals, as they were in the last statistics. */
+struct member_told {
+	struct proto_stats stats;
+	uint64_t granted;   /* bytes */
+	uint64_t throttled; /* ns */
+	bool due;	    /* to be told again */
+};
 
 /* Whoever takes bytes from a pool: a guest or an outlet. */
 struct member {
 	struct alloc_node leaf;
+	const struct log_subject *about; /* that it is; NULL: never mind */
 	struct proto_delivery delivery;
+	struct throttle throttle;
+	const struct alloc_node *limit; /* that had it wait last */
+	struct member_told told;
 	struct taps taps; /* those that have a worker; next to be given first */
 };
 

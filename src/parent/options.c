@@ -405,6 +405,7 @@ options_config(const struct options *opt)
 	struct config_pool *pool = must_alloc(calloc(1, sizeof(*pool)));
 	struct config_source *source = config_source_of_path(opt->source);
 
+	config->statistics = CONFIG_STATISTICS;
 	TAILQ_INIT(&config->pools);
 	TAILQ_INIT(&config->guests);
 	TAILQ_INIT(&config->outlets);

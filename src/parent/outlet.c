@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "event.h"
 #include "outlet.h"
 #include "outlet_socket.h"
 #include "outlet_worker.h"
@@ -30,7 +30,8 @@ connect_failed(struct outlet *o, int error)
 	char text[CONFIG_WHERE_SIZE];
 
 	if (error != o->failure && outlet_may_log(o))
-		log_about(LOG_LEVEL_INFO, &o->subject,
+		event_log(EVENT_UNREACHABLE, o->subject,
+		    LOG_FIELDS(LOG_NUMBER("VRNGD_ERRNO", error)),
 		    "cannot connect to %s: %s: trying again",
 		    config_outlet_text(&o->config, text, sizeof(text)),
 		    strerror(error));
@@ -98,7 +99,7 @@ serve_listener(struct outlet *o)
 						  : SOCKET_LISTENING) == 0)
 		return;
 	if (fd == -1 && outlet_may_log(o))
-		log_about(LOG_LEVEL_ERROR, &o->subject, "cannot listen: %s",
+		log_about(LOG_LEVEL_ERROR, o->subject, "cannot listen: %s",
 		    strerror(errno));
 	again_after(o, backoff_failed(&o->backoff, clock_now(), 0, 1));
 }
@@ -141,7 +142,10 @@ outlet_go_on(struct outlet *o, bool clean)
 		pause = backoff_failed(&o->backoff, clock_now(),
 		    o->config.connect ? 0 : DEATHS_FREE, 1);
 	if (!clean && pause > 0 && outlet_may_log(o))
-		log_about(LOG_LEVEL_WARNING, &o->subject,
+		event_log(EVENT_WORKERS_DIE, o->subject,
+		    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", "egd"),
+			LOG_NUMBER("VRNGD_DEATHS", o->backoff.failures),
+			LOG_NUMBER("VRNGD_PAUSE_NS", pause)),
 		    "%u workers died in a row: going on in %" PRIu64 " ms",
 		    o->backoff.failures, pause / NS_PER_MS);
 	again_after(o, pause);
@@ -177,10 +181,14 @@ outlet_init(struct outlet *o, const struct config_outlet *co,
     struct process_env *env, struct pool *pool, struct alloc_node *parent)
 {
 	init(o, co, env, pool);
-	o->subject = (struct log_subject){
-		co->kind == CONFIG_OUTLET_EGD ? "egd" : "stream", o->name
+	o->subject = &o->own_subject;
+	o->own_subject = (struct log_subject){
+		.kind = co->kind == CONFIG_OUTLET_EGD ? "egd" : "stream",
+		.name = o->name,
+		.pool = pool->name,
 	};
 	member_init(pool, &o->own, parent, &co->share, &co->delivery);
+	o->own.about = o->subject;
 	o->member = &o->own;
 	tap_init(&o->tap, o->member, &outlet_tap_ops, o);
 }
@@ -191,7 +199,7 @@ outlet_init_guest(struct outlet *o, const struct config_outlet *co,
     const struct log_subject *subject)
 {
 	init(o, co, env, pool);
-	o->subject = *subject;
+	o->subject = subject;
 	o->member = m;
 	tap_init(&o->tap, m, &outlet_tap_ops, o);
 }
@@ -214,7 +222,7 @@ outlet_start(struct outlet *o, struct listener *made)
 		r = sd_event_add_io(event, &o->io, o->listener.fd, EPOLLIN,
 		    io_event, o);
 	if (r < 0) {
-		log_about(LOG_LEVEL_ERROR, &o->subject, "cannot begin: %s",
+		log_about(LOG_LEVEL_ERROR, o->subject, "cannot begin: %s",
 		    strerror(-r));
 		return -1;
 	}

@@ -21,7 +21,8 @@
 struct outlet {
 	TAILQ_ENTRY(outlet) entry;
 	char name[GUEST_NAME_SIZE];
-	struct log_subject subject; /* "egd", "stream" or a guest's */
+	struct log_subject own_subject;	   /* "egd" or "stream" */
+	const struct log_subject *subject; /* that or its guest's */
 	bool kept; /* by the configuration that is being applied */
 	struct config_outlet config; /* with strings of its own, no pool */
 	struct process_env *env;
@@ -46,6 +47,7 @@ struct outlet {
 	struct log_limit log_limit;    /* of their comings and goings */
 	bool asked;		       /* for stats, to be logged */
 	bool queried;		       /* for stats, to be told by `told` */
+	bool telling;		       /* it was asked, for whatever reason */
 	void (*told)(void *arg);
 	void *told_arg;
 };
@@ -84,6 +86,9 @@ void outlet_limit(struct outlet *);
 
 /* All that its workers have done, and have to do. */
 struct proto_stats outlet_stats(const struct outlet *);
+
+/* Has the worker, if there is one, tell its figures, soon. */
+void outlet_ask(struct outlet *);
 
 /*
  * Has the worker tell its figures and clients; outlet->told follows when it

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "event.h"
 #include "outlet.h"
 #include "outlet_worker.h"
 
@@ -33,7 +33,7 @@ outlet_may_log(struct outlet *o)
 	if (!log_limit_pass(&o->log_limit, clock_now(), &suppressed))
 		return false;
 	if (suppressed > 0)
-		log_about(LOG_LEVEL_INFO, &o->subject,
+		log_about(LOG_LEVEL_INFO, o->subject,
 		    "%u lines about its workers suppressed", suppressed);
 	return true;
 }
@@ -99,7 +99,7 @@ send_writes(struct outlet *o)
 	frame_init(&f, PROTO_WRITES, o->worker.number, 0);
 	f.fds[0] = open(path, O_WRONLY | O_CLOEXEC);
 	if (f.fds[0] == -1)
-		log_about(LOG_LEVEL_WARNING, &o->subject,
+		log_about(LOG_LEVEL_WARNING, o->subject,
 		    "what clients write goes where it did: cannot open %s: %s",
 		    path, strerror(errno));
 	else
@@ -112,7 +112,7 @@ outlet_worker_start(struct outlet *o, int fd, enum proto_socket_kind kind)
 	struct frame f;
 	int bytes;
 
-	if (process_start(&o->worker, o->env, &worker_ops, &o->subject,
+	if (process_start(&o->worker, o->env, &worker_ops, o->subject,
 		&o->worker_limit, o) == -1) {
 		close(fd);
 		return -1;
@@ -139,16 +139,27 @@ outlet_worker_start(struct outlet *o, int fd, enum proto_socket_kind kind)
 }
 
 static void
-log_stats(struct outlet *o, enum log_level level, const char *event)
+log_stats(struct outlet *o, enum log_level level, const char *id,
+    const char *what)
 {
 	const struct proto_stats *s = &o->stats;
+	uint64_t served = clock_now() - o->connected;
+	const struct log_line line = {
+		.level = level,
+		.about = o->subject,
+		.id = id,
+		.fields = LOG_FIELDS(EVENT_STATS_FIELDS(s),
+		    LOG_NUMBER("VRNGD_CONNECTIONS", s->connections),
+		    LOG_NUMBER("VRNGD_TURNED_AWAY", s->turned_away),
+		    LOG_NUMBER("VRNGD_SERVED_NS", served)),
+	};
 
-	log_about(level, &o->subject,
+	log_send(&line,
 	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
 	    " short, %" PRIu64 " malformed) of %u clients, %" PRIu64
 	    " ms of %" PRIu64 " ms with a request waiting",
-	    event, s->bytes, s->requests, s->cut, s->refused, s->connections,
-	    s->wait_ns / NS_PER_MS, (clock_now() - o->connected) / NS_PER_MS);
+	    what, s->bytes, s->requests, s->cut, s->refused, s->connections,
+	    s->wait_ns / NS_PER_MS, served / NS_PER_MS);
 }
 
 /* Answers outlet_query(). */
@@ -214,8 +225,8 @@ worker_frame(struct process *p, struct frame *f)
 	case PROTO_STATS:
 		o->stats = f->u.stats;
 		if (o->asked)
-			log_stats(o, LOG_LEVEL_INFO, "serving");
-		o->asked = false;
+			log_stats(o, LOG_LEVEL_INFO, NULL, "serving");
+		o->asked = o->telling = false;
 		tell(o);
 		return 0;
 	}
@@ -232,8 +243,8 @@ worker_ended(struct process *p, int status)
 	if (!o->config.connect && clock_now() - o->connected < LIFE_MIN)
 		clean = false;
 	tap_leave(o->pool, &o->tap);
-	o->asked = false;
-	log_stats(o, LOG_LEVEL_DEBUG, "served");
+	o->asked = o->telling = false;
+	log_stats(o, LOG_LEVEL_DEBUG, event_type(EVENT_SERVED)->id, "served");
 	o->past = outlet_stats(o);
 	o->past.clients = 0;
 	o->stats = (struct proto_stats){ 0 };
@@ -310,13 +321,14 @@ outlet_stats(const struct outlet *o)
 	return sum;
 }
 
-static void
-ask_stats(struct outlet *o)
+void
+outlet_ask(struct outlet *o)
 {
 	struct frame f;
 
-	if (o->asked || o->queried)
+	if (!process_running(&o->worker) || o->telling)
 		return;
+	o->telling = true;
 	o->nclients = 0;
 	frame_init(&f, PROTO_STATS_ASK, o->worker.number, 0);
 	process_send(&o->worker, &f);
@@ -326,10 +338,10 @@ void
 outlet_report(struct outlet *o)
 {
 	if (process_running(&o->worker)) {
-		ask_stats(o);
+		outlet_ask(o);
 		o->asked = true;
 	} else
-		log_about(LOG_LEVEL_INFO, &o->subject, "no clients");
+		log_about(LOG_LEVEL_INFO, o->subject, "no clients");
 }
 
 bool
@@ -337,7 +349,7 @@ outlet_query(struct outlet *o)
 {
 	if (!process_running(&o->worker))
 		return false;
-	ask_stats(o);
+	outlet_ask(o);
 	o->queried = true;
 	return true;
 }

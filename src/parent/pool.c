@@ -2,11 +2,15 @@
 #include <errno.h>
 #include <string.h>
 
-#include "log.h"
+#include "event.h"
 #include "pool.h"
 
 #define CAPACITY_MAX (UINT64_C(1) << 40) /* bytes */
 #define REPLACE_TIME NS_PER_SEC		 /* to end by itself */
+
+#define SOURCES_FIELDS(serving, all) \
+	LOG_FIELDS(LOG_NUMBER("VRNGD_SERVING", serving), \
+	    LOG_NUMBER("VRNGD_SOURCES", all))
 
 static int entropy_frame(struct process *, struct frame *);
 static void entropy_writable(struct process *);
@@ -82,8 +86,8 @@ start_entropy(struct pool *pool)
 	pool->stock = pool->granted = 0;
 	pool->capacity = pool->setup.spec.stock;
 	pool_update_stock(pool);
-	if (process_start(&pool->entropy, pool->env, &entropy_ops, NULL,
-		&pool->entropy_limit, pool) == -1)
+	if (process_start(&pool->entropy, pool->env, &entropy_ops,
+		&pool->subject, &pool->entropy_limit, pool) == -1)
 		return -1;
 	tell_setup(pool);
 	tap_connect_all(pool);
@@ -158,7 +162,10 @@ entropy_ended(struct process *p, int status)
 	if (!pool->ready)
 		pool->ops->failed(pool, pool->arg);
 	else
-		log_warning("the entropy process has ended: starting another");
+		event_log(EVENT_ENTROPY_RESTARTED, &pool->subject,
+		    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", "entropy"),
+			LOG_NUMBER("VRNGD_GENERATION", pool->generation)),
+		    "the entropy process has ended: starting another");
 	if (deaths_free(&pool->entropy_deaths, clock_now()))
 		set_entropy_timer(pool, clock_now());
 	else
@@ -202,26 +209,33 @@ static void
 say_serving(struct pool *pool, uint32_t serving)
 {
 	const struct proto_pool *spec = &pool->setup.spec;
-	enum log_level level = LOG_LEVEL_INFO;
+	enum event event = EVENT_POOL_SERVING;
 	uint32_t n = (uint32_t)__builtin_popcount(serving);
+	const struct pool_source *s;
 
 	if (serving == pool->serving || spec->nsources == 1)
 		return;
 	if (serving == 0) {
-		log_warning("pool %s: not enough healthy sources: guests wait",
+		event_log(EVENT_POOL_STARVED, &pool->subject,
+		    SOURCES_FIELDS(0, spec->nsources),
+		    "pool %s: not enough healthy sources: guests wait",
 		    pool->name);
 		return;
 	}
 	if (pool->serving != 0 &&
 	    (spec->combine == COMBINE_XOR ? n < spec->nsources
 					  : serving > pool->serving))
-		level = LOG_LEVEL_WARNING;
-	if (spec->combine == COMBINE_XOR)
-		log_about(level, NULL, "pool %s: %u of %u sources serve",
-		    pool->name, n, spec->nsources);
-	else
-		log_about(level, NULL, "pool %s: source %s serves", pool->name,
-		    find_source(pool, (uint32_t)__builtin_ctz(serving))->text);
+		event = EVENT_POOL_DEGRADED;
+	if (spec->combine == COMBINE_XOR) {
+		event_log(event, &pool->subject,
+		    SOURCES_FIELDS(n, spec->nsources),
+		    "pool %s: %u of %u sources serve", pool->name, n,
+		    spec->nsources);
+		return;
+	}
+	s = find_source(pool, (uint32_t)__builtin_ctz(serving));
+	event_log(event, &s->subject, SOURCES_FIELDS(n, spec->nsources),
+	    "pool %s: source %s serves", pool->name, s->text);
 }
 
 static int
@@ -233,6 +247,8 @@ state_frame(struct pool *pool, const struct proto_source_state *state)
 	if (s == NULL || state->status >= SOURCE_STATUSES ||
 	    (state->serving & ~all) != 0)
 		return -1;
+	if (state->status != s->state.status)
+		pool_active(pool);
 	pool_source_update(s, state);
 	say_serving(pool, state->serving);
 	pool->serving = state->serving;
@@ -286,6 +302,7 @@ pool_init(struct pool *pool, const char *name, struct process_env *env,
 {
 	*pool = (struct pool){ .env = env, .ops = ops, .arg = arg };
 	strlcpy(pool->name, name, sizeof(pool->name));
+	pool->subject.pool = pool->name;
 	TAILQ_INIT(&pool->setup.sources);
 	TAILQ_INIT(&pool->taps);
 	TAILQ_INIT(&pool->unsent);
@@ -329,7 +346,7 @@ pool_set_sources(struct pool *pool, struct pool_setup *setup)
 }
 
 bool
-pool_query(struct pool *pool)
+pool_ask(struct pool *pool)
 {
 	struct frame f;
 
@@ -337,6 +354,14 @@ pool_query(struct pool *pool)
 		return false;
 	frame_init(&f, PROTO_SOURCES_ASK, 0, 0);
 	process_send(&pool->entropy, &f);
+	return true;
+}
+
+bool
+pool_query(struct pool *pool)
+{
+	if (!pool_ask(pool))
+		return false;
 	pool->asked = pool->setup.spec.nsources;
 	return true;
 }

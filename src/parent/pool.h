@@ -27,10 +27,15 @@ struct pool_ops {
 	void (*failed)(struct pool *, void *arg);
 	/* The sources have told how they are, after pool_query(). */
 	void (*told)(struct pool *, void *arg);
+	/* A member has to wait because of its limits: see throttle.h. */
+	void (*throttled)(struct pool *, struct member *, void *arg);
+	/* It is not idle any more: see pool_active(). */
+	void (*active)(struct pool *, void *arg);
 };
 
 struct pool {
 	char name[CONFIG_NAME_SIZE];
+	struct log_subject subject; /* of lines that name it themselves */
 	struct process_env *env;
 	const struct pool_ops *ops;
 	void *arg;
@@ -51,8 +56,12 @@ struct pool {
 	struct log_limit entropy_limit; /* of what that process says */
 	struct deaths entropy_deaths;
 	struct backoff entropy_backoff; /* when there were too many */
-	bool ready;			/* has been, once */
-	bool replaced; /* the process ends: its sources are no more */
+	uint64_t dry_since; /* ns, that requests wait for stock; 0: none do */
+	uint64_t dry_total; /* ns, before that */
+	bool active;	    /* something has happened; cleared by others */
+	uint64_t told_granted; /* bytes, in statistics */
+	bool ready;	       /* has been, once */
+	bool replaced;	       /* the process ends: its sources are no more */
 };
 
 /* A pool with a share, but without sources and members. */
@@ -73,8 +82,21 @@ int pool_start(struct pool *);
 /* Ends the entropy process by the deadline (ns), and frees the sources. */
 void pool_stop(struct pool *, uint64_t deadline);
 
-/* Has the sources tell how they are.  Returns whether ops->told will follow. */
+/* Has the sources tell how they are, soon.  Returns whether they can. */
+bool pool_ask(struct pool *);
+
+/* The same.  Returns whether ops->told will follow. */
 bool pool_query(struct pool *);
+
+/* Something has happened that statistics are about. */
+static inline void
+pool_active(struct pool *pool)
+{
+	if (pool->active)
+		return;
+	pool->active = true;
+	pool->ops->active(pool, pool->arg);
+}
 
 /* For members: the stock changed; the allocator wants to run at `at` (ns). */
 void pool_update_stock(struct pool *);

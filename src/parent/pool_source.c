@@ -50,7 +50,7 @@ lose(struct pool_source *s, const char *why)
 	uint64_t now = clock_now();
 
 	if (!s->lost)
-		pool_source_say(s, LOG_LEVEL_WARNING,
+		pool_source_say(s, EVENT_SOURCE_LOST, why,
 		    "lost: %s; trying to open it again", why);
 	s->announced = s->lost = true;
 	pool_source_note(s, why);
@@ -110,7 +110,7 @@ accept_event(sd_event_source *source, int fd, uint32_t events, void *arg)
 		lose(s, strerror(errno));
 		return 0;
 	}
-	pool_source_say(s, LOG_LEVEL_INFO, "connected");
+	pool_source_say(s, EVENT_SOURCE_CONNECTED, NULL, "connected");
 	give(s, conn);
 	return 0;
 }
@@ -135,7 +135,8 @@ open_kept(struct pool_source *s, sd_event *event)
 			return -1;
 		s->kept_fd = s->listener.fd;
 	} else if ((s->kept_fd = source_keep(cs, why)) == -1) {
-		log_error("pool %s: source %s: %s", s->pool, s->text, why);
+		log_about(LOG_LEVEL_ERROR, &s->subject,
+		    "pool %s: source %s: %s", s->subject.pool, s->text, why);
 		return -1;
 	}
 	if (!cs->listen || cs->transport == CONFIG_UDP)
@@ -145,7 +146,8 @@ open_kept(struct pool_source *s, sd_event *event)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
 	if (r < 0)
-		log_error("pool %s: source %s: cannot listen: %s", s->pool,
+		log_about(LOG_LEVEL_ERROR, &s->subject,
+		    "pool %s: source %s: cannot listen: %s", s->subject.pool,
 		    s->text, strerror(-r));
 	return r < 0 ? -1 : 0;
 }
@@ -180,7 +182,8 @@ pool_source_new(const struct config_source *cs, const char *pool,
 	int r;
 
 	s->config = copy(cs);
-	s->pool = pool;
+	s->subject.pool = pool;
+	s->subject.source = s->config->spec.name;
 	snprintf(s->text, sizeof(s->text), "%s (%s)", cs->spec.name,
 	    config_source_text(cs, what, sizeof(what)));
 	s->entropy = entropy;
@@ -240,7 +243,8 @@ pool_source_try(const struct pool_source *s)
 	    kind == SOURCE_EGD || kind == SOURCE_STREAM)
 		return true;
 	if ((fd = source_open(s->config, why)) == -1) {
-		log_error("pool %s: source %s: %s", s->pool, s->text, why);
+		log_about(LOG_LEVEL_ERROR, &s->subject,
+		    "pool %s: source %s: %s", s->subject.pool, s->text, why);
 		return false;
 	}
 	close(fd);
@@ -320,7 +324,7 @@ closed(struct pool_source *s)
 		return;
 	}
 	if (s->config->replay && state->error == 0) {
-		pool_source_say(s, LOG_LEVEL_WARNING,
+		pool_source_say(s, EVENT_SOURCE_EXHAUSTED, NULL,
 		    "its test data has been used up");
 		set_status(s, SOURCE_EXHAUSTED);
 		return;
@@ -359,7 +363,9 @@ pool_source_retest(struct pool_source *s, const char **why)
 		*why = "its test data has been used up";
 		return -1;
 	}
-	log_info("pool %s: source %s: tested again, as told", s->pool, s->text);
+	event_log(EVENT_SOURCE_RETESTED, &s->subject, NULL,
+	    "pool %s: source %s: tested again, as told", s->subject.pool,
+	    s->text);
 	s->backoff = (struct backoff){ 0 };
 	set_status(s, SOURCE_WAITING);
 	sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);

@@ -24,7 +24,7 @@
 struct pool_source {
 	TAILQ_ENTRY(pool_source) entry;
 	struct config_source *config;
-	const char *pool; /* its name */
+	struct log_subject subject; /* its pool and its name */
 	char text[POOL_SOURCE_TEXT_SIZE];
 	struct process *entropy;  /* who reads it */
 	sd_event_source *timer;	  /* to open it (again) */
@@ -45,6 +45,7 @@ struct pool_source {
 	uint64_t failures;	       /* times lost or failed */
 	uint64_t failed;	       /* ns, the last time; 0: never */
 	char failure[SOURCE_WHY_SIZE]; /* what that was */
+	uint64_t told_bytes, told_alarms, told_failures; /* in statistics */
 };
 
 TAILQ_HEAD(pool_sources, pool_source);

@@ -2,16 +2,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "log.h"
 #include "pool_source_say.h"
 
-static const char *const test_names[TESTS] = {
-	[TEST_REPETITION] = "the repetition count test",
-	[TEST_PROPORTION] = "the adaptive proportion test",
-	[TEST_LAG] = "the lag test",
-	[TEST_STUCK] = "the test for stuck words",
-	[TEST_DEVICE] = "the device's own test",
-	[TEST_COMBINED] = "the test of all sources combined",
+/* For people, and for fields. */
+static const struct {
+	const char *text, *name;
+} tests[TESTS] = {
+	[TEST_REPETITION] = { "the repetition count test", "repetition" },
+	[TEST_PROPORTION] = { "the adaptive proportion test", "proportion" },
+	[TEST_LAG] = { "the lag test", "lag" },
+	[TEST_STUCK] = { "the test for stuck words", "stuck" },
+	[TEST_DEVICE] = { "the device's own test", "device" },
+	[TEST_COMBINED] = { "the test of all sources combined", "combined" },
 };
 
 void
@@ -29,14 +31,26 @@ pool_source_describe(const struct pool_source *s, char why[SOURCE_WHY_SIZE])
 	uint32_t test = s->state.test;
 
 	snprintf(why, SOURCE_WHY_SIZE, "it failed %s",
-	    test < TESTS && test_names[test] != NULL ? test_names[test]
+	    test < TESTS && tests[test].text != NULL ? tests[test].text
 						     : "a test");
 	return why;
 }
 
+/* The test that it failed last, if that is why it is in its state. */
+static const char *
+test_name(const struct pool_source *s)
+{
+	uint32_t status = s->state.status, test = s->state.test;
+
+	return (status == SOURCE_FAILED || status == SOURCE_LATCHED) &&
+		test < TESTS && tests[test].name != NULL
+	    ? tests[test].name
+	    : "none";
+}
+
 void
-pool_source_say(struct pool_source *s, enum log_level level, const char *fmt,
-    ...)
+pool_source_say(struct pool_source *s, enum event event, const char *reason,
+    const char *fmt, ...)
 {
 	char text[LOG_TEXT_SIZE], more[48] = "";
 	uint32_t suppressed;
@@ -50,8 +64,13 @@ pool_source_say(struct pool_source *s, enum log_level level, const char *fmt,
 	if (suppressed > 0)
 		snprintf(more, sizeof(more), " (and %u lines suppressed)",
 		    suppressed);
-	log_about(level, NULL, "pool %s: source %s: %s%s", s->pool, s->text,
-	    text, more);
+	event_log(event, &s->subject,
+	    LOG_FIELDS(LOG_TEXT("VRNGD_REASON", reason == NULL ? "" : reason),
+		LOG_TEXT("VRNGD_TEST", test_name(s)),
+		LOG_NUMBER("VRNGD_FAILURES", s->failures),
+		LOG_NUMBER("VRNGD_BYTES", s->past_bytes + s->state.bytes),
+		LOG_NUMBER("VRNGD_SUPPRESSED", suppressed)),
+	    "pool %s: source %s: %s%s", s->subject.pool, s->text, text, more);
 }
 
 void
@@ -65,21 +84,23 @@ pool_source_changed(struct pool_source *s)
 	s->lost = false;
 	switch (s->state.status) {
 	case SOURCE_OK:
-		pool_source_say(s, LOG_LEVEL_INFO, "%s",
-		    was_announced ? "yields again" : "healthy");
+		pool_source_say(s,
+		    was_announced ? EVENT_SOURCE_RECOVERED
+				  : EVENT_SOURCE_HEALTHY,
+		    NULL, "%s", was_announced ? "yields again" : "healthy");
 		break;
 	case SOURCE_STALLED:
-		pool_source_say(s, LOG_LEVEL_WARNING,
+		pool_source_say(s, EVENT_SOURCE_STALLED, NULL,
 		    "it yields nothing: not used until it does");
 		pool_source_note(s, "it yielded nothing");
 		break;
 	case SOURCE_FAILED:
-		pool_source_say(s, LOG_LEVEL_WARNING,
+		pool_source_say(s, EVENT_SOURCE_FAILED, why,
 		    "%s: not used until it has passed the start-up tests again",
 		    why);
 		break;
 	case SOURCE_LATCHED:
-		pool_source_say(s, LOG_LEVEL_ERROR,
+		pool_source_say(s, EVENT_SOURCE_LATCHED, why,
 		    "%s, and not by chance: not used until vrngctl source "
 		    "retest %s",
 		    why, s->config->spec.name);

@@ -4,12 +4,15 @@
 #ifndef VRNGD_POOL_SOURCE_SAY_H
 #define VRNGD_POOL_SOURCE_SAY_H
 
-#include "log.h"
+#include "event.h"
 #include "pool_source.h"
 
-/* A line about a source, unless there were too many of late. */
-void pool_source_say(struct pool_source *, enum log_level, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+/*
+ * Logs an event of a source, unless there were too many of late.  `reason` is
+ * why, in words, or NULL.
+ */
+void pool_source_say(struct pool_source *, enum event, const char *reason,
+    const char *fmt, ...) LOG_FORMAT(4, 5);
 
 /*
  * Remembers that it failed, and why; whatever follows from that before it is

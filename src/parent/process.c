@@ -1,7 +1,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #include "clock.h"
 #include "process_exec.h"
+#include "process_say.h"
 
 /* So many frames of one child, then the others' turn comes. */
 #define FRAMES_AT_ONCE 16
@@ -192,9 +192,7 @@ process_send(struct process *p, struct frame *f)
 		return;
 	}
 	if (p->nout == p->ops->out_max) {
-		log_about(LOG_LEVEL_ERROR, p->about,
-		    "%s (pid %d) does not read its channel: killing it",
-		    p->ops->program, p->pid);
+		process_say_deaf(p);
 		close_fds(f);
 		process_kill(p);
 		return;
@@ -245,39 +243,6 @@ flush(struct process *p)
 		p->ops->writable(p);
 }
 
-/* Logs a child's line; what is not printable in it becomes a dot. */
-static void
-log_child(struct process *p, struct proto_log *line)
-{
-	enum log_level level = LOG_LEVEL_DEBUG;
-	uint32_t suppressed;
-
-	if (line->level < LOG_LEVEL_DEBUG)
-		level = (enum log_level)line->level;
-	line->text[sizeof(line->text) - 1] = '\0';
-	for (char *c = line->text; *c != '\0'; c++)
-		if (!isprint((unsigned char)*c))
-			*c = '.';
-	if (!log_limit_pass(p->log_limit, clock_now(), &suppressed))
-		return;
-	if (suppressed > 0)
-		log_about(level, p->about, "%s (and %u lines suppressed)",
-		    line->text, suppressed);
-	else
-		log_about(level, p->about, "%s", line->text);
-}
-
-static void
-broken(struct process *p, const struct frame *f)
-{
-	log_about(LOG_LEVEL_ERROR, p->about,
-	    "%s (pid %d) sent a frame that "
-	    "it must not send (%s, %u bytes, consumer %u): killing it",
-	    p->ops->program, p->pid, frame_name(f->hdr.type), f->hdr.length,
-	    f->hdr.consumer);
-	process_kill(p);
-}
-
 /*
  * Reads up to `most` frames.  Returns what the last read came to.
  */
@@ -291,11 +256,13 @@ read_frames(struct process *p, unsigned int most)
 		result =
 		    channel_recv(p->channel, &f, p->ops->role, ROLE_PARENT);
 		if (result == CHANNEL_FRAME && f.hdr.type == PROTO_LOG)
-			log_child(p, &f.u.log);
+			process_say_line(p, &f.u.log);
 		else if (result == CHANNEL_FRAME && p->ops->frame(p, &f) == -1)
 			result = CHANNEL_BROKEN;
-		if (result == CHANNEL_BROKEN)
-			broken(p, &f);
+		if (result == CHANNEL_BROKEN) {
+			process_say_broken(p, &f);
+			process_kill(p);
+		}
 		if (result != CHANNEL_FRAME)
 			break;
 	}
@@ -322,29 +289,6 @@ channel_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	return 0;
 }
 
-static void
-log_end(const struct process *p, const siginfo_t *si)
-{
-	if (si->si_code == CLD_EXITED && si->si_status == 0)
-		return;
-	if (si->si_code == CLD_EXITED && si->si_status == 127)
-		log_about(LOG_LEVEL_ERROR, p->about,
-		    "cannot run %s/%s: is "
-		    "it installed and executable?",
-		    p->env->libexec, p->ops->program);
-	else if (si->si_code == CLD_EXITED)
-		log_about(LOG_LEVEL_WARNING, p->about,
-		    "%s (pid %d) exited "
-		    "with status %d",
-		    p->ops->program, p->pid, si->si_status);
-	else
-		log_about(LOG_LEVEL_WARNING, p->about,
-		    "%s (pid %d) died of "
-		    "signal %d (%s)",
-		    p->ops->program, p->pid, si->si_status,
-		    strsignal(si->si_status));
-}
-
 static int
 child_event(sd_event_source *source, const siginfo_t *si, void *arg)
 {
@@ -353,7 +297,7 @@ child_event(sd_event_source *source, const siginfo_t *si, void *arg)
 	(void)source;
 	/* Its last words; somebody else may have its channel and go on. */
 	read_frames(p, LAST_FRAMES);
-	log_end(p, si);
+	process_say_end(p, si);
 	release(p);
 	p->ops->ended(p, si->si_code == CLD_EXITED ? si->si_status : -1);
 	return 0;

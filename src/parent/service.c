@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "event.h"
 #include "guest_session.h"
-#include "log.h"
 #include "service_outlets.h"
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
@@ -21,6 +21,7 @@ service_init(struct service *s, struct process_env *env,
 	TAILQ_INIT(&s->pools);
 	TAILQ_INIT(&s->guests);
 	TAILQ_INIT(&s->outlets);
+	statistics_init(&s->statistics, s);
 	TAILQ_INIT(&s->passed.fds);
 	store_init(&s->store, &s->passed);
 }
@@ -132,12 +133,15 @@ apply_guest(struct service *s, const struct config_guest *cg,
 {
 	struct service_pool *p = service_find_pool(s, cg->pool->name);
 	struct alloc_node *parent = &p->pool.alloc.root;
+	struct service_class *c = NULL;
 	struct guest *g = service_find_guest(s, cg->name), *old = NULL;
 
-	if (cg->class != NULL)
-		parent = &service_find_class(p, cg->class->name)->node;
+	if (cg->class != NULL) {
+		c = service_find_class(p, cg->class->name);
+		parent = &c->node;
+	}
 	if (g != NULL && g->pool != &p->pool) {
-		log_about(LOG_LEVEL_WARNING, &g->subject,
+		event_log(EVENT_GUEST_MOVED, &g->subject, NULL,
 		    "moved to another pool: its connection ends");
 		if (made->fd == -1 && g->listener.path != NULL &&
 		    cg->socket != NULL &&
@@ -153,6 +157,7 @@ apply_guest(struct service *s, const struct config_guest *cg,
 		    &cg->delivery);
 	else
 		guest_change(g, parent, &cg->share, &cg->delivery);
+	g->subject.class = c == NULL ? NULL : c->name;
 	if (old != NULL) {
 		if (cg->socket == NULL)
 			service_pass_on(old, g);
@@ -177,7 +182,7 @@ remove_rest(struct service *s)
 		next_guest = TAILQ_NEXT(g, entry);
 		if (g->kept)
 			continue;
-		log_about(LOG_LEVEL_INFO, &g->subject, "removed");
+		event_log(EVENT_GUEST_REMOVED, &g->subject, NULL, "removed");
 		service_guest_free(s, g, clock_now() + REMOVAL_TIME);
 	}
 	for (p = TAILQ_FIRST(&s->pools); p != NULL; p = next_pool) {
@@ -270,6 +275,7 @@ service_apply(struct service *s, const struct config *config)
 		r = SERVICE_PARTLY;
 	remove_rest(s);
 	plan_drop(&plan);
+	statistics_set(&s->statistics, config->statistics);
 	return r;
 }
 
@@ -299,6 +305,7 @@ service_add(struct service *s, const char *name, const char *path,
 	}
 	g = service_guest_new(s, name, place.pool, place.parent, &place.share,
 	    place.delivery);
+	g->subject.class = place.class;
 	g->added = true;
 	g->path = service_must(strdup(path));
 	g->listener = l;
@@ -308,7 +315,7 @@ service_add(struct service *s, const char *name, const char *path,
 		*why = "cannot listen";
 		return EIO;
 	}
-	log_about(LOG_LEVEL_INFO, &g->subject, "added");
+	event_log(EVENT_GUEST_ADDED, &g->subject, NULL, "added");
 	return 0;
 }
 
@@ -319,7 +326,7 @@ service_remove(struct service *s, const char *name)
 
 	if (g == NULL)
 		return -1;
-	log_about(LOG_LEVEL_INFO, &g->subject, "removed");
+	event_log(EVENT_GUEST_REMOVED, &g->subject, NULL, "removed");
 	service_guest_free(s, g, clock_now() + REMOVAL_TIME);
 	return 0;
 }
@@ -343,6 +350,7 @@ service_stop(struct service *s, uint64_t deadline)
 	struct outlet *o;
 	struct guest *g;
 
+	statistics_end(&s->statistics);
 	/* What is in systemd's store stays there, for the next vrngd. */
 	store_close(&s->store);
 	s->orphans = sd_event_source_disable_unref(s->orphans);

@@ -16,6 +16,7 @@
 #include "passed.h"
 #include "pool.h"
 #include "process.h"
+#include "service_statistics.h"
 #include "store.h"
 
 struct service;
@@ -38,6 +39,7 @@ struct service_pool {
 	struct service_classes classes; /* each after the one it is in */
 	struct proto_delivery delivery; /* of guests that are added to it */
 	bool kept;
+	bool due; /* statistics of it are */
 };
 
 TAILQ_HEAD(service_pools, service_pool);
@@ -57,6 +59,7 @@ struct service {
 	struct service_pools pools;
 	struct guests guests;
 	struct outlets outlets; /* of their own */
+	struct statistics statistics;
 	size_t nguests;
 	struct passed passed; /* what nobody has taken yet */
 	struct store store;

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "event.h"
 #include "service_adopt.h"
 #include "service_parts.h"
 #include "socket.h"
@@ -50,6 +50,8 @@ store_listener(struct service *s, struct guest *g,
 {
 	char name[PASSED_NAME_SIZE];
 
+	if (a->from == ADOPTED_UNIT)
+		return;
 	if (a->pool[0] == '\0' && a->class[0] == '\0')
 		snprintf(name, sizeof(name), PASSED_LISTENER "%s", a->name);
 	else
@@ -62,7 +64,8 @@ store_listener(struct service *s, struct guest *g,
 		store_remove(&s->store, g->stored);
 	free(g->stored);
 	g->stored = NULL;
-	if (a->stored || store_put(&s->store, name, g->listener.fd))
+	if (a->from == ADOPTED_STORED ||
+	    store_put(&s->store, name, g->listener.fd))
 		g->stored = service_must(strdup(name));
 }
 
@@ -96,8 +99,7 @@ service_adopt(struct service *s, const struct service_adoption *a,
 	struct service_place place;
 	struct listener l;
 
-	if (listener_adopt(&l, a->fd) == -1) {
-		*why = "what was passed is not a listening unix stream socket";
+	if (listener_adopt(&l, a->fd, why) == -1) {
 		close(a->fd);
 		return EINVAL;
 	}
@@ -108,7 +110,7 @@ service_adopt(struct service *s, const struct service_adoption *a,
 		return EINVAL;
 	}
 	if (g != NULL && g->added && g->pool != place.pool) {
-		log_about(LOG_LEVEL_WARNING, &g->subject,
+		event_log(EVENT_GUEST_MOVED, &g->subject, NULL,
 		    "moved to another pool: its connection ends");
 		service_guest_free(s, g, clock_now() + REMOVAL_TIME);
 		g = NULL;
@@ -117,9 +119,12 @@ service_adopt(struct service *s, const struct service_adoption *a,
 		g = service_guest_new(s, a->name, place.pool, place.parent,
 		    &place.share, place.delivery);
 		g->added = true;
-		log_about(LOG_LEVEL_INFO, &g->subject, "added");
-	} else if (g->added)
+		g->subject.class = place.class;
+		event_log(EVENT_GUEST_ADDED, &g->subject, NULL, "added");
+	} else if (g->added) {
 		guest_change(g, place.parent, &place.share, place.delivery);
+		g->subject.class = place.class;
+	}
 	if (g->passed && same_socket(g->listener.fd, l.fd))
 		listener_close(&l);
 	else if (set_listener(s, g, &l) == -1) {
@@ -169,7 +174,7 @@ static void
 adopt_stored(struct service *s, const char *name, int fd)
 {
 	char text[PASSED_NAME_SIZE], stored[PASSED_NAME_SIZE];
-	struct service_adoption a = { .fd = fd, .stored = true };
+	struct service_adoption a = { .fd = fd, .from = ADOPTED_STORED };
 	const char *why = "its name makes no sense";
 	int error = EINVAL;
 
@@ -198,6 +203,7 @@ adopt_unit(struct service *s, const char *name, int fd)
 		.pool = "",
 		.class = "",
 		.fd = fd,
+		.from = ADOPTED_UNIT,
 	};
 	const char *why;
 

@@ -122,7 +122,7 @@ service_outlets_drop(struct service *s, const struct config *config,
 		next = TAILQ_NEXT(o, entry);
 		if (service_outlets_successor(config, o) != NULL)
 			continue;
-		log_about(LOG_LEVEL_INFO, &o->subject,
+		log_about(LOG_LEVEL_INFO, o->subject,
 		    "removed, or to be elsewhere: its clients are cut off");
 		hand_on(o, config, plan);
 		service_outlet_free(s, o, clock_now() + REMOVAL_TIME);
@@ -152,10 +152,13 @@ apply_outlet(struct service *s, const struct config_outlet *co,
 {
 	struct service_pool *p = service_find_pool(s, co->pool->name);
 	struct alloc_node *parent = &p->pool.alloc.root;
+	struct service_class *c = NULL;
 	struct outlet *o = service_find_outlet(s, co->kind, co->name);
 
-	if (co->class != NULL)
-		parent = &service_find_class(p, co->class->name)->node;
+	if (co->class != NULL) {
+		c = service_find_class(p, co->class->name);
+		parent = &c->node;
+	}
 	if (o != NULL)
 		outlet_change(o, co, parent);
 	else if (co->passed && made->fd == -1)
@@ -168,6 +171,7 @@ apply_outlet(struct service *s, const struct config_outlet *co,
 			return -1;
 		}
 	}
+	o->own_subject.class = c == NULL ? NULL : c->name;
 	outlet_accept_writes(o, co->pool->accept_writes);
 	return 0;
 }

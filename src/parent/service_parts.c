@@ -34,8 +34,8 @@ pool_failed(struct pool *pool, void *arg)
 {
 	struct service *s = arg;
 
-	log_error("the entropy process of pool %s could not be set up",
-	    pool->name);
+	log_about(LOG_LEVEL_ERROR, &pool->subject,
+	    "the entropy process of pool %s could not be set up", pool->name);
 	s->ops->failed(s->arg);
 }
 
@@ -48,10 +48,28 @@ pool_told(struct pool *pool, void *arg)
 	s->told(s->told_arg);
 }
 
+static void
+pool_throttled(struct pool *pool, struct member *m, void *arg)
+{
+	(void)arg;
+	statistics_throttled(pool, m);
+}
+
+static void
+pool_active_again(struct pool *pool, void *arg)
+{
+	struct service *s = arg;
+
+	(void)pool;
+	statistics_begin(&s->statistics);
+}
+
 static const struct pool_ops pool_ops = {
 	.ready = pool_ready,
 	.failed = pool_failed,
 	.told = pool_told,
+	.throttled = pool_throttled,
+	.active = pool_active_again,
 };
 
 struct service_pool *
@@ -72,6 +90,17 @@ service_find_class(struct service_pool *p, const char *name)
 
 	TAILQ_FOREACH(c, &p->classes, entry)
 		if (strcmp(c->name, name) == 0)
+			break;
+	return c;
+}
+
+const struct service_class *
+service_class_of(const struct service_pool *p, const struct alloc_node *node)
+{
+	const struct service_class *c;
+
+	TAILQ_FOREACH(c, &p->classes, entry)
+		if (&c->node == node)
 			break;
 	return c;
 }
@@ -109,6 +138,7 @@ service_find_place(struct service *s, const char *pool, const char *class,
 		return -1;
 	place->pool = &p->pool;
 	place->parent = c == NULL ? &p->pool.alloc.root : &c->node;
+	place->class = c == NULL ? NULL : c->name;
 	place->delivery = c == NULL ? &p->delivery : &c->delivery;
 	place->share = service_plain_share(place->delivery);
 	return 0;

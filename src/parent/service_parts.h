@@ -18,10 +18,15 @@ struct guest *service_find_listener(struct service *, const char *path);
 struct outlet *service_find_outlet(struct service *, enum config_outlet_kind,
     const char *);
 
+/* The class that a node of the tree is; NULL for the pool and for leaves. */
+const struct service_class *service_class_of(const struct service_pool *,
+    const struct alloc_node *);
+
 /* Where a guest that has no part of its own is. */
 struct service_place {
 	struct pool *pool;
 	struct alloc_node *parent;
+	const char *class; /* that is; NULL: the pool itself */
 	const struct proto_delivery *delivery;
 	struct alloc_share share;
 };

@@ -1,6 +1,7 @@
 #include <bsd/string.h>
 #include <string.h>
 
+#include "service_parts.h"
 #include "service_tell.h"
 
 /* Of all outlets: an answer has CONTROL_QUEUE_MAX frames, with all else. */
@@ -77,18 +78,6 @@ tell_pool(struct control_client *client, struct service_pool *p,
 		tell_source(client, p, s);
 }
 
-/* The class that a node of the tree is; NULL for the pool itself. */
-static const struct service_class *
-class_of(const struct service_pool *p, const struct alloc_node *node)
-{
-	const struct service_class *c;
-
-	TAILQ_FOREACH(c, &p->classes, entry)
-		if (&c->node == node)
-			break;
-	return c;
-}
-
 static void
 tell_class(struct service *s, struct control_client *client,
     const struct service_pool *p, struct service_class *c)
@@ -99,14 +88,16 @@ tell_class(struct service *s, struct control_client *client,
 		.now = meter_rate(&c->node.meter, clock_now()),
 		.delivery = c->delivery.mode,
 	};
-	const struct service_class *parent = class_of(p, c->node.parent);
+	const struct service_class *parent =
+	    service_class_of(p, c->node.parent);
 	struct guest *g;
 
 	strlcpy(class.pool, p->name, sizeof(class.pool));
 	strlcpy(class.name, c->name, sizeof(class.name));
 	if (parent != NULL)
 		strlcpy(class.parent, parent->name, sizeof(class.parent));
-	for (; parent != NULL; parent = class_of(p, parent->node.parent))
+	for (; parent != NULL;
+	     parent = service_class_of(p, parent->node.parent))
 		class.depth++;
 	TAILQ_FOREACH(g, &s->guests, entry)
 		for (const struct alloc_node *n = g->member.leaf.parent;
@@ -139,7 +130,8 @@ static void
 tell_guest(struct control_client *client, const struct service_pool *p,
     struct guest *g)
 {
-	const struct service_class *class = class_of(p, g->member.leaf.parent);
+	const struct service_class *class =
+	    service_class_of(p, g->member.leaf.parent);
 	bool running = process_running(&g->worker);
 	const struct proto_stats egd = egd_stats(g);
 	struct control_guest guest = {
@@ -206,7 +198,7 @@ tell_outlet(struct control_client *client, const struct service_pool *p,
     struct outlet *o, enum control_outlet_kind kind, uint32_t *room)
 {
 	struct alloc_node *leaf = &o->member->leaf;
-	const struct service_class *class = class_of(p, leaf->parent);
+	const struct service_class *class = service_class_of(p, leaf->parent);
 	const struct proto_stats stats = outlet_stats(o);
 	struct control_outlet outlet = {
 		.kind = kind,

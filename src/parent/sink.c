@@ -2,8 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,53 +9,43 @@
 #include <systemd/sd-journal.h>
 
 #include "log.h"
+#include "record.h"
 #include "sink.h"
 
-static const struct {
-	const char *name;
-	int priority; /* syslog(3) */
-} levels[] = {
-	[LOG_LEVEL_ERROR] = { "error", LOG_ERR },
-	[LOG_LEVEL_WARNING] = { "warning", LOG_WARNING },
-	[LOG_LEVEL_INFO] = { "info", LOG_INFO },
-	[LOG_LEVEL_DEBUG] = { "debug", LOG_DEBUG },
+static const char *const levels[] = {
+	[LOG_LEVEL_ERROR] = "error",
+	[LOG_LEVEL_WARNING] = "warning",
+	[LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_DEBUG] = "debug",
 };
 
 static void
-sink_stderr(void *arg, enum log_level level, const struct log_subject *about,
-    const char *text)
+sink_stderr(void *arg, const struct log_line *line)
 {
 	char stamp[32], subject[GUEST_NAME_SIZE + 16] = "";
+	const struct log_subject *about = line->about;
 	struct timespec ts;
 	struct tm tm;
 
 	(void)arg;
-	if (about != NULL)
+	if (about != NULL && about->kind != NULL)
 		snprintf(subject, sizeof(subject), "%s %s: ", about->kind,
 		    about->name);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
 	fprintf(stderr, "%s.%03ldZ %s %s%s\n", stamp, ts.tv_nsec / 1000000,
-	    levels[level].name, subject, text);
+	    levels[line->level], subject, line->text);
 }
 
 static void
-sink_journal(void *arg, enum log_level level, const struct log_subject *about,
-    const char *text)
+sink_journal(void *arg, const struct log_line *line)
 {
-	const char *field = "VRNGD_SERVICE";
+	struct record r;
 
 	(void)arg;
-	if (about != NULL && strcmp(about->kind, "guest") == 0)
-		field = "VRNGD_GUEST";
-	if (about != NULL)
-		sd_journal_send("MESSAGE=%s %s: %s", about->kind, about->name,
-		    text, "PRIORITY=%d", levels[level].priority, "%s=%s", field,
-		    about->name, NULL);
-	else
-		sd_journal_send("MESSAGE=%s", text, "PRIORITY=%d",
-		    levels[level].priority, NULL);
+	record_make(&r, line);
+	sd_journal_sendv(r.fields, r.nfields);
 }
 
 /* Whether standard error is the stream that systemd.exec(5) describes. */

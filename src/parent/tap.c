@@ -187,6 +187,7 @@ tap_join(struct pool *pool, struct tap *t, uint32_t consumer)
 	}
 	TAILQ_INSERT_TAIL(&t->member->taps, t, entry);
 	TAILQ_INSERT_TAIL(&pool->taps, t, pool_entry);
+	pool_active(pool);
 	return fd;
 }
 

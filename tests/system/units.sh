@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154
 # units.sh: vrngd's units and who uses their sockets; to be sourced after lib.sh.
 #
+#	$examples		the directory of the examples
 #	configure		write /etc/vrngd/vrngd.conf from standard input
 #	drop_in UNIT SECTION LINE...	have settings of the unit changed
 #	guest_place NAME	print a guest's class and state, nothing if there
@@ -13,6 +14,12 @@
 #	daemon_pid		print the daemon's pid
 #	daemon_other PID	whether another one is ready by now
 #	stored			print how many descriptors systemd keeps
+
+# Where the build installed them, whatever its prefix is.
+for examples in /usr/share/doc/vrngd/examples \
+    /usr/local/share/doc/vrngd/examples; do
+	[ ! -f "$examples/default.conf" ] || break
+done
 
 configure()
 {

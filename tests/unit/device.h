@@ -43,14 +43,11 @@ device_reserve_channel(void)
 
 /* Takes log lines, and counts them. */
 static inline void
-sink_count(void *arg, enum log_level level, const struct log_subject *about,
-    const char *text)
+sink_count(void *arg, const struct log_line *line)
 {
 	struct device *dev = arg;
 
-	(void)level;
-	(void)about;
-	assert_non_null(text);
+	assert_non_null(line->text);
 	dev->logged++;
 }
 

@@ -251,14 +251,13 @@ interval_of(size_t n)
 }
 
 static void
-expect_line(void *arg, enum log_level level, const struct log_subject *about,
-    const char *text)
+expect_line(void *arg, const struct log_line *line)
 {
 	const struct misuse *misuse = arg;
 
-	(void)about;
-	if (level == LOG_LEVEL_ERROR)
-		_exit(misuse->line != NULL && strstr(text, misuse->line) != NULL
+	if (line->level == LOG_LEVEL_ERROR)
+		_exit(misuse->line != NULL &&
+			    strstr(line->text, misuse->line) != NULL
 			? 42
 			: 43);
 }

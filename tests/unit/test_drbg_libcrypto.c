@@ -218,13 +218,12 @@ EVP_RAND_reseed(EVP_RAND_CTX *rand, int resistance, const unsigned char *seed,
 }
 
 static void
-count_lines(void *arg, enum log_level level, const struct log_subject *about,
-    const char *text)
+count_lines(void *arg, const struct log_line *line)
 {
 	int *lines = arg;
 
-	(void)about;
-	if (level == LOG_LEVEL_WARNING && strstr(text, "DRBG") != NULL)
+	if (line->level == LOG_LEVEL_WARNING &&
+	    strstr(line->text, "DRBG") != NULL)
 		++*lines;
 }
 

@@ -339,13 +339,10 @@ test_pieces(void **state)
 }
 
 static void
-be_quiet(void *arg, enum log_level level, const struct log_subject *about,
-    const char *text)
+be_quiet(void *arg, const struct log_line *line)
 {
 	(void)arg;
-	(void)level;
-	(void)about;
-	(void)text;
+	(void)line;
 }
 
 /* What the parent never sends ends the process. */

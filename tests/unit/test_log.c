@@ -11,7 +11,7 @@
 
 #define START (1000 * NS_PER_SEC)
 
-struct line {
+struct seen {
 	int count;
 	enum log_level level;
 	char subject[GUEST_NAME_SIZE];
@@ -19,22 +19,22 @@ struct line {
 };
 
 static void
-keep(void *arg, enum log_level level, const struct log_subject *about,
-    const char *text)
+keep(void *arg, const struct log_line *line)
 {
-	struct line *line = arg;
+	const struct log_subject *about = line->about;
+	struct seen *seen = arg;
 
-	line->count++;
-	line->level = level;
-	snprintf(line->subject, sizeof(line->subject), "%s%s",
+	seen->count++;
+	seen->level = line->level;
+	snprintf(seen->subject, sizeof(seen->subject), "%s%s",
 	    about == NULL ? "" : about->kind, about == NULL ? "" : about->name);
-	snprintf(line->text, sizeof(line->text), "%s", text);
+	snprintf(seen->text, sizeof(seen->text), "%s", line->text);
 }
 
 static void
 test_levels(void **state)
 {
-	struct line line = { 0 };
+	struct seen line = { 0 };
 
 	(void)state;
 	log_open(keep, &line);
@@ -58,8 +58,8 @@ test_levels(void **state)
 static void
 test_subject(void **state)
 {
-	const struct log_subject vm1 = { "guest", "vm1" };
-	struct line line = { 0 };
+	const struct log_subject vm1 = { .kind = "guest", .name = "vm1" };
+	struct seen line = { 0 };
 
 	(void)state;
 	log_open(keep, &line);
@@ -74,7 +74,7 @@ test_subject(void **state)
 static void
 test_long(void **state)
 {
-	struct line line = { 0 };
+	struct seen line = { 0 };
 	char text[2 * LOG_TEXT_SIZE];
 
 	(void)state;

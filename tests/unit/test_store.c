@@ -26,14 +26,11 @@ struct manager {
 };
 
 static void
-count_line(void *arg, enum log_level level, const struct log_subject *about,
-    const char *text)
+count_line(void *arg, const struct log_line *line)
 {
 	struct manager *m = arg;
 
-	(void)level;
-	(void)about;
-	(void)text;
+	(void)line;
 	m->logged++;
 }
 

@@ -22,7 +22,9 @@ struct plumbing {
 	int bytes[TAPS];      /* that a worker reads from */
 	uint64_t given[TAPS]; /* as the entropy process heard it */
 	unsigned int asked[TAPS];
-	int entropy; /* its end of the channel */
+	unsigned int throttled;
+	unsigned int actives; /* times that the pool was not idle any more */
+	int entropy;	      /* its end of the channel */
 };
 
 static void
@@ -44,6 +46,30 @@ take_rewire(struct tap *t, int fd)
 }
 
 static const struct tap_ops ops = { .rewire = take_rewire, .ask = count_ask };
+
+static void
+count_active(struct pool *pool, void *arg)
+{
+	struct plumbing *p = arg;
+
+	assert_ptr_equal(pool, &p->pool);
+	p->actives++;
+}
+
+static void
+count_throttled(struct pool *pool, struct member *m, void *arg)
+{
+	struct plumbing *p = arg;
+
+	assert_ptr_equal(pool, &p->pool);
+	assert_ptr_equal(m, &p->member);
+	p->throttled++;
+}
+
+static const struct pool_ops pool_ops = {
+	.active = count_active,
+	.throttled = count_throttled,
+};
 
 /* Hears all that the entropy process is told. */
 static void
@@ -86,7 +112,7 @@ plumb(struct plumbing *p, uint64_t ceil)
 
 	memset(p, 0, sizeof(*p));
 	assert_true(sd_event_new(&p->env.event) >= 0);
-	pool_init(&p->pool, "test", &p->env, &all, NULL, NULL);
+	pool_init(&p->pool, "test", &p->env, &all, &pool_ops, p);
 	assert_true(sd_event_add_time(p->env.event, &p->pool.timer,
 			CLOCK_MONOTONIC, 0, 1, NULL, NULL) >= 0);
 	assert_int_equal(channel_pair(fds), 0);
@@ -289,6 +315,79 @@ test_now(void **state)
 	unplumb(&p);
 }
 
+/* A limit that has requests wait is told of, once; want of stock is not. */
+static void
+test_throttled(void **state)
+{
+	struct plumbing p;
+
+	(void)state;
+	plumb(&p, UINT64_C(3600) * 100000);
+	want(&p, 0, 0, BURST + 20000, 0);
+	assert_true(p.member.throttle.waiting);
+	assert_ptr_equal(p.member.limit, &p.member.leaf);
+	assert_int_equal(p.throttled, 0);
+	for (int i = 0; i < 300; i++) {
+		usleep(1000);
+		want(&p, 0, p.given[0], p.given[0] + 1000, 0);
+	}
+	assert_int_equal(p.throttled, 1);
+	assert_in_range(p.member.throttle.total, 200 * NS_PER_MS, NS_PER_SEC);
+	/* All that it needs. */
+	usleep(20000);
+	want(&p, 0, p.given[0], p.given[0] + 1, 0);
+	assert_false(p.member.throttle.waiting);
+	unplumb(&p);
+}
+
+static void
+test_dry(void **state)
+{
+	struct plumbing p;
+
+	(void)state;
+	plumb(&p, UINT64_C(3600) * 1000000);
+	want(&p, 0, 0, BURST, 0);
+	p.pool.stock = p.pool.granted;
+	pool_update_stock(&p.pool);
+	want(&p, 0, BURST, BURST + 50000, 0);
+	usleep(300000);
+	want(&p, 0, BURST, BURST + 50000, 0);
+	p.pool.stock = UINT32_MAX;
+	pool_update_stock(&p.pool);
+	want(&p, 0, BURST, BURST + 50000, 0);
+	assert_int_equal(p.given[0], BURST + 50000);
+	assert_int_equal(p.throttled, 0);
+	assert_true(p.member.throttle.total < 100 * NS_PER_MS);
+	unplumb(&p);
+}
+
+/* A pool is active when something was granted, or waits; once for all. */
+static void
+test_active(void **state)
+{
+	struct plumbing p;
+
+	(void)state;
+	plumb(&p, 3600);
+	assert_int_equal(p.actives, 1);
+	p.pool.active = false;
+	want(&p, 0, 0, 0, 0);
+	assert_false(p.pool.active);
+	want(&p, 0, 0, 100, 0);
+	want(&p, 0, 100, 200, 0);
+	assert_int_equal(p.actives, 2);
+	p.pool.active = false;
+	want(&p, 0, 200, 200, 0);
+	assert_false(p.pool.active);
+	want(&p, 0, 200, 2 * BURST, 0);
+	assert_int_equal(p.actives, 3);
+	p.pool.active = false;
+	want(&p, 0, 200, 2 * BURST, 0);
+	assert_int_equal(p.actives, 4);
+	unplumb(&p);
+}
+
 /* Demands that make no sense. */
 static void
 test_nonsense(void **state)
@@ -325,6 +424,9 @@ main(void)
 		cmocka_unit_test(test_void),
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_now),
+		cmocka_unit_test(test_throttled),
+		cmocka_unit_test(test_dry),
+		cmocka_unit_test(test_active),
 		cmocka_unit_test(test_nonsense),
 	};
 
