@@ -28,10 +28,10 @@
 
 #include <stdint.h>
 
-#define PROTO_VERSION 1
-#define CHANNEL_FD    3 /* a child's channel to the parent */
+#define PROTO_VERSION	  1
+#define CHANNEL_FD	  3 /* a child's channel to the parent */
 #define EXIT_SESSION_LOST 3 /* a worker's: its deposit is of no more use */
-#define FRAME_FDS_MAX 2
+#define FRAME_FDS_MAX	  2
 
 #define GUEST_NAME_SIZE	  64	    /* with the terminating NUL */
 #define LOG_TEXT_SIZE	  256	    /* with the terminating NUL */

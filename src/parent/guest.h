@@ -8,7 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "backoff.h"
-#include "bucket.h"
+#include "deaths.h"
 #include "listener.h"
 #include "outlet.h"
 #include "pool.h"
@@ -29,12 +29,11 @@ struct guest {
 	struct listener listener;
 	sd_event_source *listen_io;
 	sd_event_source *timer; /* to listen again */
-	struct store *store; /* that also keeps its session */
-	int deposit;	     /* of its session; -1: not connected */
+	struct store *store;	/* that also keeps its session */
+	int deposit;		/* of its session; -1: not connected */
 	struct process worker;
 	sd_event_source *retry; /* to start a worker; NULL: not now */
-	struct bucket deaths;	/* of its session's workers that it may have */
-	uint64_t deaths_at;	/* ns, when that was brought up to date */
+	struct deaths deaths;	/* of its workers */
 	struct member member;
 	struct tap tap;		    /* of its vhost-user connection */
 	struct outlet *egd;	    /* its EGD socket, allocated; NULL: none */
@@ -70,8 +69,8 @@ void guest_listen_after(struct guest *, uint64_t ns);
  * tree.  The guest must not move from now on.
  */
 void guest_init(struct guest *, const char *name, struct process_env *,
-    struct store *, struct pool *, struct alloc_node *parent, const struct alloc_share *,
-    const struct proto_delivery *);
+    struct store *, struct pool *, struct alloc_node *parent,
+    const struct alloc_share *, const struct proto_delivery *);
 
 /* Changes its place in the pool's tree and its share. */
 void guest_change(struct guest *, struct alloc_node *parent,

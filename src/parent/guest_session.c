@@ -16,10 +16,6 @@
 
 #define RETRY_PAUSE NS_PER_SEC /* without processes or memory */
 
-/* Workers of a session that may die at once, and how many a second. */
-#define DEATHS_BURST 20
-#define DEATHS_RATE  2
-
 static int worker_frame(struct process *, struct frame *);
 static void worker_ended(struct process *, int);
 
@@ -144,13 +140,12 @@ static void
 begin(struct guest *g, int deposit)
 {
 	g->deposit = deposit;
-	g->connected = g->deaths_at = clock_now();
+	g->connected = clock_now();
+	deaths_init(&g->deaths, g->connected);
 	g->stats = (struct proto_stats){ 0 };
 	g->died = 0;
 	g->resumed = false;
 	g->connections++;
-	bucket_init(&g->deaths,
-	    (struct bucket_rate){ DEATHS_RATE, NS_PER_SEC }, DEATHS_BURST);
 }
 
 int
@@ -272,20 +267,6 @@ end(struct guest *g, uint64_t pause)
 	guest_listen_after(g, pause);
 }
 
-/* Whether the session may have one more worker. */
-static bool
-may_go_on(struct guest *g)
-{
-	uint64_t now = clock_now();
-
-	bucket_refill(&g->deaths, now - g->deaths_at, DEATHS_BURST);
-	g->deaths_at = now;
-	if (bucket_wait(&g->deaths, 1) > 0)
-		return false;
-	g->deaths.tokens--;
-	return true;
-}
-
 static void
 cut_off(struct guest *g, const char *why)
 {
@@ -308,7 +289,7 @@ worker_ended(struct process *p, int status)
 		end(g, 0);
 	else if (status == EXIT_SESSION_LOST)
 		cut_off(g, "its session could not be taken up");
-	else if (!may_go_on(g))
+	else if (!deaths_free(&g->deaths, clock_now()))
 		cut_off(g, "its workers keep dying");
 	else {
 		start_worker(g);

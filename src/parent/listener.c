@@ -155,25 +155,23 @@ socket_option_is(int fd, int option, int wanted)
 }
 
 int
-listener_adopt(struct listener *l, int fd)
+listener_adopt(struct listener *l, int fd, const char **why)
 {
-	int flags;
+	int flags = fcntl(fd, F_GETFL);
 
 	*l = (struct listener){ .fd = -1 };
-	if (fcntl(fd, F_GETFD) == -1) {
-		log_error("fd %d: %s", fd, strerror(errno));
+	if (flags == -1 || fcntl(fd, F_SETFD, FD_CLOEXEC) == -1) {
+		*why = strerror(errno);
 		return -1;
 	}
 	if (!socket_option_is(fd, SO_DOMAIN, AF_UNIX) ||
 	    !socket_option_is(fd, SO_TYPE, SOCK_STREAM) ||
 	    !socket_option_is(fd, SO_ACCEPTCONN, 1)) {
-		log_error("fd %d is not a listening unix stream socket", fd);
+		*why = "it is not a listening unix stream socket";
 		return -1;
 	}
-	if ((flags = fcntl(fd, F_GETFL)) == -1 ||
-	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1 ||
-	    fcntl(fd, F_SETFD, FD_CLOEXEC) == -1) {
-		log_error("fd %d: %s", fd, strerror(errno));
+	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1) {
+		*why = strerror(errno);
 		return -1;
 	}
 	l->fd = fd;

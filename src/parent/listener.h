@@ -35,8 +35,8 @@ int listener_open(struct listener *, const char *path, int type,
  */
 int listener_protect(const struct listener *, const struct listener_rights *);
 
-/* Takes over a listening socket.  Returns 0, or -1 after logging why. */
-int listener_adopt(struct listener *, int fd);
+/* Takes over a listening socket.  Returns 0; or -1, and in `*why` the reason. */
+int listener_adopt(struct listener *, int fd, const char **why);
 
 /* Closes it, and removes the socket file if it is still the one we made. */
 void listener_close(struct listener *);

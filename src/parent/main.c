@@ -333,7 +333,7 @@ open_service(struct vrngd *v, const struct config *config)
 	snprintf(name, sizeof(name), "fd%d", v->opt.listen_fd);
 	if (service_adopt(&v->service, &a, &why) == 0)
 		return 0;
-	log_error("guest %s: %s", name, why);
+	log_error("fd %d: %s", v->opt.listen_fd, why);
 	return -1;
 }
 

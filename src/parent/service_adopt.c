@@ -15,7 +15,7 @@
 #include "socket.h"
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
-#define ORPHAN_TIME  (60 * NS_PER_SEC)  /* for a session's guest to come */
+#define ORPHAN_TIME  (60 * NS_PER_SEC) /* for a session's guest to come */
 #define RUN	     "/run/"
 
 static bool
@@ -50,6 +50,8 @@ store_listener(struct service *s, struct guest *g,
 {
 	char name[PASSED_NAME_SIZE];
 
+	if (a->from == ADOPTED_UNIT)
+		return;
 	if (a->pool[0] == '\0' && a->class[0] == '\0')
 		snprintf(name, sizeof(name), PASSED_LISTENER "%s", a->name);
 	else
@@ -62,7 +64,8 @@ store_listener(struct service *s, struct guest *g,
 		store_remove(&s->store, g->stored);
 	free(g->stored);
 	g->stored = NULL;
-	if (a->stored || store_put(&s->store, name, g->listener.fd))
+	if (a->from == ADOPTED_STORED ||
+	    store_put(&s->store, name, g->listener.fd))
 		g->stored = service_must(strdup(name));
 }
 
@@ -96,8 +99,7 @@ service_adopt(struct service *s, const struct service_adoption *a,
 	struct service_place place;
 	struct listener l;
 
-	if (listener_adopt(&l, a->fd) == -1) {
-		*why = "what was passed is not a listening unix stream socket";
+	if (listener_adopt(&l, a->fd, why) == -1) {
 		close(a->fd);
 		return EINVAL;
 	}
@@ -172,7 +174,7 @@ static void
 adopt_stored(struct service *s, const char *name, int fd)
 {
 	char text[PASSED_NAME_SIZE], stored[PASSED_NAME_SIZE];
-	struct service_adoption a = { .fd = fd, .stored = true };
+	struct service_adoption a = { .fd = fd, .from = ADOPTED_STORED };
 	const char *why = "its name makes no sense";
 	int error = EINVAL;
 
@@ -201,6 +203,7 @@ adopt_unit(struct service *s, const char *name, int fd)
 		.pool = "",
 		.class = "",
 		.fd = fd,
+		.from = ADOPTED_UNIT,
 	};
 	const char *why;
 

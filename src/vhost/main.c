@@ -20,7 +20,7 @@
  * all how many of this uid may lie in deposits: 509 regions, and old ones.
  */
 #define NOFILE	16384
-#define POLL_MS 1  /* a ring without a kick descriptor */
+#define POLL_MS 1 /* a ring without a kick descriptor */
 
 /* Every system call that a worker may make once it has started. */
 static const struct sandbox_rule rules[] = {
@@ -133,8 +133,7 @@ session_done(struct worker *w)
 {
 	uint32_t len = (uint32_t)w->session.in_len;
 
-	save_state(w, len,
-	    w->session.out_len > 0 ? REPLY_OWED : REPLY_NONE);
+	save_state(w, len, w->session.out_len > 0 ? REPLY_OWED : REPLY_NONE);
 	if (session_consume(&w->session, len) == -1)
 		w->finished = true;
 	else

@@ -165,7 +165,8 @@ take_message(struct worker *w, const struct saved_state *s)
 
 	if (left == -1)
 		lost(strerror(errno));
-	if (s->consume > 0 && ((uint32_t)left > s->consume ||
+	if (s->consume > 0 &&
+	    ((uint32_t)left > s->consume ||
 		session_consume(&w->session, (size_t)left) == -1))
 		lost("its connection and what is known of it do not agree");
 	if (s->reply == REPLY_SENDING)

@@ -168,12 +168,13 @@ session_read(struct session *s, const char **why)
 int
 session_consume(struct session *s, size_t len)
 {
-	uint8_t bytes[sizeof(struct vhost_user_header) + VHOST_USER_PAYLOAD_MAX];
+	uint8_t
+	    bytes[sizeof(struct vhost_user_header) + VHOST_USER_PAYLOAD_MAX];
 	ssize_t n;
 
 	while (len > 0) {
-		n = recv(s->fd, bytes, len < sizeof(bytes) ? len : sizeof(bytes),
-		    MSG_DONTWAIT);
+		n = recv(s->fd, bytes,
+		    len < sizeof(bytes) ? len : sizeof(bytes), MSG_DONTWAIT);
 		if (n <= 0)
 			return -1;
 		len -= (size_t)n;

@@ -115,7 +115,7 @@ test_usage(void **state)
 {
 	const char *const rows[][2] = {
 		{ "nonsense", "unknown command 'nonsense'" },
-		{ "guest", "guest what? add or remove" },
+		{ "guest", "guest what? add or adopt or remove" },
 		{ "source", "source what? retest" },
 		{ "source test hw", "source what? retest" },
 		{ "source retest", "needs a source's name" },
@@ -127,6 +127,9 @@ test_usage(void **state)
 		{ "guest add vm9", "needs --socket" },
 		{ "guest add vm9 --socket", "--socket needs a value" },
 		{ "guest add v/m --socket /s", "letters, digits" },
+		{ "guest adopt", "needs a name" },
+		{ "guest adopt v:m", "letters, digits" },
+		{ "guest adopt vm9 --socket /s", "takes no --socket" },
 		{ "guest add vm9 --socket /s --class a/b", "letters, digits" },
 		{ "guest remove", "needs a guest's name" },
 		{ "guest remove vm1 vm2", "unexpected argument 'vm2'" },

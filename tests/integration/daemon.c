@@ -142,7 +142,10 @@ child_exec(struct daemon *d, char **argv, pid_t parent)
 		_exit(126);
 	if (d->fd != -1 && d->fd != DAEMON_FD && dup2(d->fd, DAEMON_FD) == -1)
 		_exit(126);
-	closefrom(d->fd == -1 ? 3 : DAEMON_FD + 1);
+	if (d->prepare != NULL)
+		d->prepare(d->prepare_arg);
+	else
+		closefrom(d->fd == -1 ? 3 : DAEMON_FD + 1);
 	if (d->fd != -1)
 		for (i = 3; i < DAEMON_FD; i++)
 			close(i);

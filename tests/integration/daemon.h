@@ -20,6 +20,9 @@ struct daemon {
 	uid_t uid;    /* run as, 0: as we are */
 	int fd;	      /* passed as DAEMON_FD, -1: none */
 	bool journal; /* its standard error says that it is the journal's */
+	/* Of its own side, just before it is run; NULL: nothing. */
+	void (*prepare)(void *arg);
+	void *prepare_arg;
 	char bin[256];
 	char libexec[256];
 	char dir[64];

@@ -267,7 +267,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = { SUITE_TEST(test_unique),
 		SUITE_TEST(test_kill_entropy), SUITE_TEST(test_kill_worker),
-		SUITE_TEST(test_cut_off), SUITE_TEST(test_kill_all), SUITE_TEST(test_hung_children),
+		SUITE_TEST(test_cut_off), SUITE_TEST(test_kill_all),
+		SUITE_TEST(test_hung_children),
 		SUITE_TEST(test_second_connection), SUITE_TEST(test_idle),
 		SUITE_TEST(test_counters) };
 

@@ -141,6 +141,22 @@ fake_guest_add(struct control_client *c, const struct control_guest_add *add,
 	return 0;
 }
 
+/* What came with it is of that size, if it is a file. */
+static int
+fake_guest_adopt(struct control_client *c, const struct control_guest_add *add,
+    void *arg)
+{
+	struct stat st;
+
+	(void)arg;
+	if (fstat(add->fd, &st) == -1)
+		return EBADF;
+	control_say(c, "%s %jd '%s' '%s'", add->name, (intmax_t)st.st_size,
+	    add->class, add->pool);
+	close(add->fd);
+	return 0;
+}
+
 /* Guest "fds" tells how many descriptors the process has; others are not. */
 static int
 fake_guest_remove(struct control_client *c, const char *name, void *arg)
@@ -184,6 +200,7 @@ static const struct control_ops fake_ops = {
 	.status = fake_status,
 	.reload = fake_reload,
 	.guest_add = fake_guest_add,
+	.guest_adopt = fake_guest_adopt,
 	.guest_remove = fake_guest_remove,
 	.source_retest = fake_source_retest,
 	.log_level = fake_log_level,

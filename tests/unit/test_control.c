@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <sys/mman.h>
 
 #include "control_check.h"
 #include "control_server.h"
@@ -339,7 +340,10 @@ test_check(void **state)
 		{ CONTROL_SOURCE_RETEST, "", "", 0, EINVAL },
 		{ CONTROL_SOURCE_RETEST, "h w", "", 0, EBADMSG },
 		{ 0, "", "", 0, EINVAL },
-		{ CONTROL_SOURCE_RETEST + 1, "", "", 0, EINVAL },
+		{ CONTROL_GUEST_ADOPT, "vm", "", 0, 0 },
+		{ CONTROL_GUEST_ADOPT, "", "/s", 0, EINVAL },
+		{ CONTROL_GUEST_ADOPT, "v:m", "", 0, EBADMSG },
+		{ CONTROL_GUEST_ADOPT + 1, "", "", 0, EINVAL },
 		{ UINT32_MAX, "", "", 0, EINVAL },
 	};
 	struct control_request req;
@@ -665,23 +669,41 @@ test_disconnects(void **state)
 	server_stop(&s);
 }
 
-/* Descriptors that come with a request are nobody's. */
-static void
-test_descriptors(void **state)
+#define FDS_MAX 200
+
+/* Asks with `n` times the same descriptor. */
+static int
+ask_with(int conn, const struct control_request *req, int fd, size_t n,
+    char text[CONTROL_TEXT_SIZE])
 {
 	union {
-		char buf[CMSG_SPACE(sizeof(int))];
+		char buf[CMSG_SPACE(FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} control = { .buf = { 0 } };
-	struct control_request req = request(CONTROL_LOG_LEVEL, "");
-	struct iovec iov = { .iov_base = &req, .iov_len = sizeof(req) };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)req,
+		.iov_len = sizeof(*req) };
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
+		.msg_controllen = CMSG_SPACE(n * sizeof(int)),
 	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	struct cmsghdr *cmsg = &control.align;
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(n * sizeof(int));
+	for (size_t i = 0; i < n; i++)
+		memcpy(CMSG_DATA(cmsg) + i * sizeof(int), &fd, sizeof(int));
+	assert_int_equal(sendmsg(conn, &msg, 0), sizeof(*req));
+	return client_answer(conn, text, NULL);
+}
+
+/* What comes with a request that has no use for it is closed. */
+static void
+test_descriptors(void **state)
+{
+	struct control_request req = request(CONTROL_LOG_LEVEL, "");
 	char text[CONTROL_TEXT_SIZE];
 	struct server s = { 0 };
 	int before, fd;
@@ -690,13 +712,42 @@ test_descriptors(void **state)
 	server_start(&s);
 	before = server_fds(&s);
 	fd = client_connect(&s);
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &(int){ STDIN_FILENO }, sizeof(int));
-	assert_int_equal(sendmsg(fd, &msg, 0), sizeof(req));
-	assert_int_equal(client_answer(fd, text, NULL), 0);
+	assert_int_equal(ask_with(fd, &req, STDIN_FILENO, 1, text), 0);
+	assert_int_equal(ask_with(fd, &req, STDIN_FILENO, FDS_MAX, text), 0);
 	assert_int_equal(server_fds(&s), before + 1);
+	req.version++;
+	assert_int_equal(ask_with(fd, &req, STDIN_FILENO, 1, text),
+	    EPROTONOSUPPORT);
+	assert_int_equal(server_fds(&s), before);
+	close(fd);
+	server_stop(&s);
+}
+
+/* A listener is handed on; one, and no other number of them. */
+static void
+test_adopt(void **state)
+{
+	struct control_request req = request(CONTROL_GUEST_ADOPT, "vm9");
+	static const size_t wrong[] = { 2, 3, 4, 5, FDS_MAX };
+	char text[CONTROL_TEXT_SIZE];
+	struct server s = { 0 };
+	int before, conn, fd = memfd_create("socket", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 4711), 0);
+	strlcpy(req.class, "gold", sizeof(req.class));
+	server_start(&s);
+	before = server_fds(&s);
+	conn = client_connect(&s);
+	assert_int_equal(ask_with(conn, &req, fd, 1, text), 0);
+	assert_string_equal(text, "vm9 4711 'gold' ''");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(ask_with(conn, &req, fd, wrong[i], text),
+		    EINVAL);
+	assert_int_equal(client_ask(conn, &req, text), EINVAL);
+	assert_non_null(strstr(text, "no socket"));
+	assert_int_equal(server_fds(&s), before + 1);
+	close(conn);
 	close(fd);
 	server_stop(&s);
 }
@@ -813,6 +864,7 @@ main(void)
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_disconnects),
 		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_adopt),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_file),
 	};

@@ -362,7 +362,8 @@ test_shrunk_files(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(ftruncate(fd, FILE_SIZE), 0);
 		if (i == 0)
-			assert_int_equal(memory_add(&s.mem, &r, fd, 7, &why), 0);
+			assert_int_equal(memory_add(&s.mem, &r, fd, 7, &why),
+			    0);
 		mapping_close(&s.mem.log);
 		mapping_close(&s.mem.inflight);
 		assert_int_equal(mapping_open(&s.mem.log, fd, PAGE, 9, &why),

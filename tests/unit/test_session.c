@@ -292,7 +292,6 @@ test_next_fds(void **state)
 	expect_message(l, &some, 4);
 }
 
-
 static void
 test_too_long(void **state)
 {

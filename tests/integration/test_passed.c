@@ -1,0 +1,377 @@
+/*
+ * Listeners that systemd makes: passed at the start, by vrngctl, and kept for
+ * the next daemon.
+ */
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "manager.h"
+
+#define OUT 8192
+
+static void
+conf(struct suite *s, const char *guests)
+{
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"k\" { type = kernel }\n"
+	    "class \"gold\" { rate = 1M } class \"iron\" { rate = 1M } }\n"
+	    "pool \"other\" { source \"k\" { type = kernel } }\n%s",
+	    guests);
+}
+
+/* Adopts a socket at DIR/vm0.sock, which must be done. */
+static void
+adopt(struct manager *m, int fd, const char *class)
+{
+	char out[OUT];
+
+	assert_int_equal(
+	    manager_adopt(m, &fd, 1, "vm0", class, "", out, sizeof(out)), 0);
+	assert_string_equal(out, "");
+	manager_hear(m);
+}
+
+/* vrngctl shows the guest, there. */
+static void
+is_in(struct suite *s, const char *guest, const char *class)
+{
+	char out[OUT], line[128];
+
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
+	snprintf(line, sizeof(line), "%s   %s ", guest, class);
+	if (strstr(out, line) == NULL)
+		print_error("# no '%s' in:\n%s", line, out);
+	assert_non_null(strstr(out, line));
+}
+
+static void
+stops(struct suite *s)
+{
+	CHECK(daemon_stop(&s->d, SIGTERM));
+}
+
+/* A socket file that is not ours stays where it is. */
+static void
+test_start(void **state)
+{
+	struct suite *s = *state;
+	struct manager m;
+	struct stat st;
+
+	manager_open(&m, s);
+	conf(s, "guest \"vm0\" { socket = systemd class = gold }\n");
+	manager_unit(&m, "guest-vm0", manager_listen(&m, "vm0.sock"));
+	manager_unit(&m, "guest-vm1", manager_listen(&m, "vm1.sock"));
+	manager_unit(&m, "something", manager_listen(&m, "other.sock"));
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_up_qemu(s, &s->other, "vm1");
+	suite_served(&s->fe);
+	suite_served(&s->other);
+	is_in(s, "vm0", "gold");
+	assert_int_equal(daemon_log_count(&s->d, "passed as \"something\""), 1);
+	fe_close(&s->fe);
+	stops(s);
+	assert_int_equal(stat(daemon_path(&s->d, "vm0.sock"), &st), 0);
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	manager_hear(&m);
+	assert_int_equal(m.nstored, 0);
+	manager_close(&m);
+	suite_pass(s);
+}
+
+/* Whatever they were meant to be: with a wrong count nothing can be trusted. */
+static void
+test_count(void **state)
+{
+	struct suite *s = *state;
+	const char *const args[] = { "-C", "@conf", NULL };
+	struct manager m;
+	int status;
+
+	manager_open(&m, s);
+	conf(s, "");
+	m.names = "guest-a:b:guest-c";
+	manager_unit(&m, "guest-a", manager_listen(&m, "a.sock"));
+	manager_unit(&m, "guest-c", manager_listen(&m, "c.sock"));
+	CHECK(daemon_spawn(&s->d, args));
+	status = daemon_wait(&s->d, DAEMON_TIMEOUT_MS);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_int_equal(daemon_log_count(&s->d, "cannot be told apart"), 1);
+	manager_close(&m);
+	suite_pass(s);
+}
+
+/* Adopted, kept by systemd, and there again with the next daemon. */
+static void
+test_adopted(void **state)
+{
+	struct suite *s = *state;
+	struct manager m;
+	int fd;
+
+	manager_open(&m, s);
+	conf(s, "");
+	admin_start(s);
+	fd = manager_listen(&m, "vm0.sock");
+	manager_hear(&m);
+	adopt(&m, fd, "iron");
+	close(fd);
+	assert_string_equal(m.said, "FDSTORE=1 FDNAME=g-vm0++iron\n");
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	is_in(s, "vm0", "iron");
+	fe_close(&s->fe);
+	for (int i = 0; i < 3; i++) {
+		if (i == 1)
+			CHECK(kill(s->d.pid, SIGKILL));
+		if (i == 1)
+			daemon_wait(&s->d, DAEMON_TIMEOUT_MS);
+		else
+			stops(s);
+		manager_hear(&m);
+		assert_int_equal(m.nstored, 1);
+		admin_start(s);
+		is_in(s, "vm0", "iron");
+		suite_up_qemu(s, &s->fe, "vm0");
+		suite_served(&s->fe);
+		fe_close(&s->fe);
+		manager_hear(&m);
+		assert_null(strstr(m.said, "FDSTORE"));
+	}
+	manager_close(&m);
+	suite_pass(s);
+}
+
+/* The same socket again changes nothing but the place; a connection goes on. */
+static void
+test_again(void **state)
+{
+	struct suite *s = *state;
+	struct manager m;
+	char out[OUT];
+	int fd, fds;
+
+	manager_open(&m, s);
+	conf(s, "");
+	admin_start(s);
+	fd = manager_listen(&m, "vm0.sock");
+	adopt(&m, fd, "");
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	fds = proc_fds(s->d.pid);
+	for (int i = 0; i < 20; i++) {
+		adopt(&m, fd, "");
+		assert_string_equal(m.said, "");
+	}
+	assert_true(proc_fds(s->d.pid) <= fds + 1);
+	adopt(&m, fd, "gold");
+	assert_string_equal(m.said,
+	    "FDSTOREREMOVE=1 FDNAME=g-vm0\nFDSTORE=1 FDNAME=g-vm0++gold\n");
+	is_in(s, "vm0", "gold");
+	suite_served(&s->fe);
+	close(fd);
+	/* Another one takes its place. */
+	fd = manager_listen(&m, "vm0.sock");
+	adopt(&m, fd, "gold");
+	assert_string_equal(m.said,
+	    "FDSTOREREMOVE=1 FDNAME=g-vm0++gold\n"
+	    "FDSTORE=1 FDNAME=g-vm0++gold\n");
+	suite_served(&s->fe);
+	fe_close(&s->fe);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest remove vm0"), 0);
+	manager_hear(&m);
+	assert_string_equal(m.said, "FDSTOREREMOVE=1 FDNAME=g-vm0++gold\n");
+	close(fd);
+	manager_close(&m);
+	suite_pass(s);
+}
+
+/* The configuration comes and goes: a guest with a unit stays, where it is. */
+static void
+test_reload(void **state)
+{
+	struct suite *s = *state;
+	struct manager m;
+	int fd;
+
+	manager_open(&m, s);
+	conf(s, "guest \"vm0\" { socket = systemd class = gold }\n");
+	admin_start(s);
+	is_in(s, "vm0", "gold");
+	fd = manager_listen(&m, "vm0.sock");
+	adopt(&m, fd, "iron");
+	is_in(s, "vm0", "gold");
+	suite_up_qemu(s, &s->fe, "vm0");
+	conf(s, "");
+	admin_reload(s, "was read again");
+	is_in(s, "vm0", "gold");
+	suite_served(&s->fe);
+	conf(s, "guest \"vm0\" { egd = \"/tmp/none\" class = iron }\n");
+	admin_reload(s, "was read again");
+	is_in(s, "vm0", "iron");
+	suite_served(&s->fe);
+	/* In another pool it has to connect again. */
+	conf(s, "guest \"vm0\" { socket = systemd pool = other }\n");
+	admin_reload(s, "was read again");
+	fe_close(&s->fe);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	manager_hear(&m);
+	assert_null(strstr(m.said, "FDSTORE"));
+	assert_int_not_equal(manager_stored(&m, "g-vm0++iron"), -1);
+	close(fd);
+	manager_close(&m);
+	suite_pass(s);
+}
+
+static void
+refused(struct manager *m, const int *fds, size_t n, const char *name,
+    const char *class, const char *why)
+{
+	char out[OUT];
+
+	assert_int_not_equal(
+	    manager_adopt(m, fds, n, name, class, "", out, sizeof(out)), 0);
+	if (strstr(out, why) == NULL)
+		print_error("# no '%s' in: %s", why, out);
+	assert_non_null(strstr(out, why));
+}
+
+/* Nothing but one listening socket, for a name that has no other. */
+static void
+test_refused(void **state)
+{
+	struct suite *s = *state;
+	int good, pair[2], fds, two[2], null;
+	struct manager m;
+
+	manager_open(&m, s);
+	conf(s, "");
+	admin_conf_guest(s, "vm1", "");
+	admin_start(s);
+	manager_hear(&m);
+	good = manager_listen(&m, "vm0.sock");
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair));
+	two[0] = two[1] = good;
+	fds = proc_fds(s->d.pid);
+	refused(&m, NULL, 0, "vm0", "", "0 sockets");
+	refused(&m, two, 2, "vm0", "", "2 sockets");
+	refused(&m, &null, 1, "vm0", "", "not a listening unix");
+	refused(&m, &pair[0], 1, "vm0", "", "not a listening unix");
+	refused(&m, &good, 1, "vm0", "tin", "no such class");
+	refused(&m, &good, 1, "vm0", "a b", "VRNGD_CLASS 'a b'");
+	refused(&m, &good, 1, "vm1", "", "a socket of its own");
+	refused(&m, &good, 1, "v:m", "", "letters");
+	refused(&m, &good, 1, "a\\x2db", "", "letters");
+	assert_true(proc_fds(s->d.pid) <= fds);
+	manager_hear(&m);
+	assert_string_equal(m.said, "");
+	close(good);
+	close(null);
+	close(pair[0]);
+	close(pair[1]);
+	suite_up_qemu(s, &s->other, "vm1");
+	suite_served(&s->other);
+	manager_close(&m);
+	suite_pass(s);
+}
+
+/* What makes no sense, or is gone, is given up, and the rest served. */
+static void
+test_odd_store(void **state)
+{
+	static const char *const odd[] = { "g-a+b", "g-a+b+c+d", "g-++gold",
+		"g-vm9++tin", "g-vm8+none+" };
+	struct suite *s = *state;
+	struct manager m;
+
+	manager_open(&m, s);
+	conf(s, "");
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+		manager_unit(&m, odd[i], manager_listen(&m, "odd.sock"));
+	manager_unit(&m, "g-vm0++gold", manager_listen(&m, "vm0.sock"));
+	manager_unit(&m, "g-vm7", open("/dev/null", O_RDWR | O_CLOEXEC));
+	admin_start(s);
+	is_in(s, "vm0", "gold");
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	assert_int_equal(daemon_log_count(&s->d, "is not taken over"), 6);
+	manager_hear(&m);
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+		assert_non_null(strstr(m.said, odd[i]));
+	assert_non_null(strstr(m.said, "g-vm7"));
+	assert_null(strstr(m.said, "g-vm0"));
+	manager_close(&m);
+	suite_pass(s);
+}
+
+/* What systemd hears of the daemon's life. */
+static void
+test_notified(void **state)
+{
+	struct suite *s = *state;
+	struct manager m;
+	const char *reloading, *ready;
+
+	manager_open(&m, s);
+	conf(s, "");
+	admin_start(s);
+	poll(NULL, 0, 100);
+	manager_hear(&m);
+	assert_non_null(strstr(m.said, "READY=1 STATUS=0 of 0 guests"));
+	/* It has told, and nothing has happened since. */
+	poll(NULL, 0, 3000);
+	manager_hear(&m);
+	assert_non_null(strstr(m.said, "STATUS=0 of 0 guests connected, "));
+	assert_non_null(strstr(m.said, " 2 of 2 sources healthy\n"));
+	poll(NULL, 0, 6000);
+	manager_hear(&m);
+	assert_string_equal(m.said, "");
+	conf(s, "guest \"vm0\" {\n");
+	admin_reload(s, "was not taken");
+	poll(NULL, 0, 100);
+	manager_hear(&m);
+	reloading = strstr(m.said, "RELOADING=1 MONOTONIC_USEC=");
+	ready = strstr(m.said, "READY=1 STATUS=");
+	assert_non_null(reloading);
+	assert_non_null(ready);
+	assert_true(reloading < ready);
+	stops(s);
+	manager_hear(&m);
+	assert_non_null(strstr(m.said, "STOPPING=1"));
+	manager_close(&m);
+	suite_pass(s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SUITE_EMPTY(test_start),
+		SUITE_EMPTY(test_count),
+		SUITE_EMPTY(test_adopted),
+		SUITE_EMPTY(test_again),
+		SUITE_EMPTY(test_reload),
+		SUITE_EMPTY(test_refused),
+		SUITE_EMPTY(test_odd_store),
+		SUITE_EMPTY(test_notified),
+	};
+
+	return SUITE_MAIN("passed", tests);
+}
