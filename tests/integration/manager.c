@@ -140,8 +140,10 @@ obey(struct manager *m, const char *text, int fd)
 
 	if (name != NULL)
 		name += strlen("FDNAME=");
-	if (strncmp(text, "FDSTOREREMOVE=1", 15) == 0)
+	if (strncmp(text, "FDSTOREREMOVE=1", 15) == 0) {
+		assert_non_null(name);
 		drop(m, name);
+	}
 	if (strncmp(text, "FDSTORE=1", 9) != 0) {
 		assert_int_equal(fd, -1);
 		return;
