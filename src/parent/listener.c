@@ -85,17 +85,35 @@ open_file(const struct listener *l)
 	return -1;
 }
 
+/* The mode of a file of another owner, which takes it back for a moment. */
+static int
+set_mode(int fd, mode_t mode)
+{
+	char link[32];
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return -1;
+	if (mode == 0 || (st.st_mode & ALLPERMS) == mode)
+		return 0;
+	if (st.st_uid != geteuid() &&
+	    fchownat(fd, "", geteuid(), (gid_t)-1, AT_EMPTY_PATH) == -1)
+		return -1;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (chmod(link, mode) == -1)
+		return -1;
+	return st.st_uid == geteuid()
+	    ? 0
+	    : fchownat(fd, "", st.st_uid, (gid_t)-1, AT_EMPTY_PATH);
+}
+
 int
 listener_protect(const struct listener *l, const struct listener_rights *rights)
 {
-	char link[32];
 	int fd, r = -1;
 
 	if ((fd = open_file(l)) != -1) {
-		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-		r = 0;
-		if (rights->mode != 0)
-			r = chmod(link, rights->mode);
+		r = set_mode(fd, rights->mode);
 		if (r == 0 &&
 		    (rights->owner != (uid_t)-1 || rights->group != (gid_t)-1))
 			r = fchownat(fd, "", rights->owner, rights->group,

@@ -124,6 +124,9 @@ store_close(struct store *s)
 {
 	struct store_entry *e;
 
-	while ((e = TAILQ_FIRST(&s->entries)) != NULL)
-		forget(s, e);
+	while ((e = TAILQ_FIRST(&s->entries)) != NULL) {
+		TAILQ_REMOVE(&s->entries, e, entry);
+		free(e);
+	}
+	s->n = s->bytes = 0;
 }

@@ -135,11 +135,10 @@ test_adopted(void **state)
 	is_in(s, "vm0", "iron");
 	fe_close(&s->fe);
 	for (int i = 0; i < 3; i++) {
-		if (i == 1)
+		if (i == 1) {
 			CHECK(kill(s->d.pid, SIGKILL));
-		if (i == 1)
 			daemon_wait(&s->d, DAEMON_TIMEOUT_MS);
-		else
+		} else
 			stops(s);
 		manager_hear(&m);
 		assert_int_equal(m.nstored, 1);

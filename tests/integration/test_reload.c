@@ -90,6 +90,35 @@ test_socket(void **state)
 	suite_pass(s);
 }
 
+/* A socket of another owner, whose mode is changed and changed again. */
+static void
+test_socket_owner(void **state)
+{
+	static const unsigned int modes[] = { 0600, 0660, 0660, 0606 };
+	struct suite *s = *state;
+	struct stat st;
+	char rest[64];
+
+	if (getuid() != 0)
+		skip();
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		snprintf(rest, sizeof(rest), "owner = 1 group = 2 mode = 0%o",
+		    modes[i]);
+		admin_conf(s, "w", POOL, "");
+		admin_conf_guest(s, "vm0", rest);
+		if (i == 0)
+			suite_start(s, start_args);
+		else
+			admin_reload(s, "read again: 1 guest");
+		CHECK(stat(daemon_path(&s->d, "vm0.sock"), &st));
+		assert_int_equal(st.st_mode & 0777, modes[i]);
+		assert_int_equal(st.st_uid, 1);
+		assert_int_equal(st.st_gid, 2);
+	}
+	assert_int_equal(daemon_log_count(&s->d, "cannot set its owner"), 0);
+	suite_pass(s);
+}
+
 /* Who may write to the directory cannot have other files given away. */
 static void
 test_socket_replaced(void **state)
@@ -255,6 +284,7 @@ main(void)
 		SUITE_EMPTY(test_check),
 		SUITE_EMPTY(test_mistakes),
 		SUITE_EMPTY(test_socket),
+		SUITE_EMPTY(test_socket_owner),
 		SUITE_EMPTY(test_socket_replaced),
 		SUITE_EMPTY(test_reload),
 		SUITE_EMPTY(test_reload_mistake),
