@@ -17,7 +17,7 @@
 
 #include "proto.h"
 
-#define CONTROL_VERSION 4
+#define CONTROL_VERSION 5
 #define CONTROL_PATH	"/run/vrngd/control"
 
 /* With the terminating NUL. */
@@ -159,7 +159,13 @@ struct control_guest {
 	int32_t pid;		/* its worker's; 0: none */
 	uint32_t connections;	/* times connected, this one too */
 	uint32_t delivery;	/* enum proto_delivery_mode */
+	uint32_t poll_us;	/* as in struct proto_limits */
+	uint32_t poll_share;	/* likewise */
 	uint32_t unused;	/* 0 */
+	uint64_t polls;		/* and in struct proto_stats */
+	uint64_t poll_hits;
+	uint64_t poll_misses;
+	uint64_t poll_ns;
 };
 
 enum control_outlet_kind {

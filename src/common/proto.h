@@ -47,6 +47,7 @@
 #define CLIENTS_MAX	  4096 /* of an outlet */
 #define ALLOWED_MAX	  64   /* networks of an outlet */
 #define CLIENT_TEXT_SIZE  64   /* with the terminating NUL */
+#define POLL_US_MAX	  1000 /* that a worker may look at a ring */
 
 /* Who speaks on a channel; a bit each, so that a rule can name several. */
 enum proto_role {
@@ -306,6 +307,9 @@ struct proto_limits {
 	uint32_t window;      /* bytes to hold ready; 0: none */
 	uint32_t request_min; /* bytes granted are enough for one */
 	uint32_t request_max; /* bytes; a longer request is cut */
+	uint32_t poll_us;     /* of ROLE_VHOST: to look at the ring for the
+			       * next request, at most POLL_US_MAX; 0: none */
+	uint32_t poll_share;  /* percent of a CPU for looks in vain */
 	uint32_t unused;      /* 0 */
 };
 
@@ -403,6 +407,10 @@ struct proto_stats {
 	uint32_t clients;     /* of an outlet, now, */
 	uint32_t connections; /* and so far */
 	uint64_t turned_away; /* clients: not allowed, or too many */
+	uint64_t polls;	      /* looks at the ring for the next request, */
+	uint64_t poll_hits;   /* that saw it, */
+	uint64_t poll_misses; /* and that did not, */
+	uint64_t poll_ns;     /* and the time they took */
 };
 
 #endif

@@ -142,6 +142,19 @@ print_classes(struct json *j, const struct snapshot *snap, const char *pool)
 }
 
 static void
+print_polling(struct json *j, const struct control_guest *g)
+{
+	json_open(j, "polling", '{');
+	json_number(j, "us", g->poll_us);
+	json_number(j, "share_percent", g->poll_share);
+	json_number(j, "polls", g->polls);
+	json_number(j, "hits", g->poll_hits);
+	json_number(j, "misses", g->poll_misses);
+	json_number(j, "ns", g->poll_ns);
+	json_close(j, '}');
+}
+
+static void
 print_guest(struct json *j, const struct snapshot *snap,
     const struct control_guest *g)
 {
@@ -162,6 +175,7 @@ print_guest(struct json *j, const struct snapshot *snap,
 	json_number(j, "connected_ns", g->connected_for);
 	json_number(j, "connections", g->connections);
 	json_string(j, "delivery", format_delivery(g->delivery));
+	print_polling(j, g);
 	print_pid(j, g->pid);
 	json_close(j, '}');
 }

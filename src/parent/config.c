@@ -55,10 +55,12 @@ build_classes(struct config_reader *r, struct config_block *within,
 		block->class = class;
 		block->pool = within->pool;
 		block->share = &class->share;
-		block->delivery = &class->delivery;
+		block->delivery = &class->terms.delivery;
+		block->polling = &class->terms.polling;
 		block->parent = within;
 		config_share_child(r, block);
 		config_delivery(r, block);
+		config_polling(r, block);
 		build_classes(r, block, &class->classes, depth + 1);
 	}
 }
@@ -74,11 +76,13 @@ build_pool(struct config_reader *r, struct config_block *block)
 	strlcpy(pool->name, block->name, sizeof(pool->name));
 	block->pool = pool;
 	block->share = &pool->share;
-	block->delivery = &pool->delivery;
+	block->delivery = &pool->terms.delivery;
+	block->polling = &pool->terms.polling;
 	config_sources(r, block);
 	config_value_bool(r, block, KEY_ACCEPT_WRITES, &pool->accept_writes);
 	config_share_pool(r, block);
 	config_delivery(r, block);
+	config_polling(r, block);
 	build_classes(r, block, &pool->classes, 0);
 }
 
@@ -93,7 +97,8 @@ build_guest(struct config_reader *r, struct config_block *block)
 	guest->rights.group = (gid_t)-1;
 	block->guest = guest;
 	block->share = &guest->share;
-	block->delivery = &guest->delivery;
+	block->delivery = &guest->terms.delivery;
+	block->polling = &guest->terms.polling;
 	if (block->set[KEY_SOCKET] == NULL && block->set[KEY_EGD] == NULL &&
 	    !block->damaged)
 		config_block_mistake(r, block, block->place,

@@ -31,12 +31,24 @@
 #define CONFIG_GUEST_CLIENTS 8	/* of a guest's EGD socket */
 #define CONFIG_STATISTICS    UINT64_C(300000000000) /* ns, unless it says */
 
+/* How long to look for a guest's next request, instead of being kicked. */
+struct config_polling {
+	uint32_t us;	/* at most POLL_US_MAX; 0: not at all */
+	uint32_t share; /* percent of a CPU for looks in vain, 1 to 100 */
+};
+
+/* How a guest is served. */
+struct config_terms {
+	struct proto_delivery delivery;
+	struct config_polling polling;
+};
+
 struct config_class {
 	TAILQ_ENTRY(config_class) entry;
 	char name[CONFIG_NAME_SIZE];
 	struct alloc_share share;
-	struct proto_delivery delivery; /* its guests' own, unless they say */
-	struct config_class *parent;	/* NULL: the pool itself */
+	struct config_terms terms;   /* its guests' own, unless they say */
+	struct config_class *parent; /* NULL: the pool itself */
 	TAILQ_HEAD(config_classes, config_class) classes; /* within it */
 };
 
@@ -70,7 +82,7 @@ struct config_pool {
 	uint32_t min_sources;	       /* as in struct proto_pool */
 	uint32_t stock;		       /* bytes read ahead */
 	struct alloc_share share;
-	struct proto_delivery delivery; /* its classes' and guests' own */
+	struct config_terms terms; /* its classes' and guests' own */
 	struct config_classes classes;
 };
 
@@ -84,7 +96,7 @@ struct config_guest {
 	struct config_pool *pool;
 	struct config_class *class; /* NULL: the pool itself */
 	struct alloc_share share;
-	struct proto_delivery delivery;
+	struct config_terms terms;
 	struct listener_rights rights; /* of its sockets */
 };
 
@@ -193,7 +205,7 @@ void config_source_free(struct config_source *);
 
 /*
  * Sets what a pool that has these sources and says nothing else has: combine,
- * min_sources, stock and delivery.
+ * min_sources, stock and terms.
  */
 void config_pool_defaults(struct config_pool *);
 

@@ -7,7 +7,8 @@
  *	config_network.c	addresses and networks
  *	config_socket.c	where a socket is
  *	config_share.c	rates, their defaults and checks
- *	config_delivery.c	how guests are served
+ *	config_delivery.c	what guests are served
+ *	config_polling.c	and how fast
  *	config_source.c	one source
  *	config_noise.c	what it is tested for
  *	config_sources.c	a pool's sources together
@@ -156,6 +157,10 @@ extern const struct config_choice config_deliveries; /* proto_delivery_mode */
 extern const struct proto_delivery config_delivery_default;
 void config_delivery(struct config_reader *, struct config_block *);
 
+/* config_polling.c: likewise, of pools, classes and guests. */
+extern const struct config_polling config_polling_default;
+void config_polling(struct config_reader *, struct config_block *);
+
 /*
  * config_source.c: fills in a source as its block says.  Returns whether all
  * of that is good.
@@ -184,7 +189,7 @@ bool config_source_same(const struct config_source *,
 
 /*
  * config_leaf.c: the pool and the class of a guest or service, which are set
- * if they are known, its share of them and its delivery.
+ * if they are known, its share of them, its delivery and a guest's polling.
  */
 void config_leaf(struct config_reader *, struct config_block *,
     struct config_pool **, struct config_class **);

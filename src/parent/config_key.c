@@ -44,6 +44,8 @@ static const struct {
 	[KEY_RESEED_INTERVAL] = { "reseed-interval", CONFIG_SHARES },
 	[KEY_PREDICTION_RESISTANCE] = { "prediction-resistance",
 	    CONFIG_SHARES },
+	[KEY_POLL_US] = { "poll-us", CONFIG_POLLED },
+	[KEY_POLL_SHARE] = { "poll-share", CONFIG_POLLED },
 	[KEY_SOCKET] = { "socket", CONFIG_GUEST },
 	[KEY_EGD] = { "egd", CONFIG_GUEST },
 	[KEY_POOL] = { "pool", CONFIG_LEAVES },

@@ -100,4 +100,6 @@ config_leaf(struct config_reader *r, struct config_block *block,
 	}
 	config_share_child(r, block);
 	config_delivery(r, block);
+	if (block->kind == CONFIG_GUEST)
+		config_polling(r, block);
 }

@@ -124,6 +124,13 @@ print_delivery(FILE *out, int depth, const struct proto_delivery *delivery,
 }
 
 static void
+print_polling(FILE *out, int depth, const struct config_polling *polling)
+{
+	line(out, depth, "poll-us = %" PRIu32, polling->us);
+	line(out, depth, "poll-share = %" PRIu32 "%%", polling->share);
+}
+
+static void
 print_classes(FILE *out, int depth, const struct config_classes *classes)
 {
 	const struct config_class *class;
@@ -131,7 +138,8 @@ print_classes(FILE *out, int depth, const struct config_classes *classes)
 	TAILQ_FOREACH(class, classes, entry) {
 		line(out, depth, "class \"%s\" {", class->name);
 		print_share(out, depth + 1, &class->share);
-		print_delivery(out, depth + 1, &class->delivery, false);
+		print_delivery(out, depth + 1, &class->terms.delivery, false);
+		print_polling(out, depth + 1, &class->terms.polling);
 		print_classes(out, depth + 1, &class->classes);
 		line(out, depth, "}");
 	}
@@ -239,7 +247,8 @@ print_pool(FILE *out, const struct config_pool *pool)
 		print_size(out, 1, "rate", pool->share.rate.bytes);
 		print_size(out, 1, "burst", pool->share.burst);
 	}
-	print_delivery(out, 1, &pool->delivery, false);
+	print_delivery(out, 1, &pool->terms.delivery, false);
+	print_polling(out, 1, &pool->terms.polling);
 	print_classes(out, 1, &pool->classes);
 	line(out, 0, "}");
 }
@@ -285,7 +294,8 @@ print_guest(FILE *out, const struct config_guest *guest)
 	print_parent(out, guest->pool, guest->class);
 	print_rights(out, &guest->rights);
 	print_share(out, 1, &guest->share);
-	print_delivery(out, 1, &guest->delivery, true);
+	print_delivery(out, 1, &guest->terms.delivery, true);
+	print_polling(out, 1, &guest->terms.polling);
 	line(out, 0, "}");
 }
 

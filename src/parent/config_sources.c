@@ -90,7 +90,8 @@ config_pool_defaults(struct config_pool *pool)
 
 	pool->combine = COMBINE_FIRST;
 	pool->min_sources = 1;
-	pool->delivery = config_delivery_default;
+	pool->terms.delivery = config_delivery_default;
+	pool->terms.polling = config_polling_default;
 	pool->stock = STOCK_DEFAULT;
 	TAILQ_FOREACH(source, &pool->sources, entry)
 		if (source->spec.kind == SOURCE_KERNEL ||

@@ -58,6 +58,7 @@ enum config_kind {
 	CONFIG_LEAVES = CONFIG_GUEST | CONFIG_OUTLETS,
 	CONFIG_CHILDREN = CONFIG_CLASS | CONFIG_LEAVES,
 	CONFIG_SHARES = CONFIG_POOL | CONFIG_CHILDREN,
+	CONFIG_POLLED = CONFIG_POOL | CONFIG_CLASS | CONFIG_GUEST,
 	CONFIG_ANY = CONFIG_SHARES | CONFIG_SOURCE,
 };
 
@@ -97,6 +98,8 @@ enum config_key {
 	KEY_RESEED_BYTES,
 	KEY_RESEED_INTERVAL,
 	KEY_PREDICTION_RESISTANCE,
+	KEY_POLL_US,
+	KEY_POLL_SHARE,
 	KEY_SOCKET,
 	KEY_EGD,
 	KEY_POOL,
@@ -155,7 +158,7 @@ struct config_block {
 	bool damaged;  /* something in it is lost or not known */
 	bool unclosed; /* its end is missing */
 
-	/* What becomes of it: one of these, its share and its delivery. */
+	/* What becomes of it: one of these, its share, delivery, polling. */
 	struct config_pool *pool;
 	struct config_source *source;
 	struct config_class *class;
@@ -163,6 +166,7 @@ struct config_block {
 	struct config_outlet *outlet;
 	struct alloc_share *share;
 	struct proto_delivery *delivery;
+	struct config_polling *polling;
 	struct config_block *parent; /* whose share it has part in */
 	uint64_t guaranteed;	     /* the sum of its children's rates */
 };

@@ -99,7 +99,7 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 void
 guest_init(struct guest *g, const char *name, struct process_env *env,
     struct store *store, struct pool *pool, struct alloc_node *parent,
-    const struct alloc_share *share, const struct proto_delivery *delivery)
+    const struct alloc_share *share, const struct config_terms *terms)
 {
 	*g = (struct guest){ .env = env, .store = store, .pool = pool };
 	g->listener.fd = -1;
@@ -109,7 +109,8 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 		.name = g->name,
 		.pool = pool->name,
 	};
-	member_init(pool, &g->member, parent, share, delivery);
+	member_init(pool, &g->member, parent, share, &terms->delivery);
+	g->polling = terms->polling;
 	g->member.about = &g->subject;
 	guest_session_init(g);
 	log_limit_init(&g->log_limit, clock_now());
@@ -118,9 +119,10 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 
 void
 guest_change(struct guest *g, struct alloc_node *parent,
-    const struct alloc_share *share, const struct proto_delivery *delivery)
+    const struct alloc_share *share, const struct config_terms *terms)
 {
-	member_change(g->pool, &g->member, parent, share, delivery);
+	member_change(g->pool, &g->member, parent, share, &terms->delivery);
+	g->polling = terms->polling;
 	if (g->egd != NULL)
 		outlet_limit(g->egd);
 	guest_session_limit(g);

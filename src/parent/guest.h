@@ -34,6 +34,7 @@ struct guest {
 	struct process worker;
 	sd_event_source *retry; /* to start a worker; NULL: not now */
 	struct deaths deaths;	/* of its workers */
+	struct config_polling polling;
 	struct member member;
 	struct tap tap;		    /* of its vhost-user connection */
 	struct outlet *egd;	    /* its EGD socket, allocated; NULL: none */
@@ -45,9 +46,9 @@ struct guest {
 	struct log_limit worker_limit; /* of what its workers say */
 	uint64_t connected;	       /* ns, when */
 	uint32_t died;		       /* workers of this connection */
-	bool resumed;		       /* its figures began with another vrngd */
-	bool asked;		       /* for stats, to be logged */
-	bool queried;		       /* for stats, to be told by `told` */
+	bool resumed; /* its figures began with another vrngd */
+	bool asked;   /* for stats, to be logged */
+	bool queried; /* for stats, to be told by `told` */
 	void (*told)(struct guest *, void *arg);
 	void *told_arg;
 };
@@ -70,11 +71,11 @@ void guest_listen_after(struct guest *, uint64_t ns);
  */
 void guest_init(struct guest *, const char *name, struct process_env *,
     struct store *, struct pool *, struct alloc_node *parent,
-    const struct alloc_share *, const struct proto_delivery *);
+    const struct alloc_share *, const struct config_terms *);
 
-/* Changes its place in the pool's tree and its share. */
+/* Changes its place in the pool's tree, its share and its terms. */
 void guest_change(struct guest *, struct alloc_node *parent,
-    const struct alloc_share *, const struct proto_delivery *);
+    const struct alloc_share *, const struct config_terms *);
 
 /*
  * Waits for connections at guest->listener.  A guest may do without, if it has

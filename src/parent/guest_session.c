@@ -33,6 +33,8 @@ set_limits(const struct guest *g, struct proto_limits *limits)
 	limits->window = alloc_window(&g->member.leaf);
 	limits->request_min = alloc_request_min(&g->member.leaf);
 	limits->request_max = alloc_request_max(&g->member.leaf);
+	limits->poll_us = g->polling.us;
+	limits->poll_share = g->polling.share;
 }
 
 static int retry_event(sd_event_source *, uint64_t, void *);
@@ -220,6 +222,10 @@ add_stats(struct proto_stats *sum, const struct proto_stats *s)
 	sum->cut += s->cut;
 	sum->refused += s->refused;
 	sum->wait_ns += s->wait_ns;
+	sum->polls += s->polls;
+	sum->poll_hits += s->poll_hits;
+	sum->poll_misses += s->poll_misses;
+	sum->poll_ns += s->poll_ns;
 }
 
 /* What it had of another vrngd is not told as of this one. */

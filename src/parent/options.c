@@ -29,6 +29,7 @@ enum {
 	OPT_FD,
 	OPT_FILENAME,
 	OPT_LIBEXEC,
+	OPT_POLL_US,
 	OPT_UID_BASE,
 	OPT_PRINT_CAPABILITIES,
 };
@@ -45,6 +46,7 @@ static const struct option longopts[] = {
 	{ "filename", required_argument, NULL, OPT_FILENAME },
 	{ "max-bytes", required_argument, NULL, 'm' },
 	{ "period", required_argument, NULL, 'p' },
+	{ "poll-us", required_argument, NULL, OPT_POLL_US },
 	{ "fd", required_argument, NULL, OPT_FD },
 	{ "libexec", required_argument, NULL, OPT_LIBEXEC },
 	{ "uid-base", required_argument, NULL, OPT_UID_BASE },
@@ -76,6 +78,8 @@ static const char usage_text[] =
     "  -m, --max-bytes BYTES    that all guests together get in a period (no\n"
     "                           limit)\n"
     "  -p, --period MS          milliseconds (65536)\n"
+    "      --poll-us US         how long to look for the next request before\n"
+    "                           going to sleep, in microseconds (0)\n"
     "      --uid-base N         first of the uids for child processes\n"
     "                           (1879048192)\n"
     "      --libexec DIR        where the programs of the child processes are\n"
@@ -258,6 +262,10 @@ set_option(struct options *opt, int option, char **argv)
 		    (uint64_t)number("--period", optarg, 1, PERIOD_MAX_MS) *
 		    NS_PER_MS;
 		break;
+	case OPT_POLL_US:
+		opt->poll_us =
+		    (uint32_t)number("--poll-us", optarg, 0, POLL_US_MAX);
+		break;
 	case OPT_FD:
 		opt->listen_fd = (int)number("--fd", optarg, 0, INT32_MAX);
 		break;
@@ -292,6 +300,8 @@ set_config(struct options *opt, size_t count)
 		surplus = "--max-bytes";
 	if (opt->period != 0)
 		surplus = "--period";
+	if (opt->poll_us != 0)
+		surplus = "--poll-us";
 	if (count != 0)
 		surplus = "--socket-count";
 	if (surplus != NULL)
@@ -381,7 +391,7 @@ add_guest(struct config *config, struct config_pool *pool, const char *path,
 
 	g->socket = must_alloc(strdup(path));
 	g->pool = pool;
-	g->delivery = pool->delivery;
+	g->terms = pool->terms;
 	g->rights.owner = (uid_t)-1;
 	g->rights.group = (gid_t)-1;
 	g->share = (struct alloc_share){
@@ -414,6 +424,7 @@ options_config(const struct options *opt)
 	strlcpy(pool->name, "default", sizeof(pool->name));
 	TAILQ_INSERT_TAIL(&pool->sources, source, entry);
 	config_pool_defaults(pool);
+	pool->terms.polling.us = opt->poll_us;
 	pool->share = (struct alloc_share){
 		.rate.period = 1,
 		.ceil = { opt->max_bytes, opt->period },

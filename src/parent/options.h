@@ -29,6 +29,7 @@ struct options {
 	const char *libexec; /* where the roles' programs are */
 	uint64_t max_bytes;  /* a period, all guests; 0: no limit */
 	uint64_t period;     /* ns */
+	uint32_t poll_us;    /* as in struct proto_limits */
 	uint32_t uid_base;
 	int verbose;
 };

@@ -47,7 +47,7 @@ apply_class(struct service_pool *p, const struct config_class *cc)
 		    clock_now());
 	}
 	TAILQ_INSERT_TAIL(&p->classes, c, entry);
-	c->delivery = cc->delivery;
+	c->terms = cc->terms;
 	c->kept = true;
 	TAILQ_FOREACH(cc, &cc->classes, entry)
 		apply_class(p, cc);
@@ -75,7 +75,7 @@ apply_pools(struct service *s, const struct config *config, struct plan *plan)
 		    &cp->share, clock_now());
 		TAILQ_FOREACH(cc, &cp->classes, entry)
 			apply_class(p, cc);
-		p->delivery = cp->delivery;
+		p->terms = cp->terms;
 	}
 	while ((ps = TAILQ_FIRST(&plan->setups)) != NULL) {
 		TAILQ_REMOVE(&plan->setups, ps, entry);
@@ -154,9 +154,9 @@ apply_guest(struct service *s, const struct config_guest *cg,
 	}
 	if (g == NULL)
 		g = service_guest_new(s, cg->name, &p->pool, parent, &cg->share,
-		    &cg->delivery);
+		    &cg->terms);
 	else
-		guest_change(g, parent, &cg->share, &cg->delivery);
+		guest_change(g, parent, &cg->share, &cg->terms);
 	g->subject.class = c == NULL ? NULL : c->name;
 	if (old != NULL) {
 		if (cg->socket == NULL)
@@ -202,10 +202,10 @@ remove_rest(struct service *s)
 }
 
 /*
- * How guests in a guest's place are given their bytes; NULL if its pool or
- * class does not stay.
+ * How guests in a guest's place are served; NULL if its pool or class does not
+ * stay.
  */
-static const struct proto_delivery *
+static const struct config_terms *
 inherited(struct service *s, const struct guest *g)
 {
 	struct service_pool *p;
@@ -215,10 +215,10 @@ inherited(struct service *s, const struct guest *g)
 		if (&p->pool != g->pool || !p->kept)
 			continue;
 		if (g->member.leaf.parent == &p->pool.alloc.root)
-			return &p->delivery;
+			return &p->terms;
 		TAILQ_FOREACH(c, &p->classes, entry)
 			if (&c->node == g->member.leaf.parent)
-				return c->kept ? &c->delivery : NULL;
+				return c->kept ? &c->terms : NULL;
 	}
 	return NULL;
 }
@@ -238,17 +238,17 @@ is_configured(const struct config *config, const struct guest *g)
 static void
 keep_added(struct service *s, const struct config *config)
 {
-	const struct proto_delivery *delivery;
+	const struct config_terms *terms;
 	struct alloc_share share;
 	struct guest *g;
 
 	TAILQ_FOREACH(g, &s->guests, entry) {
-		delivery = inherited(s, g);
-		g->kept = (g->added || g->passed) && delivery != NULL;
+		terms = inherited(s, g);
+		g->kept = (g->added || g->passed) && terms != NULL;
 		if (!g->kept || is_configured(config, g))
 			continue;
-		share = service_plain_share(delivery);
-		guest_change(g, g->member.leaf.parent, &share, delivery);
+		share = service_plain_share(terms);
+		guest_change(g, g->member.leaf.parent, &share, terms);
 	}
 }
 
@@ -304,7 +304,7 @@ service_add(struct service *s, const char *name, const char *path,
 		return EIO;
 	}
 	g = service_guest_new(s, name, place.pool, place.parent, &place.share,
-	    place.delivery);
+	    place.terms);
 	g->subject.class = place.class;
 	g->added = true;
 	g->path = service_must(strdup(path));

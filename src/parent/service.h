@@ -25,7 +25,7 @@ struct service_class {
 	TAILQ_ENTRY(service_class) entry;
 	char name[CONFIG_NAME_SIZE];
 	struct alloc_node node;
-	struct proto_delivery delivery; /* of guests that are added to it */
+	struct config_terms terms; /* of guests that are added to it */
 	bool kept; /* by the configuration that is being applied */
 };
 
@@ -37,7 +37,7 @@ struct service_pool {
 	struct service *service;
 	struct pool pool;
 	struct service_classes classes; /* each after the one it is in */
-	struct proto_delivery delivery; /* of guests that are added to it */
+	struct config_terms terms;	/* of guests that are added to it */
 	bool kept;
 	bool due; /* statistics of it are */
 };

@@ -117,12 +117,12 @@ service_adopt(struct service *s, const struct service_adoption *a,
 	}
 	if (g == NULL) {
 		g = service_guest_new(s, a->name, place.pool, place.parent,
-		    &place.share, place.delivery);
+		    &place.share, place.terms);
 		g->added = true;
 		g->subject.class = place.class;
 		event_log(EVENT_GUEST_ADDED, &g->subject, NULL, "added");
 	} else if (g->added) {
-		guest_change(g, place.parent, &place.share, place.delivery);
+		guest_change(g, place.parent, &place.share, place.terms);
 		g->subject.class = place.class;
 	}
 	if (g->passed && same_socket(g->listener.fd, l.fd))

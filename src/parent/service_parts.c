@@ -106,13 +106,13 @@ service_class_of(const struct service_pool *p, const struct alloc_node *node)
 }
 
 struct alloc_share
-service_plain_share(const struct proto_delivery *delivery)
+service_plain_share(const struct config_terms *terms)
 {
 	return (struct alloc_share){
 		.rate.period = 1,
 		.ceil.period = 1,
 		.weight = 1,
-		.generated = delivery->mode == DELIVERY_DRBG,
+		.generated = terms->delivery.mode == DELIVERY_DRBG,
 	};
 }
 
@@ -139,8 +139,8 @@ service_find_place(struct service *s, const char *pool, const char *class,
 	place->pool = &p->pool;
 	place->parent = c == NULL ? &p->pool.alloc.root : &c->node;
 	place->class = c == NULL ? NULL : c->name;
-	place->delivery = c == NULL ? &p->delivery : &c->delivery;
-	place->share = service_plain_share(place->delivery);
+	place->terms = c == NULL ? &p->terms : &c->terms;
+	place->share = service_plain_share(place->terms);
 	return 0;
 }
 
@@ -215,7 +215,7 @@ service_pool_new(struct service *s, const struct config_pool *cp)
 	struct pool_setup setup;
 
 	p->service = s;
-	p->delivery = cp->delivery;
+	p->terms = cp->terms;
 	strlcpy(p->name, cp->name, sizeof(p->name));
 	TAILQ_INIT(&p->classes);
 	pool_init(&p->pool, p->name, s->env, &cp->share, &pool_ops, s);
@@ -299,12 +299,12 @@ guest_told(struct guest *g, void *arg)
 struct guest *
 service_guest_new(struct service *s, const char *name, struct pool *pool,
     struct alloc_node *parent, const struct alloc_share *share,
-    const struct proto_delivery *delivery)
+    const struct config_terms *terms)
 {
 	struct guest *g = service_must(calloc(1, sizeof(*g)));
 	int session;
 
-	guest_init(g, name, s->env, &s->store, pool, parent, share, delivery);
+	guest_init(g, name, s->env, &s->store, pool, parent, share, terms);
 	g->told = guest_told;
 	g->told_arg = s;
 	TAILQ_INSERT_TAIL(&s->guests, g, entry);

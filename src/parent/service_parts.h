@@ -27,12 +27,12 @@ struct service_place {
 	struct pool *pool;
 	struct alloc_node *parent;
 	const char *class; /* that is; NULL: the pool itself */
-	const struct proto_delivery *delivery;
+	const struct config_terms *terms;
 	struct alloc_share share;
 };
 
 /* The share of a guest that has no part of its own. */
-struct alloc_share service_plain_share(const struct proto_delivery *);
+struct alloc_share service_plain_share(const struct config_terms *);
 
 /*
  * The place in a class ("": the pool itself) of a pool ("": the one that a
@@ -63,7 +63,7 @@ void service_class_free(struct service_pool *, struct service_class *);
 /* Adds a guest to the service, or ends it by the deadline (ns). */
 struct guest *service_guest_new(struct service *, const char *name,
     struct pool *, struct alloc_node *parent, const struct alloc_share *,
-    const struct proto_delivery *);
+    const struct config_terms *);
 void service_guest_free(struct service *, struct guest *, uint64_t deadline);
 
 /* Gives up a guest's listener if that was passed, in the store too. */

@@ -38,6 +38,10 @@ guest_stats(const struct guest *g)
 	s.cut += g->past.cut + g->stats.cut;
 	s.refused += g->past.refused + g->stats.refused;
 	s.wait_ns += g->past.wait_ns + g->stats.wait_ns;
+	s.polls = g->past.polls + g->stats.polls;
+	s.poll_hits = g->past.poll_hits + g->stats.poll_hits;
+	s.poll_misses = g->past.poll_misses + g->stats.poll_misses;
+	s.poll_ns = g->past.poll_ns + g->stats.poll_ns;
 	s.connections += g->connections;
 	s.clients += process_running(&g->worker);
 	return s;
@@ -63,6 +67,10 @@ tell_member(struct member *m, const struct proto_stats *s, uint64_t period)
 		.refused = grown(s->refused, told->stats.refused),
 		.wait_ns = grown(s->wait_ns, told->stats.wait_ns),
 		.turned_away = grown(s->turned_away, told->stats.turned_away),
+		.polls = grown(s->polls, told->stats.polls),
+		.poll_hits = grown(s->poll_hits, told->stats.poll_hits),
+		.poll_misses = grown(s->poll_misses, told->stats.poll_misses),
+		.poll_ns = grown(s->poll_ns, told->stats.poll_ns),
 		.connections = s->connections - told->stats.connections,
 	};
 
@@ -71,6 +79,10 @@ tell_member(struct member *m, const struct proto_stats *s, uint64_t period)
 		LOG_NUMBER("VRNGD_CLIENTS", s->clients),
 		LOG_NUMBER("VRNGD_CONNECTIONS", d.connections),
 		LOG_NUMBER("VRNGD_TURNED_AWAY", d.turned_away),
+		LOG_NUMBER("VRNGD_POLLS", d.polls),
+		LOG_NUMBER("VRNGD_POLL_HITS", d.poll_hits),
+		LOG_NUMBER("VRNGD_POLL_MISSES", d.poll_misses),
+		LOG_NUMBER("VRNGD_POLL_NS", d.poll_ns),
 		LOG_NUMBER("VRNGD_GRANTED", granted - told->granted),
 		LOG_NUMBER("VRNGD_THROTTLED_NS", throttled - told->throttled),
 		LOG_NUMBER("VRNGD_RATE", rate(d.bytes, period)),

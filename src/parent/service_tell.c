@@ -86,7 +86,7 @@ tell_class(struct service *s, struct control_client *client,
 		.share = share_of(&c->node.share),
 		.bytes = c->node.meter.total,
 		.now = meter_rate(&c->node.meter, clock_now()),
-		.delivery = c->delivery.mode,
+		.delivery = c->terms.delivery.mode,
 	};
 	const struct service_class *parent =
 	    service_class_of(p, c->node.parent);
@@ -148,6 +148,12 @@ tell_guest(struct control_client *client, const struct service_pool *p,
 		.pid = running ? g->worker.pid : 0,
 		.connections = g->connections,
 		.delivery = g->member.delivery.mode,
+		.poll_us = g->polling.us,
+		.poll_share = g->polling.share,
+		.polls = g->past.polls + g->stats.polls,
+		.poll_hits = g->past.poll_hits + g->stats.poll_hits,
+		.poll_misses = g->past.poll_misses + g->stats.poll_misses,
+		.poll_ns = g->past.poll_ns + g->stats.poll_ns,
 	};
 
 	strlcpy(guest.name, g->name, sizeof(guest.name));

@@ -11,6 +11,7 @@
 
 #include "channel.h"
 #include "child.h"
+#include "clock.h"
 #include "log.h"
 #include "sandbox.h"
 #include "worker.h"
@@ -83,6 +84,7 @@ worker_init(struct worker *w)
 	memory_init(&w->memory);
 	queue_init(&w->queue, &w->memory);
 	rng_init(&w->rng, &w->queue, &w->inflight, NULL);
+	polling_init(&w->polling, NULL);
 	if ((w->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		log_fatal("epoll_create1: %s", strerror(errno));
 	must_watch(w, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, EVENT_CHANNEL);
@@ -186,13 +188,20 @@ rewire(struct worker *w, uint32_t generation, int fd)
 }
 
 static void
+limit(struct worker *w, const struct proto_limits *limits)
+{
+	window_limit(&w->rng.window, limits);
+	polling_limit(&w->polling, limits, clock_now());
+}
+
+static void
 start(struct worker *w, const struct frame *f)
 {
 	save_resume(w, f->fds[0]);
 	must_watch(w, EPOLL_CTL_ADD, w->session.fd, EPOLLET, EVENT_SESSION);
 	watch_session(w);
 	w->rng.window.consumer = f->hdr.consumer;
-	window_limit(&w->rng.window, &f->u.limits);
+	limit(w, &f->u.limits);
 	rewire(w, f->hdr.generation, f->fds[1]);
 	w->started = true;
 }
@@ -211,7 +220,7 @@ dispatch(struct worker *w, const struct frame *f)
 	} else if (f->hdr.type == PROTO_STATS_ASK && w->started)
 		rng_send_stats(&w->rng);
 	else if (f->hdr.type == PROTO_LIMITS && w->started) {
-		window_limit(&w->rng.window, &f->u.limits);
+		limit(w, &f->u.limits);
 		w->rng.window.untold = true;
 		ring_run(w);
 	} else if (f->hdr.type == PROTO_WANT_ASK && w->started)
@@ -271,17 +280,19 @@ run(struct worker *w)
 
 	while (!w->finished) {
 		timeout = w->running && w->kick_fd == -1 ? POLL_MS : -1;
-		if (w->more || w->has_input)
+		if (w->more || w->has_input || w->polling.looking)
 			timeout = 0;
 		n = epoll_wait(w->epoll_fd, events, 4, timeout);
 		if (n == -1 && errno != EINTR)
 			log_fatal("epoll_wait: %s", strerror(errno));
-		if (n == 0 || w->more)
+		if (w->more || (n == 0 && !w->polling.looking))
 			ring_run(w);
 		for (int i = 0; i < n && !w->finished; i++)
 			event(w, (enum worker_event)events[i].data.u32);
 		if (w->has_input && !w->finished)
 			session_event(w);
+		if (w->polling.looking && !w->finished)
+			ring_look(w);
 		if (w->rng.window.untold != untold) {
 			untold = w->rng.window.untold;
 			must_watch(w, EPOLL_CTL_MOD, CHANNEL_FD,

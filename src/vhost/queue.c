@@ -23,6 +23,7 @@ struct virtq_avail {
 	uint16_t ring[];
 };
 #define AVAIL_F_NO_INTERRUPT 1
+#define USED_F_NO_NOTIFY     1
 
 struct virtq_used_elem {
 	uint32_t id;
@@ -87,7 +88,7 @@ queue_map(struct queue *q, const char **why)
 	q->ring = (struct virtq_used *)(void *)used;
 	q->used = q->told =
 	    le16toh(__atomic_load_n(&q->ring->idx, __ATOMIC_ACQUIRE));
-	q->called = false;
+	q->called = q->watched = false;
 	return 0;
 }
 
@@ -335,19 +336,53 @@ queue_publish(struct queue *q)
 	    (uint16_t)(q->used - event - 1) < (uint16_t)(q->used - old);
 }
 
-void
-queue_arm(struct queue *q)
+/* Tells the driver the avail index after which it is to kick (2.7.10). */
+static void
+set_event(struct queue *q, uint16_t idx)
 {
-	uint16_t *avail_event;
+	uint16_t *avail_event = (uint16_t *)(void *)&q->ring->ring[q->num];
 
-	if (!q->event_idx)
-		return;
-	avail_event = (uint16_t *)(void *)&q->ring->ring[q->num];
-	__atomic_store_n(avail_event, htole16(q->next), __ATOMIC_RELAXED);
+	__atomic_store_n(avail_event, htole16(idx), __ATOMIC_RELAXED);
 	dirty_used(q,
 	    offsetof(struct virtq_used, ring) +
 		q->num * sizeof(struct virtq_used_elem),
 	    sizeof(*avail_event));
-	/* And the wish before the index is looked at once more. */
+}
+
+/* The same without EVENT_IDX.  Returns whether that is a change. */
+static bool
+set_flags(struct queue *q, uint16_t flags)
+{
+	if (le16toh(__atomic_load_n(&q->ring->flags, __ATOMIC_RELAXED)) ==
+	    flags)
+		return false;
+	__atomic_store_n(&q->ring->flags, htole16(flags), __ATOMIC_RELAXED);
+	dirty_used(q, offsetof(struct virtq_used, flags), sizeof(flags));
+	return true;
+}
+
+void
+queue_arm(struct queue *q)
+{
+	if (q->watched)
+		return;
+	if (q->event_idx)
+		set_event(q, q->next);
+	else if (!set_flags(q, 0))
+		return;
+	/* The wish must be out before the index is looked at once more. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void
+queue_watch(struct queue *q, bool watched)
+{
+	q->watched = watched;
+	if (!watched)
+		queue_arm(q);
+	else if (q->event_idx)
+		/* Behind all that the driver may not have thought of yet. */
+		set_event(q, (uint16_t)(q->next - q->num - 1));
+	else
+		set_flags(q, USED_F_NO_NOTIFY);
 }

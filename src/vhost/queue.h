@@ -43,6 +43,7 @@ struct queue {
 	uint16_t used;		 /* used.idx, with what is not told */
 	uint16_t told;		 /* used.idx, as the driver sees it */
 	bool called;		 /* the driver heard of used.idx before */
+	bool watched;		 /* somebody looks: no kicks, please */
 	uint16_t shrunk;	 /* avail.idx when memory was last taken away */
 	struct virtq_desc *desc; /* NULL: not mapped */
 	struct virtq_avail *avail;
@@ -102,8 +103,15 @@ bool queue_publish(struct queue *);
 
 /*
  * Asks the driver to kick for the next request (EVENT_IDX, 2.7.10).  A request
- * that it made available meanwhile is seen by queue_peek() after this.
+ * that it made available meanwhile is seen by queue_peek() after this.  While
+ * the queue is watched: nothing.
  */
 void queue_arm(struct queue *);
+
+/*
+ * Asks the driver not to kick, since somebody looks at the queue; or, as
+ * queue_arm(), to kick again.  It may kick all the same.
+ */
+void queue_watch(struct queue *, bool watched);
 
 #endif

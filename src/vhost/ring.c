@@ -9,8 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "worker.h"
+
+#define LOOK_TIME 20000 /* ns, until messages and bytes have their turn */
+#define LOOKS	  16	/* at the ring, for one at the clock */
 
 static void
 notifier_init(struct notifier *n, int fd, uint32_t id)
@@ -83,11 +87,32 @@ ring_set_err(struct worker *w, int fd, uint32_t id)
 	notifier_init(&w->err, fd, id);
 }
 
+/* Has the driver kick, or not, as the ring is looked at or not. */
+static void
+set_watched(struct worker *w)
+{
+	if (w->polling.looking == w->queue.watched)
+		return;
+	queue_watch(&w->queue, w->polling.looking);
+	/* What came before it knew of that was not kicked for. */
+	if (!w->polling.looking && queue_peek(&w->queue) != QUEUE_EMPTY)
+		w->more = true;
+}
+
+static void
+look_away(struct worker *w)
+{
+	if (w->polling.looking)
+		polling_stop(&w->polling, clock_now());
+	set_watched(w);
+}
+
 void
 ring_stop(struct worker *w)
 {
 	if (!w->running)
 		return;
+	look_away(w);
 	rng_rewind(&w->rng);
 	rng_want(&w->rng);
 	queue_unmap(&w->queue);
@@ -125,14 +150,25 @@ ring_update(struct worker *w)
 		ring_start(w);
 }
 
+/* Whether a request could be served as soon as it comes. */
+static bool
+can_serve(const struct worker *w)
+{
+	return !w->broken && !w->rng.held_back && w->rng.npending == 0 &&
+	    w->rng.window.held > 0;
+}
+
 void
 ring_run(struct worker *w)
 {
 	enum rng_state state;
-	bool call;
+	bool call, kicked;
+	uint64_t before;
 
 	if (!w->running)
 		return;
+	before = w->rng.stats->requests;
+	kicked = w->rng.npending == 0;
 	state = rng_run(&w->rng, &call);
 	w->more = state == RNG_MORE;
 	if (state == RNG_BROKEN && !w->broken) {
@@ -142,5 +178,52 @@ ring_run(struct worker *w)
 	w->broken = state == RNG_BROKEN;
 	if (call)
 		notify(&w->call);
+	if (w->polling.max != 0 && w->rng.stats->requests != before)
+		polling_served(&w->polling, clock_now(), kicked);
+	if (!can_serve(w))
+		look_away(w);
+	else
+		set_watched(w);
 	rng_want(&w->rng);
+}
+
+/* Leaves the CPU to its other thread for a moment. */
+static void
+relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("isb" : : : "memory");
+#else
+	__asm__ volatile("" : : : "memory");
+#endif
+}
+
+/* Whether a few looks at the ring see anything. */
+static bool
+see(const struct worker *w)
+{
+	for (int i = 0; i < LOOKS; i++) {
+		if (queue_peek(&w->queue) != QUEUE_EMPTY)
+			return true;
+		relax();
+	}
+	return false;
+}
+
+void
+ring_look(struct worker *w)
+{
+	uint64_t now = clock_now(), end = now + LOOK_TIME;
+
+	while (w->polling.looking && !w->memory.lost && now < end) {
+		if (see(w))
+			ring_run(w);
+		else
+			polling_idle(&w->polling, now);
+		now = clock_now();
+	}
+	if (!w->polling.looking)
+		set_watched(w);
 }

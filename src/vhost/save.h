@@ -21,7 +21,7 @@
 #include "proto.h"
 #include "session.h"
 
-#define SAVE_VERSION 1
+#define SAVE_VERSION 2
 
 struct worker;
 

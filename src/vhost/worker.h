@@ -9,6 +9,7 @@
 
 #include "inflight.h"
 #include "memory.h"
+#include "polling.h"
 #include "queue.h"
 #include "rng.h"
 #include "save.h"
@@ -41,6 +42,7 @@ struct worker {
 	struct queue queue; /* the requestq */
 	struct inflight inflight;
 	struct rng rng;
+	struct polling polling;
 	struct save save;
 	int kick_fd;	  /* -1: none */
 	uint32_t kick_id; /* in the deposit */
@@ -77,6 +79,12 @@ void ring_stop(struct worker *);
 
 /* Serves it, if it runs. */
 void ring_run(struct worker *);
+
+/*
+ * While it is looked at (worker->polling): looks for requests, for a few tens
+ * of microseconds at most, and serves them.
+ */
+void ring_look(struct worker *);
 
 /* The three eventfds of a ring: takes a new one, -1 for none, and its id. */
 int ring_set_kick(struct worker *, int fd, uint32_t id);
