@@ -86,7 +86,7 @@ polling_served(struct polling *p, uint64_t now, bool kicked)
 		return;
 	if (p->looking) {
 		p->stats->poll_hits++;
-		p->stats->poll_ns += idle;
+		p->stats->poll_ns += min(idle, p->window);
 		p->misses = 0;
 	} else if (kicked)
 		learn(p, idle);
@@ -96,7 +96,8 @@ polling_served(struct polling *p, uint64_t now, bool kicked)
 void
 polling_stop(struct polling *p, uint64_t now)
 {
-	uint64_t spent = now - p->since;
+	/* More than its time is time without the CPU. */
+	uint64_t spent = min(now - p->since, p->window);
 
 	if (!p->looking)
 		return;

@@ -6,8 +6,7 @@
  * A look lasts for a window that grows up to a maximum while requests come
  * soon after each other, and shrinks to nothing while they do not.  Looks in
  * vain (misses) draw on a credit that comes in at a share of the time, so that
- * in any time t no more than POLLING_CREDIT_NS x share + t x share is spent on
- * them, and what a preempted process overstays.
+ * in any time t no more than (POLLING_CREDIT_NS + t) x share is spent on them.
  */
 #ifndef VRNGD_POLLING_H
 #define VRNGD_POLLING_H

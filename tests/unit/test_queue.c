@@ -373,6 +373,71 @@ test_arm(void **state)
 	driver_free(&d);
 }
 
+/* Whether a driver that keeps the rules kicks for what is new (2.7.10). */
+static bool
+kicks(const struct driver *d, uint16_t old, uint16_t new)
+{
+	uint16_t event = le16toh(d->used[2 + d->num * 4]);
+
+	if (!d->q.event_idx)
+		return (le16toh(d->used[0]) & 1) == 0;
+	return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
+}
+
+/* While the queue is watched nobody is to kick, and after that they are. */
+static void
+test_watch(void **state)
+{
+	const uint16_t nums[] = { 1, 4, 256, 32768 };
+	struct driver d;
+	uint16_t num, next;
+
+	(void)state;
+	for (int i = 0; i < 4 * 2 * 64; i++) {
+		num = nums[i % 4];
+		driver_init(&d, num);
+		d.q.event_idx = i / 4 % 2 == 1;
+		d.q.next = next = (uint16_t)(i / 8 * 1024 - 512);
+		queue_arm(&d.q);
+		assert_true(kicks(&d, next, (uint16_t)(next + 1)));
+		queue_watch(&d.q, true);
+		queue_arm(&d.q);
+		for (uint16_t n = 1; n < num && n < 5; n++)
+			assert_false(kicks(&d, next, (uint16_t)(next + n)));
+		/* Requests that were taken before it thought of kicking. */
+		for (uint16_t n = 0; n < num && n < 5; n++)
+			assert_false(kicks(&d, (uint16_t)(next - n), next));
+		assert_false(kicks(&d, (uint16_t)(next - num), next));
+		d.q.next = (uint16_t)(next + 3);
+		queue_arm(&d.q);
+		assert_false(kicks(&d, d.q.next, (uint16_t)(next + 4)));
+		queue_watch(&d.q, false);
+		assert_true(kicks(&d, d.q.next, (uint16_t)(next + 4)));
+		assert_int_equal(le16toh(d.used[0]), 0);
+		driver_free(&d);
+	}
+}
+
+/* One who died while it watched has left its wish behind. */
+static void
+test_left_watched(void **state)
+{
+	struct driver d;
+	const char *why;
+
+	(void)state;
+	for (int event_idx = 0; event_idx < 2; event_idx++) {
+		driver_init(&d, 16);
+		d.q.event_idx = event_idx == 1;
+		queue_watch(&d.q, true);
+		assert_false(kicks(&d, 0, 1));
+		assert_int_equal(queue_map(&d.q, &why), 0);
+		queue_arm(&d.q);
+		assert_true(kicks(&d, 0, 1));
+		driver_free(&d);
+	}
+}
+
 /* The pages of the used ring that the log says were written, as bits. */
 static uint64_t
 take_log(struct driver *d, uint8_t *log)
@@ -411,6 +476,14 @@ test_dirty_log(void **state)
 		assert_int_equal(take_log(&d, log), logging == 3 ? 1 : 0);
 		queue_arm(&d.q);
 		assert_int_equal(take_log(&d, log), logging == 3 ? 4 : 0);
+		queue_watch(&d.q, true);
+		assert_int_equal(take_log(&d, log), logging == 3 ? 4 : 0);
+		d.q.event_idx = false;
+		queue_watch(&d.q, true);
+		assert_int_equal(take_log(&d, log), logging == 3 ? 1 : 0);
+		queue_watch(&d.q, false);
+		assert_int_equal(take_log(&d, log), logging == 3 ? 1 : 0);
+		d.q.event_idx = true;
 		d.q.used = (4096 - 512 - 8) / 8;
 		queue_push(&d.q, 0, 1);
 		assert_int_equal(take_log(&d, log), logging == 3 ? 3 : 0);
@@ -477,6 +550,8 @@ main(void)
 		cmocka_unit_test(test_event_idx),
 		cmocka_unit_test(test_no_interrupt),
 		cmocka_unit_test(test_arm),
+		cmocka_unit_test(test_watch),
+		cmocka_unit_test(test_left_watched),
 		cmocka_unit_test(test_dirty_log),
 		cmocka_unit_test(test_map),
 	};
