@@ -91,9 +91,31 @@ status_guest_state(const struct snapshot *snap, const struct control_guest *g)
 						      : CONTROL_OUTLET_IDLE);
 }
 
+/* Whether the worker of any of the pool's guests looks at its ring. */
+static bool
+is_polling(const struct snapshot *snap, const char *pool)
+{
+	for (size_t i = 0; i < snap->nguests; i++)
+		if (strcmp(snap->guests[i].pool, pool) == 0 &&
+		    snap->guests[i].poll_us > 0)
+			return true;
+	return false;
+}
+
+/* How many in a hundred looks saw a request. */
+static void
+hits_cell(struct table *t, const struct control_guest *g)
+{
+	if (g->polls == 0)
+		table_cell(t, "-");
+	else
+		table_cell(t, "%.0f%%",
+		    (double)g->poll_hits * 100 / (double)g->polls);
+}
+
 static void
 guest_row(struct table *t, const struct snapshot *snap,
-    const struct control_guest *g)
+    const struct control_guest *g, bool polling)
 {
 	char text[FORMAT_SIZE], name[GUEST_NAME_SIZE];
 
@@ -107,21 +129,24 @@ guest_row(struct table *t, const struct snapshot *snap,
 	table_cell(t, "%s", format_time(text, g->wait_ns));
 	table_cell(t, "%s", format_count(text, g->cut));
 	table_cell(t, "%s", format_count(text, g->refused));
+	if (polling)
+		hits_cell(t, g);
 }
 
 static void
 print_guests(const struct snapshot *snap, const char *pool, FILE *f,
     size_t columns)
 {
-	static const char *const headings[] = { "GUEST", "CLASS", "STATE",
-		"RATE", "CEIL", "NOW/S", "BYTES", "REQS", "WAIT", "CUT", "BAD",
-		NULL };
+	bool polling = is_polling(snap, pool);
+	const char *const headings[] = { "GUEST", "CLASS", "STATE", "RATE",
+		"CEIL", "NOW/S", "BYTES", "REQS", "WAIT", "CUT", "BAD",
+		polling ? "HITS" : NULL, NULL };
 	struct table t;
 
 	table_init(&t, headings);
 	for (size_t i = 0; i < snap->nguests; i++)
 		if (strcmp(snap->guests[i].pool, pool) == 0)
-			guest_row(&t, snap, &snap->guests[i]);
+			guest_row(&t, snap, &snap->guests[i], polling);
 	if (t.nrows > 1)
 		fputc('\n', f);
 	else

@@ -45,7 +45,10 @@ test_json(void **state)
 	if (check_with("jq -e '.pools[0].guests[1].class == \"batch\" and "
 		       ".pools[0].classes[2].parent == \"bronze\" and "
 		       ".pools[1].limit == null and "
-		       "(.pools[0].guests | length) == 504'"))
+		       "(.pools[0].guests | length) == 504 and "
+		       ".pools[0].guests[0].polling == {us: 50, "
+		       "share_percent: 20, polls: 2000, hits: 1900, "
+		       "misses: 90, ns: 77000000}'"))
 		checked = true;
 	server_stop(&s);
 	if (!checked)

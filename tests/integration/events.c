@@ -78,7 +78,8 @@ events_start(struct watched *w, struct suite *s, const char *statistics)
 	    "source \"kernel\" { type = kernel } }\n"
 	    "egd \"local\" { unix = \"%s/egd\" class = \"gold\" }\n",
 	    statistics, w->fifo.path, s->d.dir);
-	admin_conf_guest(s, "vm0", "class = \"gold\"");
+	admin_conf_guest(s, "vm0",
+	    "class = \"gold\" poll-us = 500 poll-share = 100%");
 	admin_conf_guest(s, "vm1", "class = \"slow\" burst = 1K");
 	s->d.journal = true;
 	CHECK(daemon_spawn(&s->d, args));

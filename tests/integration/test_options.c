@@ -48,6 +48,7 @@ test_bad_usage(void **state)
 		{ "--socket-count", "-1" }, { "--socket-count", "two" },
 		{ "--socket-count", "99999999999999999999" },
 		{ "--max-bytes", "0" }, { "--max-bytes", "-5" },
+		{ "--poll-us", "1001" }, { "--poll-us", "-1" },
 		{ "--max-bytes", "1x" }, { "--max-bytes", "" },
 		{ "--max-bytes", "18446744073709551616" }, { "--period", "0" },
 		{ "--period", "1.5" }, { "--period", "-1" },

@@ -78,7 +78,7 @@ test_statistics(void **state)
 {
 	struct journal_record r;
 	struct watched w;
-	uint64_t before, woken;
+	uint64_t before, woken, polls;
 	uint8_t buf[100];
 	int egd;
 
@@ -98,6 +98,11 @@ test_statistics(void **state)
 	assert_int_equal(journal_number(&r, "VRNGD_CONNECTIONS"), 1);
 	assert_int_equal(journal_number(&r, "VRNGD_CLIENTS"), 1);
 	assert_int_equal(journal_number(&r, "VRNGD_THROTTLED_NS"), 0);
+	polls = journal_number(&r, "VRNGD_POLLS");
+	assert_true(polls > 0);
+	assert_in_range(journal_number(&r, "VRNGD_POLL_HITS"), 0, polls);
+	assert_in_range(journal_number(&r, "VRNGD_POLL_MISSES"), 0, polls);
+	assert_true(journal_number(&r, "VRNGD_POLL_NS") > 0);
 	assert_true(journal_number(&r, "VRNGD_GRANTED") >= 6400);
 	assert_in_range(journal_number(&r, "VRNGD_INTERVAL_NS"), 1000000000,
 	    5000000000);

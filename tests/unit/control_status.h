@@ -77,6 +77,14 @@ fake_guest(struct control_client *c, const char *name, const char *pool,
 		snprintf(guest.egd, sizeof(guest.egd), "/run/vrngd/%s.egd",
 		    name);
 	guest.egd_clients = strcmp(name, "vm5") == 0;
+	if (strcmp(name, "vm1") == 0) {
+		guest.poll_us = 50;
+		guest.poll_share = 20;
+		guest.polls = 2000;
+		guest.poll_hits = 1900;
+		guest.poll_misses = 90;
+		guest.poll_ns = 77 * NS_PER_MS;
+	}
 	control_tell_guest(c, &guest);
 }
 
