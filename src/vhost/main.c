@@ -31,6 +31,7 @@ static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(recvmsg), .why = "vhost-user messages, frames" },
 	{ .nr = SCMP_SYS(recvfrom), .why = "granted bytes" },
 	{ .nr = SCMP_SYS(sendmsg), .why = "vhost-user replies, frames" },
+	{ .nr = SCMP_SYS(sched_yield), .why = "looking at the ring" },
 	{ .nr = SCMP_SYS(write), .why = "calls to the driver" },
 	{ .nr = SCMP_SYS(setsockopt),
 	    .why = "where to read on, in the connection or the deposit",

@@ -4,9 +4,10 @@
 
 #define WINDOW_MIN 10000 /* ns, of a look */
 /* What a wake-up adds to the time between requests, which looks would not. */
-#define WAKE_UP	   50000 /* ns */
-#define MISSES_MAX 8	 /* in a row, then no looks */
-#define REST	   256	 /* for so many kicks */
+#define WAKE_UP	   50000  /* ns */
+#define MISSES_MAX 8	  /* in a row, then no looks */
+#define REST	   256	  /* for so many kicks */
+#define CEDED_MAX  200000 /* ns, without the CPU */
 #define PERCENT	   100
 
 static uint64_t
@@ -48,6 +49,14 @@ earn(struct polling *p, uint64_t now)
 	p->credited = now;
 }
 
+/* No looks for a while. */
+static void
+give_up(struct polling *p)
+{
+	p->window = p->misses = 0;
+	p->rest = REST;
+}
+
 /*
  * A kick was needed.  Would a longer look have seen the request?  If looks go
  * on to find nothing, it would not, however soon the kicks come.
@@ -57,10 +66,9 @@ learn(struct polling *p, uint64_t idle)
 {
 	if (p->rest > 0)
 		p->rest--;
-	else if (p->misses >= MISSES_MAX) {
-		p->window = p->misses = 0;
-		p->rest = REST;
-	} else if (idle <= p->max + WAKE_UP)
+	else if (p->misses >= MISSES_MAX)
+		give_up(p);
+	else if (idle <= p->max + WAKE_UP)
 		p->window =
 		    min(p->max, p->window == 0 ? WINDOW_MIN : 2 * p->window);
 	else
@@ -115,4 +123,13 @@ polling_idle(struct polling *p, uint64_t now)
 	p->stats->poll_misses++;
 	p->misses++;
 	polling_stop(p, now);
+}
+
+void
+polling_ceded(struct polling *p, uint64_t now, uint64_t ns)
+{
+	if (!p->looking || ns <= CEDED_MAX)
+		return;
+	polling_stop(p, now);
+	give_up(p);
 }

@@ -46,6 +46,12 @@ void polling_served(struct polling *, uint64_t now, bool kicked);
 /* Nothing has come so far.  Ends the look, as a miss, when its time is up. */
 void polling_idle(struct polling *, uint64_t now);
 
+/*
+ * The CPU was offered to others, who had it for `ns`.  If that is long they
+ * need it more, and looks are given up for a while.
+ */
+void polling_ceded(struct polling *, uint64_t now, uint64_t ns);
+
 /* Ends the look for another reason. */
 void polling_stop(struct polling *, uint64_t now);
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,7 +14,7 @@
 #include "log.h"
 #include "worker.h"
 
-#define LOOK_TIME 20000 /* ns, until messages and bytes have their turn */
+#define LOOK_TIME 10000 /* ns, until messages and bytes have their turn */
 #define LOOKS	  16	/* at the ring, for one at the clock */
 
 static void
@@ -158,7 +159,7 @@ can_serve(const struct worker *w)
 	    w->rng.window.held > 0;
 }
 
-void
+bool
 ring_run(struct worker *w)
 {
 	enum rng_state state;
@@ -166,7 +167,7 @@ ring_run(struct worker *w)
 	uint64_t before;
 
 	if (!w->running)
-		return;
+		return false;
 	before = w->rng.stats->requests;
 	kicked = w->rng.npending == 0;
 	state = rng_run(&w->rng, &call);
@@ -185,6 +186,7 @@ ring_run(struct worker *w)
 	else
 		set_watched(w);
 	rng_want(&w->rng);
+	return call;
 }
 
 /* Leaves the CPU to its other thread for a moment. */
@@ -212,18 +214,37 @@ see(const struct worker *w)
 	return false;
 }
 
+/*
+ * Whoever was called may be waiting for this very CPU, and a look is worth no
+ * more than what others would do with it.
+ */
+static void
+cede(struct worker *w, uint64_t now)
+{
+	uint64_t later;
+
+	sched_yield();
+	later = clock_now();
+	polling_ceded(&w->polling, later, later - now);
+}
+
 void
 ring_look(struct worker *w)
 {
 	uint64_t now = clock_now(), end = now + LOOK_TIME;
+	bool called = false;
 
-	while (w->polling.looking && !w->memory.lost && now < end) {
+	while (w->polling.looking && !called && now < end) {
 		if (see(w))
-			ring_run(w);
+			called = ring_run(w);
 		else
 			polling_idle(&w->polling, now);
 		now = clock_now();
+		if (w->memory.lost)
+			return;
 	}
+	if (w->polling.looking)
+		cede(w, now);
 	if (!w->polling.looking)
 		set_watched(w);
 }

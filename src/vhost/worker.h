@@ -77,8 +77,8 @@ void ring_update(struct worker *);
 /* Stops serving it; what was read ahead is given up. */
 void ring_stop(struct worker *);
 
-/* Serves it, if it runs. */
-void ring_run(struct worker *);
+/* Serves it, if it runs.  Returns whether the driver was called. */
+bool ring_run(struct worker *);
 
 /*
  * While it is looked at (worker->polling): looks for requests, for a few tens

@@ -121,19 +121,25 @@ static void
 test_hits(void **state)
 {
 	struct suite *s = *state;
-	struct told told;
-	uint64_t kicks;
+	struct told told, before;
+	uint64_t kicks, deadline;
 
 	for (size_t i = 0; i < 2; i++) {
 		start(s, "poll-us = 1000 poll-share = 100%", modes[i]);
-		for (int n = 0; n < 5000; n++)
-			served(&s->fe);
-		kicks = s->fe.ring.kicks;
-		print_message("# %ju kicks\n", (uintmax_t)kicks);
-		assert_in_range(kicks, 1, 2500);
+		deadline = fe_now() + FE_TIMEOUT_MS;
+		do {
+			/* On a busy host it may take a while. */
+			assert_true(fe_now() < deadline);
+			kicks = s->fe.ring.kicks;
+			before = ask(s);
+			for (int n = 0; n < 2000; n++)
+				served(&s->fe);
+			kicks = s->fe.ring.kicks - kicks;
+			print_message("# %ju kicks\n", (uintmax_t)kicks);
+		} while (kicks > 1000);
 		told = ask(s);
 		/* One that was seen may have been kicked for as well. */
-		assert_in_range(told.hits, 2500, 5000);
+		assert_in_range(told.hits - before.hits, 1000, 2000);
 		assert_true(told.polls >= told.hits + told.misses);
 		assert_in_range(told.ns, 1000, UINT64_C(60) * 1000000000);
 		restart(s);
@@ -276,7 +282,7 @@ test_share(void **state)
 	print_message("# %ju hits, %ju misses, %ju us of %ju in vain\n",
 	    (uintmax_t)told.hits, (uintmax_t)told.misses,
 	    (uintmax_t)told.ns / 1000, (uintmax_t)ns / 1000);
-	assert_true(told.misses > 10);
+	assert_true(told.misses > 0);
 	assert_true(told.ns <= ns + told.hits * 1000000);
 	suite_pass(s);
 }

@@ -226,6 +226,33 @@ test_preempted(void **state)
 	assert_true(g.p.credit > 0);
 }
 
+/* On a host with no CPU to spare there are no looks, or few. */
+static void
+test_ceded(void **state)
+{
+	struct game g;
+	uint64_t kicks;
+
+	(void)state;
+	game_init(&g, 50, 100);
+	requests(&g, 200, 45 * US);
+	assert_true(g.p.looking);
+	polling_ceded(&g.p, g.now, 20 * US);
+	assert_true(g.p.looking);
+	g.now += 3 * NS_PER_MS;
+	polling_ceded(&g.p, g.now, 3 * NS_PER_MS);
+	assert_false(g.p.looking);
+	kicks = g.kicks;
+	requests(&g, 200, 5 * US);
+	assert_int_equal(g.kicks, kicks + 200);
+	requests(&g, 200, 5 * US);
+	assert_in_range(g.kicks, kicks + 201, kicks + 300);
+	polling_stop(&g.p, g.now);
+	polling_ceded(&g.p, g.now, NS_PER_SEC);
+	request(&g, 5 * US);
+	assert_true(g.p.looking);
+}
+
 /* Requests that waited for bytes say nothing about the driver. */
 static void
 test_bytes(void **state)
@@ -284,6 +311,7 @@ main(void)
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_preempted),
+		cmocka_unit_test(test_ceded),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_limits),
 	};
