@@ -173,6 +173,11 @@ test_changes(void **state)
 	assert_int_equal(admin_ctl(w.s, out, sizeof(out), "guest remove vm2"),
 	    0);
 	events_await(&w, EVENT_GUEST_REMOVED, "VRNGD_GUEST", "vm2", &r);
+	admin_conf_guest(w.s, "vm3", "pool = \"two\"");
+	CHECK(kill(w.s->d.pid, SIGHUP));
+	events_await(&w, EVENT_GUEST_ADDED, "VRNGD_GUEST", "vm3", &r);
+	journal_is(&r, "VRNGD_POOL", "two");
+	journal_is(&r, "VRNGD_CLASS", NULL);
 	admin_conf(w.s, "a", "nonsense\n");
 	CHECK(kill(w.s->d.pid, SIGHUP));
 	events_await(&w, EVENT_RELOAD_REFUSED, NULL, NULL, &r);
