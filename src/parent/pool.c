@@ -150,7 +150,6 @@ entropy_ended(struct process *p, int status)
 {
 	struct pool *pool = p->arg;
 
-	(void)status;
 	pool_update_stock(pool);
 	stop_sources(pool);
 	end_query(pool);
@@ -159,7 +158,8 @@ entropy_ended(struct process *p, int status)
 		set_entropy_timer(pool, clock_now());
 		return;
 	}
-	if (!pool->ready)
+	/* One that somebody has killed says nothing about the next. */
+	if (!pool->ready && status != -1)
 		pool->ops->failed(pool, pool->arg);
 	else
 		event_log(EVENT_ENTROPY_RESTARTED, &pool->subject,
