@@ -28,9 +28,10 @@
 
 #include <stdint.h>
 
-#define PROTO_VERSION 1
-#define CHANNEL_FD    3 /* a child's channel to the parent */
-#define FRAME_FDS_MAX 2
+#define PROTO_VERSION	  1
+#define CHANNEL_FD	  3 /* a child's channel to the parent */
+#define EXIT_SESSION_LOST 3 /* a worker's: its deposit is of no more use */
+#define FRAME_FDS_MAX	  2
 
 #define GUEST_NAME_SIZE	  64	    /* with the terminating NUL */
 #define LOG_TEXT_SIZE	  256	    /* with the terminating NUL */
@@ -297,7 +298,8 @@ struct proto_void {
 };
 
 /*
- * fds of START: the guest's connection, the byte channel's end to read from.
+ * fds of START: the deposit of the guest's session (deposit.h), the byte
+ * channel's end to read from.
  * LIMITS has others, to be kept from now on.
  */
 struct proto_limits {

@@ -11,22 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "event.h"
-#include "guest.h"
+#include "guest_session.h"
+#include "log.h"
 
 #define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
 #define DEATHS_FREE  3		/* in a row, before a pause */
-
-static int worker_frame(struct process *, struct frame *);
-static void worker_ended(struct process *, bool);
-
-static const struct process_ops worker_ops = {
-	.role = ROLE_VHOST,
-	.program = "vrngd-vhost",
-	.out_max = 64,
-	.frame = worker_frame,
-	.ended = worker_ended,
-};
 
 void
 guest_name(char name[GUEST_NAME_SIZE], const char *path)
@@ -46,9 +35,8 @@ guest_name(char name[GUEST_NAME_SIZE], const char *path)
 			*c = '_';
 }
 
-/* A line that the guest's side can cause at will. */
-static bool
-may_log(struct guest *g)
+bool
+guest_may_log(struct guest *g)
 {
 	uint32_t suppressed;
 
@@ -60,8 +48,8 @@ may_log(struct guest *g)
 	return true;
 }
 
-static void
-listen_after(struct guest *g, uint64_t ns)
+void
+guest_listen_after(struct guest *g, uint64_t ns)
 {
 	if (g->listen_io == NULL)
 		return;
@@ -79,64 +67,7 @@ timer_event(sd_event_source *source, uint64_t usec, void *arg)
 {
 	(void)source;
 	(void)usec;
-	listen_after(arg, 0);
-	return 0;
-}
-
-static void
-log_connected(struct guest *g, int conn)
-{
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
-
-	if (!may_log(g))
-		return;
-	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
-		cred = (struct ucred){ .pid = 0, .uid = (uid_t)-1 };
-	event_log(EVENT_CONNECTED, &g->subject,
-	    LOG_FIELDS(LOG_NUMBER("VRNGD_PEER_PID", cred.pid),
-		LOG_NUMBER("VRNGD_PEER_UID", cred.uid),
-		LOG_NUMBER("VRNGD_WORKER_PID", g->worker.pid),
-		LOG_NUMBER("VRNGD_CONNECTIONS", g->connections)),
-	    "connected by pid %d, uid %u; worker is pid %d", cred.pid, cred.uid,
-	    g->worker.pid);
-}
-
-static void
-set_limits(const struct guest *g, struct proto_limits *limits)
-{
-	limits->window = alloc_window(&g->member.leaf);
-	limits->request_min = alloc_request_min(&g->member.leaf);
-	limits->request_max = alloc_request_max(&g->member.leaf);
-}
-
-/* Starts a worker for a connection, which is closed here. */
-static int
-start_worker(struct guest *g, int conn)
-{
-	struct frame f;
-	int bytes;
-
-	if (process_start(&g->worker, g->env, &worker_ops, &g->subject,
-		&g->worker_limit, g) == -1) {
-		close(conn);
-		return -1;
-	}
-	g->connected = clock_now();
-	g->stats = (struct proto_stats){ 0 };
-	g->connections++;
-	bytes = tap_join(g->pool, &g->tap, g->worker.number);
-	if (bytes == -1) {
-		close(conn);
-		process_kill(&g->worker);
-		return 0;
-	}
-	log_connected(g, conn);
-	frame_init(&f, PROTO_START, g->worker.number, g->pool->generation);
-	set_limits(g, &f.u.limits);
-	f.fds[0] = conn;
-	f.fds[1] = bytes;
-	process_send(&g->worker, &f);
+	guest_listen_after(arg, 0);
 	return 0;
 }
 
@@ -152,177 +83,25 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	if (conn == -1) {
 		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
 			return 0;
-		if (may_log(g))
+		if (guest_may_log(g))
 			log_about(LOG_LEVEL_ERROR, &g->subject,
 			    "cannot accept a connection: %s", strerror(errno));
-		listen_after(g, ACCEPT_PAUSE);
+		guest_listen_after(g, ACCEPT_PAUSE);
 		return 0;
 	}
 	/* A second connection waits until this one is gone. */
 	sd_event_source_set_enabled(g->listen_io, SD_EVENT_OFF);
-	if (start_worker(g, conn) == -1)
-		listen_after(g, ACCEPT_PAUSE);
+	if (guest_session_open(g, conn) == -1)
+		guest_listen_after(g, ACCEPT_PAUSE);
 	return 0;
 }
-
-/*
- * Memory for the frontend to keep the state of a queue in: it may be written,
- * but its size is sealed.
- */
-static int
-send_inflight(struct guest *g, uint64_t size)
-{
-	struct frame f;
-	int fd;
-
-	if (size == 0 || size > INFLIGHT_SIZE_MAX)
-		return -1;
-	fd = memfd_create("vrngd-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd == -1 || ftruncate(fd, (off_t)size) == -1 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ==
-		-1) {
-		log_about(LOG_LEVEL_ERROR, &g->subject,
-		    "cannot make memory for requests in flight: %s",
-		    strerror(errno));
-		if (fd != -1)
-			close(fd);
-		process_kill(&g->worker);
-		return 0;
-	}
-	frame_init(&f, PROTO_INFLIGHT, g->worker.number, 0);
-	f.fds[0] = fd;
-	process_send(&g->worker, &f);
-	return 0;
-}
-
-static void
-log_stats(struct guest *g, const char *id, const char *what)
-{
-	const struct proto_stats *s = &g->stats;
-	uint64_t served = clock_now() - g->connected;
-	const struct log_line line = {
-		.level = LOG_LEVEL_INFO,
-		.about = &g->subject,
-		.id = id,
-		.fields = LOG_FIELDS(EVENT_STATS_FIELDS(s),
-		    LOG_NUMBER("VRNGD_SERVED_NS", served)),
-	};
-
-	log_send(&line,
-	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
-	    " short, %" PRIu64 " malformed), %" PRIu64 " ms of %" PRIu64
-	    " ms with a request waiting",
-	    what, s->bytes, s->requests, s->cut, s->refused,
-	    s->wait_ns / NS_PER_MS, served / NS_PER_MS);
-}
-
-/* Answers guest_query(). */
-static void
-tell(struct guest *g)
-{
-	if (!g->queried)
-		return;
-	g->queried = false;
-	g->told(g, g->told_arg);
-}
-
-static void
-add_stats(struct proto_stats *sum, const struct proto_stats *s)
-{
-	sum->bytes += s->bytes;
-	sum->requests += s->requests;
-	sum->cut += s->cut;
-	sum->refused += s->refused;
-	sum->wait_ns += s->wait_ns;
-}
-
-static int
-worker_frame(struct process *p, struct frame *f)
-{
-	struct guest *g = p->arg;
-
-	switch (f->hdr.type) {
-	case PROTO_READY:
-		return 0;
-	case PROTO_WANT:
-		return tap_want(g->pool, &g->tap, f);
-	case PROTO_INFLIGHT_ASK:
-		return send_inflight(g, f->u.inflight.size);
-	case PROTO_STATS:
-		g->stats = f->u.stats;
-		if (g->asked)
-			log_stats(g, NULL, "connected");
-		g->asked = false;
-		tell(g);
-		return 0;
-	}
-	return -1;
-}
-
-static void
-worker_ended(struct process *p, bool clean)
-{
-	struct guest *g = p->arg;
-	uint64_t pause = 0;
-
-	tap_leave(g->pool, &g->tap);
-	g->asked = false;
-	if (may_log(g))
-		log_stats(g, event_type(EVENT_DISCONNECTED)->id,
-		    "disconnected");
-	add_stats(&g->past, &g->stats);
-	g->stats = (struct proto_stats){ 0 };
-	tell(g);
-	if (!clean)
-		pause =
-		    backoff_failed(&g->backoff, clock_now(), DEATHS_FREE, 1);
-	if (pause > 0 && may_log(g))
-		event_log(EVENT_WORKERS_DIE, &g->subject,
-		    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", "vhost"),
-			LOG_NUMBER("VRNGD_DEATHS", g->backoff.failures),
-			LOG_NUMBER("VRNGD_PAUSE_NS", pause)),
-		    "%u workers died in a row: the next may connect in %" PRIu64
-		    " ms",
-		    g->backoff.failures, pause / NS_PER_MS);
-	listen_after(g, pause);
-}
-
-static void
-rewire(struct tap *t, int fd)
-{
-	struct guest *g = t->arg;
-	struct frame f;
-
-	if (fd == -1) {
-		process_kill(&g->worker);
-		return;
-	}
-	frame_init(&f, PROTO_BYTES, g->worker.number, g->pool->generation);
-	f.fds[0] = fd;
-	process_send(&g->worker, &f);
-}
-
-static void
-ask(struct tap *t)
-{
-	struct guest *g = t->arg;
-	struct frame f;
-
-	frame_init(&f, PROTO_WANT_ASK, g->worker.number, g->pool->generation);
-	process_send(&g->worker, &f);
-}
-
-static const struct tap_ops tap_ops = {
-	.rewire = rewire,
-	.ask = ask,
-};
 
 void
 guest_init(struct guest *g, const char *name, struct process_env *env,
-    struct pool *pool, struct alloc_node *parent,
+    struct store *store, struct pool *pool, struct alloc_node *parent,
     const struct alloc_share *share, const struct proto_delivery *delivery)
 {
-	*g = (struct guest){ .env = env, .pool = pool };
+	*g = (struct guest){ .env = env, .store = store, .pool = pool };
 	g->listener.fd = -1;
 	strlcpy(g->name, name, sizeof(g->name));
 	g->subject = (struct log_subject){
@@ -332,7 +111,7 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 	};
 	member_init(pool, &g->member, parent, share, delivery);
 	g->member.about = &g->subject;
-	tap_init(&g->tap, &g->member, &tap_ops, g);
+	guest_session_init(g);
 	log_limit_init(&g->log_limit, clock_now());
 	log_limit_init(&g->worker_limit, clock_now());
 }
@@ -341,16 +120,10 @@ void
 guest_change(struct guest *g, struct alloc_node *parent,
     const struct alloc_share *share, const struct proto_delivery *delivery)
 {
-	struct frame f;
-
 	member_change(g->pool, &g->member, parent, share, delivery);
 	if (g->egd != NULL)
 		outlet_limit(g->egd);
-	if (!process_running(&g->worker))
-		return;
-	frame_init(&f, PROTO_LIMITS, g->worker.number, g->pool->generation);
-	set_limits(g, &f.u.limits);
-	process_send(&g->worker, &f);
+	guest_session_limit(g);
 }
 
 void
@@ -375,7 +148,7 @@ guest_listen(struct guest *g)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(g->timer, SD_EVENT_OFF);
 	/* A second connection waits until the first is gone. */
-	if (r >= 0 && process_running(&g->worker))
+	if (r >= 0 && g->deposit != -1)
 		r = sd_event_source_set_enabled(g->listen_io, SD_EVENT_OFF);
 	if (r < 0)
 		log_about(LOG_LEVEL_ERROR, &g->subject, "cannot listen: %s",
@@ -429,15 +202,13 @@ guest_hang_up(struct guest *g)
 {
 	if (g->egd != NULL)
 		outlet_hang_up(g->egd);
-	process_hang_up(&g->worker);
+	guest_session_hang_up(g);
 }
 
 void
 guest_stop(struct guest *g, uint64_t deadline)
 {
-	process_stop(&g->worker, deadline);
-	tell(g);
-	tap_leave(g->pool, &g->tap);
+	guest_session_stop(g, deadline);
 	if (g->egd != NULL)
 		outlet_stop(g->egd, deadline);
 	free(g->egd);

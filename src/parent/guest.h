@@ -1,6 +1,6 @@
 /*
- * A guest: its listener, and the vhost worker that serves its connection while
- * there is one.
+ * A guest: its listener, and its session while it is connected, with the vhost
+ * worker that serves it (guest_session.h).
  */
 #ifndef VRNGD_GUEST_H
 #define VRNGD_GUEST_H
@@ -8,10 +8,12 @@
 #include <systemd/sd-event.h>
 
 #include "backoff.h"
+#include "deaths.h"
 #include "listener.h"
 #include "outlet.h"
 #include "pool.h"
 #include "process.h"
+#include "store.h"
 
 struct guest {
 	TAILQ_ENTRY(guest) entry;
@@ -27,7 +29,11 @@ struct guest {
 	struct listener listener;
 	sd_event_source *listen_io;
 	sd_event_source *timer; /* to listen again */
+	struct store *store;	/* that also keeps its session */
+	int deposit;		/* of its session; -1: not connected */
 	struct process worker;
+	sd_event_source *retry; /* to start a worker; NULL: not now */
+	struct deaths deaths;	/* of its workers */
 	struct member member;
 	struct tap tap;		    /* of its vhost-user connection */
 	struct outlet *egd;	    /* its EGD socket, allocated; NULL: none */
@@ -38,6 +44,8 @@ struct guest {
 	struct log_limit log_limit; /* of comings and goings */
 	struct log_limit worker_limit; /* of what its workers say */
 	uint64_t connected;	       /* ns, when */
+	uint32_t died;		       /* workers of this connection */
+	bool resumed;		       /* its figures began with another vrngd */
 	bool asked;		       /* for stats, to be logged */
 	bool queried;		       /* for stats, to be told by `told` */
 	void (*told)(struct guest *, void *arg);
@@ -50,13 +58,19 @@ struct guest {
  */
 void guest_name(char name[GUEST_NAME_SIZE], const char *path);
 
+/* Whether a line that the guest's side can cause at will is to be logged. */
+bool guest_may_log(struct guest *);
+
+/* Listens again `ns` from now, if the guest listens at all. */
+void guest_listen_after(struct guest *, uint64_t ns);
+
 /*
  * Prepares a guest without listener, with a share below a node of the pool's
  * tree.  The guest must not move from now on.
  */
 void guest_init(struct guest *, const char *name, struct process_env *,
-    struct pool *, struct alloc_node *parent, const struct alloc_share *,
-    const struct proto_delivery *);
+    struct store *, struct pool *, struct alloc_node *parent,
+    const struct alloc_share *, const struct proto_delivery *);
 
 /* Changes its place in the pool's tree and its share. */
 void guest_change(struct guest *, struct alloc_node *parent,

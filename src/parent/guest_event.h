@@ -1,27 +1,25 @@
 /*
- * What becomes of a guest's session when processes end, as the log tells it.
+ * What becomes of a guest's session, as the log tells it.
  */
 #ifndef VRNGD_GUEST_EVENT_H
 #define VRNGD_GUEST_EVENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "log.h"
+#include "guest.h"
 
-/* Its worker has died, the `deaths`th in a row; another goes on at once. */
-void guest_event_restarted(const struct log_subject *, uint32_t deaths);
+/* Somebody has connected, if there were not too many such lines of late. */
+void guest_event_connected(struct guest *, int conn);
 
-/*
- * The same, but it does not go on: its connection is closed, and the next one
- * accepted in `pause` ns.  `why` in words.
- */
-void guest_event_cut_off(const struct log_subject *, uint32_t deaths,
-    uint64_t pause, const char *why);
+/* The figures of its session, which has ended or goes on. */
+void guest_event_stats(const struct guest *, bool ended);
 
-/*
- * A session that vrngd was given at its start goes on, as the guest's
- * `connection`th.
- */
-void guest_event_resumed(const struct log_subject *, uint32_t connection);
+/* A session of another vrngd goes on; one does with another worker. */
+void guest_event_resumed(const struct guest *);
+void guest_event_restarted(const struct guest *);
+
+/* It does not; the next may come in `pause` ns. */
+void guest_event_cut_off(const struct guest *, const char *why, uint64_t pause);
 
 #endif

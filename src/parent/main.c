@@ -167,6 +167,8 @@ signal_stop(sd_event_source *source, const struct signalfd_siginfo *si,
 	event_log(EVENT_STOPPING, NULL,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_SIGNAL", si->ssi_signo)), "%s: ending",
 	    strsignal((int)si->ssi_signo));
+	if (statistics_finish(&v->service.statistics))
+		return 0;
 	return sd_event_exit(v->env.event, 0);
 }
 

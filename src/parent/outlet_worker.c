@@ -14,7 +14,7 @@
 #define LIFE_MIN      (1 * NS_PER_SEC) /* of a worker that has done well */
 
 static int worker_frame(struct process *, struct frame *);
-static void worker_ended(struct process *, bool);
+static void worker_ended(struct process *, int);
 
 static const struct process_ops worker_ops = {
 	.role = ROLE_EGD,
@@ -234,9 +234,10 @@ worker_frame(struct process *p, struct frame *f)
 }
 
 static void
-worker_ended(struct process *p, bool clean)
+worker_ended(struct process *p, int status)
 {
 	struct outlet *o = p->arg;
+	bool clean = status == 0;
 
 	/* It waits for a while until it ends, unless it was connected. */
 	if (!o->config.connect && clock_now() - o->connected < LIFE_MIN)

@@ -154,6 +154,20 @@ passed_find(const struct passed *p, const char *prefix, const char *name)
 	return one == NULL ? -1 : one->fd;
 }
 
+int
+passed_claim(struct passed *p, const char *prefix, const char *name)
+{
+	struct passed_fd *one = find(p, prefix, name);
+	int fd;
+
+	if (one == NULL)
+		return -1;
+	fd = one->fd;
+	TAILQ_REMOVE(&p->fds, one, entry);
+	free(one);
+	return fd;
+}
+
 void
 passed_close(struct passed *p)
 {

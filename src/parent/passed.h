@@ -47,6 +47,9 @@ int passed_read(struct passed *);
 int passed_take(struct passed *, const char *prefix,
     char name[PASSED_NAME_SIZE]);
 
+/* Takes the one of that name and prefix out of it.  -1: there is none. */
+int passed_claim(struct passed *, const char *prefix, const char *name);
+
 /* The one of that name and prefix, which stays in the set; -1: none. */
 int passed_find(const struct passed *, const char *prefix, const char *name);
 

@@ -14,7 +14,7 @@
 
 static int entropy_frame(struct process *, struct frame *);
 static void entropy_writable(struct process *);
-static void entropy_ended(struct process *, bool);
+static void entropy_ended(struct process *, int);
 
 static const struct process_ops entropy_ops = {
 	.role = ROLE_ENTROPY,
@@ -103,12 +103,12 @@ set_entropy_timer(struct pool *pool, uint64_t at)
 
 /* The entropy process is to be started again. */
 static void
-start_later(struct pool *pool, uint32_t free)
+start_later(struct pool *pool)
 {
 	uint64_t now = clock_now();
 
 	set_entropy_timer(pool,
-	    now + backoff_failed(&pool->entropy_backoff, now, free, 1));
+	    now + backoff_failed(&pool->entropy_backoff, now, 0, 1));
 }
 
 static int
@@ -121,7 +121,7 @@ entropy_timer_event(sd_event_source *source, uint64_t usec, void *arg)
 	if (pool->replaced)
 		process_kill(&pool->entropy);
 	else if (start_entropy(pool) == -1)
-		start_later(pool, 0);
+		start_later(pool);
 	return 0;
 }
 
@@ -146,11 +146,10 @@ stop_sources(struct pool *pool)
 }
 
 static void
-entropy_ended(struct process *p, bool clean)
+entropy_ended(struct process *p, int status)
 {
 	struct pool *pool = p->arg;
 
-	(void)clean;
 	pool_update_stock(pool);
 	stop_sources(pool);
 	end_query(pool);
@@ -159,14 +158,18 @@ entropy_ended(struct process *p, bool clean)
 		set_entropy_timer(pool, clock_now());
 		return;
 	}
-	if (!pool->ready)
+	/* One that somebody has killed says nothing about the next. */
+	if (!pool->ready && status != -1)
 		pool->ops->failed(pool, pool->arg);
 	else
 		event_log(EVENT_ENTROPY_RESTARTED, &pool->subject,
 		    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", "entropy"),
 			LOG_NUMBER("VRNGD_GENERATION", pool->generation)),
 		    "the entropy process has ended: starting another");
-	start_later(pool, 1);
+	if (deaths_free(&pool->entropy_deaths, clock_now()))
+		set_entropy_timer(pool, clock_now());
+	else
+		start_later(pool);
 }
 
 static void
@@ -304,6 +307,7 @@ pool_init(struct pool *pool, const char *name, struct process_env *env,
 	TAILQ_INIT(&pool->taps);
 	TAILQ_INIT(&pool->unsent);
 	log_limit_init(&pool->entropy_limit, clock_now());
+	deaths_init(&pool->entropy_deaths, clock_now());
 	alloc_init(&pool->alloc, share, clock_now());
 }
 

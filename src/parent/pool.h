@@ -11,6 +11,7 @@
 
 #include "alloc.h"
 #include "backoff.h"
+#include "deaths.h"
 #include "config.h"
 #include "member.h"
 #include "pool_setup.h"
@@ -53,7 +54,8 @@ struct pool {
 	uint64_t woken;			/* ns, when it last came */
 	sd_event_source *entropy_timer; /* to start it again */
 	struct log_limit entropy_limit; /* of what that process says */
-	struct backoff entropy_backoff;
+	struct deaths entropy_deaths;
+	struct backoff entropy_backoff; /* when there were too many */
 	uint64_t dry_since; /* ns, that requests wait for stock; 0: none do */
 	uint64_t dry_total; /* ns, before that */
 	bool active;	    /* something has happened; cleared by others */

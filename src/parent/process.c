@@ -299,7 +299,7 @@ child_event(sd_event_source *source, const siginfo_t *si, void *arg)
 	read_frames(p, LAST_FRAMES);
 	process_say_end(p, si);
 	release(p);
-	p->ops->ended(p, si->si_code == CLD_EXITED && si->si_status == 0);
+	p->ops->ended(p, si->si_code == CLD_EXITED ? si->si_status : -1);
 	return 0;
 }
 

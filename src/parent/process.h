@@ -29,8 +29,8 @@ struct process_ops {
 	int (*frame)(struct process *, struct frame *);
 	/* Frames that the channel had no room for may be sent now. */
 	void (*writable)(struct process *);
-	/* It has ended and been reaped; `clean` if it exited with 0. */
-	void (*ended)(struct process *, bool clean);
+	/* It has been reaped; `status`: of its exit, -1 if by a signal. */
+	void (*ended)(struct process *, int status);
 };
 
 struct out_frame {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "event.h"
+#include "guest_session.h"
 #include "service_outlets.h"
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
@@ -94,8 +95,10 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 		return 0;
 	service_unpass(s, g);
 	if (cg->socket == NULL) {
+		/* Without one it may go on with a session from before. */
+		if (g->listener.fd != -1)
+			guest_session_hang_up(g);
 		guest_unlisten(g);
-		process_hang_up(&g->worker);
 		free(g->path);
 		g->path = NULL;
 		return 0;
@@ -350,6 +353,7 @@ service_stop(struct service *s, uint64_t deadline)
 	statistics_end(&s->statistics);
 	/* What is in systemd's store stays there, for the next vrngd. */
 	store_close(&s->store);
+	s->orphans = sd_event_source_disable_unref(s->orphans);
 	passed_close(&s->passed);
 	TAILQ_FOREACH(g, &s->guests, entry)
 		guest_hang_up(g);

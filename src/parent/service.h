@@ -63,6 +63,7 @@ struct service {
 	size_t nguests;
 	struct passed passed; /* what nobody has taken yet */
 	struct store store;
+	sd_event_source *orphans; /* to end sessions of no guest */
 	bool ready;
 	/* A worker has told its figures, or ended instead. */
 	void (*told)(void *arg);

@@ -15,6 +15,7 @@
 #include "socket.h"
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
+#define ORPHAN_TIME  (60 * NS_PER_SEC) /* for a session's guest to come */
 #define RUN	     "/run/"
 
 static bool
@@ -240,6 +241,45 @@ say_unused(struct service *s, const struct passed_fd *p)
 	}
 }
 
+/* Sessions whose guests have not come back. */
+static int
+end_orphans(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct service *s = arg;
+	char name[PASSED_NAME_SIZE], stored[PASSED_NAME_SIZE];
+	int fd;
+
+	(void)source;
+	(void)usec;
+	while ((fd = passed_take(&s->passed, PASSED_SESSION, name)) != -1) {
+		close(fd);
+		strlcpy(stored, PASSED_SESSION, sizeof(stored));
+		strlcat(stored, name, sizeof(stored));
+		store_remove(&s->store, stored);
+		log_warning("guest %s is not there any more: its connection, "
+			    "of the last vrngd, ends",
+		    name);
+	}
+	return 0;
+}
+
+static void
+wait_for_guests(struct service *s)
+{
+	const struct passed_fd *p;
+	int r = 0;
+
+	TAILQ_FOREACH(p, &s->passed.fds, entry)
+		if (strncmp(p->name, PASSED_SESSION, strlen(PASSED_SESSION)) ==
+		    0)
+			break;
+	if (p != NULL)
+		r = sd_event_add_time_relative(s->env->event, &s->orphans,
+		    CLOCK_MONOTONIC, ORPHAN_TIME / 1000, 0, end_orphans, s);
+	if (r < 0)
+		log_error("cannot make a timer: %s", strerror(-r));
+}
+
 void
 service_adopt_passed(struct service *s)
 {
@@ -253,4 +293,5 @@ service_adopt_passed(struct service *s)
 		adopt_unit(s, name, fd);
 	TAILQ_FOREACH(p, &s->passed.fds, entry)
 		say_unused(s, p);
+	wait_for_guests(s);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "guest_session.h"
 #include "log.h"
 #include "service_parts.h"
 
@@ -301,12 +302,16 @@ service_guest_new(struct service *s, const char *name, struct pool *pool,
     const struct proto_delivery *delivery)
 {
 	struct guest *g = service_must(calloc(1, sizeof(*g)));
+	int session;
 
-	guest_init(g, name, s->env, pool, parent, share, delivery);
+	guest_init(g, name, s->env, &s->store, pool, parent, share, delivery);
 	g->told = guest_told;
 	g->told_arg = s;
 	TAILQ_INSERT_TAIL(&s->guests, g, entry);
 	s->nguests++;
+	session = passed_claim(&s->passed, PASSED_SESSION, name);
+	if (session != -1)
+		guest_session_resume(g, session);
 	return g;
 }
 

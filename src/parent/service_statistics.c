@@ -7,7 +7,8 @@
 #include "service_parts.h"
 
 /* Workers tell at once; one that does not is told of as it last was. */
-#define TELL_TIME (200 * NS_PER_MS)
+#define TELL_TIME      (200 * NS_PER_MS)
+#define LAST_TELL_TIME (50 * NS_PER_MS)
 
 /* What a total has grown by; one that comes from a worker may do anything. */
 static uint64_t
@@ -92,7 +93,7 @@ alarms_of(const struct proto_health *h)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < TESTS; i++)
+	for (size_t i = TEST_NONE + 1; i < TESTS; i++)
 		n += h->alarms[i];
 	return n;
 }
@@ -247,23 +248,31 @@ set_timer(struct statistics *st, uint64_t at)
 	sd_event_source_set_enabled(st->timer, SD_EVENT_ONESHOT);
 }
 
+static void
+ask_all(struct statistics *st)
+{
+	st->asked = true;
+	mark(st->service);
+	ask(st->service);
+}
+
 static int
 timer_event(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct statistics *st = arg;
-	uint64_t now = clock_now(), began = st->since;
+	uint64_t now = clock_now();
 
 	(void)source;
 	(void)usec;
-	st->asked = !st->asked;
-	if (st->asked) {
-		mark(st->service);
-		ask(st->service);
+	if (!st->asked) {
+		ask_all(st);
 		set_timer(st, now + TELL_TIME);
 		return 0;
 	}
-	tell(st->service, now - began);
+	tell(st->service, now - st->since);
 	st->since = 0;
+	if (st->last)
+		return sd_event_exit(st->service->env->event, 0);
 	if (is_active(st->service))
 		statistics_begin(st);
 	return 0;
@@ -280,7 +289,7 @@ statistics_begin(struct statistics *st)
 {
 	int r = 0;
 
-	if (st->interval == 0 || st->since != 0)
+	if (st->interval == 0 || st->since != 0 || st->last)
 		return;
 	if (st->timer == NULL)
 		r = sd_event_add_time(st->service->env->event, &st->timer,
@@ -301,6 +310,8 @@ statistics_set(struct statistics *st, uint64_t interval)
 	if (interval == st->interval)
 		return;
 	st->interval = interval;
+	if (st->last)
+		return;
 	if (interval == 0 && st->since != 0) {
 		sd_event_source_set_enabled(st->timer, SD_EVENT_OFF);
 		st->since = 0;
@@ -310,14 +321,22 @@ statistics_set(struct statistics *st, uint64_t interval)
 		statistics_begin(st);
 }
 
+bool
+statistics_finish(struct statistics *st)
+{
+	if (st->since == 0 || st->last)
+		return false;
+	st->last = true;
+	if (!st->asked)
+		ask_all(st);
+	set_timer(st, clock_now() + LAST_TELL_TIME);
+	return true;
+}
+
 void
 statistics_end(struct statistics *st)
 {
-	if (st->since != 0) {
-		mark(st->service);
-		tell(st->service, clock_now() - st->since);
-	}
-	st->interval = 0;
+	st->interval = st->since = 0;
 	st->timer = sd_event_source_disable_unref(st->timer);
 }
 

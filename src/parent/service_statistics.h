@@ -22,6 +22,7 @@ struct statistics {
 	uint64_t interval;	/* ns; 0: nothing is logged */
 	uint64_t since;		/* ns, when the period began; 0: none has */
 	bool asked;		/* the period is over, the figures are due */
+	bool last;		/* and there will be no other */
 	sd_event_source *timer; /* of its end; NULL: never needed yet */
 };
 
@@ -33,7 +34,13 @@ void statistics_set(struct statistics *, uint64_t interval);
 /* A pool has become active. */
 void statistics_begin(struct statistics *);
 
-/* Logs what is known of the last period, and ends. */
+/*
+ * The last record is due, after which the event loop is ended.  Returns whether
+ * there is one, and only once.
+ */
+bool statistics_finish(struct statistics *);
+
+/* Ends, without more. */
 void statistics_end(struct statistics *);
 
 /* Logs that a member had to wait because of its limits. */

@@ -97,7 +97,7 @@ reset_device(struct worker *w, struct message *m)
 {
 	(void)m;
 	ring_stop(w);
-	ring_set_kick(w, -1);
+	ring_set_kick(w, -1, 0);
 	w->kick_set = w->enabled = false;
 	w->status = 0;
 	w->inflight = (struct inflight){ 0 };
@@ -134,7 +134,7 @@ set_mem_table(struct worker *w, struct message *m)
 	memory_clear(&w->memory);
 	for (uint32_t i = 0; i < table->nregions; i++)
 		if (memory_add(&w->memory, &table->regions[i], m->fds[i],
-			&why) == -1) {
+			m->ids[i], &why) == -1) {
 			memory_clear(&w->memory);
 			return why;
 		}
@@ -149,7 +149,7 @@ add_mem_reg(struct worker *w, struct message *m)
 	const char *why;
 
 	if (memory_add(&w->memory, &m->payload.region.region, m->fds[0],
-		&why) == -1)
+		m->ids[0], &why) == -1)
 		return why;
 	ring_update(w);
 	return NULL;
@@ -176,6 +176,7 @@ set_log_base(struct worker *w, struct message *m)
 
 	mapping_close(&w->memory.log);
 	mapping_open(&w->memory.log, m->fds[0], log->offset, log->size, &why);
+	w->memory.log.id = m->ids[0];
 	/* A reply without payload, unless it is to carry the outcome. */
 	if ((w->protocol_features & FEATURE(VHOST_USER_PROTOCOL_F_LOG_SHMFD)) !=
 		0 &&

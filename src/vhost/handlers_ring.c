@@ -62,7 +62,7 @@ get_vring_base(struct worker *w, struct message *m)
 
 	ring_stop(w);
 	inflight_stop(&w->inflight);
-	ring_set_kick(w, -1);
+	ring_set_kick(w, -1, 0);
 	w->kick_set = false;
 	reply = session_reply(&w->session, sizeof(reply->payload.state));
 	reply->payload.state.index = m->payload.state.index;
@@ -75,7 +75,7 @@ set_vring_kick(struct worker *w, struct message *m)
 {
 	ring_stop(w);
 	w->kick_set = false;
-	if (ring_set_kick(w, take_fd(m, 0)) == -1)
+	if (ring_set_kick(w, take_fd(m, 0), m->ids[0]) == -1)
 		return strerror(errno);
 	w->kick_set = true;
 	ring_update(w);
@@ -85,14 +85,14 @@ set_vring_kick(struct worker *w, struct message *m)
 const char *
 set_vring_call(struct worker *w, struct message *m)
 {
-	ring_set_call(w, take_fd(m, 0));
+	ring_set_call(w, take_fd(m, 0), m->ids[0]);
 	return NULL;
 }
 
 const char *
 set_vring_err(struct worker *w, struct message *m)
 {
-	ring_set_err(w, take_fd(m, 0));
+	ring_set_err(w, take_fd(m, 0), m->ids[0]);
 	return NULL;
 }
 
@@ -144,6 +144,7 @@ worker_inflight(struct worker *w, int fd)
 	};
 	reply->fds[0] = fd;
 	reply->nfds = 1;
+	save_fds(w, reply);
 }
 
 const char *
@@ -165,6 +166,7 @@ set_inflight_fd(struct worker *w, struct message *m)
 		mapping_close(map);
 		why = "it is too small for its queue";
 	}
+	map->id = m->ids[0];
 	ring_update(w);
 	return why;
 }

@@ -3,6 +3,7 @@
  * and knows nothing of any other.
  */
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <errno.h>
 #include <string.h>
@@ -14,8 +15,12 @@
 #include "sandbox.h"
 #include "worker.h"
 
-#define NOFILE	64 /* descriptors, of which a message brings 8 */
-#define POLL_MS 1  /* a ring without a kick descriptor */
+/*
+ * Descriptors, of which a message brings 8 and a deposit 64 at once, and above
+ * all how many of this uid may lie in deposits: 509 regions, and old ones.
+ */
+#define NOFILE	16384
+#define POLL_MS 1 /* a ring without a kick descriptor */
 
 /* Every system call that a worker may make once it has started. */
 static const struct sandbox_rule rules[] = {
@@ -26,6 +31,14 @@ static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(recvfrom), .why = "granted bytes" },
 	{ .nr = SCMP_SYS(sendmsg), .why = "vhost-user replies, frames" },
 	{ .nr = SCMP_SYS(write), .why = "calls to the driver" },
+	{ .nr = SCMP_SYS(setsockopt),
+	    .why = "where to read on, in the connection or the deposit",
+	    .nargs = 1,
+	    .arg = SCMP_A2_32(SCMP_CMP_EQ, SO_PEEK_OFF, 0) },
+	{ .nr = SCMP_SYS(getsockopt),
+	    .why = "how far a worker before has come",
+	    .nargs = 1,
+	    .arg = SCMP_A2_32(SCMP_CMP_EQ, SO_PEEK_OFF, 0) },
 	{ .nr = SCMP_SYS(fcntl),
 	    .why = "whether a call would block",
 	    .nargs = 1,
@@ -66,16 +79,19 @@ must_watch(struct worker *w, int op, int fd, uint32_t events,
 static void
 worker_init(struct worker *w)
 {
-	w->kick_fd = w->call.fd = w->err.fd = -1;
+	w->session.fd = w->kick_fd = w->call.fd = w->err.fd = -1;
 	memory_init(&w->memory);
 	queue_init(&w->queue, &w->memory);
-	rng_init(&w->rng, &w->queue, &w->inflight);
+	rng_init(&w->rng, &w->queue, &w->inflight, NULL);
 	if ((w->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		log_fatal("epoll_create1: %s", strerror(errno));
 	must_watch(w, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, EVENT_CHANNEL);
 }
 
-/* Waits for what can go on: while a reply is stuck, no request is read. */
+/*
+ * Waits for what can go on: while a reply is stuck, no request is read.  What
+ * has been read in part stays in the connection, so its edges are what counts.
+ */
 static void
 watch_session(struct worker *w)
 {
@@ -85,11 +101,12 @@ watch_session(struct worker *w)
 		events = EPOLLOUT;
 	else if (w->asked_inflight)
 		events = 0;
-	must_watch(w, EPOLL_CTL_MOD, w->session.fd, events, EVENT_SESSION);
+	must_watch(w, EPOLL_CTL_MOD, w->session.fd, events | EPOLLET,
+	    EVENT_SESSION);
 }
 
 /*
- * Sends what is owed for the message at hand, and is ready for the next when
+ * Sends the reply that is owed, if any, and is ready for the next message when
  * that has gone.
  */
 static void
@@ -97,39 +114,68 @@ session_answer(struct worker *w)
 {
 	enum session_result result;
 
-	if (w->asked_inflight)
-		return;
+	if (w->session.out_len > 0)
+		save_state(w, 0, REPLY_SENDING);
 	result = session_flush(&w->session);
-	if (result == SESSION_MESSAGE)
-		session_next(&w->session);
-	else if (result == SESSION_CLOSED)
+	if (result == SESSION_CLOSED)
 		w->finished = true;
+	if (result == SESSION_AGAIN)
+		save_state(w, 0, REPLY_OWED);
+	if (result != SESSION_MESSAGE)
+		return;
+	save_state(w, 0, REPLY_NONE);
+	session_next(&w->session);
+}
+
+/* The message at hand has been handled, and its reply is known. */
+static void
+session_done(struct worker *w)
+{
+	uint32_t len = (uint32_t)w->session.in_len;
+
+	save_state(w, len, w->session.out_len > 0 ? REPLY_OWED : REPLY_NONE);
+	if (session_consume(&w->session, len) == -1)
+		w->finished = true;
+	else
+		session_answer(w);
 }
 
 static void
-session_event(struct worker *w)
+session_input(struct worker *w)
 {
 	enum session_result result;
 	const char *why = NULL;
 
-	if (w->asked_inflight)
-		return;
-	if (w->session.out_len > 0) {
-		session_answer(w);
-		watch_session(w);
-		return;
-	}
 	result = session_read(&w->session, &why);
 	if (result == SESSION_BROKEN)
 		log_warning("ending the connection: %s", why);
 	if (result == SESSION_BROKEN || result == SESSION_CLOSED)
 		w->finished = true;
+	w->has_input = result == SESSION_MESSAGE;
 	if (result != SESSION_MESSAGE)
 		return;
+	save_fds(w, &w->session.in);
 	worker_handle(w);
-	session_answer(w);
-	if (w->session.out_len > 0 || w->asked_inflight)
+	if (!w->asked_inflight)
+		session_done(w);
+	if (w->session.out_len > 0 || w->asked_inflight) {
+		w->has_input = false;
 		watch_session(w);
+	}
+}
+
+/* Reads one message at most: the ring's turn is next. */
+static void
+session_event(struct worker *w)
+{
+	if (w->asked_inflight)
+		return;
+	if (w->session.out_len == 0) {
+		session_input(w);
+		return;
+	}
+	session_answer(w);
+	watch_session(w);
 }
 
 static void
@@ -142,8 +188,9 @@ rewire(struct worker *w, uint32_t generation, int fd)
 static void
 start(struct worker *w, const struct frame *f)
 {
-	session_init(&w->session, f->fds[0]);
-	must_watch(w, EPOLL_CTL_ADD, f->fds[0], EPOLLIN, EVENT_SESSION);
+	save_resume(w, f->fds[0]);
+	must_watch(w, EPOLL_CTL_ADD, w->session.fd, EPOLLET, EVENT_SESSION);
+	watch_session(w);
 	w->rng.window.consumer = f->hdr.consumer;
 	window_limit(&w->rng.window, &f->u.limits);
 	rewire(w, f->hdr.generation, f->fds[1]);
@@ -159,7 +206,7 @@ dispatch(struct worker *w, const struct frame *f)
 		rewire(w, f->hdr.generation, f->fds[0]);
 	else if (f->hdr.type == PROTO_INFLIGHT && w->asked_inflight) {
 		worker_inflight(w, f->fds[0]);
-		session_answer(w);
+		session_done(w);
 		watch_session(w);
 	} else if (f->hdr.type == PROTO_STATS_ASK && w->started)
 		rng_send_stats(&w->rng);
@@ -224,13 +271,17 @@ run(struct worker *w)
 
 	while (!w->finished) {
 		timeout = w->running && w->kick_fd == -1 ? POLL_MS : -1;
-		n = epoll_wait(w->epoll_fd, events, 4, w->more ? 0 : timeout);
+		if (w->more || w->has_input)
+			timeout = 0;
+		n = epoll_wait(w->epoll_fd, events, 4, timeout);
 		if (n == -1 && errno != EINTR)
 			log_fatal("epoll_wait: %s", strerror(errno));
 		if (n == 0 || w->more)
 			ring_run(w);
 		for (int i = 0; i < n && !w->finished; i++)
 			event(w, (enum worker_event)events[i].data.u32);
+		if (w->has_input && !w->finished)
+			session_event(w);
 		if (w->rng.window.untold != untold) {
 			untold = w->rng.window.untold;
 			must_watch(w, EPOLL_CTL_MOD, CHANNEL_FD,

@@ -107,6 +107,7 @@ mapping_open(struct mapping *map, int fd, uint64_t offset, uint64_t size,
 	map->length = length;
 	map->start = map->base + (offset - first);
 	map->size = size;
+	map->offset = offset;
 	return 0;
 }
 
@@ -135,7 +136,7 @@ wraps(uint64_t addr, uint64_t size)
 
 int
 memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
-    const char **why)
+    uint32_t id, const char **why)
 {
 	struct region region = { .desc = *desc };
 	uint32_t i;
@@ -163,6 +164,7 @@ memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
 	if (mapping_open(&region.map, fd, desc->mmap_offset, desc->size, why) ==
 	    -1)
 		return -1;
+	region.map.id = id;
 	for (i = mem->nregions;
 	     i > 0 && mem->regions[i - 1].desc.guest_addr > desc->guest_addr;
 	     i--)

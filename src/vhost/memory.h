@@ -25,6 +25,8 @@ struct mapping {
 	size_t length;	/* bytes mapped */
 	uint8_t *start; /* the part that was asked for */
 	size_t size;
+	uint64_t offset; /* of it in the file */
+	uint32_t id;	 /* of the file, in the deposit */
 };
 
 struct region {
@@ -55,11 +57,12 @@ int mapping_open(struct mapping *, int fd, uint64_t offset, uint64_t size,
 void mapping_close(struct mapping *);
 
 /*
- * Adds a region (VHOST_USER_ADD_MEM_REG), which must not overlap another in
- * guest or frontend addresses.  Returns as mapping_open().
+ * Adds a region (VHOST_USER_ADD_MEM_REG) of a file that has `id` in the
+ * deposit; it must not overlap another in guest or frontend addresses.  Returns
+ * as mapping_open().
  */
 int memory_add(struct memory *, const struct vhost_user_region *, int fd,
-    const char **why);
+    uint32_t id, const char **why);
 
 /* Removes the region of just these addresses and size.  -1: there is none. */
 int memory_remove(struct memory *, const struct vhost_user_region *);

@@ -285,18 +285,18 @@ queue_is_older(const struct queue *q, uint16_t next)
 	return ahead > 0 && ahead <= q->num;
 }
 
-void
-queue_rewind(struct queue *q, uint16_t n)
-{
-	q->next = (uint16_t)(q->next - n);
-}
-
 /* Logs a write to the used ring, if the frontend wants that (VRING_F_LOG). */
 static void
 dirty_used(struct queue *q, uint64_t offset, uint64_t len)
 {
 	if ((q->addr.flags & VHOST_VRING_F_LOG) != 0)
 		memory_dirty(q->mem, q->addr.log + offset, len);
+}
+
+void
+queue_dirty(struct queue *q)
+{
+	dirty_used(q, 0, used_size(q->num));
 }
 
 void

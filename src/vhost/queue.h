@@ -88,11 +88,11 @@ void queue_read(struct queue *, uint16_t head, struct request *);
 void queue_shrink(struct queue *);
 bool queue_is_older(const struct queue *, uint16_t next);
 
-/* Takes back the `n` last requests read: they will be read again. */
-void queue_rewind(struct queue *, uint16_t n);
-
 /* Gives a request back with `len` bytes written, not yet visibly. */
 void queue_push(struct queue *, uint32_t head, uint32_t len);
+
+/* Logs all of the used ring as written, if the frontend wants that. */
+void queue_dirty(struct queue *);
 
 /*
  * Makes visible what was pushed.  Returns whether the driver wants to be

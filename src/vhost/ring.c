@@ -13,13 +13,14 @@
 #include "worker.h"
 
 static void
-notifier_init(struct notifier *n, int fd)
+notifier_init(struct notifier *n, int fd, uint32_t id)
 {
 	int flags = fd == -1 ? 0 : fcntl(fd, F_GETFL);
 
 	if (n->fd != -1)
 		close(n->fd);
 	n->fd = fd;
+	n->id = id;
 	n->blocking = flags == -1 || (flags & O_NONBLOCK) == 0;
 }
 
@@ -44,7 +45,7 @@ notify(const struct notifier *n)
 }
 
 int
-ring_set_kick(struct worker *w, int fd)
+ring_set_kick(struct worker *w, int fd, uint32_t id)
 {
 	int error;
 
@@ -54,6 +55,7 @@ ring_set_kick(struct worker *w, int fd)
 		close(w->kick_fd);
 	}
 	w->kick_fd = fd;
+	w->kick_id = id;
 	/* Edge-triggered, it need never be read. */
 	if (fd == -1 ||
 	    worker_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET, EVENT_KICK) ==
@@ -67,18 +69,18 @@ ring_set_kick(struct worker *w, int fd)
 }
 
 void
-ring_set_call(struct worker *w, int fd)
+ring_set_call(struct worker *w, int fd, uint32_t id)
 {
-	notifier_init(&w->call, fd);
+	notifier_init(&w->call, fd, id);
 	/* A call that went to the one before is not lost. */
 	if (w->running)
 		notify(&w->call);
 }
 
 void
-ring_set_err(struct worker *w, int fd)
+ring_set_err(struct worker *w, int fd, uint32_t id)
 {
-	notifier_init(&w->err, fd);
+	notifier_init(&w->err, fd, id);
 }
 
 void
@@ -107,7 +109,9 @@ ring_start(struct worker *w)
 	if (w->inflight.region != NULL)
 		w->queue.next = (uint16_t)(w->queue.used +
 		    inflight_start(&w->inflight, w->queue.used));
-	w->running = true;
+	w->running = w->more = true;
+	/* A worker before may not have come to it. */
+	queue_dirty(&w->queue);
 	log_debug("the ring is served: %u entries, from index %u", w->queue.num,
 	    w->queue.next);
 	notify(&w->call);
@@ -119,7 +123,6 @@ ring_update(struct worker *w)
 	ring_stop(w);
 	if (w->kick_set && w->enabled && w->queue.num != 0 && w->queue.addr_set)
 		ring_start(w);
-	ring_run(w);
 }
 
 void

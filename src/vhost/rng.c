@@ -14,11 +14,13 @@ min(uint32_t a, uint32_t b)
 }
 
 void
-rng_init(struct rng *r, struct queue *queue, struct inflight *inflight)
+rng_init(struct rng *r, struct queue *queue, struct inflight *inflight,
+    struct proto_stats *stats)
 {
 	memset(r, 0, sizeof(*r));
 	r->queue = queue;
 	r->inflight = inflight;
+	r->stats = stats;
 	window_init(&r->window);
 	log_limit_init(&r->log_limit, clock_now());
 }
@@ -109,10 +111,10 @@ complete(struct rng *r, const struct request *req, uint32_t n)
 	inflight_push(r->inflight, req->head);
 	if (req->fault != NULL)
 		log_refused(r, req);
-	r->stats.requests++;
-	r->stats.bytes += n;
-	r->stats.cut += n != 0 && n < req->len;
-	r->stats.refused += n == 0;
+	r->stats->requests++;
+	r->stats->bytes += n;
+	r->stats->cut += n != 0 && n < req->len;
+	r->stats->refused += n == 0;
 }
 
 /*
@@ -157,7 +159,7 @@ keep_time(struct rng *r)
 	if (r->npending > 0 && r->waiting == 0)
 		r->waiting = clock_now();
 	else if (r->npending == 0 && r->waiting != 0) {
-		r->stats.wait_ns += clock_now() - r->waiting;
+		r->stats->wait_ns += clock_now() - r->waiting;
 		r->waiting = 0;
 	}
 }
@@ -195,10 +197,16 @@ rng_run(struct rng *r, bool *call)
 	return RNG_MORE;
 }
 
+uint16_t
+rng_next(const struct rng *r)
+{
+	return (uint16_t)(r->queue->next - r->npending - r->inflight->resubmit);
+}
+
 void
 rng_rewind(struct rng *r)
 {
-	queue_rewind(r->queue, (uint16_t)(r->npending + r->inflight->resubmit));
+	r->queue->next = rng_next(r);
 	r->inflight->resubmit = 0;
 	r->first = r->npending = 0;
 	keep_time(r);
@@ -231,7 +239,7 @@ rng_send_stats(struct rng *r)
 	struct frame f;
 
 	frame_init(&f, PROTO_STATS, r->window.consumer, r->window.generation);
-	f.u.stats = r->stats;
+	f.u.stats = *r->stats;
 	if (channel_send(CHANNEL_FD, &f) == -1 && errno != EAGAIN)
 		channel_lost();
 }

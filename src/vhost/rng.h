@@ -22,7 +22,7 @@ struct rng {
 	struct window window;
 	bool held_back;	  /* a request waits for its memory */
 	uint64_t waiting; /* ns, since when; 0: no request waits */
-	struct proto_stats stats;
+	struct proto_stats *stats;
 	struct log_limit log_limit; /* of refused requests */
 	uint32_t first;		    /* of pending, a ring */
 	uint32_t npending;
@@ -36,8 +36,12 @@ enum rng_state {
 	RNG_BROKEN,  /* the avail ring makes no sense */
 };
 
-/* A device without bytes and without demand. */
-void rng_init(struct rng *, struct queue *, struct inflight *);
+/*
+ * A device without bytes and without demand, which adds what it does to its
+ * figures (NULL: to be set before it runs).
+ */
+void rng_init(struct rng *, struct queue *, struct inflight *,
+    struct proto_stats *);
 
 /*
  * Completes what can be completed, on a mapped queue, but no more than a few
@@ -51,6 +55,9 @@ enum rng_state rng_run(struct rng *, bool *call);
  * queue->next.
  */
 void rng_rewind(struct rng *);
+
+/* The avail entry that is to be read next after rng_rewind(). */
+uint16_t rng_next(const struct rng *);
 
 /* Tells the parent what is wanted, if that is news to it. */
 void rng_want(struct rng *);

@@ -57,32 +57,83 @@ take_fds(struct session *s, struct msghdr *msg)
 	return (msg->msg_flags & MSG_CTRUNC) != 0 ? -1 : r;
 }
 
-/* Reads until the message is `want` bytes long. */
+/* Begins to read at what has not been consumed. */
+static int
+rewind_input(struct session *s)
+{
+	int start = 0;
+
+	message_clear(&s->in);
+	s->in_len = 0;
+	return setsockopt(s->fd, SOL_SOCKET, SO_PEEK_OFF, &start,
+	    sizeof(start));
+}
+
+/*
+ * Reads on until the message is `want` bytes long; with `fds`, only until some
+ * have come.
+ */
 static enum session_result
-fill(struct session *s, size_t want, const char **why)
+fill(struct session *s, size_t want, bool fds, const char **why)
 {
 	union control control;
 	struct iovec iov;
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
-	while (s->in_len < want) {
+	while (s->in_len < want && (!fds || s->in.nfds == 0)) {
 		iov.iov_base = (uint8_t *)&s->in.hdr + s->in_len;
 		iov.iov_len = want - s->in_len;
-		msg.msg_control = control.buf;
-		msg.msg_controllen = sizeof(control.buf);
-		n = recvmsg(s->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		msg.msg_control = fds ? control.buf : NULL;
+		msg.msg_controllen = fds ? sizeof(control.buf) : 0;
+		n = recvmsg(s->fd, &msg,
+		    MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
 			return SESSION_AGAIN;
 		if (n <= 0)
 			return SESSION_CLOSED;
-		if (take_fds(s, &msg) == -1) {
+		if (fds && take_fds(s, &msg) == -1) {
 			*why = "a message has too many file descriptors";
 			return SESSION_BROKEN;
 		}
 		s->in_len += (size_t)n;
 	}
 	return SESSION_MESSAGE;
+}
+
+static bool
+brings_fds(const struct message *m)
+{
+	switch (m->hdr.request) {
+	case VHOST_USER_SET_MEM_TABLE:
+	case VHOST_USER_ADD_MEM_REG:
+	case VHOST_USER_SET_LOG_BASE:
+	case VHOST_USER_SET_LOG_FD:
+	case VHOST_USER_SET_INFLIGHT_FD:
+		return true;
+	case VHOST_USER_SET_VRING_KICK:
+	case VHOST_USER_SET_VRING_CALL:
+	case VHOST_USER_SET_VRING_ERR:
+		return (m->payload.u64 & VHOST_USER_VRING_NOFD) == 0;
+	}
+	return false;
+}
+
+/*
+ * Reads a message of which all has come.  To peek at something without fds
+ * brings those of what was sent next: so they are asked for only where there
+ * must be some, and no more once they are there.
+ */
+static enum session_result
+read_whole(struct session *s, size_t len, const char **why)
+{
+	bool fds = brings_fds(&s->in);
+	enum session_result result;
+
+	if (rewind_input(s) == -1)
+		return SESSION_CLOSED;
+	result = fds ? fill(s, len, true, why) : SESSION_MESSAGE;
+	return result == SESSION_MESSAGE ? fill(s, len, false, why) : result;
 }
 
 _Static_assert(offsetof(struct message, payload) ==
@@ -95,7 +146,9 @@ session_read(struct session *s, const char **why)
 	const struct vhost_user_header *hdr = &s->in.hdr;
 	enum session_result result;
 
-	result = fill(s, sizeof(*hdr), why);
+	if (rewind_input(s) == -1)
+		return SESSION_CLOSED;
+	result = fill(s, sizeof(*hdr), false, why);
 	if (result != SESSION_MESSAGE)
 		return result;
 	if ((hdr->flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION) {
@@ -106,7 +159,39 @@ session_read(struct session *s, const char **why)
 		*why = "a message is longer than any that there is";
 		return SESSION_BROKEN;
 	}
-	return fill(s, sizeof(*hdr) + hdr->size, why);
+	result = fill(s, sizeof(*hdr) + hdr->size, false, why);
+	if (result != SESSION_MESSAGE)
+		return result;
+	return read_whole(s, sizeof(*hdr) + hdr->size, why);
+}
+
+int
+session_consume(struct session *s, size_t len)
+{
+	uint8_t
+	    bytes[sizeof(struct vhost_user_header) + VHOST_USER_PAYLOAD_MAX];
+	ssize_t n;
+
+	while (len > 0) {
+		n = recv(s->fd, bytes,
+		    len < sizeof(bytes) ? len : sizeof(bytes), MSG_DONTWAIT);
+		if (n <= 0)
+			return -1;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+ssize_t
+session_unconsumed(const struct session *s)
+{
+	int offset;
+	socklen_t len = sizeof(offset);
+
+	if (getsockopt(s->fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len) == -1)
+		return -1;
+	/* -1: nothing was ever read. */
+	return offset < 0 ? 0 : offset;
 }
 
 void

@@ -11,6 +11,7 @@
 #include "memory.h"
 #include "queue.h"
 #include "rng.h"
+#include "save.h"
 #include "session.h"
 
 /* What epoll reports, in data.u32. */
@@ -24,6 +25,7 @@ enum worker_event {
 /* An eventfd of the frontend's that we write to. */
 struct notifier {
 	int fd;	       /* -1: none */
+	uint32_t id;   /* in the deposit */
 	bool blocking; /* a write could wait */
 };
 
@@ -39,7 +41,9 @@ struct worker {
 	struct queue queue; /* the requestq */
 	struct inflight inflight;
 	struct rng rng;
-	int kick_fd; /* -1: none */
+	struct save save;
+	int kick_fd;	  /* -1: none */
+	uint32_t kick_id; /* in the deposit */
 	struct notifier call;
 	struct notifier err;
 	bool kick_set;	     /* by SET_VRING_KICK, with or without fd */
@@ -48,6 +52,7 @@ struct worker {
 	bool broken;	     /* and was found to make no sense */
 	bool more;	     /* and has more requests to be looked at */
 	bool asked_inflight; /* a reply waits for its memory */
+	bool has_input;	     /* there may be a message to be read */
 };
 
 /* Adds, changes (op as for epoll_ctl) a descriptor to wait for.  -1: errno. */
@@ -61,8 +66,9 @@ void worker_handle(struct worker *);
 void worker_inflight(struct worker *, int fd);
 
 /*
- * Starts or stops serving the ring, as what is known of it now demands.  To be
- * called after every change to it or to the memory that it lies in.
+ * Starts or stops the ring, as what is known of it now demands.  To be called
+ * after every change to it or to the memory that it lies in.  Its requests are
+ * served later (worker->more), when that change has been saved.
  */
 void ring_update(struct worker *);
 
@@ -72,9 +78,9 @@ void ring_stop(struct worker *);
 /* Serves it, if it runs. */
 void ring_run(struct worker *);
 
-/* The three eventfds of a ring: takes a new one, -1 for none. */
-int ring_set_kick(struct worker *, int fd);
-void ring_set_call(struct worker *, int fd);
-void ring_set_err(struct worker *, int fd);
+/* The three eventfds of a ring: takes a new one, -1 for none, and its id. */
+int ring_set_kick(struct worker *, int fd, uint32_t id);
+void ring_set_call(struct worker *, int fd, uint32_t id);
+void ring_set_err(struct worker *, int fd, uint32_t id);
 
 #endif

@@ -1,78 +1,34 @@
 /*
- * Logging to the journal, to a socket that stands in for its own: in a mount
- * namespace of the test's, so that it needs root.
+ * Logging to the journal: where lines go, and what no text can do to them.
  */
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
+#include <bsd/string.h>
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "channel.h"
+#include "journal.h"
 
-#define SOCKET_DIR "/run/systemd/journal"
-
-/* A /run of our own, with the journal's socket in it.  -1: not allowed. */
-static int
-journal_open(void)
-{
-	struct sockaddr_un sun = {
-		.sun_family = AF_UNIX,
-		.sun_path = SOCKET_DIR "/socket",
-	};
-	int fd;
-
-	if (unshare(CLONE_NEWNS) == -1 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
-	    mount("tmpfs", "/run", "tmpfs", 0, NULL) == -1)
-		return -1;
-	CHECK(mkdir("/run/systemd", 0755));
-	CHECK(mkdir(SOCKET_DIR, 0755));
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	assert_int_not_equal(fd, -1);
-	CHECK(bind(fd, (struct sockaddr *)&sun, sizeof(sun)));
-	return fd;
-}
-
-/*
- * Waits for a record with that line in it, in the journal's native format, and
- * leaves it in `record`.
- */
-static void
-expect(int fd, const char *line, char *record, size_t size)
-{
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	ssize_t n;
-
-	do {
-		if (poll(&pfd, 1, FE_TIMEOUT_MS) != 1)
-			fail_msg("no record with %s", line);
-		n = recv(fd, record, size - 1, 0);
-		assert_true(n > 0);
-		record[n] = '\0';
-	} while (strstr(record, line) == NULL);
-}
-
-static void
-has(const char *record, const char *line)
-{
-	if (strstr(record, line) == NULL)
-		fail_msg("no %s in: %s", line, record);
-}
+/* What a worker says that has been taken over. */
+#define FORGED \
+	"x\nVRNGD_GUEST=vm1\nMESSAGE_ID=00000000000000000000000000000000\n" \
+	"PRIORITY=0\nVRNGD_PROCESS\n\x01"
 
 static void
 test_fields(void **state)
 {
 	const char *const args[] = { "-s", "@vm%d.sock", NULL };
 	struct suite *s = *state;
-	char record[8192], *text;
+	struct journal_record r;
+	char *text;
 	int fd = journal_open();
 
 	suite_pass(s);
@@ -81,18 +37,24 @@ test_fields(void **state)
 	s->passed = false;
 	s->d.journal = true;
 	CHECK(daemon_spawn(&s->d, args));
-	expect(fd, "MESSAGE=ready: 1 guest, ", record, sizeof(record));
-	has(record, "\nPRIORITY=6\n");
-	assert_null(strstr(record, "VRNGD_GUEST="));
+	journal_expect(fd, "MESSAGE", "ready: 1 guest, ", &r);
+	journal_is(&r, "PRIORITY", "6");
+	journal_is(&r, "VRNGD_PROCESS", "parent");
+	journal_is(&r, "VRNGD_GUEST", NULL);
 	suite_up_qemu(s, &s->fe, "vm0");
-	expect(fd, "MESSAGE=guest vm0: connected", record, sizeof(record));
-	has(record, "\nPRIORITY=6\n");
-	has(record, "\nVRNGD_GUEST=vm0\n");
-	has(record, "SYSLOG_IDENTIFIER=vrngd\n");
+	journal_expect(fd, "MESSAGE", "guest vm0: connected", &r);
+	journal_is(&r, "PRIORITY", "6");
+	journal_is(&r, "VRNGD_GUEST", "vm0");
+	journal_is(&r, "SYSLOG_IDENTIFIER", "vrngd");
 	assert_int_equal(fe_set_u64(&s->fe, 0x41, 0), 1);
-	expect(fd, "refused", record, sizeof(record));
-	has(record, "\nPRIORITY=4\n");
-	has(record, "\nVRNGD_GUEST=vm0\n");
+	do
+		assert_true(journal_next(fd, &r, FE_TIMEOUT_MS));
+	while (strstr(journal_value(&r, "MESSAGE"), "refused") == NULL);
+	journal_is(&r, "PRIORITY", "4");
+	journal_is(&r, "VRNGD_GUEST", "vm0");
+	journal_is(&r, "VRNGD_POOL", "default");
+	journal_is(&r, "VRNGD_PROCESS", "vhost");
+	journal_is(&r, "MESSAGE_ID", NULL);
 	assert_int_equal(daemon_stop(&s->d, SIGTERM), 0);
 	/* There, and there only. */
 	text = daemon_text(&s->d, "log");
@@ -102,12 +64,81 @@ test_fields(void **state)
 	suite_pass(s);
 }
 
+/* This program in the place of a vhost worker. */
+static _Noreturn void
+forge(void)
+{
+	struct pollfd pfd = { .fd = CHANNEL_FD };
+	struct frame f;
+
+	frame_init(&f, PROTO_LOG, 0, 0);
+	strlcpy(f.u.log.text, FORGED, sizeof(f.u.log.text));
+	channel_send(CHANNEL_FD, &f);
+	/* Without an end, too. */
+	memset(f.u.log.text, '\n', sizeof(f.u.log.text));
+	f.u.log.level = UINT32_MAX;
+	channel_send(CHANNEL_FD, &f);
+	poll(&pfd, 1, -1);
+	_exit(0);
+}
+
+/* A directory of programs, of which the one for guests is this one. */
+static void
+replace_worker(struct suite *s)
+{
+	const char *const others[] = { "vrngd-entropy", "vrngd-egd" };
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+		snprintf(path, sizeof(path), "%s/%s", s->d.libexec, others[i]);
+		CHECK(symlink(path, daemon_path(&s->d, others[i])));
+	}
+	assert_non_null(realpath("/proc/self/exe", path));
+	CHECK(symlink(path, daemon_path(&s->d, "vrngd-vhost")));
+	strlcpy(s->d.libexec, s->d.dir, sizeof(s->d.libexec));
+}
+
+static void
+test_forged(void **state)
+{
+	const char *const args[] = { "-s", "@vm%d.sock", "-v", NULL };
+	struct suite *s = *state;
+	struct journal_record r;
+	int fd = journal_open();
+
+	suite_pass(s);
+	if (fd == -1)
+		skip();
+	s->passed = false;
+	s->d.journal = true;
+	replace_worker(s);
+	CHECK(daemon_spawn(&s->d, args));
+	journal_expect(fd, "MESSAGE", "ready: ", &r);
+	CHECK(fe_connect(&s->fe, daemon_path(&s->d, "vm0.sock")));
+	journal_expect(fd, "MESSAGE", "guest vm0: x", &r);
+	journal_is(&r, "MESSAGE",
+	    "guest vm0: x.VRNGD_GUEST=vm1.MESSAGE_ID="
+	    "00000000000000000000000000000000.PRIORITY=0.VRNGD_PROCESS..");
+	journal_is(&r, "VRNGD_GUEST", "vm0");
+	journal_is(&r, "MESSAGE_ID", NULL);
+	journal_is(&r, "PRIORITY", "3");
+	journal_is(&r, "VRNGD_PROCESS", "vhost");
+	journal_expect(fd, "MESSAGE", "guest vm0: ....", &r);
+	journal_is(&r, "VRNGD_GUEST", "vm0");
+	journal_is(&r, "PRIORITY", "7");
+	close(fd);
+	suite_pass(s);
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		SUITE_EMPTY(test_fields),
+		SUITE_EMPTY(test_forged),
 	};
 
+	if (argc > 0 && strcmp(basename(argv[0]), "vrngd-vhost") == 0)
+		forge();
 	return SUITE_MAIN("journal", tests);
 }

@@ -105,6 +105,8 @@ system_guests()
 system_inside()
 {
 	lib_work || return 1
+	# What the one that took too long has said.
+	trap 'cp "$work/diagnostics" /out/diagnostics.log; exit 143' TERM
 	system_failures=0
 	journal_mark
 	system_tests

@@ -61,7 +61,7 @@ driver_region(struct driver *d, uint64_t gpa, uint64_t user, uint64_t size,
 	const struct vhost_user_region r = { gpa, size, user, offset };
 	const char *why;
 
-	assert_int_equal(memory_add(&d->mem, &r, d->fd, &why), 0);
+	assert_int_equal(memory_add(&d->mem, &r, d->fd, 7, &why), 0);
 }
 
 /* A mapped queue of `num` entries, all zero.  Not in a fixture: SIGBUS. */

@@ -53,27 +53,27 @@ static void
 test_entries(void **state)
 {
 	char *text = slurp(CATALOG), *rest = text, *line;
-	const struct event_type *type = NULL;
+	const struct event_type *type;
+	const char *subject = "";
 	unsigned int entries = 0;
 	size_t len = 100;
 
 	(void)state;
 	while ((line = strsep(&rest, "\n")) != NULL) {
 		if (strncmp(line, SUBJECT, strlen(SUBJECT)) == 0) {
-			assert_non_null(type);
-			assert_string_equal(line + strlen(SUBJECT),
-			    type->subject);
-		} else if (strncmp(line, ENTRY, strlen(ENTRY)) != 0) {
-			len += strlen(line);
+			assert_string_equal(line + strlen(SUBJECT), subject);
 			continue;
-		} else {
-			assert_true(len > 100);
-			len = 0;
-			entries++;
-			type = find(line + strlen(ENTRY));
-			if (type == NULL)
-				fail_msg("there is no event %s", line);
 		}
+		len += strlen(line);
+		if (strncmp(line, ENTRY, strlen(ENTRY)) != 0)
+			continue;
+		assert_true(len > 100);
+		len = 0;
+		entries++;
+		if ((type = find(line + strlen(ENTRY))) == NULL)
+			fail_msg("there is no event %s", line);
+		else
+			subject = type->subject;
 	}
 	assert_true(len > 100);
 	assert_int_equal(entries, EVENT_TYPES);

@@ -52,7 +52,7 @@ add(struct space *s, uint64_t gpa, uint64_t user, uint64_t size,
 {
 	const struct vhost_user_region r = { gpa, size, user, offset };
 	const char *why = NULL;
-	int rc = memory_add(&s->mem, &r, s->fd, &why);
+	int rc = memory_add(&s->mem, &r, s->fd, 7, &why);
 
 	assert_true((rc == 0) == (why == NULL));
 	return rc;
@@ -184,11 +184,11 @@ test_bad_file(void **state)
 
 	(void)state;
 	space_init(&s);
-	assert_int_equal(memory_add(&s.mem, &r, -1, &why), -1);
+	assert_int_equal(memory_add(&s.mem, &r, -1, 7, &why), -1);
 	assert_non_null(why);
 	assert_int_equal(pipe(fds), 0);
 	why = NULL;
-	assert_int_equal(memory_add(&s.mem, &r, fds[0], &why), -1);
+	assert_int_equal(memory_add(&s.mem, &r, fds[0], 7, &why), -1);
 	assert_non_null(why);
 	assert_int_equal(s.mem.nregions, 0);
 	close(fds[0]);
@@ -362,7 +362,8 @@ test_shrunk_files(void **state)
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(ftruncate(fd, FILE_SIZE), 0);
 		if (i == 0)
-			assert_int_equal(memory_add(&s.mem, &r, fd, &why), 0);
+			assert_int_equal(memory_add(&s.mem, &r, fd, 7, &why),
+			    0);
 		mapping_close(&s.mem.log);
 		mapping_close(&s.mem.inflight);
 		assert_int_equal(mapping_open(&s.mem.log, fd, PAGE, 9, &why),

@@ -123,7 +123,21 @@ expect_message(struct line *l, const struct wire *w, size_t nfds)
 		assert_int_equal(st.st_rdev, null.st_rdev);
 		assert_int_equal(fcntl(l->s.in.fds[i], F_GETFD), FD_CLOEXEC);
 	}
+	assert_int_equal(session_unconsumed(&l->s), HEADER + w->hdr.size);
+	assert_int_equal(session_consume(&l->s, HEADER + w->hdr.size), 0);
+	assert_int_equal(session_unconsumed(&l->s), 0);
 	session_next(&l->s);
+}
+
+/* Throws away what the frontend has sent. */
+static void
+forget_input(struct line *l)
+{
+	uint8_t bytes[4096];
+
+	session_next(&l->s);
+	while (recv(l->s.fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		continue;
 }
 
 static void
@@ -139,16 +153,19 @@ static void
 test_whole(void **state)
 {
 	const uint32_t sizes[] = { 0, 1, 8, 268, VHOST_USER_PAYLOAD_MAX };
+	const uint32_t requests[] = { VHOST_USER_GET_FEATURES,
+		VHOST_USER_SET_LOG_BASE, VHOST_USER_ADD_MEM_REG,
+		VHOST_USER_SET_MEM_TABLE, VHOST_USER_SET_INFLIGHT_FD };
 	struct line *l = *state;
 	struct wire w;
 
 	expect_result(l, SESSION_AGAIN);
 	for (uint32_t i = 0; i < 5; i++) {
-		w = message(i + 1, sizes[i]);
+		w = message(requests[i], sizes[i]);
 		transmit(l, &w, HEADER + sizes[i], i * 2);
 	}
 	for (uint32_t i = 0; i < 5; i++) {
-		w = message(i + 1, sizes[i]);
+		w = message(requests[i], sizes[i]);
 		expect_message(l, &w, i * 2);
 	}
 	expect_result(l, SESSION_AGAIN);
@@ -198,25 +215,25 @@ test_too_many_fds(void **state)
 	expect_message(l, &w, VHOST_USER_FDS_MAX);
 	transmit(l, &w, HEADER + 268, VHOST_USER_FDS_MAX + 1);
 	expect_result(l, SESSION_BROKEN);
-	session_next(&l->s);
+	forget_input(l);
 	assert_int_equal(unit_count_fds(), l->fds + 2);
 }
 
-/* Far too many, or spread over the parts of a message. */
+/* Far too many, with all of a message or a part of it. */
 static void
 test_too_many_fds_at_all(void **state)
 {
 	struct line *l = *state;
 	struct wire w = message(VHOST_USER_SET_MEM_TABLE, 268);
 
-	transmit(l, &w, 1, FDS_MAX);
+	transmit(l, &w, HEADER + 268, FDS_MAX);
 	expect_result(l, SESSION_BROKEN);
-	session_next(&l->s);
-	transmit(l, &w, 6, 5);
+	forget_input(l);
+	transmit(l, &w, 6, FDS_MAX);
 	expect_result(l, SESSION_AGAIN);
-	transmit(l, (uint8_t *)&w + 6, 6, 4);
+	transmit(l, (uint8_t *)&w + 6, HEADER + 268 - 6, 0);
 	expect_result(l, SESSION_BROKEN);
-	session_next(&l->s);
+	forget_input(l);
 	assert_int_equal(unit_count_fds(), l->fds + 2);
 }
 
@@ -236,7 +253,7 @@ test_lost_fds(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 	expect_result(l, SESSION_BROKEN);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-	session_next(&l->s);
+	forget_input(l);
 }
 
 static void
@@ -250,11 +267,29 @@ test_wrong_version(void **state)
 		w.hdr.flags = flags[i];
 		transmit(l, &w, HEADER, 1);
 		expect_result(l, SESSION_BROKEN);
-		session_next(&l->s);
+		forget_input(l);
 	}
 	w.hdr.flags = VHOST_USER_VERSION | VHOST_USER_NEED_REPLY;
 	transmit(l, &w, HEADER, 1);
-	expect_message(l, &w, 1);
+	expect_message(l, &w, 0);
+}
+
+/* What comes behind a message does not lend it its descriptors. */
+static void
+test_next_fds(void **state)
+{
+	struct line *l = *state;
+	struct wire none = message(VHOST_USER_SET_VRING_CALL, 8);
+	struct wire some = message(VHOST_USER_SET_MEM_TABLE, 268);
+
+	none.payload[1] |= VHOST_USER_VRING_NOFD >> 8;
+	transmit(l, &none, HEADER + 8, 0);
+	transmit(l, &some, HEADER, 2);
+	transmit(l, some.payload, 268, 0);
+	transmit(l, &some, HEADER + 268, 4);
+	expect_message(l, &none, 0);
+	expect_message(l, &some, 2);
+	expect_message(l, &some, 4);
 }
 
 static void
@@ -269,7 +304,7 @@ test_too_long(void **state)
 		w = message(VHOST_USER_SET_OWNER, sizes[i]);
 		transmit(l, &w, HEADER, 0);
 		expect_result(l, SESSION_BROKEN);
-		session_next(&l->s);
+		forget_input(l);
 	}
 }
 
@@ -436,6 +471,7 @@ main(void)
 		TEST(test_too_many_fds_at_all),
 		TEST(test_lost_fds),
 		TEST(test_wrong_version),
+		TEST(test_next_fds),
 		TEST(test_too_long),
 		TEST(test_end),
 		TEST(test_reply),

@@ -1,0 +1,140 @@
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "deposit.h"
+
+union control {
+	char buf[CMSG_SPACE(sizeof(int) * DEPOSIT_PARTS_MAX)];
+	struct cmsghdr align;
+};
+
+/* Bound to an address that the kernel chooses, and connected to it. */
+static int
+connect_to_itself(int fd)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(sun.sun_family);
+
+	if (bind(fd, (struct sockaddr *)&sun, len) == -1)
+		return -1;
+	len = sizeof(sun);
+	if (getsockname(fd, (struct sockaddr *)&sun, &len) == -1)
+		return -1;
+	return connect(fd, (struct sockaddr *)&sun, len);
+}
+
+int
+deposit_make(void)
+{
+	int fd, error;
+
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	if (connect_to_itself(fd) == 0 && deposit_rewind(fd) == 0)
+		return fd;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+int
+deposit_put(int deposit, const struct deposit_parts *parts)
+{
+	union control control = { 0 };
+	struct iovec iov = {
+		.iov_base = (void *)(uintptr_t)parts->ids,
+		.iov_len = parts->n * sizeof(parts->ids[0]),
+	};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	msg.msg_controllen = CMSG_SPACE(sizeof(int) * parts->n);
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int) * parts->n);
+	memcpy(CMSG_DATA(cmsg), parts->fds, sizeof(int) * parts->n);
+	return sendmsg(deposit, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -1
+									 : 0;
+}
+
+int
+deposit_rewind(int deposit)
+{
+	int start = 0;
+
+	return setsockopt(deposit, SOL_SOCKET, SO_PEEK_OFF, &start,
+	    sizeof(start));
+}
+
+void
+deposit_close(struct deposit_parts *parts)
+{
+	for (size_t i = 0; i < parts->n; i++)
+		if (parts->fds[i] != -1)
+			close(parts->fds[i]);
+	parts->n = 0;
+}
+
+/* Takes the descriptors out of a message.  Returns how many there are. */
+static size_t
+take_fds(struct msghdr *msg, int fds[DEPOSIT_PARTS_MAX])
+{
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
+	size_t n;
+
+	if (cmsg == NULL || cmsg->cmsg_level != SOL_SOCKET ||
+	    cmsg->cmsg_type != SCM_RIGHTS)
+		return 0;
+	n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	if (n > DEPOSIT_PARTS_MAX)
+		n = DEPOSIT_PARTS_MAX;
+	memcpy(fds, CMSG_DATA(cmsg), n * sizeof(int));
+	return n;
+}
+
+int
+deposit_peek(int deposit, struct deposit_parts *parts)
+{
+	union control control;
+	struct iovec iov = {
+		.iov_base = parts->ids,
+		.iov_len = sizeof(parts->ids),
+	};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	ssize_t n;
+
+	parts->n = 0;
+	n = recvmsg(deposit, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n == -1)
+		return errno == EAGAIN ? 0 : -1;
+	parts->n = take_fds(&msg, parts->fds);
+	if ((size_t)n != parts->n * sizeof(parts->ids[0]) ||
+	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+		deposit_close(parts);
+	return 1;
+}
+
+int
+deposit_drop(int deposit)
+{
+	char byte;
+
+	return recv(deposit, &byte, sizeof(byte), MSG_DONTWAIT) == -1 ? -1 : 0;
+}

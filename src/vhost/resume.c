@@ -1,0 +1,213 @@
+/*
+ * Taking up a session that another worker has left in its deposit.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "worker.h"
+
+/* What a deposit has comes from a process that may have been anything. */
+_Noreturn static void
+lost(const char *why)
+{
+	log_error("the session cannot be taken up: %s", why);
+	_exit(EXIT_SESSION_LOST);
+}
+
+/* Finds the memory file, and maps it. */
+static void
+open_file(struct worker *w)
+{
+	struct deposit_parts parts;
+	struct mapping map = { 0 };
+	const char *why = "its deposit has no memory file";
+	int r = 0;
+
+	if (deposit_rewind(w->save.deposit) == -1)
+		lost(strerror(errno));
+	while (map.base == NULL &&
+	    (r = deposit_peek(w->save.deposit, &parts)) == 1) {
+		for (size_t i = 0; i < parts.n; i++)
+			if (parts.ids[i] == DEPOSIT_STATE && map.base == NULL)
+				mapping_open(&map, parts.fds[i], 0,
+				    DEPOSIT_STATE_SIZE, &why);
+		deposit_close(&parts);
+	}
+	if (map.base == NULL)
+		lost(r == -1 ? strerror(errno) : why);
+	w->save.file = (struct saved *)(void *)map.base;
+}
+
+static void
+take_mapping(struct mapping *map, const struct saved_place *place, uint32_t id,
+    int fd)
+{
+	const char *why;
+
+	if (place->id != id || map->base != NULL)
+		return;
+	if (mapping_open(map, fd, place->offset, place->size, &why) == -1)
+		lost(why);
+	map->id = id;
+}
+
+static void
+take_region(struct memory *mem, const struct saved_state *s, uint32_t id,
+    int fd)
+{
+	const char *why;
+
+	for (uint32_t i = 0; i < mem->nregions; i++)
+		if (mem->regions[i].map.id == id)
+			return;
+	for (uint32_t i = 0; i < s->nregions; i++)
+		if (s->regions[i].id == id &&
+		    memory_add(mem, &s->regions[i].desc, fd, id, &why) == -1)
+			lost(why);
+}
+
+/* Gives a descriptor to whatever it is for; `*fd` is -1 if that keeps it. */
+static void
+take_part(struct worker *w, const struct saved_state *s, uint32_t id, int *fd)
+{
+	bool keep = true;
+
+	take_mapping(&w->memory.log, &s->log, id, *fd);
+	take_mapping(&w->memory.inflight, &s->inflight, id, *fd);
+	take_region(&w->memory, s, id, *fd);
+	if (id == DEPOSIT_CONNECTION && w->session.fd == -1)
+		session_init(&w->session, *fd);
+	else if (id == s->kick_id && w->kick_fd == -1) {
+		if (ring_set_kick(w, *fd, id) == -1)
+			lost(strerror(errno));
+	} else if (id == s->call_id && w->call.fd == -1)
+		ring_set_call(w, *fd, id);
+	else if (id == s->err_id && w->err.fd == -1)
+		ring_set_err(w, *fd, id);
+	else if (id == s->reply_id && s->reply == REPLY_OWED &&
+	    w->save.reply_fd == -1)
+		w->save.reply_fd = *fd;
+	else
+		keep = false;
+	if (keep)
+		*fd = -1;
+}
+
+static void
+take_parts(struct worker *w, const struct saved_state *s)
+{
+	struct deposit_parts parts;
+	int r;
+
+	if (deposit_rewind(w->save.deposit) == -1)
+		lost(strerror(errno));
+	while ((r = deposit_peek(w->save.deposit, &parts)) == 1) {
+		for (size_t i = 0; i < parts.n; i++)
+			if (parts.ids[i] != 0)
+				take_part(w, s, parts.ids[i], &parts.fds[i]);
+		deposit_close(&parts);
+		w->save.messages++;
+	}
+	if (r == -1)
+		lost(strerror(errno));
+	if (w->session.fd == -1 || w->memory.nregions != s->nregions ||
+	    (s->log.id != 0) != (w->memory.log.base != NULL) ||
+	    (s->inflight.id != 0) != (w->memory.inflight.base != NULL) ||
+	    (s->kick_id != 0) != (w->kick_fd != -1) ||
+	    (s->call_id != 0) != (w->call.fd != -1) ||
+	    (s->err_id != 0) != (w->err.fd != -1))
+		lost("its deposit is not complete");
+}
+
+static void
+take_state(struct worker *w, const struct saved_state *s)
+{
+	struct queue *q = &w->queue;
+	const char *why;
+
+	w->features = s->features;
+	w->memory.logging = (s->features & FEATURE(VHOST_F_LOG_ALL)) != 0;
+	w->protocol_features = s->protocol_features;
+	w->status = (uint8_t)s->status;
+	w->kick_set = (s->flags & SAVED_KICK_SET) != 0;
+	w->enabled = (s->flags & SAVED_ENABLED) != 0;
+	w->memory.shrunk = (s->flags & SAVED_MEMORY_SHRUNK) != 0;
+	q->addr = s->addr;
+	q->addr_set = (s->flags & SAVED_ADDR_SET) != 0;
+	if ((s->num & (s->num - 1)) != 0 || s->num > VHOST_USER_QUEUE_SIZE_MAX)
+		lost("its queue size is no power of two");
+	q->num = s->num;
+	q->next = s->next;
+	q->shrunk = s->shrunk;
+	/* All that was completed was completed in order. */
+	if ((s->flags & SAVED_RUNNING) != 0) {
+		if (queue_map(q, &why) == -1)
+			lost(why);
+		q->next = (uint16_t)(q->used + s->next);
+		queue_unmap(q);
+	}
+	if (w->memory.inflight.base != NULL &&
+	    inflight_attach(&w->inflight, w->memory.inflight.start,
+		w->memory.inflight.size, (uint16_t)s->inflight_num) == -1)
+		lost("its memory for requests in flight is too small");
+	w->save.next_id = s->next_id;
+}
+
+/* Goes on where the worker before was with the message that it had handled. */
+static void
+take_message(struct worker *w, const struct saved_state *s)
+{
+	struct message *out = &w->session.out;
+	ssize_t left = session_unconsumed(&w->session);
+
+	if (left == -1)
+		lost(strerror(errno));
+	if (s->consume > 0 &&
+	    ((uint32_t)left > s->consume ||
+		session_consume(&w->session, (size_t)left) == -1))
+		lost("its connection and what is known of it do not agree");
+	if (s->reply == REPLY_SENDING)
+		lost("a worker died while it was answering the frontend, and "
+		     "whether that has its reply cannot be known");
+	if (s->reply != REPLY_OWED)
+		return;
+	if (s->reply_len > sizeof(out->hdr) + sizeof(s->reply_payload))
+		lost("its reply is too long");
+	out->hdr = s->reply_hdr;
+	memcpy(&out->payload, s->reply_payload, sizeof(s->reply_payload));
+	w->session.out_len = s->reply_len;
+	if (w->save.reply_fd != -1) {
+		out->fds[0] = w->save.reply_fd;
+		out->ids[0] = s->reply_id;
+		out->nfds = 1;
+	}
+}
+
+void
+save_resume(struct worker *w, int deposit)
+{
+	static const struct saved_state nothing = {
+		.next_id = DEPOSIT_OTHERS,
+	};
+	const struct saved_state *s = &nothing;
+
+	w->save = (struct save){ .deposit = deposit, .reply_fd = -1 };
+	open_file(w);
+	w->rng.stats = &w->save.file->stats;
+	if (w->save.file->abandoned != 0)
+		lost("its deposit is not complete");
+	if (w->save.file->version == SAVE_VERSION)
+		s = &w->save.file->copies[w->save.file->count % 2];
+	else if (w->save.file->version != 0)
+		lost("it was left by a vrngd of another version");
+	if (s->nregions > VHOST_USER_MEM_SLOTS)
+		lost("it has more memory than there is room for");
+	take_parts(w, s);
+	take_state(w, s);
+	take_message(w, s);
+	ring_update(w);
+	save_state(w, 0, (enum saved_reply)s->reply);
+}

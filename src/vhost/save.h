@@ -1,0 +1,124 @@
+/*
+ * Saving a session in its deposit, so that a worker which comes after this one
+ * can go on with it (deposit.h).
+ *
+ * The memory file has two copies of the state and a counter that tells which
+ * one counts: to save is to fill the other copy and then to count on.  The
+ * state is saved with every message, before it is taken out of the connection.
+ * Requests change nothing that would have to be saved: they are completed in
+ * their order, so that where the avail ring is to be read follows from used.idx
+ * in the guest's memory.
+ */
+#ifndef VRNGD_SAVE_H
+#define VRNGD_SAVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "deposit.h"
+#include "memory.h"
+#include "proto.h"
+#include "session.h"
+
+#define SAVE_VERSION 1
+
+struct worker;
+
+/* A part of a file that is mapped, or an eventfd. */
+struct saved_place {
+	uint32_t id; /* in the deposit; 0: none */
+	uint32_t unused;
+	uint64_t offset;
+	uint64_t size;
+};
+
+struct saved_region {
+	struct vhost_user_region desc;
+	uint32_t id;
+	uint32_t unused;
+};
+
+enum saved_reply {
+	REPLY_NONE,
+	REPLY_OWED,
+	REPLY_SENDING, /* it may have gone, or not */
+};
+
+/* Flags of struct saved_state. */
+enum saved_flag {
+	SAVED_KICK_SET = 1 << 0,
+	SAVED_ENABLED = 1 << 1,
+	SAVED_RUNNING = 1 << 2,
+	SAVED_ADDR_SET = 1 << 3,
+	SAVED_MEMORY_SHRUNK = 1 << 4, /* memory.h */
+};
+
+struct saved_state {
+	uint64_t features;
+	uint64_t protocol_features;
+	uint32_t status;
+	uint32_t flags;
+	struct vhost_user_vring_addr addr;
+	uint32_t num;
+	uint16_t next;	 /* avail entry to read; SAVED_RUNNING: less used.idx */
+	uint16_t shrunk; /* queue.h */
+	struct saved_place log;
+	struct saved_place inflight;
+	uint32_t inflight_num; /* entries of its queue */
+	uint32_t kick_id;
+	uint32_t call_id;
+	uint32_t err_id;
+	uint32_t next_id; /* not given yet */
+	uint32_t consume; /* bytes of a message that has been handled */
+	uint32_t reply;	  /* enum saved_reply, to it */
+	uint32_t reply_len;
+	uint32_t reply_id; /* of its descriptor */
+	uint32_t nregions;
+	struct vhost_user_header reply_hdr;
+	uint32_t unused;
+	uint8_t reply_payload[24];
+	struct saved_region regions[VHOST_USER_MEM_SLOTS];
+};
+
+/* The memory file; all zero at first. */
+struct saved {
+	uint32_t version;   /* SAVE_VERSION, or 0: nothing was saved yet */
+	uint32_t abandoned; /* 1: the deposit is not complete */
+	uint64_t count;	    /* saves; copies[count % 2] is the last */
+	struct proto_stats stats; /* always what they are now */
+	struct saved_state copies[2];
+};
+
+_Static_assert(sizeof(struct saved) <= DEPOSIT_STATE_SIZE,
+    "the parent makes the file large enough");
+
+struct save {
+	int deposit; /* fd */
+	struct saved *file;
+	uint32_t next_id;
+	uint32_t messages; /* in the deposit */
+	int reply_fd;	   /* found in it; -1: none */
+};
+
+/*
+ * Puts a message's descriptors into the deposit, as message->ids.  One that
+ * cannot take them is given up, with a line in the log: the session then ends
+ * with this worker.
+ */
+void save_fds(struct worker *, struct message *);
+
+/*
+ * Saves the state, and that `consume` bytes of the message at hand are to be
+ * consumed, and what has become of its reply.
+ */
+void save_state(struct worker *, uint32_t consume, enum saved_reply);
+
+/*
+ * Takes up the session of a deposit (fd): a new one, or one that another worker
+ * has left.  If it cannot be taken up, the worker ends with EXIT_SESSION_LOST,
+ * after logging why.
+ */
+void save_resume(struct worker *, int deposit);
+
+#endif
