@@ -138,6 +138,8 @@ test_cut_off(void **state)
 	if (!events_start(&w, *state, "0"))
 		skip();
 	suite_up_qemu(w.s, &w.s->fe, "vm0");
+	/* It is known that the last message was answered. */
+	suite_served(&w.s->fe);
 	while (!told(&w, EVENT_CUT_OFF, &r)) {
 		assert_true(fe_now() < deadline);
 		pid = daemon_child(&w.s->d, ROLE_VHOST, "vm0");
@@ -173,6 +175,11 @@ test_changes(void **state)
 	assert_int_equal(admin_ctl(w.s, out, sizeof(out), "guest remove vm2"),
 	    0);
 	events_await(&w, EVENT_GUEST_REMOVED, "VRNGD_GUEST", "vm2", &r);
+	admin_conf_guest(w.s, "vm3", "pool = \"two\"");
+	CHECK(kill(w.s->d.pid, SIGHUP));
+	events_await(&w, EVENT_GUEST_ADDED, "VRNGD_GUEST", "vm3", &r);
+	journal_is(&r, "VRNGD_POOL", "two");
+	journal_is(&r, "VRNGD_CLASS", NULL);
 	admin_conf(w.s, "a", "nonsense\n");
 	CHECK(kill(w.s->d.pid, SIGHUP));
 	events_await(&w, EVENT_RELOAD_REFUSED, NULL, NULL, &r);
