@@ -162,9 +162,10 @@ channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 	memset(f, 0, sizeof(*f));
 	for (size_t i = 0; i < FRAME_FDS_MAX; i++)
 		f->fds[i] = -1;
+	/* A peer that ended without reading all of ours: once, then its last. */
 	do {
 		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n == -1 && errno == EINTR);
+	} while (n == -1 && (errno == EINTR || errno == ECONNRESET));
 	if (n == -1)
 		return errno == EAGAIN ? CHANNEL_AGAIN : CHANNEL_CLOSED;
 	if (n == 0)

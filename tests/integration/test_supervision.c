@@ -155,6 +155,7 @@ test_kill_all(void **state)
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_up_qemu(s, &s->other, "vm1");
 	suite_served(&s->fe);
+	suite_served(&s->other);
 	for (int round = 0; round < 5; round++) {
 		n = proc_children(s->d.pid, list, 16);
 		assert_in_range(n, 1, 3);

@@ -232,6 +232,28 @@ test_bytes(void **state)
 	close(pair[1]);
 }
 
+/* The last words of a peer that has not read all that it was sent. */
+static void
+test_last_words(void **state)
+{
+	struct frame ask, line, f;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(channel_pair(fds), 0);
+	frame_init(&ask, PROTO_STATS_ASK, 1, 0);
+	frame_init(&line, PROTO_LOG, 0, 0);
+	assert_int_equal(channel_send(fds[0], &ask), 0);
+	assert_int_equal(channel_send(fds[1], &line), 0);
+	close(fds[1]);
+	assert_int_equal(channel_recv(fds[0], &f, ROLE_VHOST, ROLE_PARENT),
+	    CHANNEL_FRAME);
+	assert_int_equal(f.hdr.type, PROTO_LOG);
+	assert_int_equal(channel_recv(fds[0], &f, ROLE_VHOST, ROLE_PARENT),
+	    CHANNEL_CLOSED);
+	close(fds[0]);
+}
+
 int
 main(void)
 {
@@ -241,6 +263,7 @@ main(void)
 		cmocka_unit_test(test_fds),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_bytes),
 	};
 
