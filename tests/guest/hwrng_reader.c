@@ -68,7 +68,7 @@ main(void)
 	ssize_t n;
 	int fd = open("/dev/hwrng", O_RDONLY);
 
-	if (blocks == NULL || fd == -1 || sigaction(SIGTERM, &sa, NULL) == -1) {
+	if (fd == -1 || sigaction(SIGTERM, &sa, NULL) == -1) {
 		perror("hwrng_reader");
 		return 1;
 	}
