@@ -1,9 +1,11 @@
 /*
  * Sources that are changed while a guest is served; and sockets that change hands.
  */
+#include <sys/ptrace.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -176,6 +178,41 @@ test_places(void **state)
 	suite_pass(s);
 }
 
+/*
+ * A guest is removed whose worker does not die, as one does that waits for a
+ * file system.  Here it stays at its own end, of which a tracer is told.
+ */
+static void
+test_undying(void **state)
+{
+	struct suite *s = *state;
+	char out[1024];
+	uint64_t before;
+	pid_t worker;
+
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"k\" { type = kernel } }\n");
+	admin_conf_guest(s, "vm0", "");
+	admin_conf_guest(s, "vm1", "");
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	worker = daemon_child(&s->d, ROLE_VHOST, "vm0");
+	if (ptrace(PTRACE_SEIZE, worker, NULL, (void *)PTRACE_O_TRACEEXIT) ==
+	    -1) {
+		print_message("# processes cannot be traced here\n");
+		suite_pass(s);
+		skip();
+	}
+	before = fe_now();
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest remove vm0"), 0);
+	suite_up_qemu(s, &s->other, "vm1");
+	suite_served(&s->other);
+	assert_true(fe_now() - before < 3000);
+	assert_int_equal(waitpid(worker, NULL, __WALL), worker);
+	CHECK(ptrace(PTRACE_DETACH, worker, NULL, NULL));
+	suite_pass(s);
+}
+
 int
 main(void)
 {
@@ -183,6 +220,7 @@ main(void)
 		SUITE_EMPTY(test_listening),
 		SUITE_EMPTY(test_often),
 		SUITE_EMPTY(test_places),
+		SUITE_EMPTY(test_undying),
 	};
 
 	return SUITE_MAIN("change", tests);
