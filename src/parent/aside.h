@@ -9,8 +9,8 @@
 #include <systemd/sd-event.h>
 
 /*
- * Closes a socket, and has a process of its own take what lies in it and close
- * that, by its end.
+ * Closes a socket, which listens or sends to itself, and has a process of its
+ * own take what lies in it and close that, by its end.
  */
 void aside_close(sd_event *, int fd);
 

@@ -3,9 +3,6 @@
  * kind, and notification fds that block or never rest.
  */
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-
-#include <netinet/in.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -213,37 +210,6 @@ test_kick_drained(void **state)
 	hostile_end(s);
 }
 
-/*
- * A TCP connection whose last close(2) takes half a minute, since its peer
- * (`*peer`) does not read.
- */
-static int
-lingering(int *peer)
-{
-	const struct linger linger = { .l_onoff = 1, .l_linger = 30 };
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sin);
-	static const char buf[65536];
-	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
-
-	CHECK(bind(l, (struct sockaddr *)&sin, len));
-	CHECK(listen(l, 1));
-	CHECK(getsockname(l, (struct sockaddr *)&sin, &len));
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CHECK(connect(fd, (struct sockaddr *)&sin, len));
-	*peer = accept4(l, NULL, NULL, SOCK_CLOEXEC);
-	assert_int_not_equal(*peer, -1);
-	close(l);
-	for (int quiet = 0; quiet < 10; quiet++) {
-		while (send(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
-			quiet = 0;
-		usleep(10000);
-	}
-	CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
-	return fd;
-}
-
 /* Whoever closes it last waits; that must not be who serves all. */
 static void
 test_lingering_call(void **state)
@@ -252,7 +218,7 @@ test_lingering_call(void **state)
 	int peer, fd;
 
 	hostile_up(s);
-	fd = lingering(&peer);
+	fd = hostile_lingering(&peer);
 	fe_set_fd(&s->fe, FE_SET_VRING_CALL, fd);
 	close(fd);
 	fe_close(&s->fe);
@@ -270,7 +236,7 @@ test_lingering_unread(void **state)
 	int peer, fd;
 
 	hostile_up(s);
-	fd = lingering(&peer);
+	fd = hostile_lingering(&peer);
 	CHECK(fe_send_raw(&s->fe, &hdr, sizeof(hdr), NULL, 0));
 	fe_send_raw(&s->fe, &hdr, sizeof(hdr), &fd, 1);
 	close(fd);
