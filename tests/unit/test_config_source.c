@@ -180,11 +180,12 @@ test_delivery(void **state)
 
 	(void)state;
 	TAILQ_FOREACH(guest, &config->guests, entry) {
-		assert_int_equal(guest->delivery.mode, wanted[n].mode);
-		assert_int_equal(guest->delivery.reseed_bytes, wanted[n].bytes);
-		assert_int_equal(guest->delivery.reseed_interval,
+		assert_int_equal(guest->terms.delivery.mode, wanted[n].mode);
+		assert_int_equal(guest->terms.delivery.reseed_bytes,
+		    wanted[n].bytes);
+		assert_int_equal(guest->terms.delivery.reseed_interval,
 		    wanted[n].seconds * NS_PER_SEC);
-		assert_int_equal(guest->delivery.prediction_resistance,
+		assert_int_equal(guest->terms.delivery.prediction_resistance,
 		    wanted[n].resistance);
 		assert_int_equal(guest->share.generated,
 		    wanted[n].mode == DELIVERY_DRBG);
@@ -192,7 +193,7 @@ test_delivery(void **state)
 	}
 	assert_int_equal(n, sizeof(wanted) / sizeof(wanted[0]));
 	class = TAILQ_FIRST(&find_pool(config, "raw")->classes);
-	assert_int_equal(class->delivery.mode, DELIVERY_DRBG);
+	assert_int_equal(class->terms.delivery.mode, DELIVERY_DRBG);
 	assert_false(class->share.generated);
 	config_free(config);
 }
