@@ -7,6 +7,7 @@
 #include "status_source.h"
 #include "table.h"
 
+#define WIDE   80 /* columns, that all figures fit in */
 #define INDENT 2
 
 static const char *
@@ -137,7 +138,8 @@ static void
 print_guests(const struct snapshot *snap, const char *pool, FILE *f,
     size_t columns)
 {
-	bool polling = is_polling(snap, pool);
+	bool wide = columns == 0 || columns >= WIDE;
+	bool polling = wide && is_polling(snap, pool);
 	const char *const headings[] = { "GUEST", "CLASS", "STATE", "RATE",
 		"CEIL", "NOW/S", "BYTES", "REQS", "WAIT", "CUT", "BAD",
 		polling ? "HITS" : NULL, NULL };

@@ -189,16 +189,20 @@ test_races(void **state)
 {
 	struct suite *s = *state;
 	struct told told;
+	uint64_t deadline;
 
 	for (size_t i = 0; i < 2; i++) {
 		start(s, "poll-us = 20 poll-share = 100%", modes[i]);
-		race(s, modes[i], 1);
-		race(s, modes[i], 5);
-		told = ask(s);
-		print_message("# %ju hits, %ju misses\n", (uintmax_t)told.hits,
-		    (uintmax_t)told.misses);
-		assert_true(told.hits > 100);
-		assert_true(told.misses > 100);
+		deadline = fe_now() + 4 * FE_TIMEOUT_MS;
+		do {
+			/* On a busy host it may take a while. */
+			assert_true(fe_now() < deadline);
+			race(s, modes[i], 1);
+			race(s, modes[i], 5);
+			told = ask(s);
+			print_message("# %ju hits, %ju misses\n",
+			    (uintmax_t)told.hits, (uintmax_t)told.misses);
+		} while (told.hits <= 100 || told.misses <= 100);
 		restart(s);
 	}
 	start(s, "", QEMU_FEATURES);
