@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "event.h"
 #include "service_adopt.h"
 #include "service_parts.h"
@@ -254,7 +255,7 @@ end_orphans(sd_event_source *source, uint64_t usec, void *arg)
 	(void)source;
 	(void)usec;
 	while ((fd = passed_take(&s->passed, PASSED_SESSION, name)) != -1) {
-		close(fd);
+		aside_close(s->env->event, fd);
 		strlcpy(stored, PASSED_SESSION, sizeof(stored));
 		strlcat(stored, name, sizeof(stored));
 		store_remove(&s->store, stored);
