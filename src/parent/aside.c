@@ -1,56 +1,37 @@
-#include <sys/socket.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <bsd/unistd.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "aside.h"
 #include "log.h"
 
-#define FDS_MAX 253 /* in one message, unix(7) */
+#define BARRIER_TIME 10000 /* ms that the service manager may take */
 
 /*
- * Takes all messages out, so that a service manager which has the socket too
- * does not close what is in them.
+ * In the child: nothing waits for what a process closes by its end.  It has to
+ * be the last that has it, after the others have closed theirs.
  */
-static void
-take_out(int fd)
-{
-	union {
-		char buf[CMSG_SPACE(sizeof(int) * FDS_MAX)];
-		struct cmsghdr align;
-	} control;
-	struct msghdr msg;
-
-	do {
-		msg = (struct msghdr){
-			.msg_control = control.buf,
-			.msg_controllen = sizeof(control.buf),
-		};
-	} while (recvmsg(fd, &msg, MSG_DONTWAIT) != -1);
-}
-
-/* In the child: with its end, sockets that linger do so no more. */
 _Noreturn static void
 close_by_end(int fd, int closed)
 {
-	char byte;
+	struct pollfd pfd = { .fd = 1 };
 
 	fd = fcntl(fd, F_DUPFD, 2);
 	closed = fcntl(closed, F_DUPFD, 2);
 	if (fd == -1 || closed == -1 || dup2(fd, 0) == -1 ||
-	    dup2(closed, 1) == -1)
+	    dup2(closed, 1) == -1 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1)
 		_exit(1);
 	closefrom(2);
-	take_out(0);
-	/* The parent must not be the last. */
-	if (read(1, &byte, sizeof(byte)) == -1)
-		_exit(1);
-	_exit(0);
+	_exit(poll(&pfd, 1, BARRIER_TIME) == -1);
 }
 
 static int
@@ -80,6 +61,9 @@ aside_close(sd_event *event, int fd)
 	if (pid == -1)
 		log_error("cannot start a process: %s", strerror(errno));
 	close(fd);
+	/* systemd closes that one when it has closed what it was told to. */
+	if (pid != -1)
+		sd_pid_notify_with_fds(0, 0, "BARRIER=1", &closed[1], 1);
 	close(closed[0]);
 	close(closed[1]);
 	if (pid == -1)

@@ -9,8 +9,8 @@
 #include <systemd/sd-event.h>
 
 /*
- * Closes a socket, which listens or sends to itself, and has a process of its
- * own take what lies in it and close that, by its end.
+ * Closes a socket, of which a process of its own closes the last copy, by its
+ * end.  If it is in systemd's store, it has to be taken out of that before.
  */
 void aside_close(sd_event *, int fd);
 

@@ -255,10 +255,10 @@ end_orphans(sd_event_source *source, uint64_t usec, void *arg)
 	(void)source;
 	(void)usec;
 	while ((fd = passed_take(&s->passed, PASSED_SESSION, name)) != -1) {
-		aside_close(s->env->event, fd);
 		strlcpy(stored, PASSED_SESSION, sizeof(stored));
 		strlcat(stored, name, sizeof(stored));
 		store_remove(&s->store, stored);
+		aside_close(s->env->event, fd);
 		event_log(EVENT_NOT_RESUMED, NULL,
 		    LOG_FIELDS(LOG_TEXT("VRNGD_GUEST", name),
 			LOG_TEXT("VRNGD_REASON", "it is not served")),

@@ -208,6 +208,9 @@ save_resume(struct worker *w, int deposit)
 	take_parts(w, s);
 	take_state(w, s);
 	take_message(w, s);
+	/* What the parent has put there counts as the parent's (unix(7)). */
+	if (s == &nothing && save_gather(w) == -1)
+		log_debug("the deposit stays as it was: %s", strerror(errno));
 	ring_update(w);
 	save_state(w, 0, (enum saved_reply)s->reply);
 }

@@ -92,8 +92,8 @@ gather_some(struct worker *w, uint32_t most)
 	return (int)n;
 }
 
-static int
-gather_all(struct worker *w)
+int
+save_gather(struct worker *w)
 {
 	uint32_t left = w->save.messages;
 	int n;
@@ -122,7 +122,7 @@ save_fds(struct worker *w, struct message *m)
 	if (m->nfds == 0 || save->file->abandoned != 0)
 		return;
 	if (put(save, &parts) == 0 &&
-	    (save->messages < MESSAGES_MAX || gather_all(w) == 0))
+	    (save->messages < MESSAGES_MAX || save_gather(w) == 0))
 		return;
 	log_warning("this connection cannot outlive its worker: %s",
 	    strerror(errno));

@@ -109,6 +109,12 @@ struct save {
 void save_fds(struct worker *, struct message *);
 
 /*
+ * Puts what is used of the deposit's messages into fewer, which are this
+ * process's own.  Returns 0, or -1 with errno; the deposit is complete even then.
+ */
+int save_gather(struct worker *);
+
+/*
  * Saves the state, and that `consume` bytes of the message at hand are to be
  * consumed, and what has become of its reply.
  */

@@ -174,6 +174,10 @@ manager_hear(struct manager *m)
 		cmsg = CMSG_FIRSTHDR(&msg);
 		if (cmsg != NULL && cmsg->cmsg_type == SCM_RIGHTS)
 			memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+		if (strcmp(text, "BARRIER=1") == 0) {
+			close(fd);
+			continue;
+		}
 		obey(m, text, fd);
 		if (strstr(text, "FDNAME=s-") != NULL)
 			continue;

@@ -259,6 +259,7 @@ test_over(void **state)
 	suite_served(&s->fe);
 	fe_close(&s->fe);
 	CHECK(daemon_child_gone(&s->d, ROLE_VHOST, "vm0", FE_TIMEOUT_MS));
+	usleep(100000);
 	daemon_usage(&s->d, &s->usage);
 	for (unsigned int i = 0; i < 5; i++) {
 		suite_up_qemu(s, &s->fe, "vm0");

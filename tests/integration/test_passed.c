@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hostile.h"
 #include "manager.h"
 
 #define OUT 8192
@@ -358,6 +359,37 @@ test_notified(void **state)
 	suite_pass(s);
 }
 
+/* What lies in a session does not hold up the manager, which has it too. */
+static void
+test_lingering(void **state)
+{
+	struct suite *s = *state;
+	struct manager m;
+	uint64_t before = 0;
+	int peer, fd = hostile_lingering(&peer);
+
+	manager_open(&m, s);
+	conf(s, "guest \"vm0\" { socket = systemd }\n");
+	manager_unit(&m, "guest-vm0", manager_listen(&m, "vm0.sock"));
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	fe_set_fd(&s->fe, FE_SET_VRING_CALL, fd);
+	close(fd);
+	manager_hear(&m);
+	assert_int_equal(manager_stored(&m, "s-"), 1);
+	fe_close(&s->fe);
+	for (int i = 0; i < 500 && manager_stored(&m, "s-") > 0; i++) {
+		usleep(10000);
+		before = fe_now();
+		manager_hear(&m);
+	}
+	assert_int_equal(manager_stored(&m, "s-"), 0);
+	assert_true(fe_now() - before < 5000);
+	close(peer);
+	manager_close(&m);
+	suite_pass(s);
+}
+
 int
 main(void)
 {
@@ -370,6 +402,7 @@ main(void)
 		SUITE_EMPTY(test_refused),
 		SUITE_EMPTY(test_odd_store),
 		SUITE_EMPTY(test_notified),
+		SUITE_EMPTY(test_lingering),
 	};
 
 	return SUITE_MAIN("passed", tests);

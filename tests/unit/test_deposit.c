@@ -3,6 +3,7 @@
  */
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -349,6 +350,64 @@ test_gathered(void **state)
 	assert_int_equal(unit_count_fds(), fds);
 }
 
+static void
+become(uid_t uid)
+{
+	if (setresuid(0, 0, 0) == -1 || setresuid(uid, uid, 0) == -1)
+		_exit(77);
+}
+
+/* Whether our user may send a descriptor while one is on its way. */
+static bool
+may_send(void)
+{
+	const struct deposit_parts parts = { .n = 1, .ids = { 1 } };
+	struct rlimit limit, one;
+	int d = deposit_make(), r;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		_exit(77);
+	one = limit;
+	one.rlim_cur = 1;
+	if (setrlimit(RLIMIT_NOFILE, &one) == -1)
+		_exit(77);
+	r = deposit_put(d, &parts);
+	if (r == -1 && errno != ETOOMANYREFS)
+		_exit(77);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	close(d);
+	return r == 0;
+}
+
+/*
+ * How many descriptors of a user are on their way, all processes of that user
+ * have to share: the parent's is root.
+ */
+static void
+test_owner(void **state)
+{
+	struct place p;
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		become(64998);
+		place_init(&p);
+		if (may_send())
+			_exit(77);
+		become(64999);
+		worker_new(&p);
+		become(64998);
+		_exit(may_send() ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
 /* A message that was handled: how much of it is consumed, and its reply. */
 static void
 test_message(void **state)
@@ -528,6 +587,7 @@ main(void)
 		cmocka_unit_test(test_strange),
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_gathered),
+		cmocka_unit_test(test_owner),
 		cmocka_unit_test(test_message),
 		cmocka_unit_test(test_unhandled),
 		cmocka_unit_test(test_lost),
