@@ -69,11 +69,14 @@ guests_begin()
 	done
 }
 
-# What the guest's dd says it took.
+# Prints the seconds that it took.
 guests_read()
 {
-	guest_run "$1" 120 "dd if=/dev/hwrng of=/dev/null bs=64 count=$reads" |
-	    tr -d '\r' | sed -n "s/^$((reads * 64)) bytes.* copied, \([0-9.]*\) seconds.*/\1/p"
+	guest_run "$1" 120 \
+	    "time dd if=/dev/hwrng of=/dev/null bs=64 count=$reads" |
+	    tr -d '\r' |
+	    sed -n 's/^real[[:space:]]*\([0-9]*\)m *\([0-9.]*\)s.*/\1 \2/p' |
+	    awk '{ print $1 * 60 + $2 }'
 }
 
 guests_round()
