@@ -26,6 +26,7 @@ pin()
 # Prints the path of a vhost-device-rng, which is built if there is none.
 peer_find()
 {
+	[ "${BENCH_PEER:-}" != none ] || return
 	peer=${BENCH_PEER:-$(command -v vhost-device-rng ||
 	    echo "$peer_cache/bin/vhost-device-rng")}
 	[ -x "$peer" ] && echo "$peer" && return
@@ -55,8 +56,8 @@ servers_find()
 	if peer=$(peer_find); then
 		servers="$servers peer"
 	else
-		say 'SKIPPED: vhost-device-rng, since there is no cargo' \
-		    'that could build it'
+		say 'SKIPPED: vhost-device-rng, which is not here and could' \
+		    'not be built with cargo'
 	fi
 }
 
