@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154 # $work is lib.sh's
+# shellcheck shell=sh disable=SC2154,SC2034 # shared with those who source it
 # servers.sh: the servers that are compared; to be sourced after lib.sh.
 #
 #	servers_find		set $servers, of those that can be had
