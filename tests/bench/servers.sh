@@ -80,9 +80,10 @@ vrngd_config()
 	}' >"$work/conf"
 }
 
+# Its threads make their sockets in any order.
 peer_listens()
 {
-	[ -S "$work/p$(($1 - 1))" ]
+	[ "$(find "$work" -maxdepth 1 -type s -name 'p[0-9]*' | wc -l)" -ge "$1" ]
 }
 
 server_start()
@@ -94,6 +95,7 @@ server_start()
 		    </dev/null >"$work/peer.log" 2>&1 &
 		echo $! >"$work/pids/server"
 		lib_until 30 peer_listens "$2" || return
+		sleep 0.2
 	else
 		server_socket=$work/v
 		vrngd_config "$1" "$2"
