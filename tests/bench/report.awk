@@ -203,7 +203,8 @@ END {
 		printf ", vhost-device-rng %s", about["vhost-device-rng"]
 	if ("qemu" in about)
 		printf ", QEMU %s", about["qemu"]
-	print "\n"
+	printf "\nload average before: %s; after: %s\n\n", about["load"],
+	    about["load_after"]
 	works_table()
 	guests_table()
 	targets_table()

@@ -4,6 +4,7 @@
 #	servers_find		set $servers, of those that can be had
 #	server_start KIND N	start one for N guests, at ${server_socket}0 ...;
 #				sets $server_pid
+#	server_await KIND N	wait until they can connect, the second time
 #	server_stop KIND
 #	pin CPUS		where this shell and what it starts from now on run
 #
@@ -80,10 +81,17 @@ vrngd_config()
 	}' >"$work/conf"
 }
 
-# Its threads make their sockets in any order.
+# It makes its sockets in any order, and each anew when a guest has gone.
 peer_listens()
 {
 	[ "$(find "$work" -maxdepth 1 -type s -name 'p[0-9]*' | wc -l)" -ge "$1" ]
+}
+
+# server_await KIND N: until all of its guests can connect
+server_await()
+{
+	[ "$1" = peer ] || return 0
+	lib_until 30 peer_listens "$2" && sleep 0.2
 }
 
 server_start()
@@ -94,8 +102,7 @@ server_start()
 		"$peer" -s "$server_socket" -c "$2" -f /dev/urandom \
 		    </dev/null >"$work/peer.log" 2>&1 &
 		echo $! >"$work/pids/server"
-		lib_until 30 peer_listens "$2" || return
-		sleep 0.2
+		server_await peer "$2" || return
 	else
 		server_socket=$work/v
 		vrngd_config "$1" "$2"
