@@ -8,6 +8,10 @@
 #include "channel.h"
 #include "log.h"
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
+
 struct rule {
 	const char *name;
 	enum proto_role from;
@@ -66,7 +70,19 @@ frame_valid(const struct frame_header *hdr, size_t size, size_t nfds,
 int
 channel_pair(int fds[2])
 {
-	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds);
+	int no = 0;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == -1)
+		return -1;
+	/* Earlier kernels do not know of it. */
+	if (setsockopt(fds[0], SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) ==
+		-1 &&
+	    errno != ENOPROTOOPT) {
+		close(fds[0]);
+		close(fds[1]);
+		return -1;
+	}
+	return 0;
 }
 
 int

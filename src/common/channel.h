@@ -65,7 +65,9 @@ const char *frame_name(uint32_t type);
 /*
  * Makes the two ends of a channel, or of a byte channel, whose first end only
  * writes and whose second end only reads.  All ends are close-on-exec, those
- * of a channel block on request only.  Returns 0, or -1 with errno.
+ * of a channel block on request only.  From Linux 6.16 on the second end of a
+ * channel cannot send descriptors, of which the first would close the last copy
+ * and could have to wait for that.  Returns 0, or -1 with errno.
  */
 int channel_pair(int fds[2]);
 int channel_bytes_pair(int fds[2]);

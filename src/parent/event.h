@@ -68,6 +68,10 @@
 	    "A guest's session was cut off") \
 	X(RESUMED, "8ae0f91bbd624de2bdee12b7c53c9816", INFO, \
 	    "A guest's session goes on after a restart") \
+	X(NOT_RESUMED, "00937906881945f5a566d80e408433dd", WARNING, \
+	    "A guest of the last vrngd is not there any more") \
+	X(NOT_KEPT, "80594d4429d74f9e955773cfd8e88422", WARNING, \
+	    "Something will not outlive vrngd") \
 	X(ENTROPY_RESTARTED, "ec90e5315b0b4383a0c3fde381c6a9f9", WARNING, \
 	    "The entropy process has ended and is started again") \
 	X(SOURCE_HEALTHY, "79ef33c871c34c5980cb1a4f248f56bc", INFO, \

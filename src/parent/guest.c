@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "guest_session.h"
 #include "log.h"
 
@@ -129,9 +130,13 @@ guest_change(struct guest *g, struct alloc_node *parent,
 void
 guest_unlisten(struct guest *g)
 {
+	int fd;
+
 	g->listen_io = sd_event_source_disable_unref(g->listen_io);
 	g->timer = sd_event_source_disable_unref(g->timer);
-	listener_close(&g->listener);
+	/* Connections may wait there, with what was sent. */
+	if ((fd = listener_release(&g->listener)) != -1)
+		aside_close(g->env->event, fd);
 }
 
 int
@@ -203,6 +208,8 @@ guest_hang_up(struct guest *g)
 	if (g->egd != NULL)
 		outlet_hang_up(g->egd);
 	guest_session_hang_up(g);
+	/* What it is closed by is the end of this process. */
+	listener_release(&g->listener);
 }
 
 void

@@ -45,9 +45,9 @@ struct guest {
 	struct log_limit worker_limit; /* of what its workers say */
 	uint64_t connected;	       /* ns, when */
 	uint32_t died;		       /* workers of this connection */
-	bool resumed;		       /* its figures began with another vrngd */
-	bool asked;		       /* for stats, to be logged */
-	bool queried;		       /* for stats, to be told by `told` */
+	bool resumed; /* its figures began with another vrngd */
+	bool asked;   /* for stats, to be logged */
+	bool queried; /* for stats, to be told by `told` */
 	void (*told)(struct guest *, void *arg);
 	void *told_arg;
 };

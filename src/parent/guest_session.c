@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "deposit.h"
 #include "guest_event.h"
 #include "guest_session.h"
@@ -132,7 +133,7 @@ forget(struct guest *g)
 	if (g->deposit == -1)
 		return;
 	store_remove(g->store, stored_name(g, name));
-	close(g->deposit);
+	aside_close(g->env->event, g->deposit);
 	g->deposit = -1;
 }
 
@@ -350,6 +351,8 @@ guest_session_limit(struct guest *g)
 void
 guest_session_hang_up(struct guest *g)
 {
+	/* It is closed by the end of this process, which waits for nothing. */
+	g->deposit = -1;
 	process_hang_up(&g->worker);
 }
 

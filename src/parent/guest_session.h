@@ -22,7 +22,7 @@ void guest_session_resume(struct guest *, int deposit);
 /* The guest's limits have changed. */
 void guest_session_limit(struct guest *);
 
-/* Asks the session to end, if there is one. */
+/* Asks the session to end, if there is one, as the daemon does. */
 void guest_session_hang_up(struct guest *);
 
 /* Ends it and its worker by the deadline (ns). */

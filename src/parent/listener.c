@@ -196,18 +196,28 @@ listener_adopt(struct listener *l, int fd, const char **why)
 	return 0;
 }
 
-void
-listener_close(struct listener *l)
+int
+listener_release(struct listener *l)
 {
 	struct stat st;
+	int fd = l->fd;
 
-	if (l->fd == -1)
-		return;
-	close(l->fd);
+	if (fd == -1)
+		return -1;
 	l->fd = -1;
 	if (l->path != NULL && lstat(l->path, &st) == 0 &&
 	    st.st_dev == l->dev && st.st_ino == l->ino && unlink(l->path) == -1)
 		log_warning("socket %s: cannot remove it: %s", l->path,
 		    strerror(errno));
 	l->path = NULL;
+	return fd;
+}
+
+void
+listener_close(struct listener *l)
+{
+	int fd = listener_release(l);
+
+	if (fd != -1)
+		close(fd);
 }

@@ -38,7 +38,13 @@ int listener_protect(const struct listener *, const struct listener_rights *);
 /* Takes over a listening socket.  Returns 0; or -1, and in `*why` the reason. */
 int listener_adopt(struct listener *, int fd, const char **why);
 
-/* Closes it, and removes the socket file if it is still the one we made. */
+/*
+ * Removes the socket file if it is still the one we made.  Returns the fd, which
+ * is the caller's from now on, or -1 if there is none.
+ */
+int listener_release(struct listener *);
+
+/* The same, and closes it. */
 void listener_close(struct listener *);
 
 #endif

@@ -10,6 +10,7 @@
 #include "outlet.h"
 #include "outlet_socket.h"
 #include "outlet_worker.h"
+#include "unit_hint.h"
 
 #define DEATHS_FREE 3 /* in a row, before a pause */
 
@@ -32,9 +33,12 @@ connect_failed(struct outlet *o, int error)
 	if (error != o->failure && outlet_may_log(o))
 		event_log(EVENT_UNREACHABLE, o->subject,
 		    LOG_FIELDS(LOG_NUMBER("VRNGD_ERRNO", error)),
-		    "cannot connect to %s: %s: trying again",
+		    "cannot connect to %s: %s%s: trying again",
 		    config_outlet_text(&o->config, text, sizeof(text)),
-		    strerror(error));
+		    strerror(error),
+		    o->config.transport == CONFIG_UNIX
+			? ""
+			: unit_hint_network(error));
 	o->failure = error;
 	again_after(o, backoff_failed(&o->backoff, clock_now(), 0, 1));
 }

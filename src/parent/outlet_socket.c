@@ -8,6 +8,7 @@
 #include "log.h"
 #include "outlet_socket.h"
 #include "socket.h"
+#include "unit_hint.h"
 
 static const char *
 where_of(const struct config_outlet *co)
@@ -150,8 +151,9 @@ outlet_socket_listen(struct listener *l, const struct config_outlet *co)
 	}
 	if ((l->fd = listen_inet(co)) != -1)
 		return 0;
-	log_error("%s: cannot listen there: %s",
-	    config_outlet_text(co, text, sizeof(text)), strerror(errno));
+	log_error("%s: cannot listen there: %s%s",
+	    config_outlet_text(co, text, sizeof(text)), strerror(errno),
+	    unit_hint_network(errno));
 	return -1;
 }
 

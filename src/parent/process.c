@@ -13,7 +13,8 @@
 
 /* So many frames of one child, then the others' turn comes. */
 #define FRAMES_AT_ONCE 16
-#define LAST_FRAMES    1024 /* of a child that has ended */
+#define LAST_FRAMES    1024		 /* of a child that has ended */
+#define DYING_TIME     (500 * NS_PER_MS) /* from SIGKILL to its end */
 
 static int channel_event(sd_event_source *, int, uint32_t, void *);
 static int child_event(sd_event_source *, const siginfo_t *, void *);
@@ -79,7 +80,7 @@ close_fds(struct frame *f)
 			close(f->fds[i]);
 }
 
-/* Forgets all of a process that has been reaped, or was never started. */
+/* Forgets all of a process, but its number. */
 static void
 release(struct process *p)
 {
@@ -97,7 +98,6 @@ release(struct process *p)
 		close(p->channel);
 	p->channel = -1;
 	p->pid = 0;
-	number_return(p->env, p->number);
 }
 
 int
@@ -142,6 +142,7 @@ fail:
 	if (fds[1] != -1)
 		close(fds[1]);
 	release(p);
+	number_return(env, p->number);
 	return -1;
 }
 
@@ -299,6 +300,7 @@ child_event(sd_event_source *source, const siginfo_t *si, void *arg)
 	read_frames(p, LAST_FRAMES);
 	process_say_end(p, si);
 	release(p);
+	number_return(p->env, p->number);
 	p->ops->ended(p, si->si_code == CLD_EXITED ? si->si_status : -1);
 	return 0;
 }
@@ -321,24 +323,47 @@ process_hang_up(struct process *p)
 		shutdown(p->channel, SHUT_RDWR);
 }
 
-void
-process_stop(struct process *p, uint64_t deadline)
+/*
+ * Waits for the end, and from the deadline on makes it.  Returns false if it is
+ * not to be had: without CAP_KILL, or of one that waits for what is no matter of
+ * ours, such as a file system in a user's hands.
+ */
+static bool
+reap(const struct process *p, uint64_t deadline)
 {
 	bool killed = false;
 
-	if (p->pid == 0)
+	while (waitpid(p->pid, NULL, WNOHANG) == 0) {
+		if (killed && clock_now() >= deadline)
+			return false;
+		if (!killed && clock_now() >= deadline) {
+			if (kill(p->pid, SIGKILL) == -1)
+				return false;
+			killed = true;
+			deadline = clock_now() + DYING_TIME;
+		}
+		usleep(1000);
+	}
+	return true;
+}
+
+void
+process_stop(struct process *p, uint64_t deadline)
+{
+	pid_t pid = p->pid;
+
+	if (pid == 0)
 		return;
 	p->io = sd_event_source_disable_unref(p->io);
 	p->child = sd_event_source_disable_unref(p->child);
 	process_hang_up(p);
-	while (waitpid(p->pid, NULL, WNOHANG) == 0) {
-		if (!killed && clock_now() >= deadline) {
-			killed = true;
-			/* Without CAP_KILL all is done that can be. */
-			if (kill(p->pid, SIGKILL) == -1)
-				break;
-		}
-		usleep(1000);
+	if (reap(p, deadline)) {
+		release(p);
+		number_return(p->env, p->number);
+		return;
 	}
+	/* Its uid stays taken. */
 	release(p);
+	log_about(LOG_LEVEL_ERROR, p->about,
+	    "%s (pid %d) does not end: it is left alone", p->ops->program, pid);
 }

@@ -101,7 +101,7 @@ void process_hang_up(struct process *);
 
 /*
  * Ends a process by closing its channel and, from the deadline (ns) on, by a
- * signal, and waits for its end; ops->ended is not called.
+ * signal, and waits for its end, if it comes to that; ops->ended is not called.
  */
 void process_stop(struct process *, uint64_t deadline);
 

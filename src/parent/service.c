@@ -127,6 +127,20 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 	return 0;
 }
 
+/* Another guest of that name, in another pool, is to have its listener. */
+static void
+leave_pool(struct guest *g, const struct config_guest *cg,
+    struct listener *made)
+{
+	event_log(EVENT_GUEST_MOVED, &g->subject, NULL,
+	    "moved to another pool: its connection ends");
+	if (made->fd == -1 && g->listener.path != NULL && cg->socket != NULL &&
+	    strcmp(g->listener.path, cg->socket) == 0) {
+		*made = g->listener;
+		g->listener = (struct listener){ .fd = -1 };
+	}
+}
+
 static int
 apply_guest(struct service *s, const struct config_guest *cg,
     struct listener *made, struct listener *egd)
@@ -135,23 +149,19 @@ apply_guest(struct service *s, const struct config_guest *cg,
 	struct alloc_node *parent = &p->pool.alloc.root;
 	struct service_class *c = NULL;
 	struct guest *g = service_find_guest(s, cg->name), *old = NULL;
+	bool fresh;
 
 	if (cg->class != NULL) {
 		c = service_find_class(p, cg->class->name);
 		parent = &c->node;
 	}
 	if (g != NULL && g->pool != &p->pool) {
-		event_log(EVENT_GUEST_MOVED, &g->subject, NULL,
-		    "moved to another pool: its connection ends");
-		if (made->fd == -1 && g->listener.path != NULL &&
-		    cg->socket != NULL &&
-		    strcmp(g->listener.path, cg->socket) == 0) {
-			*made = g->listener;
-			g->listener = (struct listener){ .fd = -1 };
-		}
+		leave_pool(g, cg, made);
 		old = g;
 		g = NULL;
 	}
+	/* Of those that are there when it starts nothing is said. */
+	fresh = g == NULL && old == NULL && s->ready;
 	if (g == NULL)
 		g = service_guest_new(s, cg->name, &p->pool, parent, &cg->share,
 		    &cg->delivery);
@@ -163,6 +173,8 @@ apply_guest(struct service *s, const struct config_guest *cg,
 			service_pass_on(old, g);
 		service_guest_free(s, old, clock_now() + REMOVAL_TIME);
 	}
+	if (fresh)
+		event_log(EVENT_GUEST_ADDED, &g->subject, NULL, "added");
 	g->kept = true;
 	g->added = false;
 	if (set_listener(s, g, cg, made) == -1)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "event.h"
 #include "service_adopt.h"
 #include "service_parts.h"
@@ -188,8 +189,10 @@ adopt_stored(struct service *s, const char *name, int fd)
 		error = service_adopt(s, &a, &why);
 	if (error == 0)
 		return;
-	log_warning("guest %s is not taken over from the last vrngd: %s", name,
-	    why);
+	event_log(EVENT_NOT_RESUMED, NULL,
+	    LOG_FIELDS(LOG_TEXT("VRNGD_GUEST", name),
+		LOG_TEXT("VRNGD_REASON", why)),
+	    "guest %s is not taken over from the last vrngd: %s", name, why);
 	strlcpy(stored, PASSED_LISTENER, sizeof(stored));
 	strlcat(stored, name, sizeof(stored));
 	store_remove(&s->store, stored);
@@ -252,12 +255,15 @@ end_orphans(sd_event_source *source, uint64_t usec, void *arg)
 	(void)source;
 	(void)usec;
 	while ((fd = passed_take(&s->passed, PASSED_SESSION, name)) != -1) {
-		close(fd);
+		aside_close(s->env->event, fd);
 		strlcpy(stored, PASSED_SESSION, sizeof(stored));
 		strlcat(stored, name, sizeof(stored));
 		store_remove(&s->store, stored);
-		log_warning("guest %s is not there any more: its connection, "
-			    "of the last vrngd, ends",
+		event_log(EVENT_NOT_RESUMED, NULL,
+		    LOG_FIELDS(LOG_TEXT("VRNGD_GUEST", name),
+			LOG_TEXT("VRNGD_REASON", "it is not served")),
+		    "guest %s is not there any more: its connection, of the "
+		    "last vrngd, ends",
 		    name);
 	}
 	return 0;

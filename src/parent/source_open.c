@@ -10,6 +10,7 @@
 
 #include "socket.h"
 #include "source_open.h"
+#include "unit_hint.h"
 #include "usb.h"
 
 #define BACKLOG	       1
@@ -53,6 +54,21 @@ source_shares_kept(const struct config_source *a, const struct config_source *b)
 	    same_text(a->path, b->path) && same_text(a->address, b->address);
 }
 
+/* With the reason that errno has. */
+static int
+fail_device(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
+{
+	return fail(why, "%s%s", strerror(errno),
+	    unit_hint_device(cs->path, errno));
+}
+
+static int
+fail_socket(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
+{
+	return fail(why, "%s%s", strerror(errno),
+	    cs->transport == CONFIG_UNIX ? "" : unit_hint_network(errno));
+}
+
 /*
  * A FIFO is opened for writing too, so that the end of one writer is not the
  * end of file for the reader, and that opening does not wait for a writer.
@@ -64,7 +80,7 @@ open_device(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 	struct stat st;
 
 	if (stat(cs->path, &st) == -1)
-		return fail(why, "%s", strerror(errno));
+		return fail_device(cs, why);
 	if (S_ISREG(st.st_mode) && !cs->replay)
 		return fail(why,
 		    "it is a regular file, whose bytes would be served again "
@@ -80,7 +96,7 @@ open_device(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 	    ? O_RDWR
 	    : O_RDONLY;
 	if ((fd = open(cs->path, flags)) == -1)
-		return fail(why, "%s", strerror(errno));
+		return fail_device(cs, why);
 	/* Not to wait in open(2), where nobody can stop it: only in read(2). */
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == -1) {
 		close(fd);
@@ -101,7 +117,7 @@ make_socket(const struct config_source *cs, union socket_address *a,
 	    cs->transport == CONFIG_UNIX ? cs->path : cs->address, cs->port, a,
 	    len);
 	if (fd == -1)
-		return fail(why, "%s", strerror(errno));
+		return fail_socket(cs, why);
 	/* A stream that is not read should not send much ahead. */
 	if (cs->spec.kind == SOURCE_STREAM && cs->transport != CONFIG_UDP)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &ahead, sizeof(ahead));
@@ -118,7 +134,7 @@ open_connection(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 	if ((fd = make_socket(cs, &a, &len, why)) == -1)
 		return -1;
 	if (connect(fd, &a.sa, len) == -1 && errno != EINPROGRESS) {
-		fail(why, "%s", strerror(errno));
+		fail_socket(cs, why);
 		close(fd);
 		return -1;
 	}
@@ -176,7 +192,7 @@ source_keep(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == -1 ||
 	    bind(fd, &a.sa, len) == -1 ||
 	    (cs->transport == CONFIG_TCP && listen(fd, BACKLOG) == -1)) {
-		fail(why, "%s", strerror(errno));
+		fail_socket(cs, why);
 		close(fd);
 		return -1;
 	}

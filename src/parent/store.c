@@ -6,6 +6,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "clock.h"
+#include "event.h"
 #include "store.h"
 
 #define STORE_MAX 1000000 /* descriptors; more cannot be meant */
@@ -75,13 +76,15 @@ say_full(struct store *s, const char *name)
 	if (!log_limit_pass(&s->log_limit, clock_now(), &suppressed))
 		return;
 	if (s->n >= s->max)
-		log_warning("no room for %s in systemd's store, which takes "
-			    "%zu descriptors: raise FileDescriptorStoreMax= "
-			    "and FDSTORE of the service",
+		event_log(EVENT_NOT_KEPT, NULL, NULL,
+		    "no room for %s in systemd's store, which takes "
+		    "%zu descriptors: raise FileDescriptorStoreMax= "
+		    "and FDSTORE of the service",
 		    name, s->max);
 	else
-		log_warning("no room for %s in systemd's store: the names in "
-			    "it are %zu bytes long",
+		event_log(EVENT_NOT_KEPT, NULL, NULL,
+		    "no room for %s in systemd's store: the names in "
+		    "it are %zu bytes long",
 		    name, s->bytes);
 }
 
@@ -101,7 +104,8 @@ store_put(struct store *s, const char *name, int fd)
 	snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s", name);
 	r = sd_pid_notify_with_fds(0, 0, state, &fd, 1);
 	if (r <= 0) {
-		log_warning("systemd does not keep %s: %s", name, strerror(-r));
+		event_log(EVENT_NOT_KEPT, NULL, NULL,
+		    "systemd does not keep %s: %s", name, strerror(-r));
 		return false;
 	}
 	note(s, name);

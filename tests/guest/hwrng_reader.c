@@ -59,7 +59,7 @@ repeats(uint8_t (*blocks)[BLOCK], size_t n)
 int
 main(void)
 {
-	uint8_t(*blocks)[BLOCK] = calloc(BLOCKS, BLOCK);
+	static uint8_t blocks[BLOCKS][BLOCK];
 	uint8_t bytes[LEN];
 	struct sigaction sa = { .sa_handler = stop };
 	uint64_t start, took, longest = 0;
@@ -68,7 +68,7 @@ main(void)
 	ssize_t n;
 	int fd = open("/dev/hwrng", O_RDONLY);
 
-	if (blocks == NULL || fd == -1 || sigaction(SIGTERM, &sa, NULL) == -1) {
+	if (fd == -1 || sigaction(SIGTERM, &sa, NULL) == -1) {
 		perror("hwrng_reader");
 		return 1;
 	}

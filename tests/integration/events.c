@@ -54,11 +54,18 @@ events_await(struct watched *w, enum event event, const char *name,
 	} while (name != NULL && (found == NULL || strcmp(found, value) != 0));
 }
 
-bool
-events_start(struct watched *w, struct suite *s, const char *statistics)
+void
+events_again(struct watched *w)
 {
 	const char *const args[] = { "-C", "@conf", "--control", "@control",
 		NULL };
+
+	CHECK(daemon_spawn(&w->s->d, args));
+}
+
+bool
+events_start(struct watched *w, struct suite *s, const char *statistics)
+{
 	struct journal_record r;
 
 	*w = (struct watched){ .s = s, .fd = journal_open() };
@@ -81,7 +88,7 @@ events_start(struct watched *w, struct suite *s, const char *statistics)
 	admin_conf_guest(s, "vm0", "class = \"gold\"");
 	admin_conf_guest(s, "vm1", "class = \"slow\" burst = 1K");
 	s->d.journal = true;
-	CHECK(daemon_spawn(&s->d, args));
+	events_again(w);
 	events_await(w, EVENT_READY, "VRNGD_GUESTS", "2", &r);
 	journal_is(&r, "PRIORITY", "6");
 	return true;

@@ -25,6 +25,9 @@ int events_init(void);
  */
 bool events_start(struct watched *, struct suite *, const char *statistics);
 
+/* Starts it again, after it has ended; its records are all to come. */
+void events_again(struct watched *);
+
 /* The test has passed. */
 void events_pass(struct watched *);
 

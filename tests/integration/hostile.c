@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <netinet/in.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -126,6 +128,33 @@ hostile_not_spinning(struct suite *s, const char *guest)
 	before = proc_cpu(s->d.pid);
 	usleep(200000);
 	assert_in_range(proc_cpu(s->d.pid) - before, 0, half);
+}
+
+int
+hostile_lingering(int *peer)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 30 };
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+	static const char buf[65536];
+	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+
+	CHECK(bind(l, (struct sockaddr *)&sin, len));
+	CHECK(listen(l, 1));
+	CHECK(getsockname(l, (struct sockaddr *)&sin, &len));
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(connect(fd, (struct sockaddr *)&sin, len));
+	*peer = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+	assert_int_not_equal(*peer, -1);
+	close(l);
+	for (int quiet = 0; quiet < 10; quiet++) {
+		while (send(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+			quiet = 0;
+		usleep(10000);
+	}
+	CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+	return fd;
 }
 
 uint32_t

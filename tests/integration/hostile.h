@@ -40,6 +40,12 @@ void hostile_not_spinning(struct suite *, const char *);
 /* A new descriptor of a kind that has no business here; -1 after the last. */
 int hostile_fd(int);
 
+/*
+ * A TCP connection whose last close(2) takes half a minute, since its peer
+ * (`*peer`) does not read.
+ */
+int hostile_lingering(int *peer);
+
 /* Deterministic numbers. */
 uint32_t hostile_rand(uint64_t *);
 

@@ -113,13 +113,14 @@ manager_unit(struct manager *m, const char *name, int fd)
 	m->units[m->nunits++].fd = fd;
 }
 
-int
-manager_stored(const struct manager *m, const char *name)
+size_t
+manager_stored(const struct manager *m, const char *prefix)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < m->nstored; i++)
-		if (strcmp(m->store[i].name, name) == 0)
-			return m->store[i].fd;
-	return -1;
+		n += strncmp(m->store[i].name, prefix, strlen(prefix)) == 0;
+	return n;
 }
 
 static void
@@ -174,6 +175,8 @@ manager_hear(struct manager *m)
 		if (cmsg != NULL && cmsg->cmsg_type == SCM_RIGHTS)
 			memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
 		obey(m, text, fd);
+		if (strstr(text, "FDNAME=s-") != NULL)
+			continue;
 		for (char *c = text; (c = strchr(c, '\n')) != NULL;)
 			*c = ' ';
 		strlcat(m->said, text, sizeof(m->said));

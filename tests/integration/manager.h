@@ -33,11 +33,14 @@ int manager_listen(struct manager *, const char *name);
 /* Has a socket, which is the manager's from now on, passed at each start. */
 void manager_unit(struct manager *, const char *name, int fd);
 
-/* What has come since the last time: in `said`, and in the store. */
+/*
+ * What has come since the last time: in the store, and in `said`, but for what
+ * is about sessions.
+ */
 void manager_hear(struct manager *);
 
-/* The descriptor of that name in the store; -1: none. */
-int manager_stored(const struct manager *, const char *name);
+/* How many in the store have names that begin so. */
+size_t manager_stored(const struct manager *, const char *prefix);
 
 /*
  * Runs `vrngctl guest adopt` with `n` descriptors, as a unit does: its exit

@@ -1,9 +1,11 @@
 /*
  * Sources that are changed while a guest is served; and sockets that change hands.
  */
+#include <sys/ptrace.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "hostile.h"
 
 #define FED 4096
 
@@ -176,6 +179,72 @@ test_places(void **state)
 	suite_pass(s);
 }
 
+/* vm0 is connected, vm1 is not. */
+static void
+two_guests(struct suite *s)
+{
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"k\" { type = kernel } }\n");
+	admin_conf_guest(s, "vm0", "");
+	admin_conf_guest(s, "vm1", "");
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+}
+
+/* Nothing that waits where vm0 listened holds up its removal. */
+static void
+test_lingering(void **state)
+{
+	const struct fe_header hdr = { FE_SET_OWNER, FE_VERSION, 0 };
+	struct suite *s = *state;
+	char out[1024];
+	uint64_t before;
+	int peer, fd = hostile_lingering(&peer);
+
+	two_guests(s);
+	CHECK(fe_connect(&s->other, daemon_path(&s->d, "vm0.sock")));
+	CHECK(fe_send_raw(&s->other, &hdr, sizeof(hdr), &fd, 1));
+	fe_close(&s->other);
+	close(fd);
+	before = fe_now();
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest remove vm0"), 0);
+	suite_up_qemu(s, &s->other, "vm1");
+	suite_served(&s->other);
+	assert_true(fe_now() - before < 3000);
+	close(peer);
+	suite_pass(s);
+}
+
+/*
+ * A guest is removed whose worker does not die, as one does that waits for a
+ * file system.  Here it stays at its own end, of which a tracer is told.
+ */
+static void
+test_undying(void **state)
+{
+	struct suite *s = *state;
+	char out[1024];
+	uint64_t before;
+	pid_t worker;
+
+	two_guests(s);
+	worker = daemon_child(&s->d, ROLE_VHOST, "vm0");
+	if (ptrace(PTRACE_SEIZE, worker, NULL, (void *)PTRACE_O_TRACEEXIT) ==
+	    -1) {
+		print_message("# processes cannot be traced here\n");
+		suite_pass(s);
+		skip();
+	}
+	before = fe_now();
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest remove vm0"), 0);
+	suite_up_qemu(s, &s->other, "vm1");
+	suite_served(&s->other);
+	assert_true(fe_now() - before < 3000);
+	assert_int_equal(waitpid(worker, NULL, __WALL), worker);
+	CHECK(ptrace(PTRACE_DETACH, worker, NULL, NULL));
+	suite_pass(s);
+}
+
 int
 main(void)
 {
@@ -183,6 +252,8 @@ main(void)
 		SUITE_EMPTY(test_listening),
 		SUITE_EMPTY(test_often),
 		SUITE_EMPTY(test_places),
+		SUITE_EMPTY(test_lingering),
+		SUITE_EMPTY(test_undying),
 	};
 
 	return SUITE_MAIN("change", tests);

@@ -94,14 +94,17 @@ die_under_load(struct suite *s, unsigned int depth, uint32_t len)
 		.depth = depth,
 		.data = data,
 		.size = KEEP_ALL };
-	uint64_t before;
+	uint64_t before, end;
 	pid_t killer;
 
 	assert_non_null(data);
 	for (unsigned int i = 0; i < KILLS; i++) {
 		killer = killer_start(s, (i % 4) * 1000);
 		before = load.requests;
-		load_run(&load, 1, 60, NULL);
+		end = fe_now() + FE_TIMEOUT_MS;
+		do {
+			load_run(&load, 1, 60, NULL);
+		} while (load.requests == before && fe_now() < end);
 		killer_wait(killer);
 		assert_true(load.requests > before);
 	}

@@ -59,9 +59,6 @@ test_source(void **state)
 	journal_is(&r, "VRNGD_TEST", "repetition");
 	journal_is(&r, "VRNGD_REASON", "it failed the repetition count test");
 	assert_true(journal_number(&r, "VRNGD_BYTES") > 0);
-	events_await(&w, EVENT_POOL_DEGRADED, "VRNGD_POOL", "two", &r);
-	journal_is(&r, "VRNGD_SOURCE", "kernel");
-	assert_int_equal(journal_number(&r, "VRNGD_SOURCES"), 2);
 	assert_int_equal(admin_ctl(w.s, out, sizeof(out), "source retest fifo"),
 	    0);
 	events_await(&w, EVENT_CONTROLLED, "VRNGD_COMMAND", "source retest",
@@ -71,12 +68,37 @@ test_source(void **state)
 	fifo_feed(&w.fifo, 20000);
 	events_await(&w, EVENT_SOURCE_RECOVERED, "VRNGD_SOURCE", "fifo", &r);
 	assert_int_equal(journal_number(&r, "VRNGD_FAILURES"), 1);
-	events_await(&w, EVENT_POOL_SERVING, "VRNGD_POOL", "two", &r);
 	events_await(&w, EVENT_SOURCE_STALLED, "VRNGD_SOURCE", "fifo", &r);
 	fifo_stick(&w.fifo, 200);
 	events_await(&w, EVENT_SOURCE_LATCHED, "VRNGD_SOURCE", "fifo", &r);
 	journal_is(&r, "PRIORITY", "3");
 	journal_is(&r, "VRNGD_TEST", "repetition");
+	events_pass(&w);
+}
+
+/* What a pool serves from, which is told before or after why. */
+static void
+test_pool(void **state)
+{
+	struct journal_record r;
+	struct watched w;
+	char out[512];
+
+	if (!events_start(&w, *state, "0"))
+		skip();
+	fifo_feed(&w.fifo, 20000);
+	events_await(&w, EVENT_POOL_SERVING, "VRNGD_SOURCE", "fifo", &r);
+	journal_is(&r, "VRNGD_POOL", "two");
+	assert_int_equal(journal_number(&r, "VRNGD_SERVING"), 1);
+	assert_int_equal(journal_number(&r, "VRNGD_SOURCES"), 2);
+	fifo_stick(&w.fifo, 200);
+	events_await(&w, EVENT_POOL_DEGRADED, "VRNGD_POOL", "two", &r);
+	journal_is(&r, "PRIORITY", "4");
+	journal_is(&r, "VRNGD_SOURCE", "kernel");
+	while (admin_ctl(w.s, out, sizeof(out), "source retest fifo") != 0)
+		usleep(10000);
+	fifo_feed(&w.fifo, 20000);
+	events_await(&w, EVENT_POOL_SERVING, "VRNGD_SOURCE", "fifo", &r);
 	events_pass(&w);
 }
 
@@ -100,7 +122,7 @@ test_processes(void **state)
 	events_await(&w, EVENT_WORKER_RESTARTED, "VRNGD_GUEST", "vm0", &r);
 	assert_int_equal(journal_number(&r, "VRNGD_DEATHS"), 1);
 	assert_int_equal(journal_number(&r, "VRNGD_WORKER_PID"),
-	    daemon_child(&w.s->d, ROLE_VHOST, "vm0"));
+	    daemon_child_wait(&w.s->d, ROLE_VHOST, "vm0", FE_TIMEOUT_MS));
 	suite_served(&w.s->fe);
 	pid = daemon_child(&w.s->d, ROLE_ENTROPY, NULL);
 	CHECK(kill(pid, SIGSYS));
@@ -138,6 +160,8 @@ test_cut_off(void **state)
 	if (!events_start(&w, *state, "0"))
 		skip();
 	suite_up_qemu(w.s, &w.s->fe, "vm0");
+	/* It is known that the last message was answered. */
+	suite_served(&w.s->fe);
 	while (!told(&w, EVENT_CUT_OFF, &r)) {
 		assert_true(fe_now() < deadline);
 		pid = daemon_child(&w.s->d, ROLE_VHOST, "vm0");
@@ -173,6 +197,11 @@ test_changes(void **state)
 	assert_int_equal(admin_ctl(w.s, out, sizeof(out), "guest remove vm2"),
 	    0);
 	events_await(&w, EVENT_GUEST_REMOVED, "VRNGD_GUEST", "vm2", &r);
+	admin_conf_guest(w.s, "vm3", "pool = \"two\"");
+	CHECK(kill(w.s->d.pid, SIGHUP));
+	events_await(&w, EVENT_GUEST_ADDED, "VRNGD_GUEST", "vm3", &r);
+	journal_is(&r, "VRNGD_POOL", "two");
+	journal_is(&r, "VRNGD_CLASS", NULL);
 	admin_conf(w.s, "a", "nonsense\n");
 	CHECK(kill(w.s->d.pid, SIGHUP));
 	events_await(&w, EVENT_RELOAD_REFUSED, NULL, NULL, &r);
@@ -186,6 +215,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		SUITE_EMPTY(test_guest),
 		SUITE_EMPTY(test_source),
+		SUITE_EMPTY(test_pool),
 		SUITE_EMPTY(test_processes),
 		SUITE_EMPTY(test_cut_off),
 		SUITE_EMPTY(test_changes),

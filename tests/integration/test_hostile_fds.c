@@ -210,6 +210,42 @@ test_kick_drained(void **state)
 	hostile_end(s);
 }
 
+/* Whoever closes it last waits; that must not be who serves all. */
+static void
+test_lingering_call(void **state)
+{
+	struct suite *s = *state;
+	int peer, fd;
+
+	hostile_up(s);
+	fd = hostile_lingering(&peer);
+	fe_set_fd(&s->fe, FE_SET_VRING_CALL, fd);
+	close(fd);
+	fe_close(&s->fe);
+	hostile_other(s);
+	hostile_end(s);
+	close(peer);
+}
+
+/* It lies in the connection, behind what ends that. */
+static void
+test_lingering_unread(void **state)
+{
+	const struct fe_header hdr = { FE_SET_OWNER, 0, 0 };
+	struct suite *s = *state;
+	int peer, fd;
+
+	hostile_up(s);
+	fd = hostile_lingering(&peer);
+	CHECK(fe_send_raw(&s->fe, &hdr, sizeof(hdr), NULL, 0));
+	fe_send_raw(&s->fe, &hdr, sizeof(hdr), &fd, 1);
+	close(fd);
+	fe_close(&s->fe);
+	hostile_other(s);
+	hostile_end(s);
+	close(peer);
+}
+
 int
 main(void)
 {
@@ -217,7 +253,9 @@ main(void)
 		HOSTILE_TEST(test_fds_in_pieces),
 		HOSTILE_TEST(test_missing_fds), HOSTILE_TEST(test_strange_kick),
 		HOSTILE_TEST(test_strange_call), HOSTILE_TEST(test_call_full),
-		HOSTILE_TEST(test_call_pipe), HOSTILE_TEST(test_kick_drained) };
+		HOSTILE_TEST(test_call_pipe), HOSTILE_TEST(test_kick_drained),
+		HOSTILE_TEST(test_lingering_call),
+		HOSTILE_TEST(test_lingering_unread) };
 
 	return SUITE_MAIN("hostile_fds", tests);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "events.h"
+#include "manager.h"
 
 #define IDLE_MS 2500
 
@@ -153,6 +154,44 @@ test_last_statistics(void **state)
 	events_pass(&w);
 }
 
+/*
+ * A session goes on in the next daemon, whose statistics tell only of what it
+ * gave itself.
+ */
+static void
+test_resumed(void **state)
+{
+	struct suite *s = *state;
+	struct journal_record r;
+	struct manager m;
+	struct watched w;
+
+	manager_open(&m, s);
+	if (!events_start(&w, s, "10min")) {
+		manager_close(&m);
+		skip();
+	}
+	suite_up_qemu(s, &s->fe, "vm0");
+	for (int i = 0; i < 10; i++)
+		suite_served(&s->fe);
+	manager_hear(&m);
+	assert_int_equal(daemon_stop(&s->d, SIGTERM), 0);
+	manager_hear(&m);
+	events_await(&w, EVENT_STATISTICS, "VRNGD_GUEST", "vm0", &r);
+	assert_int_equal(journal_number(&r, "VRNGD_BYTES"), 640);
+	events_again(&w);
+	events_await(&w, EVENT_RESUMED, "VRNGD_GUEST", "vm0", &r);
+	journal_is(&r, "PRIORITY", "6");
+	suite_served(&s->fe);
+	manager_hear(&m);
+	assert_int_equal(daemon_stop(&s->d, SIGTERM), 0);
+	events_await(&w, EVENT_STATISTICS, "VRNGD_GUEST", "vm0", &r);
+	assert_int_equal(journal_number(&r, "VRNGD_BYTES"), 64);
+	assert_int_equal(journal_number(&r, "VRNGD_BYTES_TOTAL"), 704);
+	manager_close(&m);
+	events_pass(&w);
+}
+
 int
 main(void)
 {
@@ -160,6 +199,7 @@ main(void)
 		SUITE_EMPTY(test_throttled),
 		SUITE_EMPTY(test_statistics),
 		SUITE_EMPTY(test_last_statistics),
+		SUITE_EMPTY(test_resumed),
 	};
 
 	if (events_init() == -1)

@@ -254,6 +254,43 @@ test_last_words(void **state)
 	close(fds[0]);
 }
 
+/* No child has a descriptor to send; the parent is not to close any. */
+static void
+test_no_fds(void **state)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { .align = { CMSG_LEN(sizeof(int)), SOL_SOCKET,
+			  SCM_RIGHTS } };
+	struct frame f, in;
+	struct iovec iov = { &f, sizeof(f.hdr) };
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf) };
+	int fds[2], value;
+	socklen_t len = sizeof(value);
+
+	(void)state;
+	assert_int_equal(channel_pair(fds), 0);
+	frame_init(&f, PROTO_READY, 0, 0);
+	memcpy(CMSG_DATA(&control.align), &fds[0], sizeof(int));
+	if (getsockopt(fds[0], SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &value,
+		&len) == -1) {
+		close(fds[0]);
+		close(fds[1]);
+		skip();
+	}
+	assert_int_equal(sendmsg(fds[1], &msg, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(channel_send(fds[1], &f), 0);
+	assert_int_equal(channel_recv(fds[0], &in, ROLE_VHOST, ROLE_PARENT),
+	    CHANNEL_FRAME);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -261,6 +298,7 @@ main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_fds),
+		cmocka_unit_test(test_no_fds),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_last_words),

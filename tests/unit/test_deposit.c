@@ -453,7 +453,6 @@ test_lost(void **state)
 		w = worker_new(&p);
 		fill(w, &p);
 		save_state(w, 0, REPLY_NONE);
-		s = &w->save.file->copies[w->save.file->count % 2];
 		assert_int_equal(end_of_worker(&p), 0);
 		/* That one has saved it once more. */
 		s = &w->save.file->copies[w->save.file->count % 2];
