@@ -1,6 +1,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@ min(uint32_t a, uint32_t b)
 void
 window_init(struct window *w)
 {
-	memset(w, 0, sizeof(*w));
+	memset(w, 0, offsetof(struct window, bytes));
 	w->bytes_fd = -1;
 }
 

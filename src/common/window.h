@@ -27,6 +27,7 @@ struct window {
 	uint32_t start;	 /* bytes[start .. start + held) */
 	uint32_t held;	 /* are there to be used */
 	uint32_t put_by; /* were taken out, and not handed on yet */
+	/* Last: its pages cost nothing until they are used. */
 	uint8_t bytes[WINDOW_SIZE];
 };
 

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "channel.h"
@@ -17,7 +18,7 @@ void
 rng_init(struct rng *r, struct queue *queue, struct inflight *inflight,
     struct proto_stats *stats)
 {
-	memset(r, 0, sizeof(*r));
+	memset(r, 0, offsetof(struct rng, window));
 	r->queue = queue;
 	r->inflight = inflight;
 	r->stats = stats;

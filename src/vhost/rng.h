@@ -19,13 +19,14 @@
 struct rng {
 	struct queue *queue;
 	struct inflight *inflight;
-	struct window window;
 	bool held_back;	  /* a request waits for its memory */
 	uint64_t waiting; /* ns, since when; 0: no request waits */
 	struct proto_stats *stats;
 	struct log_limit log_limit; /* of refused requests */
 	uint32_t first;		    /* of pending, a ring */
 	uint32_t npending;
+	struct window window;
+	/* Behind it: an idle guest's worker has no page for either of them. */
 	struct request pending[PENDING_MAX];
 };
 

@@ -1,6 +1,7 @@
 /*
  * What befalls one process or one guest is not felt by the others: workers and
- * an entropy process that hang, signals, a parent without descriptors.
+ * an entropy process that hang, signals, a parent without descriptors, many
+ * guests.
  */
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 
 #define FEED	   256
 #define RECONNECTS 200
+#define IDLE_KIB   320 /* of a worker's own memory */
 
 static void
 stop_worker(struct suite *s, const char *guest)
@@ -227,6 +229,30 @@ test_hung_at_the_end(void **state)
 	suite_pass(s);
 }
 
+/*
+ * The workers of many guests fit into memory: one whose guest has asked for
+ * little occupies none for large requests, nor for many of them.
+ */
+static void
+test_small(void **state)
+{
+#ifdef VRNGD_SANITIZE
+	(void)state;
+	skip();
+#else
+	struct suite *s = *state;
+	char kib[32];
+	pid_t pid;
+
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	pid = daemon_child(&s->d, ROLE_VHOST, "vm0");
+	CHECK(proc_status(pid, "RssAnon", kib, sizeof(kib)));
+	assert_in_range(atol(kib), 1, IDLE_KIB);
+	suite_pass(s);
+#endif
+}
+
 int
 main(void)
 {
@@ -237,6 +263,7 @@ main(void)
 		SUITE_TEST(test_log_flood),
 		SUITE_EMPTY(test_no_descriptors),
 		SUITE_EMPTY(test_hung_at_the_end),
+		SUITE_TEST(test_small),
 	};
 
 	return SUITE_MAIN("isolation", tests);

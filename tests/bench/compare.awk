@@ -1,0 +1,69 @@
+# compare.awk: what became better and worse from one run to another.
+#
+# usage: awk -f compare.awk OLD.json NEW.json
+#
+# Ends with 1 if the median of anything is worse by a tenth and all its rounds
+# are worse than those before.
+
+function field(name) {
+	if (!match($0, "\"" name "\": \"?[^,}\"]*"))
+		return ""
+	return substr($0, RSTART + length(name) + 4 + \
+	    (substr($0, RSTART + length(name) + 4, 1) == "\""),
+	    RLENGTH - length(name) - 4 - \
+	    (substr($0, RSTART + length(name) + 4, 1) == "\""))
+}
+
+# More is better of rates; of all else less is.
+function more_is_better(metric) { return metric ~ /per_s$/ }
+
+# Latencies beyond these, and what has no worth of its own, vary too much.
+function is_told(metric) {
+	return metric !~ /^(requests|shorts|us_p99|us_p999|us_max|first_ms_.*|kicks_per_request|switches_per_request|processes)$/
+}
+
+# By which part it became worse.
+function worse_by(old, new, metric) {
+	if (old == new)
+		return 0
+	if (more_is_better(metric))
+		return new == 0 ? 1 : old / new - 1
+	return old == 0 ? 1 : new / old - 1
+}
+
+FNR == 1 { file++ }
+
+/^{"work"/ {
+	metric = field("metric")
+	if (!is_told(metric))
+		next
+	key = field("work") " " field("server") " " metric
+	median[file, key] = field("median") + 0
+	low[file, key] = field("min") + 0
+	high[file, key] = field("max") + 0
+	if (file == 1)
+		keys[++nkeys] = key
+	seen[file, key] = 1
+	metrics[key] = metric
+}
+
+END {
+	printf "%-42s %12s %12s %9s\n", "", "before", "after", "worse by"
+	for (i = 1; i <= nkeys; i++) {
+		key = keys[i]
+		if (!((2, key) in seen)) {
+			printf "%-42s %12g %12s\n", key, median[1, key], "-"
+			continue
+		}
+		part = worse_by(median[1, key], median[2, key], metrics[key])
+		apart = more_is_better(metrics[key]) ? \
+		    high[2, key] < low[1, key] : low[2, key] > high[1, key]
+		mark = part < 0.1 ? "" : apart ? "  WORSE" : "  (rounds overlap)"
+		printf "%-42s %12g %12g %8.1f%%%s\n", key, median[1, key],
+		    median[2, key], 100 * part, mark
+		worse += part >= 0.1 && apart
+	}
+	if (worse > 0)
+		printf "%d became worse by a tenth or more\n", worse
+	exit worse > 0
+}

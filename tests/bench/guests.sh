@@ -1,0 +1,101 @@
+# shellcheck shell=sh disable=SC2154 # those of lib.sh and servers.sh
+# guests.sh: reads in real guests; to be sourced.
+#
+#	guests_begin		boot a guest for each device, all at once
+#	guests_round N		each of them reads
+#	guests_end
+#
+# A device is one of $servers, or QEMU's own: rng-random, rng-builtin.
+
+reads=5000
+
+guests_socket()
+{
+	case $1 in
+	peer) echo "$work/guest-peer0" ;;
+	*) echo "$work/guest-$1" ;;
+	esac
+}
+
+# A daemon for each, as they all run at the same time.
+guests_server()
+{
+	if [ "$1" = peer ]; then
+		"$peer" -s "$work/guest-peer" -c 1 -f /dev/urandom \
+		    </dev/null >"$work/guest-peer.log" 2>&1 &
+		echo $! >"$work/pids/guest-server-peer"
+		lib_until 10 test -S "$work/guest-peer0"
+		return
+	fi
+	vrngd_config "$1" 1
+	sed "s|$work/v0|$work/guest-$1|" "$work/conf" >"$work/conf-$1"
+	vrngd_start "guest-server-$1" -C "$work/conf-$1" \
+	    --control "$work/control-$1"
+}
+
+guests_boot()
+{
+	case $1 in
+	rng-random)
+		guest_start "$1" none -device virtio-rng-pci,rng=own \
+		    -object rng-random,id=own,filename=/dev/urandom
+		;;
+	rng-builtin)
+		guest_start "$1" none -device virtio-rng-pci,rng=own \
+		    -object rng-builtin,id=own
+		;;
+	*)
+		guests_server "$1" && guest_start "$1" "$(guests_socket "$1")"
+		;;
+	esac
+}
+
+guests_begin()
+{
+	devices=
+	missing=$(lib_missing)
+	if [ -n "$missing" ]; then
+		say "SKIPPED: guests, as there is $missing"
+		return
+	fi
+	lib_initrd || return
+	for device in $(echo "$servers" | sed 's/drbg//') rng-random \
+	    rng-builtin; do
+		guests_boot "$device" || say "guest of $device: no server"
+		devices="$devices $device"
+	done
+	for device in $devices; do
+		guest_ready "$device" 120 || return
+	done
+}
+
+# Prints the seconds that it took.
+guests_read()
+{
+	guest_run "$1" 120 \
+	    "time dd if=/dev/hwrng of=/dev/null bs=64 count=$reads" |
+	    tr -d '\r' |
+	    sed -n 's/^real[[:space:]]*\([0-9]*\)m *\([0-9.]*\)s.*/\1 \2/p' |
+	    awk '{ print $1 * 60 + $2 }'
+}
+
+guests_round()
+{
+	for device in $devices; do
+		took=$(guests_read "$device")
+		if [ -n "$took" ]; then
+			result guest "$device" seconds "$took"
+		else
+			failed "guest of $device did not read"
+		fi
+	done
+}
+
+guests_end()
+{
+	for device in $devices; do
+		guest_stop "$device"
+		[ ! -f "$work/pids/guest-server-$device" ] ||
+		    lib_end "$work/pids/guest-server-$device" KILL || :
+	done
+}

@@ -1,0 +1,27 @@
+/*
+ * What a server uses, with all of its processes, as /proc tells it.
+ */
+#ifndef USAGE_H
+#define USAGE_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct usage {
+	uint64_t cpu;	     /* ns, of user and system time */
+	uint64_t switches;   /* context switches, voluntary or not */
+	uint64_t pss;	     /* KiB, of all; 0: we may not know */
+	uint64_t worker_pss; /* KiB, of its children alone */
+	uint64_t workers;    /* children */
+};
+
+/*
+ * Adds up what the process, its children and all their threads have used.
+ * Memory takes long to add up, so it is left out unless `memory`.  What has
+ * ended does not count.  Returns -1 if there is no such process.
+ */
+int usage_read(pid_t, bool memory, struct usage *);
+
+#endif
