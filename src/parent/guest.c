@@ -14,6 +14,7 @@
 #include "aside.h"
 #include "guest_session.h"
 #include "log.h"
+#include "stats.h"
 
 #define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
 #define DEATHS_FREE  3		/* in a row, before a pause */
@@ -161,6 +162,18 @@ guest_listen(struct guest *g)
 		log_about(LOG_LEVEL_ERROR, &g->subject, "cannot listen: %s",
 		    strerror(-r));
 	return r < 0 ? -1 : 0;
+}
+
+struct proto_stats
+guest_stats(const struct guest *g)
+{
+	struct proto_stats sum = { 0 };
+
+	if (g->egd != NULL)
+		sum = outlet_stats(g->egd);
+	stats_add(&sum, &g->past);
+	stats_add(&sum, &g->stats);
+	return sum;
 }
 
 void

@@ -96,6 +96,12 @@ void guest_ask(struct guest *);
  */
 bool guest_query(struct guest *);
 
+/*
+ * What it has had so far, by its connections and by its EGD socket; clients and
+ * connections are those of the latter.
+ */
+struct proto_stats guest_stats(const struct guest *);
+
 /* Logs the guest's state, with its worker's figures as soon as it tells. */
 void guest_report(struct guest *);
 

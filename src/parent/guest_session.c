@@ -14,6 +14,7 @@
 #include "guest_session.h"
 #include "log.h"
 #include "sealed.h"
+#include "stats.h"
 
 #define RETRY_PAUSE NS_PER_SEC /* without processes or memory */
 
@@ -215,27 +216,13 @@ tell(struct guest *g)
 	g->told(g, g->told_arg);
 }
 
-static void
-add_stats(struct proto_stats *sum, const struct proto_stats *s)
-{
-	sum->bytes += s->bytes;
-	sum->requests += s->requests;
-	sum->cut += s->cut;
-	sum->refused += s->refused;
-	sum->wait_ns += s->wait_ns;
-	sum->polls += s->polls;
-	sum->poll_hits += s->poll_hits;
-	sum->poll_misses += s->poll_misses;
-	sum->poll_ns += s->poll_ns;
-}
-
 /* What it had of another vrngd is not told as of this one. */
 static void
 take_stats(struct guest *g, const struct proto_stats *s)
 {
 	g->stats = *s;
 	if (g->resumed)
-		add_stats(&g->member.told.stats, s);
+		stats_add(&g->member.told.stats, s);
 	g->resumed = false;
 	if (g->asked)
 		guest_event_stats(g, false);
@@ -269,7 +256,7 @@ end(struct guest *g, uint64_t pause)
 	forget(g);
 	if (guest_may_log(g))
 		guest_event_stats(g, true);
-	add_stats(&g->past, &g->stats);
+	stats_add(&g->past, &g->stats);
 	g->stats = (struct proto_stats){ 0 };
 	guest_listen_after(g, pause);
 }

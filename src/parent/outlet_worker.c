@@ -9,6 +9,7 @@
 #include "event.h"
 #include "outlet.h"
 #include "outlet_worker.h"
+#include "stats.h"
 
 #define KERNEL_WRITES "/dev/urandom"
 #define LIFE_MIN      (1 * NS_PER_SEC) /* of a worker that has done well */
@@ -310,11 +311,7 @@ outlet_stats(const struct outlet *o)
 {
 	struct proto_stats sum = o->past;
 
-	sum.bytes += o->stats.bytes;
-	sum.requests += o->stats.requests;
-	sum.cut += o->stats.cut;
-	sum.refused += o->stats.refused;
-	sum.wait_ns += o->stats.wait_ns;
+	stats_add(&sum, &o->stats);
 	sum.connections += o->stats.connections;
 	sum.turned_away += o->stats.turned_away;
 	sum.clients = o->stats.clients;

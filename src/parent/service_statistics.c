@@ -26,22 +26,12 @@ rate(uint64_t bytes, uint64_t period)
 	    : (uint64_t)((double)bytes * (double)NS_PER_SEC / (double)period);
 }
 
+/* With its vhost-user connection as one of its clients. */
 static struct proto_stats
-guest_stats(const struct guest *g)
+all_stats(const struct guest *g)
 {
-	struct proto_stats s = { 0 };
+	struct proto_stats s = guest_stats(g);
 
-	if (g->egd != NULL)
-		s = outlet_stats(g->egd);
-	s.bytes += g->past.bytes + g->stats.bytes;
-	s.requests += g->past.requests + g->stats.requests;
-	s.cut += g->past.cut + g->stats.cut;
-	s.refused += g->past.refused + g->stats.refused;
-	s.wait_ns += g->past.wait_ns + g->stats.wait_ns;
-	s.polls = g->past.polls + g->stats.polls;
-	s.poll_hits = g->past.poll_hits + g->stats.poll_hits;
-	s.poll_misses = g->past.poll_misses + g->stats.poll_misses;
-	s.poll_ns = g->past.poll_ns + g->stats.poll_ns;
 	s.connections += g->connections;
 	s.clients += process_running(&g->worker);
 	return s;
@@ -186,7 +176,7 @@ mark(struct service *s)
 	}
 	TAILQ_FOREACH(g, &s->guests, entry)
 		g->member.told.due =
-		    is_due(&g->member, guest_stats(g).connections);
+		    is_due(&g->member, all_stats(g).connections);
 	TAILQ_FOREACH(o, &s->outlets, entry)
 		o->own.told.due = is_due(&o->own, outlet_stats(o).connections);
 }
@@ -225,7 +215,7 @@ tell(struct service *s, uint64_t period)
 
 	TAILQ_FOREACH(g, &s->guests, entry)
 		if (g->member.told.due) {
-			stats = guest_stats(g);
+			stats = all_stats(g);
 			tell_member(&g->member, &stats, period);
 		}
 	TAILQ_FOREACH(o, &s->outlets, entry)

@@ -118,14 +118,6 @@ state_of(const struct guest *g)
 					  : CONTROL_GUEST_CONNECTED;
 }
 
-static struct proto_stats
-egd_stats(const struct guest *g)
-{
-	const struct proto_stats none = { 0 };
-
-	return g->egd == NULL ? none : outlet_stats(g->egd);
-}
-
 static void
 tell_guest(struct control_client *client, const struct service_pool *p,
     struct guest *g)
@@ -133,17 +125,17 @@ tell_guest(struct control_client *client, const struct service_pool *p,
 	const struct service_class *class =
 	    service_class_of(p, g->member.leaf.parent);
 	bool running = process_running(&g->worker);
-	const struct proto_stats egd = egd_stats(g);
+	const struct proto_stats stats = guest_stats(g);
 	struct control_guest guest = {
 		.state = state_of(g),
 		.share = share_of(&g->member.leaf.share),
-		.bytes = g->past.bytes + g->stats.bytes + egd.bytes,
+		.bytes = stats.bytes,
 		.now = meter_rate(&g->member.leaf.meter, clock_now()),
-		.requests = g->past.requests + g->stats.requests + egd.requests,
-		.cut = g->past.cut + g->stats.cut + egd.cut,
-		.refused = g->past.refused + g->stats.refused + egd.refused,
-		.wait_ns = g->past.wait_ns + g->stats.wait_ns + egd.wait_ns,
-		.egd_clients = egd.clients,
+		.requests = stats.requests,
+		.cut = stats.cut,
+		.refused = stats.refused,
+		.wait_ns = stats.wait_ns,
+		.egd_clients = stats.clients,
 		.connected_for = running ? clock_now() - g->connected : 0,
 		.pid = running ? g->worker.pid : 0,
 		.connections = g->connections,

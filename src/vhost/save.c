@@ -113,6 +113,7 @@ save_fds(struct worker *w, struct message *m)
 {
 	struct save *save = &w->save;
 	struct deposit_parts parts = { .n = m->nfds };
+	bool enough = save->next_id <= UINT32_MAX - VHOST_USER_FDS_MAX;
 
 	for (size_t i = 0; i < m->nfds; i++) {
 		m->ids[i] = save->next_id++;
@@ -121,7 +122,8 @@ save_fds(struct worker *w, struct message *m)
 	}
 	if (m->nfds == 0 || save->file->abandoned != 0)
 		return;
-	if (put(save, &parts) == 0 &&
+	errno = EOVERFLOW;
+	if (enough && put(save, &parts) == 0 &&
 	    (save->messages < MESSAGES_MAX || save_gather(w) == 0))
 		return;
 	log_warning("this connection cannot outlive its worker: %s",

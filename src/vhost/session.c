@@ -101,6 +101,10 @@ fill(struct session *s, size_t want, bool fds, const char **why)
 	return SESSION_MESSAGE;
 }
 
+/*
+ * To peek at something without fds brings those of what was sent next: so they
+ * are asked for only where there must be some, and no more once they are there.
+ */
 static bool
 brings_fds(const struct message *m)
 {
@@ -119,23 +123,6 @@ brings_fds(const struct message *m)
 	return false;
 }
 
-/*
- * Reads a message of which all has come.  To peek at something without fds
- * brings those of what was sent next: so they are asked for only where there
- * must be some, and no more once they are there.
- */
-static enum session_result
-read_whole(struct session *s, size_t len, const char **why)
-{
-	bool fds = brings_fds(&s->in);
-	enum session_result result;
-
-	if (rewind_input(s) == -1)
-		return SESSION_CLOSED;
-	result = fds ? fill(s, len, true, why) : SESSION_MESSAGE;
-	return result == SESSION_MESSAGE ? fill(s, len, false, why) : result;
-}
-
 _Static_assert(offsetof(struct message, payload) ==
 	offsetof(struct message, hdr) + sizeof(struct vhost_user_header),
     "the payload follows the header, as on the wire");
@@ -145,6 +132,7 @@ session_read(struct session *s, const char **why)
 {
 	const struct vhost_user_header *hdr = &s->in.hdr;
 	enum session_result result;
+	size_t len;
 
 	if (rewind_input(s) == -1)
 		return SESSION_CLOSED;
@@ -159,10 +147,15 @@ session_read(struct session *s, const char **why)
 		*why = "a message is longer than any that there is";
 		return SESSION_BROKEN;
 	}
-	result = fill(s, sizeof(*hdr) + hdr->size, false, why);
-	if (result != SESSION_MESSAGE)
+	len = sizeof(*hdr) + hdr->size;
+	result = fill(s, len, false, why);
+	if (result != SESSION_MESSAGE || !brings_fds(&s->in))
 		return result;
-	return read_whole(s, sizeof(*hdr) + hdr->size, why);
+	/* All has come: once more, with the fds. */
+	if (rewind_input(s) == -1)
+		return SESSION_CLOSED;
+	result = fill(s, len, true, why);
+	return result == SESSION_MESSAGE ? fill(s, len, false, why) : result;
 }
 
 int

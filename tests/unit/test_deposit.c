@@ -497,6 +497,26 @@ end_of_worker(struct place *p)
 	return WEXITSTATUS(status);
 }
 
+/* No id is given twice. */
+static void
+test_ids(void **state)
+{
+	struct place p;
+	struct worker *w;
+
+	(void)state;
+	place_init(&p);
+	w = worker_new(&p);
+	w->save.next_id = UINT32_MAX - VHOST_USER_FDS_MAX;
+	give(w, p.guest);
+	assert_int_equal(w->save.file->abandoned, 0);
+	give(w, p.guest);
+	assert_int_equal(w->save.file->abandoned, 1);
+	assert_int_equal(end_of_worker(&p), EXIT_SESSION_LOST);
+	worker_die(w);
+	place_free(&p);
+}
+
 /* What cannot be taken up is said to be so, and nothing else happens. */
 static void
 test_lost(void **state)
@@ -588,6 +608,7 @@ main(void)
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_gathered),
 		cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_message),
 		cmocka_unit_test(test_unhandled),
 		cmocka_unit_test(test_lost),
