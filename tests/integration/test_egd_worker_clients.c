@@ -107,13 +107,13 @@ test_come_and_go(void **state)
 	struct outlet *o = outlet_unix(SERVE_EGD);
 	const char said[][8] = { "", "\001", "\002\377", "\001\377", "\000\000",
 		"\003\000\000\377x", "\004\004\004", "\002\001\002\377" };
-	int fd, stay = outlet_connect(o), fds[50], had;
+	int fd, stay, fds[50], had;
 	long rss;
 
 	(void)state;
 	o->tells = false;
 	o->grants = GRANT_NOTHING;
-	outlet_stats(o);
+	outlet_crowd(o, &stay, 1);
 	had = proc_fds(o->pid);
 	rss = outlet_number(o, "VmRSS");
 	for (size_t i = 0; i < 3000; i++) {
