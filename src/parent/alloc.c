@@ -74,10 +74,12 @@ path_burst(const struct alloc_node *n)
 }
 
 uint32_t
-alloc_window(const struct alloc_node *leaf)
+alloc_window(const struct alloc_node *leaf, uint64_t capacity)
 {
 	uint64_t window = ALLOC_WINDOW_MAX, burst = path_burst(leaf);
 
+	if (!leaf->share.generated)
+		window = alloc_min(window, capacity / 4);
 	if (burst != 0)
 		window = alloc_min(window, burst / 8);
 	return window < ALLOC_WINDOW_MIN ? 0 : (uint32_t)window;
@@ -88,7 +90,7 @@ alloc_request_min(const struct alloc_node *leaf)
 {
 	if (path_burst(leaf) == 0)
 		return ALLOC_GRANT_MAX;
-	return alloc_window(leaf) == 0 ? 1 : GRANT_MIN;
+	return path_burst(leaf) / 8 < ALLOC_WINDOW_MIN ? 1 : GRANT_MIN;
 }
 
 uint32_t

@@ -45,7 +45,7 @@
  */
 #define ALLOC_GRANT_MAX 65536 /* bytes */
 /* Without a limit, or where it is high, guests hold this much ready. */
-#define ALLOC_WINDOW_MAX 16384 /* bytes */
+#define ALLOC_WINDOW_MAX 65536 /* bytes */
 #define ALLOC_WINDOW_MIN 512   /* bytes; fewer are not worth it */
 #define ALLOC_HOARD_MAX	 UINT64_C(1000000000) /* ns */
 #define ALLOC_SLACK_MAX	 UINT64_C(1000000)    /* ns */
@@ -167,12 +167,13 @@ void alloc_change(struct alloc *, struct alloc_node *,
     struct alloc_node *parent, const struct alloc_share *, uint64_t now);
 
 /*
- * Of a leaf: bytes it may hold ready (0: none); how many are enough to complete
- * a longer request with; and how many are the most that one is given.  A
- * bucket shared by many may never hold a whole request of one, so that waiting
- * for all of it could last for ever.
+ * Of a leaf: bytes it may hold ready (0: none), where the stock holds
+ * `capacity`, of which no guest is to take much away; how many are enough to
+ * complete a longer request with; and how many are the most that one is given.
+ * A bucket shared by many may never hold a whole request of one, so that
+ * waiting for all of it could last for ever.
  */
-uint32_t alloc_window(const struct alloc_node *);
+uint32_t alloc_window(const struct alloc_node *, uint64_t capacity);
 uint32_t alloc_request_min(const struct alloc_node *);
 uint32_t alloc_request_max(const struct alloc_node *);
 

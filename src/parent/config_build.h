@@ -180,10 +180,12 @@ extern const struct config_choice config_combines; /* proto_combine */
 void config_sources(struct config_reader *, struct config_block *pool);
 
 /*
- * config_device.c: an empty source with the defaults of any kind; and whether
- * two read the same thing, as far as that can be told without opening it.
+ * config_device.c: an empty source with the defaults of any kind; whether one
+ * reads the kernel's generator, in whatever way; and whether two read the same
+ * thing, as far as that can be told without opening it.
  */
 struct config_source *config_source_new(void);
+bool config_source_is_kernel(const struct config_source *);
 bool config_source_same(const struct config_source *,
     const struct config_source *);
 

@@ -133,8 +133,8 @@ same_usb(const struct config_source *a, const struct config_source *b)
 		strcmp(a->usb_serial, b->usb_serial) == 0);
 }
 
-static bool
-reads_kernel(const struct config_source *source)
+bool
+config_source_is_kernel(const struct config_source *source)
 {
 	return source->spec.kind == SOURCE_KERNEL ||
 	    (source->path != NULL && is_kernel(source->path));
@@ -143,8 +143,10 @@ reads_kernel(const struct config_source *source)
 bool
 config_source_same(const struct config_source *a, const struct config_source *b)
 {
-	if (reads_kernel(a) || reads_kernel(b))
-		return reads_kernel(a) && reads_kernel(b);
+	bool kernel = config_source_is_kernel(a);
+
+	if (kernel || config_source_is_kernel(b))
+		return kernel && config_source_is_kernel(b);
 	if (a->path != NULL && b->path != NULL)
 		return same_file(a->path, b->path);
 	if (a->address != NULL && b->address != NULL)

@@ -1,7 +1,7 @@
 #include "config_build.h"
 
 #define STOCK_DEFAULT UINT32_C(65536)
-#define STOCK_FAST    UINT32_C(131072) /* of sources that are refilled fast */
+#define STOCK_FAST    UINT32_C(262144) /* where a source gives that at once */
 
 static const char *const combines[] = {
 	[COMBINE_FIRST] = "first",
@@ -94,7 +94,7 @@ config_pool_defaults(struct config_pool *pool)
 	pool->terms.polling = config_polling_default;
 	pool->stock = STOCK_DEFAULT;
 	TAILQ_FOREACH(source, &pool->sources, entry)
-		if (source->spec.kind == SOURCE_KERNEL ||
+		if (config_source_is_kernel(source) ||
 		    source->spec.kind == SOURCE_CPU)
 			pool->stock = STOCK_FAST;
 }

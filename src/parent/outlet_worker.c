@@ -46,7 +46,7 @@ send_limits(struct outlet *o)
 	struct frame f;
 
 	frame_init(&f, PROTO_LIMITS, o->worker.number, o->pool->generation);
-	f.u.limits.window = alloc_window(leaf);
+	f.u.limits.window = alloc_window(leaf, o->pool->setup.spec.stock);
 	f.u.limits.request_min = alloc_request_min(leaf);
 	f.u.limits.request_max = alloc_request_max(leaf);
 	process_send(&o->worker, &f);

@@ -134,30 +134,38 @@ static void
 test_sizes(void **state)
 {
 	const struct {
-		uint64_t burst;
+		uint64_t burst, capacity;
 		uint32_t window, min, max;
 	} rows[] = {
-		{ 0, 16384, 65536, 65536 },
-		{ 1, 0, 1, 1 },
-		{ 64, 0, 1, 64 },
-		{ 4095, 0, 1, 4095 },
-		{ 4096, 512, GRANT_MIN, 4096 },
-		{ 65535, 8191, GRANT_MIN, 65535 },
-		{ 131071, 16383, GRANT_MIN, 65536 },
-		{ 131072, 16384, GRANT_MIN, 65536 },
-		{ INT64_MAX, 16384, GRANT_MIN, 65536 },
+		{ 0, 1 << 20, 65536, 65536, 65536 },
+		{ 0, 65536, 16384, 65536, 65536 },
+		{ 0, 4096, 1024, 65536, 65536 },
+		{ 1, 1 << 20, 0, 1, 1 },
+		{ 64, 1 << 20, 0, 1, 64 },
+		{ 4095, 1 << 20, 0, 1, 4095 },
+		{ 4096, 1 << 20, 512, GRANT_MIN, 4096 },
+		{ 65535, 1 << 20, 8191, GRANT_MIN, 65535 },
+		{ 65535, 4096, 1024, GRANT_MIN, 65535 },
+		{ 131072, 1 << 20, 16384, GRANT_MIN, 65536 },
+		{ 524287, 1 << 20, 65535, GRANT_MIN, 65536 },
+		{ INT64_MAX, 1 << 20, 65536, GRANT_MIN, 65536 },
+		{ INT64_MAX, 65536, 16384, GRANT_MIN, 65536 },
 	};
-	const struct alloc_node *leaf;
+	struct alloc_node *leaf;
 	struct model m;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		model_init(&m, 1, rows[i].burst, NS_PER_SEC);
 		leaf = &m.guests[0].leaf;
-		assert_int_equal(alloc_window(leaf), rows[i].window);
+		assert_int_equal(alloc_window(leaf, rows[i].capacity),
+		    rows[i].window);
 		assert_int_equal(alloc_request_min(leaf), rows[i].min);
 		assert_int_equal(alloc_request_max(leaf), rows[i].max);
 	}
+	/* What is generated does not come out of the stock. */
+	leaf->share.generated = true;
+	assert_int_equal(alloc_window(leaf, 4096), ALLOC_WINDOW_MAX);
 }
 
 /* How often the allocator runs changes nothing but who waits how long. */

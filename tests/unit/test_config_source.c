@@ -63,7 +63,7 @@ test_default_values(void **state)
 	(void)state;
 	assert_int_equal(pool->combine, COMBINE_FIRST);
 	assert_int_equal(pool->min_sources, 1);
-	assert_int_equal(pool->stock, 128 << 10);
+	assert_int_equal(pool->stock, 256 << 10);
 	TAILQ_FOREACH(source, &pool->sources, entry) {
 		/* They are there in the order of the kinds. */
 		assert_int_equal(source->spec.kind, n);
