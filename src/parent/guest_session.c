@@ -32,8 +32,8 @@ static const struct process_ops worker_ops = {
 static void
 set_limits(const struct guest *g, struct proto_limits *limits)
 {
-	limits->window = alloc_window(&g->member.leaf,
-	    g->pool->setup.spec.stock);
+	limits->window =
+	    alloc_window(&g->member.leaf, g->pool->setup.spec.stock);
 	limits->request_min = alloc_request_min(&g->member.leaf);
 	limits->request_max = alloc_request_max(&g->member.leaf);
 	limits->poll_us = g->polling.us;
