@@ -7,7 +7,8 @@
 #define WAKE_UP	   50000  /* ns */
 #define MISSES_MAX 8	  /* in a row, then no looks */
 #define REST	   256	  /* for so many kicks */
-#define CEDED_MAX  200000 /* ns, without the CPU */
+#define CEDED_MAX  200000 /* ns, without the CPU: then no looks for */
+#define PAUSE_MIN  4	  /* so many kicks, and up to REST */
 #define PERCENT	   100
 
 static uint64_t
@@ -30,7 +31,8 @@ polling_limit(struct polling *p, const struct proto_limits *limits,
 	p->max = min(limits->poll_us, POLL_US_MAX) * UINT64_C(1000);
 	p->share = min(limits->poll_share, PERCENT);
 	p->window = min(p->window, p->max);
-	p->misses = p->rest = 0;
+	p->misses = p->rest = p->hits = 0;
+	p->pause = PAUSE_MIN;
 	/* A larger share begins now. */
 	p->credit = 0;
 	p->credited = now;
@@ -49,14 +51,6 @@ earn(struct polling *p, uint64_t now)
 	p->credited = now;
 }
 
-/* No looks for a while. */
-static void
-give_up(struct polling *p)
-{
-	p->window = p->misses = 0;
-	p->rest = REST;
-}
-
 /*
  * A kick was needed.  Would a longer look have seen the request?  If looks go
  * on to find nothing, it would not, however soon the kicks come.
@@ -66,9 +60,10 @@ learn(struct polling *p, uint64_t idle)
 {
 	if (p->rest > 0)
 		p->rest--;
-	else if (p->misses >= MISSES_MAX)
-		give_up(p);
-	else if (idle <= p->max + WAKE_UP)
+	else if (p->misses >= MISSES_MAX) {
+		p->window = p->misses = 0;
+		p->rest = REST;
+	} else if (idle <= p->max + WAKE_UP)
 		p->window =
 		    min(p->max, p->window == 0 ? WINDOW_MIN : 2 * p->window);
 	else
@@ -79,8 +74,8 @@ static void
 begin(struct polling *p, uint64_t now)
 {
 	earn(p, now);
-	p->looking =
-	    p->window > 0 && p->credit >= (int64_t)(p->window * PERCENT);
+	p->looking = p->rest == 0 && p->window > 0 &&
+	    p->credit >= (int64_t)(p->window * PERCENT);
 	p->stats->polls += p->looking;
 }
 
@@ -94,6 +89,7 @@ polling_served(struct polling *p, uint64_t now, bool kicked)
 		return;
 	if (p->looking) {
 		p->stats->poll_hits++;
+		p->hits++;
 		p->stats->poll_ns += min(idle, p->window);
 		p->misses = 0;
 	} else if (kicked)
@@ -131,5 +127,8 @@ polling_ceded(struct polling *p, uint64_t now, uint64_t ns)
 	if (!p->looking || ns <= CEDED_MAX)
 		return;
 	polling_stop(p, now);
-	give_up(p);
+	p->pause = p->hits < REST ? (uint32_t)min(2 * p->pause, REST)
+				  : PAUSE_MIN;
+	p->rest = p->pause;
+	p->hits = 0;
 }

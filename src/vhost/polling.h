@@ -27,6 +27,8 @@ struct polling {
 	uint64_t credited; /* ns, when it was that */
 	uint32_t misses;   /* in a row */
 	uint32_t rest;	   /* kicks until looks are tried again */
+	uint32_t hits;	   /* since the CPU was last gone for long */
+	uint32_t pause;	   /* kicks to rest for, the next time it is */
 	bool looking;
 	struct proto_stats *stats; /* counts */
 };
@@ -48,7 +50,8 @@ void polling_idle(struct polling *, uint64_t now);
 
 /*
  * The CPU was offered to others, who had it for `ns`.  If that is long they
- * need it more, and looks are given up for a while.
+ * need it more, and looks are given up for a while, which is the longer the
+ * sooner it happens again.
  */
 void polling_ceded(struct polling *, uint64_t now, uint64_t ns);
 

@@ -243,10 +243,26 @@ test_ceded(void **state)
 	polling_ceded(&g.p, g.now, 3 * NS_PER_MS);
 	assert_false(g.p.looking);
 	kicks = g.kicks;
-	requests(&g, 200, 5 * US);
-	assert_int_equal(g.kicks, kicks + 200);
-	requests(&g, 200, 5 * US);
-	assert_in_range(g.kicks, kicks + 201, kicks + 300);
+	requests(&g, 500, 5 * US);
+	assert_in_range(g.kicks, kicks + 4, kicks + 16);
+	/* Once in a while does no harm, */
+	assert_true(g.p.looking);
+	polling_ceded(&g.p, g.now, 3 * NS_PER_MS);
+	kicks = g.kicks;
+	requests(&g, 500, 5 * US);
+	assert_in_range(g.kicks, kicks + 4, kicks + 16);
+	/* often it does, */
+	kicks = g.kicks;
+	for (int i = 0; i < 2000; i++) {
+		requests(&g, 1, 5 * US);
+		polling_ceded(&g.p, g.now, 3 * NS_PER_MS);
+	}
+	assert_in_range(g.kicks, kicks + 1900, kicks + 1999);
+	/* until it ends. */
+	requests(&g, 500, 5 * US);
+	kicks = g.kicks;
+	requests(&g, 500, 5 * US);
+	assert_int_equal(g.kicks, kicks);
 	polling_stop(&g.p, g.now);
 	polling_ceded(&g.p, g.now, NS_PER_SEC);
 	request(&g, 5 * US);
