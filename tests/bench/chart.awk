@@ -42,11 +42,13 @@ BEGIN {
 	titles["guest"] = "5,000 reads of 64 B in a guest under QEMU"
 	names["polling"] = "vrngd, polling"
 	names["drbg"] = "vrngd, drbg"
+	names["polling-drbg"] = "vrngd, polling, drbg"
 	names["peer"] = "vhost-device-rng"
 	names["read-loop"] = "plain read loop"
 	colours["vrngd"] = "#2f6f4f"
 	colours["polling"] = "#3f9f6f"
 	colours["drbg"] = "#6fbf8f"
+	colours["polling-drbg"] = "#8fcfaf"
 }
 
 /^"cpu"/ { cpu = field("cpu") }

@@ -156,6 +156,7 @@ BEGIN {
 	titles["many1000"] = "64 B, depth 1, 1,000 guests"
 	names["polling"] = "vrngd, polling"
 	names["drbg"] = "vrngd, drbg"
+	names["polling-drbg"] = "vrngd, polling, drbg"
 	names["peer"] = "vhost-device-rng"
 	names["read-loop"] = "plain read loop"
 }

@@ -9,8 +9,10 @@
 #	pin CPUS		where this shell and what it starts from now on run
 #
 # The kinds: vrngd; polling, which is vrngd with poll-us; drbg, which is vrngd
-# with delivery = drbg; peer, which is vhost-device-rng.
+# with delivery = drbg; polling-drbg, which has both; peer, which is
+# vhost-device-rng.
 
+poll_us=${BENCH_POLL_US:-100}
 peer_version=0.1.0
 peer_cache=${XDG_CACHE_HOME:-$HOME/.cache}/vrngd-bench
 
@@ -67,7 +69,8 @@ vrngd_config()
 {
 	case $1 in
 	drbg) class='delivery = drbg' ;;
-	polling) class="poll-us = ${BENCH_POLL_US:-50}" ;;
+	polling) class="poll-us = $poll_us" ;;
+	polling-drbg) class="delivery = drbg poll-us = $poll_us" ;;
 	*) class='' ;;
 	esac
 	awk -v n="$2" -v class="$class" -v socket="$work/v" 'BEGIN {
