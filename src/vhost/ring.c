@@ -16,6 +16,8 @@
 
 #define LOOK_TIME 10000 /* ns, until messages and bytes have their turn */
 #define LOOKS	  16	/* at the ring, for one at the clock */
+#define LINGERS	  2	/* times so many looks, before going to sleep */
+#define RUNS_MAX  16	/* without sleep, until others have their turn */
 
 static void
 notifier_init(struct notifier *n, int fd, uint32_t id)
@@ -159,15 +161,14 @@ can_serve(const struct worker *w)
 	    w->rng.window.held > 0;
 }
 
-bool
-ring_run(struct worker *w)
+/* Completes what can be.  Returns whether the driver was called. */
+static bool
+run_once(struct worker *w)
 {
 	enum rng_state state;
 	bool call, kicked;
 	uint64_t before;
 
-	if (!w->running)
-		return false;
 	before = w->rng.stats->requests;
 	kicked = w->rng.npending == 0;
 	state = rng_run(&w->rng, &call);
@@ -212,6 +213,36 @@ see(const struct worker *w)
 		relax();
 	}
 	return false;
+}
+
+/*
+ * Looks for the next request once more before going to sleep: that of a driver
+ * which polls, too, is there before we could be woken for it.
+ */
+static bool
+linger(const struct worker *w)
+{
+	for (int i = 0; i < LINGERS; i++)
+		if (see(w))
+			return true;
+	return false;
+}
+
+bool
+ring_run(struct worker *w)
+{
+	uint64_t before;
+	bool called = false;
+
+	for (int i = 0; w->running && i < RUNS_MAX; i++) {
+		before = w->rng.stats->requests;
+		called |= run_once(w);
+		if (w->rng.stats->requests == before || w->more ||
+		    w->polling.looking || !can_serve(w) || w->memory.lost ||
+		    !linger(w))
+			break;
+	}
+	return called;
 }
 
 /*
