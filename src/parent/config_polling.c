@@ -7,7 +7,7 @@
 
 const struct config_polling config_polling_default = {
 	.us = 0,
-	.share = 20,
+	.share = 50,
 };
 
 static void

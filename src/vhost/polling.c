@@ -82,15 +82,17 @@ begin(struct polling *p, uint64_t now)
 void
 polling_served(struct polling *p, uint64_t now, bool kicked)
 {
-	uint64_t idle = now - p->since;
+	uint64_t idle = now - p->since, spent = min(idle, p->window);
 
 	p->since = now;
 	if (p->max == 0)
 		return;
 	if (p->looking) {
 		p->stats->poll_hits++;
+		p->stats->poll_ns += spent;
+		p->credit -=
+		    (int64_t)((spent - min(spent, POLLING_SAVES_NS)) * PERCENT);
 		p->hits++;
-		p->stats->poll_ns += min(idle, p->window);
 		p->misses = 0;
 	} else if (kicked)
 		learn(p, idle);
@@ -127,8 +129,8 @@ polling_ceded(struct polling *p, uint64_t now, uint64_t ns)
 	if (!p->looking || ns <= CEDED_MAX)
 		return;
 	polling_stop(p, now);
-	p->pause = p->hits < REST ? (uint32_t)min(2 * p->pause, REST)
-				  : PAUSE_MIN;
+	p->pause =
+	    p->hits < REST ? (uint32_t)min(2 * p->pause, REST) : PAUSE_MIN;
 	p->rest = p->pause;
 	p->hits = 0;
 }

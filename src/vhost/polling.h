@@ -4,9 +4,10 @@
  * this process a wake-up.  Pure: time goes in, decisions come out.
  *
  * A look lasts for a window that grows up to a maximum while requests come
- * soon after each other, and shrinks to nothing while they do not.  Looks in
- * vain (misses) draw on a credit that comes in at a share of the time, so that
- * in any time t no more than (POLLING_CREDIT_NS + t) x share is spent on them.
+ * soon after each other, and shrinks to nothing while they do not.  The time
+ * of looks in vain (misses), and of others (hits) what it takes beyond the
+ * wake-up that it saves, draw on a credit that comes in at a share of the time,
+ * so that in any time t no more than (POLLING_CREDIT_NS + t) x share is spent.
  */
 #ifndef VRNGD_POLLING_H
 #define VRNGD_POLLING_H
@@ -17,13 +18,14 @@
 #include "proto.h"
 
 #define POLLING_CREDIT_NS 100000000 /* whose share can be saved up */
+#define POLLING_SAVES_NS  25000	    /* of a CPU, by a hit */
 
 struct polling {
 	uint64_t max;	   /* ns, the longest look; 0: none at all */
-	uint64_t share;	   /* percent of a CPU for looks in vain */
+	uint64_t share;	   /* percent of a CPU for looks */
 	uint64_t window;   /* ns, the next look */
 	uint64_t since;	   /* ns, the last request was served at */
-	int64_t credit;	   /* ns x 100, that looks in vain may take; */
+	int64_t credit;	   /* ns x 100, that looks may take; */
 	uint64_t credited; /* ns, when it was that */
 	uint32_t misses;   /* in a row */
 	uint32_t rest;	   /* kicks until looks are tried again */

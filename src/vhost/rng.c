@@ -149,6 +149,9 @@ serve(struct rng *r)
 		r->npending--;
 		served++;
 	}
+	/* Few have to wait, usually: the pages of the others are never used. */
+	if (r->npending == 0)
+		r->first = 0;
 	r->window.fresh = false;
 	return served;
 }

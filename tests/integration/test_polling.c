@@ -12,7 +12,8 @@
 #include "admin.h"
 #include "load.h"
 
-#define KILLS 12 /* of a session's workers: more would be its end */
+#define KILLS	 12    /* of a session's workers: more would be its end */
+#define SAVED_NS 25000 /* by a hit, as vrngd.conf(5) has it */
 
 static const uint64_t modes[] = { QEMU_FEATURES, PLAIN_FEATURES };
 
@@ -260,10 +261,7 @@ test_starved(void **state)
 	suite_pass(s);
 }
 
-/*
- * A driver that is late each time: the looks that it costs, all but those that
- * it met, are within the share.
- */
+/* A driver that is slow has looks go on for long, within the share. */
 static void
 test_share(void **state)
 {
@@ -274,20 +272,17 @@ test_share(void **state)
 	start(s, "poll-us = 1000 poll-share = 5%", QEMU_FEATURES);
 	begun = fe_now();
 	while (fe_now() < begun + 3000) {
-		for (int i = 0; i < 3; i++) {
-			served(&s->fe);
-			spin(i * 300);
-		}
 		served(&s->fe);
-		usleep(2000);
+		spin(800);
 	}
 	told = ask(s);
 	ns = (fe_now() - begun) * 1000000 / 20;
-	print_message("# %ju hits, %ju misses, %ju us of %ju in vain\n",
+	ns += told.hits * SAVED_NS;
+	print_message("# %ju hits, %ju misses, %ju us of %ju\n",
 	    (uintmax_t)told.hits, (uintmax_t)told.misses,
 	    (uintmax_t)told.ns / 1000, (uintmax_t)ns / 1000);
-	assert_true(told.misses > 0);
-	assert_true(told.ns <= ns + told.hits * 1000000);
+	assert_true(told.hits > 0);
+	assert_in_range(told.ns, ns / 10, ns);
 	suite_pass(s);
 }
 
