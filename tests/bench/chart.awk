@@ -54,7 +54,7 @@ BEGIN {
 /^"cpu"/ { cpu = field("cpu") }
 /^"cpus"/ { cpus = field("cpus") }
 
-/^{"work"/ {
+/^[{]"work"/ {
 	work = field("work")
 	metric = field("metric")
 	if (!(work in titles))

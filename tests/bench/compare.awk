@@ -2,8 +2,8 @@
 #
 # usage: awk -f compare.awk OLD.json NEW.json
 #
-# Ends with 1 if the median of anything is worse by a tenth and all its rounds
-# are worse than those before.
+# Ends with 1 if the median of anything that vrngd did is worse by a tenth and
+# all its rounds are worse than those before, or if it is missing.
 
 function field(name) {
 	if (!match($0, "\"" name "\": \"?[^,}\"]*"))
@@ -19,8 +19,11 @@ function more_is_better(metric) { return metric ~ /per_s$/ }
 
 # Latencies beyond these, and what has no worth of its own, vary too much.
 function is_told(metric) {
-	return metric !~ /^(requests|shorts|us_p99|us_p999|us_max|first_ms_.*|kicks_per_request|switches_per_request|processes)$/
+	return metric !~ /^(requests|shorts|us_p99|us_p999|us_max|first_ms_.*|kicks_per_request|switches_per_request|processes|idle_cpu_us)$/
 }
+
+# Whose figures are vrngd's doing.
+function is_ours(server) { return server ~ /^(vrngd|drbg|polling.*)$/ }
 
 # By which part it became worse.
 function worse_by(old, new, metric) {
@@ -33,11 +36,14 @@ function worse_by(old, new, metric) {
 
 FNR == 1 { file++ }
 
-/^{"work"/ {
+/^[{]"work"/ {
 	metric = field("metric")
 	if (!is_told(metric))
 		next
 	key = field("work") " " field("server") " " metric
+	works[file, field("work")] = 1
+	work[key] = field("work")
+	ours[key] = is_ours(field("server"))
 	median[file, key] = field("median") + 0
 	low[file, key] = field("min") + 0
 	high[file, key] = field("max") + 0
@@ -52,18 +58,24 @@ END {
 	for (i = 1; i <= nkeys; i++) {
 		key = keys[i]
 		if (!((2, key) in seen)) {
-			printf "%-42s %12g %12s\n", key, median[1, key], "-"
+			lost = ours[key] && ((2, work[key]) in works)
+			printf "%-42s %12g %12s%s\n", key, median[1, key], "-",
+			    lost ? "            MISSING" : ""
+			missing += lost
 			continue
 		}
 		part = worse_by(median[1, key], median[2, key], metrics[key])
 		apart = more_is_better(metrics[key]) ? \
 		    high[2, key] < low[1, key] : low[2, key] > high[1, key]
-		mark = part < 0.1 ? "" : apart ? "  WORSE" : "  (rounds overlap)"
+		mark = part < 0.1 ? "" : !apart ? "  (rounds overlap)" : \
+		    ours[key] ? "  WORSE" : "  (not vrngd's)"
 		printf "%-42s %12g %12g %8.1f%%%s\n", key, median[1, key],
 		    median[2, key], 100 * part, mark
-		worse += part >= 0.1 && apart
+		worse += part >= 0.1 && apart && ours[key]
 	}
 	if (worse > 0)
 		printf "%d became worse by a tenth or more\n", worse
-	exit worse > 0
+	if (missing > 0)
+		printf "%d were measured before, and not after\n", missing
+	exit worse + missing > 0
 }

@@ -57,7 +57,6 @@ struct sums {
 	uint64_t bytes;
 	uint64_t shorts;
 	uint64_t kicks;
-	struct usage usage;
 };
 
 static void
@@ -179,10 +178,20 @@ begin(struct load *l, const char *socket)
 	}
 }
 
-static struct sums
-take_sums(const struct load *l, bool memory)
+static struct usage
+take_usage(const struct load *l, bool memory)
 {
-	struct sums s = { 0 };
+	struct usage u = { 0 };
+
+	if (l->server != 0 && usage_read(l->server, memory, &u) == -1)
+		errx(1, "there is no process %d", (int)l->server);
+	return u;
+}
+
+static struct sums
+take_sums(const struct load *l)
+{
+	struct sums s = { .time = clock_now() };
 
 	for (uint32_t i = 0; i < l->nguests; i++) {
 		s.requests += l->guests[i].requests;
@@ -190,9 +199,6 @@ take_sums(const struct load *l, bool memory)
 		s.shorts += l->guests[i].shorts;
 		s.kicks += l->guests[i].fe.ring.kicks;
 	}
-	if (l->server != 0 && usage_read(l->server, memory, &s.usage) == -1)
-		errx(1, "there is no process %d", (int)l->server);
-	s.time = clock_now();
 	return s;
 }
 
@@ -218,20 +224,50 @@ finish(struct load *l)
 }
 
 static void
-measure(struct load *l)
+begin_load(struct load *l)
 {
-	struct sums a, b;
-	double requests, seconds;
-
 	for (uint32_t i = 0; i < l->nguests; i++)
 		guest_submit(&l->guests[i], l->work.depth);
 	run_until(l, l->work.depth, clock_now() + l->warm_up);
+}
+
+/* What has been completed while nobody looked does not count. */
+static void
+catch_up(struct load *l)
+{
+	uint32_t n = 0, some = 1;
+
+	for (; some > 0 && n < l->nguests; n += some)
+		some = l->work.polls ? turn_of_all(l, l->work.depth)
+				     : turn_of_callers(l, l->work.depth, 0);
+}
+
+/* Between the readings none of the server's processes may come or go. */
+static void
+check_same(const struct usage *a, const struct usage *b)
+{
+	if (a->workers != b->workers)
+		errx(1, "the server had %ju children, and now it has %ju",
+		    (uintmax_t)a->workers, (uintmax_t)b->workers);
+}
+
+static void
+measure(struct load *l)
+{
+	struct usage was, is;
+	struct sums a, b;
+	double requests, seconds;
+
+	begin_load(l);
+	was = take_usage(l, false);
+	catch_up(l);
 	memset(&l->latency, 0, sizeof(l->latency));
-	a = take_sums(l, false);
+	a = take_sums(l);
 	run_until(l, l->work.depth, a.time + l->time);
-	b.time = clock_now();
+	b = take_sums(l);
+	is = take_usage(l, false);
+	check_same(&was, &is);
 	seconds = (double)(b.time - a.time) / (double)NS_PER_SEC;
-	b = take_sums(l, false);
 	requests = (double)(b.requests - a.requests);
 	finish(l);
 	printf("requests %.0f\nrequests_per_s %.0f\n", requests,
@@ -244,30 +280,32 @@ measure(struct load *l)
 	if (l->server == 0)
 		return;
 	printf("cpu_us_per_request %.3f\n",
-	    (double)(b.usage.cpu - a.usage.cpu) / 1e3 / requests);
+	    (double)(is.cpu - was.cpu) / 1e3 / requests);
 	printf("switches_per_request %.3f\n",
-	    (double)(b.usage.switches - a.usage.switches) / requests);
+	    (double)(is.switches - was.switches) / requests);
 }
 
+/* Of guests that have had much, and now want nothing. */
 static void
 measure_idle(struct load *l)
 {
-	struct sums a, b;
+	struct usage was, is;
 
-	/* Whatever the first requests have left to do is done. */
+	begin_load(l);
+	finish(l);
+	/* Whatever the requests have left to do is done. */
 	poll(NULL, 0, 1000);
-	a = take_sums(l, false);
+	was = take_usage(l, false);
 	poll(NULL, 0, (int)(l->idle / NS_PER_MS));
-	b = take_sums(l, false);
-	printf("idle_wakeups %ju\n",
-	    (uintmax_t)(b.usage.switches - a.usage.switches));
-	printf("idle_cpu_us %.1f\n", (double)(b.usage.cpu - a.usage.cpu) / 1e3);
-	b = take_sums(l, true);
-	if (b.usage.pss == 0)
+	is = take_usage(l, false);
+	check_same(&was, &is);
+	printf("idle_wakeups %ju\n", (uintmax_t)(is.switches - was.switches));
+	printf("idle_cpu_us %.1f\n", (double)(is.cpu - was.cpu) / 1e3);
+	is = take_usage(l, true);
+	if (!is.memory)
 		return;
-	printf("pss_kib_per_guest %.1f\n",
-	    (double)b.usage.pss / (double)l->nguests);
-	printf("processes %ju\n", (uintmax_t)b.usage.workers + 1);
+	printf("pss_kib_per_guest %.1f\n", (double)is.pss / (double)l->nguests);
+	printf("processes %ju\n", (uintmax_t)is.workers + 1);
 }
 
 static uint32_t

@@ -14,7 +14,8 @@
 
 poll_us=${BENCH_POLL_US:-100}
 peer_version=0.1.0
-peer_cache=${XDG_CACHE_HOME:-$HOME/.cache}/vrngd-bench
+home=${HOME:-/nonexistent}
+peer_cache=${XDG_CACHE_HOME:-$home/.cache}/vrngd-bench
 
 say()
 {
@@ -23,7 +24,7 @@ say()
 
 pin()
 {
-	taskset -p -c "$1" $$ >/dev/null
+	taskset -p -c "$1" $$ >/dev/null || failed "cannot run on CPU $1"
 }
 
 # Prints the path of a vhost-device-rng, which is built if there is none.
@@ -33,7 +34,7 @@ peer_find()
 	peer=${BENCH_PEER:-$(command -v vhost-device-rng ||
 	    echo "$peer_cache/bin/vhost-device-rng")}
 	[ -x "$peer" ] && echo "$peer" && return
-	cargo=$(PATH=$PATH:$HOME/.cargo/bin command -v cargo) || return
+	cargo=$(PATH=$PATH:$home/.cargo/bin command -v cargo) || return
 	say "building vhost-device-rng $peer_version, once, in $peer_cache"
 	PATH=$PATH:${cargo%/*}
 	for locked in --locked ''; do

@@ -67,29 +67,32 @@ add_thread(const char *directory, struct usage *u)
 		    number_after(text, "\nnonvoluntary_ctxt_switches:");
 }
 
-static uint64_t
-pss(pid_t pid)
+/* All is known, or nothing. */
+static void
+add_memory(pid_t pid, struct usage *u)
 {
 	char path[64], text[4096];
+	uint64_t kib = 0;
 
 	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
-	if (read_text(text, sizeof(text), path) == -1)
-		return 0;
-	return number_after(text, "\nPss:");
+	if (read_text(text, sizeof(text), path) == 0)
+		kib = number_after(text, "\nPss:");
+	u->pss += kib;
+	u->memory = u->memory && kib != 0;
 }
 
-/* Returns what it occupies, which is 0 unless that is asked for. */
-static uint64_t
-add_process(pid_t pid, bool memory, struct usage *u)
+static void
+add_process(pid_t pid, struct usage *u)
 {
 	char path[64], thread[400];
 	const struct dirent *e;
-	uint64_t kib = memory ? pss(pid) : 0;
 	DIR *threads;
 
+	if (u->memory)
+		add_memory(pid, u);
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	if ((threads = opendir(path)) == NULL)
-		return 0;
+		return;
 	while ((e = readdir(threads)) != NULL) {
 		if (e->d_name[0] == '.')
 			continue;
@@ -97,8 +100,6 @@ add_process(pid_t pid, bool memory, struct usage *u)
 		add_thread(thread, u);
 	}
 	closedir(threads);
-	u->pss += kib;
-	return kib;
 }
 
 static pid_t
@@ -123,14 +124,15 @@ usage_read(pid_t pid, bool memory, struct usage *u)
 	DIR *proc;
 
 	memset(u, 0, sizeof(*u));
-	add_process(pid, memory, u);
+	u->memory = memory;
+	add_process(pid, u);
 	if (u->switches == 0 || (proc = opendir("/proc")) == NULL)
 		return -1;
 	while ((e = readdir(proc)) != NULL) {
 		if (e->d_name[0] < '1' || e->d_name[0] > '9' ||
 		    parent_of(e->d_name) != pid)
 			continue;
-		u->worker_pss += add_process(atoi(e->d_name), memory, u);
+		add_process(atoi(e->d_name), u);
 		u->workers++;
 	}
 	closedir(proc);

@@ -10,11 +10,11 @@
 #include <stdint.h>
 
 struct usage {
-	uint64_t cpu;	     /* ns, of user and system time */
-	uint64_t switches;   /* context switches, voluntary or not */
-	uint64_t pss;	     /* KiB, of all; 0: we may not know */
-	uint64_t worker_pss; /* KiB, of its children alone */
-	uint64_t workers;    /* children */
+	uint64_t cpu;	   /* ns, of user and system time */
+	uint64_t switches; /* context switches, voluntary or not */
+	uint64_t workers;  /* children */
+	uint64_t pss;	   /* KiB, of all, */
+	bool memory;	   /* if that was asked for and we may know it */
 };
 
 /*
