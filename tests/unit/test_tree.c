@@ -262,7 +262,8 @@ step(struct game *g)
 		if (unit_below(&g->rnd, 2) == 0)
 			m->node.need += unit_below(&g->rnd, 70000);
 		m->node.room = m->node.need +
-		    unit_below(&g->rnd, alloc_window(&m->node, STOCK_SIZE_MAX) + 1);
+		    unit_below(&g->rnd,
+			alloc_window(&m->node, STOCK_SIZE_MAX) + 1);
 		report(g, m);
 	}
 	deadline = alloc_deadline(&g->a);
