@@ -7,6 +7,7 @@
 
 #include "channel.h"
 #include "log.h"
+#include "passing.h"
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 /* Linux 6.16 */
@@ -25,12 +26,6 @@ struct rule {
 		sizeof(struct frame_header) + sizeof(struct payload), count },
 static const struct rule rules[PROTO_TYPES] = { PROTO_FRAMES(PROTO_RULE) };
 #undef PROTO_RULE
-
-/* Room for one descriptor more than any frame has, to notice it. */
-union control {
-	char buf[CMSG_SPACE(sizeof(int) * (FRAME_FDS_MAX + 1))];
-	struct cmsghdr align;
-};
 
 const char *
 frame_name(uint32_t type)
@@ -102,8 +97,7 @@ channel_bytes_pair(int fds[2])
 int
 channel_send(int fd, const struct frame *f)
 {
-	union control control;
-	struct cmsghdr *cmsg;
+	union passing place;
 	size_t nfds = rules[f->hdr.type].nfds;
 	struct iovec iov = {
 		.iov_base = (void *)(uintptr_t)f,
@@ -112,72 +106,30 @@ channel_send(int fd, const struct frame *f)
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
-	if (nfds > 0) {
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = control.buf;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-		memcpy(CMSG_DATA(cmsg), f->fds, sizeof(int) * nfds);
-	}
+	passing_put(&msg, &place, f->fds, nfds);
 	do {
 		n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n == -1 && errno == EINTR);
 	return n == -1 ? -1 : 0;
 }
 
-/*
- * Takes the descriptors out of a received message: up to FRAME_FDS_MAX into
- * `fds`, closing any further one.  Returns how many there were.
- */
-static size_t
-take_fds(struct msghdr *msg, int fds[FRAME_FDS_MAX])
-{
-	struct cmsghdr *cmsg;
-	size_t total = 0, n;
-	int fd;
-
-	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
-	     cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET ||
-		    cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int),
-			    sizeof(fd));
-			if (total < FRAME_FDS_MAX)
-				fds[total] = fd;
-			else
-				close(fd);
-			total++;
-		}
-	}
-	return total;
-}
-
 enum channel_result
 channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 {
-	union control control;
+	union passing place;
 	struct iovec iov = {
 		.iov_base = f,
 		.iov_len = offsetof(struct frame, fds),
 	};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 	size_t nfds;
 
 	memset(f, 0, sizeof(*f));
 	for (size_t i = 0; i < FRAME_FDS_MAX; i++)
 		f->fds[i] = -1;
+	/* One more than any frame has, to notice it. */
+	passing_expect(&msg, &place, FRAME_FDS_MAX + 1);
 	/* A peer that ended without reading all of ours: once, then its last. */
 	do {
 		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -186,7 +138,7 @@ channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 		return errno == EAGAIN ? CHANNEL_AGAIN : CHANNEL_CLOSED;
 	if (n == 0)
 		return CHANNEL_CLOSED;
-	nfds = take_fds(&msg, f->fds);
+	nfds = passing_take(&msg, f->fds, FRAME_FDS_MAX);
 	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
 	    frame_valid(&f->hdr, (size_t)n, nfds, from, to))
 		return CHANNEL_FRAME;

@@ -7,11 +7,7 @@
 #include <unistd.h>
 
 #include "deposit.h"
-
-union control {
-	char buf[CMSG_SPACE(sizeof(int) * DEPOSIT_PARTS_MAX)];
-	struct cmsghdr align;
-};
+#include "passing.h"
 
 /* Bound to an address that the kernel chooses, and connected to it. */
 static int
@@ -47,24 +43,14 @@ deposit_make(void)
 int
 deposit_put(int deposit, const struct deposit_parts *parts)
 {
-	union control control = { 0 };
+	union passing place;
 	struct iovec iov = {
 		.iov_base = (void *)(uintptr_t)parts->ids,
 		.iov_len = parts->n * sizeof(parts->ids[0]),
 	};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	msg.msg_controllen = CMSG_SPACE(sizeof(int) * parts->n);
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int) * parts->n);
-	memcpy(CMSG_DATA(cmsg), parts->fds, sizeof(int) * parts->n);
+	passing_put(&msg, &place, parts->fds, parts->n);
 	return sendmsg(deposit, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -1
 									 : 0;
 }
@@ -87,44 +73,23 @@ deposit_close(struct deposit_parts *parts)
 	parts->n = 0;
 }
 
-/* Takes the descriptors out of a message.  Returns how many there are. */
-static size_t
-take_fds(struct msghdr *msg, int fds[DEPOSIT_PARTS_MAX])
-{
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
-	size_t n;
-
-	if (cmsg == NULL || cmsg->cmsg_level != SOL_SOCKET ||
-	    cmsg->cmsg_type != SCM_RIGHTS)
-		return 0;
-	n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	if (n > DEPOSIT_PARTS_MAX)
-		n = DEPOSIT_PARTS_MAX;
-	memcpy(fds, CMSG_DATA(cmsg), n * sizeof(int));
-	return n;
-}
-
 int
 deposit_peek(int deposit, struct deposit_parts *parts)
 {
-	union control control;
+	union passing place;
 	struct iovec iov = {
 		.iov_base = parts->ids,
 		.iov_len = sizeof(parts->ids),
 	};
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
 	parts->n = 0;
+	passing_expect(&msg, &place, DEPOSIT_PARTS_MAX);
 	n = recvmsg(deposit, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n == -1)
 		return errno == EAGAIN ? 0 : -1;
-	parts->n = take_fds(&msg, parts->fds);
+	parts->n = passing_take(&msg, parts->fds, DEPOSIT_PARTS_MAX);
 	if ((size_t)n != parts->n * sizeof(parts->ids[0]) ||
 	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
 		deposit_close(parts);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "connect.h"
+#include "passing.h"
 
 #define ANSWER_TIMEOUT 10 /* s, for each frame */
 
@@ -250,24 +251,14 @@ fail_refused(const char *path, const struct control_result *result,
 static void
 send_request(int fd, const struct control_request *req, int passed)
 {
-	_Alignas(
-	    struct cmsghdr) char control[CMSG_SPACE(sizeof(passed))] = { 0 };
+	union passing place;
 	/* Which is not written to. */
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)req,
 		.iov_len = sizeof(*req) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *cmsg;
 	ssize_t n;
 
-	if (passed != -1) {
-		msg.msg_control = control;
-		msg.msg_controllen = sizeof(control);
-		cmsg = CMSG_FIRSTHDR(&msg);
-		cmsg->cmsg_level = SOL_SOCKET;
-		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(passed));
-		memcpy(CMSG_DATA(cmsg), &passed, sizeof(passed));
-	}
+	passing_put(&msg, &place, &passed, passed != -1);
 	/* If it cannot be sent, nor can an answer be read. */
 	do {
 		n = sendmsg(fd, &msg, MSG_NOSIGNAL);

@@ -5,13 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "passing.h"
 #include "session.h"
-
-/* As many descriptors as a message may have, and one to notice too many. */
-union control {
-	char buf[CMSG_SPACE(sizeof(int) * (VHOST_USER_FDS_MAX + 1))];
-	struct cmsghdr align;
-};
 
 static void
 message_clear(struct message *m)
@@ -33,28 +28,11 @@ session_init(struct session *s, int fd)
 static int
 take_fds(struct session *s, struct msghdr *msg)
 {
-	struct cmsghdr *cmsg;
-	size_t n;
-	int fd, r = 0;
+	size_t room = VHOST_USER_FDS_MAX - s->in.nfds, n;
 
-	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
-	     cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET ||
-		    cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int),
-			    sizeof(fd));
-			if (s->in.nfds < VHOST_USER_FDS_MAX)
-				s->in.fds[s->in.nfds++] = fd;
-			else {
-				close(fd);
-				r = -1;
-			}
-		}
-	}
-	return (msg->msg_flags & MSG_CTRUNC) != 0 ? -1 : r;
+	n = passing_take(msg, s->in.fds + s->in.nfds, room);
+	s->in.nfds += n < room ? n : room;
+	return n > room || (msg->msg_flags & MSG_CTRUNC) != 0 ? -1 : 0;
 }
 
 /* Begins to read at what has not been consumed. */
@@ -76,7 +54,7 @@ rewind_input(struct session *s)
 static enum session_result
 fill(struct session *s, size_t want, bool fds, const char **why)
 {
-	union control control;
+	union passing place;
 	struct iovec iov;
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
@@ -84,8 +62,9 @@ fill(struct session *s, size_t want, bool fds, const char **why)
 	while (s->in_len < want && (!fds || s->in.nfds == 0)) {
 		iov.iov_base = (uint8_t *)&s->in.hdr + s->in_len;
 		iov.iov_len = want - s->in_len;
-		msg.msg_control = fds ? control.buf : NULL;
-		msg.msg_controllen = fds ? sizeof(control.buf) : 0;
+		/* One more than a message may have, to notice it. */
+		if (fds)
+			passing_expect(&msg, &place, VHOST_USER_FDS_MAX + 1);
 		n = recvmsg(s->fd, &msg,
 		    MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
@@ -207,28 +186,10 @@ session_reply(struct session *s, uint32_t size)
 	return &s->out;
 }
 
-/* Puts the reply's descriptor into `msg`, if it has one still to go. */
-static void
-attach_fd(struct session *s, struct msghdr *msg, union control *control)
-{
-	struct cmsghdr *cmsg;
-
-	if (s->out.nfds == 0 || s->out_done > 0)
-		return;
-	memset(control, 0, sizeof(*control));
-	msg->msg_control = control->buf;
-	msg->msg_controllen = CMSG_SPACE(sizeof(int));
-	cmsg = CMSG_FIRSTHDR(msg);
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &s->out.fds[0], sizeof(int));
-}
-
 enum session_result
 session_flush(struct session *s)
 {
-	union control control;
+	union passing place;
 	ssize_t n;
 
 	while (s->out_done < s->out_len) {
@@ -238,7 +199,8 @@ session_flush(struct session *s)
 		};
 		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-		attach_fd(s, &msg, &control);
+		if (s->out_done == 0)
+			passing_put(&msg, &place, s->out.fds, s->out.nfds);
 		n = sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
 			return SESSION_AGAIN;

@@ -1,0 +1,50 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "passing.h"
+
+void
+passing_put(struct msghdr *msg, union passing *place, const int *fds, size_t n)
+{
+	if (n == 0)
+		return;
+	memset(place, 0, sizeof(*place));
+	place->first.cmsg_level = SOL_SOCKET;
+	place->first.cmsg_type = SCM_RIGHTS;
+	place->first.cmsg_len = CMSG_LEN(sizeof(int) * n);
+	memcpy(CMSG_DATA(&place->first), fds, sizeof(int) * n);
+	passing_expect(msg, place, n);
+}
+
+void
+passing_expect(struct msghdr *msg, union passing *place, size_t n)
+{
+	msg->msg_control = place->buf;
+	msg->msg_controllen = CMSG_SPACE(sizeof(int) * n);
+}
+
+size_t
+passing_take(struct msghdr *msg, int *fds, size_t max)
+{
+	struct cmsghdr *cmsg;
+	size_t total = 0, n;
+	int fd;
+
+	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
+	     cmsg = CMSG_NXTHDR(msg, cmsg)) {
+		if (cmsg->cmsg_level != SOL_SOCKET ||
+		    cmsg->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int),
+			    sizeof(fd));
+			if (total < max)
+				fds[total] = fd;
+			else
+				close(fd);
+			total++;
+		}
+	}
+	return total;
+}

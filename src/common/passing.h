@@ -1,0 +1,37 @@
+/*
+ * Descriptors in messages of unix sockets: see unix(7), SCM_RIGHTS.
+ */
+#ifndef VRNGD_PASSING_H
+#define VRNGD_PASSING_H
+
+#include <sys/socket.h>
+
+#include <stddef.h>
+
+#define PASSING_MAX 64 /* descriptors in one message */
+
+/* The place of a message's descriptors. */
+union passing {
+	char buf[CMSG_SPACE(sizeof(int) * PASSING_MAX)];
+	struct cmsghdr first;
+};
+
+/*
+ * Adds `n` descriptors, at most PASSING_MAX, to a message that is to be sent.
+ * They stay the caller's; the message points to the place from then on.
+ */
+void passing_put(struct msghdr *, union passing *, const int *fds, size_t n);
+
+/*
+ * Makes room for `n` descriptors, at most PASSING_MAX, in a message that is to
+ * be received.  Of more, the kernel says MSG_CTRUNC, which may be one too late.
+ */
+void passing_expect(struct msghdr *, union passing *, size_t n);
+
+/*
+ * Takes the descriptors out of a received message: up to `max` into `fds`, for
+ * the caller to close; any others are closed.  Returns how many there were.
+ */
+size_t passing_take(struct msghdr *, int *fds, size_t max);
+
+#endif
