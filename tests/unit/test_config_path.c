@@ -202,7 +202,7 @@ test_options(void **state)
 	assert_null(TAILQ_NEXT(source, entry));
 	assert_int_equal(pool->combine, COMBINE_FIRST);
 	assert_int_equal(pool->min_sources, 1);
-	assert_int_equal(pool->stock, 128 << 10);
+	assert_int_equal(pool->stock, 256 << 10);
 	assert_int_equal(TAILQ_FIRST(&config->guests)->terms.delivery.mode,
 	    DELIVERY_RAW);
 	config_free(config);
