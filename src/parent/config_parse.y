@@ -75,6 +75,11 @@ statement:
 	{
 		TAILQ_INIT(&parse->items);
 	}
+	| LIST_OPEN items list_end
+	{
+		/* Behind an = that is out of place. */
+		TAILQ_INIT(&parse->items);
+	}
 	| INCLUDE value
 	{
 		config_file_include(parse, $2.text, @1.first_line);
@@ -84,11 +89,15 @@ statement:
 	{
 		parse->block->damaged = true;
 		parse->skip_line = @1.first_line;
-		if (meaningless(yychar, yylloc.first_line == @1.first_line))
-			yyclearin;
 		/* At the end there is nothing to go on with. */
-		if (yychar != CONFIG_YYEOF)
+		if (yychar != CONFIG_YYEOF) {
 			yyerrok;
+			if (meaningless(yychar,
+				yylloc.first_line == @1.first_line) ||
+			    parse->failed == parse->tokens)
+				yyclearin;
+		}
+		parse->failed = parse->tokens;
 	}
 	;
 
@@ -98,6 +107,11 @@ items:
 	{
 		config_item_add(parse, &$2, @2.first_line);
 	}
+	;
+
+list_end:
+	LIST_CLOSE
+	| LIST_LOST
 	;
 
 key:
@@ -208,6 +222,8 @@ meaningless(int token, bool same_line)
 	case STRING:
 	case EQUALS:
 	case LINE_END:
+	case LIST_CLOSE:
+	case LIST_LOST:
 		return true;
 	case WORD:
 	case BLOCK:
