@@ -9,6 +9,8 @@
 #include "deposit.h"
 #include "passing.h"
 
+_Static_assert(DEPOSIT_PARTS_MAX <= PASSING_MAX, "a message holds them");
+
 /* Bound to an address that the kernel chooses, and connected to it. */
 static int
 connect_to_itself(int fd)

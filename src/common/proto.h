@@ -309,8 +309,9 @@ struct proto_limits {
 	uint32_t request_max; /* bytes; a longer request is cut */
 	uint32_t poll_us;     /* of ROLE_VHOST: to look at the ring for the
 			       * next request, at most POLL_US_MAX; 0: none */
-	uint32_t poll_share;  /* percent of a CPU for looks in vain */
-	uint32_t unused;      /* 0 */
+	uint32_t
+	    poll_share;	 /* percent of a CPU for that, beyond what it saves */
+	uint32_t unused; /* 0 */
 };
 
 enum proto_protocol {

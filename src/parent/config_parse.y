@@ -222,8 +222,6 @@ meaningless(int token, bool same_line)
 	case STRING:
 	case EQUALS:
 	case LINE_END:
-	case LIST_CLOSE:
-	case LIST_LOST:
 		return true;
 	case WORD:
 	case BLOCK:

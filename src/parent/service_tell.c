@@ -142,10 +142,10 @@ tell_guest(struct control_client *client, const struct service_pool *p,
 		.delivery = g->member.delivery.mode,
 		.poll_us = g->polling.us,
 		.poll_share = g->polling.share,
-		.polls = g->past.polls + g->stats.polls,
-		.poll_hits = g->past.poll_hits + g->stats.poll_hits,
-		.poll_misses = g->past.poll_misses + g->stats.poll_misses,
-		.poll_ns = g->past.poll_ns + g->stats.poll_ns,
+		.polls = stats.polls,
+		.poll_hits = stats.poll_hits,
+		.poll_misses = stats.poll_misses,
+		.poll_ns = stats.poll_ns,
 	};
 
 	strlcpy(guest.name, g->name, sizeof(guest.name));

@@ -14,10 +14,10 @@
 #include "log.h"
 #include "worker.h"
 
-#define LOOK_TIME 10000 /* ns, until messages and bytes have their turn */
-#define LOOKS	  16	/* at the ring, for one at the clock */
-#define LINGERS	  2	/* times so many looks, before going to sleep */
-#define RUNS_MAX  16	/* without sleep, until others have their turn */
+#define LOOK_TIME  10000 /* ns, until messages and bytes have their turn */
+#define LOOKS	   16	 /* at the ring, for one at the clock */
+#define LAST_LOOKS 32	 /* before going to sleep */
+#define RUNS_MAX   16	 /* without sleep, until others have their turn */
 
 static void
 notifier_init(struct notifier *n, int fd, uint32_t id)
@@ -205,9 +205,9 @@ relax(void)
 
 /* Whether a few looks at the ring see anything. */
 static bool
-see(const struct worker *w)
+see(const struct worker *w, int looks)
 {
-	for (int i = 0; i < LOOKS; i++) {
+	while (looks-- > 0) {
 		if (queue_peek(&w->queue) != QUEUE_EMPTY)
 			return true;
 		relax();
@@ -216,18 +216,9 @@ see(const struct worker *w)
 }
 
 /*
- * Looks for the next request once more before going to sleep: that of a driver
- * which polls, too, is there before we could be woken for it.
+ * Before going to sleep it looks once more: the next request of a driver which
+ * polls, too, is there before we could be woken for it.
  */
-static bool
-linger(const struct worker *w)
-{
-	for (int i = 0; i < LINGERS; i++)
-		if (see(w))
-			return true;
-	return false;
-}
-
 bool
 ring_run(struct worker *w)
 {
@@ -239,7 +230,7 @@ ring_run(struct worker *w)
 		called |= run_once(w);
 		if (w->rng.stats->bytes == before || w->more ||
 		    w->polling.looking || !can_serve(w) || w->memory.lost ||
-		    !linger(w))
+		    !see(w, LAST_LOOKS))
 			break;
 	}
 	return called;
@@ -266,7 +257,7 @@ ring_look(struct worker *w)
 	bool called = false;
 
 	while (w->polling.looking && !called && now < end) {
-		if (see(w))
+		if (see(w, LOOKS))
 			called = ring_run(w);
 		else
 			polling_idle(&w->polling, now);

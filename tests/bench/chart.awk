@@ -1,14 +1,6 @@
 # chart.awk: requests or bytes per second of every work, as bars in SVG.
 #
-# usage: awk -f chart.awk BENCH.json
-
-function field(name,    s) {
-	if (!match($0, "\"" name "\": \"?[^,}\"]*"))
-		return ""
-	s = substr($0, RSTART + length(name) + 4, RLENGTH - length(name) - 4)
-	sub(/^"/, "", s)
-	return s
-}
+# usage: awk -f names.awk -f chart.awk BENCH.json
 
 function add(work, server, value) {
 	if (!(work in count))
@@ -34,17 +26,6 @@ function text(x, y, class, s) {
 }
 
 BEGIN {
-	titles["wait"] = "64 B, depth 1"
-	titles["poll"] = "64 B, depth 1, the guest polls"
-	titles["wait16"] = "64 B, depth 16"
-	titles["poll16"] = "64 B, depth 16, the guest polls"
-	titles["big"] = "64 KiB, depth 16"
-	titles["guest"] = "5,000 reads of 64 B in a guest under QEMU"
-	names["polling"] = "vrngd, polling"
-	names["drbg"] = "vrngd, drbg"
-	names["polling-drbg"] = "vrngd, polling, drbg"
-	names["peer"] = "vhost-device-rng"
-	names["read-loop"] = "plain read loop"
 	colours["vrngd"] = "#2f6f4f"
 	colours["polling"] = "#3f9f6f"
 	colours["drbg"] = "#6fbf8f"
@@ -57,7 +38,7 @@ BEGIN {
 /^[{]"work"/ {
 	work = field("work")
 	metric = field("metric")
-	if (!(work in titles))
+	if (!(work in titles) || work ~ /^many/)
 		next
 	if (work == "big" && metric == "mb_per_s")
 		add(work, field("server"), field("median") * 1e6)
@@ -86,8 +67,8 @@ END {
 		y += 26
 		for (j = 1; j <= count[work]; j++) {
 			server = servers[work, j]
-			text(left - 6, y + 12, "n", server in names ? \
-			    names[server] : server)
+			text(left - 6, y + 12, "n",
+			    server_name(server))
 			printf "<rect x=\"%d\" y=\"%d\" width=\"%.1f\" " \
 			    "height=\"14\" fill=\"%s\"/>\n", left, y,
 			    room * values[work, j] / most[work],

@@ -1,18 +1,9 @@
 # compare.awk: what became better and worse from one run to another.
 #
-# usage: awk -f compare.awk OLD.json NEW.json
+# usage: awk -f names.awk -f compare.awk OLD.json NEW.json
 #
 # Ends with 1 if the median of anything that vrngd did is worse by a tenth and
 # all its rounds are worse than those before, or if it is missing.
-
-function field(name) {
-	if (!match($0, "\"" name "\": \"?[^,}\"]*"))
-		return ""
-	return substr($0, RSTART + length(name) + 4 + \
-	    (substr($0, RSTART + length(name) + 4, 1) == "\""),
-	    RLENGTH - length(name) - 4 - \
-	    (substr($0, RSTART + length(name) + 4, 1) == "\""))
-}
 
 # More is better of rates; of all else less is.
 function more_is_better(metric) { return metric ~ /per_s$/ }

@@ -1,7 +1,7 @@
 # report.awk: medians and ratios of a run, as text with Markdown's tables, and
 # as JSON.
 #
-# usage: awk -f report.awk -v json=FILE MACHINE TARGETS RESULTS
+# usage: awk -f names.awk -f report.awk -v json=FILE MACHINE TARGETS RESULTS
 
 function trim(s) { gsub(/^ +| +$/, "", s); return s }
 
@@ -57,10 +57,6 @@ function ratios(over, under,    i, list, v, w) {
 	return list
 }
 
-function title(work) {
-	return work in titles ? titles[work] : work
-}
-
 function works_table(    i, work, server, k, row) {
 	print "| work | server | requests/s | MB/s | p50 µs | p99 µs |" \
 	    " p99.9 µs | CPU µs a request |"
@@ -71,7 +67,7 @@ function works_table(    i, work, server, k, row) {
 		if (!((k, "requests_per_s") in values))
 			continue
 		printf "| %s | %s | %s | %s | %s | %s | %s | %s |\n",
-		    title(row[1]), names[row[2]] ? names[row[2]] : row[2],
+		    title(row[1]), server_name(row[2]),
 		    shown(k SUBSEP "requests_per_s", 1),
 		    shown(k SUBSEP "mb_per_s", 1),
 		    shown(k SUBSEP "us_p50", 1), shown(k SUBSEP "us_p99", 1),
@@ -90,8 +86,7 @@ function guests_table(    i, k, row) {
 		k = pairs[i]
 		split(k, row, SUBSEP)
 		if (row[1] == "guest")
-			printf "| %s | %.2f |\n", names[row[2]] ? \
-			    names[row[2]] : row[2],
+			printf "| %s | %.2f |\n", server_name(row[2]),
 			    median(values[k, "seconds"])
 	}
 }
@@ -144,21 +139,6 @@ function write_json(    i, k, m, parts) {
 	for (i = 1; i <= nmeasured; i++)
 		print targets[i] (i < nmeasured ? "," : "") >json
 	print "]\n}" >json
-}
-
-BEGIN {
-	titles["wait"] = "64 B, depth 1"
-	titles["poll"] = "64 B, depth 1, guest polls"
-	titles["wait16"] = "64 B, depth 16"
-	titles["poll16"] = "64 B, depth 16, guest polls"
-	titles["big"] = "64 KiB, depth 16"
-	titles["many10"] = "64 B, depth 1, 10 guests"
-	titles["many1000"] = "64 B, depth 1, 1,000 guests"
-	names["polling"] = "vrngd, polling"
-	names["drbg"] = "vrngd, drbg"
-	names["polling-drbg"] = "vrngd, polling, drbg"
-	names["peer"] = "vhost-device-rng"
-	names["read-loop"] = "plain read loop"
 }
 
 FNR == 1 { file++ }

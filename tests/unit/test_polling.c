@@ -70,6 +70,16 @@ requests(struct game *g, uint64_t n, uint64_t think)
 		request(g, think);
 }
 
+/* Begins with looks that see all of a driver's requests. */
+static void
+game_looks(struct game *g, uint32_t share)
+{
+	game_init(g, 50, share);
+	requests(g, 200, 45 * US);
+	assert_true(g->p.looking);
+	assert_int_equal(g->p.window, 50 * US);
+}
+
 static uint64_t
 spent(const struct game *g)
 {
@@ -199,9 +209,7 @@ test_stop(void **state)
 	int64_t credit;
 
 	(void)state;
-	game_init(&g, 50, 50);
-	requests(&g, 100, 45 * US);
-	assert_true(g.p.looking);
+	game_looks(&g, 50);
 	ns = g.stats.poll_ns;
 	hits = g.stats.poll_hits;
 	misses = g.stats.poll_misses;
@@ -225,10 +233,7 @@ test_preempted(void **state)
 	uint64_t ns;
 
 	(void)state;
-	game_init(&g, 50, 20);
-	requests(&g, 200, 45 * US);
-	assert_true(g.p.looking);
-	assert_int_equal(g.p.window, 50 * US);
+	game_looks(&g, 20);
 	ns = g.stats.poll_ns;
 	polling_idle(&g.p, g.now + 5 * NS_PER_MS);
 	assert_int_equal(g.stats.poll_ns, ns + 50 * US);
@@ -243,9 +248,7 @@ test_ceded(void **state)
 	uint64_t kicks;
 
 	(void)state;
-	game_init(&g, 50, 100);
-	requests(&g, 200, 45 * US);
-	assert_true(g.p.looking);
+	game_looks(&g, 100);
 	polling_ceded(&g.p, g.now, 20 * US);
 	assert_true(g.p.looking);
 	g.now += 3 * NS_PER_MS;
@@ -286,9 +289,7 @@ test_bytes(void **state)
 	uint64_t window;
 
 	(void)state;
-	game_init(&g, 50, 100);
-	requests(&g, 200, 45 * US);
-	assert_true(g.p.looking);
+	game_looks(&g, 100);
 	window = g.p.window;
 	polling_stop(&g.p, g.now);
 	for (int i = 0; i < 10; i++) {
@@ -308,9 +309,7 @@ test_limits(void **state)
 	uint64_t kicks;
 
 	(void)state;
-	game_init(&g, 50, 100);
-	requests(&g, 200, 45 * US);
-	assert_true(g.p.looking);
+	game_looks(&g, 100);
 	limit(&g, 0, 100);
 	polling_idle(&g.p, g.now);
 	assert_false(g.p.looking);
