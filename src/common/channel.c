@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "log.h"
-#include "passing.h"
+#include "common/channel.h"
+#include "common/log.h"
+#include "common/passing.h"
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 /* Linux 6.16 */

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "proto.h"
+#include "common/proto.h"
 
 /* A frame with its file descriptors.  A received fd belongs to the receiver. */
 struct frame {

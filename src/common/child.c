@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "child.h"
-#include "log.h"
-#include "sandbox.h"
+#include "common/channel.h"
+#include "common/child.h"
+#include "common/log.h"
+#include "common/sandbox.h"
 
 /* A full channel loses the line: logging must not hold up service. */
 static void

@@ -5,7 +5,7 @@
 #ifndef VRNGD_CHILD_H
 #define VRNGD_CHILD_H
 
-#include "proto.h"
+#include "common/proto.h"
 
 /*
  * Starts a child of the given role: checks CHANNEL_FD, closes every other

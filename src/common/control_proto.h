@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#include "proto.h"
+#include "common/proto.h"
 
 #define CONTROL_VERSION 5
 #define CONTROL_PATH	"/run/vrngd/control"

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "deposit.h"
-#include "passing.h"
+#include "common/deposit.h"
+#include "common/passing.h"
 
 _Static_assert(DEPOSIT_PARTS_MAX <= PASSING_MAX, "a message holds them");
 

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <unistd.h>
 
-#include "landlock.h"
+#include "common/landlock.h"
 
 #define CREATE_RULESET_VERSION (1U << 0)
 

@@ -3,8 +3,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log.h"
+#include "common/clock.h"
+#include "common/log.h"
 
 static void sink_stderr(void *, const struct log_line *);
 

@@ -9,7 +9,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 
-#include "proto.h"
+#include "common/proto.h"
 
 /* In the order of syslog(3), of which these are a part. */
 enum log_level {

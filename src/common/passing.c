@@ -1,7 +1,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "passing.h"
+#include "common/passing.h"
 
 void
 passing_put(struct msghdr *msg, union passing *place, const int *fds, size_t n)

@@ -13,9 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "landlock.h"
-#include "log.h"
-#include "sandbox.h"
+#include "common/landlock.h"
+#include "common/log.h"
+#include "common/sandbox.h"
 
 static const struct {
 	uint32_t layers; /* any of these will do */

@@ -11,7 +11,7 @@
 #include <seccomp.h>
 #include <stddef.h>
 
-#include "proto.h"
+#include "common/proto.h"
 
 /* One system call that a role may make, and what for. */
 struct sandbox_rule {

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "window.h"
+#include "common/channel.h"
+#include "common/window.h"
 
 static uint32_t
 min(uint32_t a, uint32_t b)

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "proto.h"
+#include "common/proto.h"
 
 /* Room for what one request still misses and a whole packet behind it. */
 #define WINDOW_SIZE (REQUEST_MAX + BYTES_PACKET_MAX)

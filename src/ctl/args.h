@@ -4,7 +4,7 @@
 #ifndef VRNGCTL_ARGS_H
 #define VRNGCTL_ARGS_H
 
-#include "connect.h"
+#include "ctl/connect.h"
 
 /* Options, and bits of those that a command takes. */
 enum option_bit {

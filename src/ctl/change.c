@@ -6,8 +6,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "change.h"
-#include "log.h"
+#include "ctl/change.h"
+#include "common/log.h"
 
 /* Copies a name into a request, if it can be one. */
 static void

@@ -5,7 +5,7 @@
 #ifndef VRNGCTL_CHANGE_H
 #define VRNGCTL_CHANGE_H
 
-#include "args.h"
+#include "ctl/args.h"
 
 command_function change_reload;
 command_function change_guest_add;

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "connect.h"
-#include "passing.h"
+#include "ctl/connect.h"
+#include "common/passing.h"
 
 #define ANSWER_TIMEOUT 10 /* s, for each frame */
 

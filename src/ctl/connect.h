@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "control_proto.h"
+#include "common/control_proto.h"
 
 /* Exit statuses. */
 enum exit_status {

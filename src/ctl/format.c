@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "clock.h"
-#include "format.h"
+#include "common/clock.h"
+#include "ctl/format.h"
 
 const char *
 format_bytes(char text[FORMAT_SIZE], uint64_t bytes)

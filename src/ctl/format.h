@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "control_proto.h"
+#include "common/control_proto.h"
 
 #define FORMAT_SIZE 48 /* for any number, with the NUL */
 

@@ -1,7 +1,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 
-#include "json.h"
+#include "ctl/json.h"
 
 /*
  * The length of the UTF-8 sequence (RFC 3629, 4) at `s`, or 0 if there is

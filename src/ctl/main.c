@@ -11,11 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "change.h"
-#include "snippet.h"
-#include "status.h"
-#include "term.h"
-#include "top.h"
+#include "ctl/change.h"
+#include "ctl/snippet.h"
+#include "ctl/status.h"
+#include "ctl/term.h"
+#include "ctl/top.h"
 
 #define DEFAULT_MEMORY "512M"
 

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "format.h"
-#include "place.h"
-#include "quote.h"
+#include "ctl/format.h"
+#include "ctl/place.h"
+#include "ctl/quote.h"
 
 #define UDP_PREFIX "udp "
 

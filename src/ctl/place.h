@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#include "connect.h"
+#include "ctl/connect.h"
 
 enum place_transport {
 	PLACE_UNIX,

@@ -1,7 +1,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "quote.h"
+#include "ctl/quote.h"
 
 bool
 quote_possible(const char *text)

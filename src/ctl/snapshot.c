@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format.h"
-#include "snapshot.h"
+#include "ctl/format.h"
+#include "ctl/snapshot.h"
 
 #define NAMES_SHOWN 10
 

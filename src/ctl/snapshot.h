@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "connect.h"
+#include "ctl/connect.h"
 
 /* A service or a guest's EGD socket, and those of its clients that were told. */
 struct snapshot_service {

@@ -1,8 +1,8 @@
 #include <err.h>
 #include <stdlib.h>
 
-#include "quote.h"
-#include "snippet.h"
+#include "ctl/quote.h"
+#include "ctl/snippet.h"
 
 /*
  * A guest's socket for -chardev: commas are doubled, as QEMU wants.  It is

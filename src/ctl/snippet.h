@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "place.h"
+#include "ctl/place.h"
 
 /*
  * Options for QEMU's command line, as for a shell, of a guest's vhost-user

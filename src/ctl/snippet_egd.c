@@ -1,8 +1,8 @@
 #include <err.h>
 #include <stdlib.h>
 
-#include "quote.h"
-#include "snippet.h"
+#include "ctl/quote.h"
+#include "ctl/snippet.h"
 
 static void
 write_chardev(const struct place *p, const char *id, FILE *f)

@@ -1,11 +1,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "format.h"
-#include "status.h"
-#include "status_service.h"
-#include "status_source.h"
-#include "table.h"
+#include "ctl/format.h"
+#include "ctl/status.h"
+#include "ctl/status_service.h"
+#include "ctl/status_source.h"
+#include "ctl/table.h"
 
 #define WIDE   80 /* columns, that all figures fit in */
 #define INDENT 2

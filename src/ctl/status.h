@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "snapshot.h"
+#include "ctl/snapshot.h"
 
 /*
  * As tables; names are cut for lines of `columns` (0: any length).  Of the

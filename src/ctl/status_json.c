@@ -1,8 +1,8 @@
 #include <string.h>
 
-#include "format.h"
-#include "json.h"
-#include "status.h"
+#include "ctl/format.h"
+#include "ctl/json.h"
+#include "ctl/status.h"
 
 /* None is null. */
 static void

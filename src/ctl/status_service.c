@@ -1,8 +1,8 @@
 #include <string.h>
 
-#include "format.h"
-#include "status_service.h"
-#include "table.h"
+#include "ctl/format.h"
+#include "ctl/status_service.h"
+#include "ctl/table.h"
 
 #define INDENT	      2
 #define CLIENTS_SHOWN 10 /* of each service, unless all are */

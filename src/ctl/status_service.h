@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "snapshot.h"
+#include "ctl/snapshot.h"
 
 /*
  * A table of the pool's services; below each where it is and who has come.

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "format.h"
-#include "status_source.h"
-#include "table.h"
+#include "ctl/format.h"
+#include "ctl/status_source.h"
+#include "ctl/table.h"
 
 /* Of blocks of good data, one in so many fails the tests of FIPS 140-2. */
 #define FIPS_USUAL 1300

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "snapshot.h"
+#include "ctl/snapshot.h"
 
 /* How the pool's sources are combined, and how many serve: a line. */
 void status_print_combine(const struct snapshot *, const struct control_pool *,

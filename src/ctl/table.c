@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "connect.h"
-#include "table.h"
+#include "ctl/connect.h"
+#include "ctl/table.h"
 
 #define CUT_MIN	    8 /* characters left of a column that is cut */
 #define NOTE_INDENT 4

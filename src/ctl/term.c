@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "term.h"
+#include "common/clock.h"
+#include "ctl/term.h"
 
 /* The alternate screen, the cursor (ECMA-48, and xterm's private modes). */
 #define ENTER	     "\033[?1049h\033[?25l\033[2J"

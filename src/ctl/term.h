@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <termios.h>
 
-#include "connect.h"
+#include "ctl/connect.h"
 
 enum term_event {
 	TERM_TIME,   /* nothing came */

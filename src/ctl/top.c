@@ -1,9 +1,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "term.h"
-#include "top.h"
+#include "common/clock.h"
+#include "ctl/term.h"
+#include "ctl/top.h"
 
 #define PERIOD NS_PER_SEC
 

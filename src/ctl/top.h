@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "snapshot.h"
+#include "ctl/snapshot.h"
 
 /*
  * One picture: a line for each pool, class, guest and service, with a bar, and one for

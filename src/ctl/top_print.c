@@ -5,10 +5,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "format.h"
-#include "status.h"
-#include "term.h"
-#include "top.h"
+#include "ctl/format.h"
+#include "ctl/status.h"
+#include "ctl/term.h"
+#include "ctl/top.h"
 
 #define NAME_MIN 12 /* columns */
 #define NAME_MAX 28

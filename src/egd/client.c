@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "worker.h"
+#include "egd/worker.h"
 
 #define SEND_BUFFER 4096 /* bytes, so that few lie unread */
 #define KEEP_IDLE   60	 /* s, until a peer that says nothing is probed */

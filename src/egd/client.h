@@ -9,10 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "egd.h"
-#include "peer.h"
-#include "proto.h"
-#include "turns.h"
+#include "egd/egd.h"
+#include "egd/peer.h"
+#include "common/proto.h"
+#include "egd/turns.h"
 
 #define CLIENT_IN_SIZE 32 /* bytes: as many commands at once, or fewer */
 

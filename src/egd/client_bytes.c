@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "worker.h"
+#include "egd/worker.h"
 
 struct client *
 client_of_turn(struct turn *t)

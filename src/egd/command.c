@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "worker.h"
+#include "egd/worker.h"
 
 /*
  * Bytes, of all clients together, that are put by for an EGD_NOW to come, or

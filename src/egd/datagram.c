@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "worker.h"
+#include "egd/worker.h"
 
 #define DATAGRAM_MAX  1024 /* bytes */
 #define READ_AT_ONCE  16   /* datagrams, then others' turn comes */

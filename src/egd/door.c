@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "worker.h"
+#include "egd/worker.h"
 
 #define ACCEPT_AT_ONCE 8		/* clients, then others' turn comes */
 #define ACCEPT_PAUSE   (1 * NS_PER_SEC) /* without descriptors or memory */

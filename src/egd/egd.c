@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "egd.h"
+#include "egd/egd.h"
 
 /* How many bytes of a command precede its data, by its first; 0: unknown. */
 static uint8_t

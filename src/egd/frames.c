@@ -2,8 +2,8 @@
 
 #include <unistd.h>
 
-#include "channel.h"
-#include "worker.h"
+#include "common/channel.h"
+#include "egd/worker.h"
 
 #define EGD_QUANTUM 256 /* bytes: any one request */
 

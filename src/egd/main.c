@@ -11,10 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "child.h"
-#include "sandbox.h"
-#include "worker.h"
+#include "common/channel.h"
+#include "common/child.h"
+#include "common/sandbox.h"
+#include "egd/worker.h"
 
 #define NOFILE	       (CLIENTS_MAX + WORKER_FDS) /* as far as may be */
 #define EVENTS_AT_ONCE 64

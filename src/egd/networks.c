@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "networks.h"
+#include "egd/networks.h"
 
 #define ADDRESS_BITS 128
 

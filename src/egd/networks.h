@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "proto.h"
+#include "common/proto.h"
 
 struct networks {
 	uint32_t n;

@@ -1,6 +1,6 @@
 #include <errno.h>
 
-#include "worker.h"
+#include "egd/worker.h"
 
 void
 now_init(struct now *now)

@@ -6,9 +6,9 @@
 #ifndef VRNGD_NOW_H
 #define VRNGD_NOW_H
 
-#include "channel.h"
-#include "client.h"
-#include "clock.h"
+#include "common/channel.h"
+#include "egd/client.h"
+#include "common/clock.h"
 
 #define NOW_TIMEOUT (250 * NS_PER_MS)
 

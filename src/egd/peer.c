@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "peer.h"
+#include "egd/peer.h"
 
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "proto.h"
+#include "common/proto.h"
 
 struct peer {
 	bool inet;	     /* has an internet address: */

@@ -1,8 +1,8 @@
 #include <bsd/string.h>
 #include <errno.h>
 
-#include "channel.h"
-#include "worker.h"
+#include "common/channel.h"
+#include "egd/worker.h"
 
 #define FRAMES_AT_ONCE 32 /* then others' turn comes */
 

@@ -1,6 +1,6 @@
 #include <sys/epoll.h>
 
-#include "worker.h"
+#include "egd/worker.h"
 
 #define TURNS_AT_ONCE 256 /* then others' turn comes */
 

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "worker.h"
+#include "egd/worker.h"
 
 #define DISCARD 4096 /* bytes read at once */
 

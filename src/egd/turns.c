@@ -1,6 +1,6 @@
 #include <stddef.h>
 
-#include "turns.h"
+#include "egd/turns.h"
 
 void
 turns_init(struct turns *ts, uint32_t quantum)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "worker.h"
+#include "egd/worker.h"
 
 #define FDS_FEW 16 /* enough for WORKER_FDS, if there are not many */
 

@@ -10,13 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client.h"
-#include "log.h"
-#include "networks.h"
-#include "now.h"
-#include "proto.h"
-#include "turns.h"
-#include "window.h"
+#include "egd/client.h"
+#include "common/log.h"
+#include "egd/networks.h"
+#include "egd/now.h"
+#include "common/proto.h"
+#include "egd/turns.h"
+#include "common/window.h"
 
 #define WORKER_FDS   64	  /* descriptors besides clients' */
 #define STREAM_CHUNK 4096 /* bytes that a stream is given at once, at most */

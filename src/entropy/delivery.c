@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "delivery.h"
-#include "locked.h"
-#include "log.h"
+#include "common/clock.h"
+#include "entropy/delivery.h"
+#include "common/locked.h"
+#include "common/log.h"
 
 void
 delivery_init(struct delivery *d, struct supply *supply, int epoll_fd)

@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "drbg.h"
-#include "proto.h"
-#include "supply.h"
+#include "entropy/drbg/drbg.h"
+#include "common/proto.h"
+#include "entropy/supply.h"
 
 /* Consumers are numbered from 1, each number's table entry made when needed. */
 #define CONSUMERS_MAX 65536

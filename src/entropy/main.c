@@ -12,16 +12,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "child.h"
-#include "clock.h"
-#include "delivery.h"
-#include "drbg.h"
-#include "kind.h"
-#include "log.h"
-#include "sandbox.h"
-#include "source.h"
-#include "supply.h"
+#include "common/channel.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "entropy/delivery.h"
+#include "entropy/drbg/drbg.h"
+#include "entropy/kind/kind.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "entropy/source.h"
+#include "entropy/supply.h"
 
 #define EVENTS_MAX 32
 #define RULES_MAX  128

@@ -2,9 +2,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log.h"
-#include "source.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "entropy/source.h"
 
 #define READ_FAST (1 * NS_PER_MS)
 #define READ_SLOW (20 * NS_PER_MS)

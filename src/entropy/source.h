@@ -13,10 +13,10 @@
 #include <semaphore.h>
 #include <stdbool.h>
 
-#include "health.h"
-#include "kind.h"
-#include "meter.h"
-#include "stock.h"
+#include "entropy/health/health.h"
+#include "entropy/kind/kind.h"
+#include "common/meter.h"
+#include "entropy/stock.h"
 
 /* Bytes asked for in one read: fewer of a slow device, see chunk_next(). */
 #define CHUNK_MIN 64

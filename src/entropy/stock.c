@@ -1,9 +1,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "locked.h"
-#include "log.h"
-#include "stock.h"
+#include "common/locked.h"
+#include "common/log.h"
+#include "entropy/stock.h"
 
 void
 stock_init(struct stock *s, size_t capacity)

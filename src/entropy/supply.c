@@ -1,8 +1,8 @@
 #include <string.h>
 
-#include "drbg.h"
-#include "log.h"
-#include "supply.h"
+#include "entropy/drbg/drbg.h"
+#include "common/log.h"
+#include "entropy/supply.h"
 
 #define BYTE_ENTROPY 8000 /* of a random byte, 1/1000 bit */
 

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proto.h"
-#include "source.h"
+#include "common/proto.h"
+#include "entropy/source.h"
 
 struct supply {
 	struct proto_pool pool;

@@ -14,17 +14,17 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "event.h"
-#include "notify.h"
-#include "options.h"
-#include "privilege.h"
-#include "process.h"
-#include "sandbox.h"
-#include "service.h"
-#include "service_adopt.h"
-#include "service_control.h"
-#include "sink.h"
+#include "parent/config/config.h"
+#include "parent/host/event.h"
+#include "parent/control/notify.h"
+#include "parent/options.h"
+#include "parent/host/privilege.h"
+#include "parent/host/process.h"
+#include "common/sandbox.h"
+#include "parent/state/service.h"
+#include "parent/state/service_adopt.h"
+#include "parent/control/service_control.h"
+#include "parent/host/sink.h"
 
 #define CONTROL_DIR "/run/vrngd"
 #define STOP_TIME   (500 * NS_PER_MS) /* for all children to end by themselves */

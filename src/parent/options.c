@@ -11,10 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "guest.h"
-#include "options.h"
-#include "process.h"
+#include "common/clock.h"
+#include "parent/endpoint/guest.h"
+#include "parent/options.h"
+#include "parent/host/process.h"
 
 #define DEFAULT_CONFIG	  "/etc/vrngd/vrngd.conf"
 #define DEFAULT_SOURCE	  "/dev/urandom"

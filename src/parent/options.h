@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config.h"
+#include "parent/config/config.h"
 
 #define GUESTS_MAX    10000
 #define PERIOD_MAX_MS UINT32_MAX

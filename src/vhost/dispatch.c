@@ -1,8 +1,8 @@
 /*
  * The table of vhost-user requests: what each must look like, and who does it.
  */
-#include "handlers.h"
-#include "log.h"
+#include "vhost/handlers.h"
+#include "common/log.h"
 
 /* What the payload begins with, to check the queue that it is about. */
 enum payload_kind {

@@ -3,8 +3,8 @@
  */
 #include <stddef.h>
 
-#include "handlers.h"
-#include "log.h"
+#include "vhost/handlers.h"
+#include "common/log.h"
 
 #define FEATURES \
 	(FEATURE(VHOST_F_LOG_ALL) | FEATURE(VIRTIO_F_INDIRECT_DESC) | \

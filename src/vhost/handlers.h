@@ -5,7 +5,7 @@
 #ifndef VRNGD_HANDLERS_H
 #define VRNGD_HANDLERS_H
 
-#include "worker.h"
+#include "vhost/worker.h"
 
 #define QUEUES 1
 

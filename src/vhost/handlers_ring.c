@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "channel.h"
-#include "handlers.h"
+#include "common/channel.h"
+#include "vhost/handlers.h"
 
 static int
 take_fd(struct message *m, size_t i)

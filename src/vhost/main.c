@@ -9,12 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "child.h"
-#include "clock.h"
-#include "log.h"
-#include "sandbox.h"
-#include "worker.h"
+#include "common/channel.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "vhost/worker.h"
 
 /*
  * Descriptors, of which a message brings 8 and a deposit 64 at once, and above

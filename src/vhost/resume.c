@@ -6,8 +6,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "worker.h"
+#include "common/log.h"
+#include "vhost/worker.h"
 
 /* What a deposit has comes from a process that may have been anything. */
 _Noreturn static void

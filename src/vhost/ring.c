@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "log.h"
-#include "worker.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "vhost/worker.h"
 
 #define LOOK_TIME  10000 /* ns, until messages and bytes have their turn */
 #define LOOKS	   16	 /* at the ring, for one at the clock */

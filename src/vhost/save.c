@@ -1,8 +1,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "log.h"
-#include "worker.h"
+#include "common/log.h"
+#include "vhost/worker.h"
 
 /* So many messages in a deposit are gathered into fewer, with what counts. */
 #define MESSAGES_MAX 128

@@ -16,10 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "deposit.h"
-#include "memory.h"
-#include "proto.h"
-#include "session.h"
+#include "common/deposit.h"
+#include "vhost/device/memory.h"
+#include "common/proto.h"
+#include "vhost/protocol/session.h"
 
 #define SAVE_VERSION 2
 

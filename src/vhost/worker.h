@@ -7,13 +7,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "inflight.h"
-#include "memory.h"
-#include "polling.h"
-#include "queue.h"
-#include "rng.h"
-#include "save.h"
-#include "session.h"
+#include "vhost/device/inflight.h"
+#include "vhost/device/memory.h"
+#include "vhost/device/polling.h"
+#include "vhost/device/queue.h"
+#include "vhost/device/rng.h"
+#include "vhost/save.h"
+#include "vhost/protocol/session.h"
 
 /* What epoll reports, in data.u32. */
 enum worker_event {

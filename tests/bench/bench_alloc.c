@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "alloc.h"
-#include "clock.h"
+#include "parent/alloc/alloc.h"
+#include "common/clock.h"
 
 #define GRANTS	   2000000
 #define IN_A_CLASS 10

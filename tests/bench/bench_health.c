@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
-#include "health.h"
+#include "common/clock.h"
+#include "entropy/health/health.h"
 
 #define PIECE  65536 /* bytes */
 #define PIECES 1001

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "guest_load.h"
+#include "common/clock.h"
+#include "bench/guest_load.h"
 
 #define PIECE  16    /* bytes that are looked at, */
 #define STRIDE 4096  /* so often, and the last ones of a request */

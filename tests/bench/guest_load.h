@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "frontend.h"
-#include "latency.h"
+#include "integration/frontend.h"
+#include "bench/latency.h"
 
 /* What each guest does. */
 struct work {

@@ -30,9 +30,9 @@
 
 #include <bsd/stdlib.h>
 
-#include "clock.h"
-#include "guest_load.h"
-#include "usage.h"
+#include "common/clock.h"
+#include "bench/guest_load.h"
+#include "bench/usage.h"
 
 #define EVENTS	 64
 #define SPINS	 1024 /* between looks at the clock */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "common/clock.h"
 
 int
 main(int argc, char **argv)

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "usage.h"
+#include "common/clock.h"
+#include "bench/usage.h"
 
 /* Reads a small file as a string; -1 if that cannot be. */
 static int

@@ -2,7 +2,7 @@
  * What vrngctl shows of services, guests' EGD sockets and the clients of both,
  * and what it prints for virtual machines that use them.
  */
-#include "vrngctl.h"
+#include "ctl/vrngctl.h"
 
 static void
 test_status(void **state)

@@ -2,7 +2,7 @@
  * What vrngctl prints for virtual machines that get their bytes by EGD or from
  * a stream, and whether QEMU and libvirt take it.
  */
-#include "vrngctl.h"
+#include "ctl/vrngctl.h"
 
 #define HEAD "<domain type='kvm'>\n  <devices>\n    <rng model='virtio'>\n"
 #define TAIL "      </backend>\n    </rng>\n  </devices>\n</domain>\n"

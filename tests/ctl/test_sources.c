@@ -2,7 +2,7 @@
  * What vrngctl shows of sources, and has done with them; and what it makes of
  * a daemon that tells nonsense.
  */
-#include "vrngctl.h"
+#include "ctl/vrngctl.h"
 
 static void
 test_status(void **state)

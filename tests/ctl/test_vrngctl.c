@@ -1,7 +1,7 @@
 /*
  * The real vrngctl, of the environment variable VRNGCTL, and a made-up daemon.
  */
-#include "vrngctl.h"
+#include "ctl/vrngctl.h"
 
 static void
 test_status(void **state)

@@ -5,7 +5,7 @@
 #ifndef TEST_VRNGCTL_H
 #define TEST_VRNGCTL_H
 
-#include "unit.h"
+#include "unit/unit.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -13,7 +13,7 @@
 #include <pty.h>
 #include <sys/ioctl.h>
 
-#include "control_server.h"
+#include "unit/control/control_server.h"
 
 #define OUTPUT_SIZE (1 << 20)
 #define ARGS	    12

@@ -26,7 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "qng_stream.h"
+#include "guest/qng_stream.h"
 
 /* Small, as the memory of a generator is. */
 #define SOCKET_BUFFER 4096

@@ -27,12 +27,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "clock.h"
-#include "kind.h"
-#include "qng_stream.h"
-#include "sandbox.h"
-#include "usb.h"
+#include "common/channel.h"
+#include "common/clock.h"
+#include "entropy/kind/kind.h"
+#include "guest/qng_stream.h"
+#include "common/sandbox.h"
+#include "parent/pool/usb.h"
 
 #define READER_ID  30000
 #define FIND_LIMIT (20 * NS_PER_SEC) /* for the guest to see what is new */

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin.h"
+#include "integration/admin.h"
 
 #define PIECE 16 /* bytes of a piece that is looked for */
 

@@ -5,7 +5,7 @@
 #ifndef ADMIN_H
 #define ADMIN_H
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define ADMIN_FED_MAX (1 << 20)
 

@@ -21,8 +21,8 @@
 #include <bsd/string.h>
 #include <bsd/unistd.h>
 
-#include "daemon.h"
-#include "frontend.h"
+#include "integration/daemon.h"
+#include "integration/frontend.h"
 
 #define MAX_ARGS 64
 

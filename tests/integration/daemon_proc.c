@@ -13,8 +13,8 @@
 
 #include <bsd/string.h>
 
-#include "daemon.h"
-#include "frontend.h"
+#include "integration/daemon.h"
+#include "integration/frontend.h"
 
 #define RSS_MARGIN 4096 /* KiB */
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "events.h"
+#include "integration/events.h"
 
 static char *catalog;
 

@@ -4,10 +4,10 @@
 #ifndef EVENTS_H
 #define EVENTS_H
 
-#include "event.h" /* first, for the sake of names that daemon.h has too */
+#include "parent/host/event.h" /* first, for the sake of names that daemon.h has too */
 
-#include "admin.h"
-#include "journal.h"
+#include "integration/admin.h"
+#include "integration/journal.h"
 
 struct watched {
 	struct suite *s;

@@ -16,7 +16,7 @@
 
 #include <bsd/string.h>
 
-#include "frontend.h"
+#include "integration/frontend.h"
 
 uint64_t
 fe_now(void)

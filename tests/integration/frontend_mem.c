@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "frontend.h"
+#include "integration/frontend.h"
 
 int
 fe_mem_add(struct fe *fe, uint64_t gpa, uint64_t size, uint64_t offset)

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "frontend.h"
+#include "integration/frontend.h"
 
 #define ALIGN(n, a) (((n) + (a)-1) & ~(uint64_t)((a)-1))
 

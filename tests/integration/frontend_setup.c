@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "frontend.h"
+#include "integration/frontend.h"
 
 /* Turn a refusal (1) into an error. */
 static int

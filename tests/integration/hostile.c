@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "integration/hostile.h"
 
 int
 hostile_setup(void **state)

@@ -5,7 +5,7 @@
 #ifndef HOSTILE_H
 #define HOSTILE_H
 
-#include "suite.h"
+#include "integration/suite.h"
 
 /* A guest must get an answer within this time, whatever another one does. */
 #define PROMPT_MS 1000

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "journal.h"
+#include "integration/journal.h"
 
 #define SOCKET_DIR "/run/systemd/journal"
 

@@ -5,7 +5,7 @@
 #ifndef JOURNAL_H
 #define JOURNAL_H
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define JOURNAL_FIELDS 64
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "load.h"
+#include "integration/load.h"
 
 #define MAX_LOADS 4
 

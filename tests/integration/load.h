@@ -5,7 +5,7 @@
 #ifndef LOAD_H
 #define LOAD_H
 
-#include "suite.h"
+#include "integration/suite.h"
 
 struct load {
 	struct fe *fe;

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "manager.h"
+#include "integration/manager.h"
 
 #define FIRST 3 /* descriptor that is passed */
 

@@ -5,7 +5,7 @@
 #ifndef MANAGER_H
 #define MANAGER_H
 
-#include "admin.h"
+#include "integration/admin.h"
 
 #define MANAGER_FDS 64
 

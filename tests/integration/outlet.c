@@ -1,7 +1,7 @@
 /*
  * An egd worker whose parent the tests play.
  */
-#include "outlet.h"
+#include "integration/outlet.h"
 
 #include <sys/socket.h>
 #include <sys/wait.h>

@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 
-#include "channel.h"
+#include "common/channel.h"
 
 #define OUTLET_TIMEOUT 5000 /* ms, for what must happen */
 #define OUTLET_BRIEF   100  /* ms, for what must not */

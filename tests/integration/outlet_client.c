@@ -1,7 +1,7 @@
 /*
  * The clients of an egd worker, and where they connect.
  */
-#include "outlet.h"
+#include "integration/outlet.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,7 +17,7 @@
 
 #include <bsd/string.h>
 
-#include "daemon.h"
+#include "integration/daemon.h"
 
 static struct proto_network
 network(const char *text)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "peer.h"
+#include "integration/peer.h"
 
 #define AT_ONCE_MS 1000
 #define QUIET_MS   200

@@ -8,7 +8,7 @@
 
 #include <sys/socket.h>
 
-#include "admin.h"
+#include "integration/admin.h"
 
 /* Where a socket is to be found. */
 struct place {

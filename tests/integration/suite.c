@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define BLOCK 64
 

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "daemon.h"
-#include "frontend.h"
+#include "integration/daemon.h"
+#include "integration/frontend.h"
 
 /* The features that QEMU acks for this device. */
 #define QEMU_FEATURES \

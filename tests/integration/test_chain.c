@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "load.h"
-#include "peer.h"
+#include "integration/load.h"
+#include "integration/peer.h"
 
 #define TAKEN	   32768   /* bytes */
 #define DATA_MAX   8388608 /* more than is ever taken in all */

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin.h"
-#include "hostile.h"
+#include "integration/admin.h"
+#include "integration/hostile.h"
 
 #define FED 4096
 

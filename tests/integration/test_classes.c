@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "load.h"
+#include "integration/load.h"
 
 #define GUESTS	   3
 #define SHARE_TIME 10000 /* ms */

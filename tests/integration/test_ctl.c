@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin.h"
-#include "load.h"
+#include "integration/admin.h"
+#include "integration/load.h"
 
 static void
 start(struct suite *s, const char *more)

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "load.h"
-#include "suite.h"
+#include "integration/load.h"
+#include "integration/suite.h"
 
 #define KEEP_ALL ((size_t)24 << 20)
 #define ROUNDS	 60

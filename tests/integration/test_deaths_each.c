@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define STOPS_MAX 4000
 #define READS	  6 /* of a session */

@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "load.h"
-#include "peer.h"
+#include "integration/load.h"
+#include "integration/peer.h"
 
 #define EGD	"stock = 4K source \"egd\" { type = egd timeout = 1s %s }"
 #define LOAD_MS 1000

@@ -1,7 +1,7 @@
 /*
  * The EGD protocol as the worker speaks it, with each of its commands.
  */
-#include "outlet.h"
+#include "integration/outlet.h"
 
 #include <sys/socket.h>
 
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 typedef struct outlet *make_outlet(enum proto_protocol);
 

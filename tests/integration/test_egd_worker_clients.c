@@ -1,7 +1,7 @@
 /*
  * Many clients of an egd worker, who come and go.
  */
-#include "outlet.h"
+#include "integration/outlet.h"
 
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define MANY 1000
 

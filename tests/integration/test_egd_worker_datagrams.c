@@ -1,7 +1,7 @@
 /*
  * Datagrams of an egd worker: to whom it sends them, and how large they are.
  */
-#include "outlet.h"
+#include "integration/outlet.h"
 
 #include <sys/socket.h>
 
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define LINGER_MS 5000 /* of the worker */
 #define MS	  UINT64_C(1000000)

@@ -2,7 +2,7 @@
  * Clients of an egd worker who do what they should not: whatever that is, those
  * who behave are served, and nothing is lost or left behind.
  */
-#include "outlet.h"
+#include "integration/outlet.h"
 
 #include <sys/socket.h>
 
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define ATTACKERS 64
 #define ROUNDS	  4000

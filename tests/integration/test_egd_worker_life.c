@@ -1,7 +1,7 @@
 /*
  * Who may be a client of an egd worker, and how long; and when it ends.
  */
-#include "outlet.h"
+#include "integration/outlet.h"
 
 #include <sys/socket.h>
 
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define LINGER_MS 5000 /* of the worker */
 #define MS	  UINT64_C(1000000)

@@ -2,7 +2,7 @@
  * What an egd worker says that there is at once, and what of the parent and the
  * entropy process that depends on.
  */
-#include "outlet.h"
+#include "integration/outlet.h"
 
 #include <sys/socket.h>
 
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define TIMEOUT_MS 250 /* of the worker, for an answer of the parent */
 

@@ -1,7 +1,7 @@
 /*
  * Raw bytes of an egd worker, over connections.
  */
-#include "outlet.h"
+#include "integration/outlet.h"
 
 #include <sys/socket.h>
 
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define MS UINT64_C(1000000)
 

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "peer.h"
+#include "integration/peer.h"
 
 #define STOCK	  32768
 #define START_MS  10000

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "events.h"
+#include "integration/events.h"
 
 static void
 test_guest(void **state)

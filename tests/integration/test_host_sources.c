@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "peer.h"
+#include "integration/peer.h"
 
 #define SECOND 1000
 

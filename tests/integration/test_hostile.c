@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "integration/hostile.h"
 
 #define BAD 32 /* descriptors from here on are the tests' own */
 #define W   FE_DESC_WRITE

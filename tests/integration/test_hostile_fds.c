@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "integration/hostile.h"
 
 static void
 test_too_many_fds(void **state)

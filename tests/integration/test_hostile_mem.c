@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "integration/hostile.h"
 
 /* Memory, log and inflight descriptors that cannot be mapped. */
 static void

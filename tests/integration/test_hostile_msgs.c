@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "hostile.h"
+#include "integration/hostile.h"
 
 static void
 raw_connect(struct suite *s)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define POOL	   "/proc/sys/vm/nr_hugepages"
 #define HUGE_PAGE  (UINT64_C(2) << 20)

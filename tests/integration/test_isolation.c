@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "load.h"
+#include "integration/load.h"
 
 #define FEED	   256
 #define RECONNECTS 200

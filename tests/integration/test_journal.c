@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "journal.h"
+#include "common/channel.h"
+#include "integration/journal.h"
 
 /* What a worker says that has been taken over. */
 #define FORGED \

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "load.h"
+#include "integration/load.h"
 
 #define PROMPT_MS 1000
 #define DELAY_MS  60 /* that we may notice an arrival late */

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 /* Run to its end; the exit status. */
 static int

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "peer.h"
+#include "integration/peer.h"
 
 #define EGD_WORKER "vrngd-egd"
 #define POOL	   "pool \"default\" { source \"kernel\" { type = kernel } %s }\n"

@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hostile.h"
-#include "manager.h"
+#include "integration/hostile.h"
+#include "integration/manager.h"
 
 #define OUT 8192
 

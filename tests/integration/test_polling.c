@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "admin.h"
-#include "load.h"
+#include "integration/admin.h"
+#include "integration/load.h"
 
 #define KILLS	 12    /* of a session's workers: more would be its end */
 #define SAVED_NS 25000 /* by a hit, as vrngd.conf(5) has it */

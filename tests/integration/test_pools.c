@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin.h"
-#include "load.h"
+#include "integration/admin.h"
+#include "integration/load.h"
 
 #define START_UP 512 /* bytes that start-up tests hold back */
 #define DATA_MAX (8 << 20)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define PAGES(n) ((uint64_t)(n)*FE_PAGE)
 

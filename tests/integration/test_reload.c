@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin.h"
-#include "load.h"
+#include "integration/admin.h"
+#include "integration/load.h"
 
 #define GUEST "guest \"%s\" { socket = \"%s/%s.sock\" %s }\n"
 #define POOL  "pool \"default\" { source \"kernel\" { type = kernel } %s }\n"

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 /* Per-queue part of the inflight area of a split ring, as specified. */
 struct inflight_desc {

@@ -16,7 +16,7 @@
 
 #include <bsd/string.h>
 
-#include "suite.h"
+#include "integration/suite.h"
 
 #define UID_BASE  1879050000u
 #define UID_RANGE 65536u

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "peer.h"
+#include "integration/peer.h"
 
 #define INIT	"go\\r\\n"
 #define INIT_IS "go\r\n"

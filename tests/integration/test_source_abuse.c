@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "peer.h"
+#include "integration/peer.h"
 
 #define TIMES 200
 

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "load.h"
+#include "integration/load.h"
 
 #define FED_MAX	  (1 << 20)
 #define QUIET_MS  300

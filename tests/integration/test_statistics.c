@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "events.h"
-#include "manager.h"
+#include "integration/events.h"
+#include "integration/manager.h"
 
 #define IDLE_MS 2500
 

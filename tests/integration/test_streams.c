@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "load.h"
-#include "peer.h"
+#include "integration/load.h"
+#include "integration/peer.h"
 
 #define FEED	  2048
 #define FLOOD_MAX (16 << 20) /* bytes that are under way, at the very most */

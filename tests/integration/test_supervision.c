@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "load.h"
+#include "integration/load.h"
 
 #define KEEP	 (size_t)(4 << 20)
 #define KEEP_ALL (size_t)(24 << 20)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "load.h"
+#include "integration/load.h"
 
 #define IN_FLIGHT 200
 

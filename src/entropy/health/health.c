@@ -1,0 +1,245 @@
+#include <string.h>
+
+#include "entropy/health/fips.h"
+#include "entropy/health/health.h"
+#include "entropy/health/health_raw.h"
+#include "entropy/health/lag.h"
+#include "common/locked.h"
+#include "common/log.h"
+#include "entropy/health/stuck.h"
+
+/*
+ * Start-up: 1,024 samples of raw noise, as SP 800-90B 4.3 has it; of a
+ * conditioned source 64 words.
+ */
+#define STARTUP_SAMPLES 1024
+#define STARTUP_WORDS	64
+
+/* What is looked at of each piece of a conditioned source, bytes. */
+#define STUCK_SAMPLE 4096
+#define OTHER_SAMPLE 256
+/*
+ * Of that: how far to look back, which is 64 large pieces, and 2,048 tags that
+ * stay in the cache; and how many windows must be there before, which takes 56
+ * to 63 bytes.  By chance that is so at one byte in 2^109.  With 1 GB/s, if all
+ * is looked at, there is a false alarm within ten years with a probability of
+ * 2^-51.
+ */
+static const struct lag_limits copies = {
+	.look_back = 16384,
+	.stride = 8,
+	.window = 16,
+	.found = 6,
+	.latch = 6,
+};
+
+struct health {
+	enum proto_noise noise;
+	enum health_verdict verdict;
+	enum proto_test failing; /* goes on alone; TEST_NONE: all do */
+	enum proto_test failed;	 /* last */
+	uint64_t good;		 /* bytes since the start that were looked at */
+	uint64_t startup;	 /* and how many it takes */
+	struct health_raw samples;
+	struct stuck stuck;
+	struct lag lag;
+	struct fips fips;
+	struct proto_health counts;
+};
+
+static void
+health_init_raw(struct health *h, const struct proto_source *spec)
+{
+	uint32_t bits = spec->sample_bits, entropy = spec->min_entropy;
+	struct lag_limits limits;
+
+	if ((bits != 1 && bits != 2 && bits != 4 && bits != 8) ||
+	    entropy == 0 || entropy > bits * 1000)
+		log_fatal("health tests: samples of %u bits with %u/1000 bit",
+		    bits, entropy);
+	if (spec->alpha < HEALTH_ALPHA_MIN || spec->alpha > HEALTH_ALPHA_MAX)
+		log_fatal("health tests: alpha is 2^-%u", spec->alpha);
+	health_raw_init(&h->samples, spec);
+	lag_limits_raw(&limits, bits, entropy, spec->alpha);
+	lag_init(&h->lag, &limits);
+	h->startup = STARTUP_SAMPLES * bits / 8;
+}
+
+struct health *
+health_new(const struct proto_source *spec)
+{
+	struct health *h = locked_map(sizeof(*h));
+
+	h->noise = spec->noise;
+	if (h->noise == NOISE_RAW)
+		health_init_raw(h, spec);
+	else {
+		lag_init(&h->lag, &copies);
+		h->startup = STARTUP_WORDS * sizeof(uint64_t);
+	}
+	fips_init(&h->fips);
+	health_restart(h);
+	return h;
+}
+
+void
+health_free(struct health *h)
+{
+	if (h == NULL)
+		return;
+	lag_free(&h->lag);
+	locked_unmap(h, sizeof(*h));
+}
+
+void
+health_restart(struct health *h)
+{
+	h->verdict = HEALTH_STARTING;
+	h->failing = TEST_NONE;
+	h->good = 0;
+	health_raw_restart(&h->samples);
+	stuck_restart(&h->stuck);
+	lag_restart(&h->lag);
+	fips_restart(&h->fips);
+}
+
+static bool
+health_ended(const struct health *h)
+{
+	return h->verdict == HEALTH_FAILED || h->verdict == HEALTH_LATCHED;
+}
+
+/* `n` more bytes were looked at, and there was nothing wrong with them. */
+static void
+health_pass(struct health *h, size_t n)
+{
+	bool starting = h->good < h->startup;
+
+	h->good += n;
+	if (!starting || h->good < h->startup)
+		return;
+	h->counts.alarms[TEST_NONE]++;
+	h->verdict = HEALTH_OK;
+}
+
+static void
+health_fail(struct health *h, enum proto_test test, enum health_verdict verdict)
+{
+	if (h->failing == TEST_NONE)
+		h->counts.alarms[test]++;
+	h->failing = test;
+	h->failed = test;
+	h->verdict = verdict;
+}
+
+/*
+ * Looks at raw noise up to the first byte that a test has something to say
+ * about, with all tests or, once one has failed, with that one.  Returns the
+ * number of bytes.
+ */
+static size_t
+health_look(struct health *h, const uint8_t *bytes, size_t n,
+    enum proto_test *test, enum health_verdict *verdict)
+{
+	enum health_verdict found = HEALTH_OK;
+	size_t upto;
+
+	*test = TEST_LAG;
+	*verdict = HEALTH_OK;
+	if (h->failing != TEST_LAG) {
+		n = health_raw_feed(&h->samples, bytes, n, verdict);
+		*test = h->samples.failing;
+		if (h->failing != TEST_NONE)
+			return n;
+	}
+	upto = lag_feed(&h->lag, bytes, n, &found);
+	/* Of two that fail at the same byte, the standard's comes first. */
+	if (found == HEALTH_OK || (*verdict != HEALTH_OK && upto == n))
+		return n;
+	*test = TEST_LAG;
+	*verdict = found;
+	return upto;
+}
+
+static void
+health_feed_raw(struct health *h, const uint8_t *bytes, size_t n)
+{
+	enum health_verdict verdict;
+	enum proto_test test;
+	size_t looked;
+
+	while (n > 0 && !health_ended(h)) {
+		looked = health_look(h, bytes, n, &test, &verdict);
+		fips_feed(&h->fips, bytes, looked, &h->counts);
+		h->counts.bytes += looked;
+		if (verdict == HEALTH_OK)
+			health_pass(h, looked);
+		else {
+			health_pass(h, looked - 1);
+			health_fail(h, test, verdict);
+		}
+		bytes += looked;
+		n -= looked;
+	}
+}
+
+static size_t
+health_min(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * Whether a piece of which only the beginning is looked at ends with a word
+ * that comes twice: what got stuck somewhere in it has stayed so.
+ */
+static bool
+health_ends_stuck(const uint8_t *bytes, size_t n)
+{
+	const size_t word = sizeof(uint64_t);
+
+	return n >= STUCK_SAMPLE + 2 * word &&
+	    memcmp(bytes + n - word, bytes + n - 2 * word, word) == 0;
+}
+
+static void
+health_feed_conditioned(struct health *h, const uint8_t *bytes, size_t n)
+{
+	size_t words = health_min(n, STUCK_SAMPLE);
+	size_t others = health_min(n, OTHER_SAMPLE);
+	enum health_verdict copy;
+
+	h->counts.bytes += n;
+	fips_feed(&h->fips, bytes, others, &h->counts);
+	lag_feed(&h->lag, bytes, others, &copy);
+	if (stuck_feed(&h->stuck, bytes, words) || health_ends_stuck(bytes, n))
+		health_fail(h, TEST_STUCK, HEALTH_FAILED);
+	else if (copy != HEALTH_OK)
+		health_fail(h, TEST_LAG, HEALTH_FAILED);
+	else
+		health_pass(h, words);
+}
+
+enum health_verdict
+health_feed(struct health *h, const uint8_t *bytes, size_t n)
+{
+	if (n == 0 || health_ended(h))
+		return h->verdict;
+	if (h->noise == NOISE_RAW)
+		health_feed_raw(h, bytes, n);
+	else
+		health_feed_conditioned(h, bytes, n);
+	return h->verdict;
+}
+
+enum proto_test
+health_failure(const struct health *h)
+{
+	return h->failed;
+}
+
+const struct proto_health *
+health_counts(const struct health *h)
+{
+	return &h->counts;
+}

@@ -1,0 +1,67 @@
+/*
+ * The continuous health tests of SP 800-90B 4.4 for samples of raw noise:
+ * repetition count and adaptive proportion, each with two cutoffs.  At the
+ * first the test has failed; the second tells whether that can have been
+ * chance.
+ */
+#ifndef VRNGD_HEALTH_RAW_H
+#define VRNGD_HEALTH_RAW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "entropy/health/health.h"
+
+#define APT_WINDOW_BINARY 1024 /* samples of one bit */
+#define APT_WINDOW	  512  /* wider samples */
+
+struct cutoffs {
+	uint32_t alarm; /* at 2^-alpha: HEALTH_FAILING */
+	uint32_t latch; /* at 2^-HEALTH_ALPHA_MAX: HEALTH_LATCHED */
+};
+
+/* 4.4.1 */
+struct rct {
+	struct cutoffs cutoffs;
+	uint32_t run; /* samples that were the same; 0: none was seen */
+	uint8_t last;
+};
+
+/* 4.4.2 */
+struct apt {
+	struct cutoffs cutoffs;
+	uint32_t window; /* samples */
+	uint32_t seen;	 /* in this window */
+	uint32_t count;	 /* of them like the first, which counts too */
+	uint8_t first;
+};
+
+struct health_raw {
+	uint32_t sample_bits;
+	struct rct rct;
+	struct apt apt;
+	enum proto_test failing; /* which one goes on; TEST_NONE: both */
+};
+
+/*
+ * The cutoffs for samples with `min_entropy` (1/1000 bit, not 0) and a rate of
+ * false alarms of 2^-alpha.
+ */
+uint32_t rct_cutoff(uint32_t min_entropy, uint32_t alpha);
+uint32_t apt_cutoff(uint32_t window, uint32_t min_entropy, uint32_t alpha);
+
+/* The cutoffs come from sample_bits, min_entropy and alpha. */
+void health_raw_init(struct health_raw *, const struct proto_source *);
+
+/* Forgets the samples. */
+void health_raw_restart(struct health_raw *);
+
+/*
+ * Looks at `n` bytes of samples, up to the one that ends in anything but
+ * HEALTH_OK, and tells how many these were.  The first test that has failed
+ * goes on alone after HEALTH_FAILING, until its run or window has ended.
+ */
+size_t health_raw_feed(struct health_raw *, const uint8_t *bytes, size_t n,
+    enum health_verdict *);
+
+#endif

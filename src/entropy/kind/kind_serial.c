@@ -1,0 +1,241 @@
+#include <sys/ioctl.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "entropy/kind/kind.h"
+#include "common/log.h"
+
+#define INIT_TIME (2 * NS_PER_SEC) /* until the device must have taken it */
+
+struct serial {
+	struct termios saved; /* the settings as they were */
+	bool changed;
+};
+
+#define SPEED(baud) \
+	{ \
+		baud, B##baud \
+	}
+static const struct {
+	uint32_t baud;
+	speed_t speed;
+} speeds[] = {
+	SPEED(50),
+	SPEED(75),
+	SPEED(110),
+	SPEED(134),
+	SPEED(150),
+	SPEED(200),
+	SPEED(300),
+	SPEED(600),
+	SPEED(1200),
+	SPEED(1800),
+	SPEED(2400),
+	SPEED(4800),
+	SPEED(9600),
+	SPEED(19200),
+	SPEED(38400),
+	SPEED(57600),
+	SPEED(115200),
+	SPEED(230400),
+	SPEED(460800),
+	SPEED(500000),
+	SPEED(576000),
+	SPEED(921600),
+	SPEED(1000000),
+	SPEED(1152000),
+	SPEED(1500000),
+	SPEED(2000000),
+	SPEED(2500000),
+	SPEED(3000000),
+	SPEED(3500000),
+	SPEED(4000000),
+};
+
+static int
+set_speed(struct termios *t, uint32_t baud)
+{
+	for (size_t i = 0; i < sizeof(speeds) / sizeof(*speeds); i++) {
+		if (speeds[i].baud != baud)
+			continue;
+		if (cfsetispeed(t, speeds[i].speed) == -1 ||
+		    cfsetospeed(t, speeds[i].speed) == -1)
+			return errno;
+		return 0;
+	}
+	return EINVAL;
+}
+
+/*
+ * Eight bits as they come, without any flow control; modem lines do not count.
+ * HUPCL stays as the administrator has it, so DTR does what it does for every
+ * program: it rises when the port is opened, and when it is closed for the last
+ * time it falls (which tells many generators to stop, and resets some), or not.
+ */
+static void
+make_raw(struct termios *t)
+{
+	cfmakeraw(t);
+	t->c_iflag &= ~(tcflag_t)(INPCK | IXOFF | IXANY);
+	t->c_cflag &= ~(tcflag_t)(CSTOPB | CRTSCTS);
+	t->c_cflag |= CLOCAL | CREAD;
+	t->c_cc[VMIN] = 1;
+	t->c_cc[VTIME] = 0;
+}
+
+/* tcsetattr(3) succeeds if any of it could be done: this looks at the rest. */
+static int
+set_line(int fd, const struct termios *wanted)
+{
+	struct termios now;
+
+	if (tcsetattr(fd, TCSANOW, wanted) == -1 || tcgetattr(fd, &now) == -1)
+		return errno;
+	if ((now.c_cflag & CSIZE) != CS8 ||
+	    cfgetospeed(&now) != cfgetospeed(wanted))
+		return EINVAL;
+	return 0;
+}
+
+/* So that no write waits for a device that takes nothing. */
+static int
+set_nonblocking(int fd)
+{
+	int flags;
+
+	if ((flags = fcntl(fd, F_GETFL)) == -1 ||
+	    fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1)
+		return errno;
+	return 0;
+}
+
+/* Sends what starts the device, if it takes it in time. */
+static int
+send_init(struct device *d)
+{
+	struct pollfd pfd = { .fd = d->fd, .events = POLLOUT };
+	uint64_t deadline = clock_now() + INIT_TIME, now;
+	size_t sent = 0;
+	ssize_t n;
+
+	while (sent < d->spec.init_size) {
+		n = write(d->fd, d->spec.init + sent, d->spec.init_size - sent);
+		if (n >= 0) {
+			sent += (size_t)n;
+			continue;
+		}
+		if (errno != EAGAIN && errno != EINTR)
+			return errno;
+		if ((now = clock_now()) >= deadline)
+			return ETIMEDOUT;
+		poll(&pfd, 1, (int)((deadline - now) / NS_PER_MS) + 1);
+	}
+	return 0;
+}
+
+static void
+serial_prepare(struct device *d)
+{
+	if ((d->state = calloc(1, sizeof(struct serial))) == NULL)
+		log_fatal("no memory for a source");
+}
+
+static int
+serial_open(struct device *d)
+{
+	struct serial *s = d->state;
+	struct termios wanted;
+	int error;
+
+	s->changed = false;
+	if (tcgetattr(d->fd, &s->saved) == -1)
+		return errno;
+	wanted = s->saved;
+	make_raw(&wanted);
+	if (d->spec.speed != 0 &&
+	    (error = set_speed(&wanted, d->spec.speed)) != 0)
+		return error;
+	s->changed = true;
+	if ((error = set_line(d->fd, &wanted)) != 0 ||
+	    (error = set_nonblocking(d->fd)) != 0)
+		return error;
+	/* What came before may be half a byte, or at another speed. */
+	if (tcflush(d->fd, TCIFLUSH) == -1)
+		return errno;
+	return send_init(d);
+}
+
+static ssize_t
+serial_read(struct device *d, uint8_t *buf, size_t size)
+{
+	return kind_read(d->fd, buf, size);
+}
+
+/* Output that the device has not taken would hold up close(2). */
+static void
+serial_close(struct device *d)
+{
+	struct serial *s = d->state;
+
+	if (!s->changed)
+		return;
+	s->changed = false;
+	tcflush(d->fd, TCIOFLUSH);
+	tcsetattr(d->fd, TCSANOW, &s->saved);
+}
+
+/* A command is an int; some C libraries extend its sign. */
+#define COMMAND(cmd) SCMP_A1_64(SCMP_CMP_MASKED_EQ, UINT32_MAX, (uint32_t)(cmd))
+/*
+ * TCGETS2 and its kin of which <termios.h> does not know the argument: any size
+ * and direction of it.
+ */
+#define COMMAND2(nr) SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffff, 'T' << 8 | (nr))
+
+static const struct sandbox_rule rules[] = {
+	{ .nr = SCMP_SYS(ioctl),
+	    .why = "TCGETS: the line's settings",
+	    .nargs = 1,
+	    .arg = COMMAND(TCGETS) },
+	{ .nr = SCMP_SYS(ioctl),
+	    .why = "TCSETS: the line's settings",
+	    .nargs = 1,
+	    .arg = COMMAND(TCSETS) },
+	{ .nr = SCMP_SYS(ioctl),
+	    .why = "TCGETS2: the same, from glibc 2.42",
+	    .nargs = 1,
+	    .arg = COMMAND2(0x2a) },
+	{ .nr = SCMP_SYS(ioctl),
+	    .why = "TCSETS2: the same, from glibc 2.42",
+	    .nargs = 1,
+	    .arg = COMMAND2(0x2b) },
+	{ .nr = SCMP_SYS(ioctl),
+	    .why = "TCFLSH: old bytes",
+	    .nargs = 1,
+	    .arg = COMMAND(TCFLSH) },
+	{ .nr = SCMP_SYS(fcntl),
+	    .why = "F_GETFL: writes that do not wait",
+	    .nargs = 1,
+	    .arg = COMMAND(F_GETFL) },
+	{ .nr = SCMP_SYS(fcntl),
+	    .why = "F_SETFL: writes that do not wait",
+	    .nargs = 1,
+	    .arg = COMMAND(F_SETFL) },
+};
+
+const struct source_kind kind_serial = {
+	.name = "serial",
+	.has_fd = true,
+	.rules = rules,
+	.nrules = sizeof(rules) / sizeof(*rules),
+	.prepare = serial_prepare,
+	.open = serial_open,
+	.read = serial_read,
+	.close = serial_close,
+};

@@ -1,0 +1,425 @@
+#include <stddef.h>
+
+#include "parent/alloc/alloc_node.h"
+
+#define ROOM_TRIES 8  /* leaves looked at before none is said to have room */
+#define VTIME_BITS 16 /* of a virtual time, behind the point */
+
+__extension__ typedef unsigned __int128 wide;
+
+/*
+ * Bytes that have been handed on leave room in the buckets from now on: until
+ * now they were as full as they were.
+ */
+static void
+set_outstanding(struct alloc_node *leaf, uint64_t now, uint64_t outstanding)
+{
+	node_refill_path(leaf, now);
+	if (outstanding < leaf->outstanding)
+		node_add_outstanding(leaf,
+		    -(int64_t)(leaf->outstanding - outstanding));
+}
+
+void
+alloc_want(struct alloc *a, struct alloc_node *leaf, uint64_t now,
+    uint64_t need, uint64_t room, uint64_t outstanding)
+{
+	set_outstanding(leaf, now, outstanding);
+	leaf->need = need;
+	leaf->room = room;
+	node_demand(a, leaf);
+}
+
+void
+alloc_restart(struct alloc *a, struct alloc_node *leaf, uint64_t now,
+    uint64_t outstanding)
+{
+	set_outstanding(leaf, now, outstanding);
+	leaf->granted = leaf->need = leaf->room = 0;
+	node_demand(a, leaf);
+}
+
+void
+alloc_void(struct alloc *a, struct alloc_node *leaf, uint64_t now,
+    uint64_t bytes)
+{
+	set_outstanding(leaf, now,
+	    leaf->outstanding - alloc_min(leaf->outstanding, bytes));
+	leaf->granted -= bytes;
+	node_demand(a, leaf);
+}
+
+struct alloc_node *
+alloc_hoarder(struct alloc *a)
+{
+	struct alloc_node *leaf = TAILQ_FIRST(&a->hoarders);
+
+	if (leaf != NULL) {
+		TAILQ_REMOVE(&a->hoarders, leaf, hoarder_entry);
+		leaf->is_hoarder = false;
+	}
+	return leaf;
+}
+
+/* The smallest burst that a grant to this node has to fit; 0: there is none. */
+static uint64_t
+path_burst(const struct alloc_node *n)
+{
+	uint64_t burst = UINT64_MAX;
+
+	for (; n != NULL; n = n->parent)
+		if (node_has_ceil(n))
+			burst = alloc_min(burst, n->share.burst);
+	return burst == UINT64_MAX ? 0 : burst;
+}
+
+uint32_t
+alloc_window(const struct alloc_node *leaf, uint64_t capacity)
+{
+	uint64_t window = ALLOC_WINDOW_MAX, burst = path_burst(leaf);
+
+	if (!leaf->share.generated)
+		window = alloc_min(window, capacity / 4);
+	if (burst != 0)
+		window = alloc_min(window, burst / 8);
+	return window < ALLOC_WINDOW_MIN ? 0 : (uint32_t)window;
+}
+
+uint32_t
+alloc_request_min(const struct alloc_node *leaf)
+{
+	if (path_burst(leaf) == 0)
+		return ALLOC_GRANT_MAX;
+	return path_burst(leaf) / 8 < ALLOC_WINDOW_MIN ? 1 : GRANT_MIN;
+}
+
+uint32_t
+alloc_request_max(const struct alloc_node *leaf)
+{
+	uint64_t burst = path_burst(leaf);
+
+	return burst == 0 ? ALLOC_GRANT_MAX
+			  : (uint32_t)alloc_min(burst, ALLOC_GRANT_MAX);
+}
+
+void
+alloc_stock(struct alloc *a, uint64_t available, uint64_t capacity)
+{
+	a->stock = available;
+	a->reserve = capacity / 2;
+}
+
+/*
+ * Who lends to a leaf: the lowest node on its way that has something left of
+ * what it is guaranteed, or the root, that has all.
+ */
+static struct alloc_node *
+lender_of(struct alloc_node *n)
+{
+	while (n->parent != NULL && !node_has_own(n))
+		n = n->parent;
+	return n;
+}
+
+/*
+ * Counts a grant among the siblings of `n`, whose turn it was.  Time goes by
+ * for leaves of `both` kinds, or only for those of the one that is granted.
+ */
+static void
+take_turn(struct alloc_node *n, enum alloc_kind kind, bool both, bool borrows,
+    uint64_t bytes)
+{
+	struct alloc_node *p = n->parent;
+	enum alloc_clock clock = ALLOC_BY_WEIGHT;
+	bool in_line = (n->ready & KIND_BIT(kind)) != 0;
+	uint64_t grant = bytes << VTIME_BITS; /* of at most ALLOC_GRANT_MAX */
+	alloc_vtime cost, passed;
+
+	if (borrows || !node_has_rate(n)) {
+		cost = grant / n->share.weight;
+	} else {
+		clock = ALLOC_BY_RATE;
+		cost = (alloc_vtime)((wide)grant * n->share.rate.period /
+		    n->share.rate.bytes);
+	}
+	node_withdraw(n);
+	passed = n->turns[kind].served[clock] - p->lines[kind].now[clock];
+	if (passed < 0 && !in_line) {
+		/* Its window is filled after it was away: see update_turn(). */
+		n->turns[kind].served[clock] -= passed;
+		passed = 0;
+	}
+	p->lines[kind].now[clock] += passed;
+	n->turns[kind].served[clock] += cost;
+	if (both) {
+		kind = kind_other(kind);
+		p->lines[kind].now[clock] += passed;
+		n->turns[kind].served[clock] += cost;
+	}
+}
+
+/*
+ * Makes a grant to a leaf while those of `kinds` want to be and can be served.
+ * To others it costs no turn.
+ */
+static struct alloc_node *
+charge(struct alloc *a, struct alloc_node *leaf, unsigned int kinds,
+    uint64_t now, uint64_t bytes)
+{
+	const struct alloc_node *lender = lender_of(leaf);
+	enum alloc_kind kind = node_kind(leaf);
+	bool lends = false, both = (kinds & KIND_BIT(kind_other(kind))) != 0;
+
+	for (struct alloc_node *n = leaf; n != NULL; n = n->parent) {
+		lends = lends || n == lender;
+		if (lends && node_has_rate(n))
+			n->own.tokens -= (int64_t)bytes;
+		if (node_has_ceil(n))
+			n->cap.tokens -= (int64_t)bytes;
+		n->outstanding += bytes;
+		meter_add(&n->meter, now, bytes);
+		if (n->parent != NULL)
+			take_turn(n, kind, both, !lends, bytes);
+	}
+	if (kind == ALLOC_STOCKED)
+		a->stock -= bytes;
+	leaf->granted += bytes;
+	node_demand(a, leaf);
+	return leaf;
+}
+
+/* How much of `bytes` every bucket between a leaf and the root has. */
+static uint64_t
+affordable(const struct alloc_node *leaf, uint64_t bytes)
+{
+	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent)
+		if (node_has_ceil(n))
+			bytes = alloc_min(bytes,
+			    n->cap.tokens < 0 ? 0 : (uint64_t)n->cap.tokens);
+	return bytes;
+}
+
+uint64_t
+alloc_available(struct alloc *a, struct alloc_node *leaf, uint64_t now)
+{
+	node_refill_path(leaf, now);
+	return affordable(leaf,
+	    node_kind(leaf) == ALLOC_STOCKED ? a->stock : UINT64_MAX);
+}
+
+/* The leaf whose turn it is, if those of `kinds` can be served, or NULL. */
+static struct alloc_node *
+next_waiting(struct alloc *a, unsigned int kinds)
+{
+	struct alloc_node *n = &a->root;
+
+	if (n->waiting == 0 || node_is_capped(n))
+		return NULL;
+	while (n != NULL && !node_is_leaf(n))
+		n = node_first_ready(n, kinds);
+	return n == &a->root ? NULL : n;
+}
+
+/*
+ * A grant to the leaf whose request is the next to be served.  If that has to
+ * wait for stock, so has all of its kind, which is struck from `kinds`.
+ */
+static struct alloc_node *
+grant_need(struct alloc *a, uint64_t now, unsigned int *kinds, uint64_t *bytes)
+{
+	struct alloc_node *leaf, *lender;
+	uint64_t missing;
+
+	while ((leaf = next_waiting(a, *kinds)) != NULL) {
+		node_refill_path(leaf, now);
+		missing = leaf->need - leaf->granted;
+		lender = lender_of(leaf);
+		*bytes = affordable(leaf, alloc_min(missing, ALLOC_GRANT_MAX));
+		if (node_kind(leaf) == ALLOC_STOCKED)
+			*bytes = alloc_min(*bytes, a->stock);
+		if (lender->parent != NULL)
+			*bytes =
+			    alloc_min(*bytes, (uint64_t)lender->own.tokens);
+		if (*bytes >= alloc_min(missing, leaf->threshold))
+			return charge(a, leaf, *kinds, now, *bytes);
+		*kinds &= ~KIND_BIT(node_kind(leaf));
+	}
+	return NULL;
+}
+
+/*
+ * What a node's bucket must have for `wanted` bytes of a window below it: where
+ * requests wait they come first.
+ */
+static uint64_t
+room_price(const struct alloc_node *n, uint64_t wanted)
+{
+	return n->waiting > 0 && wanted < n->threshold ? n->threshold : wanted;
+}
+
+/*
+ * How much of a leaf's window may be filled: out of plenty only, so that no
+ * request of another guest will find the stock or a bucket emptied for it.
+ */
+static uint64_t
+room_of(const struct alloc *a, const struct alloc_node *leaf)
+{
+	uint64_t missing = leaf->room - leaf->granted, bytes, wanted;
+
+	wanted = alloc_min(missing, leaf->threshold);
+	bytes = affordable(leaf, alloc_min(missing, ALLOC_GRANT_MAX));
+	if (node_kind(leaf) == ALLOC_STOCKED)
+		bytes = alloc_min(bytes,
+		    a->stock - alloc_min(a->stock, a->reserve));
+	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent) {
+		if (!node_has_ceil(n))
+			continue;
+		if (n->cap.tokens < (int64_t)room_price(n, wanted))
+			return 0;
+		bytes = alloc_min(bytes,
+		    n->share.burst / 2 -
+			alloc_min(n->share.burst / 2, n->outstanding));
+	}
+	return bytes < wanted ? 0 : bytes;
+}
+
+/* Looks at a few leaves, and moves them to the end of their list. */
+static struct alloc_node *
+grant_room_of(struct alloc *a, enum alloc_kind kind, uint64_t now,
+    uint64_t *bytes)
+{
+	struct alloc_nodes *rooms = &a->rooms[kind];
+	struct alloc_node *leaf;
+
+	if (kind == ALLOC_STOCKED && a->stock <= a->reserve)
+		return NULL;
+	for (int i = 0; i < ROOM_TRIES; i++) {
+		if ((leaf = TAILQ_FIRST(rooms)) == NULL)
+			return NULL;
+		node_refill_path(leaf, now);
+		TAILQ_REMOVE(rooms, leaf, room_entry);
+		TAILQ_INSERT_TAIL(rooms, leaf, room_entry);
+		if ((*bytes = room_of(a, leaf)) > 0)
+			return leaf;
+	}
+	return NULL;
+}
+
+/* Fills windows of the two kinds by turns. */
+static struct alloc_node *
+grant_room(struct alloc *a, uint64_t now, unsigned int kinds, uint64_t *bytes)
+{
+	struct alloc_node *leaf;
+
+	for (int i = 0; i < ALLOC_KINDS; i++) {
+		enum alloc_kind kind = a->next_room;
+
+		a->next_room = kind_other(kind);
+		leaf = grant_room_of(a, kind, now, bytes);
+		if (leaf != NULL)
+			return charge(a, leaf, kinds, now, *bytes);
+	}
+	return NULL;
+}
+
+static void
+forget_below(struct alloc *a, struct alloc_node *n, uint64_t now)
+{
+	struct alloc_node *child;
+
+	node_refill(n, now);
+	TAILQ_FOREACH(child, &n->children, siblings)
+		forget_below(a, child, now);
+	if (node_is_leaf(n) && n->outstanding > 0) {
+		n->need = n->room = n->granted;
+		if (!n->is_hoarder)
+			TAILQ_INSERT_TAIL(&a->hoarders, n, hoarder_entry);
+		n->is_hoarder = true;
+		node_demand(a, n);
+	}
+	n->outstanding = 0;
+}
+
+/*
+ * Keeps workers that never hand on what they were granted from starving the
+ * others below the same node: such bytes now count as handed on, and what the
+ * workers want more is not asked for until they tell.
+ */
+static void
+forget_hoards(struct alloc *a, struct alloc_node *n, uint64_t now)
+{
+	node_refill_path(n, now);
+	node_add_outstanding(n->parent, -(int64_t)n->outstanding);
+	forget_below(a, n, now);
+	node_update_below(a, n);
+}
+
+/* Brings up to date what has changed by the passing of time. */
+static void
+run_events(struct alloc *a, uint64_t now)
+{
+	struct alloc_node *n;
+
+	while ((n = node_first_event(a, false)) != NULL && n->event <= now) {
+		node_refill(n, now);
+		if (n->hoarded != 0)
+			forget_hoards(a, n, now);
+		node_update_path(a, n);
+	}
+}
+
+struct alloc_node *
+alloc_next(struct alloc *a, uint64_t now, uint64_t *bytes)
+{
+	unsigned int kinds = 0;
+	struct alloc_node *leaf;
+
+	run_events(a, now);
+	if (a->stock > 0 && node_waiting(&a->root, ALLOC_STOCKED) > 0)
+		kinds |= KIND_BIT(ALLOC_STOCKED);
+	if (node_waiting(&a->root, ALLOC_GENERATED) > 0)
+		kinds |= KIND_BIT(ALLOC_GENERATED);
+	if ((leaf = grant_need(a, now, &kinds, bytes)) != NULL)
+		return leaf;
+	return grant_room(a, now, kinds, bytes);
+}
+
+/* When a leaf's window could be filled, if nothing but time changes. */
+static uint64_t
+room_time(const struct alloc *a, const struct alloc_node *leaf)
+{
+	uint64_t wanted, wait, at = 0;
+
+	wanted = alloc_min(leaf->room - leaf->granted, leaf->threshold);
+	if (node_kind(leaf) == ALLOC_STOCKED && a->stock < a->reserve + wanted)
+		return ALLOC_NEVER;
+	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent) {
+		if (!node_has_ceil(n))
+			continue;
+		if (n->outstanding + wanted > n->share.burst / 2)
+			return ALLOC_NEVER;
+		wait = bucket_wait(&n->cap, (int64_t)room_price(n, wanted));
+		if (wait > 0 && node_later(n, wait) > at)
+			at = node_later(n, wait);
+	}
+	return at == 0 ? ALLOC_NEVER : at;
+}
+
+uint64_t
+alloc_deadline(const struct alloc *a)
+{
+	const struct alloc_node *n = node_first_event(a, a->stock == 0);
+	uint64_t at = n == NULL ? ALLOC_NEVER : n->event;
+
+	/* Of the leaves that alloc_next() looked at, the last ones now. */
+	for (int k = 0; k < ALLOC_KINDS; k++) {
+		int tries = ROOM_TRIES;
+
+		TAILQ_FOREACH_REVERSE(n, &a->rooms[k], alloc_nodes, room_entry)
+		if (tries-- > 0)
+			at = alloc_min(at, room_time(a, n));
+		else
+			break;
+	}
+	return at;
+}

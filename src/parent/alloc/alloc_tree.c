@@ -1,0 +1,167 @@
+#include <stddef.h>
+
+#include "parent/alloc/alloc_node.h"
+
+/* A grant needs so much in every bucket on its way. */
+static void
+set_threshold(struct alloc_node *n)
+{
+	struct alloc_node *child;
+
+	n->threshold = n->parent == NULL ? GRANT_MIN : n->parent->threshold;
+	if (node_has_ceil(n) || node_has_rate(n))
+		n->threshold = alloc_min(n->threshold, n->share.burst);
+	TAILQ_FOREACH(child, &n->children, siblings)
+		set_threshold(child);
+}
+
+/* How long it takes to fill a quarter of a node's bucket. */
+static void
+keep_slack(struct alloc *a, const struct alloc_node *n)
+{
+	const struct bucket_rate *rate =
+	    node_has_ceil(n) ? &n->share.ceil : &n->share.rate;
+	double fill;
+
+	if (rate->bytes == 0)
+		return;
+	fill = (double)n->share.burst / (double)rate->bytes *
+	    (double)rate->period / 4;
+	if (fill < (double)a->slack)
+		a->slack = (uint64_t)fill;
+}
+
+uint64_t
+alloc_slack(const struct alloc *a)
+{
+	return a->slack;
+}
+
+static void
+init_node(struct alloc_node *n, const struct alloc_share *share, uint64_t now)
+{
+	*n = (struct alloc_node){
+		.share = *share,
+		.refilled = now,
+		.event = ALLOC_NEVER,
+	};
+	TAILQ_INIT(&n->children);
+	for (int k = 0; k < ALLOC_KINDS; k++) {
+		n->turns[k].node = n;
+		RB_INIT(&n->lines[k].ready);
+	}
+	bucket_init(&n->own, share->rate, (int64_t)share->burst);
+	bucket_init(&n->cap, share->ceil, (int64_t)share->burst);
+}
+
+void
+alloc_init(struct alloc *a, const struct alloc_share *share, uint64_t now)
+{
+	*a = (struct alloc){ .slack = ALLOC_SLACK_MAX };
+	init_node(&a->root, share, now);
+	keep_slack(a, &a->root);
+	a->root.share.rate.bytes = 0;
+	set_threshold(&a->root);
+	for (int k = 0; k < ALLOC_KINDS; k++) {
+		RB_INIT(&a->events[k]);
+		TAILQ_INIT(&a->rooms[k]);
+	}
+	TAILQ_INIT(&a->hoarders);
+}
+
+/* Makes a node the last child of a parent, served as much as any of them. */
+static void
+attach(struct alloc_node *n, struct alloc_node *parent)
+{
+	n->parent = parent;
+	TAILQ_INSERT_TAIL(&parent->children, n, siblings);
+	for (int k = 0; k < ALLOC_KINDS; k++)
+		for (int c = 0; c < ALLOC_CLOCKS; c++)
+			n->turns[k].served[c] = parent->lines[k].now[c];
+}
+
+void
+alloc_add(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
+    const struct alloc_share *share, uint64_t now)
+{
+	init_node(n, share, now);
+	keep_slack(a, n);
+	attach(n, parent);
+	set_threshold(n);
+}
+
+/* Takes a node with all below it out of the tree. */
+static void
+detach(struct alloc *a, struct alloc_node *n)
+{
+	struct alloc_node *parent = n->parent;
+
+	node_withdraw(n);
+	node_add_outstanding(parent, -(int64_t)n->outstanding);
+	TAILQ_REMOVE(&parent->children, n, siblings);
+	for (struct alloc_node *p = parent; p != NULL; p = p->parent) {
+		p->waiting -= n->waiting;
+		p->generating -= n->generating;
+	}
+	node_update_path(a, parent);
+}
+
+void
+alloc_remove(struct alloc *a, struct alloc_node *n, uint64_t now)
+{
+	alloc_restart(a, n, now, 0);
+	if (n->is_hoarder)
+		TAILQ_REMOVE(&a->hoarders, n, hoarder_entry);
+	detach(a, n);
+}
+
+/* A bucket of another size keeps what it holds; a new one is full. */
+static void
+resize(struct bucket *b, struct bucket_rate rate, uint64_t most)
+{
+	if (b->rate.bytes == 0 || b->tokens > (int64_t)most)
+		b->tokens = (int64_t)most;
+	if (b->rate.period != rate.period)
+		b->remainder = 0;
+	b->rate = rate;
+}
+
+/* Moves a node with all below it to another parent. */
+static void
+move(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
+    uint64_t now)
+{
+	detach(a, n);
+	node_refill_path(parent, now);
+	attach(n, parent);
+	node_add_outstanding(parent, (int64_t)n->outstanding);
+	for (struct alloc_node *p = parent; p != NULL; p = p->parent) {
+		p->waiting += n->waiting;
+		p->generating += n->generating;
+	}
+}
+
+void
+alloc_change(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
+    const struct alloc_share *share, uint64_t now)
+{
+	node_refill_path(n, now);
+	if (parent != n->parent)
+		move(a, n, parent, now);
+	else if (parent != NULL)
+		node_withdraw(n);
+	/* A leaf may be of another kind from now on. */
+	if (node_is_leaf(n))
+		node_uncount(a, n);
+	n->share = *share;
+	if (parent == NULL)
+		n->share.rate.bytes = 0;
+	if (node_is_leaf(n))
+		node_count(a, n);
+	resize(&n->own, n->share.rate, share->burst);
+	resize(&n->cap, share->ceil, node_space(n));
+	keep_slack(a, n);
+	set_threshold(n);
+	node_update_below(a, n);
+	node_update_path(a, n->parent);
+}

@@ -1,0 +1,212 @@
+/*
+ * The configuration, vrngd.conf(5): what the administrator wrote, checked and
+ * with all defaults filled in.
+ */
+#ifndef VRNGD_CONFIG_H
+#define VRNGD_CONFIG_H
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "parent/alloc/alloc.h"
+#include "parent/host/listener.h"
+#include "common/proto.h"
+
+#define CONFIG_NAME_SIZE     GUEST_NAME_SIZE
+#define CONFIG_RATE_MAX	     (UINT64_C(1) << 40) /* bytes per second */
+#define CONFIG_BURST_MIN     64			 /* bytes */
+#define CONFIG_BURST_MAX     (UINT64_C(1) << 32) /* bytes */
+#define CONFIG_BURST_DEFAULT 4096 /* bytes, or 100 ms at ceil if more */
+#define CONFIG_WEIGHT_MAX    10000
+#define CONFIG_PRIORITY_MAX  7 /* 0 comes first */
+#define CONFIG_PERIOD_MAX_MS UINT32_MAX
+#define CONFIG_DEPTH_MAX     8	/* classes within classes */
+#define CONFIG_SERIAL_SIZE   64 /* with the terminating NUL */
+#define CONFIG_CLIENTS	     64 /* of an outlet, unless it says */
+#define CONFIG_GUEST_CLIENTS 8	/* of a guest's EGD socket */
+#define CONFIG_STATISTICS    UINT64_C(300000000000) /* ns, unless it says */
+
+/* How long to look for a guest's next request, instead of being kicked. */
+struct config_polling {
+	uint32_t us;	/* at most POLL_US_MAX; 0: not at all */
+	uint32_t share; /* percent of a CPU for looks in vain, 1 to 100 */
+};
+
+/* How a guest is served. */
+struct config_terms {
+	struct proto_delivery delivery;
+	struct config_polling polling;
+};
+
+struct config_class {
+	TAILQ_ENTRY(config_class) entry;
+	char name[CONFIG_NAME_SIZE];
+	struct alloc_share share;
+	struct config_terms terms;   /* its guests' own, unless they say */
+	struct config_class *parent; /* NULL: the pool itself */
+	TAILQ_HEAD(config_classes, config_class) classes; /* within it */
+};
+
+enum config_transport {
+	CONFIG_UNIX,
+	CONFIG_TCP,
+	CONFIG_UDP
+};
+
+struct config_source {
+	TAILQ_ENTRY(config_source) entry;
+	struct proto_source spec; /* number: the index in its pool */
+	char *path;    /* allocated: device, serial, unix socket; or NULL */
+	char *address; /* allocated: IPv4 or IPv6, of tcp and udp; or NULL */
+	uint16_t port; /* with address */
+	enum config_transport transport;     /* of egd and stream */
+	bool listen;			     /* of stream: not to connect */
+	bool replay;			     /* of device: is a test file */
+	uint16_t vendor, product;	     /* of qng; 0: any known */
+	char usb_serial[CONFIG_SERIAL_SIZE]; /* of qng; "": any */
+};
+
+TAILQ_HEAD(config_sources, config_source);
+
+struct config_pool {
+	TAILQ_ENTRY(config_pool) entry;
+	char name[CONFIG_NAME_SIZE];
+	bool accept_writes; /* of EGD clients: go to the kernel's generator */
+	struct config_sources sources; /* 1 to SOURCES_MAX */
+	uint32_t combine;	       /* enum proto_combine */
+	uint32_t min_sources;	       /* as in struct proto_pool */
+	uint32_t stock;		       /* bytes read ahead */
+	struct alloc_share share;
+	struct config_terms terms; /* its classes' and guests' own */
+	struct config_classes classes;
+};
+
+/* At least one of `socket`, `passed` and `egd` is there. */
+struct config_guest {
+	TAILQ_ENTRY(config_guest) entry;
+	char name[CONFIG_NAME_SIZE];
+	char *socket; /* vhost-user: path, allocated; or NULL */
+	bool passed;  /* vhost-user: its socket is passed by systemd */
+	char *egd;    /* EGD: path, allocated; or NULL */
+	struct config_pool *pool;
+	struct config_class *class; /* NULL: the pool itself */
+	struct alloc_share share;
+	struct config_terms terms;
+	struct listener_rights rights; /* of its sockets */
+};
+
+enum config_outlet_kind {
+	CONFIG_OUTLET_EGD,
+	CONFIG_OUTLET_STREAM
+};
+
+/* A service of its own: egd "NAME" or stream "NAME". */
+struct config_outlet {
+	TAILQ_ENTRY(config_outlet) entry;
+	char name[CONFIG_NAME_SIZE]; /* unique among those of its kind */
+	enum config_outlet_kind kind;
+	enum config_transport transport;
+	bool passed;	     /* its socket is, by systemd */
+	char *path;	     /* allocated: of unix; NULL: also if passed */
+	char *address;	     /* likewise: numeric, of tcp and udp */
+	uint16_t port;	     /* with address */
+	bool connect;	     /* of stream: the other side listens */
+	uint16_t local_port; /* of udp, with connect: ours; 0: any */
+	struct listener_rights
+	    rights;	       /* of a unix socket that is listened at */
+	uint32_t max_clients;  /* 1 to CLIENTS_MAX */
+	uint64_t idle_timeout; /* ns; 0: none */
+	/*
+	 * Who may connect, or send, to a TCP or UDP socket: always at least
+	 * one network, but for unix and connect, that have none.
+	 */
+	struct proto_network allow[ALLOWED_MAX];
+	uint32_t nallowed;
+	struct config_pool *pool;
+	struct config_class *class; /* NULL: the pool itself */
+	struct alloc_share share;
+	struct proto_delivery delivery;
+};
+
+TAILQ_HEAD(config_pools, config_pool);
+TAILQ_HEAD(config_guests, config_guest);
+TAILQ_HEAD(config_outlets, config_outlet);
+
+struct config {
+	struct config_pools pools;
+	struct config_guests guests;
+	struct config_outlets outlets;
+	uint64_t statistics; /* ns, between records; 0: none */
+};
+
+/*
+ * Reads and checks the file and what it includes.  Each mistake is told to
+ * `report`, one line without a newline, that begins with FILE:LINE.  Returns
+ * the configuration, to be freed with config_free(), or NULL after at least
+ * one mistake.
+ */
+typedef void config_report(void *arg, const char *text);
+struct config *config_read(const char *path, config_report *report, void *arg);
+
+/* Prints it as a file that says everything, defaults too: for vrngd -n. */
+void config_print(const struct config *, FILE *);
+
+void config_free(struct config *);
+
+/*
+ * What a source is, for messages: "/dev/hwrng", "getrandom", "[::1]:7000",
+ * "usb 0403:6001".  Returns the buffer.
+ */
+const char *config_source_text(const struct config_source *, char *buf,
+    size_t size);
+
+/*
+ * Whether two are the same in all, name and number included, so that a reload
+ * can leave the one alone.
+ */
+bool config_source_equal(const struct config_source *,
+    const struct config_source *);
+
+/*
+ * Where an outlet is, for messages: a path, "127.0.0.1:7000", "udp [::1]:7000".
+ * Returns the buffer.
+ */
+#define CONFIG_WHERE_SIZE 160 /* is enough for any */
+const char *config_outlet_text(const struct config_outlet *, char *buf,
+    size_t size);
+
+/*
+ * Whether two are served at the same socket in the same way, so that a reload
+ * can leave its clients alone: kind, transport, path or address and port, and
+ * who connects.
+ */
+bool config_outlet_same_place(const struct config_outlet *,
+    const struct config_outlet *);
+
+/* "10.0.0.0/8" of a network; and back: false if it is not one, bits set. */
+#define CONFIG_NETWORK_SIZE 50
+const char *config_network_text(const struct proto_network *,
+    char buf[CONFIG_NETWORK_SIZE]);
+bool config_network_parse(const char *text, struct proto_network *);
+
+/*
+ * The source that a path alone means, with all defaults: the kernel's for
+ * /dev/urandom and /dev/random, serial for a serial line's terminal, a device
+ * for anything else.  Opens nothing.  To be freed with config_source_free(),
+ * or with the configuration that it becomes part of.
+ */
+struct config_source *config_source_of_path(const char *path);
+void config_source_free(struct config_source *);
+
+/*
+ * Sets what a pool that has these sources and says nothing else has: combine,
+ * min_sources, stock and terms.
+ */
+void config_pool_defaults(struct config_pool *);
+
+#endif

@@ -1,0 +1,244 @@
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parent/config/config_tree.h"
+
+#define NOT_A_FILE "it is not a regular file: name one"
+
+/*
+ * Reads all of the file into memory of the reader.  Returns NULL and why if
+ * that is not possible.
+ */
+static char *
+contents(struct config_reader *r, int fd, const struct stat *st, size_t *len,
+    const char **why)
+{
+	size_t size = (size_t)st->st_size;
+	char *text;
+	ssize_t n;
+
+	if (st->st_size > CONFIG_FILE_MAX) {
+		*why = "it is larger than 16M: split it";
+		return NULL;
+	}
+	text = config_alloc(r, size + 1);
+	for (*len = 0; *len < size; *len += (size_t)n) {
+		n = read(fd, text + *len, size - *len);
+		if (n == -1 && errno == EINTR)
+			n = 0;
+		else if (n == -1) {
+			*why = strerror(errno);
+			return NULL;
+		} else if (n == 0)
+			break;
+	}
+	return text;
+}
+
+/* Opens a file; FIFOs and devices without waiting, since they are refused. */
+static char *
+load(struct config_reader *r, struct config_file *file, size_t *len,
+    const char **why)
+{
+	struct stat st;
+	char *text = NULL;
+	int fd;
+
+	fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd == -1 || fstat(fd, &st) == -1)
+		*why = strerror(errno);
+	else if (S_ISDIR(st.st_mode))
+		*why = "it is a directory: name a file, or a pattern such as "
+		       "DIRECTORY/*.conf in an include";
+	else if (!S_ISREG(st.st_mode))
+		*why = NOT_A_FILE;
+	else {
+		file->dev = st.st_dev;
+		file->ino = st.st_ino;
+		text = contents(r, fd, &st, len, why);
+	}
+	if (fd != -1)
+		close(fd);
+	return text;
+}
+
+/*
+ * Why the file may not be read: it was already, here or in a file that this
+ * one is included by, and so on.
+ */
+static const char *
+read_before(struct config_reader *r, const struct config_file *file)
+{
+	const struct config_file *other;
+
+	TAILQ_FOREACH(other, &r->files, entry)
+		if (other->dev == file->dev && other->ino == file->ino)
+			break;
+	if (other == NULL)
+		return NULL;
+	if (other->from.file == NULL)
+		return "it is the file that was read first: remove this "
+		       "include";
+	return config_text(r, "it is included in %s already: remove this one",
+	    config_place_text(r, other->from, file->from));
+}
+
+static int
+line_of(const char *text, const char *end)
+{
+	int line = 1;
+
+	for (; text < end; text++)
+		line += *text == '\n';
+	return line;
+}
+
+static void
+parse(struct config_reader *r, const struct config_file *file, const char *text,
+    size_t len)
+{
+	struct config_parse p = {
+		.reader = r,
+		.file = file,
+		.block = r->top,
+	};
+	const char *nul = memchr(text, '\0', len);
+
+	TAILQ_INIT(&p.items);
+	if (nul == NULL) {
+		config_scan_text(&p, text, len);
+		return;
+	}
+	config_mistake(r, (struct config_place){ file, line_of(text, nul) },
+	    "there is a NUL byte here: the configuration is a text file");
+	r->top->damaged = true;
+}
+
+/* Reads a file, that `where` is the mention of; NULL for the first. */
+static void
+read_file(struct config_reader *r, const char *path,
+    const struct config_place *where)
+{
+	struct config_file *file = config_alloc(r, sizeof(*file));
+	struct config_place place = { file, 1 };
+	const char *why = NULL;
+	char *text;
+	size_t len;
+
+	file->path = config_text(r, "%s", path);
+	file->order = r->nfiles++;
+	if (r->main == NULL)
+		r->main = file;
+	if (where != NULL)
+		file->from = place = *where;
+	text = load(r, file, &len, &why);
+	if (text != NULL && (why = read_before(r, file)) == NULL) {
+		TAILQ_INSERT_TAIL(&r->files, file, entry);
+		parse(r, file, text, len);
+	} else {
+		config_mistake(r, place, "cannot read \"%s\": %s",
+		    config_shown(r, path), why);
+		r->top->damaged = true;
+	}
+}
+
+void
+config_file_read(struct config_reader *r, const char *path)
+{
+	read_file(r, path, NULL);
+}
+
+/* A directory that is not there has no files that match. */
+static int
+glob_error(const char *path, int error)
+{
+	(void)path;
+	errno = error;
+	return error != ENOENT && error != ENOTDIR;
+}
+
+/* A path as seen from the directory of the file that it stands in. */
+static const char *
+seen_from(struct config_reader *r, const struct config_file *file,
+    const char *path)
+{
+	const char *slash = strrchr(file->path, '/');
+
+	if (path[0] == '/' || slash == NULL)
+		return path;
+	return config_text(r, "%.*s%s", (int)(slash + 1 - file->path),
+	    file->path, path);
+}
+
+/* How many files this one is within. */
+static int
+depth_of(const struct config_file *file)
+{
+	int depth = 0;
+
+	while ((file = file->from.file) != NULL)
+		depth++;
+	return depth;
+}
+
+static void
+read_matches(struct config_reader *r, const char *pattern,
+    const struct config_place *where)
+{
+	const char *path = seen_from(r, where->file, pattern);
+	glob_t found;
+	int status;
+
+	errno = 0;
+	status = glob(path, GLOB_NOMAGIC, glob_error, &found);
+	if (status == GLOB_NOSPACE || status == GLOB_ABORTED) {
+		config_mistake(r, *where, "cannot list \"%s\": %s",
+		    config_shown(r, path),
+		    errno != 0 ? strerror(errno) : "it cannot be read");
+		r->top->damaged = true;
+	}
+	for (size_t i = 0; status == 0 && i < found.gl_pathc; i++) {
+		if (r->nfiles >= CONFIG_FILES_MAX) {
+			config_mistake(r, *where,
+			    "more than %d files are "
+			    "included: use fewer",
+			    CONFIG_FILES_MAX);
+			r->top->damaged = true;
+			break;
+		}
+		read_file(r, found.gl_pathv[i], where);
+	}
+	globfree(&found);
+}
+
+void
+config_file_include(struct config_parse *p, const char *pattern, int line)
+{
+	struct config_place where = { p->file, line };
+
+	if (p->block->kind != CONFIG_TOP) {
+		p->block->damaged = true;
+		config_block_mistake(p->reader, p->block, where,
+		    "include stands within the block: move it out");
+		return;
+	}
+	if (pattern[0] == '\0')
+		config_mistake(p->reader, where,
+		    "include needs the name of a "
+		    "file or a pattern, not \"\"");
+	else if (depth_of(p->file) >= CONFIG_INCLUDE_MAX)
+		config_mistake(p->reader, where,
+		    "\"%s\" would be the file number %d that is included by "
+		    "another: include it further up",
+		    config_shown(p->reader, pattern), CONFIG_INCLUDE_MAX + 1);
+	else {
+		read_matches(p->reader, pattern, &where);
+		return;
+	}
+	p->reader->top->damaged = true;
+}

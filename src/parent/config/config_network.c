@@ -1,0 +1,107 @@
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "parent/config/config_build.h"
+
+#define IPV4_BEHIND 96 /* bits, of an IPv4 address mapped to IPv6 */
+
+/* RFC 4291, 2.5.5.2. */
+static const uint8_t mapped[IPV4_BEHIND / 8] = { [10] = 0xff, [11] = 0xff };
+
+bool
+config_network_is_ipv4(const struct proto_network *network)
+{
+	return network->bits >= IPV4_BEHIND &&
+	    memcmp(network->address, mapped, sizeof(mapped)) == 0;
+}
+
+/* Whether two addresses are the same as far as the first bits go. */
+static bool
+same_bits(const uint8_t *a, const uint8_t *b, uint32_t bits)
+{
+	uint32_t whole = bits / 8, rest = bits % 8;
+
+	return memcmp(a, b, whole) == 0 &&
+	    (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
+}
+
+/* Reads an address, as a network of its own. */
+static bool
+read_address(const char *text, struct proto_network *network)
+{
+	*network = (struct proto_network){ .bits = 128 };
+	if (strchr(text, ':') != NULL)
+		return inet_pton(AF_INET6, text, network->address) == 1;
+	memcpy(network->address, mapped, sizeof(mapped));
+	return inet_pton(AF_INET, text, network->address + sizeof(mapped)) == 1;
+}
+
+enum config_network_result
+config_network_read(const char *text, struct proto_network *network)
+{
+	char address[INET6_ADDRSTRLEN];
+	const char *slash = strchr(text, '/'), *rest;
+	size_t len = slash != NULL ? (size_t)(slash - text) : strlen(text);
+	struct proto_network whole;
+	uint64_t bits;
+
+	if (len >= sizeof(address))
+		return CONFIG_NETWORK_BAD;
+	memcpy(address, text, len);
+	address[len] = '\0';
+	if (!read_address(address, network))
+		return CONFIG_NETWORK_BAD;
+	if (slash == NULL)
+		return CONFIG_NETWORK_GOOD;
+	rest = config_digits(slash + 1, &bits);
+	if (rest == NULL || rest[0] != '\0')
+		return CONFIG_NETWORK_BAD;
+	if (bits > (strchr(address, ':') != NULL ? 128 : 128 - IPV4_BEHIND))
+		return CONFIG_NETWORK_LONG;
+	if (strchr(address, ':') == NULL)
+		bits += IPV4_BEHIND;
+	whole = *network;
+	network->bits = (uint32_t)bits;
+	for (uint32_t i = network->bits; i < 128; i++)
+		network->address[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	return same_bits(whole.address, network->address, 128)
+	    ? CONFIG_NETWORK_GOOD
+	    : CONFIG_NETWORK_BITS;
+}
+
+bool
+config_network_parse(const char *text, struct proto_network *network)
+{
+	return config_network_read(text, network) == CONFIG_NETWORK_GOOD;
+}
+
+const char *
+config_network_text(const struct proto_network *network,
+    char buf[CONFIG_NETWORK_SIZE])
+{
+	bool ipv4 = config_network_is_ipv4(network);
+	size_t behind = ipv4 ? IPV4_BEHIND : 0;
+	char address[INET6_ADDRSTRLEN] = "?";
+
+	inet_ntop(ipv4 ? AF_INET : AF_INET6, network->address + behind / 8,
+	    address, sizeof(address));
+	snprintf(buf, CONFIG_NETWORK_SIZE, "%s/%u", address,
+	    network->bits - (unsigned int)behind);
+	return buf;
+}
+
+bool
+config_network_loopback(const char *address, struct proto_network *network)
+{
+	static const char *const loopback[] = { "127.0.0.0/8", "::1/128" };
+	struct proto_network host;
+
+	if (!read_address(address, &host))
+		return false;
+	for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++)
+		if (config_network_parse(loopback[i], network) &&
+		    same_bits(host.address, network->address, network->bits))
+			return true;
+	return false;
+}

@@ -1,0 +1,139 @@
+/*
+ * The control socket: vrngctl's requests, checked frame by frame, handed to
+ * the ops of the daemon, and answered without ever waiting for a client.
+ *
+ * A client is told apart by the credentials of whoever connected: root and
+ * the daemon's own user may do all, members of one group what the setup says.
+ */
+#ifndef VRNGD_CONTROL_H
+#define VRNGD_CONTROL_H
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "common/control_proto.h"
+#include "parent/host/listener.h"
+#include "common/log.h"
+
+#define CONTROL_CLIENTS_MAX 32
+/* Frames that wait for one client, and for all of them. */
+#define CONTROL_QUEUE_MAX   32768
+#define CONTROL_QUEUE_TOTAL 131072
+/* ns; a client that takes no frame for so long is dropped. */
+#define CONTROL_STALL_MAX UINT64_C(5000000000)
+
+/* A client whose request is to be answered. */
+struct control_client;
+
+/* What an op returns that will call control_end() itself, when it can. */
+#define CONTROL_LATER (-1)
+
+/* A guest to be added.  The strings last as long as the call. */
+struct control_guest_add {
+	const char *name;
+	const char *socket; /* absolute path; NULL: it comes with a listener */
+	int fd;		    /* its listener, which is the op's; -1: none */
+	const char *class;  /* "": the pool itself */
+	const char *pool;   /* "": the default one */
+};
+
+/*
+ * What the daemon does at a request; `arg` is that of control_open().  Names
+ * are known to consist of letters, digits, `.`, `_` and `-`, not to be empty,
+ * and to fit.  Each op returns 0, an errno after telling the reason with
+ * control_say(), or CONTROL_LATER.  Until its answer is ended a client is
+ * heard no more; if it disconnects, what it is told goes nowhere.
+ */
+struct control_ops {
+	/* Tells all pools with what belongs to them: control_tell_...(). */
+	int (*status)(struct control_client *, void *arg);
+	/* All or nothing; every mistake is said. */
+	int (*reload)(struct control_client *, void *arg);
+	int (*guest_add)(struct control_client *,
+	    const struct control_guest_add *, void *arg);
+	/* With a listener, a guest that may be there already. */
+	int (*guest_adopt)(struct control_client *,
+	    const struct control_guest_add *, void *arg);
+	int (*guest_remove)(struct control_client *, const char *name,
+	    void *arg);
+	/*
+	 * A source's start-up tests are to begin again, latched or not.  Pool
+	 * "": the only one with a source of that name; if there are more, say
+	 * which.  vrngctl tells what happens next, so nothing is said if it is
+	 * done.
+	 */
+	int (*source_retest)(struct control_client *, const char *name,
+	    const char *pool, void *arg);
+	int (*log_level)(struct control_client *, enum log_level, void *arg);
+};
+
+struct control_setup {
+	const char *path;
+	uid_t owner; /* of the socket; -1: ours */
+	gid_t group; /* of the socket, with rights; -1: none */
+	mode_t mode;
+	uint32_t group_rights; /* bits of enum control_right */
+};
+
+TAILQ_HEAD(control_clients, control_client);
+
+struct control {
+	sd_event *event;
+	const struct control_ops *ops;
+	void *arg;
+	char path[CONTROL_SOCKET_SIZE];
+	struct listener listener;
+	gid_t group;
+	uint32_t group_rights;
+	sd_event_source *io;
+	sd_event_source *timer;		/* to accept again */
+	struct control_clients clients; /* the longest idle one first */
+	size_t nclients;
+	size_t room; /* frames for which queues have memory */
+	struct log_limit log_limit;
+};
+
+/*
+ * Makes the socket and listens.  A stale socket file is replaced; one that
+ * somebody listens at, or another file, is an error.  Giving the socket away
+ * takes CAP_CHOWN and CAP_FOWNER, so call it before they are dropped.  Strings
+ * of the setup are copied, the ops must stay.  Returns 0, or -1 after logging
+ * why.
+ */
+int control_open(struct control *, sd_event *, const struct control_setup *,
+    const struct control_ops *, void *arg);
+
+/*
+ * Drops all clients and removes the socket.  An answer that is still owed may
+ * be ended later, if struct control is still there.
+ */
+void control_close(struct control *);
+
+/*
+ * Parts of an answer: a reply, or a line without newline for the one who
+ * asked, to be called by an op or until control_end().  They are copied.
+ */
+void control_tell_pool(struct control_client *, const struct control_pool *);
+void control_tell_source(struct control_client *,
+    const struct control_source *);
+void control_tell_class(struct control_client *, const struct control_class *);
+void control_tell_guest(struct control_client *, const struct control_guest *);
+void control_tell_outlet(struct control_client *,
+    const struct control_outlet *);
+void control_tell_outlet_client(struct control_client *,
+    const struct control_outlet_client *);
+void control_say(struct control_client *, const char *fmt, ...)
+    LOG_FORMAT(2, 3);
+
+/*
+ * Ends an answer after CONTROL_LATER: `error` is 0 or an errno.  The client
+ * must not be used any more.
+ */
+void control_end(struct control_client *, int error);
+
+#endif

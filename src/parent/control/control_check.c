@@ -1,0 +1,135 @@
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parent/control/control_check.h"
+#include "common/log.h"
+
+/* Most processes are in fewer groups. */
+#define GROUPS_FIRST 64
+
+static bool
+is_terminated(const char *text, size_t size)
+{
+	return memchr(text, '\0', size) != NULL;
+}
+
+static bool
+is_name(const char *text)
+{
+	for (const char *c = text; *c != '\0'; c++)
+		if (!isascii(*c) ||
+		    (!isalnum((unsigned char)*c) && strchr("._-", *c) == NULL))
+			return false;
+	return true;
+}
+
+static bool
+is_socket_path(const char *text)
+{
+	for (const char *c = text; *c != '\0'; c++)
+		if (iscntrl((unsigned char)*c))
+			return false;
+	return text[0] == '/';
+}
+
+static const char *
+check_strings(const struct control_request *req)
+{
+	if (!is_terminated(req->name, sizeof(req->name)) ||
+	    !is_terminated(req->class, sizeof(req->class)) ||
+	    !is_terminated(req->pool, sizeof(req->pool)) ||
+	    !is_terminated(req->socket, sizeof(req->socket)))
+		return "a string in it has no end";
+	if (!is_name(req->name) || !is_name(req->class) || !is_name(req->pool))
+		return "a name may have letters, digits, '.', '_' and '-' only";
+	return NULL;
+}
+
+static const char *
+check_arguments(const struct control_request *req)
+{
+	switch (req->command) {
+	case CONTROL_STATUS:
+	case CONTROL_RELOAD:
+		return NULL;
+	case CONTROL_GUEST_ADD:
+		if (!is_socket_path(req->socket))
+			return "the guest's socket must be an absolute path, "
+			       "without control characters";
+		__attribute__((fallthrough));
+	case CONTROL_GUEST_ADOPT:
+	case CONTROL_GUEST_REMOVE:
+		return req->name[0] == '\0' ? "the guest has no name" : NULL;
+	case CONTROL_SOURCE_RETEST:
+		return req->name[0] == '\0' ? "the source has no name" : NULL;
+	case CONTROL_LOG_LEVEL:
+		return req->log_level > LOG_LEVEL_DEBUG ? "there is no such "
+							  "log level"
+							: NULL;
+	}
+	return "there is no such command";
+}
+
+int
+control_check(const struct control_request *req, size_t size, const char **why)
+{
+	if (size >= sizeof(req->version) && req->version != CONTROL_VERSION) {
+		*why = "it is of another version of the protocol";
+		return EPROTONOSUPPORT;
+	}
+	if (size != sizeof(*req)) {
+		*why = "it is not of the size that a request has";
+		return EBADMSG;
+	}
+	if ((*why = check_strings(req)) != NULL)
+		return EBADMSG;
+	if ((*why = check_arguments(req)) != NULL)
+		return EINVAL;
+	return 0;
+}
+
+enum control_right
+control_right_needed(const struct control_request *req)
+{
+	return req->command == CONTROL_STATUS ? CONTROL_MONITOR
+					      : CONTROL_CHANGE;
+}
+
+/* Whether the peer had `group` among its supplementary groups. */
+static bool
+has_group(int fd, gid_t group)
+{
+	gid_t *groups, *more;
+	socklen_t size = GROUPS_FIRST * sizeof(*groups);
+	bool found = false;
+	int r;
+
+	if ((groups = malloc(size)) == NULL)
+		return false;
+	r = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size);
+	if (r == -1 && errno == ERANGE &&
+	    (more = realloc(groups, size)) != NULL) {
+		groups = more;
+		r = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size);
+	}
+	for (size_t i = 0; r == 0 && i < size / sizeof(*groups); i++)
+		if (groups[i] == group)
+			found = true;
+	free(groups);
+	return found;
+}
+
+uint32_t
+control_rights(int fd, const struct ucred *cred, gid_t group,
+    uint32_t group_rights)
+{
+	if (cred->uid == 0 || cred->uid == geteuid())
+		return CONTROL_MONITOR | CONTROL_CHANGE;
+	if (group == (gid_t)-1)
+		return 0;
+	return cred->gid == group || has_group(fd, group) ? group_rights : 0;
+}

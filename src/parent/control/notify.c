@@ -1,0 +1,170 @@
+#include <bsd/string.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "common/clock.h"
+#include "parent/control/notify.h"
+
+#define STATUS_INTERVAL (5 * NS_PER_SEC) /* from one line to the next */
+#define STATUS_DELAY	(NS_PER_SEC / 2) /* for what comes together */
+#define STATUS_ACCURACY (NS_PER_SEC / 4)
+
+/* Bytes a second with two digits or more, so that it stays the same a while. */
+static void
+rate_text(char *text, size_t size, uint64_t rate)
+{
+	static const char units[] = " KMGT";
+	size_t unit = 0;
+
+	while (rate >= 1024 * 10 && unit < sizeof(units) - 2) {
+		rate /= 1024;
+		unit++;
+	}
+	if (unit == 0)
+		snprintf(text, size, "%" PRIu64 " B/s", rate);
+	else
+		snprintf(text, size, "%" PRIu64 " %ciB/s", rate, units[unit]);
+}
+
+/* Bytes a second that are given out. */
+static uint64_t
+rate_of(struct service *s)
+{
+	struct service_pool *p;
+	uint64_t now = clock_now(), rate = 0;
+
+	TAILQ_FOREACH(p, &s->pools, entry)
+		rate += meter_rate(&p->pool.alloc.root.meter, now);
+	return rate;
+}
+
+void
+notify_status(struct service *s, char text[NOTIFY_STATUS_SIZE])
+{
+	const struct service_pool *p;
+	const struct pool_source *source;
+	const struct guest *g;
+	size_t connected = 0, sources = 0, healthy = 0;
+	char rate[32];
+
+	TAILQ_FOREACH(g, &s->guests, entry)
+		connected += process_running(&g->worker);
+	TAILQ_FOREACH(p, &s->pools, entry)
+		TAILQ_FOREACH(source, &p->pool.setup.sources, entry) {
+			sources++;
+			healthy += source->state.status == SOURCE_OK;
+		}
+	rate_text(rate, sizeof(rate), rate_of(s));
+	snprintf(text, NOTIFY_STATUS_SIZE,
+	    "%zu of %zu guests connected, %s, %zu of %zu sources healthy",
+	    connected, s->nguests, rate, healthy, sources);
+}
+
+/* Wakes up once more for it. */
+static void
+tell_later(struct notify *n)
+{
+	uint64_t at = clock_now() + STATUS_DELAY;
+
+	if (at < n->told + STATUS_INTERVAL)
+		at = n->told + STATUS_INTERVAL;
+	sd_event_source_set_time(n->timer, at / 1000);
+	sd_event_source_set_enabled(n->timer, SD_EVENT_ONESHOT);
+	sd_event_source_set_enabled(n->post, SD_EVENT_OFF);
+}
+
+/* Something has happened: until that is told, no more is heard. */
+static int
+post_event(sd_event_source *source, void *arg)
+{
+	(void)source;
+	tell_later(arg);
+	return 0;
+}
+
+/*
+ * What has been told is old as soon as bytes flow no more, of which nothing
+ * tells: so this goes on until that has been seen.
+ */
+static int
+timer_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct notify *n = arg;
+	char status[NOTIFY_STATUS_SIZE];
+
+	(void)source;
+	(void)usec;
+	notify_status(n->service, status);
+	if (strcmp(status, n->status) != 0) {
+		strlcpy(n->status, status, sizeof(n->status));
+		sd_notifyf(0, "STATUS=%s", status);
+		n->told = clock_now();
+	}
+	if (rate_of(n->service) > 0)
+		tell_later(n);
+	else
+		sd_event_source_set_enabled(n->post, SD_EVENT_ON);
+	return 0;
+}
+
+int
+notify_open(struct notify *n, sd_event *event, struct service *s)
+{
+	int r;
+
+	*n = (struct notify){ .service = s };
+	if (getenv("NOTIFY_SOCKET") == NULL)
+		return 0;
+	r = sd_event_set_watchdog(event, 1);
+	if (r >= 0)
+		r = sd_event_add_time(event, &n->timer, CLOCK_MONOTONIC, 0,
+		    STATUS_ACCURACY / 1000, timer_event, n);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(n->timer, SD_EVENT_OFF);
+	if (r >= 0)
+		r = sd_event_add_post(event, &n->post, post_event, n);
+	errno = -r;
+	return r < 0 ? -1 : 0;
+}
+
+/* The line, with what else there is to tell: more is to come soon. */
+static void
+tell(struct notify *n, const char *what)
+{
+	notify_status(n->service, n->status);
+	sd_notifyf(0, "%s\nSTATUS=%s", what, n->status);
+}
+
+void
+notify_ready(struct notify *n)
+{
+	n->ready = true;
+	tell(n, "READY=1");
+}
+
+void
+notify_reload(struct notify *n)
+{
+	if (n->ready)
+		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+		    clock_now() / 1000);
+}
+
+void
+notify_reloaded(struct notify *n)
+{
+	if (n->ready)
+		tell(n, "READY=1");
+}
+
+void
+notify_close(struct notify *n)
+{
+	n->post = sd_event_source_disable_unref(n->post);
+	n->timer = sd_event_source_disable_unref(n->timer);
+	sd_notify(0, "STOPPING=1\nSTATUS=ending");
+}

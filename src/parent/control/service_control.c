@@ -1,0 +1,252 @@
+#include <bsd/string.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "parent/state/service_adopt.h"
+#include "parent/control/service_control.h"
+#include "parent/control/service_tell.h"
+
+/* Workers tell at once; one that does not is told of as it last was. */
+#define STATUS_TIME (200 * NS_PER_MS)
+
+struct status_query {
+	TAILQ_ENTRY(status_query) entry;
+	struct control_client *client;
+};
+
+/* Answers all who wait for a status. */
+static void
+finish_status(struct service_control *sc)
+{
+	struct status_query *q;
+
+	sd_event_source_set_enabled(sc->timer, SD_EVENT_OFF);
+	while ((q = TAILQ_FIRST(&sc->queries)) != NULL) {
+		TAILQ_REMOVE(&sc->queries, q, entry);
+		service_tell(sc->service, q->client);
+		control_end(q->client, 0);
+		free(q);
+	}
+}
+
+static int
+timer_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source;
+	(void)usec;
+	finish_status(arg);
+	return 0;
+}
+
+/* A guest's worker, or a pool's sources, have told how they are. */
+static void
+someone_told(void *arg)
+{
+	struct service_control *sc = arg;
+
+	if (sc->nwaiting > 0 && --sc->nwaiting == 0)
+		finish_status(sc);
+}
+
+static int
+status(struct control_client *client, void *arg)
+{
+	struct service_control *sc = arg;
+	struct status_query *q;
+	struct service_pool *p;
+	struct outlet *o;
+	struct guest *g;
+
+	sc->nwaiting = 0;
+	TAILQ_FOREACH(p, &sc->service->pools, entry)
+		sc->nwaiting += pool_query(&p->pool);
+	TAILQ_FOREACH(g, &sc->service->guests, entry) {
+		sc->nwaiting += guest_query(g);
+		if (g->egd != NULL)
+			sc->nwaiting += outlet_query(g->egd);
+	}
+	TAILQ_FOREACH(o, &sc->service->outlets, entry)
+		sc->nwaiting += outlet_query(o);
+	if (sc->nwaiting == 0) {
+		service_tell(sc->service, client);
+		return 0;
+	}
+	if ((q = malloc(sizeof(*q))) == NULL)
+		return ENOMEM;
+	q->client = client;
+	TAILQ_INSERT_TAIL(&sc->queries, q, entry);
+	sd_event_source_set_time_relative(sc->timer, STATUS_TIME / 1000);
+	sd_event_source_set_enabled(sc->timer, SD_EVENT_ONESHOT);
+	return CONTROL_LATER;
+}
+
+static void
+say_mistake(void *arg, const char *text)
+{
+	control_say(arg, "%s", text);
+}
+
+static int
+reload(struct control_client *client, void *arg)
+{
+	struct service_control *sc = arg;
+	enum service_result r = sc->reload(sc->reload_arg, say_mistake, client);
+
+	if (r == SERVICE_DONE)
+		return 0;
+	if (r == SERVICE_PARTLY)
+		control_say(client, "the log says what could not be done");
+	else
+		control_say(client,
+		    "nothing was changed (the log may say more)");
+	return EINVAL;
+}
+
+static int
+guest_add(struct control_client *client, const struct control_guest_add *add,
+    void *arg)
+{
+	struct service_control *sc = arg;
+	const char *why = NULL;
+	int error;
+
+	error = service_add(sc->service, add->name, add->socket, add->pool,
+	    add->class, &why);
+	if (error != 0)
+		control_say(client, "guest %s: %s", add->name, why);
+	return error;
+}
+
+static int
+guest_adopt(struct control_client *client, const struct control_guest_add *add,
+    void *arg)
+{
+	const struct service_adoption adoption = {
+		.name = add->name,
+		.pool = add->pool,
+		.class = add->class,
+		.fd = add->fd,
+	};
+	struct service_control *sc = arg;
+	const char *why;
+	int error;
+
+	error = service_adopt(sc->service, &adoption, &why);
+	if (error != 0)
+		control_say(client, "guest %s: %s", add->name, why);
+	return error;
+}
+
+static int
+guest_remove(struct control_client *client, const char *name, void *arg)
+{
+	struct service_control *sc = arg;
+
+	if (service_remove(sc->service, name) == 0)
+		return 0;
+	control_say(client, "there is no guest %s", name);
+	return ENOENT;
+}
+
+/*
+ * The source of that name, in that pool or ("") in any; says why there is
+ * none, or which there are if that is not clear.
+ */
+static struct pool_source *
+find_source(struct service_control *sc, struct control_client *client,
+    const char *name, const char *pool)
+{
+	struct pool_source *s, *found = NULL;
+	struct service_pool *p;
+	size_t n = 0;
+
+	TAILQ_FOREACH(p, &sc->service->pools, entry)
+		TAILQ_FOREACH(s, &p->pool.setup.sources, entry)
+			if ((pool[0] == '\0' || strcmp(pool, p->name) == 0) &&
+			    strcmp(s->config->spec.name, name) == 0) {
+				found = s;
+				n++;
+			}
+	if (n == 1)
+		return found;
+	if (n == 0)
+		control_say(client, "there is no source %s%s%s", name,
+		    pool[0] == '\0' ? "" : " in pool ", pool);
+	else
+		control_say(client, "%zu pools have a source %s: name the pool",
+		    n, name);
+	return NULL;
+}
+
+static int
+source_retest(struct control_client *client, const char *name, const char *pool,
+    void *arg)
+{
+	struct pool_source *s = find_source(arg, client, name, pool);
+	const char *why;
+
+	if (s == NULL)
+		return ENOENT;
+	if (pool_source_retest(s, &why) == 0)
+		return 0;
+	control_say(client, "source %s: %s", name, why);
+	return EINVAL;
+}
+
+static int
+log_level(struct control_client *client, enum log_level level, void *arg)
+{
+	struct service_control *sc = arg;
+
+	(void)client;
+	log_set_level(level);
+	sc->service->env->log_level = level;
+	return 0;
+}
+
+static const struct control_ops ops = {
+	.status = status,
+	.reload = reload,
+	.guest_add = guest_add,
+	.guest_adopt = guest_adopt,
+	.guest_remove = guest_remove,
+	.source_retest = source_retest,
+	.log_level = log_level,
+};
+
+int
+service_control_open(struct service_control *sc, struct service *s,
+    const struct control_setup *setup, service_reload *reload_config,
+    void *reload_arg)
+{
+	sd_event *event = s->env->event;
+	int r;
+
+	*sc = (struct service_control){
+		.service = s,
+		.reload = reload_config,
+		.reload_arg = reload_arg,
+	};
+	TAILQ_INIT(&sc->queries);
+	r = sd_event_add_time(event, &sc->timer, CLOCK_MONOTONIC, 0, 1,
+	    timer_event, sc);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(sc->timer, SD_EVENT_OFF);
+	if (r < 0) {
+		log_error("cannot make a timer: %s", strerror(-r));
+		return -1;
+	}
+	s->told = someone_told;
+	s->told_arg = sc;
+	return control_open(&sc->control, event, setup, &ops, sc);
+}
+
+void
+service_control_close(struct service_control *sc)
+{
+	finish_status(sc);
+	sc->timer = sd_event_source_disable_unref(sc->timer);
+	control_close(&sc->control);
+}

@@ -1,0 +1,240 @@
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <bsd/string.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parent/host/aside.h"
+#include "parent/endpoint/guest_session.h"
+#include "common/log.h"
+#include "parent/host/stats.h"
+
+#define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
+#define DEATHS_FREE  3		/* in a row, before a pause */
+
+void
+guest_name(char name[GUEST_NAME_SIZE], const char *path)
+{
+	const char *base = strrchr(path, '/');
+	size_t len;
+
+	base = base == NULL ? path : base + 1;
+	len = strlen(base);
+	if (len > 5 && strcmp(base + len - 5, ".sock") == 0)
+		len -= 5;
+	if (len >= GUEST_NAME_SIZE)
+		len = GUEST_NAME_SIZE - 1;
+	strlcpy(name, base, len + 1);
+	for (char *c = name; *c != '\0'; c++)
+		if (!isalnum((unsigned char)*c) && strchr("._-", *c) == NULL)
+			*c = '_';
+}
+
+bool
+guest_may_log(struct guest *g)
+{
+	uint32_t suppressed;
+
+	if (!log_limit_pass(&g->log_limit, clock_now(), &suppressed))
+		return false;
+	if (suppressed > 0)
+		log_about(LOG_LEVEL_INFO, &g->subject,
+		    "%u lines about its connections suppressed", suppressed);
+	return true;
+}
+
+void
+guest_listen_after(struct guest *g, uint64_t ns)
+{
+	if (g->listen_io == NULL)
+		return;
+	if (ns == 0) {
+		sd_event_source_set_enabled(g->listen_io, SD_EVENT_ON);
+		return;
+	}
+	sd_event_source_set_enabled(g->listen_io, SD_EVENT_OFF);
+	sd_event_source_set_time_relative(g->timer, ns / 1000);
+	sd_event_source_set_enabled(g->timer, SD_EVENT_ONESHOT);
+}
+
+static int
+timer_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source;
+	(void)usec;
+	guest_listen_after(arg, 0);
+	return 0;
+}
+
+static int
+listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
+{
+	struct guest *g = arg;
+	int conn;
+
+	(void)source;
+	(void)revents;
+	conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (conn == -1) {
+		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
+			return 0;
+		if (guest_may_log(g))
+			log_about(LOG_LEVEL_ERROR, &g->subject,
+			    "cannot accept a connection: %s", strerror(errno));
+		guest_listen_after(g, ACCEPT_PAUSE);
+		return 0;
+	}
+	/* A second connection waits until this one is gone. */
+	sd_event_source_set_enabled(g->listen_io, SD_EVENT_OFF);
+	if (guest_session_open(g, conn) == -1)
+		guest_listen_after(g, ACCEPT_PAUSE);
+	return 0;
+}
+
+void
+guest_init(struct guest *g, const char *name, struct process_env *env,
+    struct store *store, struct pool *pool, struct alloc_node *parent,
+    const struct alloc_share *share, const struct config_terms *terms)
+{
+	*g = (struct guest){ .env = env, .store = store, .pool = pool };
+	g->listener.fd = -1;
+	strlcpy(g->name, name, sizeof(g->name));
+	g->subject = (struct log_subject){
+		.kind = "guest",
+		.name = g->name,
+		.pool = pool->name,
+	};
+	member_init(pool, &g->member, parent, share, &terms->delivery);
+	g->polling = terms->polling;
+	g->member.about = &g->subject;
+	guest_session_init(g);
+	log_limit_init(&g->log_limit, clock_now());
+	log_limit_init(&g->worker_limit, clock_now());
+}
+
+void
+guest_change(struct guest *g, struct alloc_node *parent,
+    const struct alloc_share *share, const struct config_terms *terms)
+{
+	member_change(g->pool, &g->member, parent, share, &terms->delivery);
+	g->polling = terms->polling;
+	if (g->egd != NULL)
+		outlet_limit(g->egd);
+	guest_session_limit(g);
+}
+
+void
+guest_unlisten(struct guest *g)
+{
+	int fd;
+
+	g->listen_io = sd_event_source_disable_unref(g->listen_io);
+	g->timer = sd_event_source_disable_unref(g->timer);
+	/* Connections may wait there, with what was sent. */
+	if ((fd = listener_release(&g->listener)) != -1)
+		aside_close(g->env->event, fd);
+}
+
+int
+guest_listen(struct guest *g)
+{
+	sd_event *event = g->env->event;
+	int r;
+
+	r = sd_event_add_io(event, &g->listen_io, g->listener.fd, EPOLLIN,
+	    listen_event, g);
+	if (r >= 0)
+		r = sd_event_add_time(event, &g->timer, CLOCK_MONOTONIC, 0, 1,
+		    timer_event, g);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(g->timer, SD_EVENT_OFF);
+	/* A second connection waits until the first is gone. */
+	if (r >= 0 && g->deposit != -1)
+		r = sd_event_source_set_enabled(g->listen_io, SD_EVENT_OFF);
+	if (r < 0)
+		log_about(LOG_LEVEL_ERROR, &g->subject, "cannot listen: %s",
+		    strerror(-r));
+	return r < 0 ? -1 : 0;
+}
+
+struct proto_stats
+guest_stats(const struct guest *g)
+{
+	struct proto_stats sum = { 0 };
+
+	if (g->egd != NULL)
+		sum = outlet_stats(g->egd);
+	stats_add(&sum, &g->past);
+	stats_add(&sum, &g->stats);
+	return sum;
+}
+
+void
+guest_report(struct guest *g)
+{
+	struct frame f;
+
+	if (g->egd != NULL)
+		outlet_report(g->egd);
+	if (!process_running(&g->worker)) {
+		log_about(LOG_LEVEL_INFO, &g->subject, "not connected");
+		return;
+	}
+	if (g->asked)
+		return;
+	g->asked = true;
+	if (g->queried)
+		return;
+	frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
+	process_send(&g->worker, &f);
+}
+
+void
+guest_ask(struct guest *g)
+{
+	struct frame f;
+
+	if (!process_running(&g->worker) || g->queried || g->asked)
+		return;
+	frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
+	process_send(&g->worker, &f);
+}
+
+bool
+guest_query(struct guest *g)
+{
+	if (!process_running(&g->worker))
+		return false;
+	guest_ask(g);
+	g->queried = true;
+	return true;
+}
+
+void
+guest_hang_up(struct guest *g)
+{
+	if (g->egd != NULL)
+		outlet_hang_up(g->egd);
+	guest_session_hang_up(g);
+	/* What it is closed by is the end of this process. */
+	listener_release(&g->listener);
+}
+
+void
+guest_stop(struct guest *g, uint64_t deadline)
+{
+	guest_session_stop(g, deadline);
+	if (g->egd != NULL)
+		outlet_stop(g->egd, deadline);
+	free(g->egd);
+	member_remove(g->pool, &g->member);
+	guest_unlisten(g);
+	free(g->path);
+}

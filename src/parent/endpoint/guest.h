@@ -1,0 +1,115 @@
+/*
+ * A guest: its listener, and its session while it is connected, with the vhost
+ * worker that serves it (guest_session.h).
+ */
+#ifndef VRNGD_GUEST_H
+#define VRNGD_GUEST_H
+
+#include <systemd/sd-event.h>
+
+#include "parent/host/backoff.h"
+#include "parent/pool/deaths.h"
+#include "parent/host/listener.h"
+#include "parent/endpoint/outlet.h"
+#include "parent/pool/pool.h"
+#include "parent/host/process.h"
+#include "parent/host/store.h"
+
+struct guest {
+	TAILQ_ENTRY(guest) entry;
+	char name[GUEST_NAME_SIZE];
+	struct log_subject subject; /* "guest" and the name */
+	char *path;   /* of its socket, allocated; NULL: none is known */
+	bool kept;    /* by the configuration that is being applied */
+	bool added;   /* by vrngctl, not by a configuration */
+	bool passed;  /* its listener is systemd's */
+	char *stored; /* its name in the store, allocated; NULL: not there */
+	struct process_env *env;
+	struct pool *pool;
+	struct listener listener;
+	sd_event_source *listen_io;
+	sd_event_source *timer; /* to listen again */
+	struct store *store;	/* that also keeps its session */
+	int deposit;		/* of its session; -1: not connected */
+	struct process worker;
+	sd_event_source *retry; /* to start a worker; NULL: not now */
+	struct deaths deaths;	/* of its workers */
+	struct config_polling polling;
+	struct member member;
+	struct tap tap;		    /* of its vhost-user connection */
+	struct outlet *egd;	    /* its EGD socket, allocated; NULL: none */
+	struct proto_stats stats;   /* of this connection */
+	struct proto_stats past;    /* of those before */
+	uint32_t connections;	    /* so far, this one too */
+	struct backoff backoff;	    /* of workers that die */
+	struct log_limit log_limit; /* of comings and goings */
+	struct log_limit worker_limit; /* of what its workers say */
+	uint64_t connected;	       /* ns, when */
+	uint32_t died;		       /* workers of this connection */
+	bool resumed; /* its figures began with another vrngd */
+	bool asked;   /* for stats, to be logged */
+	bool queried; /* for stats, to be told by `told` */
+	void (*told)(struct guest *, void *arg);
+	void *told_arg;
+};
+
+/*
+ * A guest's name made from its socket's: the last part of the path without
+ * ".sock", with `_` for what a name may not contain.
+ */
+void guest_name(char name[GUEST_NAME_SIZE], const char *path);
+
+/* Whether a line that the guest's side can cause at will is to be logged. */
+bool guest_may_log(struct guest *);
+
+/* Listens again `ns` from now, if the guest listens at all. */
+void guest_listen_after(struct guest *, uint64_t ns);
+
+/*
+ * Prepares a guest without listener, with a share below a node of the pool's
+ * tree.  The guest must not move from now on.
+ */
+void guest_init(struct guest *, const char *name, struct process_env *,
+    struct store *, struct pool *, struct alloc_node *parent,
+    const struct alloc_share *, const struct config_terms *);
+
+/* Changes its place in the pool's tree, its share and its terms. */
+void guest_change(struct guest *, struct alloc_node *parent,
+    const struct alloc_share *, const struct config_terms *);
+
+/*
+ * Waits for connections at guest->listener.  A guest may do without, if it has
+ * an EGD socket.  Returns 0, or -1 after logging
+ * why.
+ */
+int guest_listen(struct guest *);
+
+/* Stops listening and closes the listener; a connection goes on. */
+void guest_unlisten(struct guest *);
+
+/* Has the worker, if there is one, tell its figures, soon. */
+void guest_ask(struct guest *);
+
+/*
+ * Has the worker tell its figures; guest->told follows when it has, or ended.
+ * Returns whether there is a worker to tell.
+ */
+bool guest_query(struct guest *);
+
+/*
+ * What it has had so far, by its connections and by its EGD socket; clients and
+ * connections are those of the latter.
+ */
+struct proto_stats guest_stats(const struct guest *);
+
+/* Logs the guest's state, with its worker's figures as soon as it tells. */
+void guest_report(struct guest *);
+
+/*
+ * The two steps of the end: ask, then make sure that it has happened by the
+ * deadline (ns).  The second one closes.
+ */
+void guest_hang_up(struct guest *);
+void guest_stop(struct guest *, uint64_t deadline);
+
+#endif

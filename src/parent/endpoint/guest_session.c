@@ -1,0 +1,360 @@
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parent/host/aside.h"
+#include "common/deposit.h"
+#include "parent/endpoint/guest_event.h"
+#include "parent/endpoint/guest_session.h"
+#include "common/log.h"
+#include "parent/host/sealed.h"
+#include "parent/host/stats.h"
+
+#define RETRY_PAUSE NS_PER_SEC /* without processes or memory */
+
+static int worker_frame(struct process *, struct frame *);
+static void worker_ended(struct process *, int);
+
+static const struct process_ops worker_ops = {
+	.role = ROLE_VHOST,
+	.program = "vrngd-vhost",
+	.out_max = 64,
+	.frame = worker_frame,
+	.ended = worker_ended,
+};
+
+static void
+set_limits(const struct guest *g, struct proto_limits *limits)
+{
+	limits->window =
+	    alloc_window(&g->member.leaf, g->pool->setup.spec.stock);
+	limits->request_min = alloc_request_min(&g->member.leaf);
+	limits->request_max = alloc_request_max(&g->member.leaf);
+	limits->poll_us = g->polling.us;
+	limits->poll_share = g->polling.share;
+}
+
+static int retry_event(sd_event_source *, uint64_t, void *);
+
+/* Has the next worker started a while later. */
+static void
+retry(struct guest *g)
+{
+	int r;
+
+	g->retry = sd_event_source_disable_unref(g->retry);
+	r = sd_event_add_time_relative(g->env->event, &g->retry,
+	    CLOCK_MONOTONIC, RETRY_PAUSE / 1000, 0, retry_event, g);
+	if (r < 0)
+		log_fatal("cannot make a timer: %s", strerror(-r));
+}
+
+/* Gives the session to a worker. */
+static void
+start_worker(struct guest *g)
+{
+	struct frame f;
+	int bytes;
+
+	if (process_start(&g->worker, g->env, &worker_ops, &g->subject,
+		&g->worker_limit, g) == -1) {
+		retry(g);
+		return;
+	}
+	bytes = tap_join(g->pool, &g->tap, g->worker.number);
+	frame_init(&f, PROTO_START, g->worker.number, g->pool->generation);
+	f.fds[0] = fcntl(g->deposit, F_DUPFD_CLOEXEC, 0);
+	f.fds[1] = bytes;
+	if (bytes == -1 || f.fds[0] == -1) {
+		for (size_t i = 0; i < 2; i++)
+			if (f.fds[i] != -1)
+				close(f.fds[i]);
+		process_kill(&g->worker);
+		return;
+	}
+	set_limits(g, &f.u.limits);
+	process_send(&g->worker, &f);
+}
+
+static int
+retry_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source;
+	(void)usec;
+	start_worker(arg);
+	return 0;
+}
+
+/* A deposit with a connection, and the memory to tell its state. */
+static int
+make_deposit(int conn)
+{
+	struct deposit_parts parts = {
+		.n = 2,
+		.ids = { DEPOSIT_CONNECTION, DEPOSIT_STATE },
+		.fds = { conn, -1 },
+	};
+	int deposit, error, r = -1;
+
+	if ((deposit = deposit_make()) == -1)
+		return -1;
+	parts.fds[1] = sealed_memory("vrngd-session", DEPOSIT_STATE_SIZE);
+	if (parts.fds[1] != -1) {
+		r = deposit_put(deposit, &parts);
+		error = errno;
+		close(parts.fds[1]);
+		errno = error;
+	}
+	if (r == 0)
+		return deposit;
+	error = errno;
+	close(deposit);
+	errno = error;
+	return -1;
+}
+
+/* What systemd's store calls the session. */
+static const char *
+stored_name(const struct guest *g, char name[PASSED_NAME_SIZE])
+{
+	snprintf(name, PASSED_NAME_SIZE, PASSED_SESSION "%s", g->name);
+	return name;
+}
+
+/* Ends what there is of the session, for good. */
+static void
+forget(struct guest *g)
+{
+	char name[PASSED_NAME_SIZE];
+
+	g->retry = sd_event_source_disable_unref(g->retry);
+	if (g->deposit == -1)
+		return;
+	store_remove(g->store, stored_name(g, name));
+	aside_close(g->env->event, g->deposit);
+	g->deposit = -1;
+}
+
+static void
+begin(struct guest *g, int deposit)
+{
+	g->deposit = deposit;
+	g->connected = clock_now();
+	deaths_init(&g->deaths, g->connected);
+	g->stats = (struct proto_stats){ 0 };
+	g->died = 0;
+	g->resumed = false;
+	g->connections++;
+}
+
+int
+guest_session_open(struct guest *g, int conn)
+{
+	int deposit = make_deposit(conn);
+	char name[PASSED_NAME_SIZE];
+
+	if (deposit == -1) {
+		if (guest_may_log(g))
+			log_about(LOG_LEVEL_ERROR, &g->subject,
+			    "cannot make a deposit for its session: %s",
+			    strerror(errno));
+		close(conn);
+		return -1;
+	}
+	begin(g, deposit);
+	store_put(g->store, stored_name(g, name), deposit);
+	start_worker(g);
+	guest_event_connected(g, conn);
+	close(conn);
+	return 0;
+}
+
+void
+guest_session_resume(struct guest *g, int deposit)
+{
+	begin(g, deposit);
+	start_worker(g);
+	guest_event_resumed(g);
+	g->resumed = true;
+	guest_ask(g);
+}
+
+/* Memory for the frontend to keep the state of a queue in. */
+static int
+send_inflight(struct guest *g, uint64_t size)
+{
+	struct frame f;
+	int fd;
+
+	if (size == 0 || size > INFLIGHT_SIZE_MAX)
+		return -1;
+	if ((fd = sealed_memory("vrngd-inflight", size)) == -1) {
+		log_about(LOG_LEVEL_ERROR, &g->subject,
+		    "cannot make memory for requests in flight: %s",
+		    strerror(errno));
+		process_kill(&g->worker);
+		return 0;
+	}
+	frame_init(&f, PROTO_INFLIGHT, g->worker.number, 0);
+	f.fds[0] = fd;
+	process_send(&g->worker, &f);
+	return 0;
+}
+
+/* Answers guest_query(). */
+static void
+tell(struct guest *g)
+{
+	if (!g->queried)
+		return;
+	g->queried = false;
+	g->told(g, g->told_arg);
+}
+
+/* What it had of another vrngd is not told as of this one. */
+static void
+take_stats(struct guest *g, const struct proto_stats *s)
+{
+	g->stats = *s;
+	if (g->resumed)
+		stats_add(&g->member.told.stats, s);
+	g->resumed = false;
+	if (g->asked)
+		guest_event_stats(g, false);
+	g->asked = false;
+}
+
+static int
+worker_frame(struct process *p, struct frame *f)
+{
+	struct guest *g = p->arg;
+
+	switch (f->hdr.type) {
+	case PROTO_READY:
+		return 0;
+	case PROTO_WANT:
+		return tap_want(g->pool, &g->tap, f);
+	case PROTO_INFLIGHT_ASK:
+		return send_inflight(g, f->u.inflight.size);
+	case PROTO_STATS:
+		take_stats(g, &f->u.stats);
+		tell(g);
+		return 0;
+	}
+	return -1;
+}
+
+/* Closes what has been of the connection; another may come `pause` ns later. */
+static void
+end(struct guest *g, uint64_t pause)
+{
+	forget(g);
+	if (guest_may_log(g))
+		guest_event_stats(g, true);
+	stats_add(&g->past, &g->stats);
+	g->stats = (struct proto_stats){ 0 };
+	guest_listen_after(g, pause);
+}
+
+static void
+cut_off(struct guest *g, const char *why)
+{
+	uint64_t pause = backoff_failed(&g->backoff, clock_now(), 0, 1);
+
+	guest_event_cut_off(g, why, pause);
+	end(g, pause);
+}
+
+static void
+worker_ended(struct process *p, int status)
+{
+	struct guest *g = p->arg;
+
+	tap_leave(g->pool, &g->tap);
+	g->asked = false;
+	tell(g);
+	g->died += status != 0;
+	if (status == 0)
+		end(g, 0);
+	else if (status == EXIT_SESSION_LOST)
+		cut_off(g, "its session could not be taken up");
+	else if (!deaths_free(&g->deaths, clock_now()))
+		cut_off(g, "its workers keep dying");
+	else {
+		start_worker(g);
+		if (guest_may_log(g) && process_running(&g->worker))
+			guest_event_restarted(g);
+	}
+}
+
+static void
+rewire(struct tap *t, int fd)
+{
+	struct guest *g = t->arg;
+	struct frame f;
+
+	if (fd == -1) {
+		process_kill(&g->worker);
+		return;
+	}
+	frame_init(&f, PROTO_BYTES, g->worker.number, g->pool->generation);
+	f.fds[0] = fd;
+	process_send(&g->worker, &f);
+}
+
+static void
+ask(struct tap *t)
+{
+	struct guest *g = t->arg;
+	struct frame f;
+
+	frame_init(&f, PROTO_WANT_ASK, g->worker.number, g->pool->generation);
+	process_send(&g->worker, &f);
+}
+
+static const struct tap_ops tap_ops = {
+	.rewire = rewire,
+	.ask = ask,
+};
+
+void
+guest_session_init(struct guest *g)
+{
+	g->deposit = -1;
+	tap_init(&g->tap, &g->member, &tap_ops, g);
+}
+
+void
+guest_session_limit(struct guest *g)
+{
+	struct frame f;
+
+	if (!process_running(&g->worker))
+		return;
+	frame_init(&f, PROTO_LIMITS, g->worker.number, g->pool->generation);
+	set_limits(g, &f.u.limits);
+	process_send(&g->worker, &f);
+}
+
+void
+guest_session_hang_up(struct guest *g)
+{
+	/* It is closed by the end of this process, which waits for nothing. */
+	g->deposit = -1;
+	process_hang_up(&g->worker);
+}
+
+void
+guest_session_stop(struct guest *g, uint64_t deadline)
+{
+	process_stop(&g->worker, deadline);
+	tell(g);
+	tap_leave(g->pool, &g->tap);
+	forget(g);
+}

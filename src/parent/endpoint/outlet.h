@@ -1,0 +1,106 @@
+/*
+ * An outlet: a service of EGD or of raw bytes, with the worker that serves its
+ * clients while there are any, all of them together.  A guest's own EGD socket
+ * is one too, which draws on the guest's part of the pool.
+ *
+ * An outlet that listens starts its worker when somebody comes and gives it the
+ * listening socket; one that connects gives it the connection.  The worker ends
+ * when there is nobody left, and the outlet goes on from the beginning.
+ */
+#ifndef VRNGD_OUTLET_H
+#define VRNGD_OUTLET_H
+
+#include <systemd/sd-event.h>
+
+#include "parent/host/backoff.h"
+#include "parent/config/config.h"
+#include "parent/host/listener.h"
+#include "parent/pool/pool.h"
+#include "parent/host/process.h"
+
+struct outlet {
+	TAILQ_ENTRY(outlet) entry;
+	char name[GUEST_NAME_SIZE];
+	struct log_subject own_subject;	   /* "egd" or "stream" */
+	const struct log_subject *subject; /* that or its guest's */
+	bool kept; /* by the configuration that is being applied */
+	struct config_outlet config; /* with strings of its own, no pool */
+	struct process_env *env;
+	struct pool *pool;
+	bool accept_writes;
+	struct member own;
+	struct member *member; /* its own or its guest's */
+	struct tap tap;
+	struct listener listener; /* fd -1: it connects */
+	int pending;		  /* a connection on its way; -1: none */
+	int failure;		/* errno of the last try to connect; 0: none */
+	sd_event_source *io;	/* of the listener or that connection */
+	sd_event_source *timer; /* to listen or connect again */
+	struct process worker;
+	uint64_t connected;	      /* ns, when the worker was started */
+	struct proto_stats stats;     /* of this worker */
+	struct proto_stats past;      /* of those before */
+	struct proto_client *clients; /* told since the last question */
+	uint32_t nclients;
+	struct backoff backoff;
+	struct log_limit worker_limit; /* of what its workers say */
+	struct log_limit log_limit;    /* of their comings and goings */
+	bool asked;		       /* for stats, to be logged */
+	bool queried;		       /* for stats, to be told by `told` */
+	bool telling;		       /* it was asked, for whatever reason */
+	void (*told)(void *arg);
+	void *told_arg;
+};
+
+TAILQ_HEAD(outlets, outlet);
+
+/*
+ * Prepares an outlet of its own, as it is configured, below a node of the
+ * pool's tree; or one of a guest, that is its guest's member.  `subject` is what
+ * lines are about, or NULL: itself.  The outlet must not move from now on.
+ */
+void outlet_init(struct outlet *, const struct config_outlet *,
+    struct process_env *, struct pool *, struct alloc_node *parent);
+void outlet_init_guest(struct outlet *, const struct config_outlet *,
+    struct process_env *, struct pool *, struct member *,
+    const struct log_subject *);
+
+/*
+ * Serves at a socket of outlet_socket_listen(), which is the outlet's from now
+ * on, or begins to connect.  Returns 0, or -1 after logging why.
+ */
+int outlet_start(struct outlet *, struct listener *);
+
+/*
+ * Changes what may differ while clients are served: rights, limits, who is
+ * allowed; and, of one of its own, its place in the tree.
+ */
+void outlet_change(struct outlet *, const struct config_outlet *,
+    struct alloc_node *parent);
+
+/* The pool takes what clients write, or it is thrown away (the default). */
+void outlet_accept_writes(struct outlet *, bool);
+
+/* Its guest's share, or that of its own, has changed. */
+void outlet_limit(struct outlet *);
+
+/* All that its workers have done, and have to do. */
+struct proto_stats outlet_stats(const struct outlet *);
+
+/* Has the worker, if there is one, tell its figures, soon. */
+void outlet_ask(struct outlet *);
+
+/*
+ * Has the worker tell its figures and clients; outlet->told follows when it
+ * has, or ended.  Returns whether there is a worker to tell.
+ */
+bool outlet_query(struct outlet *);
+
+/* Logs its state, with its worker's figures as soon as it tells. */
+void outlet_report(struct outlet *);
+
+/* The two steps of the end, as for guests.  The second one frees the rest. */
+void outlet_hang_up(struct outlet *);
+void outlet_stop(struct outlet *, uint64_t deadline);
+
+#endif

@@ -1,0 +1,74 @@
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <bsd/unistd.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "parent/host/aside.h"
+#include "common/log.h"
+
+#define BARRIER_TIME 10000 /* ms that the service manager may take */
+
+/*
+ * In the child: nothing waits for what a process closes by its end.  It has to
+ * be the last that has it, after the others have closed theirs.
+ */
+_Noreturn static void
+close_by_end(int fd, int closed)
+{
+	struct pollfd pfd = { .fd = 1 };
+
+	fd = fcntl(fd, F_DUPFD, 2);
+	closed = fcntl(closed, F_DUPFD, 2);
+	if (fd == -1 || closed == -1 || dup2(fd, 0) == -1 ||
+	    dup2(closed, 1) == -1 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1)
+		_exit(1);
+	closefrom(2);
+	_exit(poll(&pfd, 1, BARRIER_TIME) == -1);
+}
+
+static int
+ended(sd_event_source *source, const siginfo_t *si, void *arg)
+{
+	(void)si, (void)arg;
+	sd_event_source_disable_unref(source);
+	return 0;
+}
+
+void
+aside_close(sd_event *event, int fd)
+{
+	sd_event_source *child;
+	int closed[2], r;
+	pid_t pid;
+
+	if (pipe2(closed, O_CLOEXEC) == -1) {
+		log_error("cannot make a pipe: %s", strerror(errno));
+		close(fd);
+		return;
+	}
+	if ((pid = fork()) == 0) {
+		close(closed[1]);
+		close_by_end(fd, closed[0]);
+	}
+	if (pid == -1)
+		log_error("cannot start a process: %s", strerror(errno));
+	close(fd);
+	/* systemd closes that one when it has closed what it was told to. */
+	if (pid != -1)
+		sd_pid_notify_with_fds(0, 0, "BARRIER=1", &closed[1], 1);
+	close(closed[0]);
+	close(closed[1]);
+	if (pid == -1)
+		return;
+	r = sd_event_add_child(event, &child, pid, WEXITED, ended, NULL);
+	if (r < 0)
+		log_error("cannot watch a process: %s", strerror(-r));
+}

@@ -1,0 +1,223 @@
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <bsd/string.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parent/host/listener.h"
+#include "common/log.h"
+
+#define BACKLOG 16
+
+/*
+ * What connecting to a socket file comes to: ECONNREFUSED if nobody listens
+ * there any more, 0 if somebody does, or why that cannot be told.
+ */
+static int
+probe(const struct sockaddr_un *sun, int type)
+{
+	int fd, error = 0;
+
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return errno;
+	if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == -1 &&
+	    errno != EAGAIN)
+		error = errno;
+	close(fd);
+	return error;
+}
+
+/* Makes way for a new socket file.  Returns 0, or -1 after logging why. */
+static int
+clear_path(const struct sockaddr_un *sun, int type)
+{
+	struct stat st;
+	int error;
+
+	if (lstat(sun->sun_path, &st) == -1) {
+		if (errno == ENOENT)
+			return 0;
+		log_error("socket %s: %s", sun->sun_path, strerror(errno));
+		return -1;
+	}
+	if (!S_ISSOCK(st.st_mode)) {
+		log_error("socket %s: there is a file of that name that is "
+			  "not a socket: remove it or choose another name",
+		    sun->sun_path);
+		return -1;
+	}
+	error = probe(sun, type);
+	if (error != ECONNREFUSED) {
+		log_error("socket %s: %s", sun->sun_path,
+		    error == 0 ? "another process listens there"
+			       : strerror(error));
+		return -1;
+	}
+	if (unlink(sun->sun_path) == -1) {
+		log_error("socket %s: cannot remove the stale socket: %s",
+		    sun->sun_path, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+/* Opens the socket file that we made, whatever is at its path by now. */
+static int
+open_file(const struct listener *l)
+{
+	struct stat st;
+	int fd;
+
+	fd = open(l->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+		return fd;
+	close(fd);
+	errno = ESTALE;
+	return -1;
+}
+
+/* The mode of a file of another owner, which takes it back for a moment. */
+static int
+set_mode(int fd, mode_t mode)
+{
+	char link[32];
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return -1;
+	if (mode == 0 || (st.st_mode & ALLPERMS) == mode)
+		return 0;
+	if (st.st_uid != geteuid() &&
+	    fchownat(fd, "", geteuid(), (gid_t)-1, AT_EMPTY_PATH) == -1)
+		return -1;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (chmod(link, mode) == -1)
+		return -1;
+	return st.st_uid == geteuid()
+	    ? 0
+	    : fchownat(fd, "", st.st_uid, (gid_t)-1, AT_EMPTY_PATH);
+}
+
+int
+listener_protect(const struct listener *l, const struct listener_rights *rights)
+{
+	int fd, r = -1;
+
+	if ((fd = open_file(l)) != -1) {
+		r = set_mode(fd, rights->mode);
+		if (r == 0 &&
+		    (rights->owner != (uid_t)-1 || rights->group != (gid_t)-1))
+			r = fchownat(fd, "", rights->owner, rights->group,
+			    AT_EMPTY_PATH);
+	}
+	if (r == -1)
+		log_error("socket %s: cannot set its owner and mode: %s",
+		    l->path, strerror(errno));
+	if (fd != -1)
+		close(fd);
+	return r;
+}
+
+int
+listener_open(struct listener *l, const char *path, int type,
+    const struct listener_rights *rights)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct stat st;
+
+	*l = (struct listener){ .fd = -1 };
+	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
+	    sizeof(sun.sun_path)) {
+		log_error("socket %s: the path is too long", path);
+		return -1;
+	}
+	if (clear_path(&sun, type) == -1)
+		return -1;
+	l->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (l->fd == -1 ||
+	    bind(l->fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
+	    lstat(path, &st) == -1)
+		goto fail;
+	l->path = path;
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	if (listener_protect(l, rights) == -1) {
+		listener_close(l);
+		return -1;
+	}
+	if (listen(l->fd, BACKLOG) == 0)
+		return 0;
+fail:
+	log_error("socket %s: %s", path, strerror(errno));
+	listener_close(l);
+	return -1;
+}
+
+static bool
+socket_option_is(int fd, int option, int wanted)
+{
+	int value;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, option, &value, &len) == 0 &&
+	    value == wanted;
+}
+
+int
+listener_adopt(struct listener *l, int fd, const char **why)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	*l = (struct listener){ .fd = -1 };
+	if (flags == -1 || fcntl(fd, F_SETFD, FD_CLOEXEC) == -1) {
+		*why = strerror(errno);
+		return -1;
+	}
+	if (!socket_option_is(fd, SO_DOMAIN, AF_UNIX) ||
+	    !socket_option_is(fd, SO_TYPE, SOCK_STREAM) ||
+	    !socket_option_is(fd, SO_ACCEPTCONN, 1)) {
+		*why = "it is not a listening unix stream socket";
+		return -1;
+	}
+	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1) {
+		*why = strerror(errno);
+		return -1;
+	}
+	l->fd = fd;
+	return 0;
+}
+
+int
+listener_release(struct listener *l)
+{
+	struct stat st;
+	int fd = l->fd;
+
+	if (fd == -1)
+		return -1;
+	l->fd = -1;
+	if (l->path != NULL && lstat(l->path, &st) == 0 &&
+	    st.st_dev == l->dev && st.st_ino == l->ino && unlink(l->path) == -1)
+		log_warning("socket %s: cannot remove it: %s", l->path,
+		    strerror(errno));
+	l->path = NULL;
+	return fd;
+}
+
+void
+listener_close(struct listener *l)
+{
+	int fd = listener_release(l);
+
+	if (fd != -1)
+		close(fd);
+}

@@ -1,0 +1,181 @@
+#include <bsd/string.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "parent/host/passed.h"
+#include "common/proto.h"
+
+static const struct {
+	const char *prefix;
+	size_t max;	   /* characters after it */
+	const char *extra; /* of these, besides letters, digits, `.` and `_` */
+} kinds[] = {
+	{ PASSED_GUEST, GUEST_NAME_SIZE - 1, "-" },
+	{ PASSED_EGD, GUEST_NAME_SIZE - 1, "-" },
+	{ PASSED_STREAM, GUEST_NAME_SIZE - 1, "-" },
+	{ PASSED_LISTENER, PASSED_NAME_SIZE - 1, "-+" },
+	{ PASSED_SESSION, PASSED_NAME_SIZE - 1, "-+" },
+};
+
+static bool
+is_known(const char *name)
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t n = strlen(kinds[i].prefix);
+		const char *c = name + n;
+
+		if (strncmp(name, kinds[i].prefix, n) != 0)
+			continue;
+		while (isascii(*c) &&
+		    (isalnum((unsigned char)*c) || *c == '.' || *c == '_' ||
+			(*c != '\0' && strchr(kinds[i].extra, *c) != NULL)))
+			c++;
+		n = (size_t)(c - name) - n;
+		return *c == '\0' && n > 0 && n <= kinds[i].max &&
+		    strlen(name) < PASSED_NAME_SIZE;
+	}
+	return false;
+}
+
+/* A name from outside, for the log: what is not printable becomes a dot. */
+static void
+refuse(int fd, char *name, const char *why)
+{
+	for (char *c = name; *c != '\0'; c++)
+		if (!isascii(*c) || !isprint((unsigned char)*c))
+			*c = '.';
+	log_error("descriptor %d, which systemd passed as \"%.64s\", %s: it is "
+		  "closed",
+	    fd, name, why);
+	close(fd);
+}
+
+static struct passed_fd *
+find(const struct passed *p, const char *prefix, const char *name)
+{
+	size_t n = strlen(prefix);
+	struct passed_fd *one;
+
+	TAILQ_FOREACH(one, &p->fds, entry)
+		if (strncmp(one->name, prefix, n) == 0 &&
+		    (name == NULL || strcmp(one->name + n, name) == 0))
+			break;
+	return one;
+}
+
+static void
+add(struct passed *p, int fd, char *name)
+{
+	struct passed_fd *one;
+
+	if (!is_known(name)) {
+		refuse(fd, name, "has no name that vrngd knows");
+		return;
+	}
+	if (find(p, "", name) != NULL) {
+		refuse(fd, name, "is the second one of that name");
+		return;
+	}
+	if ((one = calloc(1, sizeof(*one))) == NULL)
+		log_fatal("no memory for what systemd passed");
+	strlcpy(one->name, name, sizeof(one->name));
+	one->fd = fd;
+	TAILQ_INSERT_TAIL(&p->fds, one, entry);
+}
+
+/* How many names there are, with a colon between any two. */
+static int
+count_names(const char *names)
+{
+	int n = 1;
+
+	while ((names = strchr(names, ':')) != NULL) {
+		names++;
+		n++;
+	}
+	return n;
+}
+
+/*
+ * The names are taken apart here: sd_listen_fds_with_names(3) drops every
+ * backslash, as the instance of a unit may have, and so makes one of two names.
+ */
+int
+passed_read(struct passed *p)
+{
+	const char *env = getenv("LISTEN_FDNAMES");
+	char *names = NULL, *rest, *name;
+	int fd = SD_LISTEN_FDS_START, n;
+
+	TAILQ_INIT(&p->fds);
+	if (env != NULL && (names = strdup(env)) == NULL)
+		log_fatal("no memory for what systemd passed");
+	if ((n = sd_listen_fds(1)) > 0 &&
+	    (names == NULL || count_names(names) != n))
+		n = -EINVAL;
+	if (n < 0)
+		log_error("what systemd passed cannot be told apart: %s: does "
+			  "the name of a socket unit, or its "
+			  "FileDescriptorName=, have a colon in it?",
+		    strerror(-n));
+	rest = names;
+	while (n > 0 && (name = strsep(&rest, ":")) != NULL)
+		add(p, fd++, name);
+	free(names);
+	return n < 0 ? -1 : 0;
+}
+
+int
+passed_take(struct passed *p, const char *prefix, char name[PASSED_NAME_SIZE])
+{
+	struct passed_fd *one = find(p, prefix, NULL);
+	int fd;
+
+	if (one == NULL)
+		return -1;
+	strlcpy(name, one->name + strlen(prefix), PASSED_NAME_SIZE);
+	fd = one->fd;
+	TAILQ_REMOVE(&p->fds, one, entry);
+	free(one);
+	return fd;
+}
+
+int
+passed_find(const struct passed *p, const char *prefix, const char *name)
+{
+	const struct passed_fd *one = find(p, prefix, name);
+
+	return one == NULL ? -1 : one->fd;
+}
+
+int
+passed_claim(struct passed *p, const char *prefix, const char *name)
+{
+	struct passed_fd *one = find(p, prefix, name);
+	int fd;
+
+	if (one == NULL)
+		return -1;
+	fd = one->fd;
+	TAILQ_REMOVE(&p->fds, one, entry);
+	free(one);
+	return fd;
+}
+
+void
+passed_close(struct passed *p)
+{
+	struct passed_fd *one;
+
+	while ((one = TAILQ_FIRST(&p->fds)) != NULL) {
+		TAILQ_REMOVE(&p->fds, one, entry);
+		close(one->fd);
+		free(one);
+	}
+}

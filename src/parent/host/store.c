@@ -1,0 +1,136 @@
+#include <bsd/stdlib.h>
+#include <bsd/string.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "common/clock.h"
+#include "parent/host/event.h"
+#include "parent/host/store.h"
+
+#define STORE_MAX 1000000 /* descriptors; more cannot be meant */
+
+struct store_entry {
+	TAILQ_ENTRY(store_entry) entry;
+	char name[PASSED_NAME_SIZE];
+};
+
+static struct store_entry *
+find(const struct store *s, const char *name)
+{
+	struct store_entry *e;
+
+	TAILQ_FOREACH(e, &s->entries, entry)
+		if (strcmp(e->name, name) == 0)
+			break;
+	return e;
+}
+
+static void
+note(struct store *s, const char *name)
+{
+	struct store_entry *e = calloc(1, sizeof(*e));
+
+	if (e == NULL)
+		log_fatal("no memory for a name");
+	strlcpy(e->name, name, sizeof(e->name));
+	TAILQ_INSERT_TAIL(&s->entries, e, entry);
+	s->n++;
+	s->bytes += strlen(name) + 1;
+}
+
+static void
+forget(struct store *s, struct store_entry *e)
+{
+	TAILQ_REMOVE(&s->entries, e, entry);
+	s->n--;
+	s->bytes -= strlen(e->name) + 1;
+	free(e);
+}
+
+void
+store_init(struct store *s, const struct passed *passed)
+{
+	const char *max = getenv("FDSTORE");
+	const struct passed_fd *p;
+
+	*s = (struct store){ 0 };
+	TAILQ_INIT(&s->entries);
+	log_limit_init(&s->log_limit, clock_now());
+	if (max != NULL && getenv("NOTIFY_SOCKET") != NULL)
+		s->max = (size_t)strtonum(max, 0, STORE_MAX, NULL);
+	TAILQ_FOREACH(p, &passed->fds, entry)
+		if (strncmp(p->name, PASSED_LISTENER,
+			strlen(PASSED_LISTENER)) == 0 ||
+		    strncmp(p->name, PASSED_SESSION, strlen(PASSED_SESSION)) ==
+			0)
+			note(s, p->name);
+}
+
+static void
+say_full(struct store *s, const char *name)
+{
+	uint32_t suppressed;
+
+	if (!log_limit_pass(&s->log_limit, clock_now(), &suppressed))
+		return;
+	if (s->n >= s->max)
+		event_log(EVENT_NOT_KEPT, NULL, NULL,
+		    "no room for %s in systemd's store, which takes "
+		    "%zu descriptors: raise FileDescriptorStoreMax= "
+		    "and FDSTORE of the service",
+		    name, s->max);
+	else
+		event_log(EVENT_NOT_KEPT, NULL, NULL,
+		    "no room for %s in systemd's store: the names in "
+		    "it are %zu bytes long",
+		    name, s->bytes);
+}
+
+bool
+store_put(struct store *s, const char *name, int fd)
+{
+	char state[PASSED_NAME_SIZE + 32];
+	int r;
+
+	if (s->max == 0)
+		return false;
+	store_remove(s, name);
+	if (s->n >= s->max || s->bytes + strlen(name) + 1 > STORE_NAMES_MAX) {
+		say_full(s, name);
+		return false;
+	}
+	snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s", name);
+	r = sd_pid_notify_with_fds(0, 0, state, &fd, 1);
+	if (r <= 0) {
+		event_log(EVENT_NOT_KEPT, NULL, NULL,
+		    "systemd does not keep %s: %s", name, strerror(-r));
+		return false;
+	}
+	note(s, name);
+	return true;
+}
+
+void
+store_remove(struct store *s, const char *name)
+{
+	struct store_entry *e = find(s, name);
+
+	if (e == NULL)
+		return;
+	sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	forget(s, e);
+}
+
+void
+store_close(struct store *s)
+{
+	struct store_entry *e;
+
+	while ((e = TAILQ_FIRST(&s->entries)) != NULL) {
+		TAILQ_REMOVE(&s->entries, e, entry);
+		free(e);
+	}
+	s->n = s->bytes = 0;
+}

@@ -1,0 +1,367 @@
+#include <bsd/string.h>
+#include <errno.h>
+#include <string.h>
+
+#include "parent/host/event.h"
+#include "parent/pool/pool.h"
+
+#define CAPACITY_MAX (UINT64_C(1) << 40) /* bytes */
+#define REPLACE_TIME NS_PER_SEC		 /* to end by itself */
+
+#define SOURCES_FIELDS(serving, all) \
+	LOG_FIELDS(LOG_NUMBER("VRNGD_SERVING", serving), \
+	    LOG_NUMBER("VRNGD_SOURCES", all))
+
+static int entropy_frame(struct process *, struct frame *);
+static void entropy_writable(struct process *);
+static void entropy_ended(struct process *, int);
+
+static const struct process_ops entropy_ops = {
+	.role = ROLE_ENTROPY,
+	.program = "vrngd-entropy",
+	.out_max = 65536, /* two for each guest, and more */
+	.frame = entropy_frame,
+	.writable = entropy_writable,
+	.ended = entropy_ended,
+};
+
+void
+pool_wake_at(struct pool *pool, uint64_t at)
+{
+	uint64_t earliest = pool->woken + alloc_slack(&pool->alloc);
+
+	if (at == ALLOC_NEVER) {
+		sd_event_source_set_enabled(pool->timer, SD_EVENT_OFF);
+		return;
+	}
+	if (at < earliest)
+		at = earliest;
+	sd_event_source_set_time(pool->timer, (at + 999) / 1000);
+	sd_event_source_set_enabled(pool->timer, SD_EVENT_ONESHOT);
+}
+
+void
+pool_update_stock(struct pool *pool)
+{
+	uint64_t available = 0;
+
+	if (process_running(&pool->entropy) && pool->stock > pool->granted)
+		available = pool->stock - pool->granted;
+	alloc_stock(&pool->alloc, available, pool->capacity);
+}
+
+static int
+timer_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct pool *pool = arg;
+
+	(void)source;
+	(void)usec;
+	pool->woken = clock_now();
+	member_grant(pool);
+	return 0;
+}
+
+/* Tells a new entropy process of the pool and its sources. */
+static void
+tell_setup(struct pool *pool)
+{
+	struct pool_source *s;
+	struct frame f;
+
+	frame_init(&f, PROTO_POOL, 0, 0);
+	f.u.pool = pool->setup.spec;
+	process_send(&pool->entropy, &f);
+	TAILQ_FOREACH(s, &pool->setup.sources, entry)
+		pool_source_tell(s);
+	TAILQ_FOREACH(s, &pool->setup.sources, entry)
+		pool_source_start(s);
+}
+
+static int
+start_entropy(struct pool *pool)
+{
+	pool->generation++;
+	tap_end_all(pool);
+	pool->stock = pool->granted = 0;
+	pool->capacity = pool->setup.spec.stock;
+	pool_update_stock(pool);
+	if (process_start(&pool->entropy, pool->env, &entropy_ops,
+		&pool->subject, &pool->entropy_limit, pool) == -1)
+		return -1;
+	tell_setup(pool);
+	tap_connect_all(pool);
+	return 0;
+}
+
+static void
+set_entropy_timer(struct pool *pool, uint64_t at)
+{
+	sd_event_source_set_time(pool->entropy_timer, at / 1000);
+	sd_event_source_set_enabled(pool->entropy_timer, SD_EVENT_ONESHOT);
+}
+
+/* The entropy process is to be started again. */
+static void
+start_later(struct pool *pool)
+{
+	uint64_t now = clock_now();
+
+	set_entropy_timer(pool,
+	    now + backoff_failed(&pool->entropy_backoff, now, 0, 1));
+}
+
+static int
+entropy_timer_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct pool *pool = arg;
+
+	(void)source;
+	(void)usec;
+	if (pool->replaced)
+		process_kill(&pool->entropy);
+	else if (start_entropy(pool) == -1)
+		start_later(pool);
+	return 0;
+}
+
+/* No source will tell any more how it is. */
+static void
+end_query(struct pool *pool)
+{
+	if (pool->asked == 0)
+		return;
+	pool->asked = 0;
+	pool->ops->told(pool, pool->arg);
+}
+
+static void
+stop_sources(struct pool *pool)
+{
+	struct pool_source *s;
+
+	TAILQ_FOREACH(s, &pool->setup.sources, entry)
+		pool_source_stop(s);
+	pool->serving = 0;
+}
+
+static void
+entropy_ended(struct process *p, int status)
+{
+	struct pool *pool = p->arg;
+
+	pool_update_stock(pool);
+	stop_sources(pool);
+	end_query(pool);
+	if (pool->replaced) {
+		pool->replaced = false;
+		set_entropy_timer(pool, clock_now());
+		return;
+	}
+	/* One that somebody has killed says nothing about the next. */
+	if (!pool->ready && status != -1)
+		pool->ops->failed(pool, pool->arg);
+	else
+		event_log(EVENT_ENTROPY_RESTARTED, &pool->subject,
+		    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", "entropy"),
+			LOG_NUMBER("VRNGD_GENERATION", pool->generation)),
+		    "the entropy process has ended: starting another");
+	if (deaths_free(&pool->entropy_deaths, clock_now()))
+		set_entropy_timer(pool, clock_now());
+	else
+		start_later(pool);
+}
+
+static void
+entropy_writable(struct process *p)
+{
+	tap_send_grants(p->arg);
+}
+
+static int
+stock_frame(struct pool *pool, const struct proto_stock *stock)
+{
+	if (stock->capacity == 0 || stock->capacity > CAPACITY_MAX)
+		return -1;
+	pool->stock = stock->total;
+	pool->capacity = stock->capacity;
+	pool_update_stock(pool);
+	member_grant(pool);
+	return 0;
+}
+
+static struct pool_source *
+find_source(const struct pool *pool, uint32_t number)
+{
+	struct pool_source *s;
+
+	TAILQ_FOREACH(s, &pool->setup.sources, entry)
+		if (s->config->spec.number == number)
+			break;
+	return s;
+}
+
+/*
+ * Says which of several sources are in use now, if that has changed.  That a
+ * pool starts with those that are healthy first is nothing to warn of.
+ */
+static void
+say_serving(struct pool *pool, uint32_t serving)
+{
+	const struct proto_pool *spec = &pool->setup.spec;
+	enum event event = EVENT_POOL_SERVING;
+	uint32_t n = (uint32_t)__builtin_popcount(serving);
+	const struct pool_source *s;
+
+	if (serving == pool->serving || spec->nsources == 1)
+		return;
+	if (serving == 0) {
+		event_log(EVENT_POOL_STARVED, &pool->subject,
+		    SOURCES_FIELDS(0, spec->nsources),
+		    "pool %s: not enough healthy sources: guests wait",
+		    pool->name);
+		return;
+	}
+	if (pool->serving != 0 &&
+	    (spec->combine == COMBINE_XOR ? n < spec->nsources
+					  : serving > pool->serving))
+		event = EVENT_POOL_DEGRADED;
+	if (spec->combine == COMBINE_XOR) {
+		event_log(event, &pool->subject,
+		    SOURCES_FIELDS(n, spec->nsources),
+		    "pool %s: %u of %u sources serve", pool->name, n,
+		    spec->nsources);
+		return;
+	}
+	s = find_source(pool, (uint32_t)__builtin_ctz(serving));
+	event_log(event, &s->subject, SOURCES_FIELDS(n, spec->nsources),
+	    "pool %s: source %s serves", pool->name, s->text);
+}
+
+static int
+state_frame(struct pool *pool, const struct proto_source_state *state)
+{
+	struct pool_source *s = find_source(pool, state->number);
+	uint32_t all = (1U << pool->setup.spec.nsources) - 1;
+
+	if (s == NULL || state->status >= SOURCE_STATUSES ||
+	    (state->serving & ~all) != 0)
+		return -1;
+	if (state->status != s->state.status)
+		pool_active(pool);
+	pool_source_update(s, state);
+	say_serving(pool, state->serving);
+	pool->serving = state->serving;
+	/* What is told without being asked is as new as any answer. */
+	if (pool->asked > 0 && --pool->asked == 0)
+		pool->ops->told(pool, pool->arg);
+	return 0;
+}
+
+static int
+entropy_frame(struct process *p, struct frame *f)
+{
+	struct pool *pool = p->arg;
+
+	/* It is about sources that are no more, by numbers that others have. */
+	if (pool->replaced)
+		return 0;
+	switch (f->hdr.type) {
+	case PROTO_READY:
+		pool->ready = true;
+		pool->ops->ready(pool, pool->arg);
+		return 0;
+	case PROTO_STOCK:
+		return stock_frame(pool, &f->u.stock);
+	case PROTO_VOID:
+		return tap_void(pool, f);
+	case PROTO_SOURCE_STATE:
+		return state_frame(pool, &f->u.source_state);
+	}
+	return -1;
+}
+
+static int
+add_timer(struct pool *pool, sd_event_source **timer,
+    sd_event_time_handler_t handler)
+{
+	int r;
+
+	r = sd_event_add_time(pool->env->event, timer, CLOCK_MONOTONIC, 0, 1,
+	    handler, pool);
+	if (r < 0) {
+		log_error("cannot make a timer: %s", strerror(-r));
+		return -1;
+	}
+	return sd_event_source_set_enabled(*timer, SD_EVENT_OFF);
+}
+
+void
+pool_init(struct pool *pool, const char *name, struct process_env *env,
+    const struct alloc_share *share, const struct pool_ops *ops, void *arg)
+{
+	*pool = (struct pool){ .env = env, .ops = ops, .arg = arg };
+	strlcpy(pool->name, name, sizeof(pool->name));
+	pool->subject.pool = pool->name;
+	TAILQ_INIT(&pool->setup.sources);
+	TAILQ_INIT(&pool->taps);
+	TAILQ_INIT(&pool->unsent);
+	log_limit_init(&pool->entropy_limit, clock_now());
+	deaths_init(&pool->entropy_deaths, clock_now());
+	alloc_init(&pool->alloc, share, clock_now());
+}
+
+int
+pool_start(struct pool *pool)
+{
+	if (add_timer(pool, &pool->timer, timer_event) < 0 ||
+	    add_timer(pool, &pool->entropy_timer, entropy_timer_event) < 0)
+		return -1;
+	return start_entropy(pool);
+}
+
+void
+pool_stop(struct pool *pool, uint64_t deadline)
+{
+	process_stop(&pool->entropy, deadline);
+	pool->timer = sd_event_source_disable_unref(pool->timer);
+	pool->entropy_timer =
+	    sd_event_source_disable_unref(pool->entropy_timer);
+	pool_setup_free(&pool->setup);
+}
+
+void
+pool_set_sources(struct pool *pool, struct pool_setup *setup)
+{
+	pool_setup_replace(&pool->setup, setup);
+	stop_sources(pool);
+	end_query(pool);
+	pool->stock = 0;
+	pool_update_stock(pool);
+	pool->replaced = process_running(&pool->entropy);
+	process_hang_up(&pool->entropy);
+	/* When it is killed or, if there is none, another is started. */
+	set_entropy_timer(pool,
+	    clock_now() + (pool->replaced ? REPLACE_TIME : 0));
+}
+
+bool
+pool_ask(struct pool *pool)
+{
+	struct frame f;
+
+	if (!process_running(&pool->entropy) || !pool->ready || pool->replaced)
+		return false;
+	frame_init(&f, PROTO_SOURCES_ASK, 0, 0);
+	process_send(&pool->entropy, &f);
+	return true;
+}
+
+bool
+pool_query(struct pool *pool)
+{
+	if (!pool_ask(pool))
+		return false;
+	pool->asked = pool->setup.spec.nsources;
+	return true;
+}

@@ -1,0 +1,374 @@
+#include <sys/socket.h>
+
+#include <bsd/string.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "parent/pool/pool_source_say.h"
+
+/* A source that failed a test waits longer than one that was lost. */
+#define FAILED_SLOWER 10
+
+static void
+timer_set(sd_event_source *timer, uint64_t at)
+{
+	sd_event_source_set_time(timer, (at + 999) / 1000);
+	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+static void
+set_status(struct pool_source *s, enum proto_source_status status)
+{
+	if (s->state.status != status)
+		s->since = clock_now();
+	s->state.status = status;
+}
+
+/* Gives a descriptor, or none, to the reader. */
+static void
+give(struct pool_source *s, int fd)
+{
+	struct frame f;
+
+	frame_init(&f, fd == -1 ? PROTO_SOURCE_START : PROTO_SOURCE_OPEN, 0, 0);
+	f.u.number.number = s->config->spec.number;
+	f.fds[0] = fd;
+	s->closed = s->noted = false;
+	s->given++;
+	process_send(s->entropy, &f);
+}
+
+/* It cannot be had: tried again later. */
+static void
+lose(struct pool_source *s, const char *why)
+{
+	uint64_t now = clock_now();
+
+	if (!s->lost)
+		pool_source_say(s, EVENT_SOURCE_LOST, why,
+		    "lost: %s; trying to open it again", why);
+	s->announced = s->lost = true;
+	pool_source_note(s, why);
+	set_status(s, SOURCE_LOST);
+	timer_set(s->timer, now + backoff_failed(&s->backoff, now, 0, 1));
+}
+
+/* Opens it, if somebody is there to read it. */
+static void
+try_open(struct pool_source *s)
+{
+	char why[SOURCE_WHY_SIZE];
+	int fd = -1;
+
+	if (!process_running(s->entropy) || !s->closed)
+		return;
+	if (s->io != NULL) {
+		sd_event_source_set_enabled(s->io, SD_EVENT_ON);
+		return;
+	}
+	if (s->kept_fd != -1)
+		fd = fcntl(s->kept_fd, F_DUPFD_CLOEXEC, 0);
+	else if (source_needs_fd(s->config))
+		fd = source_open(s->config, why);
+	else {
+		give(s, -1);
+		return;
+	}
+	if (fd != -1)
+		give(s, fd);
+	else
+		lose(s, s->kept_fd == -1 ? why : strerror(errno));
+}
+
+static int
+timer_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source;
+	(void)usec;
+	try_open(arg);
+	return 0;
+}
+
+/* Somebody connects, to be the source; others wait until that ends. */
+static int
+accept_event(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct pool_source *s = arg;
+	int conn;
+
+	(void)events;
+	conn = source_accept(fd);
+	if (conn == -1 && (errno == EAGAIN || errno == ECONNABORTED))
+		return 0;
+	sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	if (conn == -1) {
+		lose(s, strerror(errno));
+		return 0;
+	}
+	pool_source_say(s, EVENT_SOURCE_CONNECTED, NULL, "connected");
+	give(s, conn);
+	return 0;
+}
+
+/* Opens what is opened once.  Returns 0, or -1 after logging why not. */
+static int
+open_kept(struct pool_source *s, sd_event *event)
+{
+	const struct listener_rights rights = {
+		.owner = (uid_t)-1,
+		.group = (gid_t)-1,
+	};
+	const struct config_source *cs = s->config;
+	char why[SOURCE_WHY_SIZE];
+	int r;
+
+	if (!source_is_kept(cs))
+		return 0;
+	if (cs->listen && cs->transport == CONFIG_UNIX) {
+		if (listener_open(&s->listener, cs->path, SOCK_STREAM,
+			&rights) == -1)
+			return -1;
+		s->kept_fd = s->listener.fd;
+	} else if ((s->kept_fd = source_keep(cs, why)) == -1) {
+		log_about(LOG_LEVEL_ERROR, &s->subject,
+		    "pool %s: source %s: %s", s->subject.pool, s->text, why);
+		return -1;
+	}
+	if (!cs->listen || cs->transport == CONFIG_UDP)
+		return 0;
+	r = sd_event_add_io(event, &s->io, s->kept_fd, EPOLLIN, accept_event,
+	    s);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
+	if (r < 0)
+		log_about(LOG_LEVEL_ERROR, &s->subject,
+		    "pool %s: source %s: cannot listen: %s", s->subject.pool,
+		    s->text, strerror(-r));
+	return r < 0 ? -1 : 0;
+}
+
+static void *
+must(void *p)
+{
+	if (p == NULL)
+		log_fatal("no memory for a source");
+	return p;
+}
+
+static struct config_source *
+copy(const struct config_source *cs)
+{
+	struct config_source *c = must(malloc(sizeof(*c)));
+
+	*c = *cs;
+	if (cs->path != NULL)
+		c->path = must(strdup(cs->path));
+	if (cs->address != NULL)
+		c->address = must(strdup(cs->address));
+	return c;
+}
+
+struct pool_source *
+pool_source_new(const struct config_source *cs, const char *pool,
+    struct process *entropy, sd_event *event, bool keep)
+{
+	struct pool_source *s = must(calloc(1, sizeof(*s)));
+	char what[POOL_SOURCE_TEXT_SIZE - GUEST_NAME_SIZE - 3];
+	int r;
+
+	s->config = copy(cs);
+	s->subject.pool = pool;
+	s->subject.source = s->config->spec.name;
+	snprintf(s->text, sizeof(s->text), "%s (%s)", cs->spec.name,
+	    config_source_text(cs, what, sizeof(what)));
+	s->entropy = entropy;
+	s->listener.fd = s->kept_fd = -1;
+	s->closed = true;
+	s->since = clock_now();
+	log_limit_init(&s->limit, s->since);
+	r = sd_event_add_time(event, &s->timer, CLOCK_MONOTONIC, 0, 1,
+	    timer_event, s);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+	if (r < 0)
+		log_error("cannot make a timer: %s", strerror(-r));
+	if (r < 0 || (keep && open_kept(s, event) == -1)) {
+		pool_source_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+pool_source_free(struct pool_source *s)
+{
+	sd_event_source_disable_unref(s->timer);
+	sd_event_source_disable_unref(s->io);
+	if (s->listener.fd != -1)
+		listener_close(&s->listener);
+	else if (s->kept_fd != -1)
+		close(s->kept_fd);
+	free(s->config->path);
+	free(s->config->address);
+	free(s->config);
+	free(s);
+}
+
+void
+pool_source_inherit(struct pool_source *s, struct pool_source *from)
+{
+	s->listener = from->listener;
+	s->listener.path = s->config->path;
+	s->kept_fd = from->kept_fd;
+	s->io = from->io;
+	if (s->io != NULL)
+		sd_event_source_set_userdata(s->io, s);
+	from->listener.fd = from->kept_fd = -1;
+	from->io = NULL;
+}
+
+bool
+pool_source_try(const struct pool_source *s)
+{
+	uint32_t kind = s->config->spec.kind;
+	char why[SOURCE_WHY_SIZE];
+	int fd;
+
+	if (s->kept_fd != -1 || !source_needs_fd(s->config) ||
+	    kind == SOURCE_EGD || kind == SOURCE_STREAM)
+		return true;
+	if ((fd = source_open(s->config, why)) == -1) {
+		log_about(LOG_LEVEL_ERROR, &s->subject,
+		    "pool %s: source %s: %s", s->subject.pool, s->text, why);
+		return false;
+	}
+	close(fd);
+	return true;
+}
+
+void
+pool_source_tell(struct pool_source *s)
+{
+	struct frame f;
+
+	frame_init(&f, PROTO_SOURCE, 0, 0);
+	f.u.source = s->config->spec;
+	process_send(s->entropy, &f);
+}
+
+void
+pool_source_start(struct pool_source *s)
+{
+	if (s->state.status == SOURCE_LATCHED ||
+	    s->state.status == SOURCE_EXHAUSTED)
+		return;
+	/* Quarantine does not end because another process reads it. */
+	if (clock_now() < s->backoff.until)
+		timer_set(s->timer, s->backoff.until);
+	else
+		try_open(s);
+}
+
+struct proto_health
+pool_source_health(const struct pool_source *s)
+{
+	const struct proto_health *now = &s->state.health;
+	struct proto_health h = s->past_health;
+
+	h.bytes += now->bytes;
+	for (size_t i = 0; i < TESTS; i++)
+		h.alarms[i] += now->alarms[i];
+	h.fips_blocks += now->fips_blocks;
+	h.fips_failed += now->fips_failed;
+	return h;
+}
+
+void
+pool_source_stop(struct pool_source *s)
+{
+	enum proto_source_status status = s->state.status;
+
+	s->past_health = pool_source_health(s);
+	s->past_bytes += s->state.bytes;
+	s->state = (struct proto_source_state){ .status = status };
+	if (status != SOURCE_LATCHED && status != SOURCE_EXHAUSTED)
+		set_status(s, SOURCE_WAITING);
+	s->closed = true;
+	s->given = 0;
+	sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+	if (s->io != NULL)
+		sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
+}
+
+/* Its reader has closed it: when is it opened again? */
+static void
+closed(struct pool_source *s)
+{
+	const struct proto_source_state *state = &s->state;
+	uint64_t now = clock_now();
+	char why[SOURCE_WHY_SIZE];
+
+	s->closed = true;
+	if (state->status == SOURCE_LATCHED || state->status == SOURCE_FAILED)
+		pool_source_note(s, pool_source_describe(s, why));
+	if (state->status == SOURCE_LATCHED)
+		return;
+	if (state->status == SOURCE_FAILED) {
+		timer_set(s->timer,
+		    now + backoff_failed(&s->backoff, now, 0, FAILED_SLOWER));
+		return;
+	}
+	if (s->config->replay && state->error == 0) {
+		pool_source_say(s, EVENT_SOURCE_EXHAUSTED, NULL,
+		    "its test data has been used up");
+		set_status(s, SOURCE_EXHAUSTED);
+		return;
+	}
+	lose(s, state->error == 0 ? "end of file" : strerror(state->error));
+}
+
+void
+pool_source_update(struct pool_source *s,
+    const struct proto_source_state *state)
+{
+	enum proto_source_status was = s->state.status;
+
+	s->state = *state;
+	/* What it is like while it is closed, or not given yet, we know best. */
+	if (s->closed || state->opened != s->given) {
+		s->state.status = was;
+		return;
+	}
+	if (state->status != was) {
+		s->since = clock_now();
+		pool_source_changed(s);
+	}
+	if (state->closed)
+		closed(s);
+}
+
+int
+pool_source_retest(struct pool_source *s, const char **why)
+{
+	if (!s->closed) {
+		*why = "it is being read: there is nothing to test again";
+		return -1;
+	}
+	if (s->state.status == SOURCE_EXHAUSTED) {
+		*why = "its test data has been used up";
+		return -1;
+	}
+	event_log(EVENT_SOURCE_RETESTED, &s->subject, NULL,
+	    "pool %s: source %s: tested again, as told", s->subject.pool,
+	    s->text);
+	s->backoff = (struct backoff){ 0 };
+	set_status(s, SOURCE_WAITING);
+	sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+	try_open(s);
+	return 0;
+}

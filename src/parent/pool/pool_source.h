@@ -1,0 +1,91 @@
+/*
+ * A source of a pool, as the parent sees it: opened, and opened again when it
+ * was lost or failed, ever more patiently; what is known of it.
+ */
+#ifndef VRNGD_POOL_SOURCE_H
+#define VRNGD_POOL_SOURCE_H
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+#include "parent/host/backoff.h"
+#include "parent/config/config.h"
+#include "parent/host/listener.h"
+#include "common/log.h"
+#include "parent/host/process.h"
+#include "parent/pool/source_open.h"
+
+/* How the source is shown to people: its name, and what it is. */
+#define POOL_SOURCE_TEXT_SIZE 192
+
+struct pool_source {
+	TAILQ_ENTRY(pool_source) entry;
+	struct config_source *config;
+	struct log_subject subject; /* its pool and its name */
+	char text[POOL_SOURCE_TEXT_SIZE];
+	struct process *entropy;  /* who reads it */
+	sd_event_source *timer;	  /* to open it (again) */
+	sd_event_source *io;	  /* of kept_fd, when somebody may connect */
+	struct listener listener; /* of a unix socket to listen at */
+	int kept_fd;		  /* see source_is_kept(); -1: none */
+	struct backoff backoff;
+	struct log_limit limit; /* of lines about it */
+	bool noted;		/* that it failed, since it was given last */
+	bool closed;		/* nobody reads it */
+	uint32_t given;		/* times that the reader was given it */
+	bool announced;		/* that it does not yield, since it last did */
+	bool lost;		/* that it is lost, since anything else */
+	struct proto_source_state state; /* the last, of this generation */
+	uint64_t since;			 /* ns, that it is in it */
+	uint64_t past_bytes;		 /* of generations that ended */
+	struct proto_health past_health;
+	uint64_t failures;	       /* times lost or failed */
+	uint64_t failed;	       /* ns, the last time; 0: never */
+	char failure[SOURCE_WHY_SIZE]; /* what that was */
+	uint64_t told_bytes, told_alarms, told_failures; /* in statistics */
+};
+
+TAILQ_HEAD(pool_sources, pool_source);
+
+/*
+ * Makes a source that is read by `entropy`, when that runs, and if `keep` opens
+ * what is to be kept.  The pool's name must outlive it.  Returns NULL after
+ * logging why.
+ */
+struct pool_source *pool_source_new(const struct config_source *,
+    const char *pool, struct process *entropy, sd_event *, bool keep);
+void pool_source_free(struct pool_source *);
+
+/* Takes over what the other keeps; see source_shares_kept(). */
+void pool_source_inherit(struct pool_source *, struct pool_source *from);
+
+/*
+ * Whether it could be opened now, or need not be there yet; says so in the log
+ * if it could not.
+ */
+bool pool_source_try(const struct pool_source *);
+
+/* Its reader runs: it is to be told of the source, and then be given it. */
+void pool_source_tell(struct pool_source *);
+void pool_source_start(struct pool_source *);
+
+/* Its reader is gone. */
+void pool_source_stop(struct pool_source *);
+
+/* Its reader says how it is. */
+void pool_source_update(struct pool_source *,
+    const struct proto_source_state *);
+
+/*
+ * An operator wants it to be tested again.  Returns 0, or -1 and why there is
+ * nothing to be done.
+ */
+int pool_source_retest(struct pool_source *, const char **why);
+
+/* What its tests have come to, in all generations. */
+struct proto_health pool_source_health(const struct pool_source *);
+
+#endif

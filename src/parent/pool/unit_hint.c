@@ -1,0 +1,45 @@
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parent/pool/unit_hint.h"
+
+static bool
+is_unit(void)
+{
+	return getenv("NOTIFY_SOCKET") != NULL;
+}
+
+const char *
+unit_hint_device(const char *path, int error)
+{
+	if (!is_unit() || strncmp(path, "/dev/", strlen("/dev/")) != 0)
+		return "";
+	switch (error) {
+	case EACCES:
+	case ENOENT:
+	case EPERM:
+		return " (does the unit allow it? see devices.conf of the "
+		       "examples)";
+	default:
+		return "";
+	}
+}
+
+const char *
+unit_hint_network(int error)
+{
+	if (!is_unit())
+		return "";
+	switch (error) {
+	case EACCES:
+	case EAFNOSUPPORT:
+	case ENETUNREACH:
+	case EPERM:
+		return " (does the unit allow it? see network.conf of the "
+		       "examples)";
+	default:
+		return "";
+	}
+}

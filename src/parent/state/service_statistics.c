@@ -1,0 +1,385 @@
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "parent/host/event.h"
+#include "parent/state/service_parts.h"
+
+/* Workers tell at once; one that does not is told of as it last was. */
+#define TELL_TIME      (200 * NS_PER_MS)
+#define LAST_TELL_TIME (50 * NS_PER_MS)
+
+/* What a total has grown by; one that comes from a worker may do anything. */
+static uint64_t
+grown(uint64_t total, uint64_t before)
+{
+	return total > before ? total - before : 0;
+}
+
+/* Of so many bytes in so many ns. */
+static uint64_t
+rate(uint64_t bytes, uint64_t period)
+{
+	return period == 0
+	    ? 0
+	    : (uint64_t)((double)bytes * (double)NS_PER_SEC / (double)period);
+}
+
+/* With its vhost-user connection as one of its clients. */
+static struct proto_stats
+all_stats(const struct guest *g)
+{
+	struct proto_stats s = guest_stats(g);
+
+	s.connections += g->connections;
+	s.clients += process_running(&g->worker);
+	return s;
+}
+
+/* Whether anything has happened to a member since the last record of it. */
+static bool
+is_due(const struct member *m, uint32_t connections)
+{
+	return m->leaf.waiting > 0 || m->leaf.meter.total != m->told.granted ||
+	    connections != m->told.stats.connections;
+}
+
+static void
+tell_member(struct member *m, const struct proto_stats *s, uint64_t period)
+{
+	struct member_told *told = &m->told;
+	uint64_t granted = m->leaf.meter.total, throttled = m->throttle.total;
+	struct proto_stats d = {
+		.bytes = grown(s->bytes, told->stats.bytes),
+		.requests = grown(s->requests, told->stats.requests),
+		.cut = grown(s->cut, told->stats.cut),
+		.refused = grown(s->refused, told->stats.refused),
+		.wait_ns = grown(s->wait_ns, told->stats.wait_ns),
+		.turned_away = grown(s->turned_away, told->stats.turned_away),
+		.polls = grown(s->polls, told->stats.polls),
+		.poll_hits = grown(s->poll_hits, told->stats.poll_hits),
+		.poll_misses = grown(s->poll_misses, told->stats.poll_misses),
+		.poll_ns = grown(s->poll_ns, told->stats.poll_ns),
+		.connections = s->connections - told->stats.connections,
+	};
+
+	event_log(EVENT_STATISTICS, m->about,
+	    LOG_FIELDS(EVENT_STATS_FIELDS(&d),
+		LOG_NUMBER("VRNGD_CLIENTS", s->clients),
+		LOG_NUMBER("VRNGD_CONNECTIONS", d.connections),
+		LOG_NUMBER("VRNGD_TURNED_AWAY", d.turned_away),
+		LOG_NUMBER("VRNGD_POLLS", d.polls),
+		LOG_NUMBER("VRNGD_POLL_HITS", d.poll_hits),
+		LOG_NUMBER("VRNGD_POLL_MISSES", d.poll_misses),
+		LOG_NUMBER("VRNGD_POLL_NS", d.poll_ns),
+		LOG_NUMBER("VRNGD_GRANTED", granted - told->granted),
+		LOG_NUMBER("VRNGD_THROTTLED_NS", throttled - told->throttled),
+		LOG_NUMBER("VRNGD_RATE", rate(d.bytes, period)),
+		LOG_NUMBER("VRNGD_BYTES_TOTAL", s->bytes),
+		LOG_NUMBER("VRNGD_INTERVAL_NS", period)),
+	    "statistics: %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
+	    " short, %" PRIu64 " malformed) in %" PRIu64 " s, %" PRIu64
+	    " ms with a request waiting, %" PRIu64 " ms of it for limits",
+	    d.bytes, d.requests, d.cut, d.refused, period / NS_PER_SEC,
+	    d.wait_ns / NS_PER_MS, (throttled - told->throttled) / NS_PER_MS);
+	*told = (struct member_told){
+		.stats = *s,
+		.granted = granted,
+		.throttled = throttled,
+	};
+}
+
+static uint64_t
+alarms_of(const struct proto_health *h)
+{
+	uint64_t n = 0;
+
+	for (size_t i = TEST_NONE + 1; i < TESTS; i++)
+		n += h->alarms[i];
+	return n;
+}
+
+static void
+tell_source(const struct pool *pool, struct pool_source *s, uint64_t period)
+{
+	const struct proto_health health = pool_source_health(s);
+	uint64_t total = s->past_bytes + s->state.bytes;
+	uint64_t alarms = alarms_of(&health);
+	uint64_t bytes = grown(total, s->told_bytes);
+	uint64_t raised = grown(alarms, s->told_alarms);
+	uint64_t failures = s->failures - s->told_failures;
+
+	if (bytes == 0 && raised == 0 && failures == 0)
+		return;
+	event_log(EVENT_SOURCE_STATISTICS, &s->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_BYTES", bytes),
+		LOG_NUMBER("VRNGD_BYTES_TOTAL", total),
+		LOG_NUMBER("VRNGD_RATE", rate(bytes, period)),
+		LOG_NUMBER("VRNGD_ALARMS", raised),
+		LOG_NUMBER("VRNGD_FAILURES", failures),
+		LOG_NUMBER("VRNGD_HEALTHY", s->state.status == SOURCE_OK),
+		LOG_NUMBER("VRNGD_SERVING",
+		    pool->serving >> s->config->spec.number & 1),
+		LOG_NUMBER("VRNGD_INTERVAL_NS", period)),
+	    "pool %s: source %s: statistics: %" PRIu64 " bytes in %" PRIu64
+	    " s, %" PRIu64 " alarms of its tests, %" PRIu64
+	    " times lost or failed",
+	    s->subject.pool, s->text, bytes, period / NS_PER_SEC, raised,
+	    failures);
+	s->told_bytes = total;
+	s->told_alarms = alarms;
+	s->told_failures = s->failures;
+}
+
+static void
+tell_pool(struct pool *pool, uint64_t period)
+{
+	const struct alloc *a = &pool->alloc;
+	uint64_t granted = a->root.meter.total - pool->told_granted;
+	uint32_t sources = pool->setup.spec.nsources, healthy = 0;
+	struct pool_source *s;
+
+	TAILQ_FOREACH(s, &pool->setup.sources, entry) {
+		healthy += s->state.status == SOURCE_OK;
+		tell_source(pool, s, period);
+	}
+	event_log(EVENT_POOL_STATISTICS, &pool->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_GRANTED", granted),
+		LOG_NUMBER("VRNGD_RATE", rate(granted, period)),
+		LOG_NUMBER("VRNGD_STOCK", a->stock),
+		LOG_NUMBER("VRNGD_CAPACITY", pool->capacity),
+		LOG_NUMBER("VRNGD_SOURCES", sources),
+		LOG_NUMBER("VRNGD_HEALTHY", healthy),
+		LOG_NUMBER("VRNGD_SERVING", __builtin_popcount(pool->serving)),
+		LOG_NUMBER("VRNGD_WAITING", a->root.waiting),
+		LOG_NUMBER("VRNGD_INTERVAL_NS", period)),
+	    "pool %s: statistics: %" PRIu64 " bytes granted in %" PRIu64
+	    " s, %" PRIu64 " of %" PRIu64 " in stock, %" PRIu32 " of %" PRIu32
+	    " sources healthy, %" PRIu32 " waiting",
+	    pool->name, granted, period / NS_PER_SEC, a->stock, pool->capacity,
+	    healthy, sources, a->root.waiting);
+	pool->told_granted = a->root.meter.total;
+}
+
+/* Notes of whom a record is due. */
+static void
+mark(struct service *s)
+{
+	struct service_pool *p;
+	struct outlet *o;
+	struct guest *g;
+
+	TAILQ_FOREACH(p, &s->pools, entry) {
+		p->due = p->pool.active;
+		p->pool.active = false;
+	}
+	TAILQ_FOREACH(g, &s->guests, entry)
+		g->member.told.due =
+		    is_due(&g->member, all_stats(g).connections);
+	TAILQ_FOREACH(o, &s->outlets, entry)
+		o->own.told.due = is_due(&o->own, outlet_stats(o).connections);
+}
+
+/* Has these tell their figures. */
+static void
+ask(struct service *s)
+{
+	struct service_pool *p;
+	struct outlet *o;
+	struct guest *g;
+
+	TAILQ_FOREACH(p, &s->pools, entry)
+		if (p->due)
+			pool_ask(&p->pool);
+	TAILQ_FOREACH(g, &s->guests, entry) {
+		if (!g->member.told.due)
+			continue;
+		guest_ask(g);
+		if (g->egd != NULL)
+			outlet_ask(g->egd);
+	}
+	TAILQ_FOREACH(o, &s->outlets, entry)
+		if (o->own.told.due)
+			outlet_ask(o);
+}
+
+/* Logs what they have told. */
+static void
+tell(struct service *s, uint64_t period)
+{
+	struct proto_stats stats;
+	struct service_pool *p;
+	struct outlet *o;
+	struct guest *g;
+
+	TAILQ_FOREACH(g, &s->guests, entry)
+		if (g->member.told.due) {
+			stats = all_stats(g);
+			tell_member(&g->member, &stats, period);
+		}
+	TAILQ_FOREACH(o, &s->outlets, entry)
+		if (o->own.told.due) {
+			stats = outlet_stats(o);
+			tell_member(&o->own, &stats, period);
+		}
+	TAILQ_FOREACH(p, &s->pools, entry)
+		if (p->due)
+			tell_pool(&p->pool, period);
+}
+
+/* Whether anything has happened that no record has told of. */
+static bool
+is_active(struct service *s)
+{
+	struct service_pool *p;
+	bool active = false;
+
+	TAILQ_FOREACH(p, &s->pools, entry) {
+		if (p->pool.alloc.root.waiting > 0)
+			p->pool.active = true;
+		active = active || p->pool.active;
+	}
+	return active;
+}
+
+static void
+set_timer(struct statistics *st, uint64_t at)
+{
+	sd_event_source_set_time(st->timer, at / 1000);
+	sd_event_source_set_enabled(st->timer, SD_EVENT_ONESHOT);
+}
+
+static void
+ask_all(struct statistics *st)
+{
+	st->asked = true;
+	mark(st->service);
+	ask(st->service);
+}
+
+static int
+timer_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct statistics *st = arg;
+	uint64_t now = clock_now();
+
+	(void)source;
+	(void)usec;
+	if (!st->asked) {
+		ask_all(st);
+		set_timer(st, now + TELL_TIME);
+		return 0;
+	}
+	tell(st->service, now - st->since);
+	st->since = 0;
+	if (st->last)
+		return sd_event_exit(st->service->env->event, 0);
+	if (is_active(st->service))
+		statistics_begin(st);
+	return 0;
+}
+
+void
+statistics_init(struct statistics *st, struct service *s)
+{
+	*st = (struct statistics){ .service = s };
+}
+
+void
+statistics_begin(struct statistics *st)
+{
+	int r = 0;
+
+	if (st->interval == 0 || st->since != 0 || st->last)
+		return;
+	if (st->timer == NULL)
+		r = sd_event_add_time(st->service->env->event, &st->timer,
+		    CLOCK_MONOTONIC, UINT64_MAX, 0, timer_event, st);
+	if (r < 0) {
+		log_error("cannot make a timer: %s", strerror(-r));
+		st->interval = 0;
+		return;
+	}
+	st->since = clock_now();
+	st->asked = false;
+	set_timer(st, st->since + st->interval);
+}
+
+void
+statistics_set(struct statistics *st, uint64_t interval)
+{
+	if (interval == st->interval)
+		return;
+	st->interval = interval;
+	if (st->last)
+		return;
+	if (interval == 0 && st->since != 0) {
+		sd_event_source_set_enabled(st->timer, SD_EVENT_OFF);
+		st->since = 0;
+	} else if (st->since != 0 && !st->asked)
+		set_timer(st, st->since + interval);
+	else if (is_active(st->service))
+		statistics_begin(st);
+}
+
+bool
+statistics_finish(struct statistics *st)
+{
+	if (st->since == 0 || st->last)
+		return false;
+	st->last = true;
+	if (!st->asked)
+		ask_all(st);
+	set_timer(st, clock_now() + LAST_TELL_TIME);
+	return true;
+}
+
+void
+statistics_end(struct statistics *st)
+{
+	st->interval = st->since = 0;
+	st->timer = sd_event_source_disable_unref(st->timer);
+}
+
+/* What has a limit, for a field and for people. */
+static const char *
+limit_text(const struct pool *pool, const struct member *m, char *text,
+    size_t size)
+{
+	const struct service_pool *p;
+	const struct service_class *c;
+
+	if (m->limit == &m->leaf) {
+		snprintf(text, size, "its own");
+		return "guest";
+	}
+	if (m->limit == &pool->alloc.root) {
+		snprintf(text, size, "pool %s's", pool->name);
+		return "pool";
+	}
+	p = (const void *)((const char *)pool -
+	    offsetof(struct service_pool, pool));
+	c = service_class_of(p, m->limit);
+	snprintf(text, size, "class %s's", c == NULL ? "?" : c->name);
+	return "class";
+}
+
+void
+statistics_throttled(struct pool *pool, struct member *m)
+{
+	const struct bucket_rate *ceil = &m->limit->share.ceil;
+	const struct throttle *t = &m->throttle;
+	uint64_t given = meter_rate(&m->leaf.meter, clock_now());
+	uint64_t most = rate(ceil->bytes, ceil->period);
+	char text[CONFIG_NAME_SIZE + 16];
+	const char *kind = limit_text(pool, m, text, sizeof(text));
+
+	event_log(EVENT_THROTTLED, m->about,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_WAIT_NS", t->waited),
+		LOG_NUMBER("VRNGD_RATE", given), LOG_NUMBER("VRNGD_CEIL", most),
+		LOG_TEXT("VRNGD_LIMIT", kind)),
+	    "throttled: it waited %" PRIu64 " ms for %s limit of %" PRIu64
+	    " bytes/s, and had %" PRIu64 " bytes in the last second",
+	    t->waited / NS_PER_MS, text, most, given);
+}

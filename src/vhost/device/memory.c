@@ -1,0 +1,281 @@
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "vhost/device/memory.h"
+
+#define PAGE_MIN 4096
+
+/* For the handler of SIGBUS, which is told nothing but an address. */
+static struct memory *sigbus_memory;
+
+/* Puts private memory in the place of a mapping, if `addr` is in it. */
+static bool
+mapping_replace(const struct mapping *map, const uint8_t *addr)
+{
+	if (map->base == NULL || addr < map->base ||
+	    addr >= map->base + map->length)
+		return false;
+	return mmap(map->base, map->length, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
+		   0) != MAP_FAILED;
+}
+
+static void
+sigbus(int sig, siginfo_t *si, void *context)
+{
+	struct memory *mem = sigbus_memory;
+	int saved = errno;
+	bool replaced;
+
+	(void)sig;
+	(void)context;
+	replaced = mapping_replace(&mem->log, si->si_addr) ||
+	    mapping_replace(&mem->inflight, si->si_addr);
+	for (uint32_t i = 0; i < mem->nregions && !replaced; i++)
+		replaced = mapping_replace(&mem->regions[i].map, si->si_addr);
+	if (!replaced)
+		_exit(1);
+	mem->lost = 1;
+	errno = saved;
+}
+
+void
+memory_init(struct memory *mem)
+{
+	struct sigaction sa = {
+		.sa_sigaction = sigbus,
+		.sa_flags = SA_SIGINFO,
+	};
+
+	memset(mem, 0, sizeof(*mem));
+	sigbus_memory = mem;
+	if (sigemptyset(&sa.sa_mask) == -1 ||
+	    sigaction(SIGBUS, &sa, NULL) == -1)
+		log_fatal("sigaction: %s", strerror(errno));
+}
+
+/*
+ * The page size of a file, to which its mappings must be aligned: on hugetlbfs
+ * the block size tells it.
+ */
+static uint64_t
+page_size(const struct stat *st)
+{
+	uint64_t size = (uint64_t)st->st_blksize;
+
+	if (size < PAGE_MIN || (size & (size - 1)) != 0)
+		return PAGE_MIN;
+	return size;
+}
+
+int
+mapping_open(struct mapping *map, int fd, uint64_t offset, uint64_t size,
+    const char **why)
+{
+	struct stat st;
+	uint64_t end, page, first, length;
+	void *base;
+
+	if (fstat(fd, &st) == -1) {
+		*why = strerror(errno);
+		return -1;
+	}
+	page = page_size(&st);
+	if (size == 0 || __builtin_add_overflow(offset, size, &end) ||
+	    end > INT64_MAX - page) {
+		*why = "its size or offset is out of range";
+		return -1;
+	}
+	if (S_ISREG(st.st_mode) && end > (uint64_t)st.st_size) {
+		*why = "it reaches past the end of its file";
+		return -1;
+	}
+	first = offset & ~(page - 1);
+	length = ((end + page - 1) & ~(page - 1)) - first;
+	base = mmap(NULL, length, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_NORESERVE, fd, (off_t)first);
+	if (base == MAP_FAILED) {
+		*why = strerror(errno);
+		return -1;
+	}
+	map->base = base;
+	map->length = length;
+	map->start = map->base + (offset - first);
+	map->size = size;
+	map->offset = offset;
+	return 0;
+}
+
+void
+mapping_close(struct mapping *map)
+{
+	if (map->base != NULL && munmap(map->base, map->length) == -1)
+		log_error("munmap: %s", strerror(errno));
+	*map = (struct mapping){ 0 };
+}
+
+/* Whether two ranges of addresses share one; neither wraps around. */
+static bool
+overlap(uint64_t a, uint64_t asize, uint64_t b, uint64_t bsize)
+{
+	return a < b + bsize && b < a + asize;
+}
+
+static bool
+wraps(uint64_t addr, uint64_t size)
+{
+	uint64_t end;
+
+	return __builtin_add_overflow(addr, size, &end);
+}
+
+int
+memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
+    uint32_t id, const char **why)
+{
+	struct region region = { .desc = *desc };
+	uint32_t i;
+
+	if (mem->nregions == VHOST_USER_MEM_SLOTS) {
+		*why = "all memory slots are in use";
+		return -1;
+	}
+	if (wraps(desc->guest_addr, desc->size) ||
+	    wraps(desc->user_addr, desc->size)) {
+		*why = "its addresses wrap around";
+		return -1;
+	}
+	for (i = 0; i < mem->nregions; i++) {
+		const struct vhost_user_region *o = &mem->regions[i].desc;
+
+		if (overlap(o->guest_addr, o->size, desc->guest_addr,
+			desc->size) ||
+		    overlap(o->user_addr, o->size, desc->user_addr,
+			desc->size)) {
+			*why = "it overlaps another region";
+			return -1;
+		}
+	}
+	if (mapping_open(&region.map, fd, desc->mmap_offset, desc->size, why) ==
+	    -1)
+		return -1;
+	region.map.id = id;
+	for (i = mem->nregions;
+	     i > 0 && mem->regions[i - 1].desc.guest_addr > desc->guest_addr;
+	     i--)
+		mem->regions[i] = mem->regions[i - 1];
+	mem->regions[i] = region;
+	mem->nregions++;
+	mem->recent = i;
+	mem->shrunk = false;
+	return 0;
+}
+
+int
+memory_remove(struct memory *mem, const struct vhost_user_region *desc)
+{
+	for (uint32_t i = 0; i < mem->nregions; i++) {
+		struct region *r = &mem->regions[i];
+
+		if (r->desc.guest_addr != desc->guest_addr ||
+		    r->desc.user_addr != desc->user_addr ||
+		    r->desc.size != desc->size)
+			continue;
+		mapping_close(&r->map);
+		mem->nregions--;
+		memmove(r, r + 1, (mem->nregions - i) * sizeof(*r));
+		mem->recent = 0;
+		mem->shrunk = true;
+		return 0;
+	}
+	return -1;
+}
+
+void
+memory_clear(struct memory *mem)
+{
+	for (uint32_t i = 0; i < mem->nregions; i++)
+		mapping_close(&mem->regions[i].map);
+	mem->nregions = 0;
+	mem->recent = 0;
+}
+
+static bool
+region_has(const struct region *r, uint64_t addr)
+{
+	return addr >= r->desc.guest_addr &&
+	    addr - r->desc.guest_addr < r->desc.size;
+}
+
+/* The region that has a guest address, or NULL. */
+static struct region *
+region_find(struct memory *mem, uint64_t addr)
+{
+	uint32_t low = 0, high = mem->nregions, mid;
+
+	if (mem->recent < mem->nregions &&
+	    region_has(&mem->regions[mem->recent], addr))
+		return &mem->regions[mem->recent];
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (region_has(&mem->regions[mid], addr)) {
+			mem->recent = mid;
+			return &mem->regions[mid];
+		}
+		if (addr < mem->regions[mid].desc.guest_addr)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return NULL;
+}
+
+uint8_t *
+memory_guest(struct memory *mem, uint64_t addr, uint64_t *len)
+{
+	struct region *r;
+	uint64_t offset;
+
+	if ((r = region_find(mem, addr)) == NULL)
+		return NULL;
+	offset = addr - r->desc.guest_addr;
+	if (*len > r->desc.size - offset)
+		*len = r->desc.size - offset;
+	return r->map.start + offset;
+}
+
+uint8_t *
+memory_user(struct memory *mem, uint64_t addr, uint64_t len)
+{
+	for (uint32_t i = 0; i < mem->nregions; i++) {
+		const struct region *r = &mem->regions[i];
+		uint64_t offset = addr - r->desc.user_addr;
+
+		if (addr >= r->desc.user_addr && offset < r->desc.size)
+			return len <= r->desc.size - offset
+			    ? r->map.start + offset
+			    : NULL;
+	}
+	return NULL;
+}
+
+void
+memory_dirty(struct memory *mem, uint64_t guest_addr, uint64_t len)
+{
+	uint64_t page, last;
+
+	if (!mem->logging || mem->log.base == NULL || len == 0)
+		return;
+	last = (guest_addr + len - 1) / LOG_PAGE_SIZE;
+	for (page = guest_addr / LOG_PAGE_SIZE; page <= last; page++) {
+		if (page / 8 >= mem->log.size)
+			return;
+		__atomic_fetch_or(&mem->log.start[page / 8],
+		    (uint8_t)(1U << (page % 8)), __ATOMIC_SEQ_CST);
+	}
+}

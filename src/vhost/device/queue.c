@@ -1,0 +1,388 @@
+#include <endian.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "common/proto.h"
+#include "vhost/device/queue.h"
+
+/* virtio 1.2, 2.7.5 */
+struct virtq_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags;
+	uint16_t next;
+};
+#define DESC_F_NEXT	1
+#define DESC_F_WRITE	2
+#define DESC_F_INDIRECT 4
+
+/* 2.7.6; used_event follows the ring */
+struct virtq_avail {
+	uint16_t flags;
+	uint16_t idx;
+	uint16_t ring[];
+};
+#define AVAIL_F_NO_INTERRUPT 1
+#define USED_F_NO_NOTIFY     1
+
+struct virtq_used_elem {
+	uint32_t id;
+	uint32_t len;
+};
+
+/* 2.7.8; avail_event follows the ring */
+struct virtq_used {
+	uint16_t flags;
+	uint16_t idx;
+	struct virtq_used_elem ring[];
+};
+
+const char queue_outside[] = "buffer outside memory";
+
+#define DESC_ALIGN  16
+#define AVAIL_ALIGN 2
+#define USED_ALIGN  4
+
+void
+queue_init(struct queue *q, struct memory *mem)
+{
+	*q = (struct queue){ .mem = mem };
+}
+
+/* Bytes of the rings, with the event index after each. */
+static uint64_t
+avail_size(uint32_t num)
+{
+	return sizeof(struct virtq_avail) + sizeof(uint16_t) * (num + 1);
+}
+
+static uint64_t
+used_size(uint32_t num)
+{
+	return sizeof(struct virtq_used) +
+	    sizeof(struct virtq_used_elem) * num + sizeof(uint16_t);
+}
+
+int
+queue_map(struct queue *q, const char **why)
+{
+	uint8_t *desc, *avail, *used;
+
+	queue_unmap(q);
+	desc = memory_user(q->mem, q->addr.desc,
+	    sizeof(struct virtq_desc) * q->num);
+	avail = memory_user(q->mem, q->addr.avail, avail_size(q->num));
+	used = memory_user(q->mem, q->addr.used, used_size(q->num));
+	if (desc == NULL || avail == NULL || used == NULL) {
+		*why = "a ring is not in the guest's memory";
+		return -1;
+	}
+	if ((uintptr_t)desc % DESC_ALIGN != 0 ||
+	    (uintptr_t)avail % AVAIL_ALIGN != 0 ||
+	    (uintptr_t)used % USED_ALIGN != 0) {
+		*why = "a ring is not aligned";
+		return -1;
+	}
+	q->desc = (struct virtq_desc *)(void *)desc;
+	q->avail = (struct virtq_avail *)(void *)avail;
+	q->ring = (struct virtq_used *)(void *)used;
+	q->used = q->told =
+	    le16toh(__atomic_load_n(&q->ring->idx, __ATOMIC_ACQUIRE));
+	q->called = q->watched = false;
+	return 0;
+}
+
+void
+queue_unmap(struct queue *q)
+{
+	q->desc = NULL;
+	q->avail = NULL;
+	q->ring = NULL;
+}
+
+enum queue_state
+queue_peek(const struct queue *q)
+{
+	uint16_t idx, waiting;
+
+	idx = le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE));
+	waiting = (uint16_t)(idx - q->next);
+	if (waiting == 0)
+		return QUEUE_EMPTY;
+	return waiting > q->num ? QUEUE_BROKEN : QUEUE_REQUEST;
+}
+
+/* A table of descriptors: the queue's own or an indirect one. */
+struct table {
+	const struct virtq_desc *desc; /* NULL: read by address */
+	uint64_t guest_addr;
+	uint32_t entries;
+	bool indirect;
+};
+
+/* Copies `len` bytes of guest memory, which may span regions. */
+static bool
+read_guest(struct memory *mem, void *to, uint64_t addr, uint64_t len)
+{
+	uint8_t *out = to, *from;
+	uint64_t n;
+
+	while (len > 0) {
+		n = len;
+		if ((from = memory_guest(mem, addr, &n)) == NULL)
+			return false;
+		memcpy(out, from, n);
+		out += n;
+		addr += n;
+		len -= n;
+	}
+	return true;
+}
+
+/* Takes a snapshot of one descriptor.  Returns the fault, or NULL. */
+static const char *
+read_desc(struct queue *q, const struct table *t, uint32_t i,
+    struct virtq_desc *d)
+{
+	if (i >= t->entries)
+		return "next descriptor out of range";
+	if (t->desc != NULL)
+		memcpy(d, (const void *)&t->desc[i], sizeof(*d));
+	else if (!read_guest(q->mem, d, t->guest_addr + i * sizeof(*d),
+		     sizeof(*d)))
+		return "indirect table outside memory";
+	/* A snapshot: no field is to be fetched from the guest again. */
+	__asm__ volatile("" : : : "memory");
+	d->addr = le64toh(d->addr);
+	d->len = le32toh(d->len);
+	d->flags = le16toh(d->flags);
+	d->next = le16toh(d->next);
+	return NULL;
+}
+
+/* Adds a buffer to a request, a segment for each region that it lies in. */
+static const char *
+add_buffer(struct queue *q, struct request *req, uint64_t addr, uint64_t len)
+{
+	struct segment *s;
+	uint64_t n;
+
+	if (len > REQUEST_MAX - req->len)
+		len = REQUEST_MAX - req->len;
+	while (len > 0 && req->nsegments < REQUEST_SEGMENTS) {
+		s = &req->segments[req->nsegments];
+		n = len;
+		if ((s->host = memory_guest(q->mem, addr, &n)) == NULL)
+			return queue_outside;
+		s->guest_addr = addr;
+		s->len = (uint32_t)n;
+		req->nsegments++;
+		req->len += (uint32_t)n;
+		addr += n;
+		len -= n;
+	}
+	return NULL;
+}
+
+/* Whether a request has all that will be written to it. */
+static bool
+is_full(const struct request *req)
+{
+	return req->len == REQUEST_MAX || req->nsegments == REQUEST_SEGMENTS;
+}
+
+/*
+ * The indirect table that a descriptor points to (2.7.5.3).  Returns the
+ * fault, or NULL.
+ */
+static const char *
+enter_indirect(struct table *t, const struct virtq_desc *d)
+{
+	if (t->indirect)
+		return "indirect table within another";
+	if ((d->flags & DESC_F_NEXT) != 0)
+		return "indirect table with a next descriptor";
+	if (d->len == 0 || d->len % sizeof(*d) != 0)
+		return "indirect table of no whole number of descriptors";
+	*t = (struct table){
+		.guest_addr = d->addr,
+		.entries = d->len / sizeof(*d),
+		.indirect = true,
+	};
+	return NULL;
+}
+
+/* How many descriptors a chain may have: more would be a loop. */
+static uint32_t
+chain_max(const struct table *t)
+{
+	return t->entries < VHOST_USER_QUEUE_SIZE_MAX
+	    ? t->entries
+	    : VHOST_USER_QUEUE_SIZE_MAX;
+}
+
+/*
+ * Follows a chain from descriptor `i` and collects what is device-writable in
+ * it.  Device-readable buffers (which the entropy device has no use for, 5.4.6)
+ * are passed over.  Returns the fault at which it had to stop, or NULL.
+ */
+static const char *
+walk_chain(struct queue *q, struct request *req, uint32_t i)
+{
+	struct table t = { .desc = q->desc, .entries = q->num };
+	struct virtq_desc d;
+	const char *fault;
+	uint32_t seen = 0;
+
+	while (seen++ < chain_max(&t)) {
+		if ((fault = read_desc(q, &t, i, &d)) != NULL)
+			return fault;
+		if ((d.flags & DESC_F_INDIRECT) != 0) {
+			if ((fault = enter_indirect(&t, &d)) != NULL)
+				return fault;
+			i = seen = 0;
+			continue;
+		}
+		if ((d.flags & DESC_F_WRITE) != 0 &&
+		    (fault = add_buffer(q, req, d.addr, d.len)) != NULL)
+			return fault;
+		if ((d.flags & DESC_F_NEXT) == 0 || is_full(req))
+			return NULL;
+		i = d.next;
+	}
+	return "chain longer than its table";
+}
+
+uint16_t
+queue_pop(struct queue *q)
+{
+	uint32_t i = q->next++ & (q->num - 1);
+
+	return le16toh(__atomic_load_n(&q->avail->ring[i], __ATOMIC_RELAXED));
+}
+
+void
+queue_read(struct queue *q, uint16_t head, struct request *req)
+{
+	req->head = head;
+	req->len = 0;
+	req->nsegments = 0;
+	req->fault = walk_chain(q, req, head);
+	if (req->fault == NULL && req->len == 0)
+		req->fault = "nothing in it is device-writable";
+}
+
+void
+queue_shrink(struct queue *q)
+{
+	q->shrunk = le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE));
+}
+
+bool
+queue_is_older(const struct queue *q, uint16_t next)
+{
+	uint16_t ahead = (uint16_t)(q->shrunk - next);
+
+	return ahead > 0 && ahead <= q->num;
+}
+
+/* Logs a write to the used ring, if the frontend wants that (VRING_F_LOG). */
+static void
+dirty_used(struct queue *q, uint64_t offset, uint64_t len)
+{
+	if ((q->addr.flags & VHOST_VRING_F_LOG) != 0)
+		memory_dirty(q->mem, q->addr.log + offset, len);
+}
+
+void
+queue_dirty(struct queue *q)
+{
+	dirty_used(q, 0, used_size(q->num));
+}
+
+void
+queue_push(struct queue *q, uint32_t head, uint32_t len)
+{
+	uint32_t i = q->used & (q->num - 1);
+
+	__atomic_store_n(&q->ring->ring[i].id, htole32(head), __ATOMIC_RELAXED);
+	__atomic_store_n(&q->ring->ring[i].len, htole32(len), __ATOMIC_RELAXED);
+	dirty_used(q,
+	    offsetof(struct virtq_used, ring) +
+		i * sizeof(struct virtq_used_elem),
+	    sizeof(struct virtq_used_elem));
+	q->used++;
+}
+
+bool
+queue_publish(struct queue *q)
+{
+	uint16_t old = q->told, event;
+	bool called = q->called;
+
+	__atomic_store_n(&q->ring->idx, htole16(q->used), __ATOMIC_RELEASE);
+	dirty_used(q, offsetof(struct virtq_used, idx), sizeof(q->ring->idx));
+	q->told = q->used;
+	q->called = true;
+	/* The index must be out before the driver's wish is read. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!q->event_idx)
+		return (le16toh(__atomic_load_n(&q->avail->flags,
+			    __ATOMIC_RELAXED)) &
+			   AVAIL_F_NO_INTERRUPT) == 0;
+	event =
+	    le16toh(__atomic_load_n(&q->avail->ring[q->num], __ATOMIC_RELAXED));
+	return !called ||
+	    (uint16_t)(q->used - event - 1) < (uint16_t)(q->used - old);
+}
+
+/* Tells the driver the avail index after which it is to kick (2.7.10). */
+static void
+set_event(struct queue *q, uint16_t idx)
+{
+	uint16_t *avail_event = (uint16_t *)(void *)&q->ring->ring[q->num];
+
+	__atomic_store_n(avail_event, htole16(idx), __ATOMIC_RELAXED);
+	dirty_used(q,
+	    offsetof(struct virtq_used, ring) +
+		q->num * sizeof(struct virtq_used_elem),
+	    sizeof(*avail_event));
+}
+
+/* The same without EVENT_IDX.  Returns whether that is a change. */
+static bool
+set_flags(struct queue *q, uint16_t flags)
+{
+	if (le16toh(__atomic_load_n(&q->ring->flags, __ATOMIC_RELAXED)) ==
+	    flags)
+		return false;
+	__atomic_store_n(&q->ring->flags, htole16(flags), __ATOMIC_RELAXED);
+	dirty_used(q, offsetof(struct virtq_used, flags), sizeof(flags));
+	return true;
+}
+
+void
+queue_arm(struct queue *q)
+{
+	if (q->watched)
+		return;
+	if (q->event_idx)
+		set_event(q, q->next);
+	else if (!set_flags(q, 0))
+		return;
+	/* The wish must be out before the index is looked at once more. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void
+queue_watch(struct queue *q, bool watched)
+{
+	q->watched = watched;
+	if (!watched)
+		queue_arm(q);
+	else if (q->event_idx)
+		/* Behind all that the driver may not have thought of yet. */
+		set_event(q, (uint16_t)(q->next - q->num - 1));
+	else
+		set_flags(q, USED_F_NO_NOTIFY);
+}

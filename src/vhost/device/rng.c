@@ -1,0 +1,249 @@
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "common/channel.h"
+#include "common/clock.h"
+#include "vhost/device/rng.h"
+
+#define BATCHES_MAX 8 /* of PENDING_MAX requests, before others' turn */
+
+static uint32_t
+min(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+void
+rng_init(struct rng *r, struct queue *queue, struct inflight *inflight,
+    struct proto_stats *stats)
+{
+	memset(r, 0, offsetof(struct rng, window));
+	r->queue = queue;
+	r->inflight = inflight;
+	r->stats = stats;
+	window_init(&r->window);
+	log_limit_init(&r->log_limit, clock_now());
+}
+
+/* The bytes that complete a request. */
+static uint32_t
+target(const struct rng *r, const struct request *req)
+{
+	return min(req->len, r->window.request_max);
+}
+
+/*
+ * Reads requests ahead, as many as there is room for.  They stay in the avail
+ * ring as far as anybody else can tell.  One that points to memory which the
+ * frontend may just have taken away to put it back larger waits for that.
+ */
+static enum rng_state
+fetch(struct rng *r)
+{
+	enum queue_state state = QUEUE_EMPTY;
+	struct request *req;
+	struct inflight inflight;
+	uint16_t next;
+	bool again;
+	int head;
+
+	r->held_back = false;
+	while (r->npending < PENDING_MAX) {
+		req = &r->pending[(r->first + r->npending) % PENDING_MAX];
+		inflight = *r->inflight;
+		next = r->queue->next;
+		again = true;
+		if ((head = inflight_resubmit(r->inflight)) == -1) {
+			state = queue_peek(r->queue);
+			if (state != QUEUE_REQUEST)
+				break;
+			head = queue_pop(r->queue);
+			again = false;
+		}
+		queue_read(r->queue, (uint16_t)head, req);
+		if (r->queue->mem->shrunk && req->fault == queue_outside &&
+		    (again || queue_is_older(r->queue, next))) {
+			*r->inflight = inflight;
+			r->queue->next = next;
+			r->held_back = true;
+			break;
+		}
+		if (!again)
+			inflight_begin(r->inflight, (uint16_t)head);
+		r->npending++;
+	}
+	return state == QUEUE_BROKEN ? RNG_BROKEN : RNG_WAITING;
+}
+
+static void
+log_refused(struct rng *r, const struct request *req)
+{
+	uint32_t suppressed;
+
+	if (log_limit_pass(&r->log_limit, clock_now(), &suppressed))
+		log_warning("request with descriptor %u %s: %s (%u such lines "
+			    "suppressed)",
+		    req->head, req->len == 0 ? "answered with nothing" : "cut",
+		    req->fault, suppressed);
+}
+
+/* Takes `n` bytes out of the window, into a request. */
+static void
+take(struct rng *r, const struct request *req, uint32_t n)
+{
+	const uint8_t *from = window_bytes(&r->window);
+	uint32_t done = 0, len;
+
+	for (uint32_t i = 0; done < n; i++) {
+		len = min(req->segments[i].len, n - done);
+		memcpy(req->segments[i].host, from + done, len);
+		memory_dirty(r->queue->mem, req->segments[i].guest_addr, len);
+		done += len;
+	}
+	window_drop(&r->window, n);
+}
+
+static void
+complete(struct rng *r, const struct request *req, uint32_t n)
+{
+	take(r, req, n);
+	queue_push(r->queue, req->head, n);
+	inflight_push(r->inflight, req->head);
+	if (req->fault != NULL)
+		log_refused(r, req);
+	r->stats->requests++;
+	r->stats->bytes += n;
+	r->stats->cut += n != 0 && n < req->len;
+	r->stats->refused += n == 0;
+}
+
+/*
+ * The fewest bytes with which to complete a request that wants `want`.  What
+ * has just come was granted to it, so it does not wait for the rest where that
+ * could take for ever; but it is not fed single bytes either.
+ */
+static uint32_t
+enough(const struct rng *r, uint32_t want)
+{
+	return r->window.fresh ? min(want, r->window.request_min) : want;
+}
+
+/*
+ * Completes requests in their order while there are bytes.  Returns how many.
+ */
+static uint32_t
+serve(struct rng *r)
+{
+	const struct request *req;
+	uint32_t served = 0, want, n;
+
+	while (r->npending > 0) {
+		req = &r->pending[r->first];
+		want = target(r, req);
+		n = min(want, r->window.held);
+		if (n < enough(r, want))
+			break;
+		complete(r, req, n);
+		r->first = (r->first + 1) % PENDING_MAX;
+		r->npending--;
+		served++;
+	}
+	/* Few have to wait, usually: the pages of the others are never used. */
+	if (r->npending == 0)
+		r->first = 0;
+	r->window.fresh = false;
+	return served;
+}
+
+/* Adds up the time during which a request waits. */
+static void
+keep_time(struct rng *r)
+{
+	if (r->npending > 0 && r->waiting == 0)
+		r->waiting = clock_now();
+	else if (r->npending == 0 && r->waiting != 0) {
+		r->stats->wait_ns += clock_now() - r->waiting;
+		r->waiting = 0;
+	}
+}
+
+/* Whether there are requests, and room to read them ahead. */
+static bool
+has_more(const struct rng *r)
+{
+	if (r->npending == PENDING_MAX || r->held_back)
+		return false;
+	return r->inflight->resubmit > 0 ||
+	    queue_peek(r->queue) == QUEUE_REQUEST;
+}
+
+enum rng_state
+rng_run(struct rng *r, bool *call)
+{
+	enum rng_state state;
+	uint32_t served;
+
+	*call = false;
+	for (int i = 0; i < BATCHES_MAX; i++) {
+		state = fetch(r);
+		served = serve(r);
+		if (served > 0) {
+			*call |= queue_publish(r->queue);
+			inflight_publish(r->inflight, r->queue->told);
+		}
+		queue_arm(r->queue);
+		if (state != RNG_WAITING || !has_more(r)) {
+			keep_time(r);
+			return state;
+		}
+	}
+	return RNG_MORE;
+}
+
+uint16_t
+rng_next(const struct rng *r)
+{
+	return (uint16_t)(r->queue->next - r->npending - r->inflight->resubmit);
+}
+
+void
+rng_rewind(struct rng *r)
+{
+	r->queue->next = rng_next(r);
+	r->inflight->resubmit = 0;
+	r->first = r->npending = 0;
+	keep_time(r);
+}
+
+/* What the requests that wait miss, as far as they may ask at once. */
+static uint64_t
+missing(const struct rng *r)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < r->npending && sum < r->window.held + NEED_MAX;
+	     i++)
+		sum += target(r, &r->pending[(r->first + i) % PENDING_MAX]);
+	if (sum <= r->window.held)
+		return 0;
+	return sum - r->window.held < NEED_MAX ? sum - r->window.held
+					       : NEED_MAX;
+}
+
+void
+rng_want(struct rng *r)
+{
+	window_want(&r->window, missing(r), r->npending > 0);
+}
+
+void
+rng_send_stats(struct rng *r)
+{
+	struct frame f;
+
+	frame_init(&f, PROTO_STATS, r->window.consumer, r->window.generation);
+	f.u.stats = *r->stats;
+	if (channel_send(CHANNEL_FD, &f) == -1 && errno != EAGAIN)
+		channel_lost();
+}

@@ -1,0 +1,289 @@
+/*
+ * A control socket served by a process of its own, with a made-up daemon
+ * behind it; and a client.
+ */
+#ifndef CONTROL_SERVER_H
+#define CONTROL_SERVER_H
+
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <bsd/string.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef VRNGD_SANITIZE
+#include <sanitizer/lsan_interface.h>
+#endif
+
+#include "common/clock.h"
+#include "parent/control/control.h"
+#include "unit/control/control_status.h"
+#include "unit/unit.h"
+
+#define SERVER_GROUP 4242
+
+struct server {
+	/* Set before server_start(). */
+	uint32_t more_guests;  /* than the usual ones */
+	uint32_t more_clients; /* of one of the outlets */
+	uint32_t group_rights;
+	mode_t mode;
+	bool bad_config;
+	bool no_outlets;
+	/* Told at the end of a status, whatever it is. */
+	const struct control_reply *odd;
+
+	char dir[32];
+	char path[64];
+	pid_t pid;
+};
+
+struct fake {
+	const struct server *server;
+	struct control ctl;
+	sd_event *event;
+	struct control_client *late;
+	sd_event_source *timer;
+	struct control_client *never[CONTROL_CLIENTS_MAX];
+	size_t nnever;
+};
+
+static void
+fake_log(void *arg, const struct log_line *line)
+{
+	(void)arg;
+	(void)line;
+}
+
+/* All of control_status.h, and more. */
+static int
+fake_status(struct control_client *c, void *arg)
+{
+	struct fake *fake = arg;
+	char name[32];
+
+	fake_default(c);
+	for (uint32_t i = 0; i < fake->server->more_guests; i++) {
+		snprintf(name, sizeof(name), "more%u", i);
+		fake_guest(c, name, "default", "gold", "/run/more",
+		    CONTROL_GUEST_CONNECTED);
+	}
+	if (!fake->server->no_outlets)
+		fake_outlets(c, "default", fake->server->more_clients);
+	fake_slow(c);
+	if (!fake->server->no_outlets)
+		fake_outlets(c, "slow", 0);
+	if (fake->server->odd != NULL)
+		fake_odd(c, fake->server->odd);
+	return 0;
+}
+
+static int
+fake_reload(struct control_client *c, void *arg)
+{
+	struct fake *fake = arg;
+
+	if (!fake->server->bad_config)
+		return 0;
+	for (int i = 1; i <= 20; i++)
+		control_say(c, "vrngd.conf:%d: unknown key 'rat' (rate?)", i);
+	return EINVAL;
+}
+
+static int
+fake_timer(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct fake *fake = arg;
+
+	(void)source;
+	(void)usec;
+	control_say(fake->late, "at last");
+	control_end(fake->late, 0);
+	fake->late = NULL;
+	return 0;
+}
+
+/*
+ * Guest "late" is added after 100 ms, "never" at the end, "taken" cannot be; else
+ * the arguments are said.
+ */
+static int
+fake_guest_add(struct control_client *c, const struct control_guest_add *add,
+    void *arg)
+{
+	struct fake *fake = arg;
+
+	if (strcmp(add->name, "never") == 0) {
+		if (fake->nnever == CONTROL_CLIENTS_MAX)
+			return ENOBUFS;
+		fake->never[fake->nnever++] = c;
+		return CONTROL_LATER;
+	}
+	if (strcmp(add->name, "late") == 0) {
+		fake->late = c;
+		sd_event_source_set_time_relative(fake->timer, 100000);
+		sd_event_source_set_enabled(fake->timer, SD_EVENT_ONESHOT);
+		return CONTROL_LATER;
+	}
+	if (strcmp(add->name, "taken") == 0) {
+		control_say(c, "guest %s: there is one of that name",
+		    add->name);
+		return EEXIST;
+	}
+	control_say(c, "%s %s '%s' '%s'", add->name, add->socket, add->class,
+	    add->pool);
+	return 0;
+}
+
+/* What came with it is of that size, if it is a file. */
+static int
+fake_guest_adopt(struct control_client *c, const struct control_guest_add *add,
+    void *arg)
+{
+	struct stat st;
+
+	(void)arg;
+	if (fstat(add->fd, &st) == -1)
+		return EBADF;
+	control_say(c, "%s %jd '%s' '%s'", add->name, (intmax_t)st.st_size,
+	    add->class, add->pool);
+	close(add->fd);
+	return 0;
+}
+
+/* Guest "fds" tells how many descriptors the process has; others are not. */
+static int
+fake_guest_remove(struct control_client *c, const char *name, void *arg)
+{
+	(void)arg;
+	if (strcmp(name, "fds") != 0)
+		return ENOENT;
+	control_say(c, "%zu", unit_count_fds());
+	return 0;
+}
+
+/* Both pools have a source "both", and "slow" alone has "hw". */
+static int
+fake_source_retest(struct control_client *c, const char *name, const char *pool,
+    void *arg)
+{
+	(void)arg;
+	if (strcmp(name, "both") == 0 && pool[0] == '\0') {
+		control_say(c,
+		    "source both: pools default and slow have one: say which");
+		return EEXIST;
+	}
+	if (strcmp(name, "both") == 0 ||
+	    (strcmp(name, "hw") == 0 &&
+		(pool[0] == '\0' || strcmp(pool, "slow") == 0)))
+		return 0;
+	control_say(c, "pool %s has no source %s",
+	    pool[0] == '\0' ? "(any)" : pool, name);
+	return ENOENT;
+}
+
+static int
+fake_log_level(struct control_client *c, enum log_level level, void *arg)
+{
+	(void)arg;
+	control_say(c, "level %d", (int)level);
+	return 0;
+}
+
+static const struct control_ops fake_ops = {
+	.status = fake_status,
+	.reload = fake_reload,
+	.guest_add = fake_guest_add,
+	.guest_adopt = fake_guest_adopt,
+	.guest_remove = fake_guest_remove,
+	.source_retest = fake_source_retest,
+	.log_level = fake_log_level,
+};
+
+/* The process: serves until SIGTERM, leaves nothing. */
+static _Noreturn void
+server_run(const struct server *s, int ready)
+{
+	struct fake fake = { .server = s };
+	const struct control_setup setup = {
+		.path = s->path,
+		.owner = (uid_t)-1,
+		.group = geteuid() == 0 ? SERVER_GROUP : (gid_t)-1,
+		.mode = s->mode,
+		.group_rights = s->group_rights,
+	};
+	sigset_t set;
+	int r;
+
+	log_open(fake_log, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (sd_event_new(&fake.event) < 0 ||
+	    sd_event_add_signal(fake.event, NULL, SIGTERM, NULL, NULL) < 0 ||
+	    sd_event_add_time(fake.event, &fake.timer, CLOCK_MONOTONIC, 0, 1,
+		fake_timer, &fake) < 0 ||
+	    sd_event_source_set_enabled(fake.timer, SD_EVENT_OFF) < 0 ||
+	    control_open(&fake.ctl, fake.event, &setup, &fake_ops, &fake) == -1)
+		_exit(1);
+	if (write(ready, "", 1) != 1)
+		_exit(1);
+	close(ready);
+	r = sd_event_loop(fake.event);
+	control_close(&fake.ctl);
+	while (fake.nnever > 0)
+		control_end(fake.never[--fake.nnever], ECANCELED);
+	sd_event_source_unref(fake.timer);
+	sd_event_unref(fake.event);
+#ifdef VRNGD_SANITIZE
+	if (__lsan_do_recoverable_leak_check() != 0)
+		_exit(1);
+#endif
+	_exit(r == 0 ? 0 : 1);
+}
+
+static void
+server_start(struct server *s)
+{
+	int ready[2];
+	char c;
+
+	strlcpy(s->dir, "/tmp/control-XXXXXX", sizeof(s->dir));
+	assert_non_null(mkdtemp(s->dir));
+	assert_int_equal(chmod(s->dir, 0755), 0);
+	snprintf(s->path, sizeof(s->path), "%s/control", s->dir);
+	if (s->mode == 0)
+		s->mode = 0660;
+	assert_int_equal(pipe(ready), 0);
+	s->pid = fork();
+	assert_int_not_equal(s->pid, -1);
+	if (s->pid == 0) {
+		/* A test that fails does not stop it. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(ready[0]);
+		server_run(s, ready[1]);
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+}
+
+/* Ends it, and fails unless it ends well and removes its socket. */
+static void
+server_stop(struct server *s)
+{
+	int status;
+
+	assert_int_equal(kill(s->pid, SIGTERM), 0);
+	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(rmdir(s->dir), 0);
+}
+
+#endif

@@ -1,0 +1,873 @@
+/*
+ * The control socket: frames that are in order and frames that are not, who
+ * may do what, and clients that do not behave.
+ */
+/* Nothing in a frame is left to chance: no compiler adds bytes to it. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic error "-Wpadded"
+#include "common/control_proto.h"
+#pragma GCC diagnostic pop
+
+#include "unit/unit.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <sys/mman.h>
+
+#include "parent/control/control_check.h"
+#include "unit/control/control_server.h"
+
+#define KINDS (CONTROL_RESULT + 1)
+
+static int
+client_connect(const struct server *s)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	assert_int_not_equal(fd, -1);
+	strlcpy(sun.sun_path, s->path, sizeof(sun.sun_path));
+	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	return fd;
+}
+
+static struct control_request
+request(enum control_command command, const char *name)
+{
+	struct control_request req = {
+		.version = CONTROL_VERSION,
+		.command = command,
+	};
+
+	strlcpy(req.name, name, sizeof(req.name));
+	strlcpy(req.socket, "/run/s", sizeof(req.socket));
+	return req;
+}
+
+static void
+client_send(int fd, const struct control_request *req, size_t size)
+{
+	assert_int_equal(send(fd, req, size, MSG_NOSIGNAL), size);
+}
+
+/* The next frame; false if the connection has ended. */
+static bool
+client_next(int fd, struct control_reply *reply)
+{
+	ssize_t n = recv(fd, reply, sizeof(*reply), MSG_TRUNC);
+
+	/* The server closed without having read all. */
+	if (n == -1 && errno == ECONNRESET)
+		n = recv(fd, reply, sizeof(*reply), MSG_TRUNC);
+	if (n <= 0)
+		return false;
+	assert_int_equal(n, sizeof(*reply));
+	assert_int_equal(reply->version, CONTROL_VERSION);
+	return true;
+}
+
+/*
+ * Reads an answer: returns its error, and the last text in `text`, and how
+ * many frames of each kind there were.
+ */
+static int
+client_answer(int fd, char text[CONTROL_TEXT_SIZE], size_t kinds[KINDS])
+{
+	struct control_reply reply;
+	size_t none[KINDS];
+
+	kinds = kinds == NULL ? none : kinds;
+	memset(kinds, 0, sizeof(none));
+	text[0] = '\0';
+	for (;;) {
+		assert_true(client_next(fd, &reply));
+		assert_in_range(reply.kind, CONTROL_POOL, CONTROL_RESULT);
+		kinds[reply.kind]++;
+		if (reply.kind == CONTROL_TEXT)
+			strlcpy(text, reply.u.text.text, CONTROL_TEXT_SIZE);
+		if (reply.kind == CONTROL_RESULT)
+			return reply.u.result.error;
+	}
+}
+
+static int
+client_ask(int fd, const struct control_request *req,
+    char text[CONTROL_TEXT_SIZE])
+{
+	client_send(fd, req, sizeof(*req));
+	return client_answer(fd, text, NULL);
+}
+
+/* Whether the server still serves. */
+static void
+check_served(const struct server *s)
+{
+	const struct control_request req = request(CONTROL_STATUS, "");
+	char text[CONTROL_TEXT_SIZE];
+	size_t kinds[KINDS];
+	int fd = client_connect(s);
+
+	client_send(fd, &req, sizeof(req));
+	assert_int_equal(client_answer(fd, text, kinds), 0);
+	assert_int_equal(kinds[CONTROL_POOL], SERVER_POOLS);
+	assert_int_equal(kinds[CONTROL_SOURCE], SERVER_SOURCES);
+	assert_int_equal(kinds[CONTROL_CLASS], 3);
+	assert_int_equal(kinds[CONTROL_GUEST], SERVER_GUESTS + s->more_guests);
+	assert_int_equal(kinds[CONTROL_OUTLET], SERVER_OUTLETS);
+	assert_int_equal(kinds[CONTROL_CLIENT],
+	    SERVER_CLIENTS + s->more_clients);
+	close(fd);
+}
+
+/* How many descriptors the server has, with the one for this question. */
+static int
+server_fds(const struct server *s)
+{
+	const struct control_request req = request(CONTROL_GUEST_REMOVE, "fds");
+	char text[CONTROL_TEXT_SIZE];
+	int fd = client_connect(s);
+
+	assert_int_equal(client_ask(fd, &req, text), 0);
+	close(fd);
+	return atoi(text);
+}
+
+static void
+test_status(void **state)
+{
+	const struct control_request req = request(CONTROL_STATUS, "");
+	struct server s = { 0 };
+	struct control_reply reply;
+	int fd;
+
+	(void)state;
+	server_start(&s);
+	check_served(&s);
+	fd = client_connect(&s);
+	client_send(fd, &req, sizeof(req));
+	assert_true(client_next(fd, &reply));
+	assert_int_equal(reply.kind, CONTROL_POOL);
+	assert_string_equal(reply.u.pool.name, "default");
+	assert_int_equal(reply.u.pool.bytes, UINT64_C(7) << 40);
+	assert_true(client_next(fd, &reply));
+	assert_int_equal(reply.kind, CONTROL_SOURCE);
+	assert_string_equal(reply.u.source.what, "/dev/hwrng");
+	assert_int_equal(reply.u.source.status, SOURCE_FAILED);
+	assert_int_equal(reply.u.source.health.fips_failed, 77);
+	for (int i = 0; i < 6; i++)
+		assert_true(client_next(fd, &reply));
+	assert_int_equal(reply.kind, CONTROL_GUEST);
+	assert_string_equal(reply.u.guest.name, "vm1");
+	assert_int_equal(reply.u.guest.share.burst, 4096);
+	assert_int_equal(reply.u.guest.pid, 4711);
+	assert_string_equal(reply.u.guest.egd, "/run/vrngd/vm1.egd");
+	for (int i = 0; i < 7; i++)
+		assert_true(client_next(fd, &reply));
+	assert_int_equal(reply.kind, CONTROL_OUTLET);
+	assert_string_equal(reply.u.outlet.name, "lan");
+	assert_string_equal(reply.u.outlet.where, "0.0.0.0:7000");
+	assert_int_equal(reply.u.outlet.turned_away, 5);
+	assert_int_equal(reply.u.outlet.delivery, DELIVERY_DRBG);
+	for (int i = 0; i < 2; i++)
+		assert_true(client_next(fd, &reply));
+	assert_int_equal(reply.kind, CONTROL_CLIENT);
+	assert_string_equal(reply.u.client.peer, "10.0.0.1:4001");
+	assert_int_equal(reply.u.client.requests, 65);
+	assert_int_equal(reply.u.client.waiting, 1);
+	close(fd);
+	server_stop(&s);
+}
+
+/* As many clients as an outlet may have are told, each in its frame. */
+static void
+test_clients(void **state)
+{
+	struct server s = { .more_clients = CLIENTS_MAX - 12 };
+
+	(void)state;
+	server_start(&s);
+	check_served(&s);
+	server_stop(&s);
+}
+
+static void
+test_changes(void **state)
+{
+	struct control_request req = request(CONTROL_GUEST_ADD, "vm9");
+	struct server s = { .bad_config = true };
+	char text[CONTROL_TEXT_SIZE];
+	size_t kinds[KINDS];
+	int fd;
+
+	(void)state;
+	server_start(&s);
+	fd = client_connect(&s);
+	assert_int_equal(client_ask(fd, &req, text), 0);
+	assert_string_equal(text, "vm9 /run/s '' ''");
+	strlcpy(req.class, "gold", sizeof(req.class));
+	strlcpy(req.pool, "default", sizeof(req.pool));
+	assert_int_equal(client_ask(fd, &req, text), 0);
+	assert_string_equal(text, "vm9 /run/s 'gold' 'default'");
+	req = request(CONTROL_GUEST_ADD, "taken");
+	assert_int_equal(client_ask(fd, &req, text), EEXIST);
+	assert_string_equal(text, "guest taken: there is one of that name");
+	req = request(CONTROL_GUEST_REMOVE, "vm9");
+	assert_int_equal(client_ask(fd, &req, text), ENOENT);
+	assert_string_equal(text, "");
+	req = request(CONTROL_SOURCE_RETEST, "both");
+	assert_int_equal(client_ask(fd, &req, text), EEXIST);
+	assert_non_null(strstr(text, "pools default and slow"));
+	strlcpy(req.pool, "slow", sizeof(req.pool));
+	assert_int_equal(client_ask(fd, &req, text), 0);
+	assert_string_equal(text, "");
+	req = request(CONTROL_SOURCE_RETEST, "hwrng");
+	assert_int_equal(client_ask(fd, &req, text), ENOENT);
+	req = request(CONTROL_LOG_LEVEL, "");
+	req.log_level = LOG_LEVEL_DEBUG;
+	assert_int_equal(client_ask(fd, &req, text), 0);
+	assert_string_equal(text, "level 3");
+	req = request(CONTROL_RELOAD, "");
+	client_send(fd, &req, sizeof(req));
+	assert_int_equal(client_answer(fd, text, kinds), EINVAL);
+	assert_int_equal(kinds[CONTROL_TEXT], 20);
+	close(fd);
+	server_stop(&s);
+}
+
+/* A frame that is refused with `error`; the connection ends, others not. */
+static void
+check_refused(const struct server *s, const struct control_request *req,
+    size_t size, int error)
+{
+	struct control_reply reply;
+	char text[CONTROL_TEXT_SIZE];
+	int fd = client_connect(s);
+
+	client_send(fd, req, size);
+	assert_int_equal(client_answer(fd, text, NULL), error);
+	assert_string_not_equal(text, "");
+	assert_false(client_next(fd, &reply));
+	close(fd);
+}
+
+static void
+test_sizes(void **state)
+{
+	struct {
+		struct control_request req;
+		char more[65536];
+	} frame = { .req = request(CONTROL_STATUS, "") };
+	const size_t sizes[] = { 1, 3, 4, 16, sizeof(frame.req) - 1,
+		sizeof(frame.req) + 1, sizeof(frame.req) * 2, sizeof(frame) };
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		check_refused(&s, &frame.req, sizes[i], EBADMSG);
+	check_served(&s);
+	server_stop(&s);
+}
+
+static void
+test_versions(void **state)
+{
+	struct control_request req = request(CONTROL_STATUS, "");
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	req.version = CONTROL_VERSION + 1;
+	check_refused(&s, &req, sizeof(req), EPROTONOSUPPORT);
+	check_refused(&s, &req, sizeof(req.version), EPROTONOSUPPORT);
+	req.version = 0;
+	check_refused(&s, &req, sizeof(req) - 8, EPROTONOSUPPORT);
+	check_served(&s);
+	server_stop(&s);
+}
+
+static void
+test_strings(void **state)
+{
+	struct control_request req;
+	struct server s = { 0 };
+	char *const strings[] = { req.name, req.class, req.pool, req.socket };
+	const size_t sizes[] = { sizeof(req.name), sizeof(req.class),
+		sizeof(req.pool), sizeof(req.socket) };
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < 4; i++) {
+		req = request(CONTROL_GUEST_ADD, "vm9");
+		memset(strings[i], 'x', sizes[i]);
+		strings[i][0] = i == 3 ? '/' : 'x';
+		check_refused(&s, &req, sizeof(req), EBADMSG);
+		req.command = CONTROL_SOURCE_RETEST;
+		check_refused(&s, &req, sizeof(req), EBADMSG);
+	}
+	check_served(&s);
+	server_stop(&s);
+}
+
+/* What control_check() says, without any socket. */
+static void
+test_check(void **state)
+{
+	const struct {
+		uint32_t command;
+		const char *name;
+		const char *socket;
+		uint32_t level;
+		int error;
+	} rows[] = {
+		{ CONTROL_STATUS, "", "", 0, 0 },
+		{ CONTROL_RELOAD, "", "", 0, 0 },
+		{ CONTROL_GUEST_ADD, "vm", "/s", 0, 0 },
+		{ CONTROL_GUEST_ADD, "", "/s", 0, EINVAL },
+		{ CONTROL_GUEST_ADD, "vm", "s", 0, EINVAL },
+		{ CONTROL_GUEST_ADD, "vm", "", 0, EINVAL },
+		{ CONTROL_GUEST_ADD, "vm", "/s\n", 0, EINVAL },
+		{ CONTROL_GUEST_ADD, "v m", "/s", 0, EBADMSG },
+		{ CONTROL_GUEST_ADD, "v/m", "/s", 0, EBADMSG },
+		{ CONTROL_GUEST_ADD, "v\xe4", "/s", 0, EBADMSG },
+		{ CONTROL_GUEST_REMOVE, "a.b_c-D9", "", 0, 0 },
+		{ CONTROL_GUEST_REMOVE, "", "", 0, EINVAL },
+		{ CONTROL_LOG_LEVEL, "", "", LOG_LEVEL_DEBUG, 0 },
+		{ CONTROL_LOG_LEVEL, "", "", LOG_LEVEL_DEBUG + 1, EINVAL },
+		{ CONTROL_LOG_LEVEL, "", "", UINT32_MAX, EINVAL },
+		{ CONTROL_SOURCE_RETEST, "a.b_c-D9", "", 0, 0 },
+		{ CONTROL_SOURCE_RETEST, "", "", 0, EINVAL },
+		{ CONTROL_SOURCE_RETEST, "h w", "", 0, EBADMSG },
+		{ 0, "", "", 0, EINVAL },
+		{ CONTROL_GUEST_ADOPT, "vm", "", 0, 0 },
+		{ CONTROL_GUEST_ADOPT, "", "/s", 0, EINVAL },
+		{ CONTROL_GUEST_ADOPT, "v:m", "", 0, EBADMSG },
+		{ CONTROL_GUEST_ADOPT + 1, "", "", 0, EINVAL },
+		{ UINT32_MAX, "", "", 0, EINVAL },
+	};
+	struct control_request req;
+	const char *why;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		req = request(CONTROL_STATUS, rows[i].name);
+		req.command = rows[i].command;
+		req.log_level = rows[i].level;
+		strlcpy(req.socket, rows[i].socket, sizeof(req.socket));
+		assert_int_equal(control_check(&req, sizeof(req), &why),
+		    rows[i].error);
+		assert_true(rows[i].error == 0 || why != NULL);
+	}
+}
+
+static void
+test_unknown_command(void **state)
+{
+	struct control_request req = request(CONTROL_STATUS, "");
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	req.command = 99;
+	check_refused(&s, &req, sizeof(req), EINVAL);
+	server_stop(&s);
+}
+
+/* Becomes a user in groups, and asks for a status and for two changes. */
+static void
+ask_as(const struct server *s, uid_t uid, gid_t gid, size_t ngroups,
+    const gid_t *groups, int errors[3])
+{
+	struct control_request req = request(CONTROL_STATUS, "");
+	char text[CONTROL_TEXT_SIZE];
+	int out[2], status, fd;
+	pid_t pid;
+
+	assert_int_equal(pipe(out), 0);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		alarm(20);
+		if (setgroups(ngroups, groups) == -1 ||
+		    setresgid(gid, gid, gid) == -1 ||
+		    setresuid(uid, uid, uid) == -1)
+			_exit(1);
+		fd = client_connect(s);
+		errors[0] = client_ask(fd, &req, text);
+		close(fd);
+		fd = client_connect(s);
+		req = request(CONTROL_LOG_LEVEL, "");
+		errors[1] = client_ask(fd, &req, text);
+		close(fd);
+		fd = client_connect(s);
+		req = request(CONTROL_SOURCE_RETEST, "hw");
+		errors[2] = client_ask(fd, &req, text);
+		_exit(write(out[1], errors, sizeof(int[3])) !=
+		    (ssize_t)sizeof(int[3]));
+	}
+	close(out[1]);
+	assert_int_equal(read(out[0], errors, sizeof(int[3])), sizeof(int[3]));
+	close(out[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void
+test_rights(void **state)
+{
+	gid_t many[200], other = 77, group = SERVER_GROUP;
+	struct server s = { .mode = 0666 };
+	const uint32_t rights[] = { CONTROL_MONITOR, CONTROL_CHANGE,
+		CONTROL_MONITOR | CONTROL_CHANGE };
+	int errors[3];
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	for (size_t i = 0; i < 200; i++)
+		many[i] = (gid_t)(10000 + i);
+	many[150] = SERVER_GROUP;
+	for (size_t i = 0; i < 3; i++) {
+		const int status =
+		    (rights[i] & CONTROL_MONITOR) != 0 ? 0 : EACCES;
+		const int change =
+		    (rights[i] & CONTROL_CHANGE) != 0 ? 0 : EACCES;
+
+		s.group_rights = rights[i];
+		server_start(&s);
+		ask_as(&s, 1234, 77, 1, &other, errors);
+		assert_int_equal(errors[0], EACCES);
+		assert_int_equal(errors[1], EACCES);
+		assert_int_equal(errors[2], EACCES);
+		ask_as(&s, 1234, SERVER_GROUP, 0, NULL, errors);
+		assert_int_equal(errors[0], status);
+		assert_int_equal(errors[1], change);
+		assert_int_equal(errors[2], change);
+		ask_as(&s, 1234, 77, 1, &group, errors);
+		assert_int_equal(errors[0], status);
+		assert_int_equal(errors[1], change);
+		assert_int_equal(errors[2], change);
+		ask_as(&s, 1234, 77, 200, many, errors);
+		assert_int_equal(errors[0], status);
+		assert_int_equal(errors[1], change);
+		assert_int_equal(errors[2], change);
+		ask_as(&s, 0, 77, 0, NULL, errors);
+		assert_int_equal(errors[0], 0);
+		assert_int_equal(errors[1], 0);
+		assert_int_equal(errors[2], 0);
+		server_stop(&s);
+	}
+}
+
+/* Requests sent ahead are answered one after the other. */
+static void
+test_ahead(void **state)
+{
+	const struct control_request late = request(CONTROL_GUEST_ADD, "late");
+	struct control_request req = request(CONTROL_LOG_LEVEL, "");
+	struct server s = { 0 };
+	char text[CONTROL_TEXT_SIZE];
+	int fd;
+
+	(void)state;
+	server_start(&s);
+	fd = client_connect(&s);
+	client_send(fd, &late, sizeof(late));
+	for (req.log_level = 0; req.log_level < 4; req.log_level++)
+		client_send(fd, &req, sizeof(req));
+	check_served(&s);
+	assert_int_equal(client_answer(fd, text, NULL), 0);
+	assert_string_equal(text, "at last");
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(client_answer(fd, text, NULL), 0);
+		assert_int_equal(text[6], '0' + i);
+	}
+	close(fd);
+	server_stop(&s);
+}
+
+/* A client that does not read hinders nobody and is dropped in the end. */
+static void
+test_stalled(void **state)
+{
+	const struct control_request req = request(CONTROL_STATUS, "");
+	struct server s = { .more_guests = 5000 };
+	struct control_reply reply;
+	size_t frames = 0;
+	int fd, before;
+
+	(void)state;
+	server_start(&s);
+	before = server_fds(&s);
+	fd = client_connect(&s);
+	client_send(fd, &req, sizeof(req));
+	check_served(&s);
+	assert_int_equal(server_fds(&s), before + 1);
+	usleep(CONTROL_STALL_MAX / 1000 + 500000);
+	assert_int_equal(server_fds(&s), before);
+	while (client_next(fd, &reply))
+		frames++;
+	assert_in_range(frames, 1, 5000);
+	close(fd);
+	server_stop(&s);
+}
+
+/* One that reads slowly gets all of it. */
+static void
+test_slow(void **state)
+{
+	const struct control_request req = request(CONTROL_STATUS, "");
+	struct server s = { .more_guests = 10000 };
+	struct control_reply reply;
+	size_t frames = 0;
+	int fd;
+
+	(void)state;
+	server_start(&s);
+	fd = client_connect(&s);
+	client_send(fd, &req, sizeof(req));
+	do {
+		assert_true(client_next(fd, &reply));
+		if (++frames % 500 == 0)
+			usleep(10000);
+	} while (reply.kind != CONTROL_RESULT);
+	assert_int_equal(frames,
+	    10000 + SERVER_GUESTS + 3 + SERVER_POOLS + SERVER_SOURCES +
+		SERVER_OUTLETS + SERVER_CLIENTS + 1);
+	close(fd);
+	server_stop(&s);
+}
+
+static void
+test_too_long(void **state)
+{
+	const struct control_request req = request(CONTROL_STATUS, "");
+	struct server s = { .more_guests = CONTROL_QUEUE_MAX };
+	char text[CONTROL_TEXT_SIZE];
+	size_t kinds[KINDS];
+	int fd;
+
+	(void)state;
+	server_start(&s);
+	fd = client_connect(&s);
+	for (int i = 0; i < 2; i++) {
+		client_send(fd, &req, sizeof(req));
+		assert_int_equal(client_answer(fd, text, kinds), ENOBUFS);
+		assert_int_equal(kinds[CONTROL_GUEST], 0);
+	}
+	close(fd);
+	server_stop(&s);
+}
+
+/* Many that hold much: memory is bounded for all of them together. */
+static void
+test_total(void **state)
+{
+	const struct control_request req = request(CONTROL_STATUS, "");
+	struct server s = { .more_guests = 20000 };
+	int fds[12], refused = 0;
+	char text[CONTROL_TEXT_SIZE];
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < 12; i++) {
+		fds[i] = client_connect(&s);
+		client_send(fds[i], &req, sizeof(req));
+	}
+	usleep(200000);
+	for (size_t i = 12; i-- > 0;) {
+		refused += client_answer(fds[i], text, NULL) == ENOBUFS;
+		close(fds[i]);
+	}
+	assert_int_equal(refused, 12 - CONTROL_QUEUE_TOTAL / CONTROL_QUEUE_MAX);
+	check_served(&s);
+	server_stop(&s);
+}
+
+/* Idle clients make way, the oldest first. */
+static void
+test_many(void **state)
+{
+	const struct control_request req = request(CONTROL_LOG_LEVEL, "");
+	struct server s = { 0 };
+	struct control_reply reply;
+	char text[CONTROL_TEXT_SIZE];
+	int fds[100];
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < 100; i++)
+		fds[i] = client_connect(&s);
+	for (size_t i = 100 - CONTROL_CLIENTS_MAX; i < 100; i++)
+		assert_int_equal(client_ask(fds[i], &req, text), 0);
+	for (size_t i = 0; i < 100 - CONTROL_CLIENTS_MAX; i++)
+		assert_false(client_next(fds[i], &reply));
+	check_served(&s);
+	for (size_t i = 0; i < 100; i++)
+		close(fds[i]);
+	check_served(&s);
+	server_stop(&s);
+}
+
+/* Those that are being answered do not: one more is turned away. */
+static void
+test_busy(void **state)
+{
+	const struct control_request req = request(CONTROL_GUEST_ADD, "never");
+	struct server s = { 0 };
+	struct control_reply reply;
+	int fds[CONTROL_CLIENTS_MAX], fd;
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+		fds[i] = client_connect(&s);
+		client_send(fds[i], &req, sizeof(req));
+	}
+	usleep(100000);
+	fd = client_connect(&s);
+	assert_false(client_next(fd, &reply));
+	close(fd);
+	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+		close(fds[i]);
+	usleep(100000);
+	check_served(&s);
+	server_stop(&s);
+}
+
+/* Clients that go at any time leave nothing behind. */
+static void
+test_disconnects(void **state)
+{
+	struct control_request req;
+	struct control_reply reply;
+	struct server s = { .more_guests = 1000 };
+	int before, fd;
+
+	(void)state;
+	server_start(&s);
+	before = server_fds(&s);
+	for (int i = 0; i < 200; i++) {
+		fd = client_connect(&s);
+		req = request(i % 3 == 0 ? CONTROL_GUEST_ADD : CONTROL_STATUS,
+		    "vm");
+		if (i % 5 != 0)
+			client_send(fd, &req, sizeof(req));
+		if (i % 5 > 2)
+			assert_true(client_next(fd, &reply));
+		close(fd);
+	}
+	req = request(CONTROL_GUEST_ADD, "late");
+	fd = client_connect(&s);
+	client_send(fd, &req, sizeof(req));
+	usleep(50000);
+	close(fd);
+	usleep(100000);
+	check_served(&s);
+	assert_int_equal(server_fds(&s), before);
+	server_stop(&s);
+}
+
+#define FDS_MAX 200
+
+/* Asks with `n` times the same descriptor. */
+static int
+ask_with(int conn, const struct control_request *req, int fd, size_t n,
+    char text[CONTROL_TEXT_SIZE])
+{
+	union {
+		char buf[CMSG_SPACE(FDS_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} control = { .buf = { 0 } };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)req,
+		.iov_len = sizeof(*req) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = CMSG_SPACE(n * sizeof(int)),
+	};
+	struct cmsghdr *cmsg = &control.align;
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(n * sizeof(int));
+	for (size_t i = 0; i < n; i++)
+		memcpy(CMSG_DATA(cmsg) + i * sizeof(int), &fd, sizeof(int));
+	assert_int_equal(sendmsg(conn, &msg, 0), sizeof(*req));
+	return client_answer(conn, text, NULL);
+}
+
+/* What comes with a request that has no use for it is closed. */
+static void
+test_descriptors(void **state)
+{
+	struct control_request req = request(CONTROL_LOG_LEVEL, "");
+	char text[CONTROL_TEXT_SIZE];
+	struct server s = { 0 };
+	int before, fd;
+
+	(void)state;
+	server_start(&s);
+	before = server_fds(&s);
+	fd = client_connect(&s);
+	assert_int_equal(ask_with(fd, &req, STDIN_FILENO, 1, text), 0);
+	assert_int_equal(ask_with(fd, &req, STDIN_FILENO, FDS_MAX, text), 0);
+	assert_int_equal(server_fds(&s), before + 1);
+	req.version++;
+	assert_int_equal(ask_with(fd, &req, STDIN_FILENO, 1, text),
+	    EPROTONOSUPPORT);
+	assert_int_equal(server_fds(&s), before);
+	close(fd);
+	server_stop(&s);
+}
+
+/* A listener is handed on; one, and no other number of them. */
+static void
+test_adopt(void **state)
+{
+	struct control_request req = request(CONTROL_GUEST_ADOPT, "vm9");
+	static const size_t wrong[] = { 2, 3, 4, 5, FDS_MAX };
+	char text[CONTROL_TEXT_SIZE];
+	struct server s = { 0 };
+	int before, conn, fd = memfd_create("socket", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 4711), 0);
+	strlcpy(req.class, "gold", sizeof(req.class));
+	server_start(&s);
+	before = server_fds(&s);
+	conn = client_connect(&s);
+	assert_int_equal(ask_with(conn, &req, fd, 1, text), 0);
+	assert_string_equal(text, "vm9 4711 'gold' ''");
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(ask_with(conn, &req, fd, wrong[i], text),
+		    EINVAL);
+	assert_int_equal(client_ask(conn, &req, text), EINVAL);
+	assert_non_null(strstr(text, "no socket"));
+	assert_int_equal(server_fds(&s), before + 1);
+	close(conn);
+	close(fd);
+	server_stop(&s);
+}
+
+static long
+server_switches(const struct server *s)
+{
+	char path[64], line[128];
+	long n = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", s->pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		sscanf(line, "voluntary_ctxt_switches: %ld", &n);
+	fclose(f);
+	return n;
+}
+
+/* Clients that want nothing do not wake the server up. */
+static void
+test_idle(void **state)
+{
+	struct server s = { 0 };
+	int fds[20];
+	long before;
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < 20; i++)
+		fds[i] = client_connect(&s);
+	check_served(&s);
+	usleep(100000);
+	before = server_switches(&s);
+	usleep(500000);
+	assert_int_equal(server_switches(&s), before);
+	for (size_t i = 0; i < 20; i++)
+		close(fds[i]);
+	server_stop(&s);
+}
+
+static int
+open_at(const char *path, struct control *ctl, sd_event *event, mode_t mode)
+{
+	const struct control_setup setup = {
+		.path = path,
+		.owner = (uid_t)-1,
+		.group = (gid_t)-1,
+		.mode = mode,
+	};
+
+	return control_open(ctl, event, &setup, &fake_ops, NULL);
+}
+
+/* Which files may be in the way, and what the socket looks like. */
+static void
+test_file(void **state)
+{
+	char dir[] = "/tmp/control-XXXXXX", path[64], longer[200];
+	struct control ctl, second;
+	sd_event *event;
+	struct stat st;
+
+	(void)state;
+	log_open(fake_log, NULL);
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/control", dir);
+	assert_int_equal(sd_event_new(&event), 0);
+	assert_int_equal(open_at(path, &ctl, event, 0640), 0);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(st.st_mode, S_IFSOCK | 0640);
+	/* Somebody listens there. */
+	assert_int_equal(open_at(path, &second, event, 0600), -1);
+	control_close(&second);
+	assert_int_equal(lstat(path, &st), 0);
+	/* Nobody does: closed behind the back of control_close(). */
+	ctl.listener.ino = 0;
+	control_close(&ctl);
+	assert_int_equal(lstat(path, &st), 0);
+	assert_int_equal(open_at(path, &ctl, event, 0600), 0);
+	control_close(&ctl);
+	assert_int_equal(lstat(path, &st), -1);
+	/* Not a socket. */
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(open_at(path, &ctl, event, 0600), -1);
+	assert_int_equal(rmdir(path), 0);
+	memset(longer, 'x', sizeof(longer));
+	longer[sizeof(longer) - 1] = '\0';
+	assert_int_equal(open_at(longer, &ctl, event, 0600), -1);
+	sd_event_unref(event);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_clients),
+		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_unknown_command),
+		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_ahead),
+		cmocka_unit_test(test_stalled),
+		cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_too_long),
+		cmocka_unit_test(test_total),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_busy),
+		cmocka_unit_test(test_disconnects),
+		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_file),
+	};
+
+	return UNIT_MAIN("control", tests);
+}

@@ -1,0 +1,434 @@
+/*
+ * Two taps on one part of a pool: together they get no more than one would,
+ * and neither keeps the other from its share.
+ */
+#include "unit/unit.h"
+
+#include <string.h>
+#include <systemd/sd-event.h>
+
+#include "common/log.h"
+#include "parent/pool/pool.h"
+
+#define BURST	 100000
+#define CONSUMER 10 /* and the one after */
+#define TAPS	 2
+
+struct plumbing {
+	struct pool pool;
+	struct process_env env;
+	struct member member;
+	struct tap taps[TAPS];
+	int bytes[TAPS];      /* that a worker reads from */
+	uint64_t given[TAPS]; /* as the entropy process heard it */
+	unsigned int asked[TAPS];
+	unsigned int throttled;
+	unsigned int actives; /* times that the pool was not idle any more */
+	int entropy;	      /* its end of the channel */
+};
+
+static void
+count_ask(struct tap *t)
+{
+	struct plumbing *p = t->arg;
+
+	p->asked[t - p->taps]++;
+}
+
+static void
+take_rewire(struct tap *t, int fd)
+{
+	struct plumbing *p = t->arg;
+
+	assert_int_not_equal(fd, -1);
+	close(p->bytes[t - p->taps]);
+	p->bytes[t - p->taps] = fd;
+}
+
+static const struct tap_ops ops = { .rewire = take_rewire, .ask = count_ask };
+
+static void
+count_active(struct pool *pool, void *arg)
+{
+	struct plumbing *p = arg;
+
+	assert_ptr_equal(pool, &p->pool);
+	p->actives++;
+}
+
+static void
+count_throttled(struct pool *pool, struct member *m, void *arg)
+{
+	struct plumbing *p = arg;
+
+	assert_ptr_equal(pool, &p->pool);
+	assert_ptr_equal(m, &p->member);
+	p->throttled++;
+}
+
+static const struct pool_ops pool_ops = {
+	.active = count_active,
+	.throttled = count_throttled,
+};
+
+/* Hears all that the entropy process is told. */
+static void
+hear(struct plumbing *p)
+{
+	enum channel_result result;
+	struct frame f;
+
+	while ((result = channel_recv(p->entropy, &f, ROLE_PARENT,
+		    ROLE_ENTROPY)) == CHANNEL_FRAME) {
+		if (f.hdr.type == PROTO_CONSUMER)
+			close(f.fds[0]);
+		if (f.hdr.type == PROTO_GRANT)
+			p->given[f.hdr.consumer - CONSUMER] = f.u.grant.total;
+	}
+	assert_int_equal(result, CHANNEL_AGAIN);
+}
+
+static void
+join(struct plumbing *p, int i)
+{
+	p->bytes[i] = tap_join(&p->pool, &p->taps[i], (uint32_t)(CONSUMER + i));
+	assert_int_not_equal(p->bytes[i], -1);
+	p->given[i] = 0;
+}
+
+/* A pool with plenty, and a member that may have `ceil` an hour. */
+static void
+plumb(struct plumbing *p, uint64_t ceil)
+{
+	const struct alloc_share all = { .rate.period = 1,
+		.ceil.period = 1,
+		.weight = 1 };
+	const struct alloc_share part = { .rate = { ceil, 3600 * NS_PER_SEC },
+		.ceil = { ceil, 3600 * NS_PER_SEC },
+		.burst = BURST,
+		.weight = 1 };
+	const struct proto_delivery raw = { .mode = DELIVERY_RAW };
+	int fds[2];
+
+	memset(p, 0, sizeof(*p));
+	assert_true(sd_event_new(&p->env.event) >= 0);
+	pool_init(&p->pool, "test", &p->env, &all, &pool_ops, p);
+	assert_true(sd_event_add_time(p->env.event, &p->pool.timer,
+			CLOCK_MONOTONIC, 0, 1, NULL, NULL) >= 0);
+	assert_int_equal(channel_pair(fds), 0);
+	p->pool.entropy.channel = fds[0];
+	p->pool.entropy.pid = 1;
+	p->entropy = fds[1];
+	TAILQ_INIT(&p->pool.entropy.out);
+	p->pool.generation = 1;
+	p->pool.stock = UINT32_MAX;
+	p->pool.capacity = 65536;
+	pool_update_stock(&p->pool);
+	member_init(&p->pool, &p->member, &p->pool.alloc.root, &part, &raw);
+	for (int i = 0; i < TAPS; i++) {
+		tap_init(&p->taps[i], &p->member, &ops, p);
+		join(p, i);
+	}
+}
+
+static void
+unplumb(struct plumbing *p)
+{
+	for (int i = 0; i < TAPS; i++) {
+		tap_leave(&p->pool, &p->taps[i]);
+		close(p->bytes[i]);
+	}
+	hear(p);
+	member_remove(&p->pool, &p->member);
+	sd_event_source_disable_unref(p->pool.timer);
+	sd_event_unref(p->env.event);
+	close(p->pool.entropy.channel);
+	close(p->entropy);
+}
+
+/* A tap wants `need` in all, of which it has had `received`. */
+static void
+want(struct plumbing *p, int i, uint64_t received, uint64_t need, uint64_t held)
+{
+	struct frame f;
+
+	frame_init(&f, PROTO_WANT, (uint32_t)(CONSUMER + i),
+	    p->pool.generation);
+	f.u.want = (struct proto_want){ received, need, need, held };
+	assert_int_equal(tap_want(&p->pool, &p->taps[i], &f), 0);
+	hear(p);
+}
+
+static void
+test_one_part(void **state)
+{
+	struct plumbing p;
+
+	(void)state;
+	plumb(&p, 3600);
+	want(&p, 0, 0, BURST, 0);
+	assert_in_range(p.given[0], BURST - 64, BURST);
+	want(&p, 1, 0, BURST, 0);
+	assert_true(p.given[0] + p.given[1] <= BURST + 10);
+	/* Whoever comes again has not gained anything. */
+	tap_leave(&p.pool, &p.taps[1]);
+	close(p.bytes[1]);
+	join(&p, 1);
+	want(&p, 1, 0, BURST, 0);
+	assert_true(p.given[1] < 64);
+	unplumb(&p);
+}
+
+/* Both have requests that wait: what there is goes to them by turns. */
+static void
+test_turns(void **state)
+{
+	struct plumbing p;
+	uint64_t had[TAPS] = { 0 };
+
+	(void)state;
+	plumb(&p, UINT64_C(3600) * 100000);
+	want(&p, 0, 0, BURST, 0);
+	want(&p, 1, 0, BURST, 0);
+	had[0] = p.given[0];
+	for (int i = 0; i < 100; i++) {
+		usleep(1000);
+		for (int t = 0; t < TAPS; t++)
+			want(&p, t, p.given[t], p.given[t] + 4096, 0);
+	}
+	for (int t = 0; t < TAPS; t++)
+		had[t] = p.given[t] - had[t];
+	print_message("# %ju and %ju bytes\n", (uintmax_t)had[0],
+	    (uintmax_t)had[1]);
+	assert_true(had[0] > 1000);
+	assert_in_range(had[1], had[0] * 3 / 5, had[0] * 5 / 3);
+	unplumb(&p);
+}
+
+/* What one misses is not given to the other. */
+static void
+test_exact(void **state)
+{
+	struct plumbing p;
+
+	(void)state;
+	plumb(&p, 3600);
+	want(&p, 0, 0, 100, 0);
+	want(&p, 1, 0, 1000, 0);
+	assert_int_equal(p.given[0], 100);
+	assert_int_equal(p.given[1], 1000);
+	assert_int_equal(p.member.leaf.outstanding, 1100);
+	want(&p, 0, 100, 100, 0);
+	assert_int_equal(p.member.leaf.outstanding, 1000);
+	tap_leave(&p.pool, &p.taps[1]);
+	close(p.bytes[1]);
+	assert_int_equal(p.member.leaf.outstanding, 0);
+	join(&p, 1);
+	want(&p, 0, 100, 150, 0);
+	assert_int_equal(p.given[0], 150);
+	assert_int_equal(p.given[1], 0);
+	unplumb(&p);
+}
+
+/* What is void is given again, to the same one; a blocked one gets nothing. */
+static void
+test_void(void **state)
+{
+	struct plumbing p;
+	struct frame f;
+
+	(void)state;
+	plumb(&p, 3600);
+	want(&p, 0, 0, 500, 0);
+	want(&p, 1, 0, 500, 0);
+	frame_init(&f, PROTO_VOID, CONSUMER, 1);
+	f.u.voided.total = 200;
+	assert_int_equal(tap_void(&p.pool, &f), 0);
+	hear(&p);
+	assert_int_equal(p.given[0], 700);
+	assert_int_equal(p.given[1], 500);
+	f.u.voided = (struct proto_void){ .total = 700, .blocked = 1 };
+	assert_int_equal(tap_void(&p.pool, &f), 0);
+	want(&p, 1, 500, 600, 0);
+	assert_int_equal(p.given[0], 700);
+	assert_int_equal(p.given[1], 600);
+	f.u.voided.blocked = 0;
+	assert_int_equal(tap_void(&p.pool, &f), 0);
+	hear(&p);
+	assert_int_equal(p.given[0], 1200);
+	/* More than was granted cannot have been void. */
+	f.u.voided.total = 5000;
+	assert_int_equal(tap_void(&p.pool, &f), -1);
+	unplumb(&p);
+}
+
+/* Another entropy process: totals begin at 0, and what is held still counts. */
+static void
+test_replaced(void **state)
+{
+	struct plumbing p;
+
+	(void)state;
+	plumb(&p, 3600);
+	want(&p, 0, 0, 60000, 0);
+	want(&p, 1, 0, 30000, 0);
+	want(&p, 0, 60000, 60000, 60000);
+	want(&p, 1, 30000, 30000, 30000);
+	p.pool.generation++;
+	tap_end_all(&p.pool);
+	p.pool.stock = UINT32_MAX;
+	p.pool.granted = 0;
+	pool_update_stock(&p.pool);
+	tap_connect_all(&p.pool);
+	hear(&p);
+	memset(p.given, 0, sizeof(p.given));
+	want(&p, 0, 0, 0, 60000);
+	want(&p, 1, 0, 5000, 30000);
+	assert_int_equal(p.given[0], 0);
+	assert_int_equal(p.given[1], 5000);
+	assert_int_equal(p.member.leaf.outstanding, 95000);
+	unplumb(&p);
+}
+
+static void
+test_now(void **state)
+{
+	struct plumbing p;
+	struct proto_now now;
+
+	(void)state;
+	plumb(&p, 3600);
+	want(&p, 0, 0, 40000, 0);
+	now = tap_now(&p.pool, &p.taps[0]);
+	assert_int_equal(now.granted, 40000);
+	assert_in_range(now.available, 60000, 60010);
+	now = tap_now(&p.pool, &p.taps[1]);
+	assert_int_equal(now.granted, 0);
+	assert_in_range(now.available, 60000, 60010);
+	/* Nor can there be more than there is in stock. */
+	p.pool.stock = p.pool.granted + 1000;
+	pool_update_stock(&p.pool);
+	assert_int_equal(tap_now(&p.pool, &p.taps[1]).available, 1000);
+	p.pool.entropy.pid = 0;
+	assert_int_equal(tap_now(&p.pool, &p.taps[1]).available, 0);
+	p.pool.entropy.pid = 1;
+	unplumb(&p);
+}
+
+/* A limit that has requests wait is told of, once; want of stock is not. */
+static void
+test_throttled(void **state)
+{
+	struct plumbing p;
+
+	(void)state;
+	plumb(&p, UINT64_C(3600) * 100000);
+	want(&p, 0, 0, BURST + 20000, 0);
+	assert_true(p.member.throttle.waiting);
+	assert_ptr_equal(p.member.limit, &p.member.leaf);
+	assert_int_equal(p.throttled, 0);
+	for (int i = 0; i < 300; i++) {
+		usleep(1000);
+		want(&p, 0, p.given[0], p.given[0] + 1000, 0);
+	}
+	assert_int_equal(p.throttled, 1);
+	assert_in_range(p.member.throttle.total, 200 * NS_PER_MS, NS_PER_SEC);
+	/* All that it needs. */
+	usleep(20000);
+	want(&p, 0, p.given[0], p.given[0] + 1, 0);
+	assert_false(p.member.throttle.waiting);
+	unplumb(&p);
+}
+
+static void
+test_dry(void **state)
+{
+	struct plumbing p;
+
+	(void)state;
+	plumb(&p, UINT64_C(3600) * 1000000);
+	want(&p, 0, 0, BURST, 0);
+	p.pool.stock = p.pool.granted;
+	pool_update_stock(&p.pool);
+	want(&p, 0, BURST, BURST + 50000, 0);
+	usleep(300000);
+	want(&p, 0, BURST, BURST + 50000, 0);
+	p.pool.stock = UINT32_MAX;
+	pool_update_stock(&p.pool);
+	want(&p, 0, BURST, BURST + 50000, 0);
+	assert_int_equal(p.given[0], BURST + 50000);
+	assert_int_equal(p.throttled, 0);
+	assert_true(p.member.throttle.total < 100 * NS_PER_MS);
+	unplumb(&p);
+}
+
+/* A pool is active when something was granted, or waits; once for all. */
+static void
+test_active(void **state)
+{
+	struct plumbing p;
+
+	(void)state;
+	plumb(&p, 3600);
+	assert_int_equal(p.actives, 1);
+	p.pool.active = false;
+	want(&p, 0, 0, 0, 0);
+	assert_false(p.pool.active);
+	want(&p, 0, 0, 100, 0);
+	want(&p, 0, 100, 200, 0);
+	assert_int_equal(p.actives, 2);
+	p.pool.active = false;
+	want(&p, 0, 200, 200, 0);
+	assert_false(p.pool.active);
+	want(&p, 0, 200, 2 * BURST, 0);
+	assert_int_equal(p.actives, 3);
+	p.pool.active = false;
+	want(&p, 0, 200, 2 * BURST, 0);
+	assert_int_equal(p.actives, 4);
+	unplumb(&p);
+}
+
+/* Demands that make no sense. */
+static void
+test_nonsense(void **state)
+{
+	static const struct proto_want wants[] = {
+		{ .received = 1 },
+		{ .need = 2, .room = 1 },
+		{ .room = NEED_MAX + ALLOC_WINDOW_MAX + 1 },
+		{ .held = NEED_MAX + ALLOC_WINDOW_MAX + 1 },
+	};
+	struct plumbing p;
+	struct frame f;
+
+	(void)state;
+	plumb(&p, 3600);
+	frame_init(&f, PROTO_WANT, CONSUMER, 1);
+	for (size_t i = 0; i < sizeof(wants) / sizeof(*wants); i++) {
+		f.u.want = wants[i];
+		assert_int_equal(tap_want(&p.pool, &p.taps[0], &f), -1);
+	}
+	f.u.want = (struct proto_want){ 0 };
+	f.hdr.generation = 2;
+	assert_int_equal(tap_want(&p.pool, &p.taps[0], &f), -1);
+	unplumb(&p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_part),
+		cmocka_unit_test(test_turns),
+		cmocka_unit_test(test_exact),
+		cmocka_unit_test(test_void),
+		cmocka_unit_test(test_replaced),
+		cmocka_unit_test(test_now),
+		cmocka_unit_test(test_throttled),
+		cmocka_unit_test(test_dry),
+		cmocka_unit_test(test_active),
+		cmocka_unit_test(test_nonsense),
+	};
+
+	return UNIT_MAIN("tap", tests);
+}
