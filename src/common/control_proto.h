@@ -162,7 +162,7 @@ struct control_guest {
 	uint32_t poll_us;	/* as in struct proto_limits */
 	uint32_t poll_share;	/* likewise */
 	uint32_t unused;	/* 0 */
-	uint64_t polls;		/* and in struct proto_stats */
+	uint64_t polls;		/* and in struct counters */
 	uint64_t poll_hits;
 	uint64_t poll_misses;
 	uint64_t poll_ns;

@@ -28,6 +28,8 @@
 
 #include <stdint.h>
 
+#include "common/counters.h"
+
 #define PROTO_VERSION	  1
 #define CHANNEL_FD	  3 /* a child's channel to the parent */
 #define EXIT_SESSION_LOST 3 /* a worker's: its deposit is of no more use */
@@ -400,18 +402,9 @@ struct proto_client {
 
 /* What a worker has done since its start. */
 struct proto_stats {
-	uint64_t bytes;	      /* handed to the guest, or clients */
-	uint64_t requests;    /* completed */
-	uint64_t cut;	      /* completed short */
-	uint64_t refused;     /* malformed, completed with nothing */
-	uint64_t wait_ns;     /* time during which a request waited */
-	uint32_t clients;     /* of an outlet, now, */
-	uint32_t connections; /* and so far */
-	uint64_t turned_away; /* clients: not allowed, or too many */
-	uint64_t polls;	      /* looks at the ring for the next request, */
-	uint64_t poll_hits;   /* that saw it, */
-	uint64_t poll_misses; /* and that did not, */
-	uint64_t poll_ns;     /* and the time they took */
+	struct counters counters;
+	uint32_t clients; /* of an outlet, now */
+	uint32_t unused;  /* 0 */
 };
 
 #endif

@@ -66,7 +66,7 @@ client_open(struct worker *w, int fd, const struct peer *peer)
 	c->peer = *peer;
 	c->since = w->now;
 	w->clients.n++;
-	w->stats.connections++;
+	w->counters.connections++;
 	w->door.empty_since = 0;
 	if (fd != -1) {
 		c->fd = fd;

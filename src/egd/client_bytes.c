@@ -40,14 +40,14 @@ client_handed(struct worker *w, struct client *c, uint32_t n)
 	window_drop(&w->window, n);
 	turns_give(&w->turns, &c->turn, n);
 	c->bytes += n;
-	w->stats.bytes += n;
+	w->counters.bytes += n;
 }
 
 void
 client_answered(struct worker *w, struct client *c)
 {
 	c->requests++;
-	w->stats.requests++;
+	w->counters.requests++;
 }
 
 void

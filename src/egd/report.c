@@ -44,10 +44,10 @@ send_stats(const struct worker *w)
 	struct frame f;
 
 	frame_init(&f, PROTO_STATS, w->window.consumer, w->window.generation);
-	f.u.stats = w->stats;
+	f.u.stats.counters = w->counters;
 	f.u.stats.clients = w->clients.n;
 	if (w->waiting_since != 0)
-		f.u.stats.wait_ns += w->now - w->waiting_since;
+		f.u.stats.counters.wait_ns += w->now - w->waiting_since;
 	return sent(&f);
 }
 

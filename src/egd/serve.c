@@ -55,7 +55,7 @@ keep_time(struct worker *w)
 	if (waiting && w->waiting_since == 0)
 		w->waiting_since = w->now;
 	else if (!waiting && w->waiting_since != 0) {
-		w->stats.wait_ns += w->now - w->waiting_since;
+		w->counters.wait_ns += w->now - w->waiting_since;
 		w->waiting_since = 0;
 	}
 }

@@ -76,7 +76,7 @@ struct worker {
 	struct now asks;
 	struct report report;
 	uint64_t waiting_since; /* ns, for bytes; 0: nobody waits */
-	struct proto_stats stats;
+	struct counters counters;
 	struct log_limit log_clients; /* those who come and go */
 	struct log_limit log_refused; /* those who are turned away */
 	struct clients clients;

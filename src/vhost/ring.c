@@ -169,7 +169,7 @@ run_once(struct worker *w)
 	bool call, kicked;
 	uint64_t before;
 
-	before = w->rng.stats->bytes;
+	before = w->rng.counters->bytes;
 	kicked = w->rng.npending == 0;
 	state = rng_run(&w->rng, &call);
 	w->more = state == RNG_MORE;
@@ -180,7 +180,7 @@ run_once(struct worker *w)
 	w->broken = state == RNG_BROKEN;
 	if (call)
 		notify(&w->call);
-	if (w->polling.max != 0 && w->rng.stats->bytes != before)
+	if (w->polling.max != 0 && w->rng.counters->bytes != before)
 		polling_served(&w->polling, clock_now(), kicked);
 	if (!can_serve(w))
 		look_away(w);
@@ -226,9 +226,9 @@ ring_run(struct worker *w)
 	bool called = false;
 
 	for (int i = 0; w->running && i < RUNS_MAX; i++) {
-		before = w->rng.stats->bytes;
+		before = w->rng.counters->bytes;
 		called |= run_once(w);
-		if (w->rng.stats->bytes == before || w->more ||
+		if (w->rng.counters->bytes == before || w->more ||
 		    w->polling.looking || !can_serve(w) || w->memory.lost ||
 		    !see(w, LAST_LOOKS))
 			break;

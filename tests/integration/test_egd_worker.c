@@ -53,10 +53,10 @@ check_commands(make_outlet *make)
 	outlet_silent(o, fd);
 	SAY(fd, "\004");
 	hears_pid(o, fd);
-	assert_int_equal(outlet_stats(o)->requests, 9);
-	assert_int_equal(o->stats.bytes, 281);
-	assert_int_equal(o->stats.cut, 0);
-	assert_int_equal(o->stats.refused, 0);
+	assert_int_equal(outlet_stats(o)->counters.requests, 9);
+	assert_int_equal(o->stats.counters.bytes, 281);
+	assert_int_equal(o->stats.counters.short_answers, 0);
+	assert_int_equal(o->stats.counters.malformed, 0);
 	assert_int_equal(o->clients[0].bytes, 281);
 	assert_int_equal(o->clients[0].requests, 9);
 	assert_int_equal(o->clients[0].waiting, 0);
@@ -106,7 +106,7 @@ check_pieces(make_outlet *make, bool whole)
 	hears_pid(o, fd);
 	outlet_served(o, fd, 9, 255);
 	outlet_silent(o, fd);
-	assert_int_equal(outlet_stats(o)->requests, 10);
+	assert_int_equal(outlet_stats(o)->counters.requests, 10);
 	close(fd);
 	outlet_stop(o);
 }
@@ -141,7 +141,7 @@ test_blocking(void **state)
 	outlet_quiet(o);
 	assert_int_equal(o->want.need, 100);
 	outlet_silent(o, fd);
-	assert_int_equal(outlet_stats(o)->requests, 0);
+	assert_int_equal(outlet_stats(o)->counters.requests, 0);
 	assert_int_equal(o->clients[0].waiting, 1);
 	/* As they come, in however small parts. */
 	for (int i = 0; i < 10; i++) {
@@ -155,9 +155,9 @@ test_blocking(void **state)
 	hears_pid(o, fd);
 	HEARS(o, fd, "\000");
 	assert_int_equal(o->asks, 1);
-	assert_int_equal(outlet_stats(o)->requests, 3);
-	assert_int_equal(o->stats.cut, 1);
-	assert_true(o->stats.wait_ns > 100 * UINT64_C(1000000));
+	assert_int_equal(outlet_stats(o)->counters.requests, 3);
+	assert_int_equal(o->stats.counters.short_answers, 1);
+	assert_true(o->stats.counters.wait_ns > 100 * UINT64_C(1000000));
 	close(fd);
 	outlet_stop(o);
 }
@@ -216,7 +216,7 @@ check_unknown(make_outlet *make)
 	close(fd);
 	SAY(other, "\002\010");
 	outlet_served(o, other, 16, 8);
-	assert_int_equal(outlet_stats(o)->refused, 2);
+	assert_int_equal(outlet_stats(o)->counters.malformed, 2);
 	close(other);
 	outlet_stop(o);
 }
@@ -292,9 +292,9 @@ check_slow(make_outlet *make)
 	}
 	n = outlet_read(o, slow, buf, 255 * 1000, 4 * OUTLET_TIMEOUT);
 	assert_int_equal(n, 255 * 1000);
-	assert_int_equal(outlet_stats(o)->requests, 1020);
-	assert_int_equal(o->stats.bytes, 255 * 1000 + 20 * 32);
-	assert_int_equal(o->given, o->stats.bytes);
+	assert_int_equal(outlet_stats(o)->counters.requests, 1020);
+	assert_int_equal(o->stats.counters.bytes, 255 * 1000 + 20 * 32);
+	assert_int_equal(o->given, o->stats.counters.bytes);
 	suite_unique(buf, n);
 	free(buf);
 	close(slow);
@@ -327,7 +327,7 @@ test_slow_answers(void **state)
 	/* Until both directions are full. */
 	while (sent < 100 * sizeof(said) && outlet_ms() < end) {
 		n = send(fd, said, sizeof(said), MSG_DONTWAIT);
-		if (n == -1 && outlet_stats(o)->requests < sent)
+		if (n == -1 && outlet_stats(o)->counters.requests < sent)
 			break;
 		sent += n > 0 ? (size_t)n : 0;
 	}

@@ -36,7 +36,7 @@ check_thousand(struct outlet *o)
 		    outlet_read(o, fds[i], buf + i * 64, 64, OUTLET_TIMEOUT),
 		    64);
 	suite_unique(buf, MANY * 64);
-	assert_int_equal(outlet_stats(o)->bytes, MANY * 64);
+	assert_int_equal(outlet_stats(o)->counters.bytes, MANY * 64);
 	assert_int_equal(o->given, MANY * 64);
 	assert_int_equal(o->nclients, MANY);
 	for (size_t i = 0; i < MANY; i++)
@@ -131,7 +131,7 @@ test_come_and_go(void **state)
 	for (int i = 0; i < 100 && outlet_stats(o)->clients > 1; i++)
 		outlet_pump(o, 10);
 	assert_int_equal(o->stats.clients, 1);
-	assert_int_equal(o->stats.connections, 3001);
+	assert_int_equal(o->stats.counters.connections, 3001);
 	assert_int_equal(proc_fds(o->pid), had);
 	assert_in_range(outlet_number(o, "VmRSS"), rss, rss + 512);
 	o->grants = GRANT_NEED;

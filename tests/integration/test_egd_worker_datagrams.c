@@ -163,12 +163,12 @@ check_last_sender(const struct family *f)
 		at += receive(o, a, at);
 	greet(o, f, b);
 	assert_int_equal(outlet_stats(o)->clients, 1);
-	assert_int_equal(o->stats.connections, 2);
+	assert_int_equal(o->stats.counters.connections, 2);
 	o->grants = GRANT_NEED;
 	receive(o, b, at);
 	receive_nothing(o, a);
 	greet(o, f, b);
-	assert_int_equal(outlet_stats(o)->connections, 2);
+	assert_int_equal(outlet_stats(o)->counters.connections, 2);
 	close(a);
 	close(b);
 	outlet_stop(o);
@@ -203,7 +203,7 @@ test_stranger(void **state)
 		greet(o, &ipv4, stranger);
 	receive_nothing(o, stranger);
 	outlet_logged(o, "turned away 127.0.0.1:");
-	assert_int_equal(outlet_stats(o)->turned_away, 40);
+	assert_int_equal(outlet_stats(o)->counters.turned_away, 40);
 	assert_int_equal(o->stats.clients, 0);
 	assert_int_equal(o->given, 0);
 	greet(o, &ipv4, peer);
@@ -258,7 +258,7 @@ test_sizes(void **state)
 	outlet_give(o, 19);
 	assert_int_equal(receive(o, fd, 4088), 10);
 	assert_int_equal(receive(o, fd, 4098), 10);
-	assert_int_equal(outlet_stats(o)->requests, 7);
+	assert_int_equal(outlet_stats(o)->counters.requests, 7);
 	close(fd);
 	outlet_stop(o);
 }
@@ -289,7 +289,7 @@ check_refused(const struct family *f)
 	close(fd);
 	outlet_logged(o, "disconnected: Connection refused");
 	outlet_end(o, LINGER_MS + OUTLET_TIMEOUT);
-	assert_int_equal(o->stats.connections, 2);
+	assert_int_equal(o->stats.counters.connections, 2);
 	outlet_stop(o);
 }
 
@@ -321,7 +321,7 @@ test_idle(void **state)
 		outlet_pump(o, 50);
 	}
 	assert_int_equal(outlet_stats(o)->clients, 1);
-	assert_int_equal(o->stats.connections, 1);
+	assert_int_equal(o->stats.counters.connections, 1);
 	outlet_logged(o, "disconnected: idle");
 	assert_int_equal(outlet_stats(o)->clients, 0);
 	o->grants = GRANT_NEED;
@@ -356,7 +356,7 @@ test_connected(void **state)
 	outlet_logged(o, "connected to 127.0.0.1:");
 	close(fd);
 	outlet_end(o, OUTLET_TIMEOUT);
-	assert_int_equal(o->stats.connections, 1);
+	assert_int_equal(o->stats.counters.connections, 1);
 	outlet_stop(o);
 }
 

@@ -33,8 +33,8 @@ test_max_clients(void **state)
 		close(fd);
 	}
 	outlet_logged(o, "turned away pid ");
-	assert_int_equal(outlet_stats(o)->turned_away, 20);
-	assert_int_equal(o->stats.connections, 3);
+	assert_int_equal(outlet_stats(o)->counters.turned_away, 20);
+	assert_int_equal(o->stats.counters.connections, 3);
 	close(fds[0]);
 	outlet_pump(o, OUTLET_BRIEF);
 	fds[0] = outlet_connect(o);
@@ -73,7 +73,7 @@ test_allow(void **state)
 	outlet_closed(o, other);
 	close(other);
 	outlet_logged(o, "turned away 127.0.0.1:");
-	assert_int_equal(outlet_stats(o)->turned_away, 1);
+	assert_int_equal(outlet_stats(o)->counters.turned_away, 1);
 	outlet_serve(o, SERVE_EGD, 10, 0, local);
 	other = outlet_connect(o);
 	SAY(other, "\002\020");
@@ -157,8 +157,8 @@ test_linger(void **state)
 	close(fd);
 	assert_in_range(outlet_end(o, LINGER_MS + OUTLET_TIMEOUT),
 	    LINGER_MS - 2 * OUTLET_BRIEF, LINGER_MS + OUTLET_TIMEOUT);
-	assert_int_equal(o->stats.connections, 2);
-	assert_int_equal(o->stats.bytes, 32);
+	assert_int_equal(o->stats.counters.connections, 2);
+	assert_int_equal(o->stats.counters.bytes, 32);
 	assert_int_equal(o->stats.clients, 0);
 	outlet_stop(o);
 	outlet_stop(nobody);

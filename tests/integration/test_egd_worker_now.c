@@ -82,8 +82,8 @@ test_granted(void **state)
 	outlet_until(o, &o->asks, 3);
 	tell(o, 27, 0);
 	HEARS(o, fd, "\000");
-	assert_int_equal(outlet_stats(o)->requests, 4);
-	assert_int_equal(o->stats.cut, 3);
+	assert_int_equal(outlet_stats(o)->counters.requests, 4);
+	assert_int_equal(o->stats.counters.short_answers, 3);
 	finish(o, fd);
 }
 

@@ -28,10 +28,10 @@ check_bytes(make_outlet *make)
 	int fd = outlet_connect(o);
 
 	outlet_served(o, fd, 0, 300000);
-	assert_true(outlet_stats(o)->bytes >= 300000);
-	assert_true(o->stats.requests >= 300000 / 4096);
-	assert_true(o->clients[0].bytes == o->stats.bytes);
-	assert_true(o->clients[0].requests == o->stats.requests);
+	assert_true(outlet_stats(o)->counters.bytes >= 300000);
+	assert_true(o->stats.counters.requests >= 300000 / 4096);
+	assert_true(o->clients[0].bytes == o->stats.counters.bytes);
+	assert_true(o->clients[0].requests == o->stats.counters.requests);
 	close(fd);
 	for (int i = 0; i < 100 && outlet_stats(o)->clients > 0; i++)
 		outlet_pump(o, 10);
@@ -82,7 +82,7 @@ test_said(void **state)
 	assert_in_range(proc_cpu(o->pid), cpu, cpu + 10);
 	assert_in_range(outlet_number(o, "voluntary_ctxt_switches"), before,
 	    before + 2);
-	assert_true(o->stats.refused == 0);
+	assert_true(o->stats.counters.malformed == 0);
 	close(fd);
 	outlet_stop(o);
 }
@@ -196,7 +196,7 @@ test_crowded(void **state)
 			    1);
 	assert_int_equal(n, o->given);
 	suite_unique(buf, n);
-	assert_int_equal(outlet_stats(o)->bytes, o->given);
+	assert_int_equal(outlet_stats(o)->counters.bytes, o->given);
 	free(buf);
 	outlet_leave(fds, 4);
 	outlet_stop(o);
@@ -262,8 +262,8 @@ test_connected(void **state)
 	outlet_logged(o, "connected to pid ");
 	close(fd);
 	outlet_end(o, OUTLET_TIMEOUT);
-	assert_true(o->stats.bytes >= 100000);
-	assert_int_equal(o->stats.connections, 1);
+	assert_true(o->stats.counters.bytes >= 100000);
+	assert_int_equal(o->stats.counters.connections, 1);
 	outlet_stop(o);
 	o = connected(SERVE_EGD, &fd);
 	SAY(fd, "\002\020\001\020");
@@ -273,7 +273,7 @@ test_connected(void **state)
 	SAY(fd, "\377");
 	outlet_closed(o, fd);
 	outlet_end(o, OUTLET_TIMEOUT);
-	assert_int_equal(o->stats.refused, 1);
+	assert_int_equal(o->stats.counters.malformed, 1);
 	close(fd);
 	outlet_stop(o);
 }

@@ -125,17 +125,17 @@ tell_guest(struct control_client *client, const struct service_pool *p,
 	const struct service_class *class =
 	    service_class_of(p, g->member.leaf.parent);
 	bool running = process_running(&g->worker);
-	const struct proto_stats stats = guest_stats(g);
+	const struct counters stats = guest_counters(g);
 	struct control_guest guest = {
 		.state = state_of(g),
 		.share = share_of(&g->member.leaf.share),
 		.bytes = stats.bytes,
 		.now = meter_rate(&g->member.leaf.meter, clock_now()),
 		.requests = stats.requests,
-		.cut = stats.cut,
-		.refused = stats.refused,
+		.cut = stats.short_answers,
+		.refused = stats.malformed,
 		.wait_ns = stats.wait_ns,
-		.egd_clients = stats.clients,
+		.egd_clients = g->egd == NULL ? 0 : g->egd->connected_clients,
 		.connected_for = running ? clock_now() - g->connected : 0,
 		.pid = running ? g->worker.pid : 0,
 		.connections = g->connections,
@@ -164,7 +164,7 @@ outlet_state(const struct outlet *o)
 {
 	if (tap_need(&o->tap) > 0)
 		return CONTROL_OUTLET_WAITING;
-	if (o->stats.clients > 0)
+	if (o->connected_clients > 0)
 		return CONTROL_OUTLET_CONNECTED;
 	/* Without clients, a worker waits a little for the next. */
 	if (process_running(&o->worker))
@@ -197,7 +197,7 @@ tell_outlet(struct control_client *client, const struct service_pool *p,
 {
 	struct alloc_node *leaf = &o->member->leaf;
 	const struct service_class *class = service_class_of(p, leaf->parent);
-	const struct proto_stats stats = outlet_stats(o);
+	const struct counters stats = outlet_counters(o);
 	struct control_outlet outlet = {
 		.kind = kind,
 		.state = outlet_state(o),
@@ -208,12 +208,12 @@ tell_outlet(struct control_client *client, const struct service_pool *p,
 		.bytes = stats.bytes,
 		.now = meter_rate(&leaf->meter, clock_now()),
 		.requests = stats.requests,
-		.cut = stats.cut,
-		.refused = stats.refused,
+		.cut = stats.short_answers,
+		.refused = stats.malformed,
 		.wait_ns = stats.wait_ns,
 		.turned_away = stats.turned_away,
 		.connections = stats.connections,
-		.clients = stats.clients,
+		.clients = o->connected_clients,
 		.max_clients = o->config.max_clients,
 		.pid = o->worker.pid,
 		.delivery = o->member->delivery.mode,

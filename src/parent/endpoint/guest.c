@@ -14,7 +14,6 @@
 #include "parent/host/aside.h"
 #include "parent/endpoint/guest_session.h"
 #include "common/log.h"
-#include "parent/host/stats.h"
 
 #define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
 #define DEATHS_FREE  3		/* in a row, before a pause */
@@ -164,15 +163,15 @@ guest_listen(struct guest *g)
 	return r < 0 ? -1 : 0;
 }
 
-struct proto_stats
-guest_stats(const struct guest *g)
+struct counters
+guest_counters(struct guest *g)
 {
-	struct proto_stats sum = { 0 };
+	struct counters sum = { 0 };
 
 	if (g->egd != NULL)
-		sum = outlet_stats(g->egd);
-	stats_add(&sum, &g->past);
-	stats_add(&sum, &g->stats);
+		sum = outlet_counters(g->egd);
+	counters_add(&sum, &g->past);
+	counters_add(&sum, &g->counters);
 	return sum;
 }
 

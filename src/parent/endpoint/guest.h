@@ -38,8 +38,8 @@ struct guest {
 	struct member member;
 	struct tap tap;		    /* of its vhost-user connection */
 	struct outlet *egd;	    /* its EGD socket, allocated; NULL: none */
-	struct proto_stats stats;   /* of this connection */
-	struct proto_stats past;    /* of those before */
+	struct counters counters;   /* of this connection */
+	struct counters past;	    /* of those before */
 	uint32_t connections;	    /* so far, this one too */
 	struct backoff backoff;	    /* of workers that die */
 	struct log_limit log_limit; /* of comings and goings */
@@ -97,10 +97,10 @@ void guest_ask(struct guest *);
 bool guest_query(struct guest *);
 
 /*
- * What it has had so far, by its connections and by its EGD socket; clients and
- * connections are those of the latter.
+ * What all its workers have done, for its connections and at its EGD socket:
+ * connections and turned_away are of the latter.
  */
-struct proto_stats guest_stats(const struct guest *);
+struct counters guest_counters(struct guest *);
 
 /* Logs the guest's state, with its worker's figures as soon as it tells. */
 void guest_report(struct guest *);

@@ -27,22 +27,23 @@ guest_event_connected(struct guest *g, int conn)
 void
 guest_event_stats(const struct guest *g, bool ended)
 {
-	const struct proto_stats *s = &g->stats;
+	const struct counters *c = &g->counters;
 	uint64_t served = clock_now() - g->connected;
 	const struct log_line line = {
 		.level = LOG_LEVEL_INFO,
 		.about = &g->subject,
 		.id = ended ? event_type(EVENT_DISCONNECTED)->id : NULL,
-		.fields = LOG_FIELDS(EVENT_STATS_FIELDS(s),
-		    LOG_NUMBER("VRNGD_SERVED_NS", served)),
+		.fields = LOG_FIELDS(REQUEST_COUNTERS(EVENT_COUNTER)
+			LOG_NUMBER("VRNGD_SERVED_NS", served)),
 	};
 
 	log_send(&line,
 	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
 	    " short, %" PRIu64 " malformed), %" PRIu64 " ms of %" PRIu64
 	    " ms with a request waiting",
-	    ended ? "disconnected" : "connected", s->bytes, s->requests, s->cut,
-	    s->refused, s->wait_ns / NS_PER_MS, served / NS_PER_MS);
+	    ended ? "disconnected" : "connected", c->bytes, c->requests,
+	    c->short_answers, c->malformed, c->wait_ns / NS_PER_MS,
+	    served / NS_PER_MS);
 }
 
 void

@@ -14,7 +14,6 @@
 #include "parent/endpoint/guest_session.h"
 #include "common/log.h"
 #include "parent/host/sealed.h"
-#include "parent/host/stats.h"
 
 #define RETRY_PAUSE NS_PER_SEC /* without processes or memory */
 
@@ -147,7 +146,7 @@ begin(struct guest *g, int deposit)
 	g->deposit = deposit;
 	g->connected = clock_now();
 	deaths_init(&g->deaths, g->connected);
-	g->stats = (struct proto_stats){ 0 };
+	g->counters = (struct counters){ 0 };
 	g->died = 0;
 	g->resumed = false;
 	g->connections++;
@@ -221,9 +220,9 @@ tell(struct guest *g)
 static void
 take_stats(struct guest *g, const struct proto_stats *s)
 {
-	g->stats = *s;
+	g->counters = s->counters;
 	if (g->resumed)
-		stats_add(&g->member.told.stats, s);
+		counters_add(&g->member.told.counters, &g->counters);
 	g->resumed = false;
 	if (g->asked)
 		guest_event_stats(g, false);
@@ -257,8 +256,8 @@ end(struct guest *g, uint64_t pause)
 	forget(g);
 	if (guest_may_log(g))
 		guest_event_stats(g, true);
-	stats_add(&g->past, &g->stats);
-	g->stats = (struct proto_stats){ 0 };
+	counters_add(&g->past, &g->counters);
+	g->counters = (struct counters){ 0 };
 	guest_listen_after(g, pause);
 }
 

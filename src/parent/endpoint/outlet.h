@@ -38,8 +38,9 @@ struct outlet {
 	sd_event_source *timer; /* to listen or connect again */
 	struct process worker;
 	uint64_t connected;	      /* ns, when the worker was started */
-	struct proto_stats stats;     /* of this worker */
-	struct proto_stats past;      /* of those before */
+	struct counters counters;     /* of this worker */
+	struct counters past;	      /* of those before */
+	uint32_t connected_clients;   /* that this worker has now */
 	struct proto_client *clients; /* told since the last question */
 	uint32_t nclients;
 	struct backoff backoff;
@@ -84,8 +85,8 @@ void outlet_accept_writes(struct outlet *, bool);
 /* Its guest's share, or that of its own, has changed. */
 void outlet_limit(struct outlet *);
 
-/* All that its workers have done, and have to do. */
-struct proto_stats outlet_stats(const struct outlet *);
+/* What all its workers have done. */
+struct counters outlet_counters(struct outlet *);
 
 /* Has the worker, if there is one, tell its figures, soon. */
 void outlet_ask(struct outlet *);

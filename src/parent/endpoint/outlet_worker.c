@@ -9,7 +9,6 @@
 #include "parent/host/event.h"
 #include "parent/endpoint/outlet.h"
 #include "parent/endpoint/outlet_worker.h"
-#include "parent/host/stats.h"
 
 #define KERNEL_WRITES "/dev/urandom"
 #define LIFE_MIN      (1 * NS_PER_SEC) /* of a worker that has done well */
@@ -119,8 +118,8 @@ outlet_worker_start(struct outlet *o, int fd, enum proto_socket_kind kind)
 		return -1;
 	}
 	o->connected = clock_now();
-	o->stats = (struct proto_stats){ 0 };
-	o->nclients = 0;
+	o->counters = (struct counters){ 0 };
+	o->connected_clients = o->nclients = 0;
 	bytes = tap_join(o->pool, &o->tap, o->worker.number);
 	if (bytes == -1) {
 		close(fd);
@@ -143,24 +142,23 @@ static void
 log_stats(struct outlet *o, enum log_level level, const char *id,
     const char *what)
 {
-	const struct proto_stats *s = &o->stats;
+	const struct counters *c = &o->counters;
 	uint64_t served = clock_now() - o->connected;
 	const struct log_line line = {
 		.level = level,
 		.about = o->subject,
 		.id = id,
-		.fields = LOG_FIELDS(EVENT_STATS_FIELDS(s),
-		    LOG_NUMBER("VRNGD_CONNECTIONS", s->connections),
-		    LOG_NUMBER("VRNGD_TURNED_AWAY", s->turned_away),
-		    LOG_NUMBER("VRNGD_SERVED_NS", served)),
+		.fields = LOG_FIELDS(REQUEST_COUNTERS(EVENT_COUNTER)
+			CLIENT_COUNTERS(EVENT_COUNTER)
+			    LOG_NUMBER("VRNGD_SERVED_NS", served)),
 	};
 
 	log_send(&line,
 	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
-	    " short, %" PRIu64 " malformed) of %u clients, %" PRIu64
+	    " short, %" PRIu64 " malformed) of %" PRIu64 " clients, %" PRIu64
 	    " ms of %" PRIu64 " ms with a request waiting",
-	    what, s->bytes, s->requests, s->cut, s->refused, s->connections,
-	    s->wait_ns / NS_PER_MS, served / NS_PER_MS);
+	    what, c->bytes, c->requests, c->short_answers, c->malformed,
+	    c->connections, c->wait_ns / NS_PER_MS, served / NS_PER_MS);
 }
 
 /* Answers outlet_query(). */
@@ -224,7 +222,8 @@ worker_frame(struct process *p, struct frame *f)
 	case PROTO_CLIENT:
 		return take_client(o, &f->u.client);
 	case PROTO_STATS:
-		o->stats = f->u.stats;
+		o->counters = f->u.stats.counters;
+		o->connected_clients = f->u.stats.clients;
 		if (o->asked)
 			log_stats(o, LOG_LEVEL_INFO, NULL, "serving");
 		o->asked = o->telling = false;
@@ -246,9 +245,9 @@ worker_ended(struct process *p, int status)
 	tap_leave(o->pool, &o->tap);
 	o->asked = o->telling = false;
 	log_stats(o, LOG_LEVEL_DEBUG, event_type(EVENT_SERVED)->id, "served");
-	o->past = outlet_stats(o);
-	o->past.clients = 0;
-	o->stats = (struct proto_stats){ 0 };
+	o->past = outlet_counters(o);
+	o->counters = (struct counters){ 0 };
+	o->connected_clients = 0;
 	forget_clients(o);
 	tell(o);
 	outlet_go_on(o, clean);
@@ -306,15 +305,12 @@ outlet_limit(struct outlet *o)
 		send_limits(o);
 }
 
-struct proto_stats
-outlet_stats(const struct outlet *o)
+struct counters
+outlet_counters(struct outlet *o)
 {
-	struct proto_stats sum = o->past;
+	struct counters sum = o->past;
 
-	stats_add(&sum, &o->stats);
-	sum.connections += o->stats.connections;
-	sum.turned_away += o->stats.turned_away;
-	sum.clients = o->stats.clients;
+	counters_add(&sum, &o->counters);
 	return sum;
 }
 

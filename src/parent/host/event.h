@@ -112,13 +112,8 @@ enum event {
 };
 #undef EVENT_ENUM
 
-/* The figures of a struct proto_stats. */
-#define EVENT_STATS_FIELDS(s) \
-	LOG_NUMBER("VRNGD_BYTES", (s)->bytes), \
-	    LOG_NUMBER("VRNGD_REQUESTS", (s)->requests), \
-	    LOG_NUMBER("VRNGD_CUT", (s)->cut), \
-	    LOG_NUMBER("VRNGD_REFUSED", (s)->refused), \
-	    LOG_NUMBER("VRNGD_WAIT_NS", (s)->wait_ns)
+/* The field of a counter of `c`, a struct counters *: for COUNTERS(). */
+#define EVENT_COUNTER(name, json, journal) LOG_NUMBER(journal, c->name),
 
 /* What is known of each, for the log and for tests. */
 struct event_type {

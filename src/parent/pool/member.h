@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "parent/alloc/alloc.h"
+#include "common/counters.h"
 #include "common/log.h"
 #include "parent/pool/tap.h"
 #include "parent/pool/throttle.h"
@@ -16,7 +17,7 @@ struct pool;
 
 /* Totals, as they were in the last statistics. */
 struct member_told {
-	struct proto_stats stats;
+	struct counters counters;
 	uint64_t granted;   /* bytes */
 	uint64_t throttled; /* ns */
 	bool due;	    /* to be told again */

@@ -26,65 +26,57 @@ rate(uint64_t bytes, uint64_t period)
 	    : (uint64_t)((double)bytes * (double)NS_PER_SEC / (double)period);
 }
 
-/* With its vhost-user connection as one of its clients. */
-static struct proto_stats
-all_stats(const struct guest *g)
+/* With its vhost-user connections. */
+static struct counters
+all_counters(struct guest *g)
 {
-	struct proto_stats s = guest_stats(g);
+	struct counters c = guest_counters(g);
 
-	s.connections += g->connections;
-	s.clients += process_running(&g->worker);
-	return s;
+	c.connections += g->connections;
+	return c;
+}
+
+/* With its vhost-user connection, likewise. */
+static uint32_t
+all_clients(const struct guest *g)
+{
+	return process_running(&g->worker) +
+	    (g->egd == NULL ? 0 : g->egd->connected_clients);
 }
 
 /* Whether anything has happened to a member since the last record of it. */
 static bool
-is_due(const struct member *m, uint32_t connections)
+is_due(const struct member *m, uint64_t connections)
 {
 	return m->leaf.waiting > 0 || m->leaf.meter.total != m->told.granted ||
-	    connections != m->told.stats.connections;
+	    connections != m->told.counters.connections;
 }
 
 static void
-tell_member(struct member *m, const struct proto_stats *s, uint64_t period)
+tell_member(struct member *m, const struct counters *total, uint32_t clients,
+    uint64_t period)
 {
 	struct member_told *told = &m->told;
 	uint64_t granted = m->leaf.meter.total, throttled = m->throttle.total;
-	struct proto_stats d = {
-		.bytes = grown(s->bytes, told->stats.bytes),
-		.requests = grown(s->requests, told->stats.requests),
-		.cut = grown(s->cut, told->stats.cut),
-		.refused = grown(s->refused, told->stats.refused),
-		.wait_ns = grown(s->wait_ns, told->stats.wait_ns),
-		.turned_away = grown(s->turned_away, told->stats.turned_away),
-		.polls = grown(s->polls, told->stats.polls),
-		.poll_hits = grown(s->poll_hits, told->stats.poll_hits),
-		.poll_misses = grown(s->poll_misses, told->stats.poll_misses),
-		.poll_ns = grown(s->poll_ns, told->stats.poll_ns),
-		.connections = s->connections - told->stats.connections,
-	};
+	const struct counters grew = counters_grown(total, &told->counters);
+	const struct counters *c = &grew;
 
 	event_log(EVENT_STATISTICS, m->about,
-	    LOG_FIELDS(EVENT_STATS_FIELDS(&d),
-		LOG_NUMBER("VRNGD_CLIENTS", s->clients),
-		LOG_NUMBER("VRNGD_CONNECTIONS", d.connections),
-		LOG_NUMBER("VRNGD_TURNED_AWAY", d.turned_away),
-		LOG_NUMBER("VRNGD_POLLS", d.polls),
-		LOG_NUMBER("VRNGD_POLL_HITS", d.poll_hits),
-		LOG_NUMBER("VRNGD_POLL_MISSES", d.poll_misses),
-		LOG_NUMBER("VRNGD_POLL_NS", d.poll_ns),
+	    LOG_FIELDS(COUNTERS(EVENT_COUNTER)
+			   LOG_NUMBER("VRNGD_CLIENTS", clients),
 		LOG_NUMBER("VRNGD_GRANTED", granted - told->granted),
 		LOG_NUMBER("VRNGD_THROTTLED_NS", throttled - told->throttled),
-		LOG_NUMBER("VRNGD_RATE", rate(d.bytes, period)),
-		LOG_NUMBER("VRNGD_BYTES_TOTAL", s->bytes),
+		LOG_NUMBER("VRNGD_RATE", rate(c->bytes, period)),
+		LOG_NUMBER("VRNGD_BYTES_TOTAL", total->bytes),
 		LOG_NUMBER("VRNGD_INTERVAL_NS", period)),
 	    "statistics: %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
 	    " short, %" PRIu64 " malformed) in %" PRIu64 " s, %" PRIu64
 	    " ms with a request waiting, %" PRIu64 " ms of it for limits",
-	    d.bytes, d.requests, d.cut, d.refused, period / NS_PER_SEC,
-	    d.wait_ns / NS_PER_MS, (throttled - told->throttled) / NS_PER_MS);
+	    c->bytes, c->requests, c->short_answers, c->malformed,
+	    period / NS_PER_SEC, c->wait_ns / NS_PER_MS,
+	    (throttled - told->throttled) / NS_PER_MS);
 	*told = (struct member_told){
-		.stats = *s,
+		.counters = *total,
 		.granted = granted,
 		.throttled = throttled,
 	};
@@ -176,9 +168,10 @@ mark(struct service *s)
 	}
 	TAILQ_FOREACH(g, &s->guests, entry)
 		g->member.told.due =
-		    is_due(&g->member, all_stats(g).connections);
+		    is_due(&g->member, all_counters(g).connections);
 	TAILQ_FOREACH(o, &s->outlets, entry)
-		o->own.told.due = is_due(&o->own, outlet_stats(o).connections);
+		o->own.told.due =
+		    is_due(&o->own, outlet_counters(o).connections);
 }
 
 /* Has these tell their figures. */
@@ -208,20 +201,22 @@ ask(struct service *s)
 static void
 tell(struct service *s, uint64_t period)
 {
-	struct proto_stats stats;
+	struct counters counters;
 	struct service_pool *p;
 	struct outlet *o;
 	struct guest *g;
 
 	TAILQ_FOREACH(g, &s->guests, entry)
 		if (g->member.told.due) {
-			stats = all_stats(g);
-			tell_member(&g->member, &stats, period);
+			counters = all_counters(g);
+			tell_member(&g->member, &counters, all_clients(g),
+			    period);
 		}
 	TAILQ_FOREACH(o, &s->outlets, entry)
 		if (o->own.told.due) {
-			stats = outlet_stats(o);
-			tell_member(&o->own, &stats, period);
+			counters = outlet_counters(o);
+			tell_member(&o->own, &counters, o->connected_clients,
+			    period);
 		}
 	TAILQ_FOREACH(p, &s->pools, entry)
 		if (p->due)

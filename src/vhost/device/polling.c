@@ -18,10 +18,10 @@ min(uint64_t a, uint64_t b)
 }
 
 void
-polling_init(struct polling *p, struct proto_stats *stats)
+polling_init(struct polling *p, struct counters *counters)
 {
 	memset(p, 0, sizeof(*p));
-	p->stats = stats;
+	p->counters = counters;
 }
 
 void
@@ -76,7 +76,7 @@ begin(struct polling *p, uint64_t now)
 	earn(p, now);
 	p->looking = p->rest == 0 && p->window > 0 &&
 	    p->credit >= (int64_t)(p->window * PERCENT);
-	p->stats->polls += p->looking;
+	p->counters->polls += p->looking;
 }
 
 void
@@ -88,8 +88,8 @@ polling_served(struct polling *p, uint64_t now, bool kicked)
 	if (p->max == 0)
 		return;
 	if (p->looking) {
-		p->stats->poll_hits++;
-		p->stats->poll_ns += spent;
+		p->counters->poll_hits++;
+		p->counters->poll_ns += spent;
 		p->credit -=
 		    (int64_t)((spent - min(spent, POLLING_SAVES_NS)) * PERCENT);
 		p->hits++;
@@ -110,7 +110,7 @@ polling_stop(struct polling *p, uint64_t now)
 	p->looking = false;
 	earn(p, now);
 	p->credit -= (int64_t)(spent * PERCENT);
-	p->stats->poll_ns += spent;
+	p->counters->poll_ns += spent;
 }
 
 void
@@ -118,7 +118,7 @@ polling_idle(struct polling *p, uint64_t now)
 {
 	if (!p->looking || now - p->since < p->window)
 		return;
-	p->stats->poll_misses++;
+	p->counters->poll_misses++;
 	p->misses++;
 	polling_stop(p, now);
 }

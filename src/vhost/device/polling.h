@@ -32,11 +32,11 @@ struct polling {
 	uint32_t hits;	   /* since the CPU was last gone for long */
 	uint32_t pause;	   /* kicks to rest for, the next time it is */
 	bool looking;
-	struct proto_stats *stats; /* counts */
+	struct counters *counters; /* counts */
 };
 
-/* Without a maximum; it counts in `stats` (NULL: to be set before it looks). */
-void polling_init(struct polling *, struct proto_stats *stats);
+/* Without a maximum; it counts in `counters` (NULL: to be set before it looks). */
+void polling_init(struct polling *, struct counters *counters);
 
 /* Takes the maximum and the share out of limits, also in the middle of it. */
 void polling_limit(struct polling *, const struct proto_limits *, uint64_t now);

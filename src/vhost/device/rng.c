@@ -16,12 +16,12 @@ min(uint32_t a, uint32_t b)
 
 void
 rng_init(struct rng *r, struct queue *queue, struct inflight *inflight,
-    struct proto_stats *stats)
+    struct counters *counters)
 {
 	memset(r, 0, offsetof(struct rng, window));
 	r->queue = queue;
 	r->inflight = inflight;
-	r->stats = stats;
+	r->counters = counters;
 	window_init(&r->window);
 	log_limit_init(&r->log_limit, clock_now());
 }
@@ -112,10 +112,10 @@ complete(struct rng *r, const struct request *req, uint32_t n)
 	inflight_push(r->inflight, req->head);
 	if (req->fault != NULL)
 		log_refused(r, req);
-	r->stats->requests++;
-	r->stats->bytes += n;
-	r->stats->cut += n != 0 && n < req->len;
-	r->stats->refused += n == 0;
+	r->counters->requests++;
+	r->counters->bytes += n;
+	r->counters->short_answers += n != 0 && n < req->len;
+	r->counters->malformed += n == 0;
 }
 
 /*
@@ -163,7 +163,7 @@ keep_time(struct rng *r)
 	if (r->npending > 0 && r->waiting == 0)
 		r->waiting = clock_now();
 	else if (r->npending == 0 && r->waiting != 0) {
-		r->stats->wait_ns += clock_now() - r->waiting;
+		r->counters->wait_ns += clock_now() - r->waiting;
 		r->waiting = 0;
 	}
 }
@@ -243,7 +243,7 @@ rng_send_stats(struct rng *r)
 	struct frame f;
 
 	frame_init(&f, PROTO_STATS, r->window.consumer, r->window.generation);
-	f.u.stats = *r->stats;
+	f.u.stats.counters = *r->counters;
 	if (channel_send(CHANNEL_FD, &f) == -1 && errno != EAGAIN)
 		channel_lost();
 }

@@ -21,7 +21,7 @@ struct rng {
 	struct inflight *inflight;
 	bool held_back;	  /* a request waits for its memory */
 	uint64_t waiting; /* ns, since when; 0: no request waits */
-	struct proto_stats *stats;
+	struct counters *counters;
 	struct log_limit log_limit; /* of refused requests */
 	uint32_t first;		    /* of pending, a ring */
 	uint32_t npending;
@@ -42,7 +42,7 @@ enum rng_state {
  * figures (NULL: to be set before it runs).
  */
 void rng_init(struct rng *, struct queue *, struct inflight *,
-    struct proto_stats *);
+    struct counters *);
 
 /*
  * Completes what can be completed, on a mapped queue, but no more than a few

@@ -167,7 +167,7 @@ COUNTER(counter_64_big, 8, true)
 #define NOTHING		{ TEST_NONE, NEVER }
 /* By chance, every 8 MB or so. */
 #define RARELY		{ TEST_PROPORTION, NEVER }
-#define COUNTERS	{ LAG(256), LAG(512), LAG(256), LAG(512), \
+#define COUNTER_VALUES	{ LAG(256), LAG(512), LAG(256), LAG(512), \
 			    NOTHING, NOTHING }
 
 static const struct stream {
@@ -205,13 +205,13 @@ static const struct stream {
 	    { LAG(256), LAG(512), LAG(256), LAG(512),
 		NOTHING, LAG(3 * 65536) }, true, true },
 	{ "counter, 32 bits, little-endian", counter_32_little,
-	    COUNTERS, true, true },
+	    COUNTER_VALUES, true, true },
 	{ "counter, 32 bits, big-endian", counter_32_big,
-	    COUNTERS, true, true },
+	    COUNTER_VALUES, true, true },
 	{ "counter, 64 bits, little-endian", counter_64_little,
-	    COUNTERS, true, true },
+	    COUNTER_VALUES, true, true },
 	{ "counter, 64 bits, big-endian", counter_64_big,
-	    COUNTERS, true, true },
+	    COUNTER_VALUES, true, true },
 	{ "60 % ones", biased,
 	    { RARELY, NOTHING, PROPORTION(16384), NOTHING,
 		NOTHING, NOTHING }, true, false },

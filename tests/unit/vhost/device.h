@@ -22,7 +22,7 @@ struct device {
 	struct driver d;
 	struct inflight inflight;
 	struct rng rng;
-	struct proto_stats stats;
+	struct counters counters;
 	int parent;
 	int bytes;	/* where the entropy process would write */
 	uint64_t given; /* bytes of the stream */
@@ -79,7 +79,7 @@ device_new(uint32_t window, uint32_t request_min, uint32_t request_max)
 	assert_int_equal(dup2(fds[1], CHANNEL_FD), CHANNEL_FD);
 	close(fds[1]);
 	driver_init(&dev->d, NUM);
-	rng_init(&dev->rng, &dev->d.q, &dev->inflight, &dev->stats);
+	rng_init(&dev->rng, &dev->d.q, &dev->inflight, &dev->counters);
 	assert_int_equal(channel_bytes_pair(fds), 0);
 	dev->bytes = fds[0];
 	dev->rng.window.consumer = CONSUMER;

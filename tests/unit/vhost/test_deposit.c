@@ -274,7 +274,7 @@ fill(struct worker *w, struct place *p)
 		.used = USER_BASE + RING_USED,
 	};
 	w->queue.next = 7;
-	w->rng.stats->requests = 99;
+	w->rng.counters->requests = 99;
 }
 
 static void
@@ -315,7 +315,7 @@ test_resume(void **state)
 		assert_int_equal(w->status, 15);
 		assert_int_equal(w->protocol_features, 8);
 		assert_true(w->queue.event_idx);
-		assert_int_equal(w->rng.stats->requests, 99);
+		assert_int_equal(w->rng.counters->requests, 99);
 	}
 	worker_die(w);
 	place_free(&p);

@@ -13,7 +13,7 @@
 /* A driver that makes its next request a while after the last was served. */
 struct game {
 	struct polling p;
-	struct proto_stats stats;
+	struct counters counters;
 	uint64_t start;
 	uint64_t now;
 	uint64_t vain;	/* ns, of looks that saw nothing */
@@ -34,7 +34,7 @@ static void
 game_init(struct game *g, uint32_t us, uint32_t share)
 {
 	*g = (struct game){ .start = 5 * NS_PER_SEC, .now = 5 * NS_PER_SEC };
-	polling_init(&g->p, &g->stats);
+	polling_init(&g->p, &g->counters);
 	limit(g, us, share);
 }
 
@@ -95,8 +95,8 @@ test_off(void **state)
 	game_init(&g, 0, 100);
 	requests(&g, 1000, 1 * US);
 	assert_int_equal(g.kicks, 1000);
-	assert_int_equal(g.stats.polls, 0);
-	assert_int_equal(g.stats.poll_ns, 0);
+	assert_int_equal(g.counters.polls, 0);
+	assert_int_equal(g.counters.poll_ns, 0);
 }
 
 /* Requests that come within the maximum are seen, soon all of them. */
@@ -111,12 +111,13 @@ test_hits(void **state)
 		game_init(&g, 50, 50);
 		requests(&g, 10000, thinks[i]);
 		assert_in_range(g.kicks, 1, 50);
-		assert_int_equal(g.stats.poll_hits, 10000 - g.kicks);
-		assert_in_range(g.stats.poll_misses, 0, g.kicks);
-		assert_int_equal(g.stats.polls,
-		    g.stats.poll_hits + g.stats.poll_misses + g.p.looking);
-		assert_int_equal(g.stats.poll_ns,
-		    g.stats.poll_hits * thinks[i] + g.vain);
+		assert_int_equal(g.counters.poll_hits, 10000 - g.kicks);
+		assert_in_range(g.counters.poll_misses, 0, g.kicks);
+		assert_int_equal(g.counters.polls,
+		    g.counters.poll_hits + g.counters.poll_misses +
+			g.p.looking);
+		assert_int_equal(g.counters.poll_ns,
+		    g.counters.poll_hits * thinks[i] + g.vain);
 	}
 }
 
@@ -132,8 +133,8 @@ test_misses(void **state)
 		game_init(&g, 50, 100);
 		requests(&g, 100000, thinks[i]);
 		assert_int_equal(g.kicks, 100000);
-		assert_int_equal(g.stats.poll_hits, 0);
-		assert_true(g.stats.poll_misses > 0);
+		assert_int_equal(g.counters.poll_hits, 0);
+		assert_true(g.counters.poll_misses > 0);
 		assert_true(spent(&g) * 20 < g.now - g.start);
 		/* But not for ever. */
 		requests(&g, 1000, 5 * US);
@@ -153,9 +154,9 @@ test_seldom(void **state)
 	requests(&g, 1000, 10 * US);
 	for (int i = 0; i < 100; i++) {
 		requests(&g, 4, NS_PER_SEC / 100);
-		polls = g.stats.polls;
+		polls = g.counters.polls;
 		requests(&g, 10, NS_PER_SEC / 100);
-		assert_int_equal(g.stats.polls, polls);
+		assert_int_equal(g.counters.polls, polls);
 		assert_false(g.p.looking);
 		requests(&g, i % 7, 10 * US);
 	}
@@ -210,19 +211,19 @@ test_stop(void **state)
 
 	(void)state;
 	game_looks(&g, 50);
-	ns = g.stats.poll_ns;
-	hits = g.stats.poll_hits;
-	misses = g.stats.poll_misses;
+	ns = g.counters.poll_ns;
+	hits = g.counters.poll_hits;
+	misses = g.counters.poll_misses;
 	credit = g.p.credit;
 	polling_stop(&g.p, g.now + 10 * US);
 	assert_false(g.p.looking);
-	assert_int_equal(g.stats.poll_ns, ns + 10 * US);
+	assert_int_equal(g.counters.poll_ns, ns + 10 * US);
 	assert_int_equal(g.p.credit, credit + 10 * US * 50 - 10 * US * 100);
 	polling_stop(&g.p, g.now + 20 * US);
 	polling_idle(&g.p, g.now + 90 * US);
-	assert_int_equal(g.stats.poll_ns, ns + 10 * US);
-	assert_int_equal(g.stats.poll_hits, hits);
-	assert_int_equal(g.stats.poll_misses, misses);
+	assert_int_equal(g.counters.poll_ns, ns + 10 * US);
+	assert_int_equal(g.counters.poll_hits, hits);
+	assert_int_equal(g.counters.poll_misses, misses);
 }
 
 /* Time in which it had no CPU is not what it spent. */
@@ -234,9 +235,9 @@ test_preempted(void **state)
 
 	(void)state;
 	game_looks(&g, 20);
-	ns = g.stats.poll_ns;
+	ns = g.counters.poll_ns;
 	polling_idle(&g.p, g.now + 5 * NS_PER_MS);
-	assert_int_equal(g.stats.poll_ns, ns + 50 * US);
+	assert_int_equal(g.counters.poll_ns, ns + 50 * US);
 	assert_true(g.p.credit > 0);
 }
 

@@ -71,10 +71,10 @@ test_request_limits(void **state)
 	expect(dev, 0, 100);
 	expect(dev, 1, 5);
 	expect(dev, 2, 100);
-	assert_int_equal(dev->stats.requests, 3);
-	assert_int_equal(dev->stats.bytes, 205);
-	assert_int_equal(dev->stats.cut, 1);
-	assert_int_equal(dev->stats.refused, 0);
+	assert_int_equal(dev->counters.requests, 3);
+	assert_int_equal(dev->counters.bytes, 205);
+	assert_int_equal(dev->counters.short_answers, 1);
+	assert_int_equal(dev->counters.malformed, 0);
 	request(dev, 3, 2000);
 	give(dev, 1);
 	run(dev);
@@ -195,7 +195,7 @@ test_malformed(void **state)
 	expect(dev, 1, 0);
 	expect(dev, 2, 30);
 	expect(dev, 3, 5);
-	assert_int_equal(dev->stats.refused, 2);
+	assert_int_equal(dev->counters.malformed, 2);
 	assert_int_equal(dev->logged, 3);
 	for (int i = 0; i < 1000; i++) {
 		driver_offer(&dev->d, 60000);
@@ -283,7 +283,7 @@ test_resubmit(void **state)
 	run(dev);
 	assert_int_equal(completed(dev), 10);
 	bytes = dev->rng.window.bytes_fd;
-	rng_init(&dev->rng, &d->q, &dev->inflight, &dev->stats);
+	rng_init(&dev->rng, &d->q, &dev->inflight, &dev->counters);
 	dev->rng.window.request_min = 1;
 	dev->rng.window.request_max = REQUEST_MAX;
 	dev->rng.window.bytes_fd = bytes;
@@ -387,9 +387,9 @@ test_full_channel(void **state)
 	assert_int_equal(channel_recv(dev->parent, &f, ROLE_VHOST, ROLE_PARENT),
 	    CHANNEL_FRAME);
 	assert_int_equal(f.hdr.type, PROTO_STATS);
-	assert_int_equal(f.u.stats.bytes, 64);
-	assert_int_equal(f.u.stats.requests, 1);
-	assert_true(f.u.stats.wait_ns > 0);
+	assert_int_equal(f.u.stats.counters.bytes, 64);
+	assert_int_equal(f.u.stats.counters.requests, 1);
+	assert_true(f.u.stats.counters.wait_ns > 0);
 	device_free(dev);
 }
 
