@@ -1,5 +1,4 @@
 #include <bsd/string.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,18 +7,13 @@
 
 #include "ctl/change.h"
 #include "common/log.h"
+#include "common/names.h"
 
 /* Copies a name into a request, if it can be one. */
 static void
 set_name(char to[GUEST_NAME_SIZE], const char *what, const char *name)
 {
-	const char *bad = name;
-
-	while (isascii(*bad) &&
-	    (isalnum((unsigned char)*bad) || *bad == '.' || *bad == '_' ||
-		*bad == '-'))
-		bad++;
-	if (*bad != '\0' || bad == name)
+	if (name[0] == '\0' || !names_valid(name))
 		usage_error("%s '%s': a name has letters, digits, '.', '_' "
 			    "and '-' only",
 		    what, name);

@@ -2,12 +2,12 @@
 #include <sys/sysmacros.h>
 
 #include <bsd/string.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/names.h"
 #include "parent/config/config_build.h"
 
 #define TTY_DRIVERS "/proc/tty/drivers"
@@ -208,9 +208,7 @@ set_name(struct proto_source *spec, const char *path)
 	base = base == NULL ? path : base + 1;
 	strlcpy(spec->name, base[0] != '\0' ? base : "source",
 	    sizeof(spec->name));
-	for (char *c = spec->name; *c != '\0'; c++)
-		if (!isalnum((unsigned char)*c) && strchr("._-", *c) == NULL)
-			*c = '_';
+	names_make_valid(spec->name);
 }
 
 struct config_source *

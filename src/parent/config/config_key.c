@@ -1,7 +1,6 @@
-#include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "common/names.h"
 #include "parent/config/config_tree.h"
 
 static const struct {
@@ -315,12 +314,6 @@ check_key(struct config_reader *r, struct config_block *block,
 		block->damaged = true;
 }
 
-static bool
-is_name_character(unsigned char c)
-{
-	return (c < 0x80 && isalnum(c)) || c == '.' || c == '_' || c == '-';
-}
-
 static void
 check_name(struct config_reader *r, struct config_block *block)
 {
@@ -338,9 +331,7 @@ check_name(struct config_reader *r, struct config_block *block)
 		    CONFIG_NAME_SIZE - 1);
 		return;
 	}
-	while (is_name_character((unsigned char)*c))
-		c++;
-	if (*c != '\0')
+	if (!names_valid(c))
 		config_block_mistake(r, block, block->place,
 		    "a name is made of letters, digits, . _ and - only");
 }

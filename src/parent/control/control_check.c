@@ -7,6 +7,7 @@
 
 #include "parent/control/control_check.h"
 #include "common/log.h"
+#include "common/names.h"
 
 /* Most processes are in fewer groups. */
 #define GROUPS_FIRST 64
@@ -15,16 +16,6 @@ static bool
 is_terminated(const char *text, size_t size)
 {
 	return memchr(text, '\0', size) != NULL;
-}
-
-static bool
-is_name(const char *text)
-{
-	for (const char *c = text; *c != '\0'; c++)
-		if (!isascii(*c) ||
-		    (!isalnum((unsigned char)*c) && strchr("._-", *c) == NULL))
-			return false;
-	return true;
 }
 
 static bool
@@ -44,7 +35,8 @@ check_strings(const struct control_request *req)
 	    !is_terminated(req->pool, sizeof(req->pool)) ||
 	    !is_terminated(req->socket, sizeof(req->socket)))
 		return "a string in it has no end";
-	if (!is_name(req->name) || !is_name(req->class) || !is_name(req->pool))
+	if (!names_valid(req->name) || !names_valid(req->class) ||
+	    !names_valid(req->pool))
 		return "a name may have letters, digits, '.', '_' and '-' only";
 	return NULL;
 }

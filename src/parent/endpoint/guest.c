@@ -2,7 +2,6 @@
 #include <sys/socket.h>
 
 #include <bsd/string.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,6 +13,7 @@
 #include "parent/host/aside.h"
 #include "parent/endpoint/guest_session.h"
 #include "common/log.h"
+#include "common/names.h"
 
 #define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
 #define DEATHS_FREE  3		/* in a row, before a pause */
@@ -31,9 +31,7 @@ guest_name(char name[GUEST_NAME_SIZE], const char *path)
 	if (len >= GUEST_NAME_SIZE)
 		len = GUEST_NAME_SIZE - 1;
 	strlcpy(name, base, len + 1);
-	for (char *c = name; *c != '\0'; c++)
-		if (!isalnum((unsigned char)*c) && strchr("._-", *c) == NULL)
-			*c = '_';
+	names_make_valid(name);
 }
 
 bool

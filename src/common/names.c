@@ -1,0 +1,119 @@
+/*
+ * The words for enumerated values and the rule for names.  Used by the
+ * configuration, by what is logged and reported, and by vrngctl.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "common/names.h"
+#include "common/proto.h"
+
+/* As many names as values, and the NULL. */
+#define COMPLETE(list, n) \
+	_Static_assert(sizeof(list) / sizeof((list)[0]) == (n) + 1, \
+	    "a name for each value")
+
+names names_source_kind = {
+	[SOURCE_KERNEL] = "kernel",
+	[SOURCE_DEVICE] = "device",
+	[SOURCE_SERIAL] = "serial",
+	[SOURCE_QNG] = "qng",
+	[SOURCE_CPU] = "cpu",
+	[SOURCE_EGD] = "egd",
+	[SOURCE_STREAM] = "stream",
+	NULL,
+};
+COMPLETE(names_source_kind, SOURCE_KINDS);
+
+names names_source_status = {
+	[SOURCE_WAITING] = "waiting",
+	[SOURCE_STARTING] = "starting",
+	[SOURCE_OK] = "ok",
+	[SOURCE_STALLED] = "stalled",
+	[SOURCE_LOST] = "lost",
+	[SOURCE_FAILED] = "failed",
+	[SOURCE_LATCHED] = "latched",
+	[SOURCE_EXHAUSTED] = "exhausted",
+	NULL,
+};
+COMPLETE(names_source_status, SOURCE_STATUSES);
+
+names names_test = {
+	[TEST_NONE] = "none",
+	[TEST_REPETITION] = "repetition",
+	[TEST_PROPORTION] = "proportion",
+	[TEST_LAG] = "lag",
+	[TEST_STUCK] = "stuck",
+	[TEST_DEVICE] = "device",
+	[TEST_COMBINED] = "combined",
+	NULL,
+};
+COMPLETE(names_test, TESTS);
+
+names names_noise = {
+	[NOISE_CONDITIONED] = "conditioned",
+	[NOISE_RAW] = "raw",
+	NULL,
+};
+
+names names_instruction = {
+	[INSTRUCTION_ANY] = "any",
+	[INSTRUCTION_RDSEED] = "rdseed",
+	[INSTRUCTION_RDRAND] = "rdrand",
+	NULL,
+};
+
+names names_combine = {
+	[COMBINE_FIRST] = "first",
+	[COMBINE_XOR] = "xor",
+	NULL,
+};
+
+names names_delivery = {
+	[DELIVERY_RAW] = "raw",
+	[DELIVERY_DRBG] = "drbg",
+	NULL,
+};
+
+names names_transport = { "unix", "tcp", "udp", NULL };
+
+const char *
+names_text(const char *const list[], uint32_t value)
+{
+	for (uint32_t i = 0; list[i] != NULL; i++)
+		if (i == value)
+			return list[i];
+	return "unknown";
+}
+
+int
+names_value(const char *const list[], const char *text)
+{
+	for (int i = 0; list[i] != NULL; i++)
+		if (strcmp(list[i], text) == 0)
+			return i;
+	return -1;
+}
+
+static bool
+is_valid(char c)
+{
+	return isascii(c) &&
+	    (isalnum((unsigned char)c) || c == '.' || c == '_' || c == '-');
+}
+
+bool
+names_valid(const char *text)
+{
+	while (is_valid(*text))
+		text++;
+	return *text == '\0';
+}
+
+void
+names_make_valid(char *name)
+{
+	for (; *name != '\0'; name++)
+		if (!is_valid(*name))
+			*name = '_';
+}
