@@ -91,6 +91,7 @@ discard_result(struct supply *s)
 	stock_forget(&s->result);
 	stock_remove(&s->result, stock_held(&s->result));
 	health_restart(s->health);
+	s->parts = 0;
 }
 
 /* XORs the next `n` bytes of a stock into those at `to`, and wipes them. */
@@ -151,8 +152,10 @@ combine(struct supply *s, size_t n)
 	to = stock_reserve(&s->result, n < most ? n : most, &size);
 	memset(to, 0, size);
 	for (uint32_t i = 0; i < s->pool.nsources; i++)
-		if (is_ok(s, i))
+		if (is_ok(s, i)) {
 			xor_into(to, &s->sources[i].stock, size);
+			s->parts |= 1U << i;
+		}
 	stock_keep(&s->result, size);
 	switch (health_feed(s->health, to, size)) {
 	case HEALTH_STARTING:
@@ -186,7 +189,10 @@ serve_xor(struct supply *s)
 		s->serving = 0;
 }
 
-/* Learns how the sources are.  Returns whether one in use has failed a test. */
+/*
+ * Reads the state of the sources.  Returns whether one that is part of the
+ * result has failed a test, even if it had stopped serving before that.
+ */
 static bool
 look(struct supply *s, uint64_t now)
 {
@@ -196,7 +202,7 @@ look(struct supply *s, uint64_t now)
 	for (uint32_t i = 0; i < s->pool.nsources; i++) {
 		source_state(&s->sources[i], now, &s->states[i]);
 		status = s->states[i].status;
-		if ((s->serving & 1U << i) != 0 &&
+		if ((s->parts & 1U << i) != 0 &&
 		    (status == SOURCE_FAILED || status == SOURCE_LATCHED))
 			failed = true;
 	}

@@ -19,6 +19,7 @@ struct supply {
 	struct source *sources;			       /* pool.nsources */
 	struct proto_source_state states[SOURCES_MAX]; /* as of last time */
 	uint32_t serving;      /* sources in use, a bit each */
+	uint32_t parts;	       /* sources whose bytes are in the result */
 	struct stock empty;    /* what there is without a source */
 	struct stock result;   /* of COMBINE_XOR */
 	struct health *health; /* of that */

@@ -232,10 +232,33 @@ test_xor_fails(void **state)
 	await_serving(&s, 3);
 	await_held(&s, 1000);
 	assert_int_equal(write(fds[0], zero, sizeof(zero)), sizeof(zero));
-	await_serving(&s, 2);
-	assert_int_equal(supply_held(&s), 0);
+	await_held(&s, 0);
+	assert_int_equal(s.serving, 2);
 	pipe_feed(fds[1], 800, 5);
 	await_held(&s, 800);
+	for (int i = 0; i < 2; i++)
+		close(fds[i]);
+}
+
+/* A source that stalls, and so is not in use, before it fails a test. */
+static void
+test_xor_stalls_and_fails(void **state)
+{
+	const uint8_t zero[64] = { 0 };
+	struct supply s;
+	struct source *src = supply_new(&s, 2, COMBINE_XOR, 1);
+	int fds[2];
+
+	(void)state;
+	for (uint64_t i = 0; i < 2; i++) {
+		fds[i] = pipe_open(&src[i]);
+		pipe_feed(fds[i], 1000, i);
+	}
+	await_held(&s, 1000);
+	await_serving(&s, 0);
+	assert_int_equal(supply_held(&s), 1000);
+	assert_int_equal(write(fds[0], zero, sizeof(zero)), sizeof(zero));
+	await_held(&s, 0);
 	for (int i = 0; i < 2; i++)
 		close(fds[i]);
 }
@@ -306,6 +329,7 @@ main(void)
 		cmocka_unit_test(test_xor),
 		cmocka_unit_test(test_min),
 		cmocka_unit_test(test_xor_fails),
+		cmocka_unit_test(test_xor_stalls_and_fails),
 		cmocka_unit_test(test_xor_same),
 		cmocka_unit_test(test_seed),
 	};
