@@ -9,6 +9,7 @@
 #define VRNGD_SANDBOX_H
 
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/proto.h"
@@ -40,6 +41,12 @@ int sandbox_missing(uint32_t layers, char *text, size_t size);
  * Each as far as hello->layers says.
  */
 void sandbox_confine(const struct proto_hello *hello, int root_fd);
+
+/*
+ * Whether this process is left without a sandbox, as `configure
+ * --enable-unconfined=ROLE` asked for its role: then both steps only log that.
+ */
+bool sandbox_is_off(void);
 
 /*
  * Step two, for every thread: no core dump, no process, no file growth, at

@@ -11,7 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DAEMON_TIMEOUT_MS 10000
+#include "patience.h"
+
+#define DAEMON_TIMEOUT_MS (10000 * test_patience())
 #define ROLE_ENTROPY	  "vrngd-entropy"
 #define ROLE_VHOST	  "vrngd-vhost"
 

@@ -15,7 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FE_TIMEOUT_MS  5000
+#include "patience.h"
+
+#define FE_TIMEOUT_MS  (5000 * test_patience())
 #define FE_MAX_REGIONS 520
 #define FE_MAX_FDS     32
 #define FE_MAX_PAYLOAD 4096

@@ -11,8 +11,10 @@
 #include <unistd.h>
 
 #include "integration/suite.h"
+#include "program.h"
 
-#define BLOCK 64
+#define BLOCK	      64
+#define SUITE_TIMEOUT 180 /* s, for all tests of a program */
 
 int
 suite_setup_empty(void **state)
@@ -153,8 +155,5 @@ suite_unique(const uint8_t *buf, size_t len)
 int
 suite_main(const char *name, const struct CMUnitTest *tests, size_t n)
 {
-	signal(SIGPIPE, SIG_IGN);
-	alarm(180);
-	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return _cmocka_run_group_tests(name, tests, n, NULL, NULL);
+	return program_run(name, tests, n, SUITE_TIMEOUT);
 }

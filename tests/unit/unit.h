@@ -12,8 +12,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
-#include <signal.h>
-#include <unistd.h>
+#include "program.h"
 
 #define UNIT_TIMEOUT 60 /* s, for all tests of a program */
 
@@ -68,10 +67,7 @@ unit_count_fds(void)
 static inline int
 unit_main(const char *name, const struct CMUnitTest *tests, size_t n)
 {
-	signal(SIGPIPE, SIG_IGN);
-	alarm(UNIT_TIMEOUT);
-	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return _cmocka_run_group_tests(name, tests, n, NULL, NULL);
+	return program_run(name, tests, n, UNIT_TIMEOUT);
 }
 
 #define UNIT_MAIN(name, tests) \
