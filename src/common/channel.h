@@ -32,8 +32,6 @@ struct frame {
 		struct proto_socket socket;
 		struct proto_now now;
 		struct proto_inflight inflight;
-		struct proto_client client;
-		struct proto_stats stats;
 	} u;
 	int fds[FRAME_FDS_MAX];
 };

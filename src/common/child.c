@@ -1,13 +1,14 @@
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <bsd/string.h>
 #include <bsd/unistd.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/channel.h"
 #include "common/child.h"
 #include "common/log.h"
 #include "common/sandbox.h"
@@ -58,6 +59,38 @@ child_start(enum proto_role role)
 	sandbox_confine(&f.u.hello, f.fds[0]);
 	close(f.fds[0]);
 	return f.u.hello;
+}
+
+void
+child_await(struct frame *f, enum proto_role role, enum proto_type type)
+{
+	struct pollfd pfd = { .fd = CHANNEL_FD, .events = POLLIN };
+	enum channel_result result;
+
+	while ((result = channel_recv(CHANNEL_FD, f, ROLE_PARENT, role)) ==
+	    CHANNEL_AGAIN)
+		if (poll(&pfd, 1, -1) == -1 && errno != EINTR)
+			log_fatal("poll: %s", strerror(errno));
+	if (result != CHANNEL_FRAME)
+		channel_end(result, f);
+	if (f->hdr.type != type)
+		log_fatal("%s where %s should be", frame_name(f->hdr.type),
+		    frame_name(type));
+}
+
+struct counters_page *
+child_counters(enum proto_role role)
+{
+	struct frame f;
+	void *page;
+
+	child_await(&f, role, PROTO_COUNTERS);
+	page = mmap(NULL, counters_size(role), PROT_READ | PROT_WRITE,
+	    MAP_SHARED, f.fds[0], 0);
+	if (page == MAP_FAILED)
+		log_fatal("cannot map the counters: %s", strerror(errno));
+	close(f.fds[0]);
+	return page;
 }
 
 void

@@ -5,7 +5,8 @@
 #ifndef VRNGD_CHILD_H
 #define VRNGD_CHILD_H
 
-#include "common/proto.h"
+#include "common/channel.h"
+#include "common/counters.h"
 
 /*
  * Starts a child of the given role: checks CHANNEL_FD, closes every other
@@ -13,6 +14,15 @@
  * Returns the frame's payload.  Ends the process if anything is amiss.
  */
 struct proto_hello child_start(enum proto_role role);
+
+/* Waits for the next frame, which must be of that type. */
+void child_await(struct frame *, enum proto_role, enum proto_type);
+
+/*
+ * Waits for COUNTERS and maps them, as large as the role has them
+ * (counters_size()).  To be called before the sandbox_filter().
+ */
+struct counters_page *child_counters(enum proto_role);
 
 /* Tells the parent that this child is set up and sandboxed. */
 void child_ready(void);

@@ -1,13 +1,15 @@
 /*
- * Counters: what a worker has done, in one table.  A worker counts in a struct
- * counters; the parent adds them up, reports them in the status (JSON) and in
- * the journal.  A new counter is a row here, the line that counts it, and the
- * manual.
+ * Counters: what a worker has done, in one table.  A worker counts in a page
+ * of memory that it shares with the parent; the parent reads it when it
+ * reports, in the status (JSON) and in the journal, and asks nobody.  A new
+ * counter is a row here, the line that counts it, and the manual.
  */
 #ifndef VRNGD_COUNTERS_H
 #define VRNGD_COUNTERS_H
 
 #include <stdint.h>
+
+#include "common/proto.h"
 
 /* clang-format off */
 /*
@@ -53,6 +55,42 @@ struct counters {
 };
 #undef COUNTER_MEMBER
 
+/* A client of an EGD worker.  What is 64 bits wide is never seen in part. */
+struct counters_client {
+	uint64_t since;	   /* ns, when it connected; 0: a free place */
+	uint64_t bytes;	   /* handed to it */
+	uint64_t requests; /* answered */
+	uint64_t waiting;  /* 1: for bytes */
+	char peer[CLIENT_TEXT_SIZE]; /* "127.0.0.1:4711", "pid 12, uid 0" */
+};
+
+/*
+ * What a worker shares with the parent: of ROLE_VHOST the counters alone.  The
+ * parent makes it, all 0, and reads it with counters_load().
+ */
+struct counters_page {
+	struct counters counters;
+	uint64_t waiting_since; /* ns: adds to wait_ns; 0: no request waits */
+	uint64_t nclients;	/* connected now, */
+	uint64_t nplaces;	/* in the first of these places */
+	struct counters_client clients[CLIENTS_MAX];
+};
+
+/* The bytes of it that a role has. */
+static inline uint64_t
+counters_size(enum proto_role role)
+{
+	return role == ROLE_EGD ? sizeof(struct counters_page)
+				: sizeof(struct counters);
+}
+
+/* A value in memory that another process writes to. */
+static inline uint64_t
+counters_load(const uint64_t *value)
+{
+	return __atomic_load_n(value, __ATOMIC_ACQUIRE);
+}
+
 /* Adds each counter of `c` to that of `sum`. */
 static inline void
 counters_add(struct counters *sum, const struct counters *c)
@@ -70,6 +108,32 @@ counters_grown(const struct counters *c, const struct counters *before)
 	.name = c->name > before->name ? c->name - before->name : 0,
 	return (struct counters){ COUNTERS(COUNTER_GROWN) };
 #undef COUNTER_GROWN
+}
+
+/*
+ * What is believed of counters that were read in a worker's page, which may
+ * have anything in it: none of them less than it was `before`, bytes at most
+ * `granted`, and none of the others more than `most`.
+ */
+static inline struct counters
+counters_clamp(const struct counters *c, const struct counters *before,
+    uint64_t granted, uint64_t most)
+{
+	struct counters max = {
+#define COUNTER_MOST(name, json, journal) .name = most,
+		COUNTERS(COUNTER_MOST)
+#undef COUNTER_MOST
+	};
+	struct counters clamped;
+
+	max.bytes = granted;
+#define COUNTER_CLAMP(name, json, journal) \
+	clamped.name = c->name < max.name ? c->name : max.name; \
+	if (clamped.name < before->name) \
+		clamped.name = before->name;
+	COUNTERS(COUNTER_CLAMP)
+#undef COUNTER_CLAMP
+	return clamped;
 }
 
 #endif

@@ -28,8 +28,6 @@
 
 #include <stdint.h>
 
-#include "common/counters.h"
-
 #define PROTO_VERSION	  1
 #define CHANNEL_FD	  3 /* a child's channel to the parent */
 #define EXIT_SESSION_LOST 3 /* a worker's: its deposit is of no more use */
@@ -78,6 +76,7 @@ enum proto_layer {
 	X(HELLO,	ROLE_PARENT,	ROLE_CHILD,	proto_hello,	1) \
 	X(READY,	ROLE_CHILD,	ROLE_PARENT,	proto_empty,	0) \
 	X(LOG,		ROLE_CHILD,	ROLE_PARENT,	proto_log,	0) \
+	X(COUNTERS,	ROLE_PARENT,	ROLE_WORKER,	proto_empty,	1) \
 	X(POOL,		ROLE_PARENT,	ROLE_ENTROPY,	proto_pool,	0) \
 	X(SOURCE,	ROLE_PARENT,	ROLE_ENTROPY,	proto_source,	0) \
 	X(SOURCE_OPEN,	ROLE_PARENT,	ROLE_ENTROPY,	proto_number,	1) \
@@ -102,10 +101,7 @@ enum proto_layer {
 	X(NOW_ASK,	ROLE_EGD,	ROLE_PARENT,	proto_empty,	0) \
 	X(NOW,		ROLE_PARENT,	ROLE_EGD,	proto_now,	0) \
 	X(INFLIGHT_ASK,	ROLE_VHOST,	ROLE_PARENT,	proto_inflight,	0) \
-	X(INFLIGHT,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	1) \
-	X(STATS_ASK,	ROLE_PARENT,	ROLE_WORKER,	proto_empty,	0) \
-	X(CLIENT,	ROLE_EGD,	ROLE_PARENT,	proto_client,	0) \
-	X(STATS,	ROLE_WORKER,	ROLE_PARENT,	proto_stats,	0)
+	X(INFLIGHT,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	1)
 /* clang-format on */
 
 #define PROTO_ENUM(type, from, to, payload, fds) PROTO_##type,
@@ -143,6 +139,11 @@ struct proto_log {
 	uint32_t level; /* enum log_level */
 	char text[LOG_TEXT_SIZE];
 };
+
+/*
+ * COUNTERS: memory (fd) that the worker counts in, for the parent to read
+ * (counters.h).  Follows HELLO.
+ */
 
 /* How a pool's sources make one stream. */
 enum proto_combine {
@@ -388,23 +389,6 @@ struct proto_now {
  * seals and returns as the fd of INFLIGHT. */
 struct proto_inflight {
 	uint64_t size; /* bytes, at most INFLIGHT_SIZE_MAX */
-};
-
-/* A client of an outlet; STATS follows the last one. */
-struct proto_client {
-	char peer[CLIENT_TEXT_SIZE]; /* "127.0.0.1:4711", "pid 12, uid 0" */
-	uint64_t since;		     /* ns, of CLOCK_MONOTONIC */
-	uint64_t bytes;		     /* handed to it */
-	uint64_t requests;	     /* answered */
-	uint32_t waiting;	     /* 1: for bytes */
-	uint32_t unused;	     /* 0 */
-};
-
-/* What a worker has done since its start. */
-struct proto_stats {
-	struct counters counters;
-	uint32_t clients; /* of an outlet, now */
-	uint32_t unused;  /* 0 */
 };
 
 #endif

@@ -1,5 +1,6 @@
 #include <sys/epoll.h>
 
+#include <bsd/string.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -19,6 +20,12 @@ client_init(struct clients *cs)
 	TAILQ_INIT(&cs->quiet);
 }
 
+static uint32_t
+place_of(const struct worker *w, const struct client *c)
+{
+	return (uint32_t)(c - w->clients.place);
+}
+
 /* A place, with nothing in it but its number of old. */
 static struct client *
 take_place(struct worker *w)
@@ -31,7 +38,28 @@ take_place(struct worker *w)
 	else
 		c = &cs->place[cs->used++];
 	*c = (struct client){ .fd = -1, .serial = ++w->serials };
+	c->shown = &w->page->clients[place_of(w, c)];
+	w->page->nplaces = cs->used;
 	return c;
+}
+
+/* Shows the parent that a client has come to its place, and that it has gone. */
+static void
+show(struct worker *w, struct client *c)
+{
+	strlcpy(c->shown->peer, c->peer.text, sizeof(c->shown->peer));
+	c->shown->bytes = c->shown->requests = 0;
+	__atomic_store_n(&c->shown->since, w->now, __ATOMIC_RELEASE);
+	w->page->nclients = ++w->clients.n;
+}
+
+static void
+hide(struct worker *w, struct client *c)
+{
+	__atomic_store_n(&c->shown->since, 0, __ATOMIC_RELAXED);
+	/* Before another is written there. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	w->page->nclients = --w->clients.n;
 }
 
 static void
@@ -52,21 +80,14 @@ set_options(int fd, bool inet)
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE);
 }
 
-static uint32_t
-place_of(const struct worker *w, const struct client *c)
-{
-	return (uint32_t)(c - w->clients.place);
-}
-
 struct client *
 client_open(struct worker *w, int fd, const struct peer *peer)
 {
 	struct client *c = take_place(w);
 
 	c->peer = *peer;
-	c->since = w->now;
-	w->clients.n++;
-	w->counters.connections++;
+	show(w, c);
+	w->page->counters.connections++;
 	w->door.empty_since = 0;
 	if (fd != -1) {
 		c->fd = fd;
@@ -119,16 +140,17 @@ client_close(struct worker *w, struct client *c, const char *why)
 	worker_say(w, &w->log_clients,
 	    "%s disconnected%s%s, %" PRIu64 " bytes in %" PRIu64 " requests",
 	    c->peer.text, why == NULL ? "" : ": ", why == NULL ? "" : why,
-	    c->bytes, c->requests);
+	    c->shown->bytes, c->shown->requests);
 	close_fd(w, c);
 	busy(w, c);
 	now_leave(w, c);
 	command_end(w, c);
 	cs->full -= c->state == CLIENT_FULL;
 	turns_leave(&w->turns, &c->turn);
+	hide(w, c);
 	explicit_bzero(c, sizeof(*c));
 	TAILQ_INSERT_HEAD(&cs->free, c, quiet);
-	if (--cs->n == 0)
+	if (cs->n == 0)
 		w->door.empty_since = w->now;
 	if (w->door.kind == SOCKET_CONNECTED)
 		w->finished = true;
@@ -191,6 +213,8 @@ client_enter(struct worker *w, struct client *c, enum client_state state)
 	w->clients.full += state == CLIENT_FULL;
 	w->clients.full -= c->state == CLIENT_FULL;
 	c->state = state;
+	c->shown->waiting = state == CLIENT_TAKING ||
+	    state == CLIENT_COLLECTING || state == CLIENT_ASKING;
 	if (c->fd == -1)
 		return;
 	if (state == CLIENT_SPEAKING || state == CLIENT_LISTENING ||

@@ -11,7 +11,7 @@
 
 #include "egd/egd.h"
 #include "egd/peer.h"
-#include "common/proto.h"
+#include "common/counters.h"
 #include "egd/turns.h"
 
 #define CLIENT_IN_SIZE 32 /* bytes: as many commands at once, or fewer */
@@ -54,9 +54,7 @@ struct client {
 	uint16_t out_end;   /* of so many bytes */
 	uint8_t answer[EGD_ANSWER_MAX]; /* to EGD_NOW */
 	uint8_t brief[EGD_BRIEF_MAX];	/* to anything else */
-	uint64_t since;			/* ns */
-	uint64_t bytes;			/* handed to it */
-	uint64_t requests;		/* answered */
+	struct counters_client *shown;	/* its place in the page */
 	struct peer peer;
 };
 

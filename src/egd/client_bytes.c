@@ -39,15 +39,15 @@ client_handed(struct worker *w, struct client *c, uint32_t n)
 {
 	window_drop(&w->window, n);
 	turns_give(&w->turns, &c->turn, n);
-	c->bytes += n;
-	w->counters.bytes += n;
+	c->shown->bytes += n;
+	w->page->counters.bytes += n;
 }
 
 void
 client_answered(struct worker *w, struct client *c)
 {
-	c->requests++;
-	w->counters.requests++;
+	c->shown->requests++;
+	w->page->counters.requests++;
 }
 
 void

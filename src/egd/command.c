@@ -86,9 +86,9 @@ answer_now(struct worker *w, struct client *c)
 
 	c->answer[0] = n;
 	w->window.put_by -= n;
-	c->bytes += n;
-	w->counters.bytes += n;
-	w->counters.short_answers += n < c->wanted;
+	c->shown->bytes += n;
+	w->page->counters.bytes += n;
+	w->page->counters.short_answers += n < c->wanted;
 	answer(w, c, false, 1U + n);
 }
 
@@ -154,7 +154,7 @@ refuse(struct worker *w, struct client *c, uint8_t command)
 	uint8_t rest[4096];
 	char why[32];
 
-	w->counters.malformed++;
+	w->page->counters.malformed++;
 	if (recv(c->fd, rest, sizeof(rest), MSG_DONTWAIT) > 0)
 		explicit_bzero(rest, sizeof(rest));
 	snprintf(why, sizeof(why), "unknown command 0x%02x", command);

@@ -23,7 +23,7 @@ door_allows(struct worker *w, const struct peer *peer)
 void
 door_refuse(struct worker *w, const struct peer *peer, const char *why)
 {
-	w->counters.turned_away++;
+	w->page->counters.turned_away++;
 	worker_say(w, &w->log_refused, "turned away %s: %s", peer->text, why);
 }
 

@@ -106,8 +106,6 @@ dispatch(struct worker *w, const struct frame *f)
 		door_open(w, f);
 	else if (f->hdr.type == PROTO_WANT_ASK)
 		w->window.untold = w->wired;
-	else if (f->hdr.type == PROTO_STATS_ASK)
-		report_ask(w);
 	else if (f->hdr.type == PROTO_NOW)
 		now_told(w, f);
 	else

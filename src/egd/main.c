@@ -116,8 +116,7 @@ timeout(const struct worker *w)
 static void
 watch_channel(struct worker *w)
 {
-	bool full = w->window.untold || w->asks.unsent || w->report.begun ||
-	    w->report.wanted;
+	bool full = w->window.untold || w->asks.unsent;
 	uint32_t events = EPOLLIN | (full ? EPOLLOUT : 0);
 
 	if (events == w->channel_events)
@@ -139,7 +138,6 @@ go_on(struct worker *w)
 		serve_run(w);
 	}
 	serve_tell(w);
-	report_run(w);
 	watch_channel(w);
 }
 
@@ -166,10 +164,9 @@ main(void)
 	static struct worker w;
 
 	child_start(ROLE_EGD);
-	worker_init(&w);
+	worker_init(&w, child_counters(ROLE_EGD));
 	sandbox_filter(rules, sizeof(rules) / sizeof(*rules), NOFILE);
 	child_ready();
 	run(&w);
-	report_end(&w);
 	_exit(0);
 }

@@ -51,12 +51,16 @@ static void
 keep_time(struct worker *w)
 {
 	bool waiting = w->turns.waiting > 0 || now_deadline(w) != 0;
+	struct counters_page *page = w->page;
+	uint64_t waited = w->now - page->waiting_since;
 
-	if (waiting && w->waiting_since == 0)
-		w->waiting_since = w->now;
-	else if (!waiting && w->waiting_since != 0) {
-		w->counters.wait_ns += w->now - w->waiting_since;
-		w->waiting_since = 0;
+	if (waiting && page->waiting_since == 0)
+		page->waiting_since = w->now;
+	else if (!waiting && page->waiting_since != 0) {
+		page->waiting_since = 0;
+		/* Nobody sees it twice. */
+		__atomic_store_n(&page->counters.wait_ns,
+		    page->counters.wait_ns + waited, __ATOMIC_RELEASE);
 	}
 }
 

@@ -49,13 +49,13 @@ stream_event(struct worker *w, struct client *c, uint32_t events)
 void
 stream_take(struct worker *w, struct client *c)
 {
-	uint64_t before = c->bytes;
+	uint64_t before = c->shown->bytes;
 	uint32_t n = c->turn.missing;
 
 	if (n > w->window.held)
 		n = w->window.held;
 	client_send(w, c, n);
-	if (c->bytes > before)
+	if (c->state != CLIENT_NONE && c->shown->bytes > before)
 		client_answered(w, c);
 	if (c->state == CLIENT_TAKING && c->turn.missing == 0)
 		client_wait(w, c, CLIENT_TAKING, serve_chunk(w));

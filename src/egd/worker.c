@@ -29,8 +29,9 @@ most_clients(void)
 }
 
 void
-worker_init(struct worker *w)
+worker_init(struct worker *w, struct counters_page *page)
 {
+	w->page = page;
 	w->now = clock_now();
 	w->pid = getpid();
 	w->most = most_clients();

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "egd/client.h"
+#include "common/counters.h"
 #include "common/log.h"
 #include "egd/networks.h"
 #include "egd/now.h"
@@ -46,13 +47,6 @@ struct door {
 	socklen_t to_len;
 };
 
-/* A report to the parent: a CLIENT for each place, then STATS. */
-struct report {
-	bool wanted; /* it is to begin */
-	bool begun;
-	uint32_t place; /* the next */
-};
-
 struct worker {
 	int epoll_fd;
 	pid_t pid;
@@ -74,16 +68,14 @@ struct worker {
 	struct window window;
 	struct turns turns;
 	struct now asks;
-	struct report report;
-	uint64_t waiting_since; /* ns, for bytes; 0: nobody waits */
-	struct counters counters;
+	struct counters_page *page;   /* for the parent to read */
 	struct log_limit log_clients; /* those who come and go */
 	struct log_limit log_refused; /* those who are turned away */
 	struct clients clients;
 };
 
-/* A worker that knows nothing yet but its channel. */
-void worker_init(struct worker *);
+/* A worker that knows nothing yet but its channel and where to count. */
+void worker_init(struct worker *, struct counters_page *);
 
 /*
  * Adds, changes or removes (op as for epoll_ctl) a descriptor to wait for; what
@@ -155,10 +147,5 @@ void serve_tell(struct worker *);
 
 /* The bytes that a stream waits for: what a burst allows, if not more. */
 uint32_t serve_chunk(const struct worker *);
-
-/* Begins a report; goes on with it; sends its end alone. */
-void report_ask(struct worker *);
-void report_run(struct worker *);
-void report_end(struct worker *);
 
 #endif

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -262,24 +261,6 @@ run(struct entropy *e)
 	}
 }
 
-/* Waits for the next frame, which must be of that type. */
-static void
-await(struct frame *f, enum proto_type type)
-{
-	struct pollfd pfd = { .fd = CHANNEL_FD, .events = POLLIN };
-	enum channel_result result;
-
-	while ((result = channel_recv(CHANNEL_FD, f, ROLE_PARENT,
-		    ROLE_ENTROPY)) == CHANNEL_AGAIN)
-		if (poll(&pfd, 1, -1) == -1 && errno != EINTR)
-			log_fatal("poll: %s", strerror(errno));
-	if (result != CHANNEL_FRAME)
-		channel_end(result, f);
-	if (f->hdr.type != type)
-		log_fatal("%s where %s should be", frame_name(f->hdr.type),
-		    frame_name(type));
-}
-
 /* Learns of the pool and makes its sources. */
 static void
 set_up(struct entropy *e)
@@ -287,14 +268,14 @@ set_up(struct entropy *e)
 	const struct source_kind *kind;
 	struct frame f;
 
-	await(&f, PROTO_POOL);
+	child_await(&f, ROLE_ENTROPY, PROTO_POOL);
 	e->pool = f.u.pool;
 	if (e->pool.nsources < 1 || e->pool.nsources > SOURCES_MAX ||
 	    e->pool.stock < STOCK_SIZE_MIN || e->pool.stock > STOCK_SIZE_MAX)
 		log_fatal("a pool of %u sources and %u bytes makes no sense",
 		    e->pool.nsources, e->pool.stock);
 	for (uint32_t i = 0; i < e->pool.nsources; i++) {
-		await(&f, PROTO_SOURCE);
+		child_await(&f, ROLE_ENTROPY, PROTO_SOURCE);
 		kind = kind_find(f.u.source.kind);
 		if (f.u.source.number != i || kind == NULL)
 			log_fatal("source %u of kind %u makes no sense",

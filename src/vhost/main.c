@@ -79,13 +79,13 @@ must_watch(struct worker *w, int op, int fd, uint32_t events,
 }
 
 static void
-worker_init(struct worker *w)
+worker_init(struct worker *w, struct counters *counters)
 {
 	w->session.fd = w->kick_fd = w->call.fd = w->err.fd = -1;
 	memory_init(&w->memory);
 	queue_init(&w->queue, &w->memory);
-	rng_init(&w->rng, &w->queue, &w->inflight, NULL);
-	polling_init(&w->polling, NULL);
+	rng_init(&w->rng, &w->queue, &w->inflight, counters);
+	polling_init(&w->polling, counters);
 	if ((w->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		log_fatal("epoll_create1: %s", strerror(errno));
 	must_watch(w, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, EVENT_CHANNEL);
@@ -218,9 +218,7 @@ dispatch(struct worker *w, const struct frame *f)
 		worker_inflight(w, f->fds[0]);
 		session_done(w);
 		watch_session(w);
-	} else if (f->hdr.type == PROTO_STATS_ASK && w->started)
-		rng_send_stats(&w->rng);
-	else if (f->hdr.type == PROTO_LIMITS && w->started) {
+	} else if (f->hdr.type == PROTO_LIMITS && w->started) {
 		limit(w, &f->u.limits);
 		w->rng.window.untold = true;
 		ring_run(w);
@@ -313,10 +311,9 @@ main(void)
 	static struct worker w;
 
 	child_start(ROLE_VHOST);
-	worker_init(&w);
+	worker_init(&w, &child_counters(ROLE_VHOST)->counters);
 	sandbox_filter(rules, sizeof(rules) / sizeof(*rules), NOFILE);
 	child_ready();
 	run(&w);
-	rng_send_stats(&w.rng);
 	_exit(0);
 }

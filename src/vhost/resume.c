@@ -196,7 +196,6 @@ save_resume(struct worker *w, int deposit)
 
 	w->save = (struct save){ .deposit = deposit, .reply_fd = -1 };
 	open_file(w);
-	w->rng.counters = w->polling.counters = &w->save.file->counters;
 	if (w->save.file->abandoned != 0)
 		lost("its deposit is not complete");
 	if (w->save.file->version == SAVE_VERSION)

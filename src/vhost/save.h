@@ -21,7 +21,7 @@
 #include "common/proto.h"
 #include "vhost/protocol/session.h"
 
-#define SAVE_VERSION 3
+#define SAVE_VERSION 4
 
 struct worker;
 
@@ -86,7 +86,6 @@ struct saved {
 	uint32_t version;   /* SAVE_VERSION, or 0: nothing was saved yet */
 	uint32_t abandoned; /* 1: the deposit is not complete */
 	uint64_t count;	    /* saves; copies[count % 2] is the last */
-	struct counters counters; /* always what they are now */
 	struct saved_state copies[2];
 };
 

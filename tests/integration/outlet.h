@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 #include "common/channel.h"
+#include "common/counters.h"
 
 #define OUTLET_TIMEOUT 5000 /* ms, for what must happen */
 #define OUTLET_BRIEF   100  /* ms, for what must not */
@@ -46,13 +47,14 @@ struct outlet {
 	uint64_t promised;	/* and so many bytes more than were sent */
 	struct proto_want want; /* the last one */
 	unsigned int wants;
-	unsigned int asks;    /* NOW_ASK */
-	unsigned int reports; /* that were asked for */
-	unsigned int nstats;
-	struct proto_stats stats; /* the last one, */
-	unsigned int nclients;	  /* and the clients before it */
-	struct proto_client clients[CLIENTS_MAX];
-	unsigned int ncounted;
+	unsigned int asks; /* NOW_ASK */
+	const struct counters_page *page;
+	struct outlet_stats {
+		struct counters counters;
+		uint64_t clients;
+	} stats;	       /* the page, as it was read last, */
+	unsigned int nclients; /* and the clients in it */
+	struct counters_client clients[CLIENTS_MAX];
 	char *log;
 };
 
@@ -93,8 +95,8 @@ void outlet_quiet(struct outlet *);
 /* Handles frames until `*count` is more than it was. */
 void outlet_until(struct outlet *, const unsigned int *count, unsigned int was);
 
-/* Asks for the figures and waits for them. */
-const struct proto_stats *outlet_stats(struct outlet *);
+/* Handles frames until the worker sleeps, and reads its counters then. */
+const struct outlet_stats *outlet_stats(struct outlet *);
 
 /* Handles frames until the log has a line with that text. */
 void outlet_logged(struct outlet *, const char *text);

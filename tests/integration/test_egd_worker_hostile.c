@@ -128,9 +128,6 @@ rule(struct attack *a, enum proto_protocol protocol)
 		outlet_send(o, PROTO_WANT_ASK);
 		break;
 	case 5:
-		outlet_send(o, PROTO_STATS_ASK);
-		break;
-	case 6:
 		outlet_give(o, draw(a, 1000));
 		break;
 	}

@@ -56,19 +56,10 @@ status(struct control_client *client, void *arg)
 	struct service_control *sc = arg;
 	struct status_query *q;
 	struct service_pool *p;
-	struct outlet *o;
-	struct guest *g;
 
 	sc->nwaiting = 0;
 	TAILQ_FOREACH(p, &sc->service->pools, entry)
 		sc->nwaiting += pool_query(&p->pool);
-	TAILQ_FOREACH(g, &sc->service->guests, entry) {
-		sc->nwaiting += guest_query(g);
-		if (g->egd != NULL)
-			sc->nwaiting += outlet_query(g->egd);
-	}
-	TAILQ_FOREACH(o, &sc->service->outlets, entry)
-		sc->nwaiting += outlet_query(o);
 	if (sc->nwaiting == 0) {
 		service_tell(sc->service, client);
 		return 0;

@@ -135,7 +135,8 @@ tell_guest(struct control_client *client, const struct service_pool *p,
 		.cut = stats.short_answers,
 		.refused = stats.malformed,
 		.wait_ns = stats.wait_ns,
-		.egd_clients = g->egd == NULL ? 0 : g->egd->connected_clients,
+		.egd_clients =
+		    g->egd == NULL ? 0 : counted_nclients(&g->egd->counted),
 		.connected_for = running ? clock_now() - g->connected : 0,
 		.pid = running ? g->worker.pid : 0,
 		.connections = g->connections,
@@ -164,7 +165,7 @@ outlet_state(const struct outlet *o)
 {
 	if (tap_need(&o->tap) > 0)
 		return CONTROL_OUTLET_WAITING;
-	if (o->connected_clients > 0)
+	if (counted_nclients(&o->counted) > 0)
 		return CONTROL_OUTLET_CONNECTED;
 	/* Without clients, a worker waits a little for the next. */
 	if (process_running(&o->worker))
@@ -177,7 +178,7 @@ outlet_state(const struct outlet *o)
 }
 
 static void
-tell_client(struct control_client *client, const struct proto_client *c)
+tell_client(struct control_client *client, const struct counters_client *c)
 {
 	uint64_t now = clock_now();
 	struct control_outlet_client oc = {
@@ -198,6 +199,7 @@ tell_outlet(struct control_client *client, const struct service_pool *p,
 	struct alloc_node *leaf = &o->member->leaf;
 	const struct service_class *class = service_class_of(p, leaf->parent);
 	const struct counters stats = outlet_counters(o);
+	struct counters_client oc;
 	struct control_outlet outlet = {
 		.kind = kind,
 		.state = outlet_state(o),
@@ -213,7 +215,7 @@ tell_outlet(struct control_client *client, const struct service_pool *p,
 		.wait_ns = stats.wait_ns,
 		.turned_away = stats.turned_away,
 		.connections = stats.connections,
-		.clients = o->connected_clients,
+		.clients = counted_nclients(&o->counted),
 		.max_clients = o->config.max_clients,
 		.pid = o->worker.pid,
 		.delivery = o->member->delivery.mode,
@@ -225,8 +227,9 @@ tell_outlet(struct control_client *client, const struct service_pool *p,
 		strlcpy(outlet.class, class->name, sizeof(outlet.class));
 	config_outlet_text(&o->config, outlet.where, sizeof(outlet.where));
 	control_tell_outlet(client, &outlet);
-	for (uint32_t i = 0; i<o->nclients && * room> 0; i++, (*room)--)
-		tell_client(client, &o->clients[i]);
+	for (uint32_t place = 0;
+	     *room > 0 && counted_client(&o->counted, &place, &oc); (*room)--)
+		tell_client(client, &oc);
 }
 
 /* The pool, and all that belongs to it, with `*room` clients at most. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "parent/host/aside.h"
+#include "parent/endpoint/guest_event.h"
 #include "parent/endpoint/guest_session.h"
 #include "common/log.h"
 #include "common/names.h"
@@ -164,54 +165,24 @@ guest_listen(struct guest *g)
 struct counters
 guest_counters(struct guest *g)
 {
-	struct counters sum = { 0 };
+	struct counters sum = { 0 }, own;
 
 	if (g->egd != NULL)
 		sum = outlet_counters(g->egd);
-	counters_add(&sum, &g->past);
-	counters_add(&sum, &g->counters);
+	own = counted_total(&g->counted);
+	counters_add(&sum, &own);
 	return sum;
 }
 
 void
 guest_report(struct guest *g)
 {
-	struct frame f;
-
 	if (g->egd != NULL)
 		outlet_report(g->egd);
-	if (!process_running(&g->worker)) {
+	if (process_running(&g->worker))
+		guest_event_stats(g, false);
+	else
 		log_about(LOG_LEVEL_INFO, &g->subject, "not connected");
-		return;
-	}
-	if (g->asked)
-		return;
-	g->asked = true;
-	if (g->queried)
-		return;
-	frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
-	process_send(&g->worker, &f);
-}
-
-void
-guest_ask(struct guest *g)
-{
-	struct frame f;
-
-	if (!process_running(&g->worker) || g->queried || g->asked)
-		return;
-	frame_init(&f, PROTO_STATS_ASK, g->worker.number, 0);
-	process_send(&g->worker, &f);
-}
-
-bool
-guest_query(struct guest *g)
-{
-	if (!process_running(&g->worker))
-		return false;
-	guest_ask(g);
-	g->queried = true;
-	return true;
 }
 
 void

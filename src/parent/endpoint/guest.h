@@ -38,19 +38,13 @@ struct guest {
 	struct member member;
 	struct tap tap;		    /* of its vhost-user connection */
 	struct outlet *egd;	    /* its EGD socket, allocated; NULL: none */
-	struct counters counters;   /* of this connection */
-	struct counters past;	    /* of those before */
+	struct counted counted;	    /* of its vhost-user connections */
 	uint32_t connections;	    /* so far, this one too */
 	struct backoff backoff;	    /* of workers that die */
 	struct log_limit log_limit; /* of comings and goings */
 	struct log_limit worker_limit; /* of what its workers say */
 	uint64_t connected;	       /* ns, when */
 	uint32_t died;		       /* workers of this connection */
-	bool resumed; /* its figures began with another vrngd */
-	bool asked;   /* for stats, to be logged */
-	bool queried; /* for stats, to be told by `told` */
-	void (*told)(struct guest *, void *arg);
-	void *told_arg;
 };
 
 /*
@@ -87,22 +81,13 @@ int guest_listen(struct guest *);
 /* Stops listening and closes the listener; a connection goes on. */
 void guest_unlisten(struct guest *);
 
-/* Has the worker, if there is one, tell its figures, soon. */
-void guest_ask(struct guest *);
-
-/*
- * Has the worker tell its figures; guest->told follows when it has, or ended.
- * Returns whether there is a worker to tell.
- */
-bool guest_query(struct guest *);
-
 /*
  * What all its workers have done, for its connections and at its EGD socket:
  * connections and turned_away are of the latter.
  */
 struct counters guest_counters(struct guest *);
 
-/* Logs the guest's state, with its worker's figures as soon as it tells. */
+/* Logs the guest's state, with the counters of its connection. */
 void guest_report(struct guest *);
 
 /*

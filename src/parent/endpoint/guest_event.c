@@ -25,9 +25,9 @@ guest_event_connected(struct guest *g, int conn)
 }
 
 void
-guest_event_stats(const struct guest *g, bool ended)
+guest_event_stats(struct guest *g, bool ended)
 {
-	const struct counters *c = &g->counters;
+	const struct counters *c = counted_read(&g->counted);
 	uint64_t served = clock_now() - g->connected;
 	const struct log_line line = {
 		.level = LOG_LEVEL_INFO,

@@ -13,7 +13,7 @@
 void guest_event_connected(struct guest *, int conn);
 
 /* The figures of its session, which has ended or goes on. */
-void guest_event_stats(const struct guest *, bool ended);
+void guest_event_stats(struct guest *, bool ended);
 
 /* A session of another vrngd goes on; one does with another worker. */
 void guest_event_resumed(const struct guest *);

@@ -17,6 +17,12 @@
 
 #define RETRY_PAUSE NS_PER_SEC /* without processes or memory */
 
+/* What is in the store, in the form of a deposit. */
+enum stored_id {
+	STORED_COUNTERS = UINT32_MAX - 1,
+	STORED_DEPOSIT,
+};
+
 static int worker_frame(struct process *, struct frame *);
 static void worker_ended(struct process *, int);
 
@@ -64,6 +70,10 @@ start_worker(struct guest *g)
 	if (process_start(&g->worker, g->env, &worker_ops, &g->subject,
 		&g->worker_limit, g) == -1) {
 		retry(g);
+		return;
+	}
+	if (counted_give(&g->counted, &g->worker) == -1) {
+		process_kill(&g->worker);
 		return;
 	}
 	bytes = tap_join(g->pool, &g->tap, g->worker.number);
@@ -146,42 +156,100 @@ begin(struct guest *g, int deposit)
 	g->deposit = deposit;
 	g->connected = clock_now();
 	deaths_init(&g->deaths, g->connected);
-	g->counters = (struct counters){ 0 };
 	g->died = 0;
-	g->resumed = false;
 	g->connections++;
+}
+
+/*
+ * Puts the session in systemd's store: its deposit and the page with its
+ * counters, as what is left in a deposit of their own.
+ */
+static void
+store(struct guest *g)
+{
+	const struct deposit_parts parts = {
+		.n = 2,
+		.ids = { STORED_DEPOSIT, STORED_COUNTERS },
+		.fds = { g->deposit, g->counted.page.fd },
+	};
+	char name[PASSED_NAME_SIZE];
+	int fd;
+
+	if (g->store->max == 0)
+		return;
+	if ((fd = deposit_make()) == -1 || deposit_put(fd, &parts) == -1)
+		log_about(LOG_LEVEL_ERROR, &g->subject,
+		    "its session will not outlive this vrngd: %s",
+		    strerror(errno));
+	else
+		store_put(g->store, stored_name(g, name), fd);
+	if (fd != -1)
+		close(fd);
+}
+
+/*
+ * Takes apart what was stored: replaces `*deposit`, and returns the page, or
+ * -1.  What an earlier version has stored is a deposit itself, of which nobody
+ * but a worker may take descriptors.
+ */
+static int
+unstore(int *deposit)
+{
+	uint32_t ids[2] = { 0 };
+	struct deposit_parts parts;
+
+	if (deposit_rewind(*deposit) == -1 ||
+	    recv(*deposit, ids, sizeof(ids), MSG_PEEK | MSG_DONTWAIT) !=
+		sizeof(ids) ||
+	    ids[0] != STORED_DEPOSIT || ids[1] != STORED_COUNTERS ||
+	    deposit_rewind(*deposit) == -1 ||
+	    deposit_peek(*deposit, &parts) != 1)
+		return -1;
+	if (parts.n != 2) {
+		deposit_close(&parts);
+		return -1;
+	}
+	close(*deposit);
+	*deposit = parts.fds[0];
+	return parts.fds[1];
 }
 
 int
 guest_session_open(struct guest *g, int conn)
 {
-	int deposit = make_deposit(conn);
-	char name[PASSED_NAME_SIZE];
+	int deposit = -1;
 
-	if (deposit == -1) {
+	if (counted_begin(&g->counted) == -1 ||
+	    (deposit = make_deposit(conn)) == -1) {
 		if (guest_may_log(g))
 			log_about(LOG_LEVEL_ERROR, &g->subject,
 			    "cannot make a deposit for its session: %s",
 			    strerror(errno));
+		counted_end(&g->counted);
 		close(conn);
 		return -1;
 	}
 	begin(g, deposit);
-	store_put(g->store, stored_name(g, name), deposit);
+	store(g);
 	start_worker(g);
 	guest_event_connected(g, conn);
 	close(conn);
 	return 0;
 }
 
+/* What it counted for another vrngd is not reported as of this one. */
 void
-guest_session_resume(struct guest *g, int deposit)
+guest_session_resume(struct guest *g, int stored)
 {
-	begin(g, deposit);
+	int page = unstore(&stored);
+
+	if (counted_resume(&g->counted, page) == -1)
+		log_about(LOG_LEVEL_ERROR, &g->subject,
+		    "cannot make memory for counters: %s", strerror(errno));
+	counters_add(&g->member.told.counters, &g->counted.counters);
+	begin(g, stored);
 	start_worker(g);
 	guest_event_resumed(g);
-	g->resumed = true;
-	guest_ask(g);
 }
 
 /* Memory for the frontend to keep the state of a queue in. */
@@ -206,29 +274,6 @@ send_inflight(struct guest *g, uint64_t size)
 	return 0;
 }
 
-/* Answers guest_query(). */
-static void
-tell(struct guest *g)
-{
-	if (!g->queried)
-		return;
-	g->queried = false;
-	g->told(g, g->told_arg);
-}
-
-/* What it had of another vrngd is not told as of this one. */
-static void
-take_stats(struct guest *g, const struct proto_stats *s)
-{
-	g->counters = s->counters;
-	if (g->resumed)
-		counters_add(&g->member.told.counters, &g->counters);
-	g->resumed = false;
-	if (g->asked)
-		guest_event_stats(g, false);
-	g->asked = false;
-}
-
 static int
 worker_frame(struct process *p, struct frame *f)
 {
@@ -241,10 +286,6 @@ worker_frame(struct process *p, struct frame *f)
 		return tap_want(g->pool, &g->tap, f);
 	case PROTO_INFLIGHT_ASK:
 		return send_inflight(g, f->u.inflight.size);
-	case PROTO_STATS:
-		take_stats(g, &f->u.stats);
-		tell(g);
-		return 0;
 	}
 	return -1;
 }
@@ -256,8 +297,7 @@ end(struct guest *g, uint64_t pause)
 	forget(g);
 	if (guest_may_log(g))
 		guest_event_stats(g, true);
-	counters_add(&g->past, &g->counters);
-	g->counters = (struct counters){ 0 };
+	counted_end(&g->counted);
 	guest_listen_after(g, pause);
 }
 
@@ -276,8 +316,6 @@ worker_ended(struct process *p, int status)
 	struct guest *g = p->arg;
 
 	tap_leave(g->pool, &g->tap);
-	g->asked = false;
-	tell(g);
 	g->died += status != 0;
 	if (status == 0)
 		end(g, 0);
@@ -327,6 +365,7 @@ guest_session_init(struct guest *g)
 {
 	g->deposit = -1;
 	tap_init(&g->tap, &g->member, &tap_ops, g);
+	counted_init(&g->counted, ROLE_VHOST, &g->tap);
 }
 
 void
@@ -353,7 +392,7 @@ void
 guest_session_stop(struct guest *g, uint64_t deadline)
 {
 	process_stop(&g->worker, deadline);
-	tell(g);
 	tap_leave(g->pool, &g->tap);
+	counted_end(&g->counted);
 	forget(g);
 }

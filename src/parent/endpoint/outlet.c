@@ -195,6 +195,7 @@ outlet_init(struct outlet *o, const struct config_outlet *co,
 	o->own.about = o->subject;
 	o->member = &o->own;
 	tap_init(&o->tap, o->member, &outlet_tap_ops, o);
+	counted_init(&o->counted, ROLE_EGD, &o->tap);
 }
 
 void
@@ -206,6 +207,7 @@ outlet_init_guest(struct outlet *o, const struct config_outlet *co,
 	o->subject = subject;
 	o->member = m;
 	tap_init(&o->tap, m, &outlet_tap_ops, o);
+	counted_init(&o->counted, ROLE_EGD, &o->tap);
 }
 
 int

@@ -14,6 +14,7 @@
 
 #include "parent/host/backoff.h"
 #include "parent/config/config.h"
+#include "parent/endpoint/counted.h"
 #include "parent/host/listener.h"
 #include "parent/pool/pool.h"
 #include "parent/host/process.h"
@@ -37,20 +38,11 @@ struct outlet {
 	sd_event_source *io;	/* of the listener or that connection */
 	sd_event_source *timer; /* to listen or connect again */
 	struct process worker;
-	uint64_t connected;	      /* ns, when the worker was started */
-	struct counters counters;     /* of this worker */
-	struct counters past;	      /* of those before */
-	uint32_t connected_clients;   /* that this worker has now */
-	struct proto_client *clients; /* told since the last question */
-	uint32_t nclients;
+	uint64_t connected; /* ns, when the worker was started */
+	struct counted counted;
 	struct backoff backoff;
 	struct log_limit worker_limit; /* of what its workers say */
 	struct log_limit log_limit;    /* of their comings and goings */
-	bool asked;		       /* for stats, to be logged */
-	bool queried;		       /* for stats, to be told by `told` */
-	bool telling;		       /* it was asked, for whatever reason */
-	void (*told)(void *arg);
-	void *told_arg;
 };
 
 TAILQ_HEAD(outlets, outlet);
@@ -88,16 +80,7 @@ void outlet_limit(struct outlet *);
 /* What all its workers have done. */
 struct counters outlet_counters(struct outlet *);
 
-/* Has the worker, if there is one, tell its figures, soon. */
-void outlet_ask(struct outlet *);
-
-/*
- * Has the worker tell its figures and clients; outlet->told follows when it
- * has, or ended.  Returns whether there is a worker to tell.
- */
-bool outlet_query(struct outlet *);
-
-/* Logs its state, with its worker's figures as soon as it tells. */
+/* Logs its state, with its worker's counters. */
 void outlet_report(struct outlet *);
 
 /* The two steps of the end, as for guests.  The second one frees the rest. */

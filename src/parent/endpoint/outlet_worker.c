@@ -1,8 +1,6 @@
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -112,16 +110,23 @@ outlet_worker_start(struct outlet *o, int fd, enum proto_socket_kind kind)
 	struct frame f;
 	int bytes;
 
+	if (counted_begin(&o->counted) == -1) {
+		log_about(LOG_LEVEL_ERROR, o->subject,
+		    "cannot make memory for counters: %s", strerror(errno));
+		close(fd);
+		return -1;
+	}
 	if (process_start(&o->worker, o->env, &worker_ops, o->subject,
 		&o->worker_limit, o) == -1) {
+		counted_end(&o->counted);
 		close(fd);
 		return -1;
 	}
 	o->connected = clock_now();
-	o->counters = (struct counters){ 0 };
-	o->connected_clients = o->nclients = 0;
 	bytes = tap_join(o->pool, &o->tap, o->worker.number);
-	if (bytes == -1) {
+	if (bytes == -1 || counted_give(&o->counted, &o->worker) == -1) {
+		if (bytes != -1)
+			close(bytes);
 		close(fd);
 		process_kill(&o->worker);
 		return 0;
@@ -142,7 +147,7 @@ static void
 log_stats(struct outlet *o, enum log_level level, const char *id,
     const char *what)
 {
-	const struct counters *c = &o->counters;
+	const struct counters *c = counted_read(&o->counted);
 	uint64_t served = clock_now() - o->connected;
 	const struct log_line line = {
 		.level = level,
@@ -161,48 +166,6 @@ log_stats(struct outlet *o, enum log_level level, const char *id,
 	    c->connections, c->wait_ns / NS_PER_MS, served / NS_PER_MS);
 }
 
-/* Answers outlet_query(). */
-static void
-tell(struct outlet *o)
-{
-	if (!o->queried)
-		return;
-	o->queried = false;
-	o->told(o->told_arg);
-}
-
-static void
-forget_clients(struct outlet *o)
-{
-	free(o->clients);
-	o->clients = NULL;
-	o->nclients = 0;
-}
-
-/* Text of a worker's, for a terminal: what is not printable becomes a dot. */
-static void
-clean_text(char text[CLIENT_TEXT_SIZE])
-{
-	text[CLIENT_TEXT_SIZE - 1] = '\0';
-	for (char *c = text; *c != '\0'; c++)
-		if (!isprint((unsigned char)*c))
-			*c = '.';
-}
-
-static int
-take_client(struct outlet *o, const struct proto_client *client)
-{
-	if (o->nclients == CLIENTS_MAX)
-		return -1;
-	if (o->clients == NULL)
-		o->clients = calloc(CLIENTS_MAX, sizeof(*o->clients));
-	if (o->clients == NULL)
-		log_fatal("no memory for a list of clients");
-	o->clients[o->nclients] = *client;
-	clean_text(o->clients[o->nclients++].peer);
-	return 0;
-}
-
 static int
 worker_frame(struct process *p, struct frame *f)
 {
@@ -219,16 +182,6 @@ worker_frame(struct process *p, struct frame *f)
 		now.u.now = tap_now(o->pool, &o->tap);
 		process_send(p, &now);
 		return 0;
-	case PROTO_CLIENT:
-		return take_client(o, &f->u.client);
-	case PROTO_STATS:
-		o->counters = f->u.stats.counters;
-		o->connected_clients = f->u.stats.clients;
-		if (o->asked)
-			log_stats(o, LOG_LEVEL_INFO, NULL, "serving");
-		o->asked = o->telling = false;
-		tell(o);
-		return 0;
 	}
 	return -1;
 }
@@ -243,13 +196,8 @@ worker_ended(struct process *p, int status)
 	if (!o->config.connect && clock_now() - o->connected < LIFE_MIN)
 		clean = false;
 	tap_leave(o->pool, &o->tap);
-	o->asked = o->telling = false;
 	log_stats(o, LOG_LEVEL_DEBUG, event_type(EVENT_SERVED)->id, "served");
-	o->past = outlet_counters(o);
-	o->counters = (struct counters){ 0 };
-	o->connected_clients = 0;
-	forget_clients(o);
-	tell(o);
+	counted_end(&o->counted);
 	outlet_go_on(o, clean);
 }
 
@@ -308,50 +256,22 @@ outlet_limit(struct outlet *o)
 struct counters
 outlet_counters(struct outlet *o)
 {
-	struct counters sum = o->past;
-
-	counters_add(&sum, &o->counters);
-	return sum;
-}
-
-void
-outlet_ask(struct outlet *o)
-{
-	struct frame f;
-
-	if (!process_running(&o->worker) || o->telling)
-		return;
-	o->telling = true;
-	o->nclients = 0;
-	frame_init(&f, PROTO_STATS_ASK, o->worker.number, 0);
-	process_send(&o->worker, &f);
+	return counted_total(&o->counted);
 }
 
 void
 outlet_report(struct outlet *o)
 {
-	if (process_running(&o->worker)) {
-		outlet_ask(o);
-		o->asked = true;
-	} else
+	if (process_running(&o->worker))
+		log_stats(o, LOG_LEVEL_INFO, NULL, "serving");
+	else
 		log_about(LOG_LEVEL_INFO, o->subject, "no clients");
-}
-
-bool
-outlet_query(struct outlet *o)
-{
-	if (!process_running(&o->worker))
-		return false;
-	outlet_ask(o);
-	o->queried = true;
-	return true;
 }
 
 void
 outlet_worker_stop(struct outlet *o, uint64_t deadline)
 {
 	process_stop(&o->worker, deadline);
-	tell(o);
 	tap_leave(o->pool, &o->tap);
-	forget_clients(o);
+	counted_end(&o->counted);
 }

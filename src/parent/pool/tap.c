@@ -37,6 +37,7 @@ void
 tap_grant(struct pool *pool, struct tap *t, uint64_t bytes)
 {
 	t->granted += bytes;
+	t->given += bytes;
 	t->outstanding += bytes;
 	if (!t->member->leaf.share.generated)
 		pool->granted += bytes;
@@ -75,6 +76,7 @@ end_grants(struct pool *pool, struct tap *t)
 		TAILQ_REMOVE(&pool->unsent, t, unsent_entry);
 	if (!t->member->leaf.share.generated)
 		pool->granted -= tap_untold(t);
+	t->given -= tap_untold(t);
 	t->unsent = t->blocked = false;
 	t->granted = t->told = t->voided = 0;
 	t->want = (struct proto_want){ 0 };
@@ -162,6 +164,7 @@ tap_void(struct pool *pool, const struct frame *f)
 	bytes = v->total - t->voided;
 	alloc_void(&pool->alloc, &t->member->leaf, clock_now(), bytes);
 	t->granted -= bytes;
+	t->given -= bytes;
 	t->outstanding -= min(t->outstanding, bytes);
 	t->voided = v->total;
 	t->blocked = v->blocked == 1;

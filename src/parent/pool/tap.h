@@ -39,6 +39,7 @@ struct tap {
 	bool connected;		/* the entropy process knows it */
 	struct proto_want want; /* the last one */
 	uint64_t granted;	/* bytes of this generation, but void ones */
+	uint64_t given;		/* likewise, of all generations and workers */
 	uint64_t outstanding;	/* and not handed on, of any generation */
 	uint64_t told;		/* bytes granted in all, in GRANT frames */
 	uint64_t voided;	/* and of these void, as in VOID frames */

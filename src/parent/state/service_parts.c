@@ -287,15 +287,6 @@ service_guest_free(struct service *s, struct guest *g, uint64_t deadline)
 	free(g);
 }
 
-static void
-guest_told(struct guest *g, void *arg)
-{
-	struct service *s = arg;
-
-	(void)g;
-	s->told(s->told_arg);
-}
-
 struct guest *
 service_guest_new(struct service *s, const char *name, struct pool *pool,
     struct alloc_node *parent, const struct alloc_share *share,
@@ -305,22 +296,12 @@ service_guest_new(struct service *s, const char *name, struct pool *pool,
 	int session;
 
 	guest_init(g, name, s->env, &s->store, pool, parent, share, terms);
-	g->told = guest_told;
-	g->told_arg = s;
 	TAILQ_INSERT_TAIL(&s->guests, g, entry);
 	s->nguests++;
 	session = passed_claim(&s->passed, PASSED_SESSION, name);
 	if (session != -1)
 		guest_session_resume(g, session);
 	return g;
-}
-
-static void
-outlet_told(void *arg)
-{
-	struct service *s = arg;
-
-	s->told(s->told_arg);
 }
 
 struct outlet *
@@ -330,8 +311,6 @@ service_outlet_new(struct service *s, const struct config_outlet *co,
 	struct outlet *o = service_must(calloc(1, sizeof(*o)));
 
 	outlet_init(o, co, s->env, pool, parent);
-	o->told = outlet_told;
-	o->told_arg = s;
 	TAILQ_INSERT_TAIL(&s->outlets, o, entry);
 	return o;
 }
@@ -350,8 +329,6 @@ service_egd_new(struct service *s, struct guest *g,
 {
 	g->egd = service_must(calloc(1, sizeof(*g->egd)));
 	outlet_init_guest(g->egd, co, s->env, g->pool, &g->member, &g->subject);
-	g->egd->told = outlet_told;
-	g->egd->told_arg = s;
 }
 
 void

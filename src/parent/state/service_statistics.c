@@ -41,7 +41,7 @@ static uint32_t
 all_clients(const struct guest *g)
 {
 	return process_running(&g->worker) +
-	    (g->egd == NULL ? 0 : g->egd->connected_clients);
+	    (g->egd == NULL ? 0 : counted_nclients(&g->egd->counted));
 }
 
 /* Whether anything has happened to a member since the last record of it. */
@@ -179,22 +179,10 @@ static void
 ask(struct service *s)
 {
 	struct service_pool *p;
-	struct outlet *o;
-	struct guest *g;
 
 	TAILQ_FOREACH(p, &s->pools, entry)
 		if (p->due)
 			pool_ask(&p->pool);
-	TAILQ_FOREACH(g, &s->guests, entry) {
-		if (!g->member.told.due)
-			continue;
-		guest_ask(g);
-		if (g->egd != NULL)
-			outlet_ask(g->egd);
-	}
-	TAILQ_FOREACH(o, &s->outlets, entry)
-		if (o->own.told.due)
-			outlet_ask(o);
 }
 
 /* Logs what they have told. */
@@ -215,8 +203,8 @@ tell(struct service *s, uint64_t period)
 	TAILQ_FOREACH(o, &s->outlets, entry)
 		if (o->own.told.due) {
 			counters = outlet_counters(o);
-			tell_member(&o->own, &counters, o->connected_clients,
-			    period);
+			tell_member(&o->own, &counters,
+			    counted_nclients(&o->counted), period);
 		}
 	TAILQ_FOREACH(p, &s->pools, entry)
 		if (p->due)

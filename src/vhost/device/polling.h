@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/proto.h"
+#include "common/counters.h"
 
 #define POLLING_CREDIT_NS 100000000 /* whose share can be saved up */
 #define POLLING_SAVES_NS  25000	    /* of a CPU, by a hit */
@@ -35,7 +35,7 @@ struct polling {
 	struct counters *counters; /* counts */
 };
 
-/* Without a maximum; it counts in `counters` (NULL: to be set before it looks). */
+/* Without a maximum. */
 void polling_init(struct polling *, struct counters *counters);
 
 /* Takes the maximum and the share out of limits, also in the middle of it. */

@@ -1,8 +1,6 @@
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
-#include "common/channel.h"
 #include "common/clock.h"
 #include "vhost/device/rng.h"
 
@@ -235,15 +233,4 @@ void
 rng_want(struct rng *r)
 {
 	window_want(&r->window, missing(r), r->npending > 0);
-}
-
-void
-rng_send_stats(struct rng *r)
-{
-	struct frame f;
-
-	frame_init(&f, PROTO_STATS, r->window.consumer, r->window.generation);
-	f.u.stats.counters = *r->counters;
-	if (channel_send(CHANNEL_FD, &f) == -1 && errno != EAGAIN)
-		channel_lost();
 }

@@ -10,7 +10,7 @@
 
 #include "vhost/device/inflight.h"
 #include "common/log.h"
-#include "common/proto.h"
+#include "common/counters.h"
 #include "vhost/device/queue.h"
 #include "common/window.h"
 
@@ -37,10 +37,7 @@ enum rng_state {
 	RNG_BROKEN,  /* the avail ring makes no sense */
 };
 
-/*
- * A device without bytes and without demand, which adds what it does to its
- * figures (NULL: to be set before it runs).
- */
+/* A device without bytes and without demand, which counts what it does. */
 void rng_init(struct rng *, struct queue *, struct inflight *,
     struct counters *);
 
@@ -62,8 +59,5 @@ uint16_t rng_next(const struct rng *);
 
 /* Tells the parent what is wanted, if that is news to it. */
 void rng_want(struct rng *);
-
-/* Sends the figures. */
-void rng_send_stats(struct rng *);
 
 #endif

@@ -86,8 +86,8 @@ test_header(void **state)
 		assert_false(frame_valid(&hdr, 24, 0, ROLE_PARENT, ROLE_VHOST));
 		assert_string_equal(frame_name(types[i]), "unknown");
 	}
-	frame_init(&f, PROTO_STATS_ASK, 1, 2);
-	assert_string_equal(frame_name(PROTO_STATS_ASK), "STATS_ASK");
+	frame_init(&f, PROTO_WANT_ASK, 1, 2);
+	assert_string_equal(frame_name(PROTO_WANT_ASK), "WANT_ASK");
 	assert_true(
 	    frame_valid(&f.hdr, f.hdr.length, 0, ROLE_PARENT, ROLE_VHOST));
 	/* The length must be said, and true. */
@@ -201,7 +201,7 @@ test_full(void **state)
 
 	(void)state;
 	assert_int_equal(channel_pair(pair), 0);
-	frame_init(&f, PROTO_STATS_ASK, 0, 0);
+	frame_init(&f, PROTO_WANT_ASK, 0, 0);
 	while (channel_send(pair[0], &f) == 0)
 		assert_true(++n < 100000);
 	assert_int_equal(errno, EAGAIN);
@@ -241,7 +241,7 @@ test_last_words(void **state)
 
 	(void)state;
 	assert_int_equal(channel_pair(fds), 0);
-	frame_init(&ask, PROTO_STATS_ASK, 1, 0);
+	frame_init(&ask, PROTO_WANT_ASK, 1, 0);
 	frame_init(&line, PROTO_LOG, 0, 0);
 	assert_int_equal(channel_send(fds[0], &ask), 0);
 	assert_int_equal(channel_send(fds[1], &line), 0);

@@ -165,6 +165,7 @@ struct place {
 	int deposit;
 	int guest; /* memory */
 	uint8_t *memory;
+	struct counters counters;
 };
 
 /* As the parent makes it. */
@@ -208,7 +209,7 @@ worker_new(struct place *p)
 	w->session.fd = w->kick_fd = w->call.fd = w->err.fd = -1;
 	memory_init(&w->memory);
 	queue_init(&w->queue, &w->memory);
-	rng_init(&w->rng, &w->queue, &w->inflight, NULL);
+	rng_init(&w->rng, &w->queue, &w->inflight, &p->counters);
 	save_resume(w, dup(p->deposit));
 	return w;
 }
@@ -274,7 +275,6 @@ fill(struct worker *w, struct place *p)
 		.used = USER_BASE + RING_USED,
 	};
 	w->queue.next = 7;
-	w->rng.counters->requests = 99;
 }
 
 static void
@@ -315,7 +315,6 @@ test_resume(void **state)
 		assert_int_equal(w->status, 15);
 		assert_int_equal(w->protocol_features, 8);
 		assert_true(w->queue.event_idx);
-		assert_int_equal(w->rng.counters->requests, 99);
 	}
 	worker_die(w);
 	place_free(&p);

@@ -1,0 +1,58 @@
+/*
+ * What the workers of a guest or a service have done, as the parent reports
+ * it: read in the page of the worker that runs, added up over those that have
+ * ended.  What is read is clamped (counters_clamp()), and nothing is decided by
+ * it.
+ */
+#ifndef VRNGD_COUNTED_H
+#define VRNGD_COUNTED_H
+
+#include "common/counters.h"
+#include "parent/host/page.h"
+#include "parent/host/process.h"
+#include "parent/pool/tap.h"
+
+struct counted {
+	const struct tap *tap; /* by which the workers are granted bytes */
+	enum proto_role role;
+	struct page page;
+	uint64_t began;		  /* ns, when it was made, or seems to be */
+	uint64_t granted;	  /* bytes to the tap, by then */
+	struct counters counters; /* of the page, when it was read last */
+	struct counters past;	  /* of those that were closed */
+};
+
+/* No page.  What is passed must outlive it. */
+void counted_init(struct counted *, enum proto_role, const struct tap *);
+
+/*
+ * Begins with a new page, or (resume) with one of an earlier daemon, whose
+ * counters are believed; -1 or another fd: with a new one.  Returns 0, or -1
+ * with errno.
+ */
+int counted_begin(struct counted *);
+int counted_resume(struct counted *, int fd);
+
+/* Gives the page to a worker that was just started.  -1: errno. */
+int counted_give(const struct counted *, struct process *);
+
+/* Reads the page, if there is one; the result is valid until the next call. */
+const struct counters *counted_read(struct counted *);
+
+/* That, and of all pages before. */
+struct counters counted_total(struct counted *);
+
+/* Reads the page for the last time, and closes it. */
+void counted_end(struct counted *);
+
+/* How many clients are connected to the worker. */
+uint32_t counted_nclients(const struct counted *);
+
+/*
+ * The first client that is connected, in the places from `*place` on; NULL
+ * there is none.  `*place` is the next then.
+ */
+bool counted_client(const struct counted *, uint32_t *place,
+    struct counters_client *);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * Making and mapping the pages in which children count, for the parts of the
+ * parent that start those children.
+ */
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "parent/host/page.h"
+#include "parent/host/sealed.h"
+
+static int
+map(struct page *p, int fd, uint64_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	int error = errno;
+
+	*p = (struct page){ .fd = -1 };
+	if (at == MAP_FAILED) {
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	*p = (struct page){ .fd = fd, .size = size, .map = at };
+	return 0;
+}
+
+int
+page_make(struct page *p, uint64_t size)
+{
+	int fd = sealed_memory("vrngd-counters", size);
+
+	*p = (struct page){ .fd = -1 };
+	return fd == -1 ? -1 : map(p, fd, size);
+}
+
+/* One that could be shrunk would be the end of whoever reads it. */
+int
+page_take(struct page *p, int fd, uint64_t size)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	*p = (struct page){ .fd = -1 };
+	if (seals != -1 && (seals & F_SEAL_SHRINK) != 0 &&
+	    fstat(fd, &st) == 0 && (uint64_t)st.st_size == size)
+		return map(p, fd, size);
+	close(fd);
+	errno = EINVAL;
+	return -1;
+}
+
+void
+page_close(struct page *p)
+{
+	if (p->fd == -1)
+		return;
+	munmap((void *)(uintptr_t)p->map, p->size);
+	close(p->fd);
+	*p = (struct page){ .fd = -1 };
+}
