@@ -171,7 +171,7 @@ test_json(void **state)
 	checked = check_with(query);
 	server_stop(&s);
 	if (!checked)
-		skip();
+		program_skip("there is no jq");
 }
 
 /* Services are leaves of the tree; a guest's EGD socket is the guest. */

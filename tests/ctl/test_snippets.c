@@ -275,7 +275,7 @@ test_libvirt(void **state)
 	}
 	server_stop(&s);
 	if (!checked)
-		skip();
+		program_skip("there is no virsh");
 }
 
 /* QEMU takes the options, and connects again and again to nobody. */
@@ -306,7 +306,7 @@ test_qemu(void **state)
 	}
 	server_stop(&s);
 	if (!checked)
-		skip();
+		program_skip("there is no qemu-system-x86_64");
 }
 
 int

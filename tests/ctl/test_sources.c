@@ -114,7 +114,7 @@ test_json(void **state)
 	checked = check_with(query);
 	server_stop(&s);
 	if (!checked)
-		skip();
+		program_skip("there is no jq");
 }
 
 static void

@@ -52,7 +52,7 @@ test_json(void **state)
 		checked = true;
 	server_stop(&s);
 	if (!checked)
-		skip();
+		program_skip("there is no python3, and no jq");
 }
 
 static void
@@ -188,7 +188,7 @@ test_unreachable(void **state)
 	check_fails(&s, "status", 3, "/dev/null");
 	assert_int_equal(rmdir(s.dir), 0);
 	if (geteuid() != 0)
-		skip();
+		program_skip("not root");
 	/* The socket is there, and closed to others. */
 	server_start(&running);
 	run_as(&running, 1234, "status");
@@ -208,7 +208,7 @@ test_rights(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		program_skip("not root");
 	server_start(&s);
 	run_as(&s, 1234, "status");
 	assert_int_equal(result.status, 1);
@@ -273,7 +273,7 @@ test_libvirt(void **state)
 	    "path=/run/vrngd/a,,b &lt;&apos;&amp;&apos;&gt; c'/>");
 	server_stop(&s);
 	if (!checked)
-		skip();
+		program_skip("there is no xmllint, and no python3");
 }
 
 static void

@@ -218,7 +218,7 @@ start_command(const struct server *s, const char *command,
 	pid_t pid = forkpty(fd, NULL, NULL, &size);
 
 	if (pid == -1)
-		skip(); /* there are no terminals here */
+		program_skip("there are no terminals");
 	if (pid == 0) {
 		alarm(30);
 		setenv("TERM", "vt100", 1);

@@ -17,7 +17,7 @@
 #define SOCKET_DIR "/run/systemd/journal"
 
 int
-journal_open(void)
+journal_open(struct suite *s)
 {
 	struct sockaddr_un sun = {
 		.sun_family = AF_UNIX,
@@ -28,7 +28,7 @@ journal_open(void)
 	if (unshare(CLONE_NEWNS) == -1 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
 	    mount("tmpfs", "/run", "tmpfs", 0, NULL) == -1)
-		return -1;
+		suite_skip(s, "no right to a mount namespace");
 	CHECK(mkdir("/run/systemd", 0755));
 	CHECK(mkdir(SOCKET_DIR, 0755));
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

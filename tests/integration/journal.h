@@ -21,9 +21,9 @@ struct journal_record {
 
 /*
  * Makes a /run with nothing but the socket in it, for this process and those
- * that it starts.  Returns it, or -1 if that is not allowed.
+ * that it starts, and returns it; skips the test if that is not allowed.
  */
-int journal_open(void);
+int journal_open(struct suite *);
 
 /* The next record, within `ms`; false if there is none. */
 bool journal_next(int fd, struct journal_record *, int ms);

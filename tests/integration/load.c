@@ -64,7 +64,7 @@ load_poll(struct load *l, struct record *rec)
 	}
 	if (bytes > 0 && rec != NULL) {
 		assert_true(rec->n < rec->max);
-		rec->events[rec->n++] = (struct event){ fe_now(), bytes };
+		rec->events[rec->n++] = (struct arrival){ fe_now(), bytes };
 	}
 	return bytes;
 }

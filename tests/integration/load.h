@@ -19,14 +19,14 @@ struct load {
 	uint64_t shorts; /* answered with less than len */
 };
 
-struct event {
+struct arrival {
 	uint64_t time;
 	uint64_t bytes;
 };
 
 /* What came, over all guests, in the order of arrival. */
 struct record {
-	struct event *events;
+	struct arrival *events;
 	size_t n;
 	size_t max;
 };

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "integration/suite.h"
-#include "program.h"
 
 #define BLOCK	      64
 #define SUITE_TIMEOUT 180 /* s, for all tests of a program */

@@ -5,12 +5,10 @@
 #ifndef SUITE_H
 #define SUITE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "program.h"
 
-#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
 
 #include "integration/daemon.h"
 #include "integration/frontend.h"
@@ -53,6 +51,13 @@ int suite_teardown(void **);
 
 /* The last statement of every test. */
 void suite_pass(struct suite *);
+
+/* Skips the test, for that reason; there is nothing to be seen in the log. */
+#define suite_skip(s, reason) \
+	do { \
+		suite_pass(s); \
+		program_skip(reason); \
+	} while (0)
 
 /* Start the daemon with a NULL-terminated list of arguments. */
 void suite_start(struct suite *, const char *const *);

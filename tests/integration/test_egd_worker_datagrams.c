@@ -84,7 +84,7 @@ start(const struct family *f, uint64_t idle_timeout)
 	outlet_bytes(o);
 	if ((o->fd = bound(f, f->worker, &o->port)) == -1) {
 		outlet_stop(o);
-		skip();
+		program_skip("there is no such address");
 	}
 	if (f->domain == AF_INET)
 		setsockopt(o->fd, IPPROTO_IP, IP_RECVERR, &one, sizeof(one));

@@ -45,11 +45,8 @@ served(struct suite *s, size_t len)
 static void
 with_cpu(struct suite *s, const char *instruction)
 {
-	if (!cpu_has(instruction)) {
-		print_message("# the processor has no %s\n", instruction);
-		suite_pass(s);
-		skip();
-	}
+	if (!cpu_has(instruction))
+		suite_skip(s, "the processor has no such instruction");
 	peer_start(s, "source \"cpu\" { type = cpu instruction = %s }",
 	    instruction);
 	served(s, 16384);
@@ -73,11 +70,8 @@ test_kernel_and_cpu(void **state)
 {
 	struct suite *s = *state;
 
-	if (!cpu_has("rdseed") && !cpu_has("rdrand")) {
-		print_message("# the processor has neither instruction\n");
-		suite_pass(s);
-		skip();
-	}
+	if (!cpu_has("rdseed") && !cpu_has("rdrand"))
+		suite_skip(s, "the processor has neither instruction");
 	peer_start(s,
 	    "combine = xor source \"cpu\" { type = cpu } "
 	    "source \"kernel\" { type = kernel }");
@@ -109,9 +103,7 @@ test_hwrng(void **state)
 	struct suite *s = *state;
 
 	if (!readable("/dev/hwrng")) {
-		print_message("# there is no /dev/hwrng that can be read\n");
-		suite_pass(s);
-		skip();
+		suite_skip(s, "there is no /dev/hwrng that can be read");
 	}
 	peer_start(s,
 	    "stock = 4K source \"hwrng\" { type = device path = /dev/hwrng }");
@@ -153,9 +145,7 @@ test_read_errors(void **state)
 	long cpu;
 
 	if ((path = broken_device(&error)) == NULL) {
-		print_message("# there is no device that cannot be read\n");
-		suite_pass(s);
-		skip();
+		suite_skip(s, "there is no device that cannot be read");
 	}
 	peer_start(s,
 	    "source \"broken\" { type = device path = %s } "

@@ -100,7 +100,7 @@ test_socket_owner(void **state)
 	char rest[64];
 
 	if (getuid() != 0)
-		skip();
+		suite_skip(s, "not root");
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		snprintf(rest, sizeof(rest), "owner = 1 group = 2 mode = 0%o",
 		    modes[i]);

@@ -135,7 +135,7 @@ test_root(void **state)
 	size_t i, k, n;
 
 	if (getuid() != 0)
-		skip();
+		suite_skip(s, "not root");
 	n = start_two(s, list, 8);
 	assert_int_equal(n, 3);
 	for (i = 0; i < n; i++) {
@@ -164,7 +164,7 @@ test_uids_distinct(void **state)
 	int i;
 
 	if (getuid() != 0)
-		skip();
+		suite_skip(s, "not root");
 	suite_up_qemu(s, &s->other, "vm1");
 	pid = daemon_child(&s->d, ROLE_ENTROPY, NULL);
 	assert_true(pid > 0);
@@ -236,7 +236,7 @@ test_fds(void **state)
 	int n;
 
 	if (getuid() != 0)
-		skip();
+		suite_skip(s, "not root");
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_up_qemu(s, &s->other, "vm1");
 	suite_served(&s->fe);
@@ -302,7 +302,7 @@ test_ordinary_user(void **state)
 	size_t i, n;
 
 	if (getuid() != 0)
-		skip();
+		suite_skip(s, "not root");
 	become_ordinary(&s->d);
 	n = start_two(s, list, 8);
 	assert_int_equal(n, 3);
@@ -328,7 +328,7 @@ test_root_misses_nothing(void **state)
 	struct suite *s = *state;
 
 	if (getuid() != 0)
-		skip();
+		suite_skip(s, "not root");
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_served(&s->fe);
 	assert_int_equal(daemon_log_count(&s->d, MISSING_UID), 0);

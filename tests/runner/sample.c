@@ -46,7 +46,7 @@ test_other(void **state)
 {
 	(void)state;
 	if (is_way("skip"))
-		unit_skip("the reason");
+		program_skip("the reason");
 	if (is_way("fail"))
 		fail_msg("as it should");
 	if (is_way("killed"))

@@ -4,15 +4,9 @@
 #ifndef UNIT_H
 #define UNIT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "program.h"
 
 #include <dirent.h>
-#include "program.h"
 
 #define UNIT_TIMEOUT 60 /* s, for all tests of a program */
 

@@ -14,7 +14,7 @@ test_bound(void **state)
 		UINT64_C(1) << 40, INT64_MAX };
 	const uint64_t periods[] = { NS_PER_MS, 1000003, NS_PER_SEC,
 		65536 * NS_PER_MS, UINT32_MAX * NS_PER_MS };
-	uint64_t seed = clock_now(), game, burst;
+	uint64_t seed = program_seed(), game, burst;
 	struct model m;
 
 	(void)state;

@@ -61,7 +61,7 @@ deadlines(uint64_t back, bool windows, bool dry)
 {
 	struct model m;
 	struct guest *g;
-	uint64_t seed = clock_now(), bytes;
+	uint64_t seed = program_seed(), bytes;
 
 	for (unsigned int i = 0; i < 4000; i++) {
 		if (i % 100 == 0)

@@ -350,7 +350,7 @@ test_many_windows(void **state)
 
 	(void)state;
 	tree_init(&t, 0, 0);
-	t.seed = clock_now();
+	t.seed = program_seed();
 	add_many(&t, many, 5 * K, 1 * K);
 	for (int i = 0; i < 20000; i++) {
 		/* Now and then nothing happens until nothing is left to do. */

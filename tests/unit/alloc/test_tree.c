@@ -1,7 +1,6 @@
 /*
  * The allocator on random trees, demands, supplies and clocks, against a model
- * that knows only what must hold.  VRNGD_TEST_STEPS sets how many steps, and
- * VRNGD_TEST_SEED the first seed.
+ * that knows only what must hold.  VRNGD_TEST_STEPS sets how many steps.
  */
 #include <stdlib.h>
 
@@ -319,10 +318,9 @@ tell_failure(struct game *g, uint64_t seed)
 static void
 test_random(void **state)
 {
-	const char *steps = getenv("VRNGD_TEST_STEPS"),
-		   *seed = getenv("VRNGD_TEST_SEED");
+	const char *steps = getenv("VRNGD_TEST_STEPS");
 	uint64_t left = steps == NULL ? STEPS : strtoull(steps, NULL, 10);
-	uint64_t next = seed == NULL ? clock_now() : strtoull(seed, NULL, 10);
+	uint64_t next = program_seed();
 	struct game *g = calloc(1, sizeof(*g));
 
 	(void)state;
@@ -392,7 +390,7 @@ static void
 test_guarantee(void **state)
 {
 	struct game *g = calloc(1, sizeof(*g));
-	uint64_t seed = clock_now();
+	uint64_t seed = program_seed();
 
 	(void)state;
 	assert_non_null(g);

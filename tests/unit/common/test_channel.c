@@ -280,7 +280,7 @@ test_no_fds(void **state)
 		&len) == -1) {
 		close(fds[0]);
 		close(fds[1]);
-		skip();
+		program_skip("the kernel has no SO_PASSRIGHTS");
 	}
 	assert_int_equal(sendmsg(fds[1], &msg, MSG_DONTWAIT), -1);
 	assert_int_equal(errno, EPERM);

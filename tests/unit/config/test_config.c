@@ -359,7 +359,7 @@ mutate(char *text, size_t len, uint64_t *seed)
 static void
 test_mutations(void **state)
 {
-	uint64_t seed = clock_now(), game;
+	uint64_t seed = program_seed(), game;
 	struct config *config;
 	struct told told;
 	char *text;

@@ -424,7 +424,7 @@ test_rights(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		program_skip("not root");
 	for (size_t i = 0; i < 200; i++)
 		many[i] = (gid_t)(10000 + i);
 	many[150] = SERVER_GROUP;

@@ -43,7 +43,7 @@ check_cpu(uint32_t instruction, bool has)
 		kinds_end(kinds_start(&d, -1, kinds_use_once));
 	} else {
 		kinds_close(&d);
-		print_message("# skipped: no instruction %u\n", instruction);
+		print_message("# no instruction %u\n", instruction);
 	}
 }
 
@@ -56,8 +56,6 @@ test_cpu(void **state)
 	check_cpu(INSTRUCTION_RDSEED, rdseed);
 	check_cpu(INSTRUCTION_RDRAND, rdrand);
 	check_cpu(INSTRUCTION_ANY, rdseed || rdrand);
-	if (!rdseed && !rdrand)
-		skip();
 }
 
 /* Instructions of processors that we do not have. */

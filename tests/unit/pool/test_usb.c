@@ -283,7 +283,7 @@ test_node_device(void **state)
 	assert_int_equal(mkdir(under_root("060"), 0755), 0);
 	node = under_root("060/127");
 	if (mknod(node, S_IFCHR | 0600, ours) == -1)
-		skip();
+		program_skip("no right to make devices");
 	/* It is taken for what it should be: the kernel has no such device. */
 	assert_int_equal(usb_open_node(root, &device, &why), -1);
 	assert_true(strcmp(why, "No such device") == 0 ||

@@ -224,7 +224,7 @@ test_bad_heads(void **state)
 static void
 test_hostile(void **state)
 {
-	uint64_t seed = clock_now(), game;
+	uint64_t seed = program_seed(), game;
 	struct record_region r;
 	struct inflight inf;
 	int head, n;
