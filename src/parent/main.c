@@ -198,12 +198,17 @@ raise_nofile(void)
 		    strerror(errno));
 }
 
-/* nohup(1) and the like have asked for it. */
+/*
+ * Whether SIGHUP would end the daemon although nohup(1) or the like asked that
+ * it should not.  With a configuration it means a reload, whoever started it.
+ */
 static bool
-hangup_ignored(void)
+hangup_ignored(const struct vrngd *v)
 {
 	struct sigaction sa;
 
+	if (v->opt.config != NULL)
+		return signal(SIGHUP, SIG_DFL) == SIG_ERR;
 	return sigaction(SIGHUP, NULL, &sa) == 0 && sa.sa_handler == SIG_IGN;
 }
 
@@ -226,7 +231,7 @@ open_event(struct vrngd *v)
 		return -1;
 	r = sd_event_default(&v->env.event);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
-		if (r >= 0 && (signals[i] != SIGHUP || !hangup_ignored()))
+		if (r >= 0 && (signals[i] != SIGHUP || !hangup_ignored(v)))
 			r = sd_event_add_signal(v->env.event, NULL, signals[i],
 			    signals[i] == SIGHUP && v->opt.config != NULL
 				? signal_reload

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bsd/unistd.h>
+
 #include "integration/admin.h"
 #include "integration/load.h"
 
@@ -277,6 +279,45 @@ test_pools(void **state)
 	suite_pass(s);
 }
 
+/* As nohup(1) starts it. */
+static void
+ignore_hangup(void *arg)
+{
+	(void)arg;
+	signal(SIGHUP, SIG_IGN);
+	closefrom(3);
+}
+
+/* SIGHUP means a reload, whatever it meant to the one who started it. */
+static void
+test_hangup_ignored(void **state)
+{
+	struct suite *s = *state;
+
+	s->d.prepare = ignore_hangup;
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm0", "");
+	suite_start(s, start_args);
+	admin_reload(s, "read again: 1 guest");
+	suite_pass(s);
+}
+
+/* Where there is nothing to be read again it is ignored, as was asked. */
+static void
+test_hangup_survived(void **state)
+{
+	const char *const args[] = { "-s", "@vm%d.sock", "-c", "2", NULL };
+	struct suite *s = *state;
+
+	s->d.prepare = ignore_hangup;
+	suite_start(s, args);
+	CHECK(kill(s->d.pid, SIGHUP));
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	assert_true(daemon_alive(&s->d));
+	suite_pass(s);
+}
+
 int
 main(void)
 {
@@ -290,6 +331,8 @@ main(void)
 		SUITE_EMPTY(test_reload_mistake),
 		SUITE_EMPTY(test_exchange),
 		SUITE_EMPTY(test_pools),
+		SUITE_EMPTY(test_hangup_ignored),
+		SUITE_EMPTY(test_hangup_survived),
 	};
 
 	return SUITE_MAIN("reload", tests);
