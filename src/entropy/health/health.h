@@ -33,18 +33,7 @@
 #include <stdint.h>
 
 #include "common/proto.h"
-
-/* What alpha may be.  At the last a failure is no false alarm any more. */
-#define HEALTH_ALPHA_MIN 20
-#define HEALTH_ALPHA_MAX 60
-
-enum health_verdict {
-	HEALTH_STARTING, /* may not be handed out yet: so far, so good */
-	HEALTH_OK,	 /* may, and what was held back before too */
-	HEALTH_FAILING,	 /* failed; feed on to learn how badly */
-	HEALTH_FAILED,	 /* so it was, and no worse */
-	HEALTH_LATCHED,	 /* at a cutoff of 2^-60: no false alarm */
-};
+#include "entropy/health/verdict.h"
 
 struct health;
 

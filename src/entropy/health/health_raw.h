@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "entropy/health/health.h"
+#include "common/proto.h"
+#include "entropy/health/verdict.h"
 
 #define APT_WINDOW_BINARY 1024 /* samples of one bit */
 #define APT_WINDOW	  512  /* wider samples */

@@ -52,7 +52,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "entropy/health/health.h"
+#include "entropy/health/verdict.h"
 
 #define LAG_LOOK_BACK	 65536 /* bytes */
 #define LAG_SEQUENCES	 5

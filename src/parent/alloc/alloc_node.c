@@ -111,16 +111,6 @@ node_refill(struct alloc_node *n, uint64_t now)
 		bucket_refill(&n->cap, elapsed, (int64_t)node_space(n));
 }
 
-const struct alloc_node *
-alloc_limit(const struct alloc_node *n)
-{
-	if (n->waiting == 0)
-		return NULL;
-	while (n != NULL && !node_is_capped(n))
-		n = n->parent;
-	return n;
-}
-
 void
 node_refill_path(struct alloc_node *n, uint64_t now)
 {

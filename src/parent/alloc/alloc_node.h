@@ -1,6 +1,6 @@
 /*
  * The nodes of the allocator's tree, between alloc_tree.c, which puts it
- * together, alloc_node.c, which keeps them in order, and alloc.c, which makes
+ * together, alloc_node.c, which keeps them in order, and alloc_grant.c, which makes
  * grants.
  */
 #ifndef VRNGD_ALLOC_NODE_H

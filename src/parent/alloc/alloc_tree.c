@@ -165,3 +165,13 @@ alloc_change(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
 	node_update_below(a, n);
 	node_update_path(a, n->parent);
 }
+
+const struct alloc_node *
+alloc_limit(const struct alloc_node *n)
+{
+	if (n->waiting == 0)
+		return NULL;
+	while (n != NULL && !node_is_capped(n))
+		n = n->parent;
+	return n;
+}

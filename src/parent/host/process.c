@@ -1,15 +1,177 @@
+/*
+ * Starts, hears and ends child processes (process.h).  Used by all that have
+ * one: pools, guests and services.
+ */
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <bsd/string.h>
+#include <bsd/unistd.h>
+#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "parent/host/process_exec.h"
-#include "parent/host/process_say.h"
+#include "parent/host/event.h"
+#include "parent/host/process.h"
+
+/* As fields name it. */
+static const char *
+role_name(enum proto_role role)
+{
+	switch (role) {
+	case ROLE_ENTROPY:
+		return "entropy";
+	case ROLE_VHOST:
+		return "vhost";
+	case ROLE_EGD:
+		return "egd";
+	default:
+		return "parent";
+	}
+}
+
+/* The fields of all lines about a process. */
+#define PROCESS_FIELDS(p) \
+	LOG_TEXT("VRNGD_PROCESS", role_name((p)->ops->role)), \
+	    LOG_NUMBER("VRNGD_PID", (p)->pid)
+
+/* A child's own line; what is not printable in it becomes a dot, there too. */
+static void
+process_say_line(const struct process *p, struct proto_log *child)
+{
+	struct log_line line = {
+		.level = LOG_LEVEL_DEBUG,
+		.about = p->about,
+		.fields = LOG_FIELDS(PROCESS_FIELDS(p)),
+	};
+	uint32_t suppressed;
+
+	if (child->level < LOG_LEVEL_DEBUG)
+		line.level = (enum log_level)child->level;
+	child->text[sizeof(child->text) - 1] = '\0';
+	for (char *c = child->text; *c != '\0'; c++)
+		if (!isprint((unsigned char)*c))
+			*c = '.';
+	if (!log_limit_pass(p->log_limit, clock_now(), &suppressed))
+		return;
+	if (suppressed > 0)
+		log_send(&line, "%s (and %u lines suppressed)", child->text,
+		    suppressed);
+	else
+		log_send(&line, "%s", child->text);
+}
+
+/* It is about to be killed: for a frame, or because it reads none. */
+static void
+process_say_broken(const struct process *p, const struct frame *f)
+{
+	event_log(EVENT_ALARM, p->about, LOG_FIELDS(PROCESS_FIELDS(p)),
+	    "%s (pid %d) sent a frame that "
+	    "it must not send (%s, %u bytes, consumer %u): killing it",
+	    p->ops->program, p->pid, frame_name(f->hdr.type), f->hdr.length,
+	    f->hdr.consumer);
+}
+
+static void
+process_say_deaf(const struct process *p)
+{
+	event_log(EVENT_ALARM, p->about, LOG_FIELDS(PROCESS_FIELDS(p)),
+	    "%s (pid %d) does not read its channel: killing it",
+	    p->ops->program, p->pid);
+}
+
+static void
+say_signal(const struct process *p, int signal)
+{
+	/* What seccomp forbids, it does not do of itself. */
+	event_log(signal == SIGSYS ? EVENT_ALARM : EVENT_PROCESS_DIED, p->about,
+	    LOG_FIELDS(PROCESS_FIELDS(p), LOG_NUMBER("VRNGD_SIGNAL", signal)),
+	    "%s (pid %d) died of "
+	    "signal %d (%s)",
+	    p->ops->program, p->pid, signal, strsignal(signal));
+}
+
+/* It has ended, unless that is nothing to speak of. */
+static void
+process_say_end(const struct process *p, const siginfo_t *si)
+{
+	if (si->si_code == CLD_EXITED && si->si_status == 0)
+		return;
+	if (si->si_code != CLD_EXITED)
+		say_signal(p, si->si_status);
+	else if (si->si_status == 127)
+		event_log(EVENT_PROCESS_MISSING, p->about,
+		    LOG_FIELDS(PROCESS_FIELDS(p)),
+		    "cannot run %s/%s: is "
+		    "it installed and executable?",
+		    p->env->libexec, p->ops->program);
+	else
+		event_log(EVENT_PROCESS_DIED, p->about,
+		    LOG_FIELDS(PROCESS_FIELDS(p),
+			LOG_NUMBER("VRNGD_STATUS", si->si_status)),
+		    "%s (pid %d) exited "
+		    "with status %d",
+		    p->ops->program, p->pid, si->si_status);
+}
+
+/*
+ * A signal meant for the daemon may reach its children as well (^C, a service
+ * manager): the parent ends them, in order.
+ */
+static void
+ignore_signals(void)
+{
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
+		SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE };
+	sigset_t none;
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+		if (signal(ignored[i], SIG_IGN) == SIG_ERR)
+			_exit(127);
+	sigemptyset(&none);
+	if (sigprocmask(SIG_SETMASK, &none, NULL) == -1)
+		_exit(127);
+}
+
+/*
+ * In the new process: leaves it nothing but its end of the channel, and
+ * standard streams that lead nowhere, and becomes its program.
+ */
+static _Noreturn void
+process_exec(const struct process *p, int channel)
+{
+	char path[1024];
+	const char *name = p->about != NULL ? p->about->name : NULL;
+	char *argv[] = { path, (char *)(uintptr_t)name, NULL };
+	char *envp[] = { NULL };
+	int null;
+
+	/* Out of the way of the descriptors that are set next. */
+	channel = fcntl(channel, F_DUPFD, CHANNEL_FD + 1);
+	null = open("/dev/null", O_RDWR);
+	if (channel == -1 || null == -1 || dup2(null, STDIN_FILENO) == -1 ||
+	    dup2(null, STDOUT_FILENO) == -1)
+		_exit(127);
+#ifndef VRNGD_SANITIZE /* whose reports go there */
+	if (dup2(null, STDERR_FILENO) == -1)
+		_exit(127);
+#endif
+	if (dup2(channel, CHANNEL_FD) == -1)
+		_exit(127);
+	closefrom(CHANNEL_FD + 1);
+	ignore_signals();
+	strlcpy(path, p->env->libexec, sizeof(path));
+	strlcat(path, "/", sizeof(path));
+	if (strlcat(path, p->ops->program, sizeof(path)) >= sizeof(path))
+		_exit(127);
+	execve(path, argv, envp);
+	_exit(127);
+}
 
 /* So many frames of one child, then the others' turn comes. */
 #define FRAMES_AT_ONCE 16

@@ -14,6 +14,7 @@
 #include "parent/host/backoff.h"
 #include "parent/config/config.h"
 #include "parent/host/listener.h"
+#include "parent/host/event.h"
 #include "common/log.h"
 #include "parent/host/process.h"
 #include "parent/pool/source_open.h"

@@ -1,0 +1,19 @@
+/*
+ * What a health test answers, for all of them (health.h).
+ */
+#ifndef VRNGD_VERDICT_H
+#define VRNGD_VERDICT_H
+
+/* What alpha may be.  At the last a failure is no false alarm any more. */
+#define HEALTH_ALPHA_MIN 20
+#define HEALTH_ALPHA_MAX 60
+
+enum health_verdict {
+	HEALTH_STARTING, /* may not be handed out yet: so far, so good */
+	HEALTH_OK,	 /* may, and what was held back before too */
+	HEALTH_FAILING,	 /* failed; feed on to learn how badly */
+	HEALTH_FAILED,	 /* so it was, and no worse */
+	HEALTH_LATCHED,	 /* at a cutoff of 2^-60: no false alarm */
+};
+
+#endif
