@@ -78,7 +78,7 @@ child_await(struct frame *f, enum proto_role role, enum proto_type type)
 		    frame_name(type));
 }
 
-struct counters_page *
+void *
 child_counters(enum proto_role role)
 {
 	struct frame f;

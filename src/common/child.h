@@ -22,7 +22,7 @@ void child_await(struct frame *, enum proto_role, enum proto_type);
  * Waits for COUNTERS and maps them, as large as the role has them
  * (counters_size()).  To be called before the sandbox_filter().
  */
-struct counters_page *child_counters(enum proto_role);
+void *child_counters(enum proto_role);
 
 /* Tells the parent that this child is set up and sandboxed. */
 void child_ready(void);

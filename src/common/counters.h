@@ -2,13 +2,15 @@
  * Counters: what a worker has done, in one table.  A worker counts in a page
  * of memory that it shares with the parent; the parent reads it when it
  * reports, in the status (JSON) and in the journal, and asks nobody.  A new
- * counter is a row here, the line that counts it, and the manual.
+ * counter is a row here, the line that counts it, and the manual.  The entropy
+ * process has such a page too, with the meters of its sources.
  */
 #ifndef VRNGD_COUNTERS_H
 #define VRNGD_COUNTERS_H
 
 #include <stdint.h>
 
+#include "common/meter.h"
 #include "common/proto.h"
 
 /* clang-format off */
@@ -76,13 +78,28 @@ struct counters_page {
 	struct counters_client clients[CLIENTS_MAX];
 };
 
-/* The bytes of it that a role has. */
+/* A source, in the page of the entropy process, which has SOURCES_MAX. */
+struct counters_source {
+	struct meter meter; /* of bytes read */
+	struct proto_health health;
+};
+
+/* The bytes of its page. */
 static inline uint64_t
 counters_size(enum proto_role role)
 {
-	return role == ROLE_EGD ? sizeof(struct counters_page)
-				: sizeof(struct counters);
+	switch (role) {
+	case ROLE_EGD:
+		return sizeof(struct counters_page);
+	case ROLE_ENTROPY:
+		return SOURCES_MAX * sizeof(struct counters_source);
+	default:
+		return sizeof(struct counters);
+	}
 }
+
+/* More is not believed of any counter, so that sums do not overflow. */
+#define COUNTER_MAX (UINT64_C(1) << 60)
 
 /* A value in memory that another process writes to. */
 static inline uint64_t

@@ -56,6 +56,8 @@ enum proto_role {
 	ROLE_VHOST = 1 << 2,
 	ROLE_EGD = 1 << 3,
 	ROLE_WORKER = ROLE_VHOST | ROLE_EGD,
+	ROLE_COUNTING =
+	    ROLE_ENTROPY | ROLE_WORKER, /* have a page: counters.h */
 	ROLE_CHILD = ROLE_ENTROPY | ROLE_WORKER,
 };
 
@@ -76,13 +78,12 @@ enum proto_layer {
 	X(HELLO,	ROLE_PARENT,	ROLE_CHILD,	proto_hello,	1) \
 	X(READY,	ROLE_CHILD,	ROLE_PARENT,	proto_empty,	0) \
 	X(LOG,		ROLE_CHILD,	ROLE_PARENT,	proto_log,	0) \
-	X(COUNTERS,	ROLE_PARENT,	ROLE_WORKER,	proto_empty,	1) \
+	X(COUNTERS,	ROLE_PARENT,	ROLE_COUNTING,	proto_empty,	1) \
 	X(POOL,		ROLE_PARENT,	ROLE_ENTROPY,	proto_pool,	0) \
 	X(SOURCE,	ROLE_PARENT,	ROLE_ENTROPY,	proto_source,	0) \
 	X(SOURCE_OPEN,	ROLE_PARENT,	ROLE_ENTROPY,	proto_number,	1) \
 	X(SOURCE_START,	ROLE_PARENT,	ROLE_ENTROPY,	proto_number,	0) \
 	X(SOURCE_STATE,	ROLE_ENTROPY,	ROLE_PARENT,	proto_source_state, 0) \
-	X(SOURCES_ASK,	ROLE_PARENT,	ROLE_ENTROPY,	proto_empty,	0) \
 	X(CONSUMER,	ROLE_PARENT,	ROLE_ENTROPY,	proto_empty,	1) \
 	X(DELIVERY,	ROLE_PARENT,	ROLE_ENTROPY,	proto_delivery,	0) \
 	X(CONSUMER_GONE, ROLE_PARENT,	ROLE_ENTROPY,	proto_empty,	0) \
@@ -141,7 +142,7 @@ struct proto_log {
 };
 
 /*
- * COUNTERS: memory (fd) that the worker counts in, for the parent to read
+ * COUNTERS: memory (fd) that the child counts in, for the parent to read
  * (counters.h).  Follows HELLO.
  */
 
@@ -239,7 +240,7 @@ struct proto_health {
 	uint64_t fips_failed;	/* that one in 1,300 of fails: advisory */
 };
 
-/* A change of a source's state, or an answer to SOURCES_ASK. */
+/* A change of a source's state. */
 struct proto_source_state {
 	uint32_t number;
 	uint32_t status;  /* enum proto_source_status */
@@ -249,14 +250,7 @@ struct proto_source_state {
 	uint32_t test;	  /* enum proto_test that failed last */
 	uint32_t opened;  /* how many times it had been by then */
 	uint32_t unused;  /* 0 */
-	uint64_t bytes;	  /* read, of this generation */
-	uint64_t rate;	  /* bytes/s, smoothed */
-	struct proto_health health;
 };
-
-/*
- * SOURCES_ASK: a SOURCE_STATE of each source is wanted, in their order.
- */
 
 /* fd of CONSUMER: the end of the byte channel that the entropy process writes
  * to.  CONSUMER_GONE voids what was granted to it and not yet handed out. */

@@ -33,7 +33,6 @@ struct entropy {
 	struct proto_pool pool;
 	struct source sources[SOURCES_MAX];
 	struct proto_source_state told[SOURCES_MAX]; /* as the parent knows */
-	bool asked[SOURCES_MAX]; /* the parent wants to know */
 	struct supply supply;
 	struct delivery delivery;
 	int epoll_fd;
@@ -108,14 +107,13 @@ tell_sources(struct entropy *e)
 	for (uint32_t i = 0; i < e->pool.nsources; i++) {
 		state = &e->supply.states[i];
 		state->serving = e->supply.serving;
-		if (!e->asked[i] && !is_news(state, &e->told[i]))
+		if (!is_news(state, &e->told[i]))
 			continue;
 		frame_init(&f, PROTO_SOURCE_STATE, 0, 0);
 		f.u.source_state = *state;
 		if (!tell(&f))
 			return false;
 		e->told[i] = *state;
-		e->asked[i] = false;
 	}
 	return true;
 }
@@ -193,9 +191,6 @@ dispatch(struct entropy *e, struct frame *f)
 		return open_source(e, f->u.number.number, f->fds[0]);
 	case PROTO_SOURCE_START:
 		return open_source(e, f->u.number.number, -1);
-	case PROTO_SOURCES_ASK:
-		memset(e->asked, 1, sizeof(e->asked));
-		return 0;
 	case PROTO_CONSUMER:
 		return delivery_add(&e->delivery, f->hdr.consumer, f->fds[0]);
 	case PROTO_CONSUMER_GONE:
@@ -266,6 +261,7 @@ static void
 set_up(struct entropy *e)
 {
 	const struct source_kind *kind;
+	struct counters_source *counters = child_counters(ROLE_ENTROPY);
 	struct frame f;
 
 	child_await(&f, ROLE_ENTROPY, PROTO_POOL);
@@ -280,8 +276,8 @@ set_up(struct entropy *e)
 		if (f.u.source.number != i || kind == NULL)
 			log_fatal("source %u of kind %u makes no sense",
 			    f.u.source.number, f.u.source.kind);
-		source_start(&e->sources[i], &f.u.source, kind, e->pool.stock,
-		    e->event_fd);
+		source_start(&e->sources[i], &f.u.source, kind, &counters[i],
+		    e->pool.stock, e->event_fd);
 		e->told[i].closed = 1;
 	}
 	supply_init(&e->supply, &e->pool, e->sources);

@@ -55,7 +55,7 @@ static void
 fail_test(struct source *src, enum proto_test test)
 {
 	src->state.test = test;
-	src->state.health.alarms[test]++;
+	src->counters->health.alarms[test]++;
 }
 
 /*
@@ -81,8 +81,7 @@ read_once(struct source *src, uint8_t *to, size_t size, uint64_t *took,
 	pthread_mutex_lock(&src->lock);
 	src->reading = 0;
 	if (n > 0) {
-		meter_add(&src->meter, now, (uint64_t)n);
-		src->state.bytes += (uint64_t)n;
+		meter_add(&src->counters->meter, now, (uint64_t)n);
 	} else {
 		*status = src->dev.unwell ? SOURCE_FAILED : SOURCE_LOST;
 		src->state.error = error;
@@ -102,14 +101,15 @@ read_once(struct source *src, uint8_t *to, size_t size, uint64_t *took,
 static void
 count(struct source *src)
 {
-	struct proto_health counts = *health_counts(src->health);
-	struct proto_health *all = &src->state.health;
+	const struct proto_health *counts = health_counts(src->health);
+	struct proto_health *all = &src->counters->health;
 
-	pthread_mutex_lock(&src->lock);
-	counts.alarms[TEST_DEVICE] = all->alarms[TEST_DEVICE];
-	counts.alarms[TEST_COMBINED] = all->alarms[TEST_COMBINED];
-	*all = counts;
-	pthread_mutex_unlock(&src->lock);
+	all->bytes = counts->bytes;
+	for (size_t i = 0; i < TESTS; i++)
+		if (i != TEST_DEVICE && i != TEST_COMBINED)
+			all->alarms[i] = counts->alarms[i];
+	all->fips_blocks = counts->fips_blocks;
+	all->fips_failed = counts->fips_failed;
 }
 
 /*
@@ -259,7 +259,8 @@ source_thread(void *arg)
 
 void
 source_start(struct source *src, const struct proto_source *spec,
-    const struct source_kind *kind, size_t capacity, int event_fd)
+    const struct source_kind *kind, struct counters_source *counters,
+    size_t capacity, int event_fd)
 {
 	pthread_t thread;
 
@@ -267,6 +268,7 @@ source_start(struct source *src, const struct proto_source *spec,
 	src->dev.spec = *spec;
 	src->dev.fd = src->fd = -1;
 	src->kind = kind;
+	src->counters = counters;
 	src->health = health_new(spec);
 	src->event_fd = event_fd;
 	src->state.number = spec->number;
@@ -352,13 +354,13 @@ is_read(const struct source *src)
 static bool
 has_stalled(struct source *src, uint64_t now)
 {
-	const struct proto_source_state *s = &src->state;
+	uint64_t bytes = src->counters->meter.total;
 
 	if (!is_read(src))
 		return false;
 	if (src->stalled)
-		return s->bytes - src->yield < YIELD_MIN;
-	src->yield = s->bytes;
+		return bytes - src->yield < YIELD_MIN;
+	src->yield = bytes;
 	return src->reading != 0 && now > src->reading &&
 	    now - src->reading >= src->dev.spec.timeout;
 }
@@ -370,7 +372,6 @@ source_state(struct source *src, uint64_t now, struct proto_source_state *state)
 
 	pthread_mutex_lock(&src->lock);
 	src->stalled = stalled = has_stalled(src, now);
-	src->state.rate = meter_rate(&src->meter, now);
 	*state = src->state;
 	pthread_mutex_unlock(&src->lock);
 	failed =

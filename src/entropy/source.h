@@ -15,7 +15,7 @@
 
 #include "entropy/health/health.h"
 #include "entropy/kind/kind.h"
-#include "common/meter.h"
+#include "common/counters.h"
 #include "entropy/stock.h"
 
 /* Bytes asked for in one read: fewer of a slow device, see chunk_next(). */
@@ -37,18 +37,19 @@ struct source {
 	bool condemned;	       /* guarded: to be closed, come what may */
 	bool stalled;	       /* guarded: waited for too long */
 	uint64_t reading;      /* guarded: ns, since when; 0: it is not */
-	struct meter meter;    /* guarded: of what was read */
-	struct proto_source_state state; /* guarded: but for `serving` */
+	struct counters_source *counters; /* the reader's; guarded: alarms */
+	struct proto_source_state state;  /* guarded: but for `serving` */
 };
 
 /*
- * Makes a source of that kind, with a stock of `capacity` bytes, and starts its
- * thread, without anything to read yet.  `event_fd` is written to when there is
+ * Makes a source of that kind, which counts in `counters`, with a stock of
+ * `capacity` bytes, and starts its thread, without anything to read yet.  `event_fd` is written to when there is
  * something new.  When this returns the thread has made the system calls that
  * starting takes, and may be filtered.  Ends the process if it cannot.
  */
 void source_start(struct source *, const struct proto_source *,
-    const struct source_kind *, size_t capacity, int event_fd);
+    const struct source_kind *, struct counters_source *, size_t capacity,
+    int event_fd);
 
 /*
  * Lets a closed source be read; it owns `fd` (-1: it needs none) from now on.

@@ -311,7 +311,7 @@ main(void)
 	static struct worker w;
 
 	child_start(ROLE_VHOST);
-	worker_init(&w, &child_counters(ROLE_VHOST)->counters);
+	worker_init(&w, child_counters(ROLE_VHOST));
 	sandbox_filter(rules, sizeof(rules) / sizeof(*rules), NOFILE);
 	child_ready();
 	run(&w);

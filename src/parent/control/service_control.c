@@ -1,6 +1,5 @@
 #include <bsd/string.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -8,69 +7,13 @@
 #include "parent/control/service_control.h"
 #include "parent/control/service_tell.h"
 
-/* Workers tell at once; one that does not is told of as it last was. */
-#define STATUS_TIME (200 * NS_PER_MS)
-
-struct status_query {
-	TAILQ_ENTRY(status_query) entry;
-	struct control_client *client;
-};
-
-/* Answers all who wait for a status. */
-static void
-finish_status(struct service_control *sc)
-{
-	struct status_query *q;
-
-	sd_event_source_set_enabled(sc->timer, SD_EVENT_OFF);
-	while ((q = TAILQ_FIRST(&sc->queries)) != NULL) {
-		TAILQ_REMOVE(&sc->queries, q, entry);
-		service_tell(sc->service, q->client);
-		control_end(q->client, 0);
-		free(q);
-	}
-}
-
-static int
-timer_event(sd_event_source *source, uint64_t usec, void *arg)
-{
-	(void)source;
-	(void)usec;
-	finish_status(arg);
-	return 0;
-}
-
-/* A guest's worker, or a pool's sources, have told how they are. */
-static void
-someone_told(void *arg)
-{
-	struct service_control *sc = arg;
-
-	if (sc->nwaiting > 0 && --sc->nwaiting == 0)
-		finish_status(sc);
-}
-
 static int
 status(struct control_client *client, void *arg)
 {
 	struct service_control *sc = arg;
-	struct status_query *q;
-	struct service_pool *p;
 
-	sc->nwaiting = 0;
-	TAILQ_FOREACH(p, &sc->service->pools, entry)
-		sc->nwaiting += pool_query(&p->pool);
-	if (sc->nwaiting == 0) {
-		service_tell(sc->service, client);
-		return 0;
-	}
-	if ((q = malloc(sizeof(*q))) == NULL)
-		return ENOMEM;
-	q->client = client;
-	TAILQ_INSERT_TAIL(&sc->queries, q, entry);
-	sd_event_source_set_time_relative(sc->timer, STATUS_TIME / 1000);
-	sd_event_source_set_enabled(sc->timer, SD_EVENT_ONESHOT);
-	return CONTROL_LATER;
+	service_tell(sc->service, client);
+	return 0;
 }
 
 static void
@@ -213,31 +156,17 @@ service_control_open(struct service_control *sc, struct service *s,
     void *reload_arg)
 {
 	sd_event *event = s->env->event;
-	int r;
 
 	*sc = (struct service_control){
 		.service = s,
 		.reload = reload_config,
 		.reload_arg = reload_arg,
 	};
-	TAILQ_INIT(&sc->queries);
-	r = sd_event_add_time(event, &sc->timer, CLOCK_MONOTONIC, 0, 1,
-	    timer_event, sc);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(sc->timer, SD_EVENT_OFF);
-	if (r < 0) {
-		log_error("cannot make a timer: %s", strerror(-r));
-		return -1;
-	}
-	s->told = someone_told;
-	s->told_arg = sc;
 	return control_open(&sc->control, event, setup, &ops, sc);
 }
 
 void
 service_control_close(struct service_control *sc)
 {
-	finish_status(sc);
-	sc->timer = sd_event_source_disable_unref(sc->timer);
 	control_close(&sc->control);
 }

@@ -4,14 +4,8 @@
 #ifndef VRNGD_SERVICE_CONTROL_H
 #define VRNGD_SERVICE_CONTROL_H
 
-#include <sys/queue.h>
-
 #include "parent/control/control.h"
 #include "parent/state/service.h"
-
-/* A client that waits for the figures of all workers. */
-struct status_query;
-TAILQ_HEAD(status_queries, status_query);
 
 /* Reads the configuration again; mistakes go to `report` too. */
 typedef enum service_result service_reload(void *arg, config_report *report,
@@ -22,9 +16,6 @@ struct service_control {
 	struct service *service;
 	service_reload *reload;
 	void *reload_arg;
-	struct status_queries queries;
-	size_t nwaiting;	/* workers that have not told yet */
-	sd_event_source *timer; /* for those that do not */
 };
 
 /* Opens the control socket.  Returns 0, or -1 after logging why. */

@@ -27,7 +27,7 @@ share_of(const struct alloc_share *s)
 
 static void
 tell_source(struct control_client *client, const struct service_pool *p,
-    const struct pool_source *s)
+    struct pool_source *s)
 {
 	const struct config_source *cs = s->config;
 	uint64_t now = clock_now();
@@ -37,8 +37,8 @@ tell_source(struct control_client *client, const struct service_pool *p,
 		.status = s->state.status,
 		.serving = p->pool.serving >> cs->spec.number & 1,
 		.since = now - s->since,
-		.bytes = s->past_bytes + s->state.bytes,
-		.now = s->state.rate,
+		.bytes = pool_source_bytes(s),
+		.now = pool_source_rate(s),
 		.failures = s->failures,
 		.failed_for = s->failed == 0 ? 0 : now - s->failed,
 		.health = pool_source_health(s),
@@ -57,7 +57,7 @@ tell_pool(struct control_client *client, struct service_pool *p,
 {
 	const struct proto_pool *spec = &p->pool.setup.spec;
 	struct alloc *a = &p->pool.alloc;
-	const struct pool_source *s;
+	struct pool_source *s;
 	struct control_pool pool = {
 		.limit = rate_of(a->root.share.ceil),
 		.burst = a->root.share.burst,

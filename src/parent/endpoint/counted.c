@@ -10,8 +10,6 @@
 #include "common/clock.h"
 #include "parent/endpoint/counted.h"
 
-#define COUNTER_MAX (UINT64_C(1) << 60) /* so that sums do not overflow */
-
 void
 counted_init(struct counted *c, enum proto_role role, const struct tap *tap)
 {
@@ -75,19 +73,6 @@ counted_resume(struct counted *c, int fd)
 	COUNTERS(COUNTER_MOST)
 #undef COUNTER_MOST
 	c->began -= most;
-	return 0;
-}
-
-int
-counted_give(const struct counted *c, struct process *worker)
-{
-	struct frame f;
-
-	frame_init(&f, PROTO_COUNTERS, worker->number, 0);
-	f.fds[0] = fcntl(c->page.fd, F_DUPFD_CLOEXEC, 0);
-	if (f.fds[0] == -1)
-		return -1;
-	process_send(worker, &f);
 	return 0;
 }
 

@@ -9,7 +9,6 @@
 
 #include "common/counters.h"
 #include "parent/host/page.h"
-#include "parent/host/process.h"
 #include "parent/pool/tap.h"
 
 struct counted {
@@ -32,9 +31,6 @@ void counted_init(struct counted *, enum proto_role, const struct tap *);
  */
 int counted_begin(struct counted *);
 int counted_resume(struct counted *, int fd);
-
-/* Gives the page to a worker that was just started.  -1: errno. */
-int counted_give(const struct counted *, struct process *);
 
 /* Reads the page, if there is one; the result is valid until the next call. */
 const struct counters *counted_read(struct counted *);

@@ -72,7 +72,7 @@ start_worker(struct guest *g)
 		retry(g);
 		return;
 	}
-	if (counted_give(&g->counted, &g->worker) == -1) {
+	if (page_give(&g->counted.page, &g->worker) == -1) {
 		process_kill(&g->worker);
 		return;
 	}

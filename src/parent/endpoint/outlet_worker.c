@@ -124,7 +124,7 @@ outlet_worker_start(struct outlet *o, int fd, enum proto_socket_kind kind)
 	}
 	o->connected = clock_now();
 	bytes = tap_join(o->pool, &o->tap, o->worker.number);
-	if (bytes == -1 || counted_give(&o->counted, &o->worker) == -1) {
+	if (bytes == -1 || page_give(&o->counted.page, &o->worker) == -1) {
 		if (bytes != -1)
 			close(bytes);
 		close(fd);

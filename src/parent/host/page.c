@@ -53,6 +53,19 @@ page_take(struct page *p, int fd, uint64_t size)
 	return -1;
 }
 
+int
+page_give(const struct page *p, struct process *child)
+{
+	struct frame f;
+
+	frame_init(&f, PROTO_COUNTERS, child->number, 0);
+	f.fds[0] = fcntl(p->fd, F_DUPFD_CLOEXEC, 0);
+	if (f.fds[0] == -1)
+		return -1;
+	process_send(child, &f);
+	return 0;
+}
+
 void
 page_close(struct page *p)
 {

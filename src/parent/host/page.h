@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "parent/host/process.h"
+
 struct page {
 	int fd;		 /* of the memory file; -1: there is none */
 	uint64_t size;	 /* bytes */
@@ -19,6 +21,9 @@ struct page {
  */
 int page_make(struct page *, uint64_t size);
 int page_take(struct page *, int fd, uint64_t size);
+
+/* Gives it to a child that was just started.  Returns 0, or -1 with errno. */
+int page_give(const struct page *, struct process *);
 
 /* Closes it.  Without one: nothing. */
 void page_close(struct page *);

@@ -20,7 +20,6 @@ struct member_told {
 	struct counters counters;
 	uint64_t granted;   /* bytes */
 	uint64_t throttled; /* ns */
-	bool due;	    /* to be told again */
 };
 
 /* Whoever takes bytes from a pool: a guest or an outlet. */

@@ -73,7 +73,7 @@ tell_setup(struct pool *pool)
 	f.u.pool = pool->setup.spec;
 	process_send(&pool->entropy, &f);
 	TAILQ_FOREACH(s, &pool->setup.sources, entry)
-		pool_source_tell(s);
+		pool_source_tell(s, pool->page.map);
 	TAILQ_FOREACH(s, &pool->setup.sources, entry)
 		pool_source_start(s);
 }
@@ -86,9 +86,18 @@ start_entropy(struct pool *pool)
 	pool->stock = pool->granted = 0;
 	pool->capacity = pool->setup.spec.stock;
 	pool_update_stock(pool);
-	if (process_start(&pool->entropy, pool->env, &entropy_ops,
-		&pool->subject, &pool->entropy_limit, pool) == -1)
+	if (page_make(&pool->page, counters_size(ROLE_ENTROPY)) == -1) {
+		log_error("cannot make memory for counters: %s",
+		    strerror(errno));
 		return -1;
+	}
+	if (process_start(&pool->entropy, pool->env, &entropy_ops,
+		&pool->subject, &pool->entropy_limit, pool) == -1) {
+		page_close(&pool->page);
+		return -1;
+	}
+	if (page_give(&pool->page, &pool->entropy) == -1)
+		process_kill(&pool->entropy);
 	tell_setup(pool);
 	tap_connect_all(pool);
 	return 0;
@@ -125,16 +134,6 @@ entropy_timer_event(sd_event_source *source, uint64_t usec, void *arg)
 	return 0;
 }
 
-/* No source will tell any more how it is. */
-static void
-end_query(struct pool *pool)
-{
-	if (pool->asked == 0)
-		return;
-	pool->asked = 0;
-	pool->ops->told(pool, pool->arg);
-}
-
 static void
 stop_sources(struct pool *pool)
 {
@@ -152,7 +151,7 @@ entropy_ended(struct process *p, int status)
 
 	pool_update_stock(pool);
 	stop_sources(pool);
-	end_query(pool);
+	page_close(&pool->page);
 	if (pool->replaced) {
 		pool->replaced = false;
 		set_entropy_timer(pool, clock_now());
@@ -252,9 +251,6 @@ state_frame(struct pool *pool, const struct proto_source_state *state)
 	pool_source_update(s, state);
 	say_serving(pool, state->serving);
 	pool->serving = state->serving;
-	/* What is told without being asked is as new as any answer. */
-	if (pool->asked > 0 && --pool->asked == 0)
-		pool->ops->told(pool, pool->arg);
 	return 0;
 }
 
@@ -301,6 +297,7 @@ pool_init(struct pool *pool, const char *name, struct process_env *env,
     const struct alloc_share *share, const struct pool_ops *ops, void *arg)
 {
 	*pool = (struct pool){ .env = env, .ops = ops, .arg = arg };
+	pool->page.fd = -1;
 	strlcpy(pool->name, name, sizeof(pool->name));
 	pool->subject.pool = pool->name;
 	TAILQ_INIT(&pool->setup.sources);
@@ -328,6 +325,7 @@ pool_stop(struct pool *pool, uint64_t deadline)
 	pool->entropy_timer =
 	    sd_event_source_disable_unref(pool->entropy_timer);
 	pool_setup_free(&pool->setup);
+	page_close(&pool->page);
 }
 
 void
@@ -335,7 +333,6 @@ pool_set_sources(struct pool *pool, struct pool_setup *setup)
 {
 	pool_setup_replace(&pool->setup, setup);
 	stop_sources(pool);
-	end_query(pool);
 	pool->stock = 0;
 	pool_update_stock(pool);
 	pool->replaced = process_running(&pool->entropy);
@@ -343,25 +340,4 @@ pool_set_sources(struct pool *pool, struct pool_setup *setup)
 	/* When it is killed or, if there is none, another is started. */
 	set_entropy_timer(pool,
 	    clock_now() + (pool->replaced ? REPLACE_TIME : 0));
-}
-
-bool
-pool_ask(struct pool *pool)
-{
-	struct frame f;
-
-	if (!process_running(&pool->entropy) || !pool->ready || pool->replaced)
-		return false;
-	frame_init(&f, PROTO_SOURCES_ASK, 0, 0);
-	process_send(&pool->entropy, &f);
-	return true;
-}
-
-bool
-pool_query(struct pool *pool)
-{
-	if (!pool_ask(pool))
-		return false;
-	pool->asked = pool->setup.spec.nsources;
-	return true;
 }

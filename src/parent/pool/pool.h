@@ -15,6 +15,7 @@
 #include "parent/config/config.h"
 #include "parent/pool/member.h"
 #include "parent/pool/pool_setup.h"
+#include "parent/host/page.h"
 #include "parent/host/process.h"
 
 struct pool;
@@ -25,8 +26,6 @@ struct pool_ops {
 	void (*ready)(struct pool *, void *arg);
 	/* The entropy process ended before it ever was. */
 	void (*failed)(struct pool *, void *arg);
-	/* The sources have told how they are, after pool_query(). */
-	void (*told)(struct pool *, void *arg);
 	/* A member has to wait because of its limits: see throttle.h. */
 	void (*throttled)(struct pool *, struct member *, void *arg);
 	/* It is not idle any more: see pool_active(). */
@@ -41,13 +40,13 @@ struct pool {
 	void *arg;
 	struct pool_setup setup;
 	struct process entropy;
+	struct page page; /* that it counts in */
 	uint32_t generation;
 	struct alloc alloc;
 	uint64_t stock;			/* as in struct proto_stock, and */
 	uint64_t granted;		/* what was granted of it in all */
 	uint64_t capacity;		/* of the stock, bytes */
 	uint32_t serving;		/* sources in use, a bit each */
-	uint32_t asked;			/* sources that have not answered yet */
 	struct taps taps;		/* of all its members */
 	struct taps unsent;		/* with grants to be told */
 	sd_event_source *timer;		/* for the allocator, */
@@ -81,12 +80,6 @@ int pool_start(struct pool *);
 
 /* Ends the entropy process by the deadline (ns), and frees the sources. */
 void pool_stop(struct pool *, uint64_t deadline);
-
-/* Has the sources tell how they are, soon.  Returns whether they can. */
-bool pool_ask(struct pool *);
-
-/* The same.  Returns whether ops->told will follow. */
-bool pool_query(struct pool *);
 
 /* Something has happened that statistics are about. */
 static inline void

@@ -89,7 +89,7 @@ static LOG_FORMAT(4, 5) void pool_source_say(struct pool_source *s,
 	    LOG_FIELDS(LOG_TEXT("VRNGD_REASON", reason == NULL ? "" : reason),
 		LOG_TEXT("VRNGD_TEST", test_name(s)),
 		LOG_NUMBER("VRNGD_FAILURES", s->failures),
-		LOG_NUMBER("VRNGD_BYTES", s->past_bytes + s->state.bytes),
+		LOG_NUMBER("VRNGD_BYTES", pool_source_bytes(s)),
 		LOG_NUMBER("VRNGD_SUPPRESSED", suppressed)),
 	    "pool %s: source %s: %s%s", s->subject.pool, s->text, text, more);
 }
@@ -374,9 +374,11 @@ pool_source_try(const struct pool_source *s)
 }
 
 void
-pool_source_tell(struct pool_source *s)
+pool_source_tell(struct pool_source *s, const struct counters_source *page)
 {
 	struct frame f;
+
+	s->counters = &page[s->config->spec.number];
 
 	frame_init(&f, PROTO_SOURCE, 0, 0);
 	f.u.source = s->config->spec;
@@ -396,12 +398,45 @@ pool_source_start(struct pool_source *s)
 		try_open(s);
 }
 
-struct proto_health
-pool_source_health(const struct pool_source *s)
+/* What is in its reader's page is believed if it has grown. */
+static void
+read_counter(uint64_t *last, const uint64_t *value)
 {
-	const struct proto_health *now = &s->state.health;
+	uint64_t now = counters_load(value);
+
+	if (now > *last)
+		*last = now < COUNTER_MAX ? now : COUNTER_MAX;
+}
+
+static void
+read_counters(struct pool_source *s)
+{
+	const struct counters_source *c = s->counters;
+
+	if (c == NULL)
+		return;
+	read_counter(&s->bytes, &c->meter.total);
+	read_counter(&s->health.bytes, &c->health.bytes);
+	for (size_t i = 0; i < TESTS; i++)
+		read_counter(&s->health.alarms[i], &c->health.alarms[i]);
+	read_counter(&s->health.fips_blocks, &c->health.fips_blocks);
+	read_counter(&s->health.fips_failed, &c->health.fips_failed);
+}
+
+uint64_t
+pool_source_bytes(struct pool_source *s)
+{
+	read_counters(s);
+	return s->past_bytes + s->bytes;
+}
+
+struct proto_health
+pool_source_health(struct pool_source *s)
+{
+	const struct proto_health *now = &s->health;
 	struct proto_health h = s->past_health;
 
+	read_counters(s);
 	h.bytes += now->bytes;
 	for (size_t i = 0; i < TESTS; i++)
 		h.alarms[i] += now->alarms[i];
@@ -410,13 +445,31 @@ pool_source_health(const struct pool_source *s)
 	return h;
 }
 
+uint64_t
+pool_source_rate(const struct pool_source *s)
+{
+	struct meter meter;
+
+	if (s->counters == NULL)
+		return 0;
+	meter.start = counters_load(&s->counters->meter.start);
+	meter.current = counters_load(&s->counters->meter.current);
+	meter.previous = counters_load(&s->counters->meter.previous);
+	if (meter.current > COUNTER_MAX || meter.previous > COUNTER_MAX)
+		return 0;
+	return meter_rate(&meter, clock_now());
+}
+
 void
 pool_source_stop(struct pool_source *s)
 {
 	enum proto_source_status status = s->state.status;
 
 	s->past_health = pool_source_health(s);
-	s->past_bytes += s->state.bytes;
+	s->past_bytes = pool_source_bytes(s);
+	s->counters = NULL;
+	s->bytes = 0;
+	s->health = (struct proto_health){ 0 };
 	s->state = (struct proto_source_state){ .status = status };
 	if (status != SOURCE_LATCHED && status != SOURCE_EXHAUSTED)
 		set_status(s, SOURCE_WAITING);

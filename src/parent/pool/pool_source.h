@@ -12,6 +12,7 @@
 #include <systemd/sd-event.h>
 
 #include "parent/host/backoff.h"
+#include "common/counters.h"
 #include "parent/config/config.h"
 #include "parent/host/listener.h"
 #include "parent/host/event.h"
@@ -41,7 +42,10 @@ struct pool_source {
 	bool lost;		/* that it is lost, since anything else */
 	struct proto_source_state state; /* the last, of this generation */
 	uint64_t since;			 /* ns, that it is in it */
-	uint64_t past_bytes;		 /* of generations that ended */
+	const struct counters_source *counters; /* its reader's; NULL: none */
+	uint64_t bytes; /* in them, as they were read last, */
+	struct proto_health health;
+	uint64_t past_bytes; /* and of generations that ended */
 	struct proto_health past_health;
 	uint64_t failures;	       /* times lost or failed */
 	uint64_t failed;	       /* ns, the last time; 0: never */
@@ -69,8 +73,11 @@ void pool_source_inherit(struct pool_source *, struct pool_source *from);
  */
 bool pool_source_try(const struct pool_source *);
 
-/* Its reader runs: it is to be told of the source, and then be given it. */
-void pool_source_tell(struct pool_source *);
+/*
+ * Its reader runs: it is to be told of the source, which is one of those in its
+ * page, and then be given it.
+ */
+void pool_source_tell(struct pool_source *, const struct counters_source *);
 void pool_source_start(struct pool_source *);
 
 /* Its reader is gone. */
@@ -86,7 +93,12 @@ void pool_source_update(struct pool_source *,
  */
 int pool_source_retest(struct pool_source *, const char **why);
 
-/* What its tests have come to, in all generations. */
-struct proto_health pool_source_health(const struct pool_source *);
+/*
+ * Bytes read and what its tests have come to, in all generations; and bytes a
+ * second of late.
+ */
+uint64_t pool_source_bytes(struct pool_source *);
+struct proto_health pool_source_health(struct pool_source *);
+uint64_t pool_source_rate(const struct pool_source *);
 
 #endif

@@ -39,7 +39,6 @@ struct service_pool {
 	struct service_classes classes; /* each after the one it is in */
 	struct config_terms terms;	/* of guests that are added to it */
 	bool kept;
-	bool due; /* statistics of it are */
 };
 
 TAILQ_HEAD(service_pools, service_pool);
@@ -65,9 +64,6 @@ struct service {
 	struct store store;
 	sd_event_source *orphans; /* to end sessions of no guest */
 	bool ready;
-	/* A worker has told its figures, or ended instead. */
-	void (*told)(void *arg);
-	void *told_arg;
 };
 
 /* A service of nothing, to which nothing was passed, and without a store. */

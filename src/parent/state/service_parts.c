@@ -40,15 +40,6 @@ pool_failed(struct pool *pool, void *arg)
 }
 
 static void
-pool_told(struct pool *pool, void *arg)
-{
-	struct service *s = arg;
-
-	(void)pool;
-	s->told(s->told_arg);
-}
-
-static void
 pool_throttled(struct pool *pool, struct member *m, void *arg)
 {
 	(void)arg;
@@ -67,7 +58,6 @@ pool_active_again(struct pool *pool, void *arg)
 static const struct pool_ops pool_ops = {
 	.ready = pool_ready,
 	.failed = pool_failed,
-	.told = pool_told,
 	.throttled = pool_throttled,
 	.active = pool_active_again,
 };

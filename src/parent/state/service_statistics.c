@@ -6,10 +6,6 @@
 #include "parent/host/event.h"
 #include "parent/state/service_parts.h"
 
-/* Workers tell at once; one that does not is told of as it last was. */
-#define TELL_TIME      (200 * NS_PER_MS)
-#define LAST_TELL_TIME (50 * NS_PER_MS)
-
 /* What a total has grown by; one that comes from a worker may do anything. */
 static uint64_t
 grown(uint64_t total, uint64_t before)
@@ -96,7 +92,7 @@ static void
 tell_source(const struct pool *pool, struct pool_source *s, uint64_t period)
 {
 	const struct proto_health health = pool_source_health(s);
-	uint64_t total = s->past_bytes + s->state.bytes;
+	uint64_t total = pool_source_bytes(s);
 	uint64_t alarms = alarms_of(&health);
 	uint64_t bytes = grown(total, s->told_bytes);
 	uint64_t raised = grown(alarms, s->told_alarms);
@@ -154,38 +150,7 @@ tell_pool(struct pool *pool, uint64_t period)
 	pool->told_granted = a->root.meter.total;
 }
 
-/* Notes of whom a record is due. */
-static void
-mark(struct service *s)
-{
-	struct service_pool *p;
-	struct outlet *o;
-	struct guest *g;
-
-	TAILQ_FOREACH(p, &s->pools, entry) {
-		p->due = p->pool.active;
-		p->pool.active = false;
-	}
-	TAILQ_FOREACH(g, &s->guests, entry)
-		g->member.told.due =
-		    is_due(&g->member, all_counters(g).connections);
-	TAILQ_FOREACH(o, &s->outlets, entry)
-		o->own.told.due =
-		    is_due(&o->own, outlet_counters(o).connections);
-}
-
-/* Has these tell their figures. */
-static void
-ask(struct service *s)
-{
-	struct service_pool *p;
-
-	TAILQ_FOREACH(p, &s->pools, entry)
-		if (p->due)
-			pool_ask(&p->pool);
-}
-
-/* Logs what they have told. */
+/* Logs what those have been given of whom a record is due. */
 static void
 tell(struct service *s, uint64_t period)
 {
@@ -194,21 +159,23 @@ tell(struct service *s, uint64_t period)
 	struct outlet *o;
 	struct guest *g;
 
-	TAILQ_FOREACH(g, &s->guests, entry)
-		if (g->member.told.due) {
-			counters = all_counters(g);
+	TAILQ_FOREACH(g, &s->guests, entry) {
+		counters = all_counters(g);
+		if (is_due(&g->member, counters.connections))
 			tell_member(&g->member, &counters, all_clients(g),
 			    period);
-		}
-	TAILQ_FOREACH(o, &s->outlets, entry)
-		if (o->own.told.due) {
-			counters = outlet_counters(o);
+	}
+	TAILQ_FOREACH(o, &s->outlets, entry) {
+		counters = outlet_counters(o);
+		if (is_due(&o->own, counters.connections))
 			tell_member(&o->own, &counters,
 			    counted_nclients(&o->counted), period);
-		}
-	TAILQ_FOREACH(p, &s->pools, entry)
-		if (p->due)
+	}
+	TAILQ_FOREACH(p, &s->pools, entry) {
+		if (p->pool.active)
 			tell_pool(&p->pool, period);
+		p->pool.active = false;
+	}
 }
 
 /* Whether anything has happened that no record has told of. */
@@ -233,31 +200,15 @@ set_timer(struct statistics *st, uint64_t at)
 	sd_event_source_set_enabled(st->timer, SD_EVENT_ONESHOT);
 }
 
-static void
-ask_all(struct statistics *st)
-{
-	st->asked = true;
-	mark(st->service);
-	ask(st->service);
-}
-
 static int
 timer_event(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct statistics *st = arg;
-	uint64_t now = clock_now();
 
 	(void)source;
 	(void)usec;
-	if (!st->asked) {
-		ask_all(st);
-		set_timer(st, now + TELL_TIME);
-		return 0;
-	}
-	tell(st->service, now - st->since);
+	tell(st->service, clock_now() - st->since);
 	st->since = 0;
-	if (st->last)
-		return sd_event_exit(st->service->env->event, 0);
 	if (is_active(st->service))
 		statistics_begin(st);
 	return 0;
@@ -274,7 +225,7 @@ statistics_begin(struct statistics *st)
 {
 	int r = 0;
 
-	if (st->interval == 0 || st->since != 0 || st->last)
+	if (st->interval == 0 || st->since != 0)
 		return;
 	if (st->timer == NULL)
 		r = sd_event_add_time(st->service->env->event, &st->timer,
@@ -285,7 +236,6 @@ statistics_begin(struct statistics *st)
 		return;
 	}
 	st->since = clock_now();
-	st->asked = false;
 	set_timer(st, st->since + st->interval);
 }
 
@@ -295,27 +245,21 @@ statistics_set(struct statistics *st, uint64_t interval)
 	if (interval == st->interval)
 		return;
 	st->interval = interval;
-	if (st->last)
-		return;
 	if (interval == 0 && st->since != 0) {
 		sd_event_source_set_enabled(st->timer, SD_EVENT_OFF);
 		st->since = 0;
-	} else if (st->since != 0 && !st->asked)
+	} else if (st->since != 0)
 		set_timer(st, st->since + interval);
 	else if (is_active(st->service))
 		statistics_begin(st);
 }
 
-bool
+void
 statistics_finish(struct statistics *st)
 {
-	if (st->since == 0 || st->last)
-		return false;
-	st->last = true;
-	if (!st->asked)
-		ask_all(st);
-	set_timer(st, clock_now() + LAST_TELL_TIME);
-	return true;
+	if (st->since != 0)
+		tell(st->service, clock_now() - st->since);
+	st->interval = st->since = 0;
 }
 
 void

@@ -12,6 +12,8 @@
 static struct source sources[24];
 
 /* A supply of sources that no other test has. */
+static struct counters_source counters[sizeof(sources) / sizeof(*sources)];
+
 static struct source *
 supply_new(struct supply *s, uint32_t n, uint32_t combine, uint32_t min)
 {
@@ -28,7 +30,8 @@ supply_new(struct supply *s, uint32_t n, uint32_t combine, uint32_t min)
 	assert_true(next + n <= sizeof(sources) / sizeof(*sources));
 	for (uint32_t i = 0; i < n; i++) {
 		spec = pipe_spec(i);
-		source_start(&first[i], &spec, kind_find(SOURCE_DEVICE), STOCK,
+		source_start(&first[i], &spec, kind_find(SOURCE_DEVICE),
+		    &counters[next + i], STOCK,
 		    eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
 	}
 	next += n;
