@@ -1,3 +1,8 @@
+/*
+ * Frames over a channel: checks each against the table of proto.h, and sends
+ * and receives it with its descriptors.  Used by every process that has a
+ * channel.
+ */
 #include <sys/socket.h>
 #include <sys/uio.h>
 

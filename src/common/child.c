@@ -1,3 +1,7 @@
+/*
+ * The first steps of a child: takes its channel, receives HELLO, confines
+ * itself.  Used by the main() of each role.
+ */
 #include <sys/mman.h>
 #include <sys/socket.h>
 

@@ -1,3 +1,8 @@
+/*
+ * The descriptors and the state of a vhost-user session, kept in one
+ * descriptor that outlives the worker.  Used by the vhost worker, which fills
+ * it, and by the parent's guest_session.c, which keeps it.
+ */
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>

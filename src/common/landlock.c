@@ -1,3 +1,7 @@
+/*
+ * Denies a process the file system and the network by Landlock.  Used by
+ * sandbox.c.
+ */
 #include <sys/syscall.h>
 
 #include <errno.h>

@@ -1,3 +1,7 @@
+/*
+ * Allocates and wipes locked memory.  Used by the entropy process wherever
+ * bytes of a source are kept.
+ */
 #include <sys/mman.h>
 
 #include <errno.h>

@@ -1,3 +1,7 @@
+/*
+ * Log lines with a level, a subject and fields, and the limits on how many
+ * pass.  Used by every process; the sink differs.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

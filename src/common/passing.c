@@ -1,3 +1,7 @@
+/*
+ * Descriptors in messages of unix sockets.  Used by channels, deposits, the
+ * control socket and vhost-user sessions.
+ */
 #include <string.h>
 #include <unistd.h>
 

@@ -1,3 +1,8 @@
+/*
+ * Confines a child: root directory, uid, capabilities, limits, seccomp.  Used
+ * by child.c and the main() of each role; main.c of the parent asks which
+ * layers there are.
+ */
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>

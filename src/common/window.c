@@ -1,3 +1,6 @@
+/*
+ * A worker's granted bytes and its demand.  Used by the vhost and EGD workers.
+ */
 #include <sys/socket.h>
 
 #include <errno.h>

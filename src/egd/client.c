@@ -1,3 +1,7 @@
+/*
+ * Adds, removes and closes clients of a service.  Used by accepting (door.c),
+ * serving and the frames of the parent.
+ */
 #include <sys/epoll.h>
 
 #include <bsd/string.h>

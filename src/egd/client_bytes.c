@@ -1,3 +1,7 @@
+/*
+ * Hands bytes to a client when its turn comes, whatever it speaks.  Used by
+ * serve.c and by the protocols (command.c, stream.c, datagram.c).
+ */
 #include <sys/socket.h>
 
 #include <errno.h>

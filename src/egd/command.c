@@ -1,3 +1,8 @@
+/*
+ * Clients that speak the EGD protocol: reads commands and answers them in
+ * order.  Used by client_bytes.c, and by main.c when a client can be read or
+ * written.
+ */
 #include <sys/epoll.h>
 #include <sys/socket.h>
 

@@ -1,3 +1,7 @@
+/*
+ * The peers of a UDP socket, which are clients without a connection.  Used by
+ * main.c when the socket can be read, and by client_bytes.c.
+ */
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>

@@ -1,3 +1,7 @@
+/*
+ * Accepts connections within the limits, and refuses the rest.  Used by main.c
+ * when the listener can be read, and when a deadline has passed.
+ */
 #include <sys/epoll.h>
 #include <sys/socket.h>
 

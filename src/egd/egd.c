@@ -1,3 +1,6 @@
+/*
+ * Parses EGD commands and formats answers; pure.  Used by command.c.
+ */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>

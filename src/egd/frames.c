@@ -1,3 +1,7 @@
+/*
+ * Frames of the parent: START, limits, connections that it made.  Used by
+ * main.c when the channel can be read.
+ */
 #include <sys/epoll.h>
 
 #include <unistd.h>

@@ -1,6 +1,7 @@
 /*
- * The egd worker: serves the clients of one outlet, over the EGD protocol or
- * with raw bytes, and knows nothing of any other.
+ * The EGD worker: serves the clients of one service, over the EGD protocol or
+ * with raw bytes, and knows of no other.  Started by the parent for a service
+ * with clients.
  */
 #include <sys/epoll.h>
 

@@ -1,3 +1,7 @@
+/*
+ * Matches addresses against the networks that may use a service; pure.  Used
+ * by door.c and datagram.c.
+ */
 #include <string.h>
 
 #include "egd/networks.h"

@@ -1,3 +1,7 @@
+/*
+ * Answers EGD commands 00 and 01, which must not wait, from what the parent
+ * says is available.  Used by command.c and frames.c.
+ */
 #include <errno.h>
 
 #include "egd/worker.h"

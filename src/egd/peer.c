@@ -1,3 +1,7 @@
+/*
+ * Formats the address of a socket's other end, for the log.  Used by client.c,
+ * door.c and datagram.c.
+ */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 

@@ -1,3 +1,7 @@
+/*
+ * Gives granted bytes to the waiting clients in turn, and sends the demand for
+ * more.  Used by main.c after every round of events.
+ */
 #include <sys/epoll.h>
 
 #include "egd/worker.h"

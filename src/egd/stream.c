@@ -1,3 +1,7 @@
+/*
+ * Clients that get raw bytes for as long as they read.  Used by
+ * client_bytes.c, and by main.c when a client can be read or written.
+ */
 #include <sys/epoll.h>
 #include <sys/socket.h>
 

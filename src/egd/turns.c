@@ -1,3 +1,7 @@
+/*
+ * Deficit round robin among the clients that wait; pure.  Used by serve.c and
+ * client_bytes.c.
+ */
 #include <stddef.h>
 
 #include "egd/turns.h"

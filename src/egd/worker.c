@@ -1,3 +1,7 @@
+/*
+ * The EGD worker's state: its beginning, its epoll set, its end.  Used by all
+ * files of this folder.
+ */
 #include <sys/epoll.h>
 #include <sys/resource.h>
 

@@ -1,3 +1,7 @@
+/*
+ * Sends each consumer the bytes that it was granted.  Used by main.c for the
+ * parent's grants and when a channel has room again.
+ */
 #include <sys/epoll.h>
 #include <sys/socket.h>
 

@@ -1,6 +1,7 @@
 /*
  * The entropy process of a pool: reads the sources that the parent opened,
- * holds the stock, hands out what the parent grants.
+ * holds the stock, delivers what the parent grants.  Started by the parent for
+ * each pool.
  */
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

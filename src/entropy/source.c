@@ -1,3 +1,7 @@
+/*
+ * A source and its reader thread.  Used by main.c, which opens sources, and by
+ * supply.c, which takes from them.
+ */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,3 +1,7 @@
+/*
+ * The ring of bytes between a reader and the main thread.  Used by source.c,
+ * supply.c and delivery.c.
+ */
 #include <errno.h>
 #include <string.h>
 

@@ -1,3 +1,7 @@
+/*
+ * Chooses or combines the sources of a pool.  Used by delivery.c, and by
+ * main.c when a source's state has changed.
+ */
 #include <string.h>
 
 #include "entropy/drbg/drbg.h"

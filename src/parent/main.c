@@ -1,7 +1,7 @@
 /*
- * vrngd, the parent: opens the source and the listeners, starts and supervises
- * the other processes, decides who gets how much.  It sees no random byte and
- * reads nothing that comes from a guest.
+ * vrngd, the parent: opens sources and listeners, starts and supervises the
+ * other processes, decides who gets how much.  It sees no random byte and
+ * reads nothing that comes from a guest.  Started by systemd or by hand.
  */
 #include <sys/resource.h>
 #include <sys/signalfd.h>

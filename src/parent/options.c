@@ -1,3 +1,7 @@
+/*
+ * Parses the command line, and makes a configuration of it where there is no
+ * file.  Used by main.c.
+ */
 #include <sys/un.h>
 
 #include <bsd/stdlib.h>

@@ -1,6 +1,6 @@
 /*
  * The vhost worker: serves one guest's connection, for as long as that lasts,
- * and knows nothing of any other.
+ * and knows of no other.  Started by the parent for each connection.
  */
 #include <sys/epoll.h>
 #include <sys/socket.h>

@@ -1,5 +1,6 @@
 /*
- * Taking up a session that another worker has left in its deposit.
+ * Resumes a session that another worker left in its deposit.  Used by main.c
+ * when START says so.
  */
 #include <errno.h>
 #include <string.h>

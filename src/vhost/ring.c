@@ -1,5 +1,6 @@
 /*
- * The life of the ring: when it is served and when not, and its eventfds.
+ * Starts, stops, serves and polls the ring, and its eventfds.  Used by
+ * requests.c, which changes it, and by main.c, which runs it.
  */
 #include <sys/epoll.h>
 

@@ -1,3 +1,7 @@
+/*
+ * Saves the session in its deposit.  Used by main.c with each message, and by
+ * requests.c for descriptors.
+ */
 #include <errno.h>
 #include <string.h>
 

@@ -1,3 +1,7 @@
+/*
+ * A CTR_DRBG for each consumer that has one: seeds, reseeds, generates.  Used
+ * by delivery.c; main.c runs its self-test.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,3 +1,6 @@
+/*
+ * The known-answer self-test of the CTR_DRBG.  Used by drbg.c at the start.
+ */
 #include <openssl/crypto.h>
 #include <string.h>
 

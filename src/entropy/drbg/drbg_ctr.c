@@ -1,3 +1,7 @@
+/*
+ * libcrypto's CTR_DRBG behind a small interface.  Used by drbg.c and
+ * drbg_check.c.
+ */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>

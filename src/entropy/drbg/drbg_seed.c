@@ -1,3 +1,6 @@
+/*
+ * A provider of libcrypto that hands over one seed, once.  Used by drbg_ctr.c.
+ */
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>

@@ -1,7 +1,8 @@
 /*
- * From NIST's drbgtestvectors.zip, out of CTR_DRBG.rsp in each of its three
- * directories (no_reseed, pr_false, pr_true), [AES-256 use df]: the first
- * answer of each of the four combinations of inputs.
+ * Known answers, from NIST's drbgtestvectors.zip, out of CTR_DRBG.rsp in each
+ * of its three directories (no_reseed, pr_false, pr_true), [AES-256 use df]:
+ * the first answer of each of the four combinations of inputs.  Used by
+ * drbg_check.c.
  */
 #include "entropy/drbg/drbg_check.h"
 

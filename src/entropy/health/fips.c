@@ -1,3 +1,6 @@
+/*
+ * The advisory statistics of FIPS 140-2; pure.  Used by health.c.
+ */
 #include <stdbool.h>
 #include <string.h>
 

@@ -1,3 +1,7 @@
+/*
+ * The health tests of one source, start-up and continuous; pure.  Used by
+ * source.c for what each reader reads, and by supply.c for combined bytes.
+ */
 #include <string.h>
 
 #include "entropy/health/fips.h"

@@ -1,3 +1,7 @@
+/*
+ * Repetition count and adaptive proportion test (SP 800-90B 4.4); pure.  Used
+ * by health.c.
+ */
 #include <math.h>
 
 #include "entropy/health/health_raw.h"

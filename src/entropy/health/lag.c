@@ -1,3 +1,6 @@
+/*
+ * The lag test, for sequences that come again; pure.  Used by health.c.
+ */
 #include <errno.h>
 #include <math.h>
 #include <string.h>

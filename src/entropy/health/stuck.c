@@ -1,3 +1,6 @@
+/*
+ * The test for stuck words of conditioned sources; pure.  Used by health.c.
+ */
 #include <string.h>
 
 #include "entropy/health/stuck.h"

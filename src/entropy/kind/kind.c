@@ -1,3 +1,6 @@
+/*
+ * The table of source kinds.  Used by main.c and source.c.
+ */
 #include <sys/socket.h>
 
 #include <errno.h>

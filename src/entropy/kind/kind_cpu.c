@@ -1,3 +1,6 @@
+/*
+ * Sources of kind cpu: RDSEED and RDRAND.  Used by kind.c's table.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>

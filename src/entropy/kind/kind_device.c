@@ -1,3 +1,6 @@
+/*
+ * Sources of kind device: any file that can be read.  Used by kind.c's table.
+ */
 #include "entropy/kind/kind.h"
 
 static ssize_t

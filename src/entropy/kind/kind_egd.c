@@ -1,3 +1,7 @@
+/*
+ * Sources of kind egd: another host's EGD server, of which this is a client.
+ * Used by kind.c's table.
+ */
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>

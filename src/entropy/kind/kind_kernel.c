@@ -1,3 +1,6 @@
+/*
+ * Sources of kind kernel: getrandom(2).  Used by kind.c's table.
+ */
 #include <sys/syscall.h>
 
 #include <errno.h>

@@ -1,7 +1,8 @@
 /*
  * QNG generators on USB, behind FTDI's chips.  The parent opens the device's
- * node; libusb is told of that descriptor, looks for no devices of its own and
- * so needs neither threads nor files, and libftdi1 speaks to the chip.
+ * node; libusb gets that descriptor, enumerates no devices of its own and so
+ * needs neither threads nor files, and libftdi1 speaks to the chip.  Used by
+ * kind.c's table, if built with libftdi1.
  */
 #include <errno.h>
 #include <ftdi.h>

@@ -1,3 +1,6 @@
+/*
+ * Sources of kind serial: a tty in raw mode.  Used by kind.c's table.
+ */
 #include <sys/ioctl.h>
 
 #include <errno.h>

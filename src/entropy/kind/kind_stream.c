@@ -1,3 +1,7 @@
+/*
+ * Sources of kind stream: raw bytes over unix sockets, TCP and UDP.  Used by
+ * kind.c's table.
+ */
 #include <sys/socket.h>
 
 #include <errno.h>

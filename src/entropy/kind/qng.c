@@ -1,3 +1,7 @@
+/*
+ * The command protocol of QNG generators, over any transport.  Used by
+ * kind_qng.c.
+ */
 #include <errno.h>
 #include <string.h>
 

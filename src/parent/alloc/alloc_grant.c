@@ -1,3 +1,7 @@
+/*
+ * Makes grants: who gets how much, and when to look again; pure.  Used by
+ * pool.c and tap.c, and by the models of the unit tests.
+ */
 #include <stddef.h>
 
 #include "parent/alloc/alloc_node.h"

@@ -1,3 +1,7 @@
+/*
+ * Keeps the nodes of the tree in order as tokens, demand and outstanding bytes
+ * change; pure.  Used by alloc_grant.c and alloc_tree.c.
+ */
 #include <stddef.h>
 
 #include "parent/alloc/alloc_node.h"

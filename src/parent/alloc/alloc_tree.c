@@ -1,3 +1,7 @@
+/*
+ * Builds and changes the tree of pool, classes and leaves; pure.  Used by
+ * pool.c and member.c.
+ */
 #include <stddef.h>
 
 #include "parent/alloc/alloc_node.h"

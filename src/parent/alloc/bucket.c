@@ -1,3 +1,7 @@
+/*
+ * Token buckets in integer arithmetic; pure.  Used by the allocator, and for
+ * limits of how often something may happen.
+ */
 #include "parent/alloc/bucket.h"
 
 __extension__ typedef unsigned __int128 wide;

@@ -1,6 +1,6 @@
 /*
- * Reading workers' pages (counters.h), for guests and outlets, which report
- * what is in them.
+ * Reads the workers' pages (counters.h) and adds up what ended workers
+ * counted.  Used by guest.c and outlet.c, and by the statistics.
  */
 #include <ctype.h>
 #include <errno.h>

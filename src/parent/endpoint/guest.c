@@ -1,3 +1,7 @@
+/*
+ * A guest: its listener and the beginning and end of its sessions.  Used by
+ * the rooms above, which add, change and remove guests.
+ */
 #include <sys/mman.h>
 #include <sys/socket.h>
 

@@ -1,3 +1,7 @@
+/*
+ * Logs what happens to a guest's session.  Used by guest.c and
+ * guest_session.c.
+ */
 #include <sys/socket.h>
 
 #include <inttypes.h>

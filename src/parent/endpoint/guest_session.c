@@ -1,3 +1,8 @@
+/*
+ * A guest's connection and the worker that serves it: starting, resuming,
+ * replacing.  Used by guest.c, and by the state's shutdown, which stores
+ * sessions.
+ */
 #include <sys/mman.h>
 #include <sys/socket.h>
 

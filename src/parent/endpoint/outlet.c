@@ -1,3 +1,7 @@
+/*
+ * A service: its listener or its connecting, and when it has a worker.  Used
+ * by the rooms above, and by guest.c for its EGD socket.
+ */
 #include <bsd/string.h>
 #include <errno.h>
 #include <fcntl.h>

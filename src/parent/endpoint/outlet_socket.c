@@ -1,3 +1,7 @@
+/*
+ * Makes a service's socket, listening or connecting.  Used by outlet.c, and by
+ * the state to open sockets before they are needed.
+ */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

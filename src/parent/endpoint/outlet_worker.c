@@ -1,3 +1,6 @@
+/*
+ * A service's worker: starting it, its frames, its end.  Used by outlet.c.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

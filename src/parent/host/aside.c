@@ -1,3 +1,7 @@
+/*
+ * Closes descriptors in a short-lived child, since closing may wait.  Used for
+ * deposits and listeners that came from outside.
+ */
 #include <sys/prctl.h>
 #include <sys/wait.h>
 

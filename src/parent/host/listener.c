@@ -1,3 +1,7 @@
+/*
+ * Creates unix sockets that listen, with owner and mode, and removes them.
+ * Used by guests, services, sources and the control socket.
+ */
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>

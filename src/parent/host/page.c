@@ -1,6 +1,6 @@
 /*
- * Making and mapping the pages in which children count, for the parts of the
- * parent that start those children.
+ * Makes and maps the pages in which children count.  Used by
+ * endpoint/counted.c.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>

@@ -1,3 +1,7 @@
+/*
+ * Parses the descriptors that systemd passed.  Used by main.c through the
+ * state, which adopts them, and by store.c.
+ */
 #include <bsd/string.h>
 #include <ctype.h>
 #include <errno.h>

@@ -1,3 +1,7 @@
+/*
+ * Drops what the parent does not need, and makes the empty root of the
+ * children.  Used by main.c at the start.
+ */
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 

@@ -1,3 +1,6 @@
+/*
+ * Formats a log line as a record of the journal.  Used by sink.c.
+ */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -1,3 +1,7 @@
+/*
+ * Makes memory files of a fixed size.  Used for in-flight memory, session
+ * state and pages.
+ */
 #include <sys/mman.h>
 
 #include <errno.h>

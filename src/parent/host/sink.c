@@ -1,3 +1,7 @@
+/*
+ * The parent's log sink: the journal, or standard error.  Used by main.c,
+ * which sets it.
+ */
 #include <sys/stat.h>
 
 #include <stdio.h>

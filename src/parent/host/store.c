@@ -1,3 +1,7 @@
+/*
+ * Puts descriptors into systemd's store and takes them out.  Used by guests
+ * and by the state at a restart.
+ */
 #include <bsd/stdlib.h>
 #include <bsd/string.h>
 #include <stdio.h>

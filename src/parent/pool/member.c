@@ -1,3 +1,7 @@
+/*
+ * The members of a pool: the leaves of its tree, with their limits and
+ * statistics.  Used by guests and services, which are members, and by pool.c.
+ */
 #include <stddef.h>
 #include <string.h>
 

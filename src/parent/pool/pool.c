@@ -1,3 +1,7 @@
+/*
+ * A pool: its entropy process, its allocator, and when grants are made.  Used
+ * by the state, which makes pools, and by taps.
+ */
 #include <bsd/string.h>
 #include <errno.h>
 #include <string.h>

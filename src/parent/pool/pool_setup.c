@@ -1,3 +1,6 @@
+/*
+ * Sets up a pool's sources from its configuration.  Used by pool.c.
+ */
 #include <string.h>
 
 #include "common/log.h"

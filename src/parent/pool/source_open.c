@@ -1,3 +1,7 @@
+/*
+ * Opens what a source is read from, without reading it.  Used by
+ * pool_source.c.
+ */
 #include <sys/socket.h>
 #include <sys/stat.h>
 

@@ -1,3 +1,7 @@
+/*
+ * A consumer: its byte channel, its demand and its grants.  Used by guests and
+ * services, one for each worker.
+ */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,3 +1,7 @@
+/*
+ * Measures how long a member waits for its limits, and decides when to log
+ * that; pure.  Used by member.c.
+ */
 #include "parent/pool/throttle.h"
 
 void

@@ -1,3 +1,7 @@
+/*
+ * Explains errors that come from the systemd unit rather than from the system.
+ * Used where a source or a socket cannot be opened.
+ */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>

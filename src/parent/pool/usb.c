@@ -1,3 +1,6 @@
+/*
+ * Finds and opens USB devices.  Used by source_open.c.
+ */
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 

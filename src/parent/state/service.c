@@ -1,3 +1,7 @@
+/*
+ * The daemon's state: pools, guests and services, and how a configuration is
+ * applied to them.  Used by main.c and by the control socket.
+ */
 #include <sys/socket.h>
 
 #include <bsd/string.h>

@@ -1,3 +1,7 @@
+/*
+ * Guests whose listeners come from systemd, from the store or from vrngctl.
+ * Used by main.c and by the control socket.
+ */
 #include <sys/socket.h>
 #include <sys/stat.h>
 

@@ -1,3 +1,7 @@
+/*
+ * Applies a configuration to services and to guests' EGD sockets.  Used by
+ * service.c.
+ */
 #include <string.h>
 
 #include "common/log.h"

@@ -1,3 +1,7 @@
+/*
+ * Creates, finds and removes pools and guests.  Used by the other files of
+ * this room.
+ */
 #include <bsd/string.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,7 @@
+/*
+ * Opens what a new configuration needs before anything is changed.  Used by
+ * service.c.
+ */
 #include <sys/socket.h>
 
 #include <bsd/string.h>

@@ -1,3 +1,7 @@
+/*
+ * Logs statistics of those that were active.  Used by service.c, and by main.c
+ * at SIGUSR1.
+ */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>

@@ -1,3 +1,7 @@
+/*
+ * The in-flight record of the ring.  Used by rng.c for each request, and by
+ * requests.c and resume.c, which attach it.
+ */
 #include <stddef.h>
 
 #include "vhost/device/inflight.h"

@@ -1,3 +1,7 @@
+/*
+ * Maps guest memory and translates its addresses; survives SIGBUS.  Used by
+ * all that touch memory of the frontend.
+ */
 #include <sys/mman.h>
 #include <sys/stat.h>
 

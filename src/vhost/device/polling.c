@@ -1,3 +1,6 @@
+/*
+ * Decides whether and how long to poll the ring; pure.  Used by ring.c.
+ */
 #include <string.h>
 
 #include "vhost/device/polling.h"

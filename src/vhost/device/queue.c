@@ -1,3 +1,6 @@
+/*
+ * The device's side of a split virtqueue.  Used by rng.c and ring.c.
+ */
 #include <endian.h>
 #include <stddef.h>
 #include <string.h>

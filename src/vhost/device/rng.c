@@ -1,3 +1,7 @@
+/*
+ * Fills requests from the window and completes them.  Used by ring.c, and by
+ * main.c when bytes have come.
+ */
 #include <stddef.h>
 #include <string.h>
 

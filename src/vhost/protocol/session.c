@@ -1,3 +1,7 @@
+/*
+ * Reads and writes the session's messages without waiting.  Used by main.c and
+ * requests.c.
+ */
 #include <sys/socket.h>
 #include <sys/uio.h>
 
