@@ -12,7 +12,7 @@
 #include "vhost/device/polling.h"
 #include "vhost/device/queue.h"
 #include "vhost/device/rng.h"
-#include "vhost/save.h"
+#include "vhost/saved.h"
 #include "vhost/protocol/session.h"
 
 /* What epoll reports, in data.u32. */
@@ -90,5 +90,31 @@ void ring_look(struct worker *);
 int ring_set_kick(struct worker *, int fd, uint32_t id);
 void ring_set_call(struct worker *, int fd, uint32_t id);
 void ring_set_err(struct worker *, int fd, uint32_t id);
+
+/*
+ * Puts a message's descriptors into the deposit, as message->ids.  One that
+ * cannot take them is given up, with a line in the log: the session then ends
+ * with this worker.
+ */
+void save_fds(struct worker *, struct message *);
+
+/*
+ * Puts what is used of the deposit's messages into fewer, which are this
+ * process's own.  Returns 0, or -1 with errno; the deposit is complete even then.
+ */
+int save_gather(struct worker *);
+
+/*
+ * Saves the state, and that `consume` bytes of the message at hand are to be
+ * consumed, and what has become of its reply.
+ */
+void save_state(struct worker *, uint32_t consume, enum saved_reply);
+
+/*
+ * Takes up the session of a deposit (fd): a new one, or one that another worker
+ * has left.  If it cannot be taken up, the worker ends with EXIT_SESSION_LOST,
+ * after logging why.
+ */
+void save_resume(struct worker *, int deposit);
 
 #endif

@@ -9,8 +9,8 @@
  * their order, so that where the avail ring is to be read follows from used.idx
  * in the guest's memory.
  */
-#ifndef VRNGD_SAVE_H
-#define VRNGD_SAVE_H
+#ifndef VRNGD_SAVED_H
+#define VRNGD_SAVED_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,8 +22,6 @@
 #include "vhost/protocol/session.h"
 
 #define SAVE_VERSION 4
-
-struct worker;
 
 /* A part of a file that is mapped, or an eventfd. */
 struct saved_place {
@@ -99,31 +97,5 @@ struct save {
 	uint32_t messages; /* in the deposit */
 	int reply_fd;	   /* found in it; -1: none */
 };
-
-/*
- * Puts a message's descriptors into the deposit, as message->ids.  One that
- * cannot take them is given up, with a line in the log: the session then ends
- * with this worker.
- */
-void save_fds(struct worker *, struct message *);
-
-/*
- * Puts what is used of the deposit's messages into fewer, which are this
- * process's own.  Returns 0, or -1 with errno; the deposit is complete even then.
- */
-int save_gather(struct worker *);
-
-/*
- * Saves the state, and that `consume` bytes of the message at hand are to be
- * consumed, and what has become of its reply.
- */
-void save_state(struct worker *, uint32_t consume, enum saved_reply);
-
-/*
- * Takes up the session of a deposit (fd): a new one, or one that another worker
- * has left.  If it cannot be taken up, the worker ends with EXIT_SESSION_LOST,
- * after logging why.
- */
-void save_resume(struct worker *, int deposit);
 
 #endif
