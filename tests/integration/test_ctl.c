@@ -1,6 +1,8 @@
 /*
  * vrngctl, of the environment variable VRNGCTL, and the real daemon.
  */
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -10,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <bsd/string.h>
 
 #include "integration/admin.h"
 #include "integration/load.h"
@@ -61,22 +65,130 @@ test_status(void **state)
 	suite_pass(s);
 }
 
-/* A worker that hangs holds up nobody who asks. */
+/* The same with a service, which stands behind the pool's block. */
 static void
-test_hung_worker(void **state)
+start_egd(struct suite *s)
+{
+	char more[128];
+
+	snprintf(more, sizeof(more),
+	    "} egd \"local\" { class = \"gold\" unix = \"%s/egd\"", s->d.dir);
+	start(s, more);
+}
+
+/* A client of that service, which has had 100 bytes. */
+static int
+egd_client(struct suite *s)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint8_t buf[100];
+
+	strlcpy(sun.sun_path, daemon_path(&s->d, "egd"), sizeof(sun.sun_path));
+	assert_int_not_equal(fd, -1);
+	CHECK(connect(fd, (struct sockaddr *)&sun, sizeof(sun)));
+	assert_int_equal(write(fd, "\x02\x64", 2), 2);
+	assert_int_equal(recv(fd, buf, sizeof(buf), MSG_WAITALL), 100);
+	return fd;
+}
+
+/* Waits until a status has a counter with that value. */
+static void
+await_counter(struct suite *s, const char *key, int value)
+{
+	uint64_t end = fe_now() + FE_TIMEOUT_MS;
+	char out[16384], text[64];
+
+	snprintf(text, sizeof(text), "\"%s\": %d,", key, value);
+	do {
+		assert_true(fe_now() < end);
+		assert_int_equal(
+		    admin_ctl(s, out, sizeof(out), "status --json"), 0);
+	} while (strstr(out, text) == NULL);
+}
+
+/* The fastest of several tries to get a status, in ms. */
+static uint64_t
+status_time(struct suite *s, char *out, size_t size)
+{
+	uint64_t best = UINT64_MAX, begin, took;
+
+	for (int i = 0; i < 10; i++) {
+		begin = fe_now();
+		assert_int_equal(admin_ctl(s, out, size, "status --json"), 0);
+		took = fe_now() - begin;
+		best = took < best ? took : best;
+	}
+	return best;
+}
+
+/*
+ * Processes that hang hold up nobody who asks, and what they did before is
+ * known.
+ */
+static void
+test_hung(void **state)
 {
 	struct suite *s = *state;
-	uint64_t begin;
 	char out[16384];
+	pid_t pids[3];
+	int egd;
 
-	start(s, "");
+	start_egd(s);
 	suite_up_qemu(s, &s->fe, "vm0");
-	CHECK(kill(daemon_child(&s->d, ROLE_VHOST, "vm0"), SIGSTOP));
-	begin = fe_now();
-	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
-	assert_true(fe_now() - begin < 2000);
-	CHECK(kill(daemon_child(&s->d, ROLE_VHOST, "vm0"), SIGCONT));
+	for (int i = 0; i < 10; i++)
+		suite_served(&s->fe);
+	egd = egd_client(s);
+	await_counter(s, "bytes", 100);
+	pids[0] = daemon_child(&s->d, ROLE_VHOST, "vm0");
+	pids[1] = daemon_child(&s->d, "vrngd-egd", NULL);
+	pids[2] = daemon_child(&s->d, ROLE_ENTROPY, NULL);
+	for (size_t i = 0; i < 3; i++)
+		CHECK(kill(pids[i], SIGSTOP));
+	assert_true(status_time(s, out, sizeof(out)) < 100);
+	assert_non_null(strstr(out, "\"requests\": 10,"));
+	assert_non_null(strstr(out, "\"bytes\": 640,"));
+	assert_non_null(strstr(out, "\"bytes\": 100,"));
+	assert_non_null(strstr(out, "\"clients_connected\": 1,"));
+	assert_non_null(strstr(out, "\"peer\": \"pid "));
+	for (size_t i = 0; i < 3; i++)
+		CHECK(kill(pids[i], SIGCONT));
 	suite_served(&s->fe);
+	close(egd);
+	suite_pass(s);
+}
+
+/* What a worker has done counts once, however it ends. */
+static void
+test_killed(void **state)
+{
+	struct suite *s = *state;
+	char byte;
+	pid_t old;
+	int egd;
+
+	start_egd(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	for (int i = 1; i <= 3; i++) {
+		suite_served(&s->fe);
+		old = daemon_child(&s->d, ROLE_VHOST, "vm0");
+		CHECK(kill(old, SIGKILL));
+		suite_served(&s->fe);
+		assert_int_not_equal(daemon_child(&s->d, ROLE_VHOST, "vm0"),
+		    old);
+		egd = egd_client(s);
+		/* It is counted when it has been sent. */
+		await_counter(s, "bytes", i * 100);
+		CHECK(kill(daemon_child(&s->d, "vrngd-egd", NULL), SIGKILL));
+		assert_int_equal(recv(egd, &byte, 1, 0), 0);
+		close(egd);
+		CHECK(
+		    daemon_child_gone(&s->d, "vrngd-egd", NULL, FE_TIMEOUT_MS));
+		await_counter(s, "clients_connected", 0);
+		await_counter(s, "bytes", i * 100);
+		await_counter(s, "bytes", i * 2 * 64);
+		await_counter(s, "requests", i * 2);
+	}
 	suite_pass(s);
 }
 
@@ -154,7 +266,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SUITE_EMPTY(test_status),
-		SUITE_EMPTY(test_hung_worker),
+		SUITE_EMPTY(test_hung),
+		SUITE_EMPTY(test_killed),
 		SUITE_EMPTY(test_guests),
 		SUITE_EMPTY(test_reload),
 		SUITE_EMPTY(test_snippets),
