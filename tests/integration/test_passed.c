@@ -174,12 +174,12 @@ test_again(void **state)
 	fds = proc_fds(s->d.pid);
 	for (int i = 0; i < 20; i++) {
 		adopt(&m, fd, "");
-		assert_string_equal(m.said, "");
+		assert_null(strstr(m.said, "FDSTORE"));
 	}
 	assert_true(proc_fds(s->d.pid) <= fds + 1);
 	adopt(&m, fd, "gold");
-	assert_string_equal(m.said,
-	    "FDSTOREREMOVE=1 FDNAME=g-vm0\nFDSTORE=1 FDNAME=g-vm0++gold\n");
+	assert_non_null(strstr(m.said,
+	    "FDSTOREREMOVE=1 FDNAME=g-vm0\nFDSTORE=1 FDNAME=g-vm0++gold\n"));
 	is_in(s, "vm0", "gold");
 	suite_served(&s->fe);
 	close(fd);
