@@ -266,16 +266,19 @@ static void
 test_share(void **state)
 {
 	struct suite *s = *state;
-	struct told told;
+	struct told told = { 0 };
 	uint64_t begun, ns;
 
 	start(s, "poll-us = 1000 poll-share = 5%", QEMU_FEATURES);
 	begun = fe_now();
-	while (fe_now() < begun + 3000) {
-		served(&s->fe);
-		spin(800);
+	/* On a busy host the driver may be late for all looks of a while. */
+	for (int i = 1; i <= 5 && told.hits == 0; i++) {
+		while (fe_now() < begun + (uint64_t)i * 3000) {
+			served(&s->fe);
+			spin(800);
+		}
+		told = ask(s);
 	}
-	told = ask(s);
 	ns = (fe_now() - begun) * 1000000 / 20;
 	ns += told.hits * SAVED_NS;
 	print_message("# %ju hits, %ju misses, %ju us of %ju\n",
