@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/clock.h"
 /* By its path, since autoconf's has the same name. */
@@ -254,7 +255,7 @@ test_many(void **state)
 	const struct config_guest *guest;
 	struct config *config;
 	struct told told, text;
-	uint64_t start = clock_now();
+	const clock_t start = clock(); /* CPU time, whoever else has some */
 	unsigned int n = 0;
 
 	(void)state;
@@ -269,7 +270,7 @@ test_many(void **state)
 	TAILQ_FOREACH(guest, &config->guests, entry)
 		n++;
 	assert_int_equal(n, 10000);
-	assert_true(clock_now() - start < 10 * NS_PER_SEC);
+	assert_true(clock() - start < 10 * CLOCKS_PER_SEC);
 	config_free(config);
 	free(told.text);
 	free(text.text);
