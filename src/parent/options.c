@@ -262,8 +262,8 @@ set_option(struct options *opt, int option, char **argv)
 		    (uint64_t)number("--max-bytes", optarg, 1, INT64_MAX);
 		break;
 	case 'p':
-		opt->period =
-		    (uint64_t)number("--period", optarg, 1, PERIOD_MAX_MS) *
+		opt->period = (uint64_t)number("--period", optarg, 1,
+				  CONFIG_PERIOD_MAX_MS) *
 		    NS_PER_MS;
 		break;
 	case OPT_POLL_US:

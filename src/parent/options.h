@@ -13,8 +13,7 @@
 
 #include "parent/config/config.h"
 
-#define GUESTS_MAX    10000
-#define PERIOD_MAX_MS UINT32_MAX
+#define GUESTS_MAX 10000
 
 struct options {
 	const char *config;  /* path of the configuration; NULL: none */

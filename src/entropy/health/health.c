@@ -61,7 +61,7 @@ health_init_raw(struct health *h, const struct proto_source *spec)
 	    entropy == 0 || entropy > bits * 1000)
 		log_fatal("health tests: samples of %u bits with %u/1000 bit",
 		    bits, entropy);
-	if (spec->alpha < HEALTH_ALPHA_MIN || spec->alpha > HEALTH_ALPHA_MAX)
+	if (spec->alpha < ALPHA_MIN || spec->alpha > ALPHA_MAX)
 		log_fatal("health tests: alpha is 2^-%u", spec->alpha);
 	health_raw_init(&h->samples, spec);
 	lag_limits_raw(&limits, bits, entropy, spec->alpha);

@@ -99,10 +99,10 @@ health_raw_init(struct health_raw *raw, const struct proto_source *spec)
 
 	raw->sample_bits = spec->sample_bits;
 	raw->rct.cutoffs.alarm = rct_cutoff(h, spec->alpha);
-	raw->rct.cutoffs.latch = rct_cutoff(h, HEALTH_ALPHA_MAX);
+	raw->rct.cutoffs.latch = rct_cutoff(h, ALPHA_MAX);
 	apt->window = spec->sample_bits == 1 ? APT_WINDOW_BINARY : APT_WINDOW;
 	apt->cutoffs.alarm = apt_cutoff(apt->window, h, spec->alpha);
-	apt->cutoffs.latch = apt_cutoff(apt->window, h, HEALTH_ALPHA_MAX);
+	apt->cutoffs.latch = apt_cutoff(apt->window, h, ALPHA_MAX);
 	health_raw_restart(raw);
 }
 

@@ -18,7 +18,7 @@
 
 struct cutoffs {
 	uint32_t alarm; /* at 2^-alpha: HEALTH_FAILING */
-	uint32_t latch; /* at 2^-HEALTH_ALPHA_MAX: HEALTH_LATCHED */
+	uint32_t latch; /* at 2^-ALPHA_MAX: HEALTH_LATCHED */
 };
 
 /* 4.4.1 */

@@ -33,7 +33,7 @@ lag_set_stride(struct lag_limits *limits, size_t stride, double entropy,
 	limits->stride = stride;
 	limits->window = window;
 	limits->found = (uint32_t)ceil((alpha + LAG_CHOICES) / bits);
-	limits->latch = (uint32_t)ceil((HEALTH_ALPHA_MAX + LAG_CHOICES) / bits);
+	limits->latch = (uint32_t)ceil((ALPHA_MAX + LAG_CHOICES) / bits);
 }
 
 void

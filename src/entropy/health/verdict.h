@@ -4,9 +4,6 @@
 #ifndef VRNGD_VERDICT_H
 #define VRNGD_VERDICT_H
 
-/* What alpha may be.  At the last a failure is no false alarm any more. */
-#define HEALTH_ALPHA_MIN 20
-#define HEALTH_ALPHA_MAX 60
 
 enum health_verdict {
 	HEALTH_STARTING, /* may not be handed out yet: so far, so good */

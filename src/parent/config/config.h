@@ -58,13 +58,30 @@ enum config_transport {
 	CONFIG_UDP
 };
 
+/*
+ * Where a socket is.  Sources and services have these members of their own,
+ * too, and as one struct.
+ */
+#define CONFIG_SOCKET_MEMBERS \
+	enum config_transport transport; \
+	bool passed;   /* it is, by systemd: neither path nor address */ \
+	char *path;    /* allocated: of unix, or of a device; or NULL */ \
+	char *address; /* allocated: numeric, of tcp and udp; or NULL */ \
+	uint16_t port; /* with address */
+
+struct config_socket {
+	CONFIG_SOCKET_MEMBERS
+};
+
 struct config_source {
 	TAILQ_ENTRY(config_source) entry;
 	struct proto_source spec; /* number: the index in its pool */
-	char *path;    /* allocated: device, serial, unix socket; or NULL */
-	char *address; /* allocated: IPv4 or IPv6, of tcp and udp; or NULL */
-	uint16_t port; /* with address */
-	enum config_transport transport;     /* of egd and stream */
+	union {
+		struct config_socket socket; /* of egd and stream */
+		struct {
+			CONFIG_SOCKET_MEMBERS
+		};
+	};
 	bool listen;			     /* of stream: not to connect */
 	bool replay;			     /* of device: is a test file */
 	uint16_t vendor, product;	     /* of qng; 0: any known */
@@ -110,11 +127,12 @@ struct config_outlet {
 	TAILQ_ENTRY(config_outlet) entry;
 	char name[CONFIG_NAME_SIZE]; /* unique among those of its kind */
 	enum config_outlet_kind kind;
-	enum config_transport transport;
-	bool passed;	     /* its socket is, by systemd */
-	char *path;	     /* allocated: of unix; NULL: also if passed */
-	char *address;	     /* likewise: numeric, of tcp and udp */
-	uint16_t port;	     /* with address */
+	union {
+		struct config_socket socket;
+		struct {
+			CONFIG_SOCKET_MEMBERS
+		};
+	};
 	bool connect;	     /* of stream: the other side listens */
 	uint16_t local_port; /* of udp, with connect: ours; 0: any */
 	struct listener_rights

@@ -1,8 +1,12 @@
+/*
+ * Networks and addresses: as text and as the services' processes know them.
+ * Called by values.c and services.c, and by who logs or reports a network.
+ */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "parent/config/config_build.h"
+#include "parent/config/reader.h"
 
 #define IPV4_BEHIND 96 /* bits, of an IPv4 address mapped to IPv6 */
 
@@ -54,7 +58,7 @@ config_network_read(const char *text, struct proto_network *network)
 		return CONFIG_NETWORK_BAD;
 	if (slash == NULL)
 		return CONFIG_NETWORK_GOOD;
-	rest = config_digits(slash + 1, &bits);
+	rest = value_digits(slash + 1, 10, &bits);
 	if (rest == NULL || rest[0] != '\0')
 		return CONFIG_NETWORK_BAD;
 	if (bits > (strchr(address, ':') != NULL ? 128 : 128 - IPV4_BEHIND))

@@ -8,20 +8,12 @@
 #endif
 }
 %code requires {
-#include "parent/config/config_tree.h"
+#include "parent/config/reader.h"
 }
 %code {
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "common/log.h"
-
 int config_yylex(CONFIG_YYSTYPE *, CONFIG_YYLTYPE *, void *scanner);
 static void config_yyerror(const CONFIG_YYLTYPE *, void *scanner,
     struct config_parse *, const char *text);
-static void complain(struct config_parse *, int line, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
 static void missing_brace(struct config_parse *);
 static bool meaningless(int token, bool same_line);
 }
@@ -64,7 +56,7 @@ statement:
 	{
 		config_item_add(parse, &$3, @3.first_line);
 		config_setting_add(parse, $1.text, false, @1.first_line);
-		if (config_key_has_list($1.text))
+		if (schema_has_list($1.text))
 			parse->single_line = @3.first_line;
 	}
 	| key EQUALS LIST_OPEN items LIST_CLOSE
@@ -145,7 +137,7 @@ block:
 	}
 	| OPEN
 	{
-		complain(parse, @1.first_line, "this { belongs to no block: "
+		config_syntax_error(parse, @1.first_line, "this { belongs to no block: "
 		    "write pool, source, class, guest, egd or stream and a "
 		    "name before it");
 		config_block_open(parse, NULL, NULL, @1.first_line);
@@ -166,28 +158,6 @@ brace:
 
 %%
 
-/* A syntax error, the first of its line. */
-static void
-complain(struct config_parse *p, int line, const char *fmt, ...)
-{
-	va_list ap;
-	char *text;
-	int len;
-
-	p->block->damaged = true;
-	if (line == p->error_line)
-		return;
-	p->error_line = line;
-	va_start(ap, fmt);
-	len = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	if (len == -1)
-		log_fatal("no memory for the configuration");
-	config_mistake(p->reader, (struct config_place){ p->file, line }, "%s",
-	    text);
-	free(text);
-}
-
 /*
  * The block goes on as if the brace were there; unless it was meant as a key,
  * when what is around it goes on.
@@ -196,16 +166,16 @@ static void
 missing_brace(struct config_parse *p)
 {
 	struct config_block *block = p->block;
-	const char *word = config_kind_word(block->kind);
+	const char *word = schema_word(block->kind);
 
-	if (config_key_is(block->within->kind, word)) {
-		complain(p, block->place.line, "an = is missing: write %s = %s",
+	if (schema_find(block->within->kind, word) != NULL) {
+		config_syntax_error(p, block->place.line, "an = is missing: write %s = %s",
 		    word, config_shown(p->reader, block->name));
 		block->kind = CONFIG_IGNORED;
 		p->block = block->within;
 		p->block->damaged = true;
 	} else
-		complain(p, block->place.line, "%s: there is no { after the "
+		config_syntax_error(p, block->place.line, "%s: there is no { after the "
 		    "name: add it", block->title);
 	p->lost_brace = true;
 	p->depth++;
@@ -240,7 +210,7 @@ unclosed(struct config_parse *p)
 
 	if (!p->lost_brace) {
 		p->error_line = 0;
-		complain(p, block->place.line, "%s has no end: add a } after "
+		config_syntax_error(p, block->place.line, "%s has no end: add a } after "
 		    "its last line", block->kind == CONFIG_IGNORED ?
 		    "this {" : block->title);
 	}
@@ -262,23 +232,41 @@ expected(const yypcontext_t *context, yysymbol_kind_t wanted)
 	return false;
 }
 
+/* "", or ": did you mean guest?" for the block meant by `word`. */
+static const char *
+hint_of(struct config_reader *r, const char *word)
+{
+	struct config_nearest nearest;
+	const char *kind;
+
+	config_nearest_init(&nearest, word);
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		config_nearest_try(&nearest, k->name);
+	for (size_t i = 0; (kind = schema_kinds(i)) != NULL; i++)
+		config_nearest_try(&nearest, kind);
+	if (nearest.found == NULL ||
+	    schema_kind(nearest.found) == CONFIG_IGNORED)
+		return "";
+	return config_text(r, ": did you mean %s?", nearest.found);
+}
+
 /* After a key, as it seems, something else than = and its value. */
 static void
 after_word(struct config_parse *p, int token)
 {
 	const char *word = config_shown(p->reader, p->before.text);
-	const char *hint = config_kind_hint(p->reader, p->before.text);
+	const char *hint = hint_of(p->reader, p->before.text);
 
 	if (token == OPEN || (token == STRING && hint[0] != '\0') ||
 	    (token == WORD && hint[0] != '\0'))
-		complain(p, p->before.line, "\"%s\" is not a block%s", word,
+		config_syntax_error(p, p->before.line, "\"%s\" is not a block%s", word,
 		    hint[0] != '\0' ? hint :
 		    ": these are pool, source, class, guest, egd and stream");
 	else if (token == STRING || token == WORD)
-		complain(p, p->before.line, "an = is missing: write %s = %s",
+		config_syntax_error(p, p->before.line, "an = is missing: write %s = %s",
 		    word, config_shown(p->reader, p->last.text));
 	else
-		complain(p, p->before.line, "there is no value after \"%s\": "
+		config_syntax_error(p, p->before.line, "there is no value after \"%s\": "
 		    "write %s = VALUE", word, word);
 }
 
@@ -288,7 +276,7 @@ follows_single(const struct config_parse *p, const struct config_token *word)
 {
 	return word->line == p->single_line &&
 	    (word->type == WORD || word->type == STRING) &&
-	    !config_key_is(CONFIG_ANY, word->text);
+	    schema_find(CONFIG_ANY, word->text) == NULL;
 }
 
 /* What the parser calls, by the name it gives, at a syntax error. */
@@ -303,26 +291,26 @@ yyreport_syntax_error(const yypcontext_t *context, void *scanner,
 	    (p->block->kind != CONFIG_TOP || (p->lost_brace && p->depth > 0)))
 		unclosed(p);
 	else if (p->before.type == EQUALS && token == OPEN)
-		complain(p, p->before.line, "there is an = before a block: "
+		config_syntax_error(p, p->before.line, "there is an = before a block: "
 		    "write a name instead, as in guest \"vm1\" {");
 	else if (p->before.type == EQUALS)
-		complain(p, p->before.line, "there is no value after the =: "
+		config_syntax_error(p, p->before.line, "there is no value after the =: "
 		    "add it, on the same line");
 	else if (p->before.type == INCLUDE && expected(context, YYSYMBOL_WORD))
-		complain(p, p->before.line, "include needs the name of a file "
+		config_syntax_error(p, p->before.line, "include needs the name of a file "
 		    "or a pattern: write include \"/etc/vrngd/conf.d/*.conf\"");
 	else if (p->before.type == BLOCK && expected(context, YYSYMBOL_EQUALS))
-		complain(p, p->before.line, "\"%s\" is followed by neither a "
+		config_syntax_error(p, p->before.line, "\"%s\" is followed by neither a "
 		    "name nor =: write %s \"NAME\" { or %s = VALUE",
 		    p->before.text, p->before.text, p->before.text);
 	else if (follows_single(p, expected(context, YYSYMBOL_EQUALS) ?
 	    &p->before : &p->last))
-		complain(p, p->single_line, "a second value follows the first: "
+		config_syntax_error(p, p->single_line, "a second value follows the first: "
 		    "write several in braces, as in { ONE OTHER }");
 	else if (expected(context, YYSYMBOL_EQUALS))
 		after_word(p, token);
 	else
-		complain(p, p->last.line, "\"%s\" is out of place: a key, as "
+		config_syntax_error(p, p->last.line, "\"%s\" is out of place: a key, as "
 		    "in rate = 10M, or a block should begin here",
 		    config_shown(p->reader, p->last.text));
 	return 0;
@@ -334,6 +322,6 @@ config_yyerror(const CONFIG_YYLTYPE *place, void *scanner, struct config_parse *
     const char *text)
 {
 	(void)scanner;
-	complain(p, place->first_line, "%s: the file is too deeply nested",
+	config_syntax_error(p, place->first_line, "%s: the file is too deeply nested",
 	    text);
 }

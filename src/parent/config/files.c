@@ -1,3 +1,7 @@
+/*
+ * The files of a configuration: opening them, and those that they include.
+ * Called by config.c for the first, and by the parser for each include.
+ */
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -6,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "parent/config/config_tree.h"
+#include "parent/config/reader.h"
 
 #define NOT_A_FILE "it is not a regular file: name one"
 
@@ -114,7 +118,7 @@ parse(struct config_reader *r, const struct config_file *file, const char *text,
 		config_scan_text(&p, text, len);
 		return;
 	}
-	config_mistake(r, (struct config_place){ file, line_of(text, nul) },
+	config_error(r, NULL, (struct config_place){ file, line_of(text, nul) },
 	    "there is a NUL byte here: the configuration is a text file");
 	r->top->damaged = true;
 }
@@ -141,7 +145,7 @@ read_file(struct config_reader *r, const char *path,
 		TAILQ_INSERT_TAIL(&r->files, file, entry);
 		parse(r, file, text, len);
 	} else {
-		config_mistake(r, place, "cannot read \"%s\": %s",
+		config_error(r, NULL, place, "cannot read \"%s\": %s",
 		    config_shown(r, path), why);
 		r->top->damaged = true;
 	}
@@ -197,14 +201,14 @@ read_matches(struct config_reader *r, const char *pattern,
 	errno = 0;
 	status = glob(path, GLOB_NOMAGIC, glob_error, &found);
 	if (status == GLOB_NOSPACE || status == GLOB_ABORTED) {
-		config_mistake(r, *where, "cannot list \"%s\": %s",
+		config_error(r, NULL, *where, "cannot list \"%s\": %s",
 		    config_shown(r, path),
 		    errno != 0 ? strerror(errno) : "it cannot be read");
 		r->top->damaged = true;
 	}
 	for (size_t i = 0; status == 0 && i < found.gl_pathc; i++) {
 		if (r->nfiles >= CONFIG_FILES_MAX) {
-			config_mistake(r, *where,
+			config_error(r, NULL, *where,
 			    "more than %d files are "
 			    "included: use fewer",
 			    CONFIG_FILES_MAX);
@@ -223,16 +227,16 @@ config_file_include(struct config_parse *p, const char *pattern, int line)
 
 	if (p->block->kind != CONFIG_TOP) {
 		p->block->damaged = true;
-		config_block_mistake(p->reader, p->block, where,
+		config_error(p->reader, p->block, where,
 		    "include stands within the block: move it out");
 		return;
 	}
 	if (pattern[0] == '\0')
-		config_mistake(p->reader, where,
+		config_error(p->reader, NULL, where,
 		    "include needs the name of a "
 		    "file or a pattern, not \"\"");
 	else if (depth_of(p->file) >= CONFIG_INCLUDE_MAX)
-		config_mistake(p->reader, where,
+		config_error(p->reader, NULL, where,
 		    "\"%s\" would be the file number %d that is included by "
 		    "another: include it further up",
 		    config_shown(p->reader, pattern), CONFIG_INCLUDE_MAX + 1);

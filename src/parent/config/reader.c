@@ -1,0 +1,359 @@
+/*
+ * What all of reading a configuration needs: memory that lives as long as the
+ * reader, errors with their places, blocks and settings, and a guess at what a
+ * misspelt word was meant to be.
+ */
+#include <search.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "parent/config/reader.h"
+
+#define SHOWN_MAX 120 /* bytes of a text in a message */
+#define NEAR_MAX  2   /* letters to change */
+
+void *
+config_alloc(struct config_reader *r, size_t size)
+{
+	struct config_memory *memory = NULL;
+
+	if (size < SIZE_MAX - sizeof(*memory))
+		memory = calloc(1, sizeof(*memory) + size);
+	if (memory == NULL)
+		log_fatal("no memory for the configuration");
+	memory->next = r->memory;
+	r->memory = memory;
+	return memory->data;
+}
+
+static char *__attribute__((format(printf, 2, 0)))
+text_of(struct config_reader *r, const char *fmt, va_list ap)
+{
+	va_list again;
+	char *text;
+	int len;
+
+	va_copy(again, ap);
+	len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	if (len < 0)
+		log_fatal("no memory for the configuration");
+	text = config_alloc(r, (size_t)len + 1);
+	vsnprintf(text, (size_t)len + 1, fmt, ap);
+	return text;
+}
+
+char *
+config_text(struct config_reader *r, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = text_of(r, fmt, ap);
+	va_end(ap);
+	return text;
+}
+
+const char *
+config_shown(struct config_reader *r, const char *text)
+{
+	if (strnlen(text, SHOWN_MAX + 1) <= SHOWN_MAX)
+		return text;
+	return config_text(r, "%.*s...", SHOWN_MAX - 3, text);
+}
+
+const char *
+config_alternatives(struct config_reader *r, const char *const names[],
+    unsigned int which)
+{
+	const char *list = "", *separator;
+
+	for (unsigned int i = 0; names[i] != NULL; i++) {
+		if ((which >> i & 1) == 0)
+			continue;
+		separator = list[0] == '\0'		      ? ""
+		    : names[i + 1] == NULL || which >> i == 1 ? " or "
+							      : ", ";
+		list = config_text(r, "%s%s%s", list, separator, names[i]);
+	}
+	return list;
+}
+
+const char *
+config_article(const char *word)
+{
+	return strchr("aeiou", word[0]) != NULL ? "an" : "a";
+}
+
+/* Adds an error; characters that would upset a terminal or a log become ?. */
+static void
+add_error(struct config_reader *r, struct config_place place, char *text)
+{
+	struct config_error *e = config_alloc(r, sizeof(*e));
+
+	for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++)
+		if (*c < ' ' || *c == 0x7f)
+			*c = '?';
+	e->place = place;
+	e->order = r->nerrors++;
+	e->text = text;
+	TAILQ_INSERT_TAIL(&r->errors, e, entry);
+}
+
+void
+config_error(struct config_reader *r, const struct config_block *block,
+    struct config_place place, const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = text_of(r, fmt, ap);
+	va_end(ap);
+	if (block != NULL && block->kind != CONFIG_TOP)
+		text = config_text(r, "%s: %s", block->title, text);
+	add_error(r, place, text);
+}
+
+void
+config_syntax_error(struct config_parse *p, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	p->block->damaged = true;
+	if (line == p->error_line)
+		return;
+	p->error_line = line;
+	va_start(ap, fmt);
+	add_error(p->reader, (struct config_place){ p->file, line },
+	    text_of(p->reader, fmt, ap));
+	va_end(ap);
+}
+
+const char *
+config_place_text(struct config_reader *r, struct config_place place,
+    struct config_place from)
+{
+	if (place.file == from.file)
+		return config_text(r, "line %d", place.line);
+	return config_text(r, "%s:%d", place.file->path, place.line);
+}
+
+/* The order of files and lines, or of being found. */
+static int
+error_order(const void *a, const void *b)
+{
+	const struct config_error *const *x = a, *const *y = b;
+	uint32_t file_x = (*x)->place.file->order;
+	uint32_t file_y = (*y)->place.file->order;
+
+	if (file_x != file_y)
+		return file_x < file_y ? -1 : 1;
+	if ((*x)->place.line != (*y)->place.line)
+		return (*x)->place.line < (*y)->place.line ? -1 : 1;
+	return (*x)->order < (*y)->order ? -1 : (*x)->order > (*y)->order;
+}
+
+void
+config_reader_report(struct config_reader *r, config_report *report, void *arg)
+{
+	struct config_error **sorted, *e;
+	size_t n = 0;
+
+	sorted = config_alloc(r, r->nerrors * sizeof(void *));
+	TAILQ_FOREACH(e, &r->errors, entry)
+		sorted[n++] = e;
+	qsort(sorted, n, sizeof(void *), error_order);
+	for (size_t i = 0; i < n; i++)
+		report(arg,
+		    config_text(r, "%s:%d: %s", sorted[i]->place.file->path,
+			sorted[i]->place.line, sorted[i]->text));
+}
+
+static struct config_block *
+new_block(struct config_reader *r, enum config_kind kind, const char *name)
+{
+	struct config_block *block = config_alloc(r, sizeof(*block));
+
+	block->kind = kind;
+	block->order = r->nblocks++;
+	block->name = name != NULL ? name : "";
+	block->title = config_text(r, "%s \"%s\"", schema_word(kind),
+	    config_shown(r, block->name));
+	TAILQ_INIT(&block->blocks);
+	TAILQ_INIT(&block->settings);
+	TAILQ_INSERT_TAIL(&r->all, block, all);
+	return block;
+}
+
+void
+config_reader_init(struct config_reader *r)
+{
+	*r = (struct config_reader){ 0 };
+	TAILQ_INIT(&r->errors);
+	TAILQ_INIT(&r->all);
+	TAILQ_INIT(&r->files);
+	r->top = new_block(r, CONFIG_TOP, NULL);
+}
+
+static void
+free_nothing(void *taken)
+{
+	(void)taken;
+}
+
+void
+config_reader_free(struct config_reader *r)
+{
+	struct config_memory *memory;
+
+	tdestroy(r->taken, free_nothing);
+	while ((memory = r->memory) != NULL) {
+		r->memory = memory->next;
+		free(memory);
+	}
+}
+
+/*
+ * Pools, guests and services belong to the top level, whatever they stand in:
+ * that may only lack its end.
+ */
+void
+config_block_open(struct config_parse *p, const char *keyword, const char *name,
+    int line)
+{
+	enum config_kind kind = CONFIG_IGNORED;
+	struct config_block *block, *parent = p->block;
+
+	if (keyword != NULL)
+		kind = schema_kind(keyword);
+	if (kind & (CONFIG_POOL | CONFIG_LEAVES))
+		parent = p->reader->top;
+	block = new_block(p->reader, kind, name);
+	block->place = (struct config_place){ p->file, line };
+	block->within = p->block;
+	TAILQ_INSERT_TAIL(&parent->blocks, block, entry);
+	p->block = block;
+}
+
+void
+config_block_close(struct config_parse *p)
+{
+	if (p->block->within != NULL)
+		p->block = p->block->within;
+}
+
+void
+config_item_add(struct config_parse *p, const struct config_word *word,
+    int line)
+{
+	struct config_item *item = config_alloc(p->reader, sizeof(*item));
+
+	item->word = *word;
+	item->place = (struct config_place){ p->file, line };
+	TAILQ_INSERT_TAIL(&p->items, item, entry);
+}
+
+void
+config_setting_add(struct config_parse *p, const char *name, bool is_list,
+    int line)
+{
+	struct config_setting *s = config_alloc(p->reader, sizeof(*s));
+	const struct config_item *first = TAILQ_FIRST(&p->items);
+
+	s->name = name;
+	s->value = first != NULL ? first->word.text : "";
+	s->is_list = is_list;
+	s->place = (struct config_place){ p->file, line };
+	TAILQ_INIT(&s->items);
+	TAILQ_CONCAT(&s->items, &p->items, entry);
+	TAILQ_INSERT_TAIL(&p->block->settings, s, entry);
+}
+
+struct config_setting *
+setting_of(const struct config_block *block, const char *name)
+{
+	struct config_setting *s;
+
+	TAILQ_FOREACH(s, &block->settings, entry)
+		if (s->key != NULL && strcmp(s->key->name, name) == 0)
+			break;
+	return s;
+}
+
+/* How many letters must be changed, added or removed to get from a to b. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t row[CONFIG_NAME_SIZE], before, saved, best;
+	size_t n = strlen(b);
+
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i] != '\0'; i++) {
+		before = row[0];
+		row[0] = i + 1;
+		for (size_t j = 0; j < n; j++) {
+			saved = row[j + 1];
+			best = before + (a[i] != b[j]);
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (saved + 1 < best)
+				best = saved + 1;
+			row[j + 1] = best;
+			before = saved;
+		}
+	}
+	return row[n];
+}
+
+void
+config_nearest_init(struct config_nearest *nearest, const char *word)
+{
+	size_t len = strnlen(word, CONFIG_NAME_SIZE);
+
+	*nearest = (struct config_nearest){
+		.word = len < CONFIG_NAME_SIZE ? word : "",
+		/* Of a short word, not all letters may be wrong. */
+		.distance = len / 2 < NEAR_MAX ? len / 2 + 1 : NEAR_MAX + 1,
+	};
+}
+
+void
+config_nearest_try(struct config_nearest *nearest, const char *candidate)
+{
+	size_t d;
+
+	if (strnlen(candidate, CONFIG_NAME_SIZE) == CONFIG_NAME_SIZE)
+		return;
+	d = distance(nearest->word, candidate);
+	if (d < nearest->distance) {
+		nearest->distance = d;
+		nearest->found = candidate;
+	}
+}
+
+static int
+taken_order(const void *a, const void *b)
+{
+	const struct config_taken *x = a, *y = b;
+
+	return strcmp(x->text, y->text);
+}
+
+const struct config_taken *
+config_take(struct config_reader *r, const struct config_block *block,
+    const struct config_setting *setting, const char *text)
+{
+	struct config_taken *t = config_alloc(r, sizeof(*t)), **first;
+
+	*t = (struct config_taken){ text, block, setting };
+	first = tsearch(t, &r->taken, taken_order);
+	if (first == NULL)
+		log_fatal("no memory for the configuration");
+	return *first == t ? NULL : *first;
+}

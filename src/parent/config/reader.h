@@ -1,0 +1,290 @@
+/*
+ * The configuration while it is read: blocks and settings, each with its
+ * place, the errors found so far, and what becomes of the blocks.  All of it
+ * lives until the reader ends.
+ *
+ *	files.c			opens files and what they include
+ *	scan.l, parse.y		text to blocks and settings
+ *	reader.c		memory, errors, what a misspelt word means
+ *	schema.c, values.c	keys and their values
+ *	config.c		blocks to struct config
+ *	rules.c, sources.c, services.c	what ties keys together
+ */
+#ifndef VRNGD_CONFIG_READER_H
+#define VRNGD_CONFIG_READER_H
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "parent/config/config.h"
+#include "parent/config/schema.h"
+
+#define CONFIG_FILE_MAX	   (UINT32_C(1) << 24) /* bytes */
+#define CONFIG_FILES_MAX   4096		       /* with all includes */
+#define CONFIG_INCLUDE_MAX 8		       /* files within files */
+#define CONFIG_NESTING_MAX 32		       /* blocks within blocks */
+
+#define CONFIG_POOL_DEFAULT "default" /* of those who name none */
+#define CONFIG_PASSED	    "systemd" /* in place of a path or address */
+
+struct config_place {
+	const struct config_file *file;
+	int line;
+};
+
+struct config_file {
+	TAILQ_ENTRY(config_file) entry;
+	const char *path;
+	struct config_place from; /* the include; the first has none */
+	uint32_t order;		  /* of opening */
+	dev_t dev;
+	ino_t ino;
+};
+
+/* A word of a file, or the text of a string, which may have NUL bytes in it. */
+struct config_word {
+	const char *text; /* followed by a NUL */
+	size_t len;
+};
+
+/* One of the values of a setting. */
+struct config_item {
+	TAILQ_ENTRY(config_item) entry;
+	struct config_word word;
+	struct config_place place;
+};
+
+TAILQ_HEAD(config_items, config_item);
+
+struct config_setting {
+	TAILQ_ENTRY(config_setting) entry;
+	const char *name;
+	const struct config_key *key; /* NULL: not one that is good here */
+	const char *value;	      /* text of the first, "" if none */
+	bool is_list;		      /* in braces; these may be empty */
+	bool bad;		      /* the value */
+	struct config_items items;    /* all values */
+	struct config_place place;
+};
+
+TAILQ_HEAD(config_blocks, config_block);
+
+struct config_block {
+	TAILQ_ENTRY(config_block) entry;
+	TAILQ_ENTRY(config_block) all; /* in the reader's list */
+	enum config_kind kind;
+	uint32_t order;	   /* of opening */
+	const char *name;  /* never NULL */
+	const char *title; /* kind and name, for messages */
+	struct config_place place;
+	struct config_block *within; /* the braces around it */
+	struct config_blocks blocks;
+	TAILQ_HEAD(, config_setting) settings;
+	bool damaged;  /* something in it is lost or not known */
+	bool unclosed; /* its end is missing */
+	bool wrong;    /* a source that is not what it seems */
+
+	void *object;		     /* the struct that it becomes, or NULL */
+	struct config_block *parent; /* whose share it has part in */
+	uint64_t guaranteed;	     /* the sum of its children's rates */
+	const struct config_setting *where; /* its unix, tcp or udp */
+};
+
+struct config_error {
+	TAILQ_ENTRY(config_error) entry;
+	struct config_place place;
+	size_t order; /* of being found */
+	const char *text;
+};
+
+struct config_memory {
+	struct config_memory *next;
+	max_align_t data[];
+};
+
+struct config_reader {
+	struct config_memory *memory;
+	struct config_block *top;
+	struct config_blocks all;
+	TAILQ_HEAD(, config_error) errors;
+	TAILQ_HEAD(, config_file) files; /* that could be read */
+	const struct config_file *main;
+	uint32_t nfiles;
+	uint32_t nblocks;
+	size_t nerrors;
+	void *taken; /* names and sockets, a tree of tsearch(3) */
+	struct config *config;
+};
+
+struct config_token {
+	int type;
+	int line;
+	const char *text;
+};
+
+/* One file's text on its way into blocks. */
+struct config_parse {
+	struct config_reader *reader;
+	const struct config_file *file;
+	struct config_block *block; /* the innermost open one */
+	int depth;		    /* of braces */
+	int skip_line;		    /* whose rest is not understood */
+	int error_line;		    /* one syntax error a line is told */
+	bool lost_brace;	    /* the count of braces is not right */
+	struct config_items items;  /* of the setting being read */
+	int list_line;		    /* where the open list begins, */
+	int list_depth;		    /* the braces that it is within, */
+	bool list_lost;		    /* and whether it is none after all */
+	int single_line; /* of the last value of what might have been a list */
+	struct config_token last;   /* the newest, */
+	struct config_token before; /* and the one before it */
+	uint64_t tokens;	    /* so far, */
+	uint64_t failed;	    /* and at the last error */
+};
+
+/* reader.c: zeroed memory, and a printf() into it. */
+void *config_alloc(struct config_reader *, size_t);
+char *config_text(struct config_reader *, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Text fit for a message: of bounded length. */
+const char *config_shown(struct config_reader *, const char *text);
+
+/* An error there, about the block, if it is not NULL. */
+void config_error(struct config_reader *, const struct config_block *,
+    struct config_place, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* The same about a block, or one of its settings, where that stands. */
+#define block_error(r, block, ...) \
+	config_error(r, block, (block)->place, __VA_ARGS__)
+#define setting_error(r, block, s, ...) \
+	config_error(r, block, (s)->place, __VA_ARGS__)
+
+/* An error in what is being parsed, the first of its line. */
+void config_syntax_error(struct config_parse *, int line, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* "line 3", or "FILE:3" seen from another file. */
+const char *config_place_text(struct config_reader *, struct config_place,
+    struct config_place from);
+
+/* "first, second or third": those names that have a bit set. */
+const char *config_alternatives(struct config_reader *,
+    const char *const names[], unsigned int which);
+
+/* "a" or "an", as it goes before the word. */
+const char *config_article(const char *word);
+
+void config_reader_init(struct config_reader *);
+void config_reader_free(struct config_reader *);
+
+/* Reports the errors, in the order of files and lines. */
+void config_reader_report(struct config_reader *, config_report *, void *arg);
+
+/* A block opens, with NULL as keyword an ignored one; the last one closes. */
+void config_block_open(struct config_parse *, const char *keyword,
+    const char *name, int line);
+void config_block_close(struct config_parse *);
+
+/* A setting, whose values were added before. */
+void config_item_add(struct config_parse *, const struct config_word *,
+    int line);
+void config_setting_add(struct config_parse *, const char *name, bool is_list,
+    int line);
+
+/* The setting of that name that the block has, or NULL. */
+struct config_setting *setting_of(const struct config_block *,
+    const char *name);
+
+/* Of the candidates tried, the one that `word` was probably meant to be. */
+struct config_nearest {
+	const char *word;
+	const char *found; /* NULL: nothing is near */
+	size_t distance;
+};
+
+void config_nearest_init(struct config_nearest *, const char *word);
+void config_nearest_try(struct config_nearest *, const char *candidate);
+
+/*
+ * Whether a text is the first of its like; otherwise returns what had it
+ * before.
+ */
+struct config_taken {
+	const char *text;
+	const struct config_block *block;
+	const struct config_setting *setting; /* NULL: the name of the block */
+};
+const struct config_taken *config_take(struct config_reader *,
+    const struct config_block *, const struct config_setting *,
+    const char *text);
+
+/* files.c: reads `path`, or what `pattern` says, into blocks. */
+void config_file_read(struct config_reader *, const char *path);
+void config_file_include(struct config_parse *, const char *pattern, int line);
+
+/* scan.l: scans and parses a text. */
+void config_scan_text(struct config_parse *, const char *text, size_t len);
+
+/* keys.c: looks at names, keys and the places of all blocks. */
+void config_keys_check(struct config_reader *);
+
+/* Reads the values of a block into its struct. */
+void config_values(struct config_reader *, struct config_block *);
+
+/*
+ * rules.c: of pools, classes, guests and services, parents first: the pool and
+ * class of a leaf; the share; what goes with what; then whether a parent can
+ * guarantee what its children are.
+ */
+struct config_block *rules_parent(struct config_reader *,
+    struct config_block *leaf);
+void rules_share(struct config_reader *, struct config_block *);
+void rules_with(struct config_reader *, const struct config_block *);
+void rules_sum(struct config_reader *, const struct config_block *);
+
+/* Tells of all of these keys that the block has. */
+#define KEYS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+void rules_refuse(struct config_reader *, const struct config_block *,
+    const char *const keys[], const char *why);
+
+/* Of a socket's keys, what belongs to unix, tcp or udp. */
+void rules_port(struct config_reader *, const struct config_block *);
+
+/* sources.c: a source, and a pool's sources together. */
+void rules_source(struct config_reader *, struct config_block *);
+void rules_sources(struct config_reader *, struct config_block *pool);
+
+/* services.c: guests and services; and whether one listens alone at a place. */
+void rules_guest(struct config_reader *, struct config_block *);
+void rules_service(struct config_reader *, struct config_block *);
+void rules_listener(struct config_reader *, const struct config_block *);
+
+/* "127.0.0.1:7000" or "[::1]:7000", for messages.  Returns the buffer. */
+const char *config_address_text(const char *address, uint16_t port, char *buf,
+    size_t size);
+
+/* config.c: a copy of a string that config_free() frees. */
+char *config_strdup(const char *);
+
+/* network.c */
+enum config_network_result {
+	CONFIG_NETWORK_GOOD,
+	CONFIG_NETWORK_BITS, /* are set behind it, but not in what is returned */
+	CONFIG_NETWORK_LONG, /* the prefix is longer than the address */
+	CONFIG_NETWORK_BAD
+};
+
+enum config_network_result config_network_read(const char *text,
+    struct proto_network *);
+bool config_network_is_ipv4(const struct proto_network *);
+
+/* Whether an address is of the host itself; then the network of all such. */
+bool config_network_loopback(const char *address, struct proto_network *);
+
+#endif

@@ -1,0 +1,449 @@
+/*
+ * The table of keys and the table of blocks, and what is done with all keys
+ * alike.  Called by the rest of the reader, by config_print() and, to compare
+ * configurations, by sources.c and services.c.
+ */
+#include <bsd/string.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/names.h"
+#include "parent/config/reader.h"
+
+#define KIB	   (UINT64_C(1) << 10)
+#define MIB	   (UINT64_C(1) << 20)
+#define GIB	   (UINT64_C(1) << 30)
+#define MINUTE	   (60 * NS_PER_SEC)
+#define SOCKET_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
+
+/* Where a value is: the part of the struct, and the field in that. */
+#define FIELD(type, field) offsetof(type, field), sizeof(((type *)NULL)->field)
+#define TOP(field)	   PART_WHOLE, FIELD(struct config, field)
+#define POOL(field)	   PART_WHOLE, FIELD(struct config_pool, field)
+#define SOURCE(field)	   PART_WHOLE, FIELD(struct config_source, field)
+#define GUEST(field)	   PART_WHOLE, FIELD(struct config_guest, field)
+#define SERVICE(field)	   PART_WHOLE, FIELD(struct config_outlet, field)
+#define SOCKET(field)	   PART_SOCKET, FIELD(struct config_socket, field)
+#define SHARE(field)	   PART_SHARE, FIELD(struct alloc_share, field)
+#define DELIVERY(field)	   PART_DELIVERY, FIELD(struct proto_delivery, field)
+#define POLLING(field)	   PART_POLLING, FIELD(struct config_polling, field)
+#define RIGHTS(field)	   PART_RIGHTS, FIELD(struct listener_rights, field)
+
+#define ONLY(kind) (1U << SOURCE_##kind)
+#define SOCKETS	   (ONLY(EGD) | ONLY(STREAM))
+
+#define WITH(name, value, blocks) \
+	.with = (name), .with_value = (value), .with_blocks = (blocks)
+
+static names preset_names = { "truerng", "onerng", NULL };
+
+/* Those that termios(3) has names for. */
+static const uint32_t speeds[] = { 0, 300, 600, 1200, 1800, 2400, 4800, 9600,
+	19200, 38400, 57600, 115200, 230400, 460800, 500000, 576000, 921600,
+	1000000, 1152000, 1500000, 2000000, 2500000, 3000000, 3500000,
+	4000000 };
+static const uint32_t sample_bits[] = { 1, 2, 4, 8 };
+#define NUMBERS(list) \
+	.numbers = (list), .nnumbers = sizeof(list) / sizeof((list)[0])
+
+/* In the order in which they are printed. */
+/* clang-format off */
+const struct config_key schema_keys[] = {
+/*	name, blocks, type, where,	least, most, default */
+
+	{ "statistics", CONFIG_TOP, TYPE_TIME, TOP(statistics),
+		NS_PER_SEC, 1440 * MINUTE, CONFIG_STATISTICS,
+		.flags = KEY_ZERO },
+
+	{ "type", CONFIG_SOURCE, TYPE_WORD, SOURCE(spec.kind),
+		.names = names_source_kind,
+		.initial = "required" },
+	{ "preset", CONFIG_SOURCE, TYPE_PRESET, SOURCE(spec),
+		.names = preset_names,
+		.sources = ONLY(SERIAL), .initial = "none" },
+	{ "path", CONFIG_SOURCE, TYPE_PATH, SOCKET(path), 0, PATH_MAX - 1,
+		.sources = ONLY(DEVICE) | ONLY(SERIAL), .initial = "required" },
+	{ "replay", CONFIG_SOURCE, TYPE_BOOL, SOURCE(replay),
+		.sources = ONLY(DEVICE) },
+	{ "speed", CONFIG_SOURCE, TYPE_NUMBER, SOURCE(spec.speed), 0, 4000000,
+		.sources = ONLY(SERIAL), NUMBERS(speeds),
+		.wrong = "is no speed of serial lines: it may be one such as "
+			 "9600 or 115200, or 0 to leave it as it is" },
+	{ "init", CONFIG_SOURCE, TYPE_BYTES, SOURCE(spec), 0, SOURCE_INIT_SIZE,
+		.sources = ONLY(SERIAL), .initial = "nothing" },
+	{ "vendor", CONFIG_SOURCE, TYPE_HEX, SOURCE(vendor), 1, 0xffff,
+		.flags = KEY_HIDDEN, .sources = ONLY(QNG), .initial = "any" },
+	{ "product", CONFIG_SOURCE, TYPE_HEX, SOURCE(product), 1, 0xffff,
+		.flags = KEY_HIDDEN, .sources = ONLY(QNG), .initial = "any" },
+	{ "serial", CONFIG_SOURCE, TYPE_TEXT, SOURCE(usb_serial),
+		1, CONFIG_SERIAL_SIZE - 1,
+		.sources = ONLY(QNG), .initial = "any" },
+	{ "instruction", CONFIG_SOURCE, TYPE_WORD, SOURCE(spec.instruction),
+		.names = names_instruction, .sources = ONLY(CPU) },
+
+	{ "unix", CONFIG_SOURCE | CONFIG_SERVICES, TYPE_ADDRESS, SOCKET(path),
+		CONFIG_UNIX, SOCKET_MAX, .flags = KEY_PLACE,
+		.sources = SOCKETS, .initial = "none" },
+	{ "tcp", CONFIG_SOURCE | CONFIG_SERVICES, TYPE_ADDRESS, SOCKET(address),
+		CONFIG_TCP, .flags = KEY_PLACE,
+		.sources = SOCKETS, .initial = "none" },
+	{ "udp", CONFIG_SOURCE | CONFIG_STREAM, TYPE_ADDRESS, SOCKET(address),
+		CONFIG_UDP, .flags = KEY_PLACE,
+		.sources = ONLY(STREAM), .initial = "none" },
+	{ "port", CONFIG_SOURCE | CONFIG_SERVICES, TYPE_NUMBER, SOCKET(port),
+		1, UINT16_MAX, .flags = KEY_PLACE | KEY_HIDDEN,
+		.sources = SOCKETS, .initial = "required with an address" },
+	{ "connect", CONFIG_SOURCE, TYPE_BOOL, SOURCE(listen),
+		.flags = KEY_OPPOSITE, .sources = ONLY(STREAM),
+		.initial = "yes" },
+	{ "connect", CONFIG_STREAM, TYPE_BOOL, SERVICE(connect),
+		.flags = KEY_PLACE | KEY_DEPENDED },
+	{ "listen", CONFIG_SOURCE, TYPE_BOOL, SOURCE(listen),
+		.sources = ONLY(STREAM) },
+	{ "local-port", CONFIG_STREAM, TYPE_NUMBER, SERVICE(local_port),
+		1, UINT16_MAX, .flags = KEY_PLACE | KEY_HIDDEN,
+		.initial = "any" },
+
+	{ "noise", CONFIG_SOURCE, TYPE_WORD, SOURCE(spec.noise),
+		.value = NOISE_CONDITIONED, .names = names_noise },
+	{ "min-entropy", CONFIG_SOURCE, TYPE_BITS, SOURCE(spec.min_entropy),
+		1, 8000, 8000, WITH("noise", NOISE_RAW, CONFIG_SOURCE),
+		.initial = "required with noise = raw" },
+	{ "sample-bits", CONFIG_SOURCE, TYPE_NUMBER, SOURCE(spec.sample_bits),
+		1, 8, 8, WITH("noise", NOISE_RAW, CONFIG_SOURCE),
+		NUMBERS(sample_bits), .wrong = "is not 1, 2, 4 or 8" },
+	{ "alpha", CONFIG_SOURCE, TYPE_NUMBER, SOURCE(spec.alpha),
+		ALPHA_MIN, ALPHA_MAX, 40, .prefix = "2^-",
+		WITH("noise", NOISE_RAW, CONFIG_SOURCE) },
+	{ "timeout", CONFIG_SOURCE, TYPE_TIME, SOURCE(spec.timeout),
+		NS_PER_SEC, 60 * MINUTE, .value = 10 * NS_PER_SEC },
+
+	{ "combine", CONFIG_POOL, TYPE_WORD, POOL(combine),
+		.value = COMBINE_FIRST, .names = names_combine },
+	{ "min-sources", CONFIG_POOL, TYPE_NUMBER, POOL(min_sources),
+		1, SOURCES_MAX, 1, WITH("combine", COMBINE_XOR, CONFIG_POOL),
+		.initial = "all" },
+	{ "stock", CONFIG_POOL, TYPE_SIZE, POOL(stock),
+		STOCK_SIZE_MIN, STOCK_SIZE_MAX, 64 * KIB,
+		.initial = "64K or 256K" },
+	{ "accept-writes", CONFIG_POOL, TYPE_BOOL, POOL(accept_writes),
+		.value = false },
+
+	{ "socket", CONFIG_GUEST, TYPE_SOCKET, GUEST(socket), 0, SOCKET_MAX,
+		.initial = "none" },
+	{ "egd", CONFIG_GUEST, TYPE_PATH, GUEST(egd), 0, SOCKET_MAX,
+		.initial = "none" },
+
+	{ "pool", CONFIG_GUEST, TYPE_POOL, GUEST(pool),
+		.initial = "default, or the only one" },
+	{ "pool", CONFIG_SERVICES, TYPE_POOL, SERVICE(pool),
+		.initial = "default, or the only one" },
+	{ "class", CONFIG_GUEST, TYPE_CLASS, GUEST(class),
+		.initial = "none" },
+	{ "class", CONFIG_SERVICES, TYPE_CLASS, SERVICE(class),
+		.initial = "none" },
+	{ "owner", CONFIG_LEAVES, TYPE_USER, RIGHTS(owner),
+		.value = UINT32_MAX, .flags = KEY_HIDDEN,
+		.initial = "vrngd's" },
+	{ "group", CONFIG_LEAVES, TYPE_GROUP, RIGHTS(group),
+		.value = UINT32_MAX, .flags = KEY_HIDDEN,
+		.initial = "vrngd's" },
+	{ "mode", CONFIG_LEAVES, TYPE_OCTAL, RIGHTS(mode), 1, 0777,
+		.flags = KEY_HIDDEN, .initial = "by umask" },
+	{ "allow", CONFIG_SERVICES, TYPE_NETWORKS, SERVICE(allow),
+		.initial = "the loopback network" },
+	{ "max-clients", CONFIG_SERVICES, TYPE_NUMBER, SERVICE(max_clients),
+		1, CLIENTS_MAX, CONFIG_CLIENTS, .flags = KEY_CLIENTS },
+	{ "idle-timeout", CONFIG_SERVICES, TYPE_TIME, SERVICE(idle_timeout),
+		NS_PER_SEC, 43200 * MINUTE,
+		.flags = KEY_HIDDEN, .initial = "none" },
+
+	{ "rate", CONFIG_POOL, TYPE_RATE, SHARE(rate.bytes),
+		1, CONFIG_RATE_MAX, .flags = KEY_HIDDEN | KEY_DEPENDED,
+		.initial = "no limit" },
+	{ "rate", CONFIG_CHILDREN, TYPE_RATE, SHARE(rate.bytes),
+		0, CONFIG_RATE_MAX, .flags = KEY_RATES | KEY_DEPENDED },
+	{ "ceil", CONFIG_CHILDREN, TYPE_RATE, SHARE(ceil.bytes),
+		1, CONFIG_RATE_MAX,
+		.flags = KEY_RATES | KEY_HIDDEN | KEY_DEPENDED,
+		.initial = "rate, or the parent's" },
+	{ "max-bytes", CONFIG_LEAVES, TYPE_SIZE, SHARE(ceil.bytes),
+		CONFIG_BURST_MIN, CONFIG_BURST_MAX,
+		.flags = KEY_PLAIN | KEY_DEPENDED, .initial = "none" },
+	{ "period", CONFIG_LEAVES, TYPE_TIME, SHARE(ceil.period),
+		NS_PER_MS, CONFIG_PERIOD_MAX_MS * NS_PER_MS, NS_PER_SEC,
+		.flags = KEY_PLAIN | KEY_DEPENDED, .initial = "65536ms" },
+	{ "burst", CONFIG_SHARES, TYPE_SIZE, SHARE(burst),
+		CONFIG_BURST_MIN, CONFIG_BURST_MAX,
+		.flags = KEY_RATES | KEY_HIDDEN | KEY_DEPENDED,
+		.initial = "100ms at ceil" },
+	{ "weight", CONFIG_CHILDREN, TYPE_NUMBER, SHARE(weight),
+		1, CONFIG_WEIGHT_MAX, .value = 1 },
+	{ "priority", CONFIG_CHILDREN, TYPE_NUMBER, SHARE(priority),
+		0, CONFIG_PRIORITY_MAX, .value = 0 },
+
+	{ "delivery", CONFIG_SHARES, TYPE_WORD, DELIVERY(mode),
+		.value = DELIVERY_RAW, .names = names_delivery,
+		.flags = KEY_INHERITED | KEY_DEPENDED },
+	{ "reseed-bytes", CONFIG_SHARES, TYPE_SIZE, DELIVERY(reseed_bytes),
+		64 * KIB, GIB, MIB, .flags = KEY_INHERITED,
+		WITH("delivery", DELIVERY_DRBG, CONFIG_LEAVES) },
+	{ "reseed-interval", CONFIG_SHARES, TYPE_TIME,
+		DELIVERY(reseed_interval), NS_PER_SEC, 1440 * MINUTE, MINUTE,
+		.flags = KEY_INHERITED,
+		WITH("delivery", DELIVERY_DRBG, CONFIG_LEAVES) },
+	{ "prediction-resistance", CONFIG_SHARES, TYPE_BOOL,
+		DELIVERY(prediction_resistance), .flags = KEY_INHERITED,
+		WITH("delivery", DELIVERY_DRBG, CONFIG_LEAVES) },
+	{ "poll-us", CONFIG_POLLED, TYPE_NUMBER, POLLING(us),
+		0, POLL_US_MAX, 0, .flags = KEY_INHERITED },
+	{ "poll-share", CONFIG_POLLED, TYPE_NUMBER, POLLING(share),
+		1, 100, 50, .suffix = "%", .flags = KEY_INHERITED },
+	{ .name = NULL },
+};
+/* clang-format on */
+
+#define PARTS_OF(type) \
+	[PART_SHARE] = offsetof(struct type, share), \
+	[PART_DELIVERY] = offsetof(struct type, terms.delivery), \
+	[PART_POLLING] = offsetof(struct type, terms.polling)
+
+/* The blocks; size, name and parts are those of their structs. */
+static const struct block_kind {
+	const char *word;
+	enum config_kind kind;
+	unsigned int within; /* kinds of blocks */
+	const char *place;
+	size_t size, name, parts[PARTS]; /* of parts: 0, if it has none */
+} kinds[] = {
+	{ "pool", CONFIG_POOL, CONFIG_TOP, "at the top level",
+	    sizeof(struct config_pool), offsetof(struct config_pool, name),
+	    { PARTS_OF(config_pool) } },
+	{ "source", CONFIG_SOURCE, CONFIG_POOL, "in a pool",
+	    sizeof(struct config_source),
+	    offsetof(struct config_source, spec.name),
+	    { [PART_SOCKET] = offsetof(struct config_source, socket) } },
+	{ "class", CONFIG_CLASS, CONFIG_POOL | CONFIG_CLASS,
+	    "in a pool or in another class", sizeof(struct config_class),
+	    offsetof(struct config_class, name), { PARTS_OF(config_class) } },
+	{ "guest", CONFIG_GUEST, CONFIG_TOP,
+	    "at the top level, with class = NAME", sizeof(struct config_guest),
+	    offsetof(struct config_guest, name),
+	    { PARTS_OF(config_guest),
+		[PART_RIGHTS] = offsetof(struct config_guest, rights) } },
+#define SERVICE_KIND(word, kind) \
+	{ \
+		word, kind, CONFIG_TOP, "at the top level, with class = NAME", \
+		    sizeof(struct config_outlet), \
+		    offsetof(struct config_outlet, name), \
+		{ \
+			[PART_SOCKET] = \
+			    offsetof(struct config_outlet, socket), \
+			[PART_SHARE] = offsetof(struct config_outlet, share), \
+			[PART_DELIVERY] = \
+			    offsetof(struct config_outlet, delivery), \
+			[PART_RIGHTS] = offsetof(struct config_outlet, rights) \
+		} \
+	}
+	SERVICE_KIND("egd", CONFIG_EGD),
+	SERVICE_KIND("stream", CONFIG_STREAM),
+	{ NULL, CONFIG_TOP, CONFIG_IGNORED, NULL, sizeof(struct config), 0,
+	    { 0 } },
+};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]) - 1)
+
+static const struct block_kind *
+find_kind(enum config_kind kind)
+{
+	const struct block_kind *k = kinds;
+
+	while (k->kind != kind)
+		k++;
+	return k;
+}
+
+enum config_kind
+schema_kind(const char *word)
+{
+	for (size_t i = 0; i < KINDS; i++)
+		if (strcmp(word, kinds[i].word) == 0)
+			return kinds[i].kind;
+	return CONFIG_IGNORED;
+}
+
+const char *
+schema_word(enum config_kind kind)
+{
+	return kind == CONFIG_IGNORED || kind == CONFIG_TOP
+	    ? "block"
+	    : find_kind(kind)->word;
+}
+
+const char *
+schema_kinds(size_t i)
+{
+	return kinds[i].word;
+}
+
+const char *
+schema_misplaced(enum config_kind kind, enum config_kind within)
+{
+	const struct block_kind *k = find_kind(kind);
+
+	return (k->within & within) != 0 ? NULL : k->place;
+}
+
+const struct config_key *
+schema_find(unsigned int blocks, const char *name)
+{
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if ((k->blocks & blocks) != 0 && strcmp(name, k->name) == 0)
+			return k;
+	return NULL;
+}
+
+bool
+schema_has_list(const char *name)
+{
+	const struct config_key *key = schema_find(CONFIG_ANY, name);
+
+	return key != NULL && key->type == TYPE_NETWORKS;
+}
+
+const char *
+schema_owners(struct config_reader *r, const char *name)
+{
+	const char *words[KINDS + 1] = { NULL };
+	unsigned int blocks = 0, which = 0;
+
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if (strcmp(name, k->name) == 0)
+			blocks |= k->blocks;
+	for (size_t i = 0; i < KINDS; i++) {
+		words[i] = kinds[i].word;
+		if (blocks & kinds[i].kind)
+			which |= 1U << i;
+	}
+	return config_alternatives(r, words, which);
+}
+
+/* A part of a struct that is only looked at. */
+static const void *
+part_of(enum config_kind kind, const void *object, enum config_part part)
+{
+	return (const char *)object + find_kind(kind)->parts[part];
+}
+
+void *
+schema_part(enum config_kind kind, void *object, enum config_part part)
+{
+	size_t offset = find_kind(kind)->parts[part];
+
+	return offset == 0 && part != PART_WHOLE ? NULL
+						 : (char *)object + offset;
+}
+
+void
+schema_defaults(enum config_kind kind, void *object)
+{
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if (k->blocks & kind)
+			value_put(k, schema_part(kind, object, k->part),
+			    k->value);
+}
+
+void *
+schema_new(enum config_kind kind, const char *name)
+{
+	const struct block_kind *k = find_kind(kind);
+	char *object = calloc(1, k->size);
+
+	if (object == NULL)
+		log_fatal("no memory for the configuration");
+	if (k->name != 0)
+		strlcpy(object + k->name, name, CONFIG_NAME_SIZE);
+	schema_defaults(kind, object);
+	return object;
+}
+
+void
+schema_inherit(enum config_kind kind, void *object, enum config_kind from,
+    const void *parent)
+{
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if ((k->flags & KEY_INHERITED) != 0 && (k->blocks & kind) != 0)
+			value_put(k, schema_part(kind, object, k->part),
+			    value_get(k, part_of(from, parent, k->part)));
+}
+
+bool
+schema_equal(enum config_kind kind, const void *a, const void *b,
+    unsigned int flags)
+{
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if ((k->blocks & kind) != 0 &&
+		    (flags == 0 || (k->flags & flags) != 0) &&
+		    !value_equal(k, part_of(kind, a, k->part),
+			part_of(kind, b, k->part)))
+			return false;
+	return true;
+}
+
+/* Whether the key that this one goes with has its value. */
+bool
+schema_goes(const struct config_key *key, enum config_kind kind,
+    const void *object)
+{
+	const struct config_key *with;
+
+	if ((key->with_blocks & kind) == 0)
+		return true;
+	with = schema_find(kind, key->with);
+	return with == NULL ||
+	    value_get(with, part_of(kind, object, with->part)) ==
+	    key->with_value;
+}
+
+/* Whether the key has a meaning for what the struct is otherwise. */
+static bool
+is_shown(const struct config_key *key, enum config_kind kind,
+    const void *object)
+{
+	const struct config_source *source = object;
+	const struct config_outlet *outlet = object;
+	const struct alloc_share *share;
+
+	if (kind == CONFIG_SOURCE && key->sources != 0 &&
+	    (key->sources & 1U << source->spec.kind) == 0)
+		return false;
+	if ((key->flags & KEY_CLIENTS) != 0 &&
+	    (outlet->connect || outlet->socket.transport == CONFIG_UDP))
+		return false;
+	share = part_of(kind, object, PART_SHARE);
+	if ((key->flags & KEY_PLAIN) != 0 && share->ceil.period == NS_PER_SEC)
+		return false;
+	if ((key->flags & KEY_RATES) != 0 && share->ceil.period != NS_PER_SEC)
+		return false;
+	return (key->flags & KEY_OPPOSITE) == 0 &&
+	    schema_goes(key, kind, object);
+}
+
+void
+schema_print(enum config_kind kind, const void *object, FILE *out, int depth)
+{
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++) {
+		const void *part = part_of(kind, object, k->part);
+
+		if ((k->blocks & kind) == 0 || !is_shown(k, kind, object) ||
+		    value_is_none(k, part))
+			continue;
+		fprintf(out, "%*s%s = ", depth * CONFIG_INDENT, "", k->name);
+		value_print(k, part, out);
+		fputc('\n', out);
+	}
+}

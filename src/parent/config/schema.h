@@ -1,0 +1,172 @@
+/*
+ * The schema of the configuration: a row for each key says where it may stand,
+ * what values it has and where they are kept.  Reading, printing, comparing,
+ * inheriting and guessing what was meant are walks over these rows; only what
+ * ties keys together is code (rules.c, sources.c, services.c).
+ */
+#ifndef VRNGD_CONFIG_SCHEMA_H
+#define VRNGD_CONFIG_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "parent/config/config.h"
+
+/* A bit each, so that a key can belong to several. */
+enum config_kind {
+	CONFIG_IGNORED = 0, /* braces that belong to nothing known */
+	CONFIG_TOP = 1 << 0,
+	CONFIG_POOL = 1 << 1,
+	CONFIG_SOURCE = 1 << 2,
+	CONFIG_CLASS = 1 << 3,
+	CONFIG_GUEST = 1 << 4,
+	CONFIG_EGD = 1 << 5,
+	CONFIG_STREAM = 1 << 6,
+	CONFIG_SERVICES = CONFIG_EGD | CONFIG_STREAM,
+	CONFIG_LEAVES = CONFIG_GUEST | CONFIG_SERVICES,
+	CONFIG_CHILDREN = CONFIG_CLASS | CONFIG_LEAVES,
+	CONFIG_SHARES = CONFIG_POOL | CONFIG_CHILDREN,
+	CONFIG_POLLED = CONFIG_POOL | CONFIG_CLASS | CONFIG_GUEST,
+	CONFIG_ANY = CONFIG_TOP | CONFIG_SHARES | CONFIG_SOURCE,
+};
+
+enum config_type {
+	TYPE_SIZE,   /* bytes */
+	TYPE_RATE,   /* bytes per second */
+	TYPE_TIME,   /* ns */
+	TYPE_NUMBER, /* with a prefix and a suffix, if the row has them */
+	TYPE_OCTAL,
+	TYPE_HEX,
+	TYPE_BITS, /* 1/1000 bit */
+	TYPE_WORD, /* the number of one of the row's names */
+	TYPE_BOOL,
+	TYPE_USER,
+	TYPE_GROUP,
+	TYPE_TEXT,     /* in an array */
+	TYPE_BYTES,    /* init of a proto_source */
+	TYPE_PATH,     /* allocated; of up to `max` bytes */
+	TYPE_SOCKET,   /* of a config_guest: a path, or systemd */
+	TYPE_ADDRESS,  /* of a config_socket; the transport is `min` */
+	TYPE_NETWORKS, /* of a config_outlet: several */
+	TYPE_PRESET,   /* several keys of a config_source at once */
+	TYPE_POOL,     /* the name of a pool, or class, found by rules.c */
+	TYPE_CLASS,
+};
+
+/* What kinds of blocks have in common, somewhere in their structs. */
+enum config_part {
+	PART_WHOLE, /* the struct itself */
+	PART_SOCKET,
+	PART_SHARE,
+	PART_DELIVERY,
+	PART_POLLING,
+	PART_RIGHTS,
+	PARTS
+};
+
+/* Flags of keys. */
+#define KEY_INHERITED (1 << 0) /* from the class or pool around */
+#define KEY_HIDDEN    (1 << 1) /* not printed with its default */
+#define KEY_DEPENDED  (1 << 2) /* if it is wrong, others cannot be judged */
+#define KEY_PLACE     (1 << 4) /* says where a service is */
+#define KEY_ZERO      (1 << 5) /* a plain 0 is good, and means none */
+#define KEY_OPPOSITE  (1 << 6) /* of a bool that another key has */
+#define KEY_RATES     (1 << 7) /* a limit per second, */
+#define KEY_PLAIN     (1 << 8) /* and one in each period */
+#define KEY_CLIENTS   (1 << 9) /* of a service with several clients */
+
+struct config_key {
+	const char *name;
+	unsigned int blocks; /* enum config_kind, several */
+	enum config_type type;
+	enum config_part part;
+	size_t offset, size;	  /* of the value, in that part */
+	uint64_t min, max, value; /* the last is the default */
+	const char *const *names; /* of TYPE_WORD and TYPE_PRESET */
+	unsigned int flags;
+	unsigned int
+	    sources; /* bits of proto_source_kind that have it; 0: all */
+	/* Means something only if that key, of the same block, has that value; */
+	const char *with;
+	uint32_t with_value;
+	unsigned int with_blocks; /* in such blocks */
+	/* Of TYPE_NUMBER. */
+	const char *prefix, *suffix;
+	const uint32_t *numbers; /* `size` of them may be given */
+	size_t nnumbers;
+	const char *wrong;   /* what to say of any other */
+	const char *initial; /* the default in words, if it is computed */
+};
+
+extern const struct config_key schema_keys[]; /* the last has no name */
+
+/* The key of that name that blocks of the kinds have, or NULL. */
+const struct config_key *schema_find(unsigned int kinds, const char *name);
+
+/* Whether a key of that name may have several values. */
+bool schema_has_list(const char *name);
+
+/* "pool, class or guest": the blocks with a key of that name, or "". */
+struct config_reader;
+const char *schema_owners(struct config_reader *, const char *name);
+
+/* The kind of block that a word opens, or CONFIG_IGNORED; and its word. */
+enum config_kind schema_kind(const char *word);
+const char *schema_word(enum config_kind);
+const char *schema_kinds(size_t i); /* each word, then NULL */
+
+/* NULL if blocks of the kind may stand there, or else where they may. */
+const char *schema_misplaced(enum config_kind, enum config_kind within);
+
+/* The struct of a block with all defaults, to be freed with config_free(). */
+void *schema_new(enum config_kind, const char *name);
+void schema_defaults(enum config_kind, void *object);
+
+/* A part of a block's struct, or NULL. */
+void *schema_part(enum config_kind, void *object, enum config_part);
+
+/* Takes from a parent, of the other kind, what is inherited. */
+void schema_inherit(enum config_kind, void *object, enum config_kind from,
+    const void *parent);
+
+/* Whether two are equal in the keys that have one of the flags, or in all. */
+bool schema_equal(enum config_kind, const void *a, const void *b,
+    unsigned int flags);
+
+/* Whether the key that this one goes with, if any does, has its value. */
+bool schema_goes(const struct config_key *, enum config_kind,
+    const void *object);
+
+#define CONFIG_INDENT 4 /* spaces a level */
+
+/* Prints what the keys come to, each on a line of its own. */
+void schema_print(enum config_kind, const void *object, FILE *, int depth);
+
+/*
+ * values.c: reads a value into the part that its key is of.  Returns NULL, or
+ * what is wrong, as it follows the value in a message.
+ */
+struct config_word;
+const char *value_read(struct config_reader *, const struct config_key *,
+    const struct config_word *, void *part);
+
+/* A number as it is written for the key. */
+#define VALUE_TEXT_SIZE 64
+const char *value_text(const struct config_key *, uint64_t,
+    char text[VALUE_TEXT_SIZE]);
+const char *value_size_text(uint64_t bytes, char text[VALUE_TEXT_SIZE]);
+
+/* Reads digits; returns what follows them, or NULL if there are none. */
+const char *value_digits(const char *text, unsigned int base, uint64_t *);
+
+uint64_t value_get(const struct config_key *, const void *part);
+void value_put(const struct config_key *, void *part, uint64_t);
+void value_print(const struct config_key *, const void *part, FILE *);
+bool value_equal(const struct config_key *, const void *a, const void *b);
+
+/* Whether there is nothing to print. */
+bool value_is_none(const struct config_key *, const void *part);
+
+#endif

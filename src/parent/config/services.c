@@ -1,0 +1,272 @@
+/*
+ * Guests and services: what their keys mean together, who may connect, and
+ * that no two listen at one place.  Called by config.c; config_outlet_text()
+ * and config_outlet_same_place() by all who run services.
+ */
+#include <bsd/string.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "parent/config/reader.h"
+
+#define LOOPBACK "127.0.0.1"
+
+const char *
+config_address_text(const char *address, uint16_t port, char *buf, size_t size)
+{
+	bool brackets = strchr(address, ':') != NULL;
+
+	snprintf(buf, size, "%s%s%s:%u", brackets ? "[" : "", address,
+	    brackets ? "]" : "", port);
+	return buf;
+}
+
+static const char *
+socket_text(const struct config_socket *socket, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	if (socket->path == NULL && socket->address == NULL)
+		snprintf(buf, size, CONFIG_PASSED);
+	else if (socket->transport == CONFIG_UNIX)
+		snprintf(buf, size, "%s", socket->path);
+	else {
+		if (socket->transport == CONFIG_UDP)
+			n = strlcpy(buf, "udp ", size);
+		if (n < size)
+			config_address_text(socket->address, socket->port,
+			    buf + n, size - n);
+	}
+	return buf;
+}
+
+const char *
+config_outlet_text(const struct config_outlet *outlet, char *buf, size_t size)
+{
+	return socket_text(&outlet->socket, buf, size);
+}
+
+bool
+config_outlet_same_place(const struct config_outlet *a,
+    const struct config_outlet *b)
+{
+	return a->kind == b->kind &&
+	    schema_equal(CONFIG_STREAM, a, b, KEY_PLACE) &&
+	    (!a->passed || strcmp(a->name, b->name) == 0);
+}
+
+/* Whoever listens somewhere is alone there. */
+static void
+take_place(struct config_reader *r, const struct config_block *block,
+    const struct config_setting *s, const char *text)
+{
+	const struct config_taken *first;
+
+	first = config_take(r, block, s, config_text(r, "%s", text));
+	if (first == NULL)
+		return;
+	if (first->block == block)
+		setting_error(r, block, s,
+		    "%s \"%s\" is its %s too: each needs its own", s->name,
+		    config_shown(r, text), first->setting->name);
+	else
+		setting_error(r, block, s,
+		    "%s \"%s\" is that of %s too, in %s: each needs its own",
+		    s->name, config_shown(r, text), first->block->title,
+		    config_place_text(r, first->setting->place, s->place));
+}
+
+void
+rules_listener(struct config_reader *r, const struct config_block *block)
+{
+	const struct config_socket *socket =
+	    schema_part(block->kind, block->object, PART_SOCKET);
+	char text[CONFIG_WHERE_SIZE];
+
+	if (socket->path != NULL)
+		take_place(r, block, block->where, socket->path);
+	else if (socket->address != NULL && socket->port != 0)
+		take_place(r, block, setting_of(block, "port"),
+		    socket_text(socket, text, sizeof(text)));
+}
+
+/* Owner, group and mode are not for a socket that systemd passes. */
+static void
+refuse_rights(struct config_reader *r, const struct config_block *block)
+{
+	rules_refuse(r, block, KEYS("owner", "group", "mode"),
+	    "is said in the socket's unit, as SocketUser, SocketGroup or "
+	    "SocketMode: remove it");
+}
+
+void
+rules_guest(struct config_reader *r, struct config_block *block)
+{
+	const struct config_setting *socket = setting_of(block, "socket");
+	const struct config_setting *egd = setting_of(block, "egd");
+	const struct config_guest *guest = block->object;
+
+	if (socket == NULL && egd == NULL && !block->damaged)
+		block_error(r, block,
+		    "it has no socket: add socket = \"/run/vrngd/%s.sock\", or "
+		    "egd = \"/run/vrngd/%s.egd\"",
+		    block->name, block->name);
+	if (guest->passed && egd == NULL)
+		refuse_rights(r, block);
+	if (guest->socket != NULL)
+		take_place(r, block, socket, guest->socket);
+	if (guest->egd != NULL)
+		take_place(r, block, egd, guest->egd);
+}
+
+/* Without unix, tcp and udp, a port alone is one of this host. */
+static void
+set_address(struct config_reader *r, struct config_block *block,
+    struct config_outlet *outlet)
+{
+	const char *address = outlet->socket.address;
+	struct proto_network host;
+
+	rules_port(r, block);
+	if (block->where == NULL && !block->damaged) {
+		outlet->socket.transport = CONFIG_TCP;
+		outlet->socket.address = config_strdup(LOOPBACK);
+		if (setting_of(block, "port") == NULL)
+			block_error(r, block,
+			    "it has no address: add unix = "
+			    "\"/run/vrngd/%s.sock\", or port = N for TCP "
+			    "at " LOOPBACK,
+			    config_shown(r, block->name));
+	}
+	/* An IPv4 address has one form only, so that it can be compared. */
+	if (address != NULL && strchr(address, ':') != NULL &&
+	    config_network_parse(address, &host) &&
+	    config_network_is_ipv4(&host))
+		setting_error(r, block, block->where,
+		    "%s \"%s\" is an IPv4 address mapped to IPv6: write %s",
+		    block->where->name, config_shown(r, block->where->value),
+		    strrchr(address, ':') + 1);
+}
+
+/* What goes with another kind of socket. */
+static void
+check_keys(struct config_reader *r, const struct config_block *block,
+    const struct config_outlet *outlet)
+{
+	enum config_transport transport = outlet->socket.transport;
+	bool passed = outlet->socket.passed;
+
+	if (!outlet->connect || transport != CONFIG_UDP)
+		rules_refuse(r, block, KEYS("local-port"),
+		    "is for udp with connect = yes: remove it");
+	if (outlet->connect && passed)
+		rules_refuse(r, block, KEYS("connect"),
+		    "has no meaning with systemd, which only listens: remove "
+		    "it");
+	else if (outlet->connect)
+		rules_refuse(r, block,
+		    KEYS("max-clients", "allow", "owner", "group", "mode"),
+		    "has no meaning with connect = yes: remove it");
+	else if (transport == CONFIG_UNIX && passed) {
+		refuse_rights(r, block);
+		rules_refuse(r, block, KEYS("allow"),
+		    "is for tcp and udp: remove it");
+	} else if (transport == CONFIG_UNIX && block->where != NULL)
+		rules_refuse(r, block, KEYS("allow"),
+		    "is for tcp and udp: remove it, and say with owner, group "
+		    "and mode who may connect");
+	else if (transport != CONFIG_UNIX)
+		rules_refuse(r, block, KEYS("owner", "group", "mode"),
+		    "is for unix sockets: remove it, and say with allow who "
+		    "may connect");
+	if (!outlet->connect && transport == CONFIG_UDP)
+		rules_refuse(r, block, KEYS("max-clients"),
+		    "has no meaning with udp, where only the sender of the "
+		    "last datagram is served: remove it");
+}
+
+/* Without allow: the host itself, for an address that nobody else reaches. */
+static void
+default_allow(struct config_reader *r, const struct config_block *block,
+    struct config_outlet *outlet)
+{
+	const char *address = outlet->socket.address;
+	bool ipv6 = address != NULL && strchr(address, ':') != NULL;
+
+	if (address != NULL &&
+	    config_network_loopback(address, &outlet->allow[0])) {
+		outlet->nallowed = 1;
+		return;
+	}
+	if (block->damaged || block->where == NULL || block->where->bad)
+		return;
+	setting_error(r, block, block->where,
+	    "%s%s: add allow = { \"NETWORK/BITS\" }, such as \"%s\", for those "
+	    "that may %s",
+	    outlet->socket.passed ? "its address is said in the socket's unit"
+				  : address,
+	    outlet->socket.passed ? "" : " can be reached from other hosts",
+	    ipv6 ? "2001:db8::/32" : "10.0.0.0/8",
+	    outlet->socket.transport == CONFIG_UDP ? "be sent to" : "connect");
+}
+
+static void
+set_allow(struct config_reader *r, struct config_block *block,
+    struct config_outlet *outlet)
+{
+	const struct config_setting *s = setting_of(block, "allow");
+	const struct config_item *item;
+	uint32_t n = 0;
+
+	if (s == NULL) {
+		default_allow(r, block, outlet);
+		return;
+	}
+	TAILQ_FOREACH(item, &s->items, entry)
+		n++;
+	if (n == 0)
+		setting_error(r, block, s,
+		    "allow is an empty list: write a network in it, such as "
+		    "\"10.0.0.0/8\"");
+	if (n > ALLOWED_MAX)
+		setting_error(r, block, s,
+		    "allow has %u networks, where %d are the most: write fewer "
+		    "and larger ones",
+		    n, ALLOWED_MAX);
+}
+
+/* UDP has no flow control. */
+static void
+check_rate(struct config_reader *r, const struct config_block *block,
+    const struct config_outlet *outlet)
+{
+	const struct config_setting *s = setting_of(block, "rate");
+
+	if (block->damaged || setting_of(block, "max-bytes") != NULL ||
+	    outlet->share.rate.bytes != 0 || setting_of(block, "ceil") != NULL)
+		return;
+	setting_error(r, block, s != NULL ? s : block->where,
+	    "udp has nothing to slow it down, so it would take all that the "
+	    "pool has: %s rate = RATE (or ceil, or max-bytes and period)",
+	    s != NULL ? "write" : "add");
+}
+
+void
+rules_service(struct config_reader *r, struct config_block *block)
+{
+	struct config_outlet *outlet = block->object;
+
+	outlet->kind = block->kind == CONFIG_EGD ? CONFIG_OUTLET_EGD
+						 : CONFIG_OUTLET_STREAM;
+	set_address(r, block, outlet);
+	check_keys(r, block, outlet);
+	if (outlet->connect || outlet->socket.transport == CONFIG_UDP)
+		outlet->max_clients = 1;
+	if (!outlet->connect && outlet->socket.transport != CONFIG_UNIX)
+		set_allow(r, block, outlet);
+	if (outlet->socket.transport == CONFIG_UDP)
+		check_rate(r, block, outlet);
+	if (!outlet->connect)
+		rules_listener(r, block);
+}

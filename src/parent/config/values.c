@@ -1,0 +1,681 @@
+/*
+ * The types of values: how each is read, printed and compared.  Called for the
+ * keys of schema.c only.
+ */
+#include <arpa/inet.h>
+#include <bsd/string.h>
+#include <ctype.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "parent/config/reader.h"
+
+#define NS_PER_MIN (60 * NS_PER_SEC)
+#define ID_MAX	   UINT32_C(4294967294) /* the one after is "no id" */
+
+/* Units, the larger ones first. */
+static const struct unit {
+	const char *name;
+	uint64_t value;
+} size_units[] = {
+	{ "G", UINT64_C(1) << 30 },
+	{ "M", UINT64_C(1) << 20 },
+	{ "K", UINT64_C(1) << 10 },
+	{ "", 1 },
+}, time_units[] = {
+	{ "min", NS_PER_MIN },
+	{ "s", NS_PER_SEC },
+	{ "ms", NS_PER_MS },
+	{ NULL, 0 },
+};
+
+/*
+ * What devices need to be told, and what they send: noise that was whitened by
+ * simple means, and so is tested as raw, with a cautious figure for what is in
+ * it.
+ */
+static const struct {
+	const char *init;
+	uint32_t min_entropy; /* 1/1000 bit, of 8 */
+} presets[] = {
+	{ "", 7000 }, { "cmd0\ncmdO\n", 7000 }, /* avalanche noise; on */
+};
+
+uint64_t
+value_get(const struct config_key *key, const void *part)
+{
+	const char *field = (const char *)part + key->offset;
+	uint64_t n = 0;
+	uint32_t n32;
+	uint16_t n16;
+
+	switch (key->size) {
+	case sizeof(n):
+		memcpy(&n, field, sizeof(n));
+		return n;
+	case sizeof(n32):
+		memcpy(&n32, field, sizeof(n32));
+		return n32;
+	case sizeof(n16):
+		memcpy(&n16, field, sizeof(n16));
+		return n16;
+	default:
+		return *(const bool *)field;
+	}
+}
+
+/* Whether it is a number, whatever it is written like. */
+static bool
+is_number(const struct config_key *key)
+{
+	return key->type <= TYPE_GROUP;
+}
+
+void
+value_put(const struct config_key *key, void *part, uint64_t n)
+{
+	char *field = (char *)part + key->offset;
+	uint32_t n32 = (uint32_t)n;
+	uint16_t n16 = (uint16_t)n;
+
+	if (!is_number(key))
+		return;
+	switch (key->size) {
+	case sizeof(n):
+		memcpy(field, &n, sizeof(n));
+		break;
+	case sizeof(n32):
+		memcpy(field, &n32, sizeof(n32));
+		break;
+	case sizeof(n16):
+		memcpy(field, &n16, sizeof(n16));
+		break;
+	default:
+		*(bool *)field = n != 0;
+		break;
+	}
+}
+
+/*
+ * Reads digits.  Returns what follows them, or NULL if there are none.  A
+ * number that is too large becomes UINT64_MAX.
+ */
+const char *
+value_digits(const char *text, unsigned int base, uint64_t *n)
+{
+	const char digits[] = "0123456789abcdef", *digit, *c = text;
+
+	for (*n = 0; *c != '\0'; c++) {
+		digit = strchr(digits, tolower((unsigned char)*c));
+		if (digit == NULL || digit >= digits + base)
+			break;
+		if (__builtin_mul_overflow(*n, (uint64_t)base, n) ||
+		    __builtin_add_overflow(*n, (uint64_t)(digit - digits), n))
+			*n = UINT64_MAX;
+	}
+	return c == text ? NULL : c;
+}
+
+/* Reads a number and its unit, of which there is one in the list. */
+static bool
+read_units(const char *text, const struct unit *unit, uint64_t *n)
+{
+	const char *rest = value_digits(text, 10, n);
+
+	for (; rest != NULL && unit->name != NULL; unit++) {
+		if (strcmp(rest, unit->name) == 0) {
+			if (__builtin_mul_overflow(*n, unit->value, n))
+				*n = UINT64_MAX;
+			return true;
+		}
+		if (unit->name[0] == '\0')
+			break;
+	}
+	return false;
+}
+
+/* Reads a number of bits with at most three decimals, as 1/1000 bit. */
+static bool
+read_bits(const char *text, uint64_t *bits)
+{
+	const char *rest = value_digits(text, 10, bits), *end;
+	uint64_t decimals = 0;
+
+	if (rest == NULL)
+		return false;
+	if (__builtin_mul_overflow(*bits, UINT64_C(1000), bits))
+		*bits = UINT64_MAX;
+	if (rest[0] == '\0')
+		return true;
+	if (rest[0] != '.' ||
+	    (end = value_digits(rest + 1, 10, &decimals)) == NULL)
+		return false;
+	for (const char *c = end; c < rest + 4; c++)
+		decimals *= 10;
+	if (__builtin_add_overflow(*bits, decimals, bits))
+		*bits = UINT64_MAX;
+	return end[0] == '\0' && end <= rest + 4;
+}
+
+/* A number that has the prefix and suffix of the key, and no unit. */
+static const char *
+read_number(struct config_reader *r, const struct config_key *key,
+    const char *text, uint64_t *n)
+{
+	static const struct {
+		unsigned int base;
+		const char *what, *such;
+	} forms[] = {
+		[TYPE_NUMBER] = { 10, "a whole number", "" },
+		[TYPE_OCTAL] = { 8, "an octal mode", ", such as 0660" },
+		[TYPE_HEX] = { 16, "a hexadecimal number", ", such as 0403" },
+	};
+	const char *prefix = key->prefix != NULL ? key->prefix : "";
+	const char *suffix = key->suffix != NULL ? key->suffix : "";
+	char least[VALUE_TEXT_SIZE], most[VALUE_TEXT_SIZE];
+	char usual[VALUE_TEXT_SIZE];
+	const char *rest = NULL;
+	bool found = key->numbers == NULL;
+
+	if (strncmp(text, prefix, strlen(prefix)) == 0)
+		rest = value_digits(text + strlen(prefix),
+		    forms[key->type].base, n);
+	for (size_t i = 0; rest != NULL && i < key->nnumbers; i++)
+		found = found || key->numbers[i] == *n;
+	if (rest != NULL && strcmp(rest, suffix) == 0 && found &&
+	    *n >= key->min && *n <= key->max)
+		return NULL;
+	if (key->wrong != NULL)
+		return key->wrong;
+	value_text(key, key->min, least);
+	value_text(key, key->max, most);
+	if (prefix[0] != '\0' || suffix[0] != '\0')
+		return config_text(r, "must be %s to %s, such as %s", least,
+		    most, value_text(key, key->value, usual));
+	return config_text(r, "is not %s from %s to %s%s",
+	    forms[key->type].what, least, most, forms[key->type].such);
+}
+
+static const char *
+read_word(struct config_reader *r, const struct config_key *key,
+    const char *text, uint64_t *n)
+{
+	struct config_nearest nearest;
+
+	config_nearest_init(&nearest, text);
+	for (*n = 0; key->names[*n] != NULL; ++*n) {
+		if (strcmp(text, key->names[*n]) == 0)
+			return NULL;
+		config_nearest_try(&nearest, key->names[*n]);
+	}
+	if (nearest.found != NULL)
+		return config_text(r, "is unknown: did you mean %s?",
+		    nearest.found);
+	return config_text(r, "is unknown: it may be %s",
+	    config_alternatives(r, key->names, UINT32_MAX));
+}
+
+static const char *
+read_time(struct config_reader *r, const struct config_key *key,
+    const char *text, uint64_t *n)
+{
+	const char *rest = value_digits(text, 10, n), *shown;
+
+	if (rest != NULL && rest[0] == '\0' && *n == 0 &&
+	    (key->flags & KEY_ZERO) != 0)
+		return NULL;
+	if (rest != NULL && rest[0] == '\0') {
+		shown = config_shown(r, text);
+		return config_text(r, "has no unit: write %sms, %ss or %smin",
+		    shown, shown, shown);
+	}
+	if (!read_units(text, time_units, n))
+		return "is not a time: write it like 500ms, 10s or 2min";
+	return NULL;
+}
+
+static const char *
+read_id(const struct config_key *key, const char *text, uint64_t *n)
+{
+	const char *rest = value_digits(text, 10, n);
+	const struct passwd *pw;
+	const struct group *gr;
+
+	if (rest != NULL && rest[0] == '\0' && *n <= ID_MAX)
+		return NULL;
+	if (key->type == TYPE_USER) {
+		if ((pw = getpwnam(text)) == NULL)
+			return "is no user of this host: name one, or give a "
+			       "uid";
+		*n = pw->pw_uid;
+	} else {
+		if ((gr = getgrnam(text)) == NULL)
+			return "is no group of this host: name one, or give a "
+			       "gid";
+		*n = gr->gr_gid;
+	}
+	return NULL;
+}
+
+/* Reads a number as it is written for the key, which may be out of range. */
+static const char *
+read_form(struct config_reader *r, const struct config_key *key,
+    const char *text, uint64_t *n)
+{
+	switch (key->type) {
+	case TYPE_SIZE:
+	case TYPE_RATE:
+		if (!read_units(text, size_units, n))
+			return key->type == TYPE_SIZE
+			    ? "is not a number of bytes: write it like 65536, "
+			      "64K, 10M or 1G"
+			    : "is not a number of bytes per second: write it "
+			      "like 65536, 64K, 10M or 1G";
+		return NULL;
+	case TYPE_TIME:
+		return read_time(r, key, text, n);
+	case TYPE_BITS:
+		return read_bits(text, n) ? NULL
+					  : "is not a number of bits: write it "
+					    "like 7.5 or 0.8, with at most 3 "
+					    "decimals";
+	case TYPE_WORD:
+	case TYPE_PRESET:
+		return read_word(r, key, text, n);
+	case TYPE_BOOL:
+		*n = strcmp(text, "yes") == 0;
+		return *n == 1 || strcmp(text, "no") == 0 ? NULL
+							  : "must be yes or no";
+	case TYPE_USER:
+	case TYPE_GROUP:
+		return read_id(key, text, n);
+	default:
+		return read_number(r, key, text, n);
+	}
+}
+
+static bool
+has_range(const struct config_key *key, uint64_t n)
+{
+	return key->type == TYPE_SIZE || key->type == TYPE_RATE ||
+	    (key->type == TYPE_TIME && (n != 0 || !(key->flags & KEY_ZERO))) ||
+	    key->type == TYPE_BITS;
+}
+
+static const char *
+read_scalar(struct config_reader *r, const struct config_key *key,
+    const char *text, void *part)
+{
+	char least[VALUE_TEXT_SIZE], most[VALUE_TEXT_SIZE];
+	uint64_t n = 0;
+	const char *wrong = read_form(r, key, text, &n);
+
+	if (wrong != NULL)
+		return wrong;
+	if (has_range(key, n) && (n < key->min || n > key->max))
+		return config_text(r, "is out of range: it may be %s to %s",
+		    value_text(key, key->min, least),
+		    value_text(key, key->max, most));
+	value_put(key, part, key->flags & KEY_OPPOSITE ? !n : n);
+	return NULL;
+}
+
+static bool
+has_control(const char *text)
+{
+	while (*text != '\0')
+		if (iscntrl((unsigned char)*text++))
+			return true;
+	return false;
+}
+
+static const char *
+read_path(struct config_reader *r, const struct config_key *key,
+    const char *text, char **path)
+{
+	if (text[0] == '\0')
+		return "is empty: name an absolute path";
+	if (text[0] != '/')
+		return "is not an absolute path: begin it with a /";
+	if (has_control(text))
+		return "has a control character in it: remove that";
+	if (strlen(text) > key->max)
+		return config_text(r,
+		    "is longer than %" PRIu64 " bytes: shorten the path",
+		    key->max);
+	*path = config_strdup(text);
+	return NULL;
+}
+
+/* Where a socket is, other than one that systemd passes. */
+static const char *
+read_address(struct config_reader *r, const struct config_key *key,
+    const char *text, struct config_socket *socket)
+{
+	uint8_t parsed[sizeof(struct in6_addr)];
+	char address[INET6_ADDRSTRLEN];
+	int family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET;
+
+	socket->transport = (enum config_transport)key->min;
+	if (socket->transport == CONFIG_UNIX)
+		return read_path(r, key, text, &socket->path);
+	if (inet_pton(family, text, parsed) != 1 ||
+	    inet_ntop(family, parsed, address, sizeof(address)) == NULL)
+		return "is not a numeric address: write it like 127.0.0.1 or "
+		       "::1, and the port as port = N";
+	socket->address = config_strdup(address);
+	return NULL;
+}
+
+static const char *
+read_text(struct config_reader *r, const struct config_key *key,
+    const char *text, char *field)
+{
+	size_t len = strlen(text);
+
+	if (len < key->min || len > key->max)
+		return config_text(r,
+		    "is not %" PRIu64 " to %" PRIu64 " bytes long: write it "
+		    "as the device has it",
+		    key->min, key->max);
+	if (has_control(text))
+		return "has a control character in it: remove that";
+	strlcpy(field, text, key->size);
+	return NULL;
+}
+
+static const char *
+read_bytes(struct config_reader *r, const struct config_word *word,
+    struct proto_source *spec)
+{
+	if (word->len > SOURCE_INIT_SIZE)
+		return config_text(r, "has %zu bytes: shorten it to %d",
+		    word->len, SOURCE_INIT_SIZE);
+	memset(spec->init, 0, sizeof(spec->init));
+	memcpy(spec->init, word->text, word->len);
+	spec->init_size = (uint32_t)word->len;
+	return NULL;
+}
+
+static const char *
+read_preset(struct config_reader *r, const struct config_key *key,
+    const char *text, struct proto_source *spec)
+{
+	uint64_t n;
+	const char *wrong = read_word(r, key, text, &n);
+
+	if (wrong != NULL)
+		return wrong;
+	spec->init_size = (uint32_t)strlen(presets[n].init);
+	memcpy(spec->init, presets[n].init, spec->init_size);
+	spec->noise = NOISE_RAW;
+	spec->min_entropy = presets[n].min_entropy;
+	return NULL;
+}
+
+/* One of the networks of allow; too many are told of by their number. */
+static const char *
+read_network(struct config_reader *r, const char *text,
+    struct config_outlet *outlet)
+{
+	char good[CONFIG_NETWORK_SIZE];
+	struct proto_network network;
+
+	switch (config_network_read(text, &network)) {
+	case CONFIG_NETWORK_GOOD:
+		if (outlet->nallowed < ALLOWED_MAX)
+			outlet->allow[outlet->nallowed++] = network;
+		return NULL;
+	case CONFIG_NETWORK_BITS:
+		return config_text(r,
+		    "has bits set behind its prefix: write %s, or %.*s for "
+		    "that address alone",
+		    config_network_text(&network, good),
+		    (int)strcspn(text, "/"), text);
+	case CONFIG_NETWORK_LONG:
+		return config_text(r,
+		    "has a prefix that is longer than an address: lower it to "
+		    "%d or less",
+		    strchr(text, ':') != NULL ? 128 : 32);
+	default:
+		return "is not a network: write it like 10.0.0.0/8, "
+		       "192.0.2.1, 2001:db8::/32 or ::1, and several within "
+		       "{ }";
+	}
+}
+
+const char *
+value_read(struct config_reader *r, const struct config_key *key,
+    const struct config_word *word, void *part)
+{
+	void *field = (char *)part + key->offset;
+
+	switch (key->type) {
+	case TYPE_TEXT:
+		return read_text(r, key, word->text, field);
+	case TYPE_BYTES:
+		return read_bytes(r, word, field);
+	case TYPE_PRESET:
+		return read_preset(r, key, word->text, field);
+	case TYPE_PATH:
+	case TYPE_SOCKET:
+		return read_path(r, key, word->text, field);
+	case TYPE_ADDRESS:
+		return read_address(r, key, word->text, part);
+	case TYPE_NETWORKS:
+		return read_network(r, word->text, part);
+	case TYPE_POOL:
+	case TYPE_CLASS:
+		return NULL;
+	default:
+		return read_scalar(r, key, word->text, part);
+	}
+}
+
+/* In the largest unit that leaves a whole number. */
+static void
+units_text(const struct unit *unit, uint64_t n, char text[VALUE_TEXT_SIZE])
+{
+	while (n % unit->value != 0 || (n == 0 && unit->name[0] != '\0'))
+		unit++;
+	snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64 "%s", n / unit->value,
+	    unit->name);
+}
+
+const char *
+value_size_text(uint64_t bytes, char text[VALUE_TEXT_SIZE])
+{
+	units_text(size_units, bytes, text);
+	return text;
+}
+
+/* 1/1000 bits, without zeros at the end. */
+static void
+bits_text(uint64_t n, char text[VALUE_TEXT_SIZE])
+{
+	int digits = 3;
+
+	for (; digits > 0 && n % 10 == 0; digits--)
+		n /= 10;
+	if (digits == 0)
+		snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64, n);
+	else
+		snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64 ".%0*" PRIu64,
+		    n /
+			(digits == 1	      ? 10
+				: digits == 2 ? 100
+					      : 1000),
+		    digits,
+		    n %
+			(digits == 1	      ? 10
+				: digits == 2 ? 100
+					      : 1000));
+}
+
+const char *
+value_text(const struct config_key *key, uint64_t n, char text[VALUE_TEXT_SIZE])
+{
+	switch (key->type) {
+	case TYPE_SIZE:
+	case TYPE_RATE:
+		return value_size_text(n, text);
+	case TYPE_TIME:
+		if (n == 0)
+			strlcpy(text, "0", VALUE_TEXT_SIZE);
+		else
+			units_text(time_units, n, text);
+		break;
+	case TYPE_BITS:
+		bits_text(n, text);
+		break;
+	case TYPE_BOOL:
+		return n != 0 ? "yes" : "no";
+	case TYPE_WORD:
+		return key->names[n];
+	case TYPE_OCTAL:
+		snprintf(text, VALUE_TEXT_SIZE, "%04" PRIo64, n);
+		break;
+	case TYPE_HEX:
+		snprintf(text, VALUE_TEXT_SIZE, "%04" PRIx64, n);
+		break;
+	default:
+		snprintf(text, VALUE_TEXT_SIZE, "%s%" PRIu64 "%s",
+		    key->prefix != NULL ? key->prefix : "", n,
+		    key->suffix != NULL ? key->suffix : "");
+		break;
+	}
+	return text;
+}
+
+/* Prints text in quotes, with escapes; what is not text all in ASCII. */
+static void
+print_quoted(FILE *out, const void *text, size_t n, bool is_text)
+{
+	static const char special[] = "\"\\\n\r\t", letters[] = "\"\\nrt";
+	const uint8_t *bytes = text;
+	const char *found;
+
+	fputc('"', out);
+	for (size_t i = 0; i < n; i++) {
+		found = memchr(special, bytes[i], sizeof(special) - 1);
+		if (found != NULL)
+			fprintf(out, "\\%c", letters[found - special]);
+		else if (bytes[i] < ' ' || bytes[i] == 0x7f ||
+		    (bytes[i] > 0x7f && !is_text))
+			fprintf(out, "\\x%02x", bytes[i]);
+		else
+			fputc(bytes[i], out);
+	}
+	fputc('"', out);
+}
+
+/* The text that a value is, or NULL. */
+static const char *
+text_of(const struct config_key *key, const void *part)
+{
+	const char *field = (const char *)part + key->offset;
+	const struct config_socket *socket = part;
+	const struct config_guest *guest = part;
+	const struct config_pool *pool;
+	const struct config_class *class;
+	const struct passwd *pw;
+	const struct group *gr;
+
+	switch (key->type) {
+	case TYPE_USER:
+		pw = getpwuid((uid_t)value_get(key, part));
+		return pw != NULL ? pw->pw_name : NULL;
+	case TYPE_GROUP:
+		gr = getgrgid((gid_t)value_get(key, part));
+		return gr != NULL ? gr->gr_name : NULL;
+	case TYPE_TEXT:
+		return field[0] != '\0' ? field : NULL;
+	case TYPE_SOCKET:
+		if (guest->passed)
+			return CONFIG_PASSED;
+		return guest->socket;
+	case TYPE_ADDRESS:
+		if (socket->transport != (enum config_transport)key->min)
+			return NULL;
+		if (socket->passed)
+			return CONFIG_PASSED;
+		return socket->path != NULL ? socket->path : socket->address;
+	case TYPE_PATH:
+		return *(char *const *)(const void *)field;
+	case TYPE_POOL:
+		pool = *(struct config_pool *const *)(const void *)field;
+		return pool->name;
+	case TYPE_CLASS:
+		class = *(struct config_class *const *)(const void *)field;
+		return class != NULL ? class->name : NULL;
+	default:
+		return NULL;
+	}
+}
+
+bool
+value_is_none(const struct config_key *key, const void *part)
+{
+	const struct config_outlet *outlet = part;
+
+	if (is_number(key))
+		return (key->flags & KEY_HIDDEN) != 0 &&
+		    value_get(key, part) == key->value;
+	if (key->type == TYPE_NETWORKS)
+		return outlet->nallowed == 0;
+	return key->type != TYPE_BYTES && text_of(key, part) == NULL;
+}
+
+void
+value_print(const struct config_key *key, const void *part, FILE *out)
+{
+	const struct config_outlet *outlet = part;
+	const struct config_source *source = part;
+	const char *word = text_of(key, part);
+	char text[VALUE_TEXT_SIZE];
+
+	if (word != NULL && strcmp(word, CONFIG_PASSED) == 0)
+		fputs(word, out);
+	else if (word != NULL)
+		print_quoted(out, word, strlen(word), true);
+	else if (key->type == TYPE_BYTES)
+		print_quoted(out, source->spec.init, source->spec.init_size,
+		    false);
+	else if (key->type == TYPE_NETWORKS) {
+		fputc('{', out);
+		for (uint32_t i = 0; i < outlet->nallowed; i++)
+			fprintf(out, " \"%s\"",
+			    config_network_text(&outlet->allow[i], text));
+		fputs(" }", out);
+	} else
+		fputs(value_text(key, value_get(key, part), text), out);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
+value_equal(const struct config_key *key, const void *a, const void *b)
+{
+	const struct config_outlet *x = a, *y = b;
+	const struct config_source *s = a, *t = b;
+
+	if (is_number(key))
+		return value_get(key, a) == value_get(key, b);
+	if (key->type == TYPE_BYTES || key->type == TYPE_PRESET)
+		return s->spec.init_size == t->spec.init_size &&
+		    memcmp(s->spec.init, t->spec.init, sizeof(s->spec.init)) ==
+		    0;
+	if (key->type == TYPE_NETWORKS)
+		return x->nallowed == y->nallowed &&
+		    memcmp(x->allow, y->allow,
+			x->nallowed * sizeof(x->allow[0])) == 0;
+	return same_text(text_of(key, a), text_of(key, b));
+}
