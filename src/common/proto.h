@@ -47,8 +47,8 @@
 #define CLIENTS_MAX	  4096 /* of an outlet */
 #define ALLOWED_MAX	  64   /* networks of an outlet */
 #define CLIENT_TEXT_SIZE  64   /* with the terminating NUL */
-#define ALPHA_MIN	  20 /* of tests: 2^-20; see proto_source */
-#define ALPHA_MAX	  60 /* a failure is no false alarm any more */
+#define ALPHA_MIN	  20   /* of tests: 2^-20; see proto_source */
+#define ALPHA_MAX	  60   /* a failure is no false alarm any more */
 #define POLL_US_MAX	  1000 /* that a worker may look at a ring */
 
 /* Who speaks on a channel; a bit each, so that a rule can name several. */

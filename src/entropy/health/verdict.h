@@ -4,7 +4,6 @@
 #ifndef VRNGD_VERDICT_H
 #define VRNGD_VERDICT_H
 
-
 enum health_verdict {
 	HEALTH_STARTING, /* may not be handed out yet: so far, so good */
 	HEALTH_OK,	 /* may, and what was held back before too */

@@ -155,7 +155,7 @@ build(struct config_reader *r)
 	r->top->object = r->config;
 	schema_defaults(CONFIG_TOP, r->config);
 	config_values(r, r->top);
-	TAILQ_FOREACH(block, &r->top->blocks, entry)
+	TAILQ_FOREACH(block, &r->pools, entry)
 		if (block->kind == CONFIG_POOL)
 			build_pool(r, block);
 	TAILQ_FOREACH(block, &r->top->blocks, entry)

@@ -1,6 +1,6 @@
 /*
  * The grammar of the configuration: blocks and settings.  Which of them may
- * stand where is none of its business.
+ * stand where is none of its business.  Called by config_scan_text().
  */
 %code top {
 #ifdef __clang__ /* which minds that the parser counts errors for nobody */
@@ -31,7 +31,7 @@ static bool meaningless(int token, bool same_line);
 }
 
 %token <word> WORD STRING BLOCK INCLUDE
-%token OPEN CLOSE EQUALS END LINE_END LIST_OPEN LIST_CLOSE LIST_LOST
+%token OPEN CLOSE EQUALS END LINE_END LIST_OPEN LIST_CLOSE
 
 %type <word> key value
 
@@ -40,10 +40,6 @@ static bool meaningless(int token, bool same_line);
 %precedence OPEN
 
 %%
-
-file:
-	statements
-	;
 
 statements:
 	%empty
@@ -61,13 +57,12 @@ statement:
 	}
 	| key EQUALS LIST_OPEN items LIST_CLOSE
 	{
-		config_setting_add(parse, $1.text, true, @1.first_line);
+		if (parse->list_lost)
+			TAILQ_INIT(&parse->items);
+		else
+			config_setting_add(parse, $1.text, true, @1.first_line);
 	}
-	| key EQUALS LIST_OPEN items LIST_LOST
-	{
-		TAILQ_INIT(&parse->items);
-	}
-	| LIST_OPEN items list_end
+	| LIST_OPEN items LIST_CLOSE
 	{
 		/* Behind an = that is out of place. */
 		TAILQ_INIT(&parse->items);
@@ -76,7 +71,10 @@ statement:
 	{
 		config_file_include(parse, $2.text, @1.first_line);
 	}
-	| block
+	| block statements CLOSE
+	{
+		config_block_close(parse);
+	}
 	| error
 	{
 		parse->block->damaged = true;
@@ -101,11 +99,6 @@ items:
 	}
 	;
 
-list_end:
-	LIST_CLOSE
-	| LIST_LOST
-	;
-
 key:
 	WORD
 	| BLOCK
@@ -123,28 +116,17 @@ block:
 	{
 		config_block_open(parse, $1.text, $2.text, @1.first_line);
 	}
-	brace statements CLOSE
-	{
-		config_block_close(parse);
-	}
+	brace
 	| BLOCK OPEN
 	{
 		config_block_open(parse, $1.text, NULL, @1.first_line);
 	}
-	statements CLOSE
-	{
-		config_block_close(parse);
-	}
 	| OPEN
 	{
-		config_syntax_error(parse, @1.first_line, "this { belongs to no block: "
-		    "write pool, source, class, guest, egd or stream and a "
-		    "name before it");
+		config_syntax_error(parse, @1.first_line,
+		    "this { belongs to no block: write pool, source, class, "
+		    "guest, egd or stream and a name before it");
 		config_block_open(parse, NULL, NULL, @1.first_line);
-	}
-	statements CLOSE
-	{
-		config_block_close(parse);
 	}
 	;
 
@@ -169,14 +151,15 @@ missing_brace(struct config_parse *p)
 	const char *word = schema_word(block->kind);
 
 	if (schema_find(block->within->kind, word) != NULL) {
-		config_syntax_error(p, block->place.line, "an = is missing: write %s = %s",
-		    word, config_shown(p->reader, block->name));
+		config_syntax_error(p, block->place.line,
+		    "an = is missing: write %s = %s", word,
+		    config_shown(p->reader, block->name));
 		block->kind = CONFIG_IGNORED;
 		p->block = block->within;
 		p->block->damaged = true;
 	} else
-		config_syntax_error(p, block->place.line, "%s: there is no { after the "
-		    "name: add it", block->title);
+		config_syntax_error(p, block->place.line,
+		    "%s: there is no { after the name: add it", block->title);
 	p->lost_brace = true;
 	p->depth++;
 }
@@ -188,19 +171,10 @@ missing_brace(struct config_parse *p)
 static bool
 meaningless(int token, bool same_line)
 {
-	switch (token) {
-	case STRING:
-	case EQUALS:
-	case LINE_END:
+	if (token == STRING || token == EQUALS || token == LINE_END)
 		return true;
-	case WORD:
-	case BLOCK:
-	case INCLUDE:
-	case END:
-		return same_line;
-	default:
-		return false;
-	}
+	return same_line && token != OPEN && token != CLOSE &&
+	    token != LIST_OPEN && token != LIST_CLOSE;
 }
 
 static void
@@ -210,12 +184,11 @@ unclosed(struct config_parse *p)
 
 	if (!p->lost_brace) {
 		p->error_line = 0;
-		config_syntax_error(p, block->place.line, "%s has no end: add a } after "
-		    "its last line", block->kind == CONFIG_IGNORED ?
-		    "this {" : block->title);
+		config_syntax_error(p, block->place.line,
+		    "%s has no end: add a } after its last line",
+		    block->kind == CONFIG_IGNORED ? "this {" : block->title);
 	}
-	for (; block != NULL && block->kind != CONFIG_TOP;
-	    block = block->within)
+	for (; block->within != NULL; block = block->within)
 		block->unclosed = true;
 }
 
@@ -226,48 +199,43 @@ expected(const yypcontext_t *context, yysymbol_kind_t wanted)
 	int n;
 
 	n = yypcontext_expected_tokens(context, symbols, YYNTOKENS);
-	for (int i = 0; i < n; i++)
-		if (symbols[i] == wanted)
-			return true;
-	return false;
-}
-
-/* "", or ": did you mean guest?" for the block meant by `word`. */
-static const char *
-hint_of(struct config_reader *r, const char *word)
-{
-	struct config_nearest nearest;
-	const char *kind;
-
-	config_nearest_init(&nearest, word);
-	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
-		config_nearest_try(&nearest, k->name);
-	for (size_t i = 0; (kind = schema_kinds(i)) != NULL; i++)
-		config_nearest_try(&nearest, kind);
-	if (nearest.found == NULL ||
-	    schema_kind(nearest.found) == CONFIG_IGNORED)
-		return "";
-	return config_text(r, ": did you mean %s?", nearest.found);
+	while (n > 0 && symbols[n - 1] != wanted)
+		n--;
+	return n > 0;
 }
 
 /* After a key, as it seems, something else than = and its value. */
 static void
 after_word(struct config_parse *p, int token)
 {
-	const char *word = config_shown(p->reader, p->before.text);
-	const char *hint = hint_of(p->reader, p->before.text);
+	struct config_reader *r = p->reader;
+	const char *word = config_shown(r, p->before.text), *kind;
+	bool is_text = token == STRING || token == WORD;
+	struct config_nearest nearest;
 
-	if (token == OPEN || (token == STRING && hint[0] != '\0') ||
-	    (token == WORD && hint[0] != '\0'))
-		config_syntax_error(p, p->before.line, "\"%s\" is not a block%s", word,
-		    hint[0] != '\0' ? hint :
-		    ": these are pool, source, class, guest, egd and stream");
-	else if (token == STRING || token == WORD)
-		config_syntax_error(p, p->before.line, "an = is missing: write %s = %s",
-		    word, config_shown(p->reader, p->last.text));
+	config_nearest_init(&nearest, p->before.text);
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		config_nearest_try(&nearest, k->name);
+	for (size_t i = 0; (kind = schema_kinds(i)) != NULL; i++)
+		config_nearest_try(&nearest, kind);
+	if (nearest.found != NULL && (token == OPEN || is_text) &&
+	    schema_kind(nearest.found) != CONFIG_IGNORED)
+		config_syntax_error(p, p->before.line,
+		    "\"%s\" is not a block: did you mean %s?", word,
+		    nearest.found);
+	else if (token == OPEN)
+		config_syntax_error(p, p->before.line,
+		    "\"%s\" is not a block: these are pool, source, class, "
+		    "guest, egd and stream",
+		    word);
+	else if (is_text)
+		config_syntax_error(p, p->before.line,
+		    "an = is missing: write %s = %s", word,
+		    config_shown(r, p->last.text));
 	else
-		config_syntax_error(p, p->before.line, "there is no value after \"%s\": "
-		    "write %s = VALUE", word, word);
+		config_syntax_error(p, p->before.line,
+		    "there is no value after \"%s\": write %s = VALUE", word,
+		    word);
 }
 
 /* Whether the word follows a single value, where braces are for several. */
@@ -284,44 +252,49 @@ static int
 yyreport_syntax_error(const yypcontext_t *context, void *scanner,
     struct config_parse *p)
 {
-	int token = p->last.type;
+	const struct config_token *before = &p->before, *last = &p->last;
+	bool is_word = expected(context, YYSYMBOL_EQUALS);
 
 	(void)scanner;
 	if (yypcontext_token(context) == YYSYMBOL_YYEOF &&
 	    (p->block->kind != CONFIG_TOP || (p->lost_brace && p->depth > 0)))
 		unclosed(p);
-	else if (p->before.type == EQUALS && token == OPEN)
-		config_syntax_error(p, p->before.line, "there is an = before a block: "
-		    "write a name instead, as in guest \"vm1\" {");
-	else if (p->before.type == EQUALS)
-		config_syntax_error(p, p->before.line, "there is no value after the =: "
-		    "add it, on the same line");
-	else if (p->before.type == INCLUDE && expected(context, YYSYMBOL_WORD))
-		config_syntax_error(p, p->before.line, "include needs the name of a file "
-		    "or a pattern: write include \"/etc/vrngd/conf.d/*.conf\"");
-	else if (p->before.type == BLOCK && expected(context, YYSYMBOL_EQUALS))
-		config_syntax_error(p, p->before.line, "\"%s\" is followed by neither a "
-		    "name nor =: write %s \"NAME\" { or %s = VALUE",
-		    p->before.text, p->before.text, p->before.text);
-	else if (follows_single(p, expected(context, YYSYMBOL_EQUALS) ?
-	    &p->before : &p->last))
-		config_syntax_error(p, p->single_line, "a second value follows the first: "
-		    "write several in braces, as in { ONE OTHER }");
-	else if (expected(context, YYSYMBOL_EQUALS))
-		after_word(p, token);
+	else if (before->type == EQUALS && last->type == OPEN)
+		config_syntax_error(p, before->line,
+		    "there is an = before a block: write a name instead, as in "
+		    "guest \"vm1\" {");
+	else if (before->type == EQUALS)
+		config_syntax_error(p, before->line,
+		    "there is no value after the =: add it, on the same line");
+	else if (before->type == INCLUDE && expected(context, YYSYMBOL_WORD))
+		config_syntax_error(p, before->line,
+		    "include needs the name of a file or a pattern: write "
+		    "include \"/etc/vrngd/conf.d/*.conf\"");
+	else if (before->type == BLOCK && is_word)
+		config_syntax_error(p, before->line,
+		    "\"%s\" is followed by neither a name nor =: write %s "
+		    "\"NAME\" { or %s = VALUE",
+		    before->text, before->text, before->text);
+	else if (follows_single(p, is_word ? before : last))
+		config_syntax_error(p, p->single_line,
+		    "a second value follows the first: write several in "
+		    "braces, as in { ONE OTHER }");
+	else if (is_word)
+		after_word(p, last->type);
 	else
-		config_syntax_error(p, p->last.line, "\"%s\" is out of place: a key, as "
-		    "in rate = 10M, or a block should begin here",
-		    config_shown(p->reader, p->last.text));
+		config_syntax_error(p, last->line,
+		    "\"%s\" is out of place: a key, as in rate = 10M, or a "
+		    "block should begin here",
+		    config_shown(p->reader, last->text));
 	return 0;
 }
 
 /* What else the parser may say, which is that its stack is full. */
 static void
-config_yyerror(const CONFIG_YYLTYPE *place, void *scanner, struct config_parse *p,
-    const char *text)
+config_yyerror(const CONFIG_YYLTYPE *place, void *scanner,
+    struct config_parse *p, const char *text)
 {
 	(void)scanner;
-	config_syntax_error(p, place->first_line, "%s: the file is too deeply nested",
-	    text);
+	config_syntax_error(p, place->first_line,
+	    "%s: the file is too deeply nested", text);
 }

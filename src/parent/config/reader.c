@@ -196,6 +196,7 @@ config_reader_init(struct config_reader *r)
 	*r = (struct config_reader){ 0 };
 	TAILQ_INIT(&r->errors);
 	TAILQ_INIT(&r->all);
+	TAILQ_INIT(&r->pools);
 	TAILQ_INIT(&r->files);
 	r->top = new_block(r, CONFIG_TOP, NULL);
 }
@@ -227,16 +228,19 @@ config_block_open(struct config_parse *p, const char *keyword, const char *name,
     int line)
 {
 	enum config_kind kind = CONFIG_IGNORED;
-	struct config_block *block, *parent = p->block;
+	struct config_blocks *blocks = &p->block->blocks;
+	struct config_block *block;
 
 	if (keyword != NULL)
 		kind = schema_kind(keyword);
-	if (kind & (CONFIG_POOL | CONFIG_LEAVES))
-		parent = p->reader->top;
+	if (kind == CONFIG_POOL)
+		blocks = &p->reader->pools;
+	else if (kind & CONFIG_LEAVES)
+		blocks = &p->reader->top->blocks;
 	block = new_block(p->reader, kind, name);
 	block->place = (struct config_place){ p->file, line };
 	block->within = p->block;
-	TAILQ_INSERT_TAIL(&parent->blocks, block, entry);
+	TAILQ_INSERT_TAIL(blocks, block, entry);
 	p->block = block;
 }
 

@@ -110,6 +110,7 @@ struct config_reader {
 	struct config_memory *memory;
 	struct config_block *top;
 	struct config_blocks all;
+	struct config_blocks pools; /* and what was taken for one */
 	TAILQ_HEAD(, config_error) errors;
 	TAILQ_HEAD(, config_file) files; /* that could be read */
 	const struct config_file *main;

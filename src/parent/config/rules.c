@@ -21,18 +21,19 @@ share_of(const struct config_block *block)
 
 /* The block of that kind and name, anywhere within; or else what is near. */
 static struct config_block *
-find_block(struct config_block *within, enum config_kind kind, const char *name,
-    struct config_nearest *nearest)
+find_block(struct config_blocks *blocks, enum config_kind kind,
+    const char *name, struct config_nearest *nearest)
 {
 	struct config_block *block, *found;
 
-	TAILQ_FOREACH(block, &within->blocks, entry) {
+	TAILQ_FOREACH(block, blocks, entry) {
 		if (block->kind != kind)
 			continue;
 		if (strcmp(block->name, name) == 0)
 			return block;
 		config_nearest_try(nearest, block->name);
-		if ((found = find_block(block, kind, name, nearest)) != NULL)
+		if ((found = find_block(&block->blocks, kind, name, nearest)) !=
+		    NULL)
 			return found;
 	}
 	return NULL;
@@ -49,9 +50,10 @@ find_pool(struct config_reader *r, struct config_block *leaf)
 	size_t npools = 0;
 
 	config_nearest_init(&nearest, name);
-	if ((block = find_block(r->top, CONFIG_POOL, name, &nearest)) != NULL)
+	if ((block = find_block(&r->pools, CONFIG_POOL, name, &nearest)) !=
+	    NULL)
 		return block;
-	TAILQ_FOREACH(block, &r->top->blocks, entry)
+	TAILQ_FOREACH(block, &r->pools, entry)
 		if (block->kind == CONFIG_POOL) {
 			any = block;
 			npools++;
@@ -87,7 +89,7 @@ rules_parent(struct config_reader *r, struct config_block *leaf)
 	if (pool == NULL || s == NULL)
 		return pool;
 	config_nearest_init(&nearest, s->value);
-	class = find_block(pool, CONFIG_CLASS, s->value, &nearest);
+	class = find_block(&pool->blocks, CONFIG_CLASS, s->value, &nearest);
 	if (class != NULL || pool->damaged)
 		return class;
 	if (nearest.found != NULL)

@@ -115,7 +115,7 @@ const struct config_key schema_keys[] = {
 		.initial = "required with noise = raw" },
 	{ "sample-bits", CONFIG_SOURCE, TYPE_NUMBER, SOURCE(spec.sample_bits),
 		1, 8, 8, WITH("noise", NOISE_RAW, CONFIG_SOURCE),
-		NUMBERS(sample_bits), .wrong = "is not 1, 2, 4 or 8" },
+		NUMBERS(sample_bits), .wrong = "must be 1, 2, 4 or 8" },
 	{ "alpha", CONFIG_SOURCE, TYPE_NUMBER, SOURCE(spec.alpha),
 		ALPHA_MIN, ALPHA_MAX, 40, .prefix = "2^-",
 		WITH("noise", NOISE_RAW, CONFIG_SOURCE) },

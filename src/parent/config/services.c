@@ -27,10 +27,10 @@ socket_text(const struct config_socket *socket, char *buf, size_t size)
 {
 	size_t n = 0;
 
-	if (socket->path == NULL && socket->address == NULL)
-		snprintf(buf, size, CONFIG_PASSED);
-	else if (socket->transport == CONFIG_UNIX)
+	if (socket->path != NULL)
 		snprintf(buf, size, "%s", socket->path);
+	else if (socket->address == NULL)
+		snprintf(buf, size, CONFIG_PASSED);
 	else {
 		if (socket->transport == CONFIG_UDP)
 			n = strlcpy(buf, "udp ", size);

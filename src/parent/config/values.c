@@ -17,20 +17,47 @@
 #define NS_PER_MIN (60 * NS_PER_SEC)
 #define ID_MAX	   UINT32_C(4294967294) /* the one after is "no id" */
 
-/* Units, the larger ones first. */
-static const struct unit {
+/* How numbers are written, by type: the units with the larger ones first. */
+struct unit {
 	const char *name;
 	uint64_t value;
-} size_units[] = {
-	{ "G", UINT64_C(1) << 30 },
-	{ "M", UINT64_C(1) << 20 },
-	{ "K", UINT64_C(1) << 10 },
-	{ "", 1 },
-}, time_units[] = {
-	{ "min", NS_PER_MIN },
-	{ "s", NS_PER_SEC },
-	{ "ms", NS_PER_MS },
-	{ NULL, 0 },
+};
+
+static const struct form {
+	const char *what, *such;
+	struct unit units[5];
+	unsigned int base, decimals;
+} forms[] = {
+#define SIZES \
+	{ \
+		{ "G", UINT64_C(1) << 30 }, { "M", UINT64_C(1) << 20 }, \
+		    { "K", UINT64_C(1) << 10 }, \
+		{ \
+			"", 1 \
+		} \
+	}
+#define TIMES \
+	{ \
+		{ "min", NS_PER_MIN }, { "s", NS_PER_SEC }, \
+		{ \
+			"ms", NS_PER_MS \
+		} \
+	}
+#define PLAIN \
+	{ \
+		{ \
+			"", 1 \
+		} \
+	}
+	[TYPE_SIZE] = { "number of bytes", ", such as 64K or 10M", SIZES, 10,
+	    0 },
+	[TYPE_RATE] = { "number of bytes per second", ", such as 64K or 10M",
+	    SIZES, 10, 0 },
+	[TYPE_TIME] = { "time", ", such as 10s or 2min", TIMES, 10, 0 },
+	[TYPE_NUMBER] = { "whole number", "", PLAIN, 10, 0 },
+	[TYPE_OCTAL] = { "octal mode", ", such as 0660", PLAIN, 8, 0 },
+	[TYPE_HEX] = { "hexadecimal number", ", such as 0403", PLAIN, 16, 0 },
+	[TYPE_BITS] = { "number of bits", ", such as 7.5", PLAIN, 10, 3 },
 };
 
 /*
@@ -48,24 +75,12 @@ static const struct {
 uint64_t
 value_get(const struct config_key *key, const void *part)
 {
-	const char *field = (const char *)part + key->offset;
-	uint64_t n = 0;
-	uint32_t n32;
-	uint16_t n16;
+	const void *field = (const char *)part + key->offset;
 
-	switch (key->size) {
-	case sizeof(n):
-		memcpy(&n, field, sizeof(n));
-		return n;
-	case sizeof(n32):
-		memcpy(&n32, field, sizeof(n32));
-		return n32;
-	case sizeof(n16):
-		memcpy(&n16, field, sizeof(n16));
-		return n16;
-	default:
-		return *(const bool *)field;
-	}
+	return key->size == sizeof(uint64_t) ? *(const uint64_t *)field
+	    : key->size == sizeof(uint32_t)  ? *(const uint32_t *)field
+	    : key->size == sizeof(uint16_t)  ? *(const uint16_t *)field
+					     : *(const bool *)field;
 }
 
 /* Whether it is a number, whatever it is written like. */
@@ -78,26 +93,18 @@ is_number(const struct config_key *key)
 void
 value_put(const struct config_key *key, void *part, uint64_t n)
 {
-	char *field = (char *)part + key->offset;
-	uint32_t n32 = (uint32_t)n;
-	uint16_t n16 = (uint16_t)n;
+	void *field = (char *)part + key->offset;
 
 	if (!is_number(key))
 		return;
-	switch (key->size) {
-	case sizeof(n):
-		memcpy(field, &n, sizeof(n));
-		break;
-	case sizeof(n32):
-		memcpy(field, &n32, sizeof(n32));
-		break;
-	case sizeof(n16):
-		memcpy(field, &n16, sizeof(n16));
-		break;
-	default:
+	if (key->size == sizeof(uint64_t))
+		*(uint64_t *)field = n;
+	else if (key->size == sizeof(uint32_t))
+		*(uint32_t *)field = (uint32_t)n;
+	else if (key->size == sizeof(uint16_t))
+		*(uint16_t *)field = (uint16_t)n;
+	else
 		*(bool *)field = n != 0;
-		break;
-	}
 }
 
 /*
@@ -120,84 +127,76 @@ value_digits(const char *text, unsigned int base, uint64_t *n)
 	return c == text ? NULL : c;
 }
 
-/* Reads a number and its unit, of which there is one in the list. */
-static bool
-read_units(const char *text, const struct unit *unit, uint64_t *n)
+/* Reads up to so many decimals, and multiplies the number by as many tens. */
+static const char *
+read_decimals(const char *rest, unsigned int decimals, uint64_t *n)
 {
-	const char *rest = value_digits(text, 10, n);
+	bool point = decimals > 0 && *rest == '.', any = false;
 
-	for (; rest != NULL && unit->name != NULL; unit++) {
-		if (strcmp(rest, unit->name) == 0) {
-			if (__builtin_mul_overflow(*n, unit->value, n))
-				*n = UINT64_MAX;
-			return true;
+	rest += point;
+	for (; decimals > 0; decimals--) {
+		uint64_t digit = 0;
+
+		if (point && *rest >= '0' && *rest <= '9') {
+			digit = (uint64_t)(*rest++ - '0');
+			any = true;
 		}
-		if (unit->name[0] == '\0')
-			break;
+		if (__builtin_mul_overflow(*n, UINT64_C(10), n) ||
+		    __builtin_add_overflow(*n, digit, n))
+			*n = UINT64_MAX;
 	}
-	return false;
+	return point && !any ? NULL : rest;
 }
 
-/* Reads a number of bits with at most three decimals, as 1/1000 bit. */
+/* Reads a number of a type that has a form.  Returns whether it is good. */
 static bool
-read_bits(const char *text, uint64_t *bits)
+read_form(const struct config_key *key, const char *text, uint64_t *n)
 {
-	const char *rest = value_digits(text, 10, bits), *end;
-	uint64_t decimals = 0;
+	const struct form *form = &forms[key->type];
+	const char *prefix = key->prefix != NULL ? key->prefix : "";
+	const char *suffix = key->suffix != NULL ? key->suffix : "", *rest;
+	const struct unit *unit = form->units;
+	bool found = key->numbers == NULL;
 
+	if ((key->flags & KEY_ZERO) != 0 && strcmp(text, "0") == 0) {
+		*n = 0;
+		return true;
+	}
+	if (strncmp(text, prefix, strlen(prefix)) != 0)
+		return false;
+	rest = value_digits(text + strlen(prefix), form->base, n);
+	if (rest != NULL)
+		rest = read_decimals(rest, form->decimals, n);
 	if (rest == NULL)
 		return false;
-	if (__builtin_mul_overflow(*bits, UINT64_C(1000), bits))
-		*bits = UINT64_MAX;
-	if (rest[0] == '\0')
-		return true;
-	if (rest[0] != '.' ||
-	    (end = value_digits(rest + 1, 10, &decimals)) == NULL)
+	while (unit->name != NULL && unit->name[0] != '\0' &&
+	    strcmp(rest, unit->name) != 0)
+		unit++;
+	if (unit->name == NULL ||
+	    strcmp(rest, unit->name[0] != '\0' ? unit->name : suffix) != 0)
 		return false;
-	for (const char *c = end; c < rest + 4; c++)
-		decimals *= 10;
-	if (__builtin_add_overflow(*bits, decimals, bits))
-		*bits = UINT64_MAX;
-	return end[0] == '\0' && end <= rest + 4;
+	if (__builtin_mul_overflow(*n, unit->value, n))
+		*n = UINT64_MAX;
+	for (size_t i = 0; i < key->nnumbers; i++)
+		found = found || key->numbers[i] == *n;
+	return found && *n >= key->min && *n <= key->max;
 }
 
-/* A number that has the prefix and suffix of the key, and no unit. */
 static const char *
 read_number(struct config_reader *r, const struct config_key *key,
     const char *text, uint64_t *n)
 {
-	static const struct {
-		unsigned int base;
-		const char *what, *such;
-	} forms[] = {
-		[TYPE_NUMBER] = { 10, "a whole number", "" },
-		[TYPE_OCTAL] = { 8, "an octal mode", ", such as 0660" },
-		[TYPE_HEX] = { 16, "a hexadecimal number", ", such as 0403" },
-	};
-	const char *prefix = key->prefix != NULL ? key->prefix : "";
-	const char *suffix = key->suffix != NULL ? key->suffix : "";
+	const struct form *form = &forms[key->type];
 	char least[VALUE_TEXT_SIZE], most[VALUE_TEXT_SIZE];
-	char usual[VALUE_TEXT_SIZE];
-	const char *rest = NULL;
-	bool found = key->numbers == NULL;
 
-	if (strncmp(text, prefix, strlen(prefix)) == 0)
-		rest = value_digits(text + strlen(prefix),
-		    forms[key->type].base, n);
-	for (size_t i = 0; rest != NULL && i < key->nnumbers; i++)
-		found = found || key->numbers[i] == *n;
-	if (rest != NULL && strcmp(rest, suffix) == 0 && found &&
-	    *n >= key->min && *n <= key->max)
+	if (read_form(key, text, n))
 		return NULL;
 	if (key->wrong != NULL)
 		return key->wrong;
-	value_text(key, key->min, least);
-	value_text(key, key->max, most);
-	if (prefix[0] != '\0' || suffix[0] != '\0')
-		return config_text(r, "must be %s to %s, such as %s", least,
-		    most, value_text(key, key->value, usual));
-	return config_text(r, "is not %s from %s to %s%s",
-	    forms[key->type].what, least, most, forms[key->type].such);
+	return config_text(r, "must be %s %s from %s to %s%s",
+	    config_article(form->what), form->what,
+	    value_text(key, key->min, least), value_text(key, key->max, most),
+	    form->such);
 }
 
 static const char *
@@ -217,25 +216,6 @@ read_word(struct config_reader *r, const struct config_key *key,
 		    nearest.found);
 	return config_text(r, "is unknown: it may be %s",
 	    config_alternatives(r, key->names, UINT32_MAX));
-}
-
-static const char *
-read_time(struct config_reader *r, const struct config_key *key,
-    const char *text, uint64_t *n)
-{
-	const char *rest = value_digits(text, 10, n), *shown;
-
-	if (rest != NULL && rest[0] == '\0' && *n == 0 &&
-	    (key->flags & KEY_ZERO) != 0)
-		return NULL;
-	if (rest != NULL && rest[0] == '\0') {
-		shown = config_shown(r, text);
-		return config_text(r, "has no unit: write %sms, %ss or %smin",
-		    shown, shown, shown);
-	}
-	if (!read_units(text, time_units, n))
-		return "is not a time: write it like 500ms, 10s or 2min";
-	return NULL;
 }
 
 static const char *
@@ -261,67 +241,26 @@ read_id(const struct config_key *key, const char *text, uint64_t *n)
 	return NULL;
 }
 
-/* Reads a number as it is written for the key, which may be out of range. */
-static const char *
-read_form(struct config_reader *r, const struct config_key *key,
-    const char *text, uint64_t *n)
-{
-	switch (key->type) {
-	case TYPE_SIZE:
-	case TYPE_RATE:
-		if (!read_units(text, size_units, n))
-			return key->type == TYPE_SIZE
-			    ? "is not a number of bytes: write it like 65536, "
-			      "64K, 10M or 1G"
-			    : "is not a number of bytes per second: write it "
-			      "like 65536, 64K, 10M or 1G";
-		return NULL;
-	case TYPE_TIME:
-		return read_time(r, key, text, n);
-	case TYPE_BITS:
-		return read_bits(text, n) ? NULL
-					  : "is not a number of bits: write it "
-					    "like 7.5 or 0.8, with at most 3 "
-					    "decimals";
-	case TYPE_WORD:
-	case TYPE_PRESET:
-		return read_word(r, key, text, n);
-	case TYPE_BOOL:
-		*n = strcmp(text, "yes") == 0;
-		return *n == 1 || strcmp(text, "no") == 0 ? NULL
-							  : "must be yes or no";
-	case TYPE_USER:
-	case TYPE_GROUP:
-		return read_id(key, text, n);
-	default:
-		return read_number(r, key, text, n);
-	}
-}
-
-static bool
-has_range(const struct config_key *key, uint64_t n)
-{
-	return key->type == TYPE_SIZE || key->type == TYPE_RATE ||
-	    (key->type == TYPE_TIME && (n != 0 || !(key->flags & KEY_ZERO))) ||
-	    key->type == TYPE_BITS;
-}
-
 static const char *
 read_scalar(struct config_reader *r, const struct config_key *key,
     const char *text, void *part)
 {
-	char least[VALUE_TEXT_SIZE], most[VALUE_TEXT_SIZE];
+	const char *wrong = NULL;
 	uint64_t n = 0;
-	const char *wrong = read_form(r, key, text, &n);
 
-	if (wrong != NULL)
-		return wrong;
-	if (has_range(key, n) && (n < key->min || n > key->max))
-		return config_text(r, "is out of range: it may be %s to %s",
-		    value_text(key, key->min, least),
-		    value_text(key, key->max, most));
-	value_put(key, part, key->flags & KEY_OPPOSITE ? !n : n);
-	return NULL;
+	if (key->type == TYPE_WORD)
+		wrong = read_word(r, key, text, &n);
+	else if (key->type == TYPE_USER || key->type == TYPE_GROUP)
+		wrong = read_id(key, text, &n);
+	else if (key->type != TYPE_BOOL)
+		wrong = read_number(r, key, text, &n);
+	else if (strcmp(text, "yes") == 0)
+		n = 1;
+	else if (strcmp(text, "no") != 0)
+		wrong = "must be yes or no";
+	if (wrong == NULL)
+		value_put(key, part, key->flags & KEY_OPPOSITE ? !n : n);
+	return wrong;
 }
 
 static bool
@@ -477,61 +416,42 @@ value_read(struct config_reader *r, const struct config_key *key,
 }
 
 /* In the largest unit that leaves a whole number. */
-static void
-units_text(const struct unit *unit, uint64_t n, char text[VALUE_TEXT_SIZE])
+static const char *
+number_text(const struct form *form, uint64_t n, char text[VALUE_TEXT_SIZE])
 {
+	const struct unit *unit = form->units;
+
 	while (n % unit->value != 0 || (n == 0 && unit->name[0] != '\0'))
 		unit++;
 	snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64 "%s", n / unit->value,
 	    unit->name);
+	return text;
+}
+
+/* 1/1000 bits, without zeros at the end. */
+static const char *
+bits_text(uint64_t n, char text[VALUE_TEXT_SIZE])
+{
+	char *end;
+
+	snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64 ".%03" PRIu64, n / 1000,
+	    n % 1000);
+	for (end = text + strlen(text); end[-1] == '0'; end--)
+		;
+	end[end[-1] == '.' ? -1 : 0] = '\0';
+	return text;
 }
 
 const char *
 value_size_text(uint64_t bytes, char text[VALUE_TEXT_SIZE])
 {
-	units_text(size_units, bytes, text);
-	return text;
-}
-
-/* 1/1000 bits, without zeros at the end. */
-static void
-bits_text(uint64_t n, char text[VALUE_TEXT_SIZE])
-{
-	int digits = 3;
-
-	for (; digits > 0 && n % 10 == 0; digits--)
-		n /= 10;
-	if (digits == 0)
-		snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64, n);
-	else
-		snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64 ".%0*" PRIu64,
-		    n /
-			(digits == 1	      ? 10
-				: digits == 2 ? 100
-					      : 1000),
-		    digits,
-		    n %
-			(digits == 1	      ? 10
-				: digits == 2 ? 100
-					      : 1000));
+	return number_text(&forms[TYPE_SIZE], bytes, text);
 }
 
 const char *
 value_text(const struct config_key *key, uint64_t n, char text[VALUE_TEXT_SIZE])
 {
 	switch (key->type) {
-	case TYPE_SIZE:
-	case TYPE_RATE:
-		return value_size_text(n, text);
-	case TYPE_TIME:
-		if (n == 0)
-			strlcpy(text, "0", VALUE_TEXT_SIZE);
-		else
-			units_text(time_units, n, text);
-		break;
-	case TYPE_BITS:
-		bits_text(n, text);
-		break;
 	case TYPE_BOOL:
 		return n != 0 ? "yes" : "no";
 	case TYPE_WORD:
@@ -542,11 +462,17 @@ value_text(const struct config_key *key, uint64_t n, char text[VALUE_TEXT_SIZE])
 	case TYPE_HEX:
 		snprintf(text, VALUE_TEXT_SIZE, "%04" PRIx64, n);
 		break;
-	default:
+	case TYPE_NUMBER:
+	case TYPE_USER:
+	case TYPE_GROUP:
 		snprintf(text, VALUE_TEXT_SIZE, "%s%" PRIu64 "%s",
 		    key->prefix != NULL ? key->prefix : "", n,
 		    key->suffix != NULL ? key->suffix : "");
 		break;
+	default:
+		return n == 0 ? "0" : number_text(&forms[key->type], n, text);
+	case TYPE_BITS:
+		return bits_text(n, text);
 	}
 	return text;
 }
