@@ -21,8 +21,8 @@ config_strdup(const char *text)
 
 /* The classes within a pool or a class, and theirs. */
 static void
-build_classes(struct config_reader *r, struct config_block *within,
-    struct config_classes *classes, int depth)
+build_classes(struct config_block *within, struct config_classes *classes,
+    int depth)
 {
 	struct config_block *block;
 	struct config_class *class;
@@ -31,7 +31,7 @@ build_classes(struct config_reader *r, struct config_block *within,
 		if (block->kind != CONFIG_CLASS)
 			continue;
 		if (depth == CONFIG_DEPTH_MAX)
-			block_error(r, block,
+			block_error(block,
 			    "it is the class number %d within another, where "
 			    "%d are the most: move it up",
 			    depth + 1, CONFIG_DEPTH_MAX);
@@ -42,106 +42,103 @@ build_classes(struct config_reader *r, struct config_block *within,
 			class->parent = within->object;
 		block->object = class;
 		block->parent = within;
-		config_values(r, block);
-		rules_share(r, block);
-		build_classes(r, block, &class->classes, depth + 1);
+		config_values(block);
+		rules_share(block);
+		build_classes(block, &class->classes, depth + 1);
 	}
 }
 
 static void
-build_source(struct config_reader *r, struct config_pool *pool,
-    struct config_block *block, uint32_t number)
+build_source(struct config_pool *pool, struct config_block *block,
+    uint32_t number)
 {
 	struct config_source *source = schema_new(CONFIG_SOURCE, block->name);
+	struct config_reader *r = block->reader;
 	size_t errors = r->nerrors;
 
 	TAILQ_INSERT_TAIL(&pool->sources, source, entry);
 	source->spec.number = number;
 	block->object = source;
-	config_values(r, block);
-	rules_source(r, block);
+	config_values(block);
+	rules_source(block);
 	block->wrong = block->damaged || r->nerrors != errors;
 	if (source->listen && !block->wrong)
-		rules_listener(r, block);
+		rules_listener(block);
 }
 
 static void
-build_pool(struct config_reader *r, struct config_block *block)
+build_pool(struct config_block *block)
 {
 	struct config_pool *pool = schema_new(CONFIG_POOL, block->name);
 	struct config_block *source;
 	uint32_t n = 0;
 
-	TAILQ_INSERT_TAIL(&r->config->pools, pool, entry);
+	TAILQ_INSERT_TAIL(&block->reader->config->pools, pool, entry);
 	TAILQ_INIT(&pool->sources);
 	TAILQ_INIT(&pool->classes);
 	block->object = pool;
 	TAILQ_FOREACH(source, &block->blocks, entry)
 		if (source->kind == CONFIG_SOURCE)
-			build_source(r, pool, source, n++);
+			build_source(pool, source, n++);
 	config_pool_defaults(pool);
-	config_values(r, block);
-	rules_sources(r, block);
-	rules_with(r, block);
-	rules_share(r, block);
-	build_classes(r, block, &pool->classes, 0);
+	config_values(block);
+	rules_sources(block);
+	rules_with(block);
+	rules_share(block);
+	build_classes(block, &pool->classes, 0);
 }
 
-/* The pool that a class is in, or that a block is. */
-static struct config_pool *
-pool_of(const struct config_block *block)
+/* Where a struct keeps what a key names: its pool, or its class. */
+static void
+set_link(const struct config_block *block, const char *name, void *link)
 {
-	while (block->kind == CONFIG_CLASS)
-		block = block->parent;
-	return block->object;
+	const struct config_key *key = schema_find(block->kind, name);
+
+	memcpy((char *)block->object + key->offset, &link, sizeof(link));
 }
 
 /* The pool and the class of a guest or a service, if they are known. */
 static void
-set_parent(const struct config_block *block, struct config_guest *guest,
-    struct config_outlet *outlet)
+set_parent(struct config_block *block)
 {
-	struct config_class *class = NULL;
+	struct config_block *pool;
 
-	if (block->parent == NULL)
+	block->parent = pool = rules_parent(block);
+	if (pool == NULL)
 		return;
-	if (block->parent->kind == CONFIG_CLASS)
-		class = block->parent->object;
-	if (guest != NULL) {
-		guest->pool = pool_of(block->parent);
-		guest->class = class;
-	} else {
-		outlet->pool = pool_of(block->parent);
-		outlet->class = class;
-	}
+	if (pool->kind == CONFIG_CLASS)
+		set_link(block, "class", pool->object);
+	while (pool->kind == CONFIG_CLASS)
+		pool = pool->parent;
+	set_link(block, "pool", pool->object);
 }
 
 /* A guest or a service. */
 static void
-build_leaf(struct config_reader *r, struct config_block *block)
+build_leaf(struct config_block *block)
 {
-	struct config_guest *guest = NULL;
-	struct config_outlet *outlet = NULL;
-	struct alloc_share *share;
+	struct config_guest *guest;
+	struct config_outlet *outlet;
 	const struct proto_delivery *delivery;
+	struct alloc_share *share;
+	struct config *config = block->reader->config;
 
 	block->object = schema_new(block->kind, block->name);
 	if (block->kind == CONFIG_GUEST) {
 		guest = block->object;
-		TAILQ_INSERT_TAIL(&r->config->guests, guest, entry);
+		TAILQ_INSERT_TAIL(&config->guests, guest, entry);
 	} else {
 		outlet = block->object;
-		TAILQ_INSERT_TAIL(&r->config->outlets, outlet, entry);
+		TAILQ_INSERT_TAIL(&config->outlets, outlet, entry);
 	}
-	block->parent = rules_parent(r, block);
-	config_values(r, block);
-	set_parent(block, guest, outlet);
-	rules_share(r, block);
-	if (guest != NULL)
-		rules_guest(r, block);
+	set_parent(block);
+	config_values(block);
+	rules_share(block);
+	if (block->kind == CONFIG_GUEST)
+		rules_guest(block);
 	else
-		rules_service(r, block);
-	rules_with(r, block);
+		rules_service(block);
+	rules_with(block);
 	share = schema_part(block->kind, block->object, PART_SHARE);
 	delivery = schema_part(block->kind, block->object, PART_DELIVERY);
 	share->generated = delivery->mode == DELIVERY_DRBG;
@@ -154,17 +151,17 @@ build(struct config_reader *r)
 
 	r->top->object = r->config;
 	schema_defaults(CONFIG_TOP, r->config);
-	config_values(r, r->top);
+	config_values(r->top);
 	TAILQ_FOREACH(block, &r->pools, entry)
 		if (block->kind == CONFIG_POOL)
-			build_pool(r, block);
+			build_pool(block);
 	TAILQ_FOREACH(block, &r->top->blocks, entry)
 		if (block->kind & CONFIG_LEAVES)
-			build_leaf(r, block);
+			build_leaf(block);
 	TAILQ_FOREACH(block, &r->all, all)
 		if ((block->kind & (CONFIG_POOL | CONFIG_CLASS)) != 0 &&
 		    block->object != NULL)
-			rules_sum(r, block);
+			rules_sum(block);
 	if (TAILQ_EMPTY(&r->config->pools) && !r->top->damaged)
 		config_error(r, NULL, (struct config_place){ r->main, 1 },
 		    "there is no pool: add pool \"" CONFIG_POOL_DEFAULT
@@ -195,43 +192,40 @@ config_read(const char *path, config_report *report, void *arg)
 }
 
 static void
+print_end(FILE *out, int depth)
+{
+	fprintf(out, "%*s}\n", depth * CONFIG_INDENT, "");
+}
+
+/* A block with what its keys come to; the last brace is the caller's. */
+static void
+print_block(FILE *out, int depth, enum config_kind kind, const char *name,
+    const void *object)
+{
+	const struct config_source *source;
+	const struct config_pool *pool = object;
+
+	fprintf(out, "%*s%s \"%s\" {\n", depth * CONFIG_INDENT, "",
+	    schema_word(kind), name);
+	if (kind == CONFIG_POOL)
+		TAILQ_FOREACH(source, &pool->sources, entry) {
+			print_block(out, 1, CONFIG_SOURCE, source->spec.name,
+			    source);
+			print_end(out, 1);
+		}
+	schema_print(kind, object, out, depth + 1);
+}
+
+static void
 print_classes(FILE *out, int depth, const struct config_classes *classes)
 {
 	const struct config_class *class;
 
 	TAILQ_FOREACH(class, classes, entry) {
-		fprintf(out, "%*sclass \"%s\" {\n", depth * CONFIG_INDENT, "",
-		    class->name);
-		schema_print(CONFIG_CLASS, class, out, depth + 1);
+		print_block(out, depth, CONFIG_CLASS, class->name, class);
 		print_classes(out, depth + 1, &class->classes);
-		fprintf(out, "%*s}\n", depth * CONFIG_INDENT, "");
+		print_end(out, depth);
 	}
-}
-
-static void
-print_pool(FILE *out, const struct config_pool *pool)
-{
-	const struct config_source *source;
-
-	fprintf(out, "pool \"%s\" {\n", pool->name);
-	TAILQ_FOREACH(source, &pool->sources, entry) {
-		fprintf(out, "%*ssource \"%s\" {\n", CONFIG_INDENT, "",
-		    source->spec.name);
-		schema_print(CONFIG_SOURCE, source, out, 2);
-		fprintf(out, "%*s}\n", CONFIG_INDENT, "");
-	}
-	schema_print(CONFIG_POOL, pool, out, 1);
-	print_classes(out, 1, &pool->classes);
-	fputs("}\n", out);
-}
-
-static void
-print_leaf(FILE *out, enum config_kind kind, const char *name,
-    const void *object)
-{
-	fprintf(out, "%s \"%s\" {\n", schema_word(kind), name);
-	schema_print(kind, object, out, 1);
-	fputs("}\n", out);
 }
 
 void
@@ -242,15 +236,22 @@ config_print(const struct config *config, FILE *out)
 	const struct config_outlet *outlet;
 
 	schema_print(CONFIG_TOP, config, out, 0);
-	TAILQ_FOREACH(pool, &config->pools, entry)
-		print_pool(out, pool);
-	TAILQ_FOREACH(guest, &config->guests, entry)
-		print_leaf(out, CONFIG_GUEST, guest->name, guest);
-	TAILQ_FOREACH(outlet, &config->outlets, entry)
-		print_leaf(out,
+	TAILQ_FOREACH(pool, &config->pools, entry) {
+		print_block(out, 0, CONFIG_POOL, pool->name, pool);
+		print_classes(out, 1, &pool->classes);
+		print_end(out, 0);
+	}
+	TAILQ_FOREACH(guest, &config->guests, entry) {
+		print_block(out, 0, CONFIG_GUEST, guest->name, guest);
+		print_end(out, 0);
+	}
+	TAILQ_FOREACH(outlet, &config->outlets, entry) {
+		print_block(out, 0,
 		    outlet->kind == CONFIG_OUTLET_EGD ? CONFIG_EGD
 						      : CONFIG_STREAM,
 		    outlet->name, outlet);
+		print_end(out, 0);
+	}
 }
 
 static void

@@ -12,63 +12,39 @@
 
 #include "parent/config/reader.h"
 
-#define NOT_A_FILE "it is not a regular file: name one"
-
 /*
- * Reads all of the file into memory of the reader.  Returns NULL and why if
- * that is not possible.
+ * Opens a file, FIFOs and devices without waiting, and reads all of it into
+ * memory of the reader.  Returns NULL, and why, if that is not possible.
  */
-static char *
-contents(struct config_reader *r, int fd, const struct stat *st, size_t *len,
-    const char **why)
-{
-	size_t size = (size_t)st->st_size;
-	char *text;
-	ssize_t n;
-
-	if (st->st_size > CONFIG_FILE_MAX) {
-		*why = "it is larger than 16M: split it";
-		return NULL;
-	}
-	text = config_alloc(r, size + 1);
-	for (*len = 0; *len < size; *len += (size_t)n) {
-		n = read(fd, text + *len, size - *len);
-		if (n == -1 && errno == EINTR)
-			n = 0;
-		else if (n == -1) {
-			*why = strerror(errno);
-			return NULL;
-		} else if (n == 0)
-			break;
-	}
-	return text;
-}
-
-/* Opens a file; FIFOs and devices without waiting, since they are refused. */
 static char *
 load(struct config_reader *r, struct config_file *file, size_t *len,
     const char **why)
 {
 	struct stat st;
 	char *text = NULL;
-	int fd;
+	int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	ssize_t n = -1;
 
-	fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd == -1 || fstat(fd, &st) == -1)
 		*why = strerror(errno);
 	else if (S_ISDIR(st.st_mode))
 		*why = "it is a directory: name a file, or a pattern such as "
 		       "DIRECTORY/*.conf in an include";
 	else if (!S_ISREG(st.st_mode))
-		*why = NOT_A_FILE;
+		*why = "it is not a regular file: name one";
+	else if (st.st_size > CONFIG_FILE_MAX)
+		*why = "it is larger than 16M: split it";
 	else {
 		file->dev = st.st_dev;
 		file->ino = st.st_ino;
-		text = contents(r, fd, &st, len, why);
+		text = config_alloc(r, (size_t)st.st_size + 1);
+		if ((n = read(fd, text, (size_t)st.st_size)) == -1)
+			*why = strerror(errno);
+		*len = n > 0 ? (size_t)n : 0;
 	}
 	if (fd != -1)
 		close(fd);
-	return text;
+	return n == -1 ? NULL : text;
 }
 
 /*
@@ -92,35 +68,14 @@ read_before(struct config_reader *r, const struct config_file *file)
 	    config_place_text(r, other->from, file->from));
 }
 
-static int
-line_of(const char *text, const char *end)
-{
-	int line = 1;
-
-	for (; text < end; text++)
-		line += *text == '\n';
-	return line;
-}
-
 static void
 parse(struct config_reader *r, const struct config_file *file, const char *text,
     size_t len)
 {
-	struct config_parse p = {
-		.reader = r,
-		.file = file,
-		.block = r->top,
-	};
-	const char *nul = memchr(text, '\0', len);
+	struct config_parse p = { .reader = r, .file = file, .block = r->top };
 
 	TAILQ_INIT(&p.items);
-	if (nul == NULL) {
-		config_scan_text(&p, text, len);
-		return;
-	}
-	config_error(r, NULL, (struct config_place){ file, line_of(text, nul) },
-	    "there is a NUL byte here: the configuration is a text file");
-	r->top->damaged = true;
+	config_scan_text(&p, text, len);
 }
 
 /* Reads a file, that `where` is the mention of; NULL for the first. */

@@ -10,80 +10,57 @@
 
 /* A word that opens blocks is used as a key. */
 static void
-block_as_key(struct config_reader *r, const struct config_block *block,
-    const struct config_setting *s)
+block_as_key(const struct config_block *block, const struct config_setting *s)
 {
-	const char *value = config_shown(r, s->value);
+	const char *value = s->shown;
 	/* Where the service is, in place of its name. */
 	bool is_path =
 	    (schema_kind(s->name) & CONFIG_SERVICES) && value[0] == '/';
 
-	setting_error(r, block, s,
+	setting_error(block, s,
 	    "%s is a block here: write %s \"%s\" { %s%s%s }", s->name, s->name,
 	    is_path ? "NAME" : value, is_path ? "unix = \"" : "...",
 	    is_path ? value : "", is_path ? "\"" : "");
 }
 
-/* A key that the block does not have; at the top level, hardly any is. */
+/* A key that the block does not have, though others may. */
 static void
-unknown_key(struct config_reader *r, const struct config_block *block,
-    const struct config_setting *s)
+wrong_key(const struct config_block *block, const struct config_setting *s)
 {
 	const char *word = schema_word(block->kind);
-	const char *shown = config_shown(r, s->name);
-	const char *owners = schema_owners(r, s->name);
-	struct config_nearest nearest;
+	const char *owners = schema_owners(block->reader, s->name);
+	const char *near = schema_nearest(s->name, block->kind);
 
-	config_nearest_init(&nearest, s->name);
-	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
-		if (k->blocks & block->kind)
-			config_nearest_try(&nearest, k->name);
-	if (nearest.found != NULL)
-		setting_error(r, block, s,
-		    "unknown key \"%s\": did you mean %s?", shown,
-		    nearest.found);
+	if (schema_kind(s->name) != CONFIG_IGNORED)
+		block_as_key(block, s);
+	else if (schema_find(CONFIG_ANY, s->name) == NULL)
+		setting_error(block, s, "unknown key \"%s\": %s%s%s",
+		    config_shown(block->reader, s->name),
+		    near ? "did you mean " : "see vrngd.conf(5)",
+		    near ? near : "", near ? "?" : "");
 	else if (block->kind == CONFIG_TOP)
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "\"%s\" stands outside of any block: move it into %s",
-		    shown, owners[0] != '\0' ? owners : "the one it is for");
-	else
-		setting_error(r, block, s,
-		    "unknown key \"%s\": see vrngd.conf(5) for those that %s "
-		    "%s has",
-		    shown, config_article(word), word);
-}
-
-/* A known key that stands in a block of another kind. */
-static void
-misplaced_key(struct config_reader *r, const struct config_block *block,
-    const struct config_setting *s)
-{
-	const char *word = schema_word(block->kind);
-	const char *owners = schema_owners(r, s->name);
-
-	if (strcmp(s->name, "socket") == 0 && (block->kind & CONFIG_SERVICES))
-		setting_error(r, block, s,
-		    "%s %s has no socket: write unix = \"%s\"",
-		    config_article(word), word, config_shown(r, s->value));
+		    s->name, owners);
 	else if (owners[0] == '\0')
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "%s %s has no %s: that stands outside of all blocks",
 		    config_article(word), word, s->name);
 	else
-		setting_error(r, block, s,
-		    "%s %s has no %s: that goes in %s %s", config_article(word),
-		    word, s->name, config_article(owners), owners);
+		setting_error(block, s, "%s %s has no %s: that goes in %s %s",
+		    config_article(word), word, s->name, config_article(owners),
+		    owners);
 }
 
 /* Whether the setting has what can be a value of the key. */
 static bool
-check_form(struct config_reader *r, const struct config_block *block,
-    const struct config_setting *s, const struct config_key *key)
+check_form(const struct config_block *block, const struct config_setting *s,
+    const struct config_key *key)
 {
 	const struct config_item *item;
 
 	if (s->is_list && key->type != TYPE_NETWORKS) {
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "%s has one value, not a list: remove the { and the }",
 		    s->name);
 		return false;
@@ -91,7 +68,7 @@ check_form(struct config_reader *r, const struct config_block *block,
 	TAILQ_FOREACH(item, &s->items, entry)
 		if (key->type != TYPE_BYTES &&
 		    strlen(item->word.text) != item->word.len) {
-			config_error(r, block, item->place,
+			config_error(block->reader, block, item->place,
 			    "%s has a NUL byte in it: remove \\x00", s->name);
 			return false;
 		}
@@ -99,32 +76,24 @@ check_form(struct config_reader *r, const struct config_block *block,
 }
 
 static void
-check_key(struct config_reader *r, struct config_block *block,
-    struct config_setting *s)
+check_key(struct config_block *block, struct config_setting *s)
 {
 	const struct config_key *key = schema_find(block->kind, s->name);
 	const struct config_setting *other = setting_of(block, s->name);
 
 	if (other != NULL) {
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "%s is given twice, first in %s: remove one", s->name,
-		    config_place_text(r, other->place, s->place));
+		    config_place_text(block->reader, other->place, s->place));
 		return;
 	}
-	if (key != NULL && check_form(r, block, s, key)) {
+	if (key != NULL && check_form(block, s, key)) {
 		s->key = key;
 		return;
 	}
 	block->damaged = true;
-	if (key != NULL)
-		return;
-	if (schema_kind(s->name) != CONFIG_IGNORED)
-		block_as_key(r, block, s);
-	else if (block->kind != CONFIG_TOP &&
-	    schema_find(CONFIG_ANY, s->name) != NULL)
-		misplaced_key(r, block, s);
-	else
-		unknown_key(r, block, s);
+	if (key == NULL)
+		wrong_key(block, s);
 }
 
 /* What the name of a block is unique in: its pool, or all of its kind. */
@@ -139,35 +108,37 @@ scope_of(const struct config_block *block)
 }
 
 static void
-check_name(struct config_reader *r, const struct config_block *block)
+check_name(const struct config_block *block)
 {
 	const char *word = schema_word(block->kind);
 	const struct config_taken *first;
 
 	if (block->name[0] == '\0') {
-		config_error(r, NULL, block->place,
+		config_error(block->reader, NULL, block->place,
 		    "%s needs a name: write %s \"NAME\" {", word, word);
 		return;
 	}
 	if (strnlen(block->name, CONFIG_NAME_SIZE) == CONFIG_NAME_SIZE)
-		block_error(r, block,
+		block_error(block,
 		    "the name is longer than %d bytes: shorten it",
 		    CONFIG_NAME_SIZE - 1);
 	else if (!names_valid(block->name))
-		block_error(r, block,
+		block_error(block,
 		    "a name is made of letters, digits, . _ and - only");
-	first = config_take(r, block, NULL,
-	    config_text(r, "%u %s %s", scope_of(block), word, block->name));
+	first = config_take(block, NULL,
+	    config_text(block->reader, "%u %s %s", scope_of(block), word,
+		block->name));
 	if (first != NULL)
-		config_error(r, NULL, block->place,
+		config_error(block->reader, NULL, block->place,
 		    "there is %s %s already, in %s: give this one another name",
 		    config_article(word), block->title,
-		    config_place_text(r, first->block->place, block->place));
+		    config_place_text(block->reader, first->block->place,
+			block->place));
 }
 
 /* Whether the block may stand where it does. */
 static void
-check_place(struct config_reader *r, const struct config_block *block)
+check_place(const struct config_block *block)
 {
 	const struct config_block *within = block->within;
 	const char *word = schema_word(block->kind), *place;
@@ -175,7 +146,7 @@ check_place(struct config_reader *r, const struct config_block *block)
 	if (within->unclosed || within->kind == CONFIG_IGNORED)
 		return;
 	if ((place = schema_misplaced(block->kind, within->kind)) != NULL)
-		block_error(r, block, "%s %s stands %s, not %s%s",
+		block_error(block, "%s %s stands %s, not %s%s",
 		    config_article(word), word, place,
 		    within->kind == CONFIG_TOP ? "at the top level" : "in ",
 		    within->kind == CONFIG_TOP ? "" : within->title);
@@ -191,18 +162,17 @@ config_keys_check(struct config_reader *r)
 		if (block->kind == CONFIG_IGNORED)
 			continue;
 		if (block->kind != CONFIG_TOP) {
-			check_place(r, block);
-			check_name(r, block);
+			check_place(block);
+			check_name(block);
 		}
 		TAILQ_FOREACH(s, &block->settings, entry)
-			check_key(r, block, s);
+			check_key(block, s);
 	}
 }
 
 /* Whether the source, as far as its type is known, has the key. */
 static bool
-is_of_type(struct config_reader *r, const struct config_block *block,
-    const struct config_setting *s)
+is_of_type(const struct config_block *block, const struct config_setting *s)
 {
 	const struct config_source *source = block->object;
 	const struct config_setting *type = setting_of(block, "type");
@@ -211,23 +181,24 @@ is_of_type(struct config_reader *r, const struct config_block *block,
 	if (s->key->sources == 0 || type == NULL || type->bad ||
 	    (s->key->sources & 1U << kind) != 0)
 		return true;
-	setting_error(r, block, s,
+	setting_error(block, s,
 	    "a source of type %s has no %s: remove it, or write type = %s",
 	    names_source_kind[kind], s->name,
-	    config_alternatives(r, names_source_kind, s->key->sources));
+	    config_alternatives(block->reader, names_source_kind,
+		s->key->sources));
 	return false;
 }
 
 /* Notes the setting that says where the block's socket is: the first. */
 static bool
-is_only_address(struct config_reader *r, struct config_block *block,
-    const struct config_setting *s)
+is_only_address(struct config_block *block, const struct config_setting *s)
 {
 	if (block->where != NULL) {
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "%s is a second address, after %s in %s: remove one",
 		    s->name, block->where->name,
-		    config_place_text(r, block->where->place, s->place));
+		    config_place_text(block->reader, block->where->place,
+			s->place));
 		return false;
 	}
 	block->where = s;
@@ -254,25 +225,25 @@ is_passed(const struct config_block *block, const struct config_setting *s,
 }
 
 static void
-read_setting(struct config_reader *r, struct config_block *block,
-    struct config_setting *s)
+read_setting(struct config_block *block, struct config_setting *s)
 {
 	void *part = schema_part(block->kind, block->object, s->key->part);
 	const struct config_item *item;
 	const char *wrong;
 
-	if (block->kind == CONFIG_SOURCE && !is_of_type(r, block, s))
+	if (block->kind == CONFIG_SOURCE && !is_of_type(block, s))
 		return;
-	if (s->key->type == TYPE_ADDRESS && !is_only_address(r, block, s))
+	if (s->key->type == TYPE_ADDRESS && !is_only_address(block, s))
 		return;
 	if (is_passed(block, s, part))
 		return;
 	TAILQ_FOREACH(item, &s->items, entry) {
-		wrong = value_read(r, s->key, &item->word, part);
+		wrong = value_read(block->reader, s->key, &item->word, part);
 		if (wrong == NULL)
 			continue;
-		config_error(r, block, item->place, "%s \"%s\" %s", s->name,
-		    config_shown(r, item->word.text), wrong);
+		config_error(block->reader, block, item->place, "%s \"%s\" %s",
+		    s->name, config_shown(block->reader, item->word.text),
+		    wrong);
 		s->bad = true;
 		if (s->key->flags & KEY_DEPENDED)
 			block->damaged = true;
@@ -280,7 +251,7 @@ read_setting(struct config_reader *r, struct config_block *block,
 }
 
 void
-config_values(struct config_reader *r, struct config_block *block)
+config_values(struct config_block *block)
 {
 	const struct config_block *parent = block->parent;
 	struct config_setting *s;
@@ -292,5 +263,5 @@ config_values(struct config_reader *r, struct config_block *block)
 	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
 		if ((k->blocks & block->kind) != 0 &&
 		    (s = setting_of(block, k->name)) != NULL)
-			read_setting(r, block, s);
+			read_setting(block, s);
 }

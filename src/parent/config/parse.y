@@ -209,20 +209,14 @@ static void
 after_word(struct config_parse *p, int token)
 {
 	struct config_reader *r = p->reader;
-	const char *word = config_shown(r, p->before.text), *kind;
+	const char *word = config_shown(r, p->before.text);
+	const char *near = schema_nearest(p->before.text, CONFIG_IGNORED);
 	bool is_text = token == STRING || token == WORD;
-	struct config_nearest nearest;
 
-	config_nearest_init(&nearest, p->before.text);
-	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
-		config_nearest_try(&nearest, k->name);
-	for (size_t i = 0; (kind = schema_kinds(i)) != NULL; i++)
-		config_nearest_try(&nearest, kind);
-	if (nearest.found != NULL && (token == OPEN || is_text) &&
-	    schema_kind(nearest.found) != CONFIG_IGNORED)
+	if (near != NULL && (token == OPEN || is_text) &&
+	    schema_kind(near) != CONFIG_IGNORED)
 		config_syntax_error(p, p->before.line,
-		    "\"%s\" is not a block: did you mean %s?", word,
-		    nearest.found);
+		    "\"%s\" is not a block: did you mean %s?", word, near);
 	else if (token == OPEN)
 		config_syntax_error(p, p->before.line,
 		    "\"%s\" is not a block: these are pool, source, class, "

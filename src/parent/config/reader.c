@@ -15,35 +15,31 @@
 #define SHOWN_MAX 120 /* bytes of a text in a message */
 #define NEAR_MAX  2   /* letters to change */
 
+/* Keeps memory until the reader ends. */
+static void *
+keep(struct config_reader *r, void *data)
+{
+	struct config_memory *memory = malloc(sizeof(*memory));
+
+	if (data == NULL || memory == NULL)
+		log_fatal("no memory for the configuration");
+	*memory = (struct config_memory){ r->memory, data };
+	r->memory = memory;
+	return data;
+}
+
 void *
 config_alloc(struct config_reader *r, size_t size)
 {
-	struct config_memory *memory = NULL;
-
-	if (size < SIZE_MAX - sizeof(*memory))
-		memory = calloc(1, sizeof(*memory) + size);
-	if (memory == NULL)
-		log_fatal("no memory for the configuration");
-	memory->next = r->memory;
-	r->memory = memory;
-	return memory->data;
+	return keep(r, calloc(1, size));
 }
 
 static char *__attribute__((format(printf, 2, 0)))
 text_of(struct config_reader *r, const char *fmt, va_list ap)
 {
-	va_list again;
 	char *text;
-	int len;
 
-	va_copy(again, ap);
-	len = vsnprintf(NULL, 0, fmt, again);
-	va_end(again);
-	if (len < 0)
-		log_fatal("no memory for the configuration");
-	text = config_alloc(r, (size_t)len + 1);
-	vsnprintf(text, (size_t)len + 1, fmt, ap);
-	return text;
+	return keep(r, vasprintf(&text, fmt, ap) == -1 ? NULL : text);
 }
 
 char *
@@ -179,6 +175,7 @@ new_block(struct config_reader *r, enum config_kind kind, const char *name)
 {
 	struct config_block *block = config_alloc(r, sizeof(*block));
 
+	block->reader = r;
 	block->kind = kind;
 	block->order = r->nblocks++;
 	block->name = name != NULL ? name : "";
@@ -215,6 +212,7 @@ config_reader_free(struct config_reader *r)
 	tdestroy(r->taken, free_nothing);
 	while ((memory = r->memory) != NULL) {
 		r->memory = memory->next;
+		free(memory->data);
 		free(memory);
 	}
 }
@@ -271,6 +269,7 @@ config_setting_add(struct config_parse *p, const char *name, bool is_list,
 
 	s->name = name;
 	s->value = first != NULL ? first->word.text : "";
+	s->shown = config_shown(p->reader, s->value);
 	s->is_list = is_list;
 	s->place = (struct config_place){ p->file, line };
 	TAILQ_INIT(&s->items);
@@ -350,9 +349,10 @@ taken_order(const void *a, const void *b)
 }
 
 const struct config_taken *
-config_take(struct config_reader *r, const struct config_block *block,
+config_take(const struct config_block *block,
     const struct config_setting *setting, const char *text)
 {
+	struct config_reader *r = block->reader;
 	struct config_taken *t = config_alloc(r, sizeof(*t)), **first;
 
 	*t = (struct config_taken){ text, block, setting };

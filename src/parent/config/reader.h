@@ -64,7 +64,8 @@ struct config_setting {
 	TAILQ_ENTRY(config_setting) entry;
 	const char *name;
 	const struct config_key *key; /* NULL: not one that is good here */
-	const char *value;	      /* text of the first, "" if none */
+	const char *value;	      /* text of the first, "" if none, */
+	const char *shown;	      /* and as it is fit for a message */
 	bool is_list;		      /* in braces; these may be empty */
 	bool bad;		      /* the value */
 	struct config_items items;    /* all values */
@@ -74,6 +75,7 @@ struct config_setting {
 TAILQ_HEAD(config_blocks, config_block);
 
 struct config_block {
+	struct config_reader *reader;
 	TAILQ_ENTRY(config_block) entry;
 	TAILQ_ENTRY(config_block) all; /* in the reader's list */
 	enum config_kind kind;
@@ -103,7 +105,7 @@ struct config_error {
 
 struct config_memory {
 	struct config_memory *next;
-	max_align_t data[];
+	void *data;
 };
 
 struct config_reader {
@@ -161,10 +163,10 @@ void config_error(struct config_reader *, const struct config_block *,
     __attribute__((format(printf, 4, 5)));
 
 /* The same about a block, or one of its settings, where that stands. */
-#define block_error(r, block, ...) \
-	config_error(r, block, (block)->place, __VA_ARGS__)
-#define setting_error(r, block, s, ...) \
-	config_error(r, block, (s)->place, __VA_ARGS__)
+#define block_error(block, ...) \
+	config_error((block)->reader, block, (block)->place, __VA_ARGS__)
+#define setting_error(block, s, ...) \
+	config_error((block)->reader, block, (s)->place, __VA_ARGS__)
 
 /* An error in what is being parsed, the first of its line. */
 void config_syntax_error(struct config_parse *, int line, const char *fmt, ...)
@@ -221,9 +223,8 @@ struct config_taken {
 	const struct config_block *block;
 	const struct config_setting *setting; /* NULL: the name of the block */
 };
-const struct config_taken *config_take(struct config_reader *,
-    const struct config_block *, const struct config_setting *,
-    const char *text);
+const struct config_taken *config_take(const struct config_block *,
+    const struct config_setting *, const char *text);
 
 /* files.c: reads `path`, or what `pattern` says, into blocks. */
 void config_file_read(struct config_reader *, const char *path);
@@ -236,35 +237,34 @@ void config_scan_text(struct config_parse *, const char *text, size_t len);
 void config_keys_check(struct config_reader *);
 
 /* Reads the values of a block into its struct. */
-void config_values(struct config_reader *, struct config_block *);
+void config_values(struct config_block *);
 
 /*
  * rules.c: of pools, classes, guests and services, parents first: the pool and
  * class of a leaf; the share; what goes with what; then whether a parent can
  * guarantee what its children are.
  */
-struct config_block *rules_parent(struct config_reader *,
-    struct config_block *leaf);
-void rules_share(struct config_reader *, struct config_block *);
-void rules_with(struct config_reader *, const struct config_block *);
-void rules_sum(struct config_reader *, const struct config_block *);
+struct config_block *rules_parent(struct config_block *leaf);
+void rules_share(struct config_block *);
+void rules_with(const struct config_block *);
+void rules_sum(const struct config_block *);
 
 /* Tells of all of these keys that the block has. */
 #define KEYS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-void rules_refuse(struct config_reader *, const struct config_block *,
-    const char *const keys[], const char *why);
+void rules_refuse(const struct config_block *, const char *const keys[],
+    const char *why);
 
 /* Of a socket's keys, what belongs to unix, tcp or udp. */
-void rules_port(struct config_reader *, const struct config_block *);
+void rules_port(const struct config_block *);
 
 /* sources.c: a source, and a pool's sources together. */
-void rules_source(struct config_reader *, struct config_block *);
-void rules_sources(struct config_reader *, struct config_block *pool);
+void rules_source(struct config_block *);
+void rules_sources(struct config_block *pool);
 
 /* services.c: guests and services; and whether one listens alone at a place. */
-void rules_guest(struct config_reader *, struct config_block *);
-void rules_service(struct config_reader *, struct config_block *);
-void rules_listener(struct config_reader *, const struct config_block *);
+void rules_guest(struct config_block *);
+void rules_service(struct config_block *);
+void rules_listener(const struct config_block *);
 
 /* "127.0.0.1:7000" or "[::1]:7000", for messages.  Returns the buffer. */
 const char *config_address_text(const char *address, uint16_t port, char *buf,

@@ -39,10 +39,26 @@ find_block(struct config_blocks *blocks, enum config_kind kind,
 	return NULL;
 }
 
+/* A name that no block has. */
+static void
+no_such(const struct config_block *leaf, const struct config_setting *s,
+    const struct config_nearest *nearest, const char *where)
+{
+	if (nearest->found != NULL)
+		setting_error(leaf, s,
+		    "there is no %s \"%s\"%s: did you mean \"%s\"?", s->name,
+		    s->shown, where, nearest->found);
+	else
+		setting_error(leaf, s,
+		    "there is no %s \"%s\"%s: add it, or name another", s->name,
+		    s->shown, where);
+}
+
 /* The pool of a leaf, or NULL after an error. */
 static struct config_block *
-find_pool(struct config_reader *r, struct config_block *leaf)
+find_pool(struct config_block *leaf)
 {
+	struct config_reader *r = leaf->reader;
 	const struct config_setting *s = setting_of(leaf, "pool");
 	const char *name = s != NULL ? s->value : CONFIG_POOL_DEFAULT;
 	struct config_block *block, *any = NULL;
@@ -62,61 +78,46 @@ find_pool(struct config_reader *r, struct config_block *leaf)
 		return any;
 	if (npools == 0 || r->top->damaged || (s == NULL && leaf->damaged))
 		return NULL;
-	if (s == NULL)
-		block_error(r, leaf,
+	if (s != NULL)
+		no_such(leaf, s, &nearest, "");
+	else
+		block_error(leaf,
 		    "it names no pool, and none of the %zu pools is called "
 		    "\"" CONFIG_POOL_DEFAULT "\": add pool = NAME",
 		    npools);
-	else if (nearest.found != NULL)
-		setting_error(r, leaf, s,
-		    "there is no pool \"%s\": did you mean \"%s\"?",
-		    config_shown(r, name), nearest.found);
-	else
-		setting_error(r, leaf, s,
-		    "there is no pool \"%s\": add it, or name one that there "
-		    "is",
-		    config_shown(r, name));
 	return NULL;
 }
 
 struct config_block *
-rules_parent(struct config_reader *r, struct config_block *leaf)
+rules_parent(struct config_block *leaf)
 {
 	const struct config_setting *s = setting_of(leaf, "class");
-	struct config_block *pool = find_pool(r, leaf), *class;
+	struct config_block *pool = find_pool(leaf), *class;
 	struct config_nearest nearest;
 
 	if (pool == NULL || s == NULL)
 		return pool;
 	config_nearest_init(&nearest, s->value);
 	class = find_block(&pool->blocks, CONFIG_CLASS, s->value, &nearest);
-	if (class != NULL || pool->damaged)
-		return class;
-	if (nearest.found != NULL)
-		setting_error(r, leaf, s,
-		    "there is no class \"%s\" in %s: did you mean \"%s\"?",
-		    config_shown(r, s->value), pool->title, nearest.found);
-	else
-		setting_error(r, leaf, s,
-		    "there is no class \"%s\" in %s: add it there, or name "
-		    "another",
-		    config_shown(r, s->value), pool->title);
-	return NULL;
+	if (class == NULL && !pool->damaged)
+		no_such(leaf, s, &nearest,
+		    config_text(leaf->reader, " in %s", pool->title));
+	return class;
 }
 
 void
-rules_refuse(struct config_reader *r, const struct config_block *block,
-    const char *const keys[], const char *why)
+rules_refuse(const struct config_block *block, const char *const keys[],
+    const char *why)
 {
 	const struct config_setting *s;
 
 	for (; *keys != NULL; keys++)
 		if ((s = setting_of(block, *keys)) != NULL)
-			setting_error(r, block, s, "%s %s", s->name, why);
+			setting_error(block, s, "%s %s", s->name, why);
 }
 
 void
-rules_port(struct config_reader *r, const struct config_block *block)
+rules_port(const struct config_block *block)
 {
 	const struct config_socket *socket =
 	    schema_part(block->kind, block->object, PART_SOCKET);
@@ -125,14 +126,13 @@ rules_port(struct config_reader *r, const struct config_block *block)
 	if (block->where == NULL)
 		return;
 	if (socket->transport == CONFIG_UNIX && s != NULL)
-		setting_error(r, block, s,
-		    "a unix socket has no port: remove it");
+		setting_error(block, s, "a unix socket has no port: remove it");
 	else if (socket->passed && s != NULL)
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "the port is said in the socket's unit: remove it");
 	if (socket->transport != CONFIG_UNIX && !socket->passed && s == NULL &&
 	    !block->damaged)
-		setting_error(r, block, block->where,
+		setting_error(block, block->where,
 		    "%s needs a port: add port = N", block->where->name);
 }
 
@@ -156,7 +156,7 @@ default_burst(const struct bucket_rate *ceil, const struct config_block *parent)
 
 /* A burst needs a ceil, of its own or of its parent. */
 static void
-check_burst(struct config_reader *r, struct config_block *block)
+check_burst(struct config_block *block)
 {
 	const struct config_setting *s = setting_of(block, "burst");
 	const struct config_block *parent = block->parent;
@@ -167,7 +167,7 @@ check_burst(struct config_reader *r, struct config_block *block)
 	else if (share->ceil.bytes == 0 && !block->damaged &&
 	    (block->kind == CONFIG_POOL ||
 		(parent != NULL && !parent->damaged)))
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "burst has no meaning without a limit: add %s, or remove "
 		    "burst",
 		    block->kind == CONFIG_POOL ? "rate" : "ceil");
@@ -188,8 +188,7 @@ exceeds(const struct bucket_rate *a, const struct bucket_rate *b)
 
 /* The block's limit, as the setting gives it, must be within its parent's. */
 static void
-check_ceil(struct config_reader *r, const struct config_block *block,
-    const struct config_setting *s)
+check_ceil(const struct config_block *block, const struct config_setting *s)
 {
 	const struct config_block *parent = block->parent;
 	const char *limit;
@@ -204,35 +203,34 @@ check_ceil(struct config_reader *r, const struct config_block *block,
 	    : setting_of(parent, "ceil") != NULL ? "ceil"
 	    : share_of(parent)->rate.bytes != 0	 ? "rate"
 						 : "inherited ceil";
-	setting_error(r, block, s,
+	setting_error(block, s,
 	    "%s %s%s is above the %s %s of %s: lower the one or raise the "
 	    "other",
-	    s->name, config_shown(r, s->value),
+	    s->name, s->shown,
 	    s->key->flags & KEY_PLAIN ? " in its period" : "", limit,
 	    value_size_text(share_of(parent)->ceil.bytes, text), parent->title);
 }
 
 /* The plain form of a guest or service: max-bytes in each period. */
 static void
-set_plain(struct config_reader *r, struct config_block *block,
-    const struct config_setting *max_bytes)
+set_plain(struct config_block *block, const struct config_setting *max_bytes)
 {
 	struct alloc_share *share = share_of(block);
 	const struct config_setting *period = setting_of(block, "period");
 
-	rules_refuse(r, block, KEYS("rate", "ceil", "burst"),
+	rules_refuse(block, KEYS("rate", "ceil", "burst"),
 	    "cannot stand with max-bytes: use either max-bytes and period, or "
 	    "rate, ceil and burst");
 	if (period == NULL || period->bad)
 		share->ceil.period = PERIOD_DEFAULT;
 	share->burst = share->ceil.bytes;
 	if (!block->damaged)
-		check_ceil(r, block, max_bytes);
+		check_ceil(block, max_bytes);
 }
 
 /* Rate, ceil and burst. */
 static void
-set_rates(struct config_reader *r, struct config_block *block)
+set_rates(struct config_block *block)
 {
 	const struct config_setting *rate = setting_of(block, "rate");
 	const struct config_setting *ceil = setting_of(block, "ceil");
@@ -240,22 +238,22 @@ set_rates(struct config_reader *r, struct config_block *block)
 
 	if (share->ceil.bytes != 0) {
 		if (share->rate.bytes > share->ceil.bytes)
-			setting_error(r, block, rate,
+			setting_error(block, rate,
 			    "rate %s is above its ceil %s: lower rate or "
 			    "raise ceil",
 			    rate->value, ceil->value);
-		check_ceil(r, block, ceil);
+		check_ceil(block, ceil);
 	} else if (share->rate.bytes != 0) {
 		share->ceil.bytes = share->rate.bytes;
 		if (ceil == NULL)
-			check_ceil(r, block, rate);
+			check_ceil(block, rate);
 	} else if (block->parent != NULL)
 		share->ceil = share_of(block->parent)->ceil;
-	check_burst(r, block);
+	check_burst(block);
 }
 
 void
-rules_share(struct config_reader *r, struct config_block *block)
+rules_share(struct config_block *block)
 {
 	const struct config_setting *max_bytes = setting_of(block, "max-bytes");
 	const struct config_setting *period = setting_of(block, "period");
@@ -267,15 +265,15 @@ rules_share(struct config_reader *r, struct config_block *block)
 	if (block->kind == CONFIG_POOL) {
 		share->weight = 1;
 		share->ceil = share->rate;
-		check_burst(r, block);
+		check_burst(block);
 	} else if (max_bytes != NULL)
-		set_plain(r, block, max_bytes);
+		set_plain(block, max_bytes);
 	else {
 		if (period != NULL && !block->damaged)
-			setting_error(r, block, period,
+			setting_error(block, period,
 			    "period goes with max-bytes: add that, or remove "
 			    "period");
-		set_rates(r, block);
+		set_rates(block);
 	}
 	if (block->parent != NULL)
 		block->parent->guaranteed += share->rate.bytes;
@@ -295,7 +293,7 @@ is_known(const struct config_block *block)
 }
 
 void
-rules_with(struct config_reader *r, const struct config_block *block)
+rules_with(const struct config_block *block)
 {
 	const struct config_setting *s, *with;
 	const char *name;
@@ -309,14 +307,14 @@ rules_with(struct config_reader *r, const struct config_block *block)
 			continue;
 		name = schema_find(block->kind, s->key->with)
 			   ->names[s->key->with_value];
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "%s goes with %s = %s: add that, or remove %s", s->name,
 		    s->key->with, name, s->name);
 	}
 }
 
 void
-rules_sum(struct config_reader *r, const struct config_block *block)
+rules_sum(const struct config_block *block)
 {
 	const struct config_setting *s = setting_of(block, "rate");
 	uint64_t own = share_of(block)->rate.bytes;
@@ -326,12 +324,13 @@ rules_sum(struct config_reader *r, const struct config_block *block)
 		return;
 	value_size_text(block->guaranteed, sum);
 	if (own != 0)
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "the rates within it come to %s, but its own rate is %s: "
 		    "raise this or lower those",
 		    sum, value_size_text(own, rate));
 	else if (block->kind == CONFIG_CLASS)
-		config_error(r, block, s != NULL ? s->place : block->place,
+		config_error(block->reader, block,
+		    s != NULL ? s->place : block->place,
 		    "the rates within it come to %s, but it has no rate "
 		    "itself: %s rate = %s or remove those",
 		    sum, s != NULL ? "write" : "add", sum);

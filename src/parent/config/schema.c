@@ -307,6 +307,20 @@ schema_find(unsigned int blocks, const char *name)
 	return NULL;
 }
 
+const char *
+schema_nearest(const char *name, enum config_kind kind)
+{
+	struct config_nearest nearest;
+
+	config_nearest_init(&nearest, name);
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if (kind == CONFIG_IGNORED || (k->blocks & kind) != 0)
+			config_nearest_try(&nearest, k->name);
+	for (size_t i = 0; kind == CONFIG_IGNORED && i < KINDS; i++)
+		config_nearest_try(&nearest, kinds[i].word);
+	return nearest.found;
+}
+
 bool
 schema_has_list(const char *name)
 {

@@ -105,6 +105,12 @@ extern const struct config_key schema_keys[]; /* the last has no name */
 /* The key of that name that blocks of the kinds have, or NULL. */
 const struct config_key *schema_find(unsigned int kinds, const char *name);
 
+/*
+ * The key of that kind of block that a word was probably meant to be; for
+ * CONFIG_IGNORED, any key or word that opens blocks.  Or NULL.
+ */
+const char *schema_nearest(const char *word, enum config_kind);
+
 /* Whether a key of that name may have several values. */
 bool schema_has_list(const char *name);
 

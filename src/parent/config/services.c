@@ -58,138 +58,136 @@ config_outlet_same_place(const struct config_outlet *a,
 
 /* Whoever listens somewhere is alone there. */
 static void
-take_place(struct config_reader *r, const struct config_block *block,
-    const struct config_setting *s, const char *text)
+take_place(const struct config_block *block, const struct config_setting *s,
+    const char *text)
 {
 	const struct config_taken *first;
 
-	first = config_take(r, block, s, config_text(r, "%s", text));
+	first = config_take(block, s, config_text(block->reader, "%s", text));
 	if (first == NULL)
 		return;
 	if (first->block == block)
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "%s \"%s\" is its %s too: each needs its own", s->name,
-		    config_shown(r, text), first->setting->name);
+		    text, first->setting->name);
 	else
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "%s \"%s\" is that of %s too, in %s: each needs its own",
-		    s->name, config_shown(r, text), first->block->title,
-		    config_place_text(r, first->setting->place, s->place));
+		    s->name, text, first->block->title,
+		    config_place_text(block->reader, first->setting->place,
+			s->place));
 }
 
 void
-rules_listener(struct config_reader *r, const struct config_block *block)
+rules_listener(const struct config_block *block)
 {
 	const struct config_socket *socket =
 	    schema_part(block->kind, block->object, PART_SOCKET);
 	char text[CONFIG_WHERE_SIZE];
 
 	if (socket->path != NULL)
-		take_place(r, block, block->where, socket->path);
+		take_place(block, block->where, socket->path);
 	else if (socket->address != NULL && socket->port != 0)
-		take_place(r, block, setting_of(block, "port"),
+		take_place(block, setting_of(block, "port"),
 		    socket_text(socket, text, sizeof(text)));
 }
 
 /* Owner, group and mode are not for a socket that systemd passes. */
 static void
-refuse_rights(struct config_reader *r, const struct config_block *block)
+refuse_rights(const struct config_block *block)
 {
-	rules_refuse(r, block, KEYS("owner", "group", "mode"),
+	rules_refuse(block, KEYS("owner", "group", "mode"),
 	    "is said in the socket's unit, as SocketUser, SocketGroup or "
 	    "SocketMode: remove it");
 }
 
 void
-rules_guest(struct config_reader *r, struct config_block *block)
+rules_guest(struct config_block *block)
 {
 	const struct config_setting *socket = setting_of(block, "socket");
 	const struct config_setting *egd = setting_of(block, "egd");
 	const struct config_guest *guest = block->object;
 
 	if (socket == NULL && egd == NULL && !block->damaged)
-		block_error(r, block,
+		block_error(block,
 		    "it has no socket: add socket = \"/run/vrngd/%s.sock\", or "
 		    "egd = \"/run/vrngd/%s.egd\"",
 		    block->name, block->name);
 	if (guest->passed && egd == NULL)
-		refuse_rights(r, block);
+		refuse_rights(block);
 	if (guest->socket != NULL)
-		take_place(r, block, socket, guest->socket);
+		take_place(block, socket, guest->socket);
 	if (guest->egd != NULL)
-		take_place(r, block, egd, guest->egd);
+		take_place(block, egd, guest->egd);
 }
 
 /* Without unix, tcp and udp, a port alone is one of this host. */
 static void
-set_address(struct config_reader *r, struct config_block *block,
-    struct config_outlet *outlet)
+set_address(struct config_block *block, struct config_outlet *outlet)
 {
 	const char *address = outlet->socket.address;
 	struct proto_network host;
 
-	rules_port(r, block);
+	rules_port(block);
 	if (block->where == NULL && !block->damaged) {
 		outlet->socket.transport = CONFIG_TCP;
 		outlet->socket.address = config_strdup(LOOPBACK);
 		if (setting_of(block, "port") == NULL)
-			block_error(r, block,
+			block_error(block,
 			    "it has no address: add unix = "
 			    "\"/run/vrngd/%s.sock\", or port = N for TCP "
 			    "at " LOOPBACK,
-			    config_shown(r, block->name));
+			    block->name);
 	}
 	/* An IPv4 address has one form only, so that it can be compared. */
 	if (address != NULL && strchr(address, ':') != NULL &&
 	    config_network_parse(address, &host) &&
 	    config_network_is_ipv4(&host))
-		setting_error(r, block, block->where,
+		setting_error(block, block->where,
 		    "%s \"%s\" is an IPv4 address mapped to IPv6: write %s",
-		    block->where->name, config_shown(r, block->where->value),
+		    block->where->name, block->where->shown,
 		    strrchr(address, ':') + 1);
 }
 
 /* What goes with another kind of socket. */
 static void
-check_keys(struct config_reader *r, const struct config_block *block,
-    const struct config_outlet *outlet)
+check_keys(const struct config_block *block, const struct config_outlet *outlet)
 {
 	enum config_transport transport = outlet->socket.transport;
 	bool passed = outlet->socket.passed;
 
 	if (!outlet->connect || transport != CONFIG_UDP)
-		rules_refuse(r, block, KEYS("local-port"),
+		rules_refuse(block, KEYS("local-port"),
 		    "is for udp with connect = yes: remove it");
 	if (outlet->connect && passed)
-		rules_refuse(r, block, KEYS("connect"),
+		rules_refuse(block, KEYS("connect"),
 		    "has no meaning with systemd, which only listens: remove "
 		    "it");
 	else if (outlet->connect)
-		rules_refuse(r, block,
+		rules_refuse(block,
 		    KEYS("max-clients", "allow", "owner", "group", "mode"),
 		    "has no meaning with connect = yes: remove it");
 	else if (transport == CONFIG_UNIX && passed) {
-		refuse_rights(r, block);
-		rules_refuse(r, block, KEYS("allow"),
+		refuse_rights(block);
+		rules_refuse(block, KEYS("allow"),
 		    "is for tcp and udp: remove it");
 	} else if (transport == CONFIG_UNIX && block->where != NULL)
-		rules_refuse(r, block, KEYS("allow"),
+		rules_refuse(block, KEYS("allow"),
 		    "is for tcp and udp: remove it, and say with owner, group "
 		    "and mode who may connect");
 	else if (transport != CONFIG_UNIX)
-		rules_refuse(r, block, KEYS("owner", "group", "mode"),
+		rules_refuse(block, KEYS("owner", "group", "mode"),
 		    "is for unix sockets: remove it, and say with allow who "
 		    "may connect");
 	if (!outlet->connect && transport == CONFIG_UDP)
-		rules_refuse(r, block, KEYS("max-clients"),
+		rules_refuse(block, KEYS("max-clients"),
 		    "has no meaning with udp, where only the sender of the "
 		    "last datagram is served: remove it");
 }
 
 /* Without allow: the host itself, for an address that nobody else reaches. */
 static void
-default_allow(struct config_reader *r, const struct config_block *block,
-    struct config_outlet *outlet)
+default_allow(const struct config_block *block, struct config_outlet *outlet)
 {
 	const char *address = outlet->socket.address;
 	bool ipv6 = address != NULL && strchr(address, ':') != NULL;
@@ -201,7 +199,7 @@ default_allow(struct config_reader *r, const struct config_block *block,
 	}
 	if (block->damaged || block->where == NULL || block->where->bad)
 		return;
-	setting_error(r, block, block->where,
+	setting_error(block, block->where,
 	    "%s%s: add allow = { \"NETWORK/BITS\" }, such as \"%s\", for those "
 	    "that may %s",
 	    outlet->socket.passed ? "its address is said in the socket's unit"
@@ -212,25 +210,24 @@ default_allow(struct config_reader *r, const struct config_block *block,
 }
 
 static void
-set_allow(struct config_reader *r, struct config_block *block,
-    struct config_outlet *outlet)
+set_allow(struct config_block *block, struct config_outlet *outlet)
 {
 	const struct config_setting *s = setting_of(block, "allow");
 	const struct config_item *item;
 	uint32_t n = 0;
 
 	if (s == NULL) {
-		default_allow(r, block, outlet);
+		default_allow(block, outlet);
 		return;
 	}
 	TAILQ_FOREACH(item, &s->items, entry)
 		n++;
 	if (n == 0)
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "allow is an empty list: write a network in it, such as "
 		    "\"10.0.0.0/8\"");
 	if (n > ALLOWED_MAX)
-		setting_error(r, block, s,
+		setting_error(block, s,
 		    "allow has %u networks, where %d are the most: write fewer "
 		    "and larger ones",
 		    n, ALLOWED_MAX);
@@ -238,35 +235,34 @@ set_allow(struct config_reader *r, struct config_block *block,
 
 /* UDP has no flow control. */
 static void
-check_rate(struct config_reader *r, const struct config_block *block,
-    const struct config_outlet *outlet)
+check_rate(const struct config_block *block, const struct config_outlet *outlet)
 {
 	const struct config_setting *s = setting_of(block, "rate");
 
 	if (block->damaged || setting_of(block, "max-bytes") != NULL ||
 	    outlet->share.rate.bytes != 0 || setting_of(block, "ceil") != NULL)
 		return;
-	setting_error(r, block, s != NULL ? s : block->where,
+	setting_error(block, s != NULL ? s : block->where,
 	    "udp has nothing to slow it down, so it would take all that the "
 	    "pool has: %s rate = RATE (or ceil, or max-bytes and period)",
 	    s != NULL ? "write" : "add");
 }
 
 void
-rules_service(struct config_reader *r, struct config_block *block)
+rules_service(struct config_block *block)
 {
 	struct config_outlet *outlet = block->object;
 
 	outlet->kind = block->kind == CONFIG_EGD ? CONFIG_OUTLET_EGD
 						 : CONFIG_OUTLET_STREAM;
-	set_address(r, block, outlet);
-	check_keys(r, block, outlet);
+	set_address(block, outlet);
+	check_keys(block, outlet);
 	if (outlet->connect || outlet->socket.transport == CONFIG_UDP)
 		outlet->max_clients = 1;
 	if (!outlet->connect && outlet->socket.transport != CONFIG_UNIX)
-		set_allow(r, block, outlet);
+		set_allow(block, outlet);
 	if (outlet->socket.transport == CONFIG_UDP)
-		check_rate(r, block, outlet);
+		check_rate(block, outlet);
 	if (!outlet->connect)
-		rules_listener(r, block);
+		rules_listener(block);
 }

@@ -187,44 +187,42 @@ config_source_of_path(const char *path)
 
 /* What its type needs. */
 static void
-check_type(struct config_reader *r, const struct config_block *block,
-    struct config_source *source)
+check_type(const struct config_block *block, struct config_source *source)
 {
 	const struct config_setting *type = setting_of(block, "type");
 	const struct config_setting *listens = setting_of(block, "listen");
 	uint32_t kind = source->spec.kind;
 
 	if (type == NULL && !block->damaged)
-		block_error(r, block,
+		block_error(block,
 		    "it has no type: add type = kernel, or type = device and "
 		    "path = \"/dev/...\"");
 	if (type == NULL || type->bad)
 		return;
 	if ((kind == SOURCE_DEVICE || kind == SOURCE_SERIAL) &&
 	    setting_of(block, "path") == NULL && !block->damaged)
-		setting_error(r, block, type,
+		setting_error(block, type,
 		    "a %s needs a path: add path = \"/dev/...\"",
 		    kind == SOURCE_SERIAL ? "serial line" : "device");
 	if (kind != SOURCE_EGD && kind != SOURCE_STREAM)
 		return;
 	if (kind == SOURCE_STREAM && listens != NULL &&
 	    setting_of(block, "connect") != NULL)
-		setting_error(r, block, listens,
+		setting_error(block, listens,
 		    "listen and connect are opposites: remove one");
 	if (block->where == NULL && setting_of(block, "udp") == NULL &&
 	    !block->damaged)
-		setting_error(r, block, type,
+		setting_error(block, type,
 		    "it has no address: add unix = \"/...\", or tcp%s = "
 		    "\"127.0.0.1\" and port = N",
 		    kind == SOURCE_STREAM ? " or udp" : "");
-	rules_port(r, block);
+	rules_port(block);
 	source->spec.datagrams = source->transport == CONFIG_UDP;
 }
 
 /* Raw noise needs a figure, by the block's own words or by a preset's. */
 static void
-check_noise(struct config_reader *r, const struct config_block *block,
-    struct proto_source *spec)
+check_noise(const struct config_block *block, struct proto_source *spec)
 {
 	const struct config_setting *noise = setting_of(block, "noise");
 	const struct config_setting *width = setting_of(block, "sample-bits");
@@ -238,31 +236,29 @@ check_noise(struct config_reader *r, const struct config_block *block,
 	}
 	if (bits != NULL && !bits->bad && (width == NULL || !width->bad) &&
 	    spec->min_entropy > UINT32_C(1000) * spec->sample_bits)
-		setting_error(r, block, bits,
+		setting_error(block, bits,
 		    "min-entropy \"%s\" must be 0.001 to %u for %u-bit samples",
-		    config_shown(r, bits->value), spec->sample_bits,
-		    spec->sample_bits);
+		    bits->shown, spec->sample_bits, spec->sample_bits);
 	if (bits == NULL && !block->damaged &&
 	    (setting_of(block, "preset") == NULL || width != NULL))
-		setting_error(r, block, noise != NULL ? noise : width,
+		setting_error(block, noise != NULL ? noise : width,
 		    "raw noise needs a figure for the entropy in a sample: add "
 		    "min-entropy = BITS");
 }
 
 void
-rules_source(struct config_reader *r, struct config_block *block)
+rules_source(struct config_block *block)
 {
 	struct config_source *source = block->object;
 
-	check_type(r, block, source);
-	check_noise(r, block, &source->spec);
-	rules_with(r, block);
+	check_type(block, source);
+	check_noise(block, &source->spec);
+	rules_with(block);
 }
 
 /* Whether nothing before this one reads what it reads. */
 static void
-check_same(struct config_reader *r, const struct config_block *pool,
-    const struct config_block *block)
+check_same(const struct config_block *pool, const struct config_block *block)
 {
 	const struct config_source *source = block->object;
 	const struct config_block *other;
@@ -274,12 +270,13 @@ check_same(struct config_reader *r, const struct config_block *pool,
 		if (other->kind != CONFIG_SOURCE || other->wrong ||
 		    !reads_same(other->object, source))
 			continue;
-		block_error(r, block,
+		block_error(block,
 		    "what it reads (%s) is read by %s too, in %s: remove "
 		    "one%s",
 		    config_source_text(source, text, sizeof(text)),
 		    other->title,
-		    config_place_text(r, other->place, block->place),
+		    config_place_text(block->reader, other->place,
+			block->place),
 		    source->spec.kind == SOURCE_QNG
 			? ", or tell them apart by serial"
 			: "");
@@ -299,7 +296,7 @@ config_pool_defaults(struct config_pool *pool)
 }
 
 void
-rules_sources(struct config_reader *r, struct config_block *block)
+rules_sources(struct config_block *block)
 {
 	const struct config_setting *min = setting_of(block, "min-sources");
 	struct config_pool *pool = block->object;
@@ -310,15 +307,15 @@ rules_sources(struct config_reader *r, struct config_block *block)
 		if (source->kind != CONFIG_SOURCE)
 			continue;
 		if (++n == SOURCES_MAX + 1)
-			block_error(r, source,
+			block_error(source,
 			    "it is the source number %u of %s, where %d are "
 			    "the most: remove some",
 			    n, block->title, SOURCES_MAX);
 		if (!source->wrong && n <= SOURCES_MAX)
-			check_same(r, block, source);
+			check_same(block, source);
 	}
 	if (n == 0 && !block->damaged)
-		block_error(r, block,
+		block_error(block,
 		    "it has no source: add source \"kernel\" { type = kernel "
 		    "}");
 	if (min == NULL && pool->combine == COMBINE_XOR)
@@ -326,7 +323,7 @@ rules_sources(struct config_reader *r, struct config_block *block)
 	/* In a damaged pool, not all may have been counted. */
 	if (min != NULL && !min->bad && pool->min_sources > n && n > 0 &&
 	    pool->combine == COMBINE_XOR && !block->damaged)
-		setting_error(r, block, min,
+		setting_error(block, min,
 		    "min-sources \"%s\" must be 1 to %u, the number of sources",
-		    config_shown(r, min->value), n);
+		    min->shown, n);
 }

@@ -17,47 +17,31 @@
 #define NS_PER_MIN (60 * NS_PER_SEC)
 #define ID_MAX	   UINT32_C(4294967294) /* the one after is "no id" */
 
-/* How numbers are written, by type: the units with the larger ones first. */
-struct unit {
+/* Units, the larger ones first. */
+static const struct unit {
 	const char *name;
 	uint64_t value;
-};
+} size_units[] = { { "G", UINT64_C(1) << 30 }, { "M", UINT64_C(1) << 20 },
+	{ "K", UINT64_C(1) << 10 }, { "", 1 } },
+  time_units[] = { { "min", NS_PER_MIN }, { "s", NS_PER_SEC },
+	  { "ms", NS_PER_MS }, { NULL, 0 } },
+  one[] = { { "", 1 } };
 
+/* How numbers are written, by type. */
 static const struct form {
 	const char *what, *such;
-	struct unit units[5];
-	unsigned int base, decimals;
+	const struct unit *units;
+	unsigned int base;
 } forms[] = {
-#define SIZES \
-	{ \
-		{ "G", UINT64_C(1) << 30 }, { "M", UINT64_C(1) << 20 }, \
-		    { "K", UINT64_C(1) << 10 }, \
-		{ \
-			"", 1 \
-		} \
-	}
-#define TIMES \
-	{ \
-		{ "min", NS_PER_MIN }, { "s", NS_PER_SEC }, \
-		{ \
-			"ms", NS_PER_MS \
-		} \
-	}
-#define PLAIN \
-	{ \
-		{ \
-			"", 1 \
-		} \
-	}
-	[TYPE_SIZE] = { "number of bytes", ", such as 64K or 10M", SIZES, 10,
-	    0 },
+	[TYPE_SIZE] = { "number of bytes", ", such as 64K or 10M", size_units,
+	    10 },
 	[TYPE_RATE] = { "number of bytes per second", ", such as 64K or 10M",
-	    SIZES, 10, 0 },
-	[TYPE_TIME] = { "time", ", such as 10s or 2min", TIMES, 10, 0 },
-	[TYPE_NUMBER] = { "whole number", "", PLAIN, 10, 0 },
-	[TYPE_OCTAL] = { "octal mode", ", such as 0660", PLAIN, 8, 0 },
-	[TYPE_HEX] = { "hexadecimal number", ", such as 0403", PLAIN, 16, 0 },
-	[TYPE_BITS] = { "number of bits", ", such as 7.5", PLAIN, 10, 3 },
+	    size_units, 10 },
+	[TYPE_TIME] = { "time", ", such as 10s or 2min", time_units, 10 },
+	[TYPE_NUMBER] = { "whole number", "", one, 10 },
+	[TYPE_OCTAL] = { "octal mode", ", such as 0660", one, 8 },
+	[TYPE_HEX] = { "hexadecimal number", ", such as 0403", one, 16 },
+	[TYPE_BITS] = { "number of bits", ", such as 7.5", one, 10 },
 };
 
 /*
@@ -127,25 +111,23 @@ value_digits(const char *text, unsigned int base, uint64_t *n)
 	return c == text ? NULL : c;
 }
 
-/* Reads up to so many decimals, and multiplies the number by as many tens. */
+/* Reads up to 3 decimals, for a number of thousandths. */
 static const char *
-read_decimals(const char *rest, unsigned int decimals, uint64_t *n)
+read_decimals(const char *rest, uint64_t *n)
 {
-	bool point = decimals > 0 && *rest == '.', any = false;
+	bool point = *rest == '.' && isdigit((unsigned char)rest[1]);
+	uint64_t digit;
 
 	rest += point;
-	for (; decimals > 0; decimals--) {
-		uint64_t digit = 0;
-
-		if (point && *rest >= '0' && *rest <= '9') {
+	for (int i = 0; i < 3; i++) {
+		digit = 0;
+		if (point && isdigit((unsigned char)*rest))
 			digit = (uint64_t)(*rest++ - '0');
-			any = true;
-		}
 		if (__builtin_mul_overflow(*n, UINT64_C(10), n) ||
 		    __builtin_add_overflow(*n, digit, n))
 			*n = UINT64_MAX;
 	}
-	return point && !any ? NULL : rest;
+	return rest;
 }
 
 /* Reads a number of a type that has a form.  Returns whether it is good. */
@@ -165,10 +147,10 @@ read_form(const struct config_key *key, const char *text, uint64_t *n)
 	if (strncmp(text, prefix, strlen(prefix)) != 0)
 		return false;
 	rest = value_digits(text + strlen(prefix), form->base, n);
-	if (rest != NULL)
-		rest = read_decimals(rest, form->decimals, n);
 	if (rest == NULL)
 		return false;
+	if (key->type == TYPE_BITS)
+		rest = read_decimals(rest, n);
 	while (unit->name != NULL && unit->name[0] != '\0' &&
 	    strcmp(rest, unit->name) != 0)
 		unit++;
