@@ -6,7 +6,7 @@ begin=$(date +%s)
 
 # shellcheck disable=SC2034
 build_packages='autoconf automake pkg-config gcc libc6-dev make libbsd-dev
-    libsystemd-dev libseccomp-dev libssl-dev bison flex'
+    libsystemd-dev libseccomp-dev libssl-dev libjson-c-dev bison flex'
 # shellcheck disable=SC2034 # used by those who read this
 guest_packages='qemu-system-x86 busybox-static cpio kmod procps'
 

@@ -14,10 +14,6 @@
 #include "common/log.h"
 #include "common/passing.h"
 
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83 /* Linux 6.16 */
-#endif
-
 struct rule {
 	const char *name;
 	enum proto_role from;
@@ -70,14 +66,9 @@ frame_valid(const struct frame_header *hdr, size_t size, size_t nfds,
 int
 channel_pair(int fds[2])
 {
-	int no = 0;
-
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == -1)
 		return -1;
-	/* Earlier kernels do not know of it. */
-	if (setsockopt(fds[0], SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) ==
-		-1 &&
-	    errno != ENOPROTOOPT) {
+	if (passing_refuse(fds[0]) == -1) {
 		close(fds[0]);
 		close(fds[1]);
 		return -1;

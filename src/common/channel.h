@@ -30,6 +30,7 @@ struct frame {
 		struct proto_serve serve;
 		struct proto_network network;
 		struct proto_socket socket;
+		struct proto_status status;
 		struct proto_now now;
 		struct proto_inflight inflight;
 	} u;

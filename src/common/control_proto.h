@@ -14,11 +14,14 @@
 #define VRNGD_CONTROL_PROTO_H
 
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "common/proto.h"
 
 #define CONTROL_VERSION 5
 #define CONTROL_PATH	"/run/vrngd/control"
+#define STATUS_NAME	"status" /* of the monitoring socket, beside that */
 
 /* With the terminating NUL. */
 #define CONTROL_SOCKET_SIZE  108 /* as in struct sockaddr_un */
@@ -244,5 +247,18 @@ struct control_reply {
 		struct control_result result;
 	} u;
 };
+
+/*
+ * The path of a file of that name in the directory of `path`.  Longer ones are
+ * cut, and too long for a socket then.
+ */
+static inline void
+control_beside(const char *path, const char *name, char *beside, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	int len = slash == NULL ? 0 : (int)(slash - path) + 1;
+
+	snprintf(beside, size, "%.*s%s", len, path, name);
+}
 
 #endif

@@ -2,10 +2,15 @@
  * Descriptors in messages of unix sockets.  Used by channels, deposits, the
  * control socket and vhost-user sessions.
  */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/passing.h"
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16 */
+#endif
 
 void
 passing_put(struct msghdr *msg, union passing *place, const int *fds, size_t n)
@@ -51,4 +56,15 @@ passing_take(struct msghdr *msg, int *fds, size_t max)
 		}
 	}
 	return total;
+}
+
+int
+passing_refuse(int fd)
+{
+	int no = 0;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no)) == 0 ||
+	    errno == ENOPROTOOPT)
+		return 0;
+	return -1;
 }

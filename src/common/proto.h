@@ -6,7 +6,8 @@
  *	                 parent <--STOCK-- entropy
  *
  * A worker serves a guest's vhost-user connection (ROLE_VHOST) or the clients
- * of an outlet, that is, a service of EGD or of raw bytes (ROLE_EGD).
+ * of an outlet, that is, a service of EGD or of raw bytes (ROLE_EGD).  The status
+ * process (ROLE_STATUS) serves those who monitor the daemon.
  *
  * A channel is a SOCK_SEQPACKET socketpair between the parent and one child,
  * on CHANNEL_FD in the child.  A packet is one frame: a frame_header and the
@@ -57,10 +58,11 @@ enum proto_role {
 	ROLE_ENTROPY = 1 << 1,
 	ROLE_VHOST = 1 << 2,
 	ROLE_EGD = 1 << 3,
+	ROLE_STATUS = 1 << 4,
 	ROLE_WORKER = ROLE_VHOST | ROLE_EGD,
 	ROLE_COUNTING =
 	    ROLE_ENTROPY | ROLE_WORKER, /* have a page: counters.h */
-	ROLE_CHILD = ROLE_ENTROPY | ROLE_WORKER,
+	ROLE_CHILD = ROLE_ENTROPY | ROLE_WORKER | ROLE_STATUS,
 };
 
 /* The layers of isolation that not every host or user has. */
@@ -96,7 +98,9 @@ enum proto_layer {
 	X(SERVE,	ROLE_PARENT,	ROLE_EGD,	proto_serve,	0) \
 	X(ALLOW,	ROLE_PARENT,	ROLE_EGD,	proto_network,	0) \
 	X(WRITES,	ROLE_PARENT,	ROLE_EGD,	proto_empty,	1) \
-	X(SOCKET,	ROLE_PARENT,	ROLE_EGD,	proto_socket,	1) \
+	X(SOCKET,	ROLE_PARENT,	ROLE_EGD | ROLE_STATUS, proto_socket, 1) \
+	X(STATUS_ASK,	ROLE_STATUS,	ROLE_PARENT,	proto_empty,	0) \
+	X(STATUS,	ROLE_PARENT,	ROLE_STATUS,	proto_status,	1) \
 	X(LIMITS,	ROLE_PARENT,	ROLE_WORKER,	proto_limits,	0) \
 	X(BYTES,	ROLE_PARENT,	ROLE_WORKER,	proto_empty,	1) \
 	X(WANT,		ROLE_WORKER,	ROLE_PARENT,	proto_want,	0) \
@@ -351,10 +355,18 @@ enum proto_socket_kind {
 	SOCKET_BOUND,	  /* for datagrams; a peer has yet to send one */
 };
 
-/* Where an outlet's clients are (fd). */
+/* Where an outlet's clients are, or those of ROLE_STATUS (fd). */
 struct proto_socket {
 	uint32_t kind;	 /* enum proto_socket_kind */
 	uint32_t unused; /* 0 */
+};
+
+/*
+ * STATUS_ASK: a status is wanted that was begun after this question, of which
+ * there is one at a time.  STATUS: a JSON object, in a sealed memory file (fd).
+ */
+struct proto_status {
+	uint64_t size; /* bytes */
 };
 
 /*

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
+#include <bsd/string.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #include "parent/state/service.h"
 #include "parent/state/service_adopt.h"
 #include "parent/control/service_control.h"
+#include "parent/control/status.h"
 #include "parent/host/sink.h"
 
 #define CONTROL_DIR "/run/vrngd"
@@ -34,8 +36,10 @@ struct vrngd {
 	struct process_env env;
 	struct service service;
 	struct service_control control;
+	struct status status;
 	struct notify notify;
 	bool controlled; /* the control socket is open */
+	bool monitored;	 /* the monitoring socket is open */
 };
 
 static void
@@ -279,8 +283,30 @@ read_config(const struct vrngd *v)
 }
 
 /*
- * Opens the control socket: the one that was asked for or, with a
- * configuration, the usual one, if there is a directory for it.
+ * Opens the monitoring socket: the one that was asked for or else, beside the
+ * control socket at `control` (NULL: there is none), one that is called so.
+ */
+static int
+open_status(struct vrngd *v, const char *control)
+{
+	char path[CONTROL_PATH_SIZE];
+
+	if (v->opt.status != NULL)
+		strlcpy(path, v->opt.status, sizeof(path));
+	else if (control != NULL)
+		control_beside(control, STATUS_NAME, path, sizeof(path));
+	else
+		return 0;
+	if (status_open(&v->status, &v->service, path, v->opt.control_group) ==
+	    -1)
+		return v->opt.status == NULL && v->opt.control == NULL ? 0 : -1;
+	v->monitored = true;
+	return 0;
+}
+
+/*
+ * Opens the sockets of vrngctl: those that were asked for or, with a
+ * configuration, the usual ones, if there is a directory for them.
  */
 static int
 open_control(struct vrngd *v)
@@ -295,12 +321,12 @@ open_control(struct vrngd *v)
 
 	if (v->opt.control == NULL &&
 	    (v->opt.config == NULL || access(CONTROL_DIR, F_OK) == -1))
-		return 0;
+		return open_status(v, NULL);
 	if (service_control_open(&v->control, &v->service, &setup, reload, v) ==
 	    -1)
 		return v->opt.control == NULL ? 0 : -1;
 	v->controlled = true;
-	return 0;
+	return open_status(v, setup.path);
 }
 
 /* Takes what systemd passed: without a configuration, --fd says what that is. */
@@ -357,6 +383,8 @@ run(struct vrngd *v, const struct config *config)
 	if (open_control(v) == -1)
 		return 1;
 	privilege_reduce();
+	if (v->monitored)
+		status_start(&v->status);
 	if (open_service(v, config) == 0) {
 		r = sd_event_loop(v->env.event);
 		if (r < 0)
@@ -365,6 +393,8 @@ run(struct vrngd *v, const struct config *config)
 	notify_close(&v->notify);
 	if (v->controlled)
 		service_control_close(&v->control);
+	if (v->monitored)
+		status_close(&v->status, clock_now() + STOP_TIME);
 	service_stop(&v->service, clock_now() + STOP_TIME);
 	return r < 0 ? 1 : r;
 }

@@ -34,6 +34,7 @@ enum {
 	OPT_FILENAME,
 	OPT_LIBEXEC,
 	OPT_POLL_US,
+	OPT_STATUS,
 	OPT_UID_BASE,
 	OPT_PRINT_CAPABILITIES,
 };
@@ -50,6 +51,7 @@ static const struct option longopts[] = {
 	{ "filename", required_argument, NULL, OPT_FILENAME },
 	{ "max-bytes", required_argument, NULL, 'm' },
 	{ "period", required_argument, NULL, 'p' },
+	{ "status", required_argument, NULL, OPT_STATUS },
 	{ "poll-us", required_argument, NULL, OPT_POLL_US },
 	{ "fd", required_argument, NULL, OPT_FD },
 	{ "libexec", required_argument, NULL, OPT_LIBEXEC },
@@ -69,9 +71,12 @@ static const char usage_text[] =
     "  -C, --config FILE        the configuration, if there are neither -s nor\n"
     "                           --fd (/etc/vrngd/vrngd.conf)\n"
     "  -n, --check              check it, print what it comes to, and exit\n"
-    "      --control PATH       where vrngctl finds it (/run/vrngd/control)\n"
-    "      --control-group NAME whose members may ask for the status there\n"
-    "      --control-owner USER who owns it\n"
+    "      --control PATH       where vrngctl changes things\n"
+    "                           (/run/vrngd/control)\n"
+    "      --control-group NAME whose members may ask for the status\n"
+    "      --control-owner USER who owns the control socket\n"
+    "      --status PATH        where vrngctl asks for the status (\"status\",\n"
+    "                           beside the control socket)\n"
     "  -s, --socket-path PATH   listen at PATH0 to PATHn-1; a %d in PATH is\n"
     "                           replaced by the number instead; given several\n"
     "                           times, each PATH is taken as it is\n"
@@ -246,6 +251,9 @@ set_option(struct options *opt, int option, char **argv)
 		break;
 	case OPT_CONTROL:
 		opt->control = optarg;
+		break;
+	case OPT_STATUS:
+		opt->status = optarg;
 		break;
 	case OPT_CONTROL_GROUP:
 		opt->control_group = group(optarg);

@@ -19,6 +19,7 @@ struct options {
 	const char *config;  /* path of the configuration; NULL: none */
 	bool check;	     /* -n: only print what it says */
 	const char *control; /* path of the control socket, or NULL */
+	const char *status;  /* path of the monitoring socket, or NULL */
 	gid_t control_group; /* who may ask there; -1: no group */
 	uid_t control_owner; /* of the socket; -1: ours */
 	char **socket_paths; /* of each guest, in order */

@@ -6,8 +6,8 @@
  *	VRNGD_GUEST, VRNGD_SERVICE	whom it is about, if anybody,
  *	VRNGD_POOL, VRNGD_CLASS		and where that draws its bytes
  *	VRNGD_SOURCE			the name of a source
- *	VRNGD_PROCESS			"parent", "entropy", "vhost" or "egd":
- *					of which kind of process it is told
+ *	VRNGD_PROCESS			"parent", "entropy", "vhost", "egd" or
+ *					"status": the kind of process
  *
  * and figures, which are numbers: bytes, nanoseconds (_NS), or how many.
  */

@@ -30,6 +30,8 @@ role_name(enum proto_role role)
 		return "vhost";
 	case ROLE_EGD:
 		return "egd";
+	case ROLE_STATUS:
+		return "status";
 	default:
 		return "parent";
 	}

@@ -280,6 +280,7 @@ service_apply(struct service *s, const struct config *config)
 		plan_drop(&plan);
 		return SERVICE_UNCHANGED;
 	}
+	s->applied++;
 	apply_pools(s, config, &plan);
 	keep_added(s, config);
 	service_outlets_drop(s, config, &plan);

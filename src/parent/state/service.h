@@ -26,7 +26,8 @@ struct service_class {
 	char name[CONFIG_NAME_SIZE];
 	struct alloc_node node;
 	struct config_terms terms; /* of guests that are added to it */
-	bool kept; /* by the configuration that is being applied */
+	bool kept;	  /* by the configuration that is being applied */
+	uint32_t nguests; /* for the status, which counts them */
 };
 
 TAILQ_HEAD(service_classes, service_class);
@@ -60,6 +61,8 @@ struct service {
 	struct outlets outlets; /* of their own */
 	struct statistics statistics;
 	size_t nguests;
+	uint64_t applied;     /* configurations so far */
+	struct guest *cursor; /* the next in the status; never a freed one */
 	struct passed passed; /* what nobody has taken yet */
 	struct store store;
 	sd_event_source *orphans; /* to end sessions of no guest */

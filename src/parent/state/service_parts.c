@@ -275,6 +275,8 @@ void
 service_guest_free(struct service *s, struct guest *g, uint64_t deadline)
 {
 	service_unpass(s, g);
+	if (s->cursor == g)
+		s->cursor = TAILQ_NEXT(g, entry);
 	TAILQ_REMOVE(&s->guests, g, entry);
 	s->nguests--;
 	guest_stop(g, deadline);

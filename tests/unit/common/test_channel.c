@@ -49,7 +49,7 @@ static void
 test_table(void **state)
 {
 	const uint32_t roles[] = { ROLE_PARENT, ROLE_ENTROPY, ROLE_VHOST,
-		ROLE_EGD };
+		ROLE_EGD, ROLE_STATUS };
 
 	(void)state;
 	for (size_t i = 0; i < ROWS; i++) {
@@ -61,7 +61,7 @@ test_table(void **state)
 		assert_false(valid(row, row->size + 8, row->nfds, from, to));
 		assert_false(valid(row, row->size, row->nfds + 1, from, to));
 		assert_false(valid(row, row->size, row->nfds - 1, from, to));
-		for (size_t k = 0; k < 3; k++) {
+		for (size_t k = 0; k < 5; k++) {
 			assert_int_equal(
 			    valid(row, row->size, row->nfds, roles[k], to),
 			    (row->from & roles[k]) != 0);

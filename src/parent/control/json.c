@@ -1,0 +1,236 @@
+/*
+ * The JSON writer behind status_json.c.  A status has several 100,000 values,
+ * which the parent writes between its other work: numbers and plain text take
+ * a short way.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parent/control/json.h"
+
+#define DIGITS_MAX 20 /* of UINT64_MAX */
+#define ESCAPE_MAX 6  /* \u001f */
+
+void
+json_init(struct json *j, int fd)
+{
+	j->fd = fd;
+	j->first = true;
+	j->error = 0;
+	j->size = 0;
+	j->used = 0;
+}
+
+void
+json_flush(struct json *j)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < j->used && j->error == 0) {
+		n = write(j->fd, j->buffer + done, j->used - done);
+		if (n > 0)
+			done += (size_t)n;
+		else if (n == 0 || errno != EINTR)
+			j->error = n == 0 ? ENOSPC : errno;
+	}
+	j->size += done;
+	j->used = 0;
+}
+
+/* Room for `size` bytes, at most JSON_BUFFER, of which as many may be used. */
+static char *
+reserve(struct json *j, size_t size)
+{
+	if (size > sizeof(j->buffer) - j->used)
+		json_flush(j);
+	return j->buffer + j->used;
+}
+
+static void
+put(struct json *j, const char *text, size_t len)
+{
+	memcpy(reserve(j, len), text, len);
+	j->used += len;
+}
+
+static void
+put_char(struct json *j, char c)
+{
+	*reserve(j, 1) = c;
+	j->used++;
+}
+
+/*
+ * The length of the UTF-8 sequence (RFC 3629, 4) at `s`, or 0 if there is
+ * none.  Does not look past a NUL.
+ */
+static size_t
+utf8_length(const unsigned char *s)
+{
+	static const struct {
+		unsigned char first, last; /* of the first byte */
+		unsigned char low, high;   /* of the second one */
+		unsigned char length;
+	} rows[] = {
+		{ 0x01, 0x7f, 0x00, 0xff, 1 },
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (s[0] < rows[i].first || s[0] > rows[i].last)
+			continue;
+		if (rows[i].length > 1 &&
+		    (s[1] < rows[i].low || s[1] > rows[i].high))
+			return 0;
+		for (size_t k = 2; k < rows[i].length; k++)
+			if ((s[k] & 0xc0) != 0x80)
+				return 0;
+		return rows[i].length;
+	}
+	return 0;
+}
+
+/* How many bytes stand for themselves. */
+static size_t
+plain_length(const char *text)
+{
+	const char *c = text;
+
+	while (*c >= 0x20 && *c < 0x7f && *c != '"' && *c != '\\')
+		c++;
+	return (size_t)(c - text);
+}
+
+/* One character that may need an escape.  Returns how long it is. */
+static size_t
+put_special(struct json *j, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t length = utf8_length(s);
+
+	if (length == 0)
+		put(j, "\\ufffd", ESCAPE_MAX);
+	else if (*s == '"' || *s == '\\')
+		j->used += (size_t)snprintf(reserve(j, ESCAPE_MAX + 1),
+		    ESCAPE_MAX + 1, "\\%c", *s);
+	else if (*s < 0x20 || *s == 0x7f)
+		j->used += (size_t)snprintf(reserve(j, ESCAPE_MAX + 1),
+		    ESCAPE_MAX + 1, "\\u%04x", *s);
+	else
+		put(j, text, length);
+	return length == 0 ? 1 : length;
+}
+
+static void
+put_string(struct json *j, const char *text)
+{
+	size_t n;
+
+	put_char(j, '"');
+	while (*text != '\0') {
+		/* Longer text than the buffer is written in parts. */
+		n = plain_length(text);
+		if (n > sizeof(j->buffer))
+			n = sizeof(j->buffer);
+		put(j, text, n);
+		text += n;
+		if (n == 0)
+			text += put_special(j, text);
+	}
+	put_char(j, '"');
+}
+
+/* What comes before a value: a comma, the key. */
+static void
+put_key(struct json *j, const char *key)
+{
+	size_t len;
+	char *to;
+
+	if (key == NULL) {
+		if (!j->first)
+			put_char(j, ',');
+		j->first = false;
+		return;
+	}
+	len = strlen(key);
+	to = reserve(j, len + 4);
+	if (!j->first)
+		*to++ = ',';
+	j->first = false;
+	*to++ = '"';
+	memcpy(to, key, len);
+	to += len;
+	*to++ = '"';
+	*to++ = ':';
+	j->used = (size_t)(to - j->buffer);
+}
+
+void
+json_open(struct json *j, const char *key, char bracket)
+{
+	put_key(j, key);
+	put_char(j, bracket);
+	j->first = true;
+}
+
+void
+json_close(struct json *j, char bracket)
+{
+	put_char(j, bracket);
+	j->first = false;
+}
+
+void
+json_put_number(struct json *j, const char *key, uint64_t n)
+{
+	char digits[DIGITS_MAX];
+	size_t at = sizeof(digits);
+
+	put_key(j, key);
+	do {
+		digits[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	put(j, digits + at, sizeof(digits) - at);
+}
+
+void
+json_put_bool(struct json *j, const char *key, bool value)
+{
+	put_key(j, key);
+	put(j, value ? "true" : "false", value ? 4 : 5);
+}
+
+void
+json_put_null(struct json *j, const char *key)
+{
+	put_key(j, key);
+	put(j, "null", 4);
+}
+
+void
+json_put_string(struct json *j, const char *key, const char *text)
+{
+	put_key(j, key);
+	put_string(j, text);
+}
+
+void
+json_put_name(struct json *j, const char *key, const char *text)
+{
+	if (text == NULL || text[0] == '\0')
+		json_put_null(j, key);
+	else
+		json_put_string(j, key, text);
+}

@@ -1,0 +1,248 @@
+/*
+ * Supervises the status process and answers its questions; see status.h.
+ * main.c opens, starts and closes it.
+ */
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/passing.h"
+#include "parent/control/status.h"
+#include "parent/host/event.h"
+
+#define SLICE	 (NS_PER_MS / 2) /* of writing, then others' turn comes */
+#define INTERVAL (NS_PER_SEC / STATUS_RATE)
+#define SEALS	 (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+
+static int status_frame(struct process *, struct frame *);
+static void status_ended(struct process *, int);
+
+static const struct process_ops status_ops = {
+	.role = ROLE_STATUS,
+	.program = "vrngd-status",
+	.out_max = 8, /* it asks one question at a time */
+	.frame = status_frame,
+	.ended = status_ended,
+};
+
+static void
+set_timer(sd_event_source *timer, uint64_t at)
+{
+	sd_event_source_set_time(timer, at / 1000);
+	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+static void
+start_again(struct status *st, uint64_t now)
+{
+	if (!deaths_free(&st->deaths, now))
+		now += backoff_failed(&st->backoff, now, 0, 1);
+	set_timer(st->retry, now);
+}
+
+void
+status_start(struct status *st)
+{
+	struct frame f;
+
+	if (st->listener.fd == -1)
+		return;
+	if (process_start(&st->process, st->env, &status_ops, NULL, &st->limit,
+		st) == -1) {
+		start_again(st, clock_now());
+		return;
+	}
+	frame_init(&f, PROTO_SOCKET, 0, 0);
+	f.u.socket.kind = SOCKET_LISTENING;
+	if ((f.fds[0] = fcntl(st->listener.fd, F_DUPFD_CLOEXEC, 0)) == -1) {
+		log_error("status: cannot pass the socket on: %s",
+		    strerror(errno));
+		process_kill(&st->process);
+		return;
+	}
+	process_send(&st->process, &f);
+}
+
+static int
+retry_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source, (void)usec;
+	status_start(arg);
+	return 0;
+}
+
+/* Drops a status that is being written. */
+static void
+stop_writing(struct status *st)
+{
+	if (st->fd != -1)
+		close(st->fd);
+	st->fd = -1;
+	sd_event_source_set_enabled(st->writer, SD_EVENT_OFF);
+}
+
+static void
+status_ended(struct process *p, int code)
+{
+	struct status *st = p->arg;
+
+	(void)code;
+	stop_writing(st);
+	st->asked = false;
+	start_again(st, clock_now());
+}
+
+/* When a status may be begun: all are on time if they come evenly. */
+static uint64_t
+earliest(struct status *st, uint64_t now)
+{
+	const uint64_t ahead = (STATUS_BURST - 1) * INTERVAL;
+
+	if (st->next_write < now)
+		st->next_write = now;
+	return st->next_write > now + ahead ? st->next_write - ahead : now;
+}
+
+static int
+status_frame(struct process *p, struct frame *f)
+{
+	struct status *st = p->arg;
+
+	if (f->hdr.type == PROTO_READY)
+		return 0;
+	if (f->hdr.type != PROTO_STATUS_ASK || st->asked)
+		return -1;
+	st->asked = true;
+	set_timer(st->writer, earliest(st, clock_now()));
+	return 0;
+}
+
+/* An empty one has no memory and no size yet. */
+static void
+begin(struct status *st)
+{
+	st->next_write += INTERVAL;
+	st->fd = memfd_create("status", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (st->fd != -1)
+		status_json_start(&st->json, st->fd);
+}
+
+static void
+answer(struct status *st)
+{
+	struct frame f;
+
+	frame_init(&f, PROTO_STATUS, 0, 0);
+	f.u.status.size = st->json.json.size;
+	f.fds[0] = st->fd;
+	st->fd = -1;
+	st->asked = false;
+	process_send(&st->process, &f);
+}
+
+/* Without memory: the question is answered later. */
+static void
+give_up(struct status *st, int error)
+{
+	uint32_t suppressed;
+
+	if (log_limit_pass(&st->limit, clock_now(), &suppressed))
+		log_error("cannot write the status: %s", strerror(error));
+	stop_writing(st);
+	set_timer(st->writer, clock_now() + NS_PER_SEC);
+}
+
+static int
+writer_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct status *st = arg;
+	uint64_t now = clock_now();
+	bool done;
+
+	(void)source, (void)usec;
+	if (st->fd == -1)
+		begin(st);
+	if (st->fd == -1) {
+		give_up(st, errno);
+		return 0;
+	}
+	done = status_json_write(&st->json, now + SLICE);
+	if (st->json.json.error != 0)
+		give_up(st, st->json.json.error);
+	else if (!done)
+		set_timer(st->writer, now);
+	else if (fcntl(st->fd, F_ADD_SEALS, SEALS) == -1)
+		give_up(st, errno);
+	else
+		answer(st);
+	return 0;
+}
+
+static int
+add_timer(struct status *st, sd_event_source **timer,
+    sd_event_time_handler_t handler)
+{
+	int r;
+
+	r = sd_event_add_time(st->env->event, timer, CLOCK_MONOTONIC, 0, 1,
+	    handler, st);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(*timer, SD_EVENT_OFF);
+	if (r < 0)
+		log_error("cannot make a timer: %s", strerror(-r));
+	return r < 0 ? -1 : 0;
+}
+
+int
+status_open(struct status *st, struct service *s, const char *path, gid_t group)
+{
+	const struct listener_rights rights = {
+		.owner = (uid_t)-1,
+		.group = group,
+		.mode = group == (gid_t)-1 ? 0600 : 0660,
+	};
+	uint64_t now = clock_now();
+
+	*st = (struct status){
+		.service = s,
+		.env = s->env,
+		.listener.fd = -1,
+		.process.channel = -1,
+		.fd = -1,
+	};
+	log_limit_init(&st->limit, now);
+	deaths_init(&st->deaths, now);
+	status_json_init(&st->json, s);
+	if (add_timer(st, &st->retry, retry_event) == -1 ||
+	    add_timer(st, &st->writer, writer_event) == -1)
+		return -1;
+	if ((st->path = strdup(path)) == NULL) {
+		log_error("status socket %s: %s", path, strerror(errno));
+		return -1;
+	}
+	if (listener_open(&st->listener, st->path, SOCK_STREAM, &rights) == -1)
+		return -1;
+	if (passing_refuse(st->listener.fd) == -1)
+		log_warning("status socket %s: cannot refuse descriptors: %s",
+		    path, strerror(errno));
+	return 0;
+}
+
+void
+status_close(struct status *st, uint64_t deadline)
+{
+	if (st->listener.fd == -1)
+		return;
+	process_stop(&st->process, deadline);
+	stop_writing(st);
+	st->retry = sd_event_source_disable_unref(st->retry);
+	st->writer = sd_event_source_disable_unref(st->writer);
+	listener_close(&st->listener);
+	free(st->path);
+}

@@ -1,0 +1,49 @@
+/*
+ * The status of the daemon as a JSON object, written piece by piece, so that
+ * the event loop can turn to others in between.
+ */
+#ifndef VRNGD_STATUS_JSON_H
+#define VRNGD_STATUS_JSON_H
+
+#include "parent/control/json.h"
+#include "parent/state/service.h"
+
+/* What is written next. */
+enum status_part {
+	STATUS_POOL, /* the head of a pool; without one, the end */
+	STATUS_GUESTS,
+	STATUS_CLASSES,	      /* after the guests in them were counted */
+	STATUS_GUEST_SOCKETS, /* EGD sockets of guests, as services */
+	STATUS_SERVICES,
+	STATUS_END,
+};
+
+struct status_json {
+	struct service *service;
+	struct json json;
+	enum status_part part;
+	uint64_t now;		   /* ns, a moment ago */
+	struct service_pool *pool; /* the one that is being written */
+	struct service_class *class;
+	bool sockets;	       /* some of its guests have EGD sockets */
+	struct outlet *outlet; /* of guests, see service->cursor */
+	uint64_t applied;      /* as in the service, when it was begun */
+};
+
+/*
+ * Prepares to write the status of a service, which must outlive it.
+ */
+void status_json_init(struct status_json *, struct service *);
+
+/* Starts a status in an empty file, in place of any that was not finished. */
+void status_json_start(struct status_json *, int fd);
+
+/*
+ * Goes on until `deadline` (ns), with one piece at least.  Returns whether the
+ * status is complete; then or before, json.error says what went wrong.
+ * Whatever has happened in between: each guest is in it at most once, and one
+ * that was there all the time is in it.
+ */
+bool status_json_write(struct status_json *, uint64_t deadline);
+
+#endif

@@ -1,0 +1,300 @@
+/*
+ * The status as the parent writes it: JSON whatever the text, piece by piece,
+ * while guests come and go.
+ */
+#include "unit/unit.h"
+
+#include <sys/mman.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "parent/control/status_json.h"
+#include "parent/state/service_parts.h"
+
+#define GUESTS 300
+
+struct world {
+	struct process_env env;
+	struct service service;
+	struct service_pool *pools[2];
+	struct service_class *class; /* of the first pool */
+	struct status_json json;
+	int fd;
+};
+
+static const struct alloc_share plain = {
+	.rate.period = 1,
+	.ceil.period = 1,
+	.weight = 1,
+};
+
+static struct guest *
+add_guest(struct world *w, size_t pool, const char *name)
+{
+	static const struct config_terms terms = { 0 };
+	struct service_pool *p = w->pools[pool];
+	struct alloc_node *parent =
+	    pool == 0 ? &w->class->node : &p->pool.alloc.root;
+	struct guest *g = service_guest_new(&w->service, name, &p->pool, parent,
+	    &plain, &terms);
+
+	g->path = strdup("/run/\"x\\y\033[1m\xff\xc3\xa4");
+	return g;
+}
+
+static void
+start(struct world *w)
+{
+	static const char *const names[] = { "default", "slow" };
+
+	memset(w, 0, sizeof(*w));
+	service_init(&w->service, &w->env, NULL, NULL);
+	for (size_t i = 0; i < 2; i++) {
+		struct service_pool *p = calloc(1, sizeof(*p));
+
+		assert_non_null(p);
+		strcpy(p->name, names[i]);
+		TAILQ_INIT(&p->classes);
+		pool_init(&p->pool, p->name, &w->env, &plain, NULL, NULL);
+		TAILQ_INSERT_TAIL(&w->service.pools, p, entry);
+		w->pools[i] = p;
+	}
+	w->class = calloc(1, sizeof(*w->class));
+	assert_non_null(w->class);
+	strcpy(w->class->name, "gold");
+	alloc_add(&w->pools[0]->pool.alloc, &w->class->node,
+	    &w->pools[0]->pool.alloc.root, &plain, clock_now());
+	TAILQ_INSERT_TAIL(&w->pools[0]->classes, w->class, entry);
+	status_json_init(&w->json, &w->service);
+}
+
+static void
+stop(struct world *w)
+{
+	struct guest *g;
+
+	while ((g = TAILQ_FIRST(&w->service.guests)) != NULL)
+		service_guest_free(&w->service, g, 0);
+	service_class_free(w->pools[0], w->class);
+	free(w->pools[0]);
+	free(w->pools[1]);
+}
+
+static void
+begin(struct world *w)
+{
+	w->fd = memfd_create("status", MFD_CLOEXEC);
+	assert_int_not_equal(w->fd, -1);
+	status_json_start(&w->json, w->fd);
+}
+
+/* What was written, which must be one JSON object. */
+static struct json_object *
+end(struct world *w)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	size_t size = w->json.json.size;
+	struct json_object *status;
+	char *text = malloc(size);
+
+	assert_int_equal(w->json.json.error, 0);
+	assert_int_equal(pread(w->fd, text, size + 1, 0), size);
+	close(w->fd);
+	json_tokener_set_flags(tokener,
+	    JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	status = json_tokener_parse_ex(tokener, text, (int)size);
+	assert_int_equal(json_tokener_get_error(tokener), json_tokener_success);
+	assert_int_equal(json_tokener_get_parse_end(tokener), size);
+	assert_true(json_object_is_type(status, json_type_object));
+	json_tokener_free(tokener);
+	free(text);
+	return status;
+}
+
+static struct json_object *
+get(struct json_object *o, const char *key)
+{
+	struct json_object *value;
+
+	assert_true(json_object_object_get_ex(o, key, &value));
+	return value;
+}
+
+static struct json_object *
+pool_list(struct json_object *status, size_t pool, const char *key)
+{
+	return get(json_object_array_get_idx(get(status, "pools"), pool), key);
+}
+
+/* How many times a guest of that name is in a pool. */
+static size_t
+count_of(struct json_object *status, size_t pool, const char *name)
+{
+	struct json_object *guests = pool_list(status, pool, "guests");
+	size_t n = 0;
+
+	for (size_t i = 0; i < json_object_array_length(guests); i++)
+		n += strcmp(json_object_get_string(get(
+				json_object_array_get_idx(guests, i), "name")),
+			 name) == 0;
+	return n;
+}
+
+static void
+test_text(void **state)
+{
+	struct json_object *status, *guest, *class;
+	struct world w;
+
+	(void)state;
+	start(&w);
+	add_guest(&w, 0, "vm0");
+	begin(&w);
+	assert_true(status_json_write(&w.json, UINT64_MAX));
+	status = end(&w);
+	assert_int_equal(json_object_array_length(get(status, "pools")), 2);
+	guest = json_object_array_get_idx(pool_list(status, 0, "guests"), 0);
+	assert_string_equal(json_object_get_string(get(guest, "socket")),
+	    "/run/\"x\\y\033[1m\xef\xbf\xbd\xc3\xa4");
+	assert_string_equal(json_object_get_string(get(guest, "class")),
+	    "gold");
+	assert_string_equal(json_object_get_string(get(guest, "state")),
+	    "idle");
+	assert_null(get(guest, "ceil"));
+	assert_null(get(guest, "worker_pid"));
+	class = json_object_array_get_idx(pool_list(status, 0, "classes"), 0);
+	assert_int_equal(json_object_get_int(get(class, "guests")), 1);
+	json_object_put(status);
+	stop(&w);
+}
+
+/* Numbers and text of all lengths, at all places of the buffer. */
+static void
+test_writer(void **state)
+{
+	static struct json j;
+	char *text, name[200];
+	struct json_object *all;
+	int fd = memfd_create("json", MFD_CLOEXEC);
+	size_t n = 0;
+
+	(void)state;
+	json_init(&j, fd);
+	json_open(&j, NULL, '[');
+	for (size_t i = 0; j.size + j.used < 4 * JSON_BUFFER; i++, n += 2) {
+		memset(name, i % 3 == 0 ? '\n' : 'x', i % sizeof(name));
+		name[i % sizeof(name)] = '\0';
+		json_put_string(&j, NULL, name);
+		json_put_number(&j, NULL, i % 2 == 0 ? i : UINT64_MAX - i);
+	}
+	json_close(&j, ']');
+	json_flush(&j);
+	assert_int_equal(j.error, 0);
+	text = calloc(1, j.size + 1);
+	assert_int_equal(pread(fd, text, j.size + 1, 0), j.size);
+	all = json_tokener_parse(text);
+	assert_non_null(all);
+	assert_int_equal(json_object_array_length(all), n);
+	for (size_t i = 0; i < n / 2; i++) {
+		assert_int_equal(json_object_get_string_len(
+				     json_object_array_get_idx(all, 2 * i)),
+		    i % sizeof(name));
+		assert_int_equal(json_object_get_uint64(
+				     json_object_array_get_idx(all, 2 * i + 1)),
+		    i % 2 == 0 ? i : UINT64_MAX - i);
+	}
+	json_object_put(all);
+	free(text);
+	close(fd);
+}
+
+/* A file that cannot be written to ends it, and harms nothing. */
+static void
+test_no_room(void **state)
+{
+	struct world w;
+
+	(void)state;
+	start(&w);
+	for (int i = 0; i < GUESTS; i++)
+		add_guest(&w, 0, "vm");
+	w.fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	status_json_start(&w.json, w.fd);
+	while (!status_json_write(&w.json, 0) && w.json.json.error == 0)
+		continue;
+	assert_int_equal(w.json.json.error, ENOSPC);
+	close(w.fd);
+	stop(&w);
+}
+
+/*
+ * Guests come and go between the slices, and sometimes a configuration is
+ * applied: those that stay are there once, the others at most once.
+ */
+static void
+test_changes(void **state)
+{
+	uint64_t seed = clock_now();
+	struct json_object *status;
+	char name[32];
+	struct guest *g;
+	struct world w;
+
+	(void)state;
+	print_message("# seed %ju\n", (uintmax_t)seed);
+	start(&w);
+	for (int i = 0; i < GUESTS; i++) {
+		snprintf(name, sizeof(name), "%s%d", i % 3 ? "stays" : "goes",
+		    i);
+		add_guest(&w, (size_t)(i % 2), name);
+	}
+	for (int round = 0, more = 0; round < 50; round++) {
+		begin(&w);
+		while (!status_json_write(&w.json, 0)) {
+			TAILQ_FOREACH(g, &w.service.guests, entry)
+				if (strncmp(g->name, "goes", 4) == 0 &&
+				    unit_below(&seed, 20) == 0)
+					break;
+			if (g != NULL)
+				service_guest_free(&w.service, g, 0);
+			snprintf(name, sizeof(name), "goes-%d", more++);
+			add_guest(&w, unit_below(&seed, 2), name);
+			if (unit_below(&seed, 100) == 0)
+				w.service.applied++;
+		}
+		status = end(&w);
+		for (int i = 0; i < GUESTS; i++) {
+			snprintf(name, sizeof(name), "stays%d", i);
+			if (i % 3 != 0)
+				assert_int_equal(
+				    count_of(status, (size_t)(i % 2), name), 1);
+		}
+		for (int i = 0; i < more; i++) {
+			snprintf(name, sizeof(name), "goes-%d", i);
+			assert_in_range(count_of(status, 0, name) +
+				count_of(status, 1, name),
+			    0, 1);
+		}
+		json_object_put(status);
+	}
+	stop(&w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_writer),
+		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_changes),
+	};
+
+	return UNIT_MAIN("status_json", tests);
+}
