@@ -24,6 +24,7 @@
 #include "common/sandbox.h"
 #include "parent/state/service.h"
 #include "parent/state/service_adopt.h"
+#include "parent/state/service_statistics.h"
 #include "parent/control/service_control.h"
 #include "parent/control/status.h"
 #include "parent/host/sink.h"

@@ -13,7 +13,9 @@
 
 #include "parent/host/event.h"
 #include "parent/endpoint/guest_session.h"
+#include "parent/state/service.h"
 #include "parent/state/service_outlets.h"
+#include "parent/state/service_statistics.h"
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
 

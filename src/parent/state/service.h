@@ -1,73 +1,11 @@
 /*
- * What the daemon serves: pools with their classes, and guests, as a
- * configuration says, which may be replaced by another while guests run.
+ * Making the daemon serve what a configuration says, which may be replaced by
+ * another while guests run.
  */
 #ifndef VRNGD_SERVICE_H
 #define VRNGD_SERVICE_H
 
-#include <sys/queue.h>
-
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "parent/config/config.h"
-#include "parent/endpoint/guest.h"
-#include "parent/endpoint/outlet.h"
-#include "parent/host/passed.h"
-#include "parent/pool/pool.h"
-#include "parent/host/process.h"
-#include "parent/state/service_statistics.h"
-#include "parent/host/store.h"
-
-struct service;
-
-struct service_class {
-	TAILQ_ENTRY(service_class) entry;
-	char name[CONFIG_NAME_SIZE];
-	struct alloc_node node;
-	struct config_terms terms; /* of guests that are added to it */
-	bool kept;	  /* by the configuration that is being applied */
-	uint32_t nguests; /* for the status, which counts them */
-};
-
-TAILQ_HEAD(service_classes, service_class);
-
-struct service_pool {
-	TAILQ_ENTRY(service_pool) entry;
-	char name[CONFIG_NAME_SIZE];
-	struct service *service;
-	struct pool pool;
-	struct service_classes classes; /* each after the one it is in */
-	struct config_terms terms;	/* of guests that are added to it */
-	bool kept;
-};
-
-TAILQ_HEAD(service_pools, service_pool);
-TAILQ_HEAD(guests, guest);
-
-struct service_ops {
-	/* All pools have been ready, once. */
-	void (*ready)(void *arg);
-	/* A pool cannot be set up at all. */
-	void (*failed)(void *arg);
-};
-
-struct service {
-	struct process_env *env;
-	const struct service_ops *ops;
-	void *arg;
-	struct service_pools pools;
-	struct guests guests;
-	struct outlets outlets; /* of their own */
-	struct statistics statistics;
-	size_t nguests;
-	uint64_t applied;     /* configurations so far */
-	struct guest *cursor; /* the next in the status; never a freed one */
-	struct passed passed; /* what nobody has taken yet */
-	struct store store;
-	sd_event_source *orphans; /* to end sessions of no guest */
-	bool ready;
-};
+#include "parent/state/daemon.h"
 
 /* A service of nothing, to which nothing was passed, and without a store. */
 void service_init(struct service *, struct process_env *,

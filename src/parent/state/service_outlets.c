@@ -10,20 +10,6 @@
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
 
-const struct config_outlet *
-service_outlets_successor(const struct config *config, const struct outlet *o)
-{
-	const struct config_outlet *co;
-
-	TAILQ_FOREACH(co, &config->outlets, entry)
-		if (co->kind == o->config.kind &&
-		    strcmp(co->name, o->name) == 0 &&
-		    strcmp(co->pool->name, o->pool->name) == 0 &&
-		    config_outlet_same_place(co, &o->config))
-			break;
-	return co;
-}
-
 static const struct config_guest *
 find_guest(const struct config *config, const char *name)
 {
@@ -124,7 +110,7 @@ service_outlets_drop(struct service *s, const struct config *config,
 
 	for (o = TAILQ_FIRST(&s->outlets); o != NULL; o = next) {
 		next = TAILQ_NEXT(o, entry);
-		if (service_outlets_successor(config, o) != NULL)
+		if (plan_successor(config, o) != NULL)
 			continue;
 		log_about(LOG_LEVEL_INFO, o->subject,
 		    "removed, or to be elsewhere: its clients are cut off");

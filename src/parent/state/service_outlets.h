@@ -6,10 +6,6 @@
 
 #include "parent/state/service_plan.h"
 
-/* The outlet of the configuration that one may go on as, or NULL. */
-const struct config_outlet *service_outlets_successor(const struct config *,
-    const struct outlet *);
-
 /*
  * Ends those that the configuration has not, or has elsewhere, or in another
  * pool: before guests and outlets are applied, as these may be at their places

@@ -5,22 +5,7 @@
 #ifndef VRNGD_SERVICE_PARTS_H
 #define VRNGD_SERVICE_PARTS_H
 
-#include "parent/state/service.h"
-
-/* What was allocated; ends the process if that is nothing. */
-void *service_must(void *);
-
-/* By name or, of a listener, by path; NULL if there is none. */
-struct service_pool *service_find_pool(struct service *, const char *);
-struct service_class *service_find_class(struct service_pool *, const char *);
-struct guest *service_find_guest(struct service *, const char *);
-struct guest *service_find_listener(struct service *, const char *path);
-struct outlet *service_find_outlet(struct service *, enum config_outlet_kind,
-    const char *);
-
-/* The class that a node of the tree is; NULL for the pool and for leaves. */
-const struct service_class *service_class_of(const struct service_pool *,
-    const struct alloc_node *);
+#include "parent/state/daemon.h"
 
 /* Where a guest that has no part of its own is. */
 struct service_place {
@@ -40,12 +25,6 @@ struct alloc_share service_plain_share(const struct config_terms *);
  */
 int service_find_place(struct service *, const char *pool, const char *class,
     struct service_place *, const char **why);
-
-/*
- * Whether a guest or an outlet listens there: at a path, or at what
- * config_outlet_text() says.
- */
-bool service_holds(struct service *, const char *where);
 
 /*
  * A pool that is in no list yet, without classes; NULL after logging why its

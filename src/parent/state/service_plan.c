@@ -9,7 +9,21 @@
 
 #include "common/log.h"
 #include "parent/endpoint/outlet_socket.h"
-#include "parent/state/service_outlets.h"
+#include "parent/state/service_plan.h"
+
+const struct config_outlet *
+plan_successor(const struct config *config, const struct outlet *o)
+{
+	const struct config_outlet *co;
+
+	TAILQ_FOREACH(co, &config->outlets, entry)
+		if (co->kind == o->config.kind &&
+		    strcmp(co->name, o->name) == 0 &&
+		    strcmp(co->pool->name, o->pool->name) == 0 &&
+		    config_outlet_same_place(co, &o->config))
+			break;
+	return co;
+}
 
 static void
 drop_listeners(struct listener *listeners, size_t n)
@@ -132,7 +146,7 @@ port_becomes_free(struct service *s, const struct config *config,
 		if (!o->config.connect && !o->config.passed &&
 		    o->config.transport == co->transport &&
 		    o->config.port == co->port &&
-		    service_outlets_successor(config, o) == NULL)
+		    plan_successor(config, o) == NULL)
 			return true;
 	return false;
 }
@@ -150,7 +164,7 @@ plan_passed(struct service *s, const struct config *config,
 	const struct outlet *o = service_find_outlet(s, co->kind, co->name);
 	int fd;
 
-	if (o != NULL && service_outlets_successor(config, o) == co)
+	if (o != NULL && plan_successor(config, o) == co)
 		return 0;
 	fd =
 	    passed_find(&s->passed, egd ? PASSED_EGD : PASSED_STREAM, co->name);

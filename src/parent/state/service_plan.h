@@ -43,4 +43,8 @@ void plan_egd(struct config_outlet *, const struct config_guest *);
 /* The listener of a guest of the configuration, whose path must outlive it. */
 int plan_listener(struct listener *, const struct config_guest *);
 
+/* The outlet of the configuration that one may go on as, or NULL. */
+const struct config_outlet *plan_successor(const struct config *,
+    const struct outlet *);
+
 #endif

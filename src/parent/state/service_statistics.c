@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "parent/host/event.h"
-#include "parent/state/service_parts.h"
+#include "parent/state/daemon.h"
+#include "parent/state/service_statistics.h"
 
 /* What a total has grown by; one that comes from a worker may do anything. */
 static uint64_t

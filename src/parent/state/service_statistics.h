@@ -16,13 +16,7 @@
 
 struct pool;
 struct service;
-
-struct statistics {
-	struct service *service;
-	uint64_t interval;	/* ns; 0: nothing is logged */
-	uint64_t since;		/* ns, when the period began; 0: none has */
-	sd_event_source *timer; /* of its end; NULL: never needed yet */
-};
+struct statistics;
 
 void statistics_init(struct statistics *, struct service *);
 
