@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "parent/host/aside.h"
-#include "parent/endpoint/guest_event.h"
+#include "parent/endpoint/guest_session.h"
 #include "parent/endpoint/guest_session.h"
 #include "common/log.h"
 #include "common/names.h"
@@ -184,7 +184,7 @@ guest_report(struct guest *g)
 	if (g->egd != NULL)
 		outlet_report(g->egd);
 	if (process_running(&g->worker))
-		guest_event_stats(g, false);
+		guest_session_log(g, false);
 	else
 		log_about(LOG_LEVEL_INFO, &g->subject, "not connected");
 }

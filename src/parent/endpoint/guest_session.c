@@ -1,7 +1,7 @@
 /*
  * A guest's connection and the worker that serves it: starting, resuming,
- * replacing.  Used by guest.c, and by the state's shutdown, which stores
- * sessions.
+ * replacing, and what the log says of it.  Used by guest.c, and by the state's
+ * shutdown, which stores sessions.
  */
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -13,12 +13,86 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "parent/host/aside.h"
 #include "common/deposit.h"
-#include "parent/endpoint/guest_event.h"
-#include "parent/endpoint/guest_session.h"
 #include "common/log.h"
+#include "parent/endpoint/guest_session.h"
+#include "parent/host/aside.h"
+#include "parent/host/event.h"
 #include "parent/host/sealed.h"
+
+/* Somebody has connected, if there were not too many such lines of late. */
+static void
+log_connected(struct guest *g, int conn)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (!guest_may_log(g))
+		return;
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
+		cred = (struct ucred){ .pid = 0, .uid = (uid_t)-1 };
+	event_log(EVENT_CONNECTED, &g->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_PEER_PID", cred.pid),
+		LOG_NUMBER("VRNGD_PEER_UID", cred.uid),
+		LOG_NUMBER("VRNGD_WORKER_PID", g->worker.pid),
+		LOG_NUMBER("VRNGD_CONNECTIONS", g->connections)),
+	    "connected by pid %d, uid %u; worker is pid %d", cred.pid, cred.uid,
+	    g->worker.pid);
+}
+
+void
+guest_session_log(struct guest *g, bool ended)
+{
+	const struct counters *c = counted_read(&g->counted);
+	uint64_t served = clock_now() - g->connected;
+	const struct log_line line = {
+		.level = LOG_LEVEL_INFO,
+		.about = &g->subject,
+		.id = ended ? event_type(EVENT_DISCONNECTED)->id : NULL,
+		.fields = LOG_FIELDS(REQUEST_COUNTERS(EVENT_COUNTER)
+			LOG_NUMBER("VRNGD_SERVED_NS", served)),
+	};
+
+	log_send(&line,
+	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
+	    " short, %" PRIu64 " malformed), %" PRIu64 " ms of %" PRIu64
+	    " ms with a request waiting",
+	    ended ? "disconnected" : "connected", c->bytes, c->requests,
+	    c->short_answers, c->malformed, c->wait_ns / NS_PER_MS,
+	    served / NS_PER_MS);
+}
+
+/* A session of another vrngd goes on; one does with another worker. */
+static void
+log_resumed(const struct guest *g)
+{
+	event_log(EVENT_RESUMED, &g->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", g->worker.pid)),
+	    "its session goes on: worker is pid %d", g->worker.pid);
+}
+
+/* A session of another vrngd goes on; one does with another worker. */
+static void
+log_restarted(const struct guest *g)
+{
+	event_log(EVENT_WORKER_RESTARTED, &g->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", g->worker.pid),
+		LOG_NUMBER("VRNGD_DEATHS", g->died)),
+	    "its session goes on with worker pid %d", g->worker.pid);
+}
+
+/* It does not; the next may come in `pause` ns. */
+static void
+log_cut_off(const struct guest *g, const char *why, uint64_t pause)
+{
+	event_log(EVENT_CUT_OFF, &g->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_DEATHS", g->died),
+		LOG_NUMBER("VRNGD_PAUSE_NS", pause),
+		LOG_TEXT("VRNGD_REASON", why)),
+	    "%s: its connection is cut off, and the next may come in %" PRIu64
+	    " ms",
+	    why, pause / NS_PER_MS);
+}
 
 #define RETRY_PAUSE NS_PER_SEC /* without processes or memory */
 
@@ -237,7 +311,7 @@ guest_session_open(struct guest *g, int conn)
 	begin(g, deposit);
 	store(g);
 	start_worker(g);
-	guest_event_connected(g, conn);
+	log_connected(g, conn);
 	close(conn);
 	return 0;
 }
@@ -254,7 +328,7 @@ guest_session_resume(struct guest *g, int stored)
 	counters_add(&g->member.told.counters, &g->counted.counters);
 	begin(g, stored);
 	start_worker(g);
-	guest_event_resumed(g);
+	log_resumed(g);
 }
 
 /* Memory for the frontend to keep the state of a queue in. */
@@ -301,7 +375,7 @@ end(struct guest *g, uint64_t pause)
 {
 	forget(g);
 	if (guest_may_log(g))
-		guest_event_stats(g, true);
+		guest_session_log(g, true);
 	counted_end(&g->counted);
 	guest_listen_after(g, pause);
 }
@@ -311,7 +385,7 @@ cut_off(struct guest *g, const char *why)
 {
 	uint64_t pause = backoff_failed(&g->backoff, clock_now(), 0, 1);
 
-	guest_event_cut_off(g, why, pause);
+	log_cut_off(g, why, pause);
 	end(g, pause);
 }
 
@@ -331,7 +405,7 @@ worker_ended(struct process *p, int status)
 	else {
 		start_worker(g);
 		if (guest_may_log(g) && process_running(&g->worker))
-			guest_event_restarted(g);
+			log_restarted(g);
 	}
 }
 

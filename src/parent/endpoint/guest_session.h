@@ -28,4 +28,7 @@ void guest_session_hang_up(struct guest *);
 /* Ends it and its worker by the deadline (ns). */
 void guest_session_stop(struct guest *, uint64_t deadline);
 
+/* Logs the counters of its session, which has ended or goes on. */
+void guest_session_log(struct guest *, bool ended);
+
 #endif
