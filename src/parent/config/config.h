@@ -206,11 +206,39 @@ const char *config_outlet_text(const struct config_outlet *, char *buf,
 bool config_outlet_same_place(const struct config_outlet *,
     const struct config_outlet *);
 
+/* Likewise of any socket; of an address alone, "[::1]:7000". */
+const char *config_socket_text(const struct config_socket *, char *buf,
+    size_t size);
+const char *config_address_text(const char *address, uint16_t port, char *buf,
+    size_t size);
+
 /* "10.0.0.0/8" of a network; and back: false if it is not one, bits set. */
 #define CONFIG_NETWORK_SIZE 50
 const char *config_network_text(const struct proto_network *,
     char buf[CONFIG_NETWORK_SIZE]);
 bool config_network_parse(const char *text, struct proto_network *);
+
+/* Likewise, and what is wrong with it. */
+enum config_network_result {
+	CONFIG_NETWORK_GOOD,
+	CONFIG_NETWORK_BITS, /* set behind it, but not in what is returned */
+	CONFIG_NETWORK_LONG, /* the prefix is longer than the address */
+	CONFIG_NETWORK_BAD
+};
+enum config_network_result config_network_read(const char *text,
+    struct proto_network *);
+
+bool config_network_is_ipv4(const struct proto_network *);
+
+/* Whether an address is of the host itself; then the network of all such. */
+bool config_network_loopback(const char *address, struct proto_network *);
+
+/* Whether a source reads the kernel's generator, in whatever way. */
+bool config_source_is_kernel(const struct config_source *);
+
+/* Whether two read the same thing, as far as can be told without opening. */
+bool config_source_same(const struct config_source *,
+    const struct config_source *);
 
 /*
  * The source that a path alone means, with all defaults: the kernel's for

@@ -1,6 +1,6 @@
 /*
  * The files of a configuration: opening them, and those that they include.
- * Called by config.c for the first, and by the parser for each include.
+ * Used by build.c for the first, and by the parser for each include.
  */
 #include <sys/stat.h>
 

@@ -1,12 +1,41 @@
 /*
  * Blocks and settings against the schema: names, places, keys that do not
- * exist or do not belong here, and then values.  Called by config.c.
+ * exist or do not belong here, and then values.  Used by build.c.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "common/names.h"
 #include "parent/config/reader.h"
+
+const char *
+config_nearest_key(const char *word, enum config_kind kind)
+{
+	struct config_nearest nearest;
+	const char *block;
+
+	config_nearest_init(&nearest, word);
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if (kind == CONFIG_IGNORED || (k->blocks & kind) != 0)
+			config_nearest_try(&nearest, k->name);
+	for (size_t i = 0;
+	     kind == CONFIG_IGNORED && (block = schema_kinds(i)) != NULL; i++)
+		config_nearest_try(&nearest, block);
+	return nearest.found;
+}
+
+/* "pool, class or guest": the blocks with a key of that name, or "". */
+static const char *
+owners_of(struct config_reader *r, const char *name)
+{
+	const char *words[8] = { NULL };
+	unsigned int which = 0;
+
+	for (size_t i = 0; (words[i] = schema_kinds(i)) != NULL; i++)
+		if (schema_find(schema_kind(words[i]), name) != NULL)
+			which |= 1U << i;
+	return config_alternatives(r, words, which);
+}
 
 /* A word that opens blocks is used as a key. */
 static void
@@ -28,8 +57,8 @@ static void
 wrong_key(const struct config_block *block, const struct config_setting *s)
 {
 	const char *word = schema_word(block->kind);
-	const char *owners = schema_owners(block->reader, s->name);
-	const char *near = schema_nearest(s->name, block->kind);
+	const char *owners = owners_of(block->reader, s->name);
+	const char *near = config_nearest_key(s->name, block->kind);
 
 	if (schema_kind(s->name) != CONFIG_IGNORED)
 		block_as_key(block, s);

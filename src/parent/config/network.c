@@ -1,8 +1,10 @@
 /*
- * Networks and addresses: as text and as the services' processes know them.
- * Called by values.c and services.c, and by who logs or reports a network.
+ * Networks, addresses and places of sockets: as text, and as the services'
+ * processes know them.  Used by values.c and services.c, and by all who run
+ * services or log where they are.
  */
 #include <arpa/inet.h>
+#include <bsd/string.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -108,4 +110,48 @@ config_network_loopback(const char *address, struct proto_network *network)
 		    same_bits(host.address, network->address, network->bits))
 			return true;
 	return false;
+}
+
+const char *
+config_address_text(const char *address, uint16_t port, char *buf, size_t size)
+{
+	bool brackets = strchr(address, ':') != NULL;
+
+	snprintf(buf, size, "%s%s%s:%u", brackets ? "[" : "", address,
+	    brackets ? "]" : "", port);
+	return buf;
+}
+
+const char *
+config_socket_text(const struct config_socket *socket, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	if (socket->path != NULL)
+		snprintf(buf, size, "%s", socket->path);
+	else if (socket->address == NULL)
+		snprintf(buf, size, CONFIG_PASSED);
+	else {
+		if (socket->transport == CONFIG_UDP)
+			n = strlcpy(buf, "udp ", size);
+		if (n < size)
+			config_address_text(socket->address, socket->port,
+			    buf + n, size - n);
+	}
+	return buf;
+}
+
+const char *
+config_outlet_text(const struct config_outlet *outlet, char *buf, size_t size)
+{
+	return config_socket_text(&outlet->socket, buf, size);
+}
+
+bool
+config_outlet_same_place(const struct config_outlet *a,
+    const struct config_outlet *b)
+{
+	return a->kind == b->kind &&
+	    schema_equal(CONFIG_STREAM, a, b, KEY_PLACE) &&
+	    (!a->passed || strcmp(a->name, b->name) == 0);
 }

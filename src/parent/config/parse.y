@@ -1,6 +1,6 @@
 /*
  * The grammar of the configuration: blocks and settings.  Which of them may
- * stand where is none of its business.  Called by config_scan_text().
+ * stand where is none of its business.  Used by config_scan_text().
  */
 %code top {
 #ifdef __clang__ /* which minds that the parser counts errors for nobody */
@@ -210,7 +210,7 @@ after_word(struct config_parse *p, int token)
 {
 	struct config_reader *r = p->reader;
 	const char *word = config_shown(r, p->before.text);
-	const char *near = schema_nearest(p->before.text, CONFIG_IGNORED);
+	const char *near = config_nearest_key(p->before.text, CONFIG_IGNORED);
 	bool is_text = token == STRING || token == WORD;
 
 	if (near != NULL && (token == OPEN || is_text) &&

@@ -1,7 +1,7 @@
 /*
  * What all of reading a configuration needs: memory that lives as long as the
  * reader, errors with their places, blocks and settings, and a guess at what a
- * misspelt word was meant to be.
+ * misspelt word was meant to be.  Used by all of this folder.
  */
 #include <search.h>
 #include <stdarg.h>
@@ -40,6 +40,16 @@ text_of(struct config_reader *r, const char *fmt, va_list ap)
 	char *text;
 
 	return keep(r, vasprintf(&text, fmt, ap) == -1 ? NULL : text);
+}
+
+char *
+config_strdup(const char *text)
+{
+	char *copy = strdup(text);
+
+	if (copy == NULL)
+		log_fatal("no memory for the configuration");
+	return copy;
 }
 
 char *

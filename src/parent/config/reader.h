@@ -7,7 +7,7 @@
  *	scan.l, parse.y		text to blocks and settings
  *	reader.c		memory, errors, what a misspelt word means
  *	schema.c, values.c	keys and their values
- *	config.c		blocks to struct config
+ *	build.c			blocks to struct config
  *	rules.c, sources.c, services.c	what ties keys together
  */
 #ifndef VRNGD_CONFIG_READER_H
@@ -154,6 +154,9 @@ void *config_alloc(struct config_reader *, size_t);
 char *config_text(struct config_reader *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* A copy of a string, freed with the configuration. */
+char *config_strdup(const char *);
+
 /* Text fit for a message: of bounded length. */
 const char *config_shown(struct config_reader *, const char *text);
 
@@ -233,7 +236,13 @@ void config_file_include(struct config_parse *, const char *pattern, int line);
 /* scan.l: scans and parses a text. */
 void config_scan_text(struct config_parse *, const char *text, size_t len);
 
-/* keys.c: looks at names, keys and the places of all blocks. */
+/*
+ * keys.c: the key of that kind of block that a word was probably meant to be;
+ * for CONFIG_IGNORED, any key or word that opens blocks.  Or NULL.
+ */
+const char *config_nearest_key(const char *word, enum config_kind);
+
+/* Looks at names, keys and the places of all blocks. */
 void config_keys_check(struct config_reader *);
 
 /* Reads the values of a block into its struct. */
@@ -265,27 +274,5 @@ void rules_sources(struct config_block *pool);
 void rules_guest(struct config_block *);
 void rules_service(struct config_block *);
 void rules_listener(const struct config_block *);
-
-/* "127.0.0.1:7000" or "[::1]:7000", for messages.  Returns the buffer. */
-const char *config_address_text(const char *address, uint16_t port, char *buf,
-    size_t size);
-
-/* config.c: a copy of a string that config_free() frees. */
-char *config_strdup(const char *);
-
-/* network.c */
-enum config_network_result {
-	CONFIG_NETWORK_GOOD,
-	CONFIG_NETWORK_BITS, /* are set behind it, but not in what is returned */
-	CONFIG_NETWORK_LONG, /* the prefix is longer than the address */
-	CONFIG_NETWORK_BAD
-};
-
-enum config_network_result config_network_read(const char *text,
-    struct proto_network *);
-bool config_network_is_ipv4(const struct proto_network *);
-
-/* Whether an address is of the host itself; then the network of all such. */
-bool config_network_loopback(const char *address, struct proto_network *);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * Rules between the keys of a block, and between a block and the class or pool
- * that it has a share of.  Called by config.c, and by sources.c and services.c.
+ * that it has a share of.  Used by build.c, sources.c and services.c.
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /*
  * The table of keys and the table of blocks, and what is done with all keys
- * alike.  Called by the rest of the reader, by config_print() and, to compare
- * configurations, by sources.c and services.c.
+ * alike.  Used by the rest of the reader, by config_print() and, to compare
+ * configurations, by device.c and network.c.
  */
 #include <bsd/string.h>
 #include <limits.h>
@@ -12,7 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/names.h"
-#include "parent/config/reader.h"
+#include "parent/config/schema.h"
 
 #define KIB	   (UINT64_C(1) << 10)
 #define MIB	   (UINT64_C(1) << 20)
@@ -307,43 +307,12 @@ schema_find(unsigned int blocks, const char *name)
 	return NULL;
 }
 
-const char *
-schema_nearest(const char *name, enum config_kind kind)
-{
-	struct config_nearest nearest;
-
-	config_nearest_init(&nearest, name);
-	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
-		if (kind == CONFIG_IGNORED || (k->blocks & kind) != 0)
-			config_nearest_try(&nearest, k->name);
-	for (size_t i = 0; kind == CONFIG_IGNORED && i < KINDS; i++)
-		config_nearest_try(&nearest, kinds[i].word);
-	return nearest.found;
-}
-
 bool
 schema_has_list(const char *name)
 {
 	const struct config_key *key = schema_find(CONFIG_ANY, name);
 
 	return key != NULL && key->type == TYPE_NETWORKS;
-}
-
-const char *
-schema_owners(struct config_reader *r, const char *name)
-{
-	const char *words[KINDS + 1] = { NULL };
-	unsigned int blocks = 0, which = 0;
-
-	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
-		if (strcmp(name, k->name) == 0)
-			blocks |= k->blocks;
-	for (size_t i = 0; i < KINDS; i++) {
-		words[i] = kinds[i].word;
-		if (blocks & kinds[i].kind)
-			which |= 1U << i;
-	}
-	return config_alternatives(r, words, which);
 }
 
 /* A part of a struct that is only looked at. */

@@ -105,18 +105,8 @@ extern const struct config_key schema_keys[]; /* the last has no name */
 /* The key of that name that blocks of the kinds have, or NULL. */
 const struct config_key *schema_find(unsigned int kinds, const char *name);
 
-/*
- * The key of that kind of block that a word was probably meant to be; for
- * CONFIG_IGNORED, any key or word that opens blocks.  Or NULL.
- */
-const char *schema_nearest(const char *word, enum config_kind);
-
 /* Whether a key of that name may have several values. */
 bool schema_has_list(const char *name);
-
-/* "pool, class or guest": the blocks with a key of that name, or "". */
-struct config_reader;
-const char *schema_owners(struct config_reader *, const char *name);
 
 /* The kind of block that a word opens, or CONFIG_IGNORED; and its word. */
 enum config_kind schema_kind(const char *word);
@@ -126,7 +116,7 @@ const char *schema_kinds(size_t i); /* each word, then NULL */
 /* NULL if blocks of the kind may stand there, or else where they may. */
 const char *schema_misplaced(enum config_kind, enum config_kind within);
 
-/* The struct of a block with all defaults, to be freed with config_free(). */
+/* The struct of a block with all defaults, freed with the configuration. */
 void *schema_new(enum config_kind, const char *name);
 void schema_defaults(enum config_kind, void *object);
 
@@ -154,6 +144,7 @@ void schema_print(enum config_kind, const void *object, FILE *, int depth);
  * values.c: reads a value into the part that its key is of.  Returns NULL, or
  * what is wrong, as it follows the value in a message.
  */
+struct config_reader;
 struct config_word;
 const char *value_read(struct config_reader *, const struct config_key *,
     const struct config_word *, void *part);

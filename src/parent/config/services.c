@@ -1,7 +1,6 @@
 /*
  * Guests and services: what their keys mean together, who may connect, and
- * that no two listen at one place.  Called by config.c; config_outlet_text()
- * and config_outlet_same_place() by all who run services.
+ * that no two listen at one place.  Used by build.c.
  */
 #include <bsd/string.h>
 #include <stdio.h>
@@ -11,50 +10,6 @@
 #include "parent/config/reader.h"
 
 #define LOOPBACK "127.0.0.1"
-
-const char *
-config_address_text(const char *address, uint16_t port, char *buf, size_t size)
-{
-	bool brackets = strchr(address, ':') != NULL;
-
-	snprintf(buf, size, "%s%s%s:%u", brackets ? "[" : "", address,
-	    brackets ? "]" : "", port);
-	return buf;
-}
-
-static const char *
-socket_text(const struct config_socket *socket, char *buf, size_t size)
-{
-	size_t n = 0;
-
-	if (socket->path != NULL)
-		snprintf(buf, size, "%s", socket->path);
-	else if (socket->address == NULL)
-		snprintf(buf, size, CONFIG_PASSED);
-	else {
-		if (socket->transport == CONFIG_UDP)
-			n = strlcpy(buf, "udp ", size);
-		if (n < size)
-			config_address_text(socket->address, socket->port,
-			    buf + n, size - n);
-	}
-	return buf;
-}
-
-const char *
-config_outlet_text(const struct config_outlet *outlet, char *buf, size_t size)
-{
-	return socket_text(&outlet->socket, buf, size);
-}
-
-bool
-config_outlet_same_place(const struct config_outlet *a,
-    const struct config_outlet *b)
-{
-	return a->kind == b->kind &&
-	    schema_equal(CONFIG_STREAM, a, b, KEY_PLACE) &&
-	    (!a->passed || strcmp(a->name, b->name) == 0);
-}
 
 /* Whoever listens somewhere is alone there. */
 static void
@@ -89,7 +44,7 @@ rules_listener(const struct config_block *block)
 		take_place(block, block->where, socket->path);
 	else if (socket->address != NULL && socket->port != 0)
 		take_place(block, setting_of(block, "port"),
-		    socket_text(socket, text, sizeof(text)));
+		    config_socket_text(socket, text, sizeof(text)));
 }
 
 /* Owner, group and mode are not for a socket that systemd passes. */

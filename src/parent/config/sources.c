@@ -1,189 +1,8 @@
 /*
- * Sources: what their keys mean together, what several make of one pool, and
- * which of them are one device.  Called by config.c, and by the pool for what
- * a source is and whether two are equal.
+ * Sources: what their keys mean together, and what several make of one pool.
+ * Used by build.c.
  */
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-
-#include <bsd/string.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "common/names.h"
 #include "parent/config/reader.h"
-
-#define TTY_DRIVERS "/proc/tty/drivers"
-#define STOCK_FAST  UINT32_C(262144) /* where a source gives that at once */
-
-/* Of the character devices that are the kernel's generator. */
-#define MEM_MAJOR     1
-#define RANDOM_MINOR  8
-#define URANDOM_MINOR 9
-
-void
-config_source_free(struct config_source *source)
-{
-	free(source->path);
-	free(source->address);
-	free(source);
-}
-
-const char *
-config_source_text(const struct config_source *source, char *buf, size_t size)
-{
-	const struct proto_source *spec = &source->spec;
-	char vendor[8] = "any", product[8] = "any";
-
-	if (source->vendor != 0)
-		snprintf(vendor, sizeof(vendor), "%04x", source->vendor);
-	if (source->product != 0)
-		snprintf(product, sizeof(product), "%04x", source->product);
-	if (source->address != NULL)
-		config_address_text(source->address, source->port, buf, size);
-	else if (spec->kind == SOURCE_QNG)
-		snprintf(buf, size, "usb %s:%s%s%s", vendor, product,
-		    source->usb_serial[0] != '\0' ? " " : "",
-		    source->usb_serial);
-	else
-		snprintf(buf, size, "%s",
-		    source->path != NULL	      ? source->path
-			: spec->kind == SOURCE_KERNEL ? "getrandom"
-			: spec->instruction == INSTRUCTION_ANY
-			? "cpu"
-			: names_instruction[spec->instruction]);
-	return buf;
-}
-
-bool
-config_source_equal(const struct config_source *a,
-    const struct config_source *b)
-{
-	return a->spec.number == b->spec.number &&
-	    strcmp(a->spec.name, b->spec.name) == 0 &&
-	    schema_equal(CONFIG_SOURCE, a, b, 0);
-}
-
-/* Whether a path is, or leads to, the kernel's generator. */
-static bool
-is_kernel_path(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) == -1)
-		return strcmp(path, "/dev/urandom") == 0 ||
-		    strcmp(path, "/dev/random") == 0;
-	return S_ISCHR(st.st_mode) &&
-	    (st.st_rdev == makedev(MEM_MAJOR, RANDOM_MINOR) ||
-		st.st_rdev == makedev(MEM_MAJOR, URANDOM_MINOR));
-}
-
-/* Whether a source reads the kernel's generator, in whatever way. */
-static bool
-is_kernel(const struct config_source *source)
-{
-	return source->spec.kind == SOURCE_KERNEL ||
-	    (source->path != NULL && is_kernel_path(source->path));
-}
-
-/* Whether two paths lead to one file, or to nodes of one device. */
-static bool
-same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	if (strcmp(a, b) == 0)
-		return true;
-	if (stat(a, &x) == -1 || stat(b, &y) == -1)
-		return false;
-	if (S_ISCHR(x.st_mode) && S_ISCHR(y.st_mode))
-		return x.st_rdev == y.st_rdev;
-	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
-static bool
-same_usb(const struct config_source *a, const struct config_source *b)
-{
-	return (a->vendor == 0 || b->vendor == 0 || a->vendor == b->vendor) &&
-	    (a->product == 0 || b->product == 0 || a->product == b->product) &&
-	    (a->usb_serial[0] == '\0' || b->usb_serial[0] == '\0' ||
-		strcmp(a->usb_serial, b->usb_serial) == 0);
-}
-
-/* Whether two read the same thing, as far as can be told without opening it. */
-static bool
-reads_same(const struct config_source *a, const struct config_source *b)
-{
-	if (is_kernel(a) || is_kernel(b))
-		return is_kernel(a) && is_kernel(b);
-	if (a->path != NULL && b->path != NULL)
-		return same_file(a->path, b->path);
-	if (a->address != NULL && b->address != NULL)
-		return a->transport == b->transport && a->port == b->port &&
-		    strcmp(a->address, b->address) == 0;
-	if (a->spec.kind != b->spec.kind)
-		return false;
-	return a->spec.kind == SOURCE_CPU ||
-	    (a->spec.kind == SOURCE_QNG && same_usb(a, b));
-}
-
-/* Whether a line of TTY_DRIVERS is about serial lines, this one among them. */
-static bool
-is_driver_of(const char *line, dev_t device)
-{
-	/* The driver's name, in which anything may stand, goes before. */
-	const char *path = strstr(line, " /");
-	unsigned int major_number, first, last;
-	char type[16];
-	int n;
-
-	if (path == NULL)
-		return false;
-	n = sscanf(path, " %*s %u %u-%u %15s", &major_number, &first, &last,
-	    type);
-	if (n == 2) {
-		last = first;
-		n = sscanf(path, " %*s %*u %*u %15s", type) == 1 ? 4 : 0;
-	}
-	return n == 4 && strcmp(type, "serial") == 0 &&
-	    major(device) == major_number && minor(device) >= first &&
-	    minor(device) <= last;
-}
-
-/* Whether the device is a terminal at the end of a serial line. */
-static bool
-is_serial(const char *path)
-{
-	char line[256];
-	struct stat st;
-	bool found = false;
-	FILE *drivers;
-
-	if (stat(path, &st) == -1 || !S_ISCHR(st.st_mode) ||
-	    (drivers = fopen(TTY_DRIVERS, "re")) == NULL)
-		return false;
-	while (!found && fgets(line, sizeof(line), drivers) != NULL)
-		found = is_driver_of(line, st.st_rdev);
-	fclose(drivers);
-	return found;
-}
-
-struct config_source *
-config_source_of_path(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	const char *name = slash == NULL ? path : slash + 1;
-	struct config_source *source;
-
-	if (is_kernel_path(path))
-		return schema_new(CONFIG_SOURCE, "kernel");
-	source = schema_new(CONFIG_SOURCE, name[0] != '\0' ? name : "source");
-	names_make_valid(source->spec.name);
-	source->spec.kind = is_serial(path) ? SOURCE_SERIAL : SOURCE_DEVICE;
-	source->path = config_strdup(path);
-	return source;
-}
 
 /* What its type needs. */
 static void
@@ -268,7 +87,7 @@ check_same(const struct config_block *pool, const struct config_block *block)
 		if (other == block)
 			return;
 		if (other->kind != CONFIG_SOURCE || other->wrong ||
-		    !reads_same(other->object, source))
+		    !config_source_same(other->object, source))
 			continue;
 		block_error(block,
 		    "what it reads (%s) is read by %s too, in %s: remove "
@@ -282,17 +101,6 @@ check_same(const struct config_block *pool, const struct config_block *block)
 			: "");
 		return;
 	}
-}
-
-void
-config_pool_defaults(struct config_pool *pool)
-{
-	const struct config_source *source;
-
-	schema_defaults(CONFIG_POOL, pool);
-	TAILQ_FOREACH(source, &pool->sources, entry)
-		if (is_kernel(source) || source->spec.kind == SOURCE_CPU)
-			pool->stock = STOCK_FAST;
 }
 
 void

@@ -1,6 +1,6 @@
 /*
- * The types of values: how each is read, printed and compared.  Called for the
- * keys of schema.c only.
+ * The types of values: how each is read, printed and compared.  Used by
+ * keys.c and schema.c.
  */
 #include <arpa/inet.h>
 #include <bsd/string.h>

@@ -1,6 +1,6 @@
 /*
  * Reads a configuration: from files to blocks, and from blocks to the struct
- * that the rest of the daemon knows; prints it, and frees it.  Called by main.c
+ * that the rest of the daemon knows; prints it, and frees it.  Used by main.c
  * at start, at each reload and for vrngd -n.
  */
 #include <stdlib.h>
@@ -8,16 +8,6 @@
 
 #include "common/log.h"
 #include "parent/config/reader.h"
-
-char *
-config_strdup(const char *text)
-{
-	char *copy = strdup(text);
-
-	if (copy == NULL)
-		log_fatal("no memory for the configuration");
-	return copy;
-}
 
 /* The classes within a pool or a class, and theirs. */
 static void
