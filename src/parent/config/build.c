@@ -22,9 +22,8 @@ build_classes(struct config_block *within, struct config_classes *classes,
 			continue;
 		if (depth == CONFIG_DEPTH_MAX)
 			block_error(block,
-			    "it is the class number %d within another, where "
-			    "%d are the most: move it up",
-			    depth + 1, CONFIG_DEPTH_MAX);
+			    "classes nest at most %d deep: move it up",
+			    CONFIG_DEPTH_MAX);
 		class = schema_new(CONFIG_CLASS, block->name);
 		TAILQ_INSERT_TAIL(classes, class, entry);
 		TAILQ_INIT(&class->classes);

@@ -168,8 +168,7 @@ check_burst(struct config_block *block)
 	    (block->kind == CONFIG_POOL ||
 		(parent != NULL && !parent->damaged)))
 		setting_error(block, s,
-		    "burst has no meaning without a limit: add %s, or remove "
-		    "burst",
+		    "burst needs a limit: add %s, or remove burst",
 		    block->kind == CONFIG_POOL ? "rate" : "ceil");
 }
 
@@ -204,10 +203,8 @@ check_ceil(const struct config_block *block, const struct config_setting *s)
 	    : share_of(parent)->rate.bytes != 0	 ? "rate"
 						 : "inherited ceil";
 	setting_error(block, s,
-	    "%s %s%s is above the %s %s of %s: lower the one or raise the "
-	    "other",
-	    s->name, s->shown,
-	    s->key->flags & KEY_PLAIN ? " in its period" : "", limit,
+	    "%s %s%s is above the %s %s of %s: lower it or raise that", s->name,
+	    s->shown, s->key->flags & KEY_PLAIN ? " in its period" : "", limit,
 	    value_size_text(share_of(parent)->ceil.bytes, text), parent->title);
 }
 
@@ -219,8 +216,7 @@ set_plain(struct config_block *block, const struct config_setting *max_bytes)
 	const struct config_setting *period = setting_of(block, "period");
 
 	rules_refuse(block, KEYS("rate", "ceil", "burst"),
-	    "cannot stand with max-bytes: use either max-bytes and period, or "
-	    "rate, ceil and burst");
+	    "cannot stand with max-bytes, which has period only: remove one");
 	if (period == NULL || period->bad)
 		share->ceil.period = PERIOD_DEFAULT;
 	share->burst = share->ceil.bytes;
@@ -239,8 +235,7 @@ set_rates(struct config_block *block)
 	if (share->ceil.bytes != 0) {
 		if (share->rate.bytes > share->ceil.bytes)
 			setting_error(block, rate,
-			    "rate %s is above its ceil %s: lower rate or "
-			    "raise ceil",
+			    "rate %s is above ceil %s: lower it, or raise ceil",
 			    rate->value, ceil->value);
 		check_ceil(block, ceil);
 	} else if (share->rate.bytes != 0) {
@@ -271,8 +266,7 @@ rules_share(struct config_block *block)
 	else {
 		if (period != NULL && !block->damaged)
 			setting_error(block, period,
-			    "period goes with max-bytes: add that, or remove "
-			    "period");
+			    "period needs max-bytes: add it, or remove period");
 		set_rates(block);
 	}
 	if (block->parent != NULL)
@@ -318,20 +312,13 @@ rules_sum(const struct config_block *block)
 {
 	const struct config_setting *s = setting_of(block, "rate");
 	uint64_t own = share_of(block)->rate.bytes;
-	char sum[VALUE_TEXT_SIZE], rate[VALUE_TEXT_SIZE];
+	char sum[VALUE_TEXT_SIZE];
 
-	if (block->damaged || block->guaranteed <= own)
+	if (block->damaged || block->guaranteed <= own ||
+	    (own == 0 && block->kind == CONFIG_POOL))
 		return;
 	value_size_text(block->guaranteed, sum);
-	if (own != 0)
-		setting_error(block, s,
-		    "the rates within it come to %s, but its own rate is %s: "
-		    "raise this or lower those",
-		    sum, value_size_text(own, rate));
-	else if (block->kind == CONFIG_CLASS)
-		config_error(block->reader, block,
-		    s != NULL ? s->place : block->place,
-		    "the rates within it come to %s, but it has no rate "
-		    "itself: %s rate = %s or remove those",
-		    sum, s != NULL ? "write" : "add", sum);
+	config_error(block->reader, block, s != NULL ? s->place : block->place,
+	    "the rates within it come to %s: %s rate = %s, or lower those", sum,
+	    s != NULL ? "write" : "add", sum);
 }

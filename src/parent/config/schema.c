@@ -71,8 +71,7 @@ const struct config_key schema_keys[] = {
 		.sources = ONLY(DEVICE) },
 	{ "speed", CONFIG_SOURCE, TYPE_NUMBER, SOURCE(spec.speed), 0, 4000000,
 		.sources = ONLY(SERIAL), NUMBERS(speeds),
-		.wrong = "is no speed of serial lines: it may be one such as "
-			 "9600 or 115200, or 0 to leave it as it is" },
+		.wrong = "must be a usual speed, such as 9600, or 0" },
 	{ "init", CONFIG_SOURCE, TYPE_BYTES, SOURCE(spec), 0, SOURCE_INIT_SIZE,
 		.sources = ONLY(SERIAL), .initial = "nothing" },
 	{ "vendor", CONFIG_SOURCE, TYPE_HEX, SOURCE(vendor), 1, 0xffff,

@@ -52,8 +52,7 @@ static void
 refuse_rights(const struct config_block *block)
 {
 	rules_refuse(block, KEYS("owner", "group", "mode"),
-	    "is said in the socket's unit, as SocketUser, SocketGroup or "
-	    "SocketMode: remove it");
+	    "is set in the socket's unit, by SocketUser and others: remove it");
 }
 
 void
@@ -116,28 +115,24 @@ check_keys(const struct config_block *block, const struct config_outlet *outlet)
 		    "is for udp with connect = yes: remove it");
 	if (outlet->connect && passed)
 		rules_refuse(block, KEYS("connect"),
-		    "has no meaning with systemd, which only listens: remove "
-		    "it");
+		    "does not go with systemd, which only listens: remove it");
 	else if (outlet->connect)
 		rules_refuse(block,
 		    KEYS("max-clients", "allow", "owner", "group", "mode"),
-		    "has no meaning with connect = yes: remove it");
+		    "does not go with connect = yes: remove it");
 	else if (transport == CONFIG_UNIX && passed) {
 		refuse_rights(block);
 		rules_refuse(block, KEYS("allow"),
 		    "is for tcp and udp: remove it");
 	} else if (transport == CONFIG_UNIX && block->where != NULL)
 		rules_refuse(block, KEYS("allow"),
-		    "is for tcp and udp: remove it, and say with owner, group "
-		    "and mode who may connect");
+		    "is for tcp and udp: use owner, group and mode instead");
 	else if (transport != CONFIG_UNIX)
 		rules_refuse(block, KEYS("owner", "group", "mode"),
-		    "is for unix sockets: remove it, and say with allow who "
-		    "may connect");
+		    "is for unix sockets: use allow instead");
 	if (!outlet->connect && transport == CONFIG_UDP)
 		rules_refuse(block, KEYS("max-clients"),
-		    "has no meaning with udp, where only the sender of the "
-		    "last datagram is served: remove it");
+		    "does not go with udp, which serves one peer: remove it");
 }
 
 /* Without allow: the host itself, for an address that nobody else reaches. */
@@ -179,12 +174,10 @@ set_allow(struct config_block *block, struct config_outlet *outlet)
 		n++;
 	if (n == 0)
 		setting_error(block, s,
-		    "allow is an empty list: write a network in it, such as "
-		    "\"10.0.0.0/8\"");
+		    "allow is empty: name a network, such as \"10.0.0.0/8\"");
 	if (n > ALLOWED_MAX)
 		setting_error(block, s,
-		    "allow has %u networks, where %d are the most: write fewer "
-		    "and larger ones",
+		    "allow has %u networks, but at most %d fit: name larger ones",
 		    n, ALLOWED_MAX);
 }
 
@@ -198,8 +191,7 @@ check_rate(const struct config_block *block, const struct config_outlet *outlet)
 	    outlet->share.rate.bytes != 0 || setting_of(block, "ceil") != NULL)
 		return;
 	setting_error(block, s != NULL ? s : block->where,
-	    "udp has nothing to slow it down, so it would take all that the "
-	    "pool has: %s rate = RATE (or ceil, or max-bytes and period)",
+	    "udp has no flow control: %s rate = RATE, or ceil, or max-bytes",
 	    s != NULL ? "write" : "add");
 }
 

@@ -14,8 +14,7 @@ check_type(const struct config_block *block, struct config_source *source)
 
 	if (type == NULL && !block->damaged)
 		block_error(block,
-		    "it has no type: add type = kernel, or type = device and "
-		    "path = \"/dev/...\"");
+		    "it has no type: add one, such as type = kernel");
 	if (type == NULL || type->bad)
 		return;
 	if ((kind == SOURCE_DEVICE || kind == SOURCE_SERIAL) &&
@@ -61,8 +60,7 @@ check_noise(const struct config_block *block, struct proto_source *spec)
 	if (bits == NULL && !block->damaged &&
 	    (setting_of(block, "preset") == NULL || width != NULL))
 		setting_error(block, noise != NULL ? noise : width,
-		    "raw noise needs a figure for the entropy in a sample: add "
-		    "min-entropy = BITS");
+		    "raw noise needs an estimate: add min-entropy = BITS");
 }
 
 void
@@ -89,9 +87,7 @@ check_same(const struct config_block *pool, const struct config_block *block)
 		if (other->kind != CONFIG_SOURCE || other->wrong ||
 		    !config_source_same(other->object, source))
 			continue;
-		block_error(block,
-		    "what it reads (%s) is read by %s too, in %s: remove "
-		    "one%s",
+		block_error(block, "%s is read by %s too, in %s: remove one%s",
 		    config_source_text(source, text, sizeof(text)),
 		    other->title,
 		    config_place_text(block->reader, other->place,
@@ -116,16 +112,14 @@ rules_sources(struct config_block *block)
 			continue;
 		if (++n == SOURCES_MAX + 1)
 			block_error(source,
-			    "it is the source number %u of %s, where %d are "
-			    "the most: remove some",
-			    n, block->title, SOURCES_MAX);
+			    "a pool has at most %d sources: remove some",
+			    SOURCES_MAX);
 		if (!source->wrong && n <= SOURCES_MAX)
 			check_same(block, source);
 	}
 	if (n == 0 && !block->damaged)
 		block_error(block,
-		    "it has no source: add source \"kernel\" { type = kernel "
-		    "}");
+		    "it has no source: add source \"kernel\" { ... }");
 	if (min == NULL && pool->combine == COMBINE_XOR)
 		pool->min_sources = n;
 	/* In a damaged pool, not all may have been counted. */

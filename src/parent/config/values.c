@@ -211,13 +211,11 @@ read_id(const struct config_key *key, const char *text, uint64_t *n)
 		return NULL;
 	if (key->type == TYPE_USER) {
 		if ((pw = getpwnam(text)) == NULL)
-			return "is no user of this host: name one, or give a "
-			       "uid";
+			return "must be a user of this host, or a uid";
 		*n = pw->pw_uid;
 	} else {
 		if ((gr = getgrnam(text)) == NULL)
-			return "is no group of this host: name one, or give a "
-			       "gid";
+			return "must be a group of this host, or a gid";
 		*n = gr->gr_gid;
 	}
 	return NULL;
@@ -286,8 +284,7 @@ read_address(struct config_reader *r, const struct config_key *key,
 		return read_path(r, key, text, &socket->path);
 	if (inet_pton(family, text, parsed) != 1 ||
 	    inet_ntop(family, parsed, address, sizeof(address)) == NULL)
-		return "is not a numeric address: write it like 127.0.0.1 or "
-		       "::1, and the port as port = N";
+		return "must be a numeric address, such as 127.0.0.1 or ::1";
 	socket->address = config_strdup(address);
 	return NULL;
 }
@@ -300,9 +297,8 @@ read_text(struct config_reader *r, const struct config_key *key,
 
 	if (len < key->min || len > key->max)
 		return config_text(r,
-		    "is not %" PRIu64 " to %" PRIu64 " bytes long: write it "
-		    "as the device has it",
-		    key->min, key->max);
+		    "must be %" PRIu64 " to %" PRIu64 " bytes long", key->min,
+		    key->max);
 	if (has_control(text))
 		return "has a control character in it: remove that";
 	strlcpy(field, text, key->size);
@@ -314,8 +310,8 @@ read_bytes(struct config_reader *r, const struct config_word *word,
     struct proto_source *spec)
 {
 	if (word->len > SOURCE_INIT_SIZE)
-		return config_text(r, "has %zu bytes: shorten it to %d",
-		    word->len, SOURCE_INIT_SIZE);
+		return config_text(r, "has %zu bytes, of at most %d", word->len,
+		    SOURCE_INIT_SIZE);
 	memset(spec->init, 0, sizeof(spec->init));
 	memcpy(spec->init, word->text, word->len);
 	spec->init_size = (uint32_t)word->len;
@@ -353,19 +349,15 @@ read_network(struct config_reader *r, const char *text,
 		return NULL;
 	case CONFIG_NETWORK_BITS:
 		return config_text(r,
-		    "has bits set behind its prefix: write %s, or %.*s for "
-		    "that address alone",
+		    "has bits set behind its prefix: write %s, or just %.*s",
 		    config_network_text(&network, good),
 		    (int)strcspn(text, "/"), text);
 	case CONFIG_NETWORK_LONG:
 		return config_text(r,
-		    "has a prefix that is longer than an address: lower it to "
-		    "%d or less",
+		    "has a prefix longer than an address: write at most /%d",
 		    strchr(text, ':') != NULL ? 128 : 32);
 	default:
-		return "is not a network: write it like 10.0.0.0/8, "
-		       "192.0.2.1, 2001:db8::/32 or ::1, and several within "
-		       "{ }";
+		return "must be a network, such as 10.0.0.0/8 or 2001:db8::/32";
 	}
 }
 
