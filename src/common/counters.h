@@ -51,10 +51,20 @@
 
 #define COUNTERS(X) REQUEST_COUNTERS(X) CLIENT_COUNTERS(X) POLL_COUNTERS(X)
 
+#define COUNTER_ONE(name, json, journal)    +1
 #define COUNTER_MEMBER(name, json, journal) uint64_t name;
-struct counters {
-	COUNTERS(COUNTER_MEMBER)
+enum {
+	COUNTERS_N = COUNTERS(COUNTER_ONE)
 };
+struct counters {
+	union {
+		struct {
+			COUNTERS(COUNTER_MEMBER)
+		};
+		uint64_t each[COUNTERS_N];
+	};
+};
+#undef COUNTER_ONE
 #undef COUNTER_MEMBER
 
 /* A client of an EGD worker.  What is 64 bits wide is never seen in part. */
@@ -108,23 +118,30 @@ counters_load(const uint64_t *value)
 	return __atomic_load_n(value, __ATOMIC_ACQUIRE);
 }
 
+static inline uint64_t
+counters_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Adds each counter of `c` to that of `sum`. */
 static inline void
 counters_add(struct counters *sum, const struct counters *c)
 {
-#define COUNTER_ADD(name, json, journal) sum->name += c->name;
-	COUNTERS(COUNTER_ADD)
-#undef COUNTER_ADD
+	for (int i = 0; i < COUNTERS_N; i++)
+		sum->each[i] += c->each[i];
 }
 
 /* By how much each counter has grown; 0 if it has not. */
 static inline struct counters
 counters_grown(const struct counters *c, const struct counters *before)
 {
-#define COUNTER_GROWN(name, json, journal) \
-	.name = c->name > before->name ? c->name - before->name : 0,
-	return (struct counters){ COUNTERS(COUNTER_GROWN) };
-#undef COUNTER_GROWN
+	struct counters d;
+
+	for (int i = 0; i < COUNTERS_N; i++)
+		d.each[i] =
+		    c->each[i] - counters_min(c->each[i], before->each[i]);
+	return d;
 }
 
 /*
@@ -136,21 +153,15 @@ static inline struct counters
 counters_clamp(const struct counters *c, const struct counters *before,
     uint64_t granted, uint64_t most)
 {
-	struct counters max = {
-#define COUNTER_MOST(name, json, journal) .name = most,
-		COUNTERS(COUNTER_MOST)
-#undef COUNTER_MOST
-	};
-	struct counters clamped;
+	struct counters d;
 
-	max.bytes = granted;
-#define COUNTER_CLAMP(name, json, journal) \
-	clamped.name = c->name < max.name ? c->name : max.name; \
-	if (clamped.name < before->name) \
-		clamped.name = before->name;
-	COUNTERS(COUNTER_CLAMP)
-#undef COUNTER_CLAMP
-	return clamped;
+	for (int i = 0; i < COUNTERS_N; i++)
+		d.each[i] = counters_min(c->each[i], most);
+	d.bytes = counters_min(c->bytes, granted);
+	for (int i = 0; i < COUNTERS_N; i++)
+		if (d.each[i] < before->each[i])
+			d.each[i] = before->each[i];
+	return d;
 }
 
 #endif

@@ -4,11 +4,13 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "parent/endpoint/counted.h"
+#include "parent/host/event.h"
 
 void
 counted_init(struct counted *c, enum proto_role role, const struct tap *tap)
@@ -21,17 +23,17 @@ static struct counters
 load(const struct counted *c)
 {
 	const struct counters_page *page = c->page.map;
-	struct counters now = { 0 };
+	struct counters now;
 
-#define COUNTER_LOAD(name, json, journal) \
-	now.name = counters_load(&page->counters.name);
-	REQUEST_COUNTERS(COUNTER_LOAD)
+#define COUNTER_NONE(name, json, journal) now.name = 0;
+	for (int i = 0; i < COUNTERS_N; i++)
+		now.each[i] = counters_load(&page->counters.each[i]);
 	if (c->role == ROLE_EGD) {
-		CLIENT_COUNTERS(COUNTER_LOAD)
+		POLL_COUNTERS(COUNTER_NONE)
 	} else {
-		POLL_COUNTERS(COUNTER_LOAD)
+		CLIENT_COUNTERS(COUNTER_NONE)
 	}
-#undef COUNTER_LOAD
+#undef COUNTER_NONE
 	return now;
 }
 
@@ -67,11 +69,9 @@ counted_resume(struct counted *c, int fd)
 	now = load(c);
 	c->counters = counters_clamp(&now, &none, COUNTER_MAX, COUNTER_MAX);
 	c->granted -= c->counters.bytes;
-#define COUNTER_MOST(name, json, journal) \
-	if (c->counters.name > most) \
-		most = c->counters.name;
-	COUNTERS(COUNTER_MOST)
-#undef COUNTER_MOST
+	for (int i = 0; i < COUNTERS_N; i++)
+		if (c->counters.each[i] > most)
+			most = c->counters.each[i];
 	c->began -= most;
 	return 0;
 }
@@ -114,10 +114,35 @@ counted_end(struct counted *c)
 	page_close(&c->page);
 }
 
-static uint32_t
-at_most(uint64_t n, uint32_t most)
+void
+counted_log(struct counted *counted, const struct log_line *line,
+    const char *what, uint64_t since)
 {
-	return n < most ? (uint32_t)n : most;
+	const struct counters *c = counted_read(counted);
+	bool egd = counted->role == ROLE_EGD;
+	uint64_t served = clock_now() - since;
+	struct log_line l = *line;
+	char clients[48] = "";
+	/* Without a name a field ends the list. */
+#define CLIENT_FIELD(name, json, journal) \
+	LOG_NUMBER(egd ? journal : NULL, c->name),
+	const struct log_field fields[] = {
+		REQUEST_COUNTERS(EVENT_COUNTER)
+		    LOG_NUMBER("VRNGD_SERVED_NS", served),
+		CLIENT_COUNTERS(CLIENT_FIELD){ .name = NULL },
+	};
+#undef CLIENT_FIELD
+
+	l.fields = fields;
+	if (egd)
+		snprintf(clients, sizeof(clients), " of %" PRIu64 " clients",
+		    c->connections);
+	log_send(&l,
+	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
+	    " short, %" PRIu64 " malformed)%s, %" PRIu64 " ms of %" PRIu64
+	    " ms with a request waiting",
+	    what, c->bytes, c->requests, c->short_answers, c->malformed,
+	    clients, c->wait_ns / NS_PER_MS, served / NS_PER_MS);
 }
 
 uint32_t
@@ -127,7 +152,8 @@ counted_nclients(const struct counted *c)
 
 	if (page == NULL || c->role != ROLE_EGD)
 		return 0;
-	return at_most(counters_load(&page->nclients), CLIENTS_MAX);
+	return (
+	    uint32_t)counters_min(counters_load(&page->nclients), CLIENTS_MAX);
 }
 
 /* Text for a terminal: what is not printable becomes a dot. */
@@ -161,10 +187,10 @@ counted_client(const struct counted *c, uint32_t *place,
     struct counters_client *client)
 {
 	const struct counters_page *page = c->page.map;
-	uint32_t n = 0;
+	uint64_t n = 0;
 
 	if (page != NULL && c->role == ROLE_EGD)
-		n = at_most(counters_load(&page->nplaces), CLIENTS_MAX);
+		n = counters_min(counters_load(&page->nplaces), CLIENTS_MAX);
 	while (*place < n)
 		if (read_client(&page->clients[(*place)++], client))
 			return true;

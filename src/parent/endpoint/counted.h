@@ -8,6 +8,7 @@
 #define VRNGD_COUNTED_H
 
 #include "common/counters.h"
+#include "common/log.h"
 #include "parent/host/page.h"
 #include "parent/pool/tap.h"
 
@@ -40,6 +41,13 @@ struct counters counted_total(struct counted *);
 
 /* Reads the page for the last time, and closes it. */
 void counted_end(struct counted *);
+
+/*
+ * Logs the counters of the page, as a line of that level, subject and id, which
+ * begins with `what`; they were counted since then (ns).
+ */
+void counted_log(struct counted *, const struct log_line *, const char *what,
+    uint64_t since);
 
 /* How many clients are connected to the worker. */
 uint32_t counted_nclients(const struct counted *);

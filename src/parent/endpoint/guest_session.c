@@ -18,7 +18,7 @@
 #include "parent/endpoint/guest_session.h"
 #include "parent/host/aside.h"
 #include "parent/host/event.h"
-#include "parent/host/sealed.h"
+#include "parent/host/page.h"
 
 /* Somebody has connected, if there were not too many such lines of late. */
 static void
@@ -43,23 +43,14 @@ log_connected(struct guest *g, int conn)
 void
 guest_session_log(struct guest *g, bool ended)
 {
-	const struct counters *c = counted_read(&g->counted);
-	uint64_t served = clock_now() - g->connected;
 	const struct log_line line = {
 		.level = LOG_LEVEL_INFO,
 		.about = &g->subject,
 		.id = ended ? event_type(EVENT_DISCONNECTED)->id : NULL,
-		.fields = LOG_FIELDS(REQUEST_COUNTERS(EVENT_COUNTER)
-			LOG_NUMBER("VRNGD_SERVED_NS", served)),
 	};
 
-	log_send(&line,
-	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
-	    " short, %" PRIu64 " malformed), %" PRIu64 " ms of %" PRIu64
-	    " ms with a request waiting",
-	    ended ? "disconnected" : "connected", c->bytes, c->requests,
-	    c->short_answers, c->malformed, c->wait_ns / NS_PER_MS,
-	    served / NS_PER_MS);
+	counted_log(&g->counted, &line, ended ? "disconnected" : "connected",
+	    g->connected);
 }
 
 /* A session of another vrngd goes on; one does with another worker. */

@@ -158,26 +158,16 @@ outlet_worker_start(struct outlet *o, int fd, enum proto_socket_kind kind)
 }
 
 static void
-log_stats(struct outlet *o, enum log_level level, const char *id,
-    const char *what)
+log_stats(struct outlet *o, bool ended)
 {
-	const struct counters *c = counted_read(&o->counted);
-	uint64_t served = clock_now() - o->connected;
 	const struct log_line line = {
-		.level = level,
+		.level = ended ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 		.about = o->subject,
-		.id = id,
-		.fields = LOG_FIELDS(REQUEST_COUNTERS(EVENT_COUNTER)
-			CLIENT_COUNTERS(EVENT_COUNTER)
-			    LOG_NUMBER("VRNGD_SERVED_NS", served)),
+		.id = ended ? event_type(EVENT_SERVED)->id : NULL,
 	};
 
-	log_send(&line,
-	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
-	    " short, %" PRIu64 " malformed) of %" PRIu64 " clients, %" PRIu64
-	    " ms of %" PRIu64 " ms with a request waiting",
-	    what, c->bytes, c->requests, c->short_answers, c->malformed,
-	    c->connections, c->wait_ns / NS_PER_MS, served / NS_PER_MS);
+	counted_log(&o->counted, &line, ended ? "served" : "serving",
+	    o->connected);
 }
 
 static int
@@ -210,7 +200,7 @@ worker_ended(struct process *p, int status)
 	if (!o->config.connect && clock_now() - o->connected < LIFE_MIN)
 		clean = false;
 	tap_leave(o->pool, &o->tap);
-	log_stats(o, LOG_LEVEL_DEBUG, event_type(EVENT_SERVED)->id, "served");
+	log_stats(o, true);
 	counted_end(&o->counted);
 	outlet_go_on(o, clean);
 }
@@ -278,7 +268,7 @@ void
 outlet_report(struct outlet *o)
 {
 	if (process_running(&o->worker))
-		log_stats(o, LOG_LEVEL_INFO, NULL, "serving");
+		log_stats(o, false);
 	else
 		log_about(LOG_LEVEL_INFO, o->subject, "no clients");
 }

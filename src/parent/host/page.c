@@ -1,6 +1,6 @@
 /*
- * Makes and maps the pages in which children count.  Used by
- * endpoint/counted.c.
+ * Makes memory files of a fixed size, and maps those in which children count.
+ * Used by pool.c, counted.c and guest_session.c.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -10,7 +10,24 @@
 #include <unistd.h>
 
 #include "parent/host/page.h"
-#include "parent/host/sealed.h"
+
+int
+sealed_memory(const char *name, uint64_t size)
+{
+	int fd, error;
+
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd == -1)
+		return -1;
+	if (ftruncate(fd, (off_t)size) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) ==
+		0)
+		return fd;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
 
 static int
 map(struct page *p, int fd, uint64_t size)

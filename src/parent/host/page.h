@@ -16,6 +16,12 @@ struct page {
 };
 
 /*
+ * Makes a memory file of `size` bytes, all 0, whose size cannot be changed.
+ * Returns its descriptor, or -1 with errno.
+ */
+int sealed_memory(const char *name, uint64_t size);
+
+/*
  * Makes a page of `size` bytes, all 0, or takes one that an earlier daemon made
  * (fd, which is closed if it is not one).  Returns 0, or -1 with errno.
  */

@@ -398,6 +398,8 @@ pool_source_start(struct pool_source *s)
 		try_open(s);
 }
 
+#define HEALTH_N (sizeof(struct proto_health) / sizeof(uint64_t))
+
 /* What is in its reader's page is believed if it has grown. */
 static void
 read_counter(uint64_t *last, const uint64_t *value)
@@ -416,11 +418,9 @@ read_counters(struct pool_source *s)
 	if (c == NULL)
 		return;
 	read_counter(&s->bytes, &c->meter.total);
-	read_counter(&s->health.bytes, &c->health.bytes);
-	for (size_t i = 0; i < TESTS; i++)
-		read_counter(&s->health.alarms[i], &c->health.alarms[i]);
-	read_counter(&s->health.fips_blocks, &c->health.fips_blocks);
-	read_counter(&s->health.fips_failed, &c->health.fips_failed);
+	for (size_t i = 0; i < HEALTH_N; i++)
+		read_counter((uint64_t *)&s->health + i,
+		    (const uint64_t *)&c->health + i);
 }
 
 uint64_t
@@ -433,15 +433,11 @@ pool_source_bytes(struct pool_source *s)
 struct proto_health
 pool_source_health(struct pool_source *s)
 {
-	const struct proto_health *now = &s->health;
 	struct proto_health h = s->past_health;
 
 	read_counters(s);
-	h.bytes += now->bytes;
-	for (size_t i = 0; i < TESTS; i++)
-		h.alarms[i] += now->alarms[i];
-	h.fips_blocks += now->fips_blocks;
-	h.fips_failed += now->fips_failed;
+	for (size_t i = 0; i < HEALTH_N; i++)
+		((uint64_t *)&h)[i] += ((const uint64_t *)&s->health)[i];
 	return h;
 }
 

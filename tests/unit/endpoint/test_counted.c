@@ -11,7 +11,7 @@
 
 #include "common/clock.h"
 #include "parent/endpoint/counted.h"
-#include "parent/host/sealed.h"
+#include "parent/host/page.h"
 
 struct reader {
 	struct tap tap;
