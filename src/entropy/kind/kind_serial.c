@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "entropy/kind/kind.h"
 #include "common/log.h"
+#include "common/serial.h"
 
 #define INIT_TIME (2 * NS_PER_SEC) /* until the device must have taken it */
 
@@ -21,45 +22,13 @@ struct serial {
 	bool changed;
 };
 
-#define SPEED(baud) \
-	{ \
-		baud, B##baud \
-	}
+/* Those that the configuration takes, and the slower ones. */
+#define SPEED(baud) { (baud), B##baud },
 static const struct {
 	uint32_t baud;
 	speed_t speed;
-} speeds[] = {
-	SPEED(50),
-	SPEED(75),
-	SPEED(110),
-	SPEED(134),
-	SPEED(150),
-	SPEED(200),
-	SPEED(300),
-	SPEED(600),
-	SPEED(1200),
-	SPEED(1800),
-	SPEED(2400),
-	SPEED(4800),
-	SPEED(9600),
-	SPEED(19200),
-	SPEED(38400),
-	SPEED(57600),
-	SPEED(115200),
-	SPEED(230400),
-	SPEED(460800),
-	SPEED(500000),
-	SPEED(576000),
-	SPEED(921600),
-	SPEED(1000000),
-	SPEED(1152000),
-	SPEED(1500000),
-	SPEED(2000000),
-	SPEED(2500000),
-	SPEED(3000000),
-	SPEED(3500000),
-	SPEED(4000000),
-};
+} speeds[] = { SPEED(50) SPEED(75) SPEED(110) SPEED(134) SPEED(150) SPEED(200)
+	    SERIAL_SPEEDS(SPEED) };
 
 static int
 set_speed(struct termios *t, uint32_t baud)

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "parent/config/reader.h"
 
 /* The classes within a pool or a class, and theirs. */

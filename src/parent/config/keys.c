@@ -2,7 +2,6 @@
  * Blocks and settings against the schema: names, places, keys that do not
  * exist or do not belong here, and then values.  Used by build.c.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "common/names.h"

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/names.h"
+#include "common/serial.h"
 #include "parent/config/schema.h"
 
 #define KIB	   (UINT64_C(1) << 10)
@@ -41,11 +42,8 @@
 
 static names preset_names = { "truerng", "onerng", NULL };
 
-/* Those that termios(3) has names for. */
-static const uint32_t speeds[] = { 0, 300, 600, 1200, 1800, 2400, 4800, 9600,
-	19200, 38400, 57600, 115200, 230400, 460800, 500000, 576000, 921600,
-	1000000, 1152000, 1500000, 2000000, 2500000, 3000000, 3500000,
-	4000000 };
+#define SPEED(baud) (baud),
+static const uint32_t speeds[] = { 0, SERIAL_SPEEDS(SPEED) };
 static const uint32_t sample_bits[] = { 1, 2, 4, 8 };
 #define NUMBERS(list) \
 	.numbers = (list), .nnumbers = sizeof(list) / sizeof((list)[0])

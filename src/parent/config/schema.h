@@ -3,6 +3,9 @@
  * what values it has and where they are kept.  Reading, printing, comparing,
  * inheriting and guessing what was meant are walks over these rows; only what
  * ties keys together is code (rules.c, sources.c, services.c).
+ *
+ * A new key is a field in config.h, a row in schema.c, its text and its row in
+ * vrngd.conf(5), and a value in one of tests/config.
  */
 #ifndef VRNGD_CONFIG_SCHEMA_H
 #define VRNGD_CONFIG_SCHEMA_H

@@ -2,11 +2,8 @@
  * Guests and services: what their keys mean together, who may connect, and
  * that no two listen at one place.  Used by build.c.
  */
-#include <bsd/string.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "parent/config/reader.h"
 
 #define LOOPBACK "127.0.0.1"
