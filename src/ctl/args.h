@@ -17,11 +17,13 @@ enum option_bit {
 	OPT_CLIENTS = 1 << 14,
 	OPT_EGD = 1 << 15,
 	OPT_SERVICE = 1 << 16,
+	OPT_STATUS = 1 << 17,
 };
 
 struct args {
-	const char *control; /* the control socket's path */
-	const char *socket;  /* options' values, or NULL */
+	const char *control;		/* the control socket's path */
+	char status[CONTROL_PATH_SIZE]; /* the monitoring socket's */
+	const char *socket;		/* options' values, or NULL */
 	const char *class;
 	const char *pool;
 	const char *memory;

@@ -43,20 +43,12 @@ set_socket(char to[CONTROL_SOCKET_SIZE], const char *path)
 		    path, CONTROL_SOCKET_SIZE - 1);
 }
 
-static bool
-ignore_reply(void *arg, const struct control_reply *reply)
-{
-	(void)arg;
-	(void)reply;
-	return true;
-}
-
 int
 change_reload(const struct args *args, struct failure *why)
 {
 	const struct control_request req = connect_request(CONTROL_RELOAD);
 
-	return connect_ask(args->control, &req, -1, ignore_reply, NULL, why);
+	return connect_ask(args->control, &req, -1, why);
 }
 
 int
@@ -72,7 +64,7 @@ change_guest_add(const struct args *args, struct failure *why)
 		set_name(req.class, "--class", args->class);
 	if (args->pool != NULL)
 		set_name(req.pool, "--pool", args->pool);
-	return connect_ask(args->control, &req, -1, ignore_reply, NULL, why);
+	return connect_ask(args->control, &req, -1, why);
 }
 
 /* Of an option or, where a unit's drop-in says so, of the environment. */
@@ -105,8 +97,7 @@ change_guest_adopt(const struct args *args, struct failure *why)
 		    "guest %s: systemd has passed %d sockets, where one is "
 		    "wanted: start vrngd-guest@%s.socket",
 		    req.name, n, req.name);
-	return connect_ask(args->control, &req, SD_LISTEN_FDS_START,
-	    ignore_reply, NULL, why);
+	return connect_ask(args->control, &req, SD_LISTEN_FDS_START, why);
 }
 
 int
@@ -115,7 +106,7 @@ change_guest_remove(const struct args *args, struct failure *why)
 	struct control_request req = connect_request(CONTROL_GUEST_REMOVE);
 
 	set_name(req.name, "guest", args->operand);
-	return connect_ask(args->control, &req, -1, ignore_reply, NULL, why);
+	return connect_ask(args->control, &req, -1, why);
 }
 
 int
@@ -126,7 +117,7 @@ change_source_retest(const struct args *args, struct failure *why)
 	set_name(req.name, "source", args->operand);
 	if (args->pool != NULL)
 		set_name(req.pool, "--pool", args->pool);
-	if (connect_ask(args->control, &req, -1, ignore_reply, NULL, why) == -1)
+	if (connect_ask(args->control, &req, -1, why) == -1)
 		return -1;
 	printf("source %s is tested again: it may serve when it has passed\n",
 	    req.name);
@@ -149,5 +140,5 @@ change_log_level(const struct args *args, struct failure *why)
 			usage_error("log '%s': error, warning, info or debug "
 				    "is wanted",
 			    args->operand);
-	return connect_ask(args->control, &req, -1, ignore_reply, NULL, why);
+	return connect_ask(args->control, &req, -1, why);
 }

@@ -1,3 +1,7 @@
+/*
+ * Connections to the daemon, for the commands that change something (change.c)
+ * and for the status (snapshot.c).
+ */
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -67,7 +71,7 @@ who_may(const char *path, char *text, size_t size)
 }
 
 static int
-fail_connect(const char *path, struct failure *why)
+fail_connect(const char *path, const char *option, struct failure *why)
 {
 	int error = errno;
 	char who[128];
@@ -81,24 +85,24 @@ fail_connect(const char *path, struct failure *why)
 	case ENOENT:
 	case ECONNREFUSED:
 		return fail(why, EXIT_UNREACHABLE,
-		    "no daemon listens at %s: start vrngd, or name its control "
-		    "socket with -s",
-		    path);
+		    "no daemon listens at %s: start vrngd, or name its socket "
+		    "with %s",
+		    path, option);
 	case EAGAIN:
 		return fail(why, EXIT_UNREACHABLE,
 		    "the daemon at %s does not answer", path);
 	case EPROTOTYPE:
 		return fail(why, EXIT_UNREACHABLE,
-		    "%s is not a control socket: name that of vrngd with -s",
-		    path);
+		    "%s is another kind of socket: name that of vrngd with %s",
+		    path, option);
 	}
 	return fail(why, EXIT_UNREACHABLE, "cannot connect to %s: %s", path,
 	    strerror(error));
 }
 
-/* Returns the connection, or -1 with the reason. */
-static int
-open_socket(const char *path, struct failure *why)
+int
+connect_open(const char *path, int type, const char *option,
+    struct failure *why)
 {
 	const struct timeval timeout = { .tv_sec = ANSWER_TIMEOUT };
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
@@ -110,64 +114,37 @@ open_socket(const char *path, struct failure *why)
 		    "%s: the path is longer than the %zu bytes that a socket's "
 		    "may have",
 		    path, sizeof(sun.sun_path) - 1);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd == -1)
-		return fail_connect(path, why);
+		return fail_connect(path, option, why);
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout,
 		sizeof(timeout)) == -1 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
 		sizeof(timeout)) == -1 ||
 	    connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
-		fail_connect(path, why);
+		fail_connect(path, option, why);
 		close(fd);
 		return -1;
 	}
 	return fd;
 }
 
-static bool
-has_end(const char *text, size_t size)
+int
+connect_fail_read(const char *path, ssize_t received, struct failure *why)
 {
-	return memchr(text, '\0', size) != NULL;
+	return fail(why, EXIT_UNREACHABLE, "the daemon at %s %s", path,
+	    received == -1 && errno == EAGAIN ? "does not answer"
+					      : "closed the connection");
 }
 
-#define ENDS(field) has_end(field, sizeof(field))
-
-/* Whether all strings of a reply are terminated, and its kind is known. */
+/* Whether a reply is of a known kind, and its text is terminated. */
 static bool
 is_valid(const struct control_reply *r)
 {
-	switch (r->kind) {
-	case CONTROL_POOL:
-		return ENDS(r->u.pool.name);
-	case CONTROL_SOURCE:
-		return ENDS(r->u.source.pool) && ENDS(r->u.source.name) &&
-		    ENDS(r->u.source.what) && ENDS(r->u.source.failure);
-	case CONTROL_CLASS:
-		return ENDS(r->u.class.pool) && ENDS(r->u.class.name) &&
-		    ENDS(r->u.class.parent);
-	case CONTROL_GUEST:
-		return ENDS(r->u.guest.name) && ENDS(r->u.guest.pool) &&
-		    ENDS(r->u.guest.class) && ENDS(r->u.guest.socket) &&
-		    ENDS(r->u.guest.egd);
-	case CONTROL_OUTLET:
-		return ENDS(r->u.outlet.name) && ENDS(r->u.outlet.pool) &&
-		    ENDS(r->u.outlet.class) && ENDS(r->u.outlet.where);
-	case CONTROL_CLIENT:
-		return ENDS(r->u.client.peer);
-	case CONTROL_TEXT:
-		return ENDS(r->u.text.text);
-	case CONTROL_RESULT:
-		return true;
-	}
-	return false;
-}
-
-static int
-fail_nonsense(const char *path, struct failure *why)
-{
-	return fail(why, EXIT_REFUSED,
-	    "the daemon at %s sent a frame that makes no sense", path);
+	if (r->kind == CONTROL_TEXT)
+		return memchr(r->u.text.text, '\0', sizeof(r->u.text.text)) !=
+		    NULL;
+	return r->kind == CONTROL_RESULT;
 }
 
 /*
@@ -188,12 +165,8 @@ read_reply(int fd, const char *path, struct control_reply *reply,
 			errno = EINTR;
 		}
 	} while (n == -1 && errno == EINTR);
-	if (n == -1 && errno == EAGAIN)
-		return fail(why, EXIT_UNREACHABLE,
-		    "the daemon at %s does not answer", path);
 	if (n <= 0)
-		return fail(why, EXIT_UNREACHABLE,
-		    "the daemon at %s closed the connection", path);
+		return connect_fail_read(path, n, why);
 	if ((size_t)n >= sizeof(reply->version) &&
 	    reply->version != CONTROL_VERSION)
 		return fail(why, EXIT_REFUSED,
@@ -202,7 +175,8 @@ read_reply(int fd, const char *path, struct control_reply *reply,
 		    "the daemon again",
 		    CONTROL_VERSION, reply->version);
 	if ((size_t)n != sizeof(*reply) || !is_valid(reply))
-		return fail_nonsense(path, why);
+		return fail(why, EXIT_REFUSED,
+		    "the daemon at %s sent a frame that makes no sense", path);
 	return 0;
 }
 
@@ -211,8 +185,8 @@ read_reply(int fd, const char *path, struct control_reply *reply,
  * Returns 0 with the result, or -1 with the reason.
  */
 static int
-read_answer(int fd, const char *path, answer_handler *handler, void *arg,
-    FILE *said, struct control_result *result, struct failure *why)
+read_answer(int fd, const char *path, FILE *said, struct control_result *result,
+    struct failure *why)
 {
 	struct control_reply reply;
 
@@ -221,30 +195,10 @@ read_answer(int fd, const char *path, answer_handler *handler, void *arg,
 			return -1;
 		if (reply.kind == CONTROL_RESULT)
 			break;
-		if (reply.kind == CONTROL_TEXT) {
-			fprintf(said, "%s\n", reply.u.text.text);
-		} else if (!handler(arg, &reply)) {
-			fail_nonsense(path, why);
-			return -1;
-		}
+		fprintf(said, "%s\n", reply.u.text.text);
 	}
 	*result = reply.u.result;
 	return 0;
-}
-
-static int
-fail_refused(const char *path, const struct control_result *result,
-    const char *said, size_t len, struct failure *why)
-{
-	char who[128] = "be root";
-
-	if (len == 0)
-		return fail(why, EXIT_REFUSED, "the daemon refused: %s",
-		    strerror(result->error));
-	if (result->right == CONTROL_MONITOR)
-		who_may(path, who, sizeof(who));
-	return fail(why, EXIT_REFUSED, "%.*s%s%s", (int)len - 1, said,
-	    result->right != 0 ? ": " : "", result->right != 0 ? who : "");
 }
 
 /* Sends a request, and a descriptor with it if there is one. */
@@ -267,7 +221,7 @@ send_request(int fd, const struct control_request *req, int passed)
 
 int
 connect_ask(const char *path, const struct control_request *req, int passed,
-    answer_handler *handler, void *arg, struct failure *why)
+    struct failure *why)
 {
 	struct control_result result;
 	char *said = NULL;
@@ -277,15 +231,18 @@ connect_ask(const char *path, const struct control_request *req, int passed,
 
 	if ((stream = open_memstream(&said, &len)) == NULL)
 		return fail(why, EXIT_REFUSED, "%s", strerror(errno));
-	if ((r = fd = open_socket(path, why)) != -1) {
+	if ((r = fd = connect_open(path, SOCK_SEQPACKET, "-s", why)) != -1) {
 		send_request(fd, req, passed);
-		r = read_answer(fd, path, handler, arg, stream, &result, why);
+		r = read_answer(fd, path, stream, &result, why);
 		close(fd);
 	}
 	if (fclose(stream) == EOF)
 		r = fail(why, EXIT_REFUSED, "%s", strerror(errno));
+	else if (r == 0 && result.error != 0 && len == 0)
+		r = fail(why, EXIT_REFUSED, "the daemon refused: %s",
+		    strerror(result.error));
 	else if (r == 0 && result.error != 0)
-		r = fail_refused(path, &result, said, len, why);
+		r = fail(why, EXIT_REFUSED, "%.*s", (int)len - 1, said);
 	else if (r == 0)
 		fputs(said, stdout);
 	free(said);

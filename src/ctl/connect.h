@@ -1,11 +1,11 @@
 /*
- * The daemon, as vrngctl reaches it: a connection to the control socket, one
- * request and its answer.
+ * The daemon, as vrngctl reaches it: connections to its sockets, a request on
+ * the control socket and its answer.
  */
 #ifndef VRNGCTL_CONNECT_H
 #define VRNGCTL_CONNECT_H
 
-#include <stdbool.h>
+#include <sys/types.h>
 
 #include "common/control_proto.h"
 
@@ -14,7 +14,7 @@ enum exit_status {
 	EXIT_DONE = 0,
 	EXIT_REFUSED = 1,     /* the daemon refused, or something failed */
 	EXIT_USAGE = 2,	      /* the command line is wrong */
-	EXIT_UNREACHABLE = 3, /* no daemon at the control socket */
+	EXIT_UNREACHABLE = 3, /* no daemon at the socket */
 };
 
 /* Why something did not work.  It begins as zeros. */
@@ -28,20 +28,23 @@ int fail(struct failure *, enum exit_status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /*
- * What becomes of a pool, a source, a class, a guest, an outlet or a client in
- * an answer.  Returns false if it makes no sense where it came.
+ * Connects to a socket of the daemon, `option` being how it is named on the
+ * command line.  Returns the connection, or -1 with the reason.
  */
-typedef bool answer_handler(void *arg, const struct control_reply *);
+int connect_open(const char *path, int type, const char *option,
+    struct failure *);
+
+/* The daemon at `path` did not answer to the end: fills in why. */
+int connect_fail_read(const char *path, ssize_t received, struct failure *);
 
 /*
- * Asks the daemon at `path`, giving it the descriptor `passed` unless that is
- * -1, and passes what it answers to `handler`: frames of the right size and
- * version, whose strings are terminated.  What it says goes to standard output.
- * Returns 0 if the daemon did what was asked, or -1 with the reason, which is
- * what it says then.
+ * Asks the daemon for a change at its control socket, giving it the descriptor
+ * `passed` unless that is -1.  What it says goes to standard output.  Returns 0
+ * if the daemon did what was asked, or -1 with the reason, which is what it
+ * says then.
  */
 int connect_ask(const char *path, const struct control_request *, int passed,
-    answer_handler *handler, void *arg, struct failure *);
+    struct failure *);
 
 /* A request with nothing but a command; the rest is 0. */
 struct control_request connect_request(enum control_command);

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/control_proto.h"
+#include "ctl/snapshot.h"
 
 #define FORMAT_SIZE 48 /* for any number, with the NUL */
 
@@ -18,13 +18,13 @@
 const char *format_bytes(char text[FORMAT_SIZE], uint64_t bytes);
 
 /*
- * Bytes a second of a rate: as format_bytes(); or, if that is less than one,
- * "8/65s"; "-" for none.
+ * Bytes a second of a rate, an object with "bytes" and "period_ns": as
+ * format_bytes(); or, if that is less than one, "8/65s"; "-" for none, NULL.
  */
-const char *format_rate(char text[FORMAT_SIZE], const struct control_rate *);
+const char *format_rate(char text[FORMAT_SIZE], struct json_object *rate);
 
-/* Bytes a second, rounded down. */
-uint64_t format_per_second(const struct control_rate *);
+/* Bytes a second, rounded down; 0 for none. */
+uint64_t format_per_second(struct json_object *rate);
 
 /* A count, in at most 6 characters, with k, M, G for powers of 1000. */
 const char *format_count(char text[FORMAT_SIZE], uint64_t n);
@@ -37,17 +37,5 @@ const char *format_time(char text[FORMAT_SIZE], uint64_t ns);
  * command.  Returns `to`.
  */
 const char *format_text(char *to, size_t size, const char *text);
-
-/* Words for what the daemon says by number; never NULL. */
-const char *format_guest_state(uint32_t state);
-const char *format_outlet_kind(uint32_t kind);
-const char *format_outlet_state(uint32_t state);
-const char *format_transport(uint32_t transport);
-const char *format_source_kind(uint32_t kind);
-const char *format_source_state(uint32_t status);
-const char *format_noise(uint32_t noise);
-const char *format_test(uint32_t test);
-const char *format_combine(uint32_t combine);
-const char *format_delivery(uint32_t mode);
 
 #endif

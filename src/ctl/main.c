@@ -21,6 +21,7 @@
 
 static const struct option longopts[] = {
 	{ "control", required_argument, NULL, 's' },
+	{ "status", required_argument, NULL, OPT_STATUS },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "once", no_argument, NULL, OPT_ONCE },
 	{ "socket", required_argument, NULL, OPT_SOCKET },
@@ -44,7 +45,7 @@ struct command {
 };
 
 static const char usage_text[] =
-    "usage: vrngctl [-s SOCKET] COMMAND\n"
+    "usage: vrngctl [-s SOCKET] [--status SOCKET] COMMAND\n"
     "\n"
     "  status [--json] [--clients]\n"
     "                           pools, sources, classes, guests and services,\n"
@@ -68,6 +69,8 @@ static const char usage_text[] =
     "\n"
     "  -s, --control SOCKET     the daemon's control socket\n"
     "                           (" CONTROL_PATH ")\n"
+    "      --status SOCKET      and its monitoring socket (that of the control\n"
+    "                           socket, with \"status\" for \"control\")\n"
     "  -h, --help               print this\n"
     "  -V, --version            print the version\n";
 
@@ -96,33 +99,35 @@ finish(void)
 static int
 run_status(const struct args *args, struct failure *why)
 {
+	struct json_object *status = snapshot_take(args->status, why);
 	size_t columns = 0, lines;
-	struct snapshot snap;
 
-	if (snapshot_take(&snap, args->control, why) == -1)
+	if (status == NULL)
 		return -1;
 	if (isatty(STDOUT_FILENO))
 		term_size(&columns, &lines);
 	if ((args->given & OPT_JSON) != 0)
-		status_print_json(&snap, stdout);
+		puts(json_object_to_json_string_ext(status,
+		    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+			JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
-		status_print(&snap, stdout, columns,
+		status_print(status, stdout, columns,
 		    (args->given & OPT_CLIENTS) != 0);
-	snapshot_free(&snap);
+	json_object_put(status);
 	return 0;
 }
 
 static int
 run_top(const struct args *args, struct failure *why)
 {
-	return top_run(args->control, (args->given & OPT_ONCE) != 0, why);
+	return top_run(args->status, (args->given & OPT_ONCE) != 0, why);
 }
 
 static void
 print_place(const struct args *args, const struct place *p, const char *what,
     const char *name, bool qemu)
 {
-	char id[GUEST_NAME_SIZE + 16];
+	char id[PLACE_SIZE];
 
 	if (p->any)
 		warnx("service %s listens at every address of this host: on "
@@ -138,56 +143,59 @@ print_place(const struct args *args, const struct place *p, const char *what,
 }
 
 static int
-print_service(const struct args *args, const struct snapshot *snap,
+print_service(const struct args *args, struct json_object *status,
     struct failure *why, bool qemu)
 {
-	const struct control_outlet *o;
+	struct json_object *service;
 	struct place place;
 
-	if ((o = snapshot_service(snap, args->service, why)) == NULL ||
-	    place_of_service(&place, o, why) == -1)
+	service = snapshot_service(status, args->service, why);
+	if (service == NULL || place_of_service(&place, service, why) == -1)
 		return -1;
-	print_place(args, &place, "service", o->name, qemu);
+	print_place(args, &place, "service", snapshot_text(service, "name"),
+	    qemu);
 	return 0;
 }
 
 /* By EGD if that is asked for, or is the guest's only way. */
 static int
-print_guest(const struct args *args, const struct snapshot *snap,
+print_guest(const struct args *args, struct json_object *status,
     struct failure *why, bool qemu)
 {
-	const struct control_guest *g;
+	struct json_object *guest;
 	struct place place;
 
-	if ((g = snapshot_guest(snap, args->operand, why)) == NULL)
+	if ((guest = snapshot_guest(status, args->operand, why)) == NULL)
 		return -1;
 	if ((args->given & OPT_EGD) != 0 ||
-	    (g->socket[0] == '\0' && g->egd[0] != '\0')) {
-		if (place_of_guest(&place, g, why) == -1)
+	    (snapshot_text(guest, "socket")[0] == '\0' &&
+		snapshot_text(guest, "egd_socket")[0] != '\0')) {
+		if (place_of_guest(&place, guest, why) == -1)
 			return -1;
-		print_place(args, &place, "egd", g->name, qemu);
+		print_place(args, &place, "egd", snapshot_text(guest, "name"),
+		    qemu);
 		return 0;
 	}
-	return qemu ? snippet_qemu(g, args->memory, stdout, why)
-		    : snippet_libvirt(g, stdout, why);
+	return qemu ? snippet_qemu(guest, args->memory, stdout, why)
+		    : snippet_libvirt(guest, stdout, why);
 }
 
 /* Prints one of the snippets for the guest or service that is named. */
 static int
 run_snippet(const struct args *args, struct failure *why, bool qemu)
 {
-	struct snapshot snap;
+	struct json_object *status;
 	int r;
 
 	if (args->service != NULL && (args->given & OPT_EGD) != 0)
 		usage_error("--egd goes with a guest, not with --service");
-	if (snapshot_take(&snap, args->control, why) == -1)
+	if ((status = snapshot_take(args->status, why)) == NULL)
 		return -1;
 	if (args->service != NULL)
-		r = print_service(args, &snap, why, qemu);
+		r = print_service(args, status, why, qemu);
 	else
-		r = print_guest(args, &snap, why, qemu);
-	snapshot_free(&snap);
+		r = print_guest(args, status, why, qemu);
+	json_object_put(status);
 	return r;
 }
 
@@ -211,25 +219,16 @@ run_libvirt(const struct args *args, struct failure *why)
 	return run_snippet(args, why, false);
 }
 
-/* Not in the manual: for the completion of command lines. */
+/* For the completion of command lines. */
 static int
 run_names(const struct args *args, struct failure *why)
 {
-	struct snapshot snap;
+	struct json_object *status = snapshot_take(args->status, why);
 
-	if (snapshot_take(&snap, args->control, why) == -1)
+	if (status == NULL)
 		return -1;
-	if (strcmp(args->operand, "guests") == 0)
-		status_print_guests(&snap, stdout);
-	else if (strcmp(args->operand, "classes") == 0)
-		status_print_classes(&snap, stdout);
-	else if (strcmp(args->operand, "pools") == 0)
-		status_print_pools(&snap, stdout);
-	else if (strcmp(args->operand, "sources") == 0)
-		status_print_source_names(&snap, stdout);
-	else if (strcmp(args->operand, "services") == 0)
-		status_print_service_names(&snap, stdout);
-	snapshot_free(&snap);
+	status_print_names(status, args->operand, stdout);
+	json_object_put(status);
 	return 0;
 }
 
@@ -260,6 +259,9 @@ set_option(struct args *args, int option, char **argv)
 	switch (option) {
 	case 's':
 		args->control = optarg;
+		return;
+	case OPT_STATUS:
+		strlcpy(args->status, optarg, sizeof(args->status));
 		return;
 	case 'h':
 		fputs(usage_text, stdout);
@@ -348,6 +350,9 @@ parse(struct args *args, int argc, char **argv)
 	while (
 	    (option = getopt_long(argc, argv, ":s:hV", longopts, NULL)) != -1)
 		set_option(args, option, argv);
+	if (args->status[0] == '\0')
+		control_status_path(args->control, args->status,
+		    sizeof(args->status));
 	cmd = find_command(argv + optind, argc - optind, &used);
 	check_options(cmd, args->given);
 	optind += used;

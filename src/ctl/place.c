@@ -38,7 +38,7 @@ take_host(struct place *p, const char *host)
 static bool
 take_address(struct place *p, const char *where)
 {
-	char host[CONTROL_PATH_SIZE];
+	char host[PLACE_SIZE];
 	const char *colon = strrchr(where, ':'), *error;
 	size_t len;
 	long long port;
@@ -62,20 +62,22 @@ take_address(struct place *p, const char *where)
 }
 
 int
-place_of_guest(struct place *p, const struct control_guest *g,
-    struct failure *why)
+place_of_guest(struct place *p, struct json_object *guest, struct failure *why)
 {
+	const char *name = snapshot_text(guest, "name");
+	const char *egd = snapshot_text(guest, "egd_socket");
+
 	*p = (struct place){ .transport = PLACE_UNIX };
-	if (g->egd[0] == '\0')
+	if (egd[0] == '\0')
 		return fail(why, EXIT_REFUSED,
 		    "guest %s has no EGD socket: configure one, egd = PATH",
-		    g->name);
-	if (!quote_possible(g->egd))
+		    name);
+	if (!quote_possible(egd))
 		return fail(why, EXIT_REFUSED,
 		    "guest %s: the path of its EGD socket has control "
 		    "characters",
-		    g->name);
-	strlcpy(p->path, g->egd, sizeof(p->path));
+		    name);
+	strlcpy(p->path, egd, sizeof(p->path));
 	return 0;
 }
 
@@ -84,8 +86,7 @@ place_of_guest(struct place *p, const struct control_guest *g,
  * datagrams: it is connected to one, and deaf after the first error from there.
  */
 static int
-check_sender(const struct place *p, const struct control_outlet *o,
-    struct failure *why)
+check_sender(const struct place *p, const char *name, struct failure *why)
 {
 	if (p->transport != PLACE_UDP || !p->client_listens)
 		return 0;
@@ -95,44 +96,47 @@ check_sender(const struct place *p, const struct control_outlet *o,
 		    "was told, and vrngd sends from any: add local-port = PORT "
 		    "to the stream, or remove connect, so that QEMU sends "
 		    "first",
-		    o->name);
+		    name);
 	if (strncmp(p->host, "127.", 4) == 0 || strcmp(p->host, "::1") == 0)
 		return 0;
 	return fail(why, EXIT_REFUSED,
 	    "service %s: it is not known which address of this host %s is sent "
 	    "datagrams from: give it to QEMU as host, with port=%u,"
 	    "localaddr=%s,localport=%s",
-	    o->name, p->host, p->local_port, p->host, p->port);
+	    name, p->host, p->local_port, p->host, p->port);
 }
 
 int
-place_of_service(struct place *p, const struct control_outlet *o,
+place_of_service(struct place *p, struct json_object *service,
     struct failure *why)
 {
-	char text[CONTROL_PATH_SIZE];
-	const char *where = o->where;
+	const char *name = snapshot_text(service, "name");
+	const char *where = snapshot_text(service, "where");
+	const char *transport = snapshot_text(service, "transport");
+	char text[PLACE_SIZE], word[PLACE_SIZE];
 	bool good = false;
 
-	*p = (struct place){ .client_listens = o->connects != 0,
-		.local_port = o->local_port };
-	switch (o->transport) {
-	case PLACE_UNIX:
+	*p = (struct place){
+		.client_listens = snapshot_bool(service, "connects"),
+		.local_port = (uint32_t)snapshot_number(service, "local_port"),
+	};
+	format_text(text, sizeof(text), where);
+	if (strcmp(transport, "unix") == 0) {
+		p->transport = PLACE_UNIX;
 		good = where[0] == '/' && quote_possible(where);
 		strlcpy(p->path, where, sizeof(p->path));
-		break;
-	case PLACE_UDP:
+	} else if (strcmp(transport, "tcp") == 0) {
+		p->transport = PLACE_TCP;
+		good = take_address(p, where);
+	} else if (strcmp(transport, "udp") == 0) {
+		p->transport = PLACE_UDP;
 		if (strncmp(where, UDP_PREFIX, strlen(UDP_PREFIX)) == 0)
 			where += strlen(UDP_PREFIX);
-		__attribute__((fallthrough));
-	case PLACE_TCP:
 		good = take_address(p, where);
-		break;
 	}
-	p->transport = (enum place_transport)o->transport;
 	if (!good)
 		return fail(why, EXIT_REFUSED,
 		    "service %s: '%s' is no %s socket that a client could use",
-		    o->name, format_text(text, sizeof(text), o->where),
-		    format_transport(o->transport));
-	return check_sender(p, o, why);
+		    name, text, format_text(word, sizeof(word), transport));
+	return check_sender(p, name, why);
 }

@@ -1,127 +1,160 @@
+/*
+ * Fetches the status over Varlink and finds things in it, for all commands that
+ * show something.
+ */
+#include <sys/socket.h>
+
 #include <err.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "ctl/format.h"
 #include "ctl/snapshot.h"
 
+#define CALL	    "{\"method\":\"io.vrngd.Status.Get\"}"
 #define NAMES_SHOWN 10
+#define READ_SIZE   65536
+#define ANSWER_MAX  (256 << 20) /* bytes */
 
-/* Adds an item of `size` bytes to an array of `*n`, which may move. */
-static void *
-add(void *array, size_t *n, const void *item, size_t size)
+/* Reads up to a NUL.  Returns what was read, allocated, or NULL. */
+static char *
+read_answer(int fd, const char *path, struct failure *why)
 {
-	/* Room doubles: at each power of two it is used up. */
-	if ((*n & (*n - 1)) == 0 &&
-	    (array = reallocarray(array, *n == 0 ? 1 : *n * 2, size)) == NULL)
-		err(EXIT_REFUSED, "the daemon's answer");
-	memcpy((char *)array + *n * size, item, size);
-	++*n;
-	return array;
+	size_t len = 0, room = 0;
+	char *text = NULL;
+	ssize_t n;
+
+	do {
+		if (len == room) {
+			room = room == 0 ? READ_SIZE : room * 2;
+			if (room > ANSWER_MAX ||
+			    (text = realloc(text, room)) == NULL)
+				errx(EXIT_REFUSED, "the status is too long");
+		}
+		do {
+			n = recv(fd, text + len, room - len, 0);
+		} while (n == -1 && errno == EINTR);
+		if (n <= 0) {
+			connect_fail_read(path, n, why);
+			free(text);
+			return NULL;
+		}
+		len += (size_t)n;
+	} while (text[len - 1] != '\0');
+	return text;
 }
 
-static void
-add_service(struct snapshot *snap, const struct control_outlet *outlet)
+struct json_object *
+snapshot_take(const char *path, struct failure *why)
 {
-	const struct snapshot_service service = {
-		.outlet = *outlet,
-		.first = snap->nclients,
-	};
+	struct json_object *reply, *status;
+	int fd = connect_open(path, SOCK_STREAM, "--status", why);
+	char *text = NULL;
 
-	snap->services =
-	    add(snap->services, &snap->nservices, &service, sizeof(service));
+	if (fd == -1)
+		return NULL;
+	/* If it cannot be sent, nor can an answer be read. */
+	(void)send(fd, CALL, sizeof(CALL), MSG_NOSIGNAL);
+	text = read_answer(fd, path, why);
+	close(fd);
+	if (text == NULL)
+		return NULL;
+	reply = json_tokener_parse(text);
+	free(text);
+	status =
+	    snapshot_object(snapshot_object(reply, "parameters"), "status");
+	if (status != NULL)
+		json_object_get(status);
+	else if (snapshot_text(reply, "error")[0] != '\0')
+		fail(why, EXIT_REFUSED, "the daemon refused: %s",
+		    snapshot_text(reply, "error"));
+	else
+		fail(why, EXIT_REFUSED,
+		    "the daemon at %s sent an answer that makes no sense",
+		    path);
+	json_object_put(reply);
+	return status;
 }
 
-/* Returns false unless its service is known, and has no more than it may. */
-static bool
-add_client(struct snapshot *snap, const struct control_outlet_client *client)
+/* The value of a key, if it is of that type; else NULL. */
+static struct json_object *
+value_of(struct json_object *o, const char *key, enum json_type type)
 {
-	struct snapshot_service *service;
+	struct json_object *value;
 
-	if (snap->last != CONTROL_OUTLET && snap->last != CONTROL_CLIENT)
-		return false;
-	service = &snap->services[snap->nservices - 1];
-	if (service->nclients == CLIENTS_MAX)
-		return false;
-	service->nclients++;
-	snap->clients =
-	    add(snap->clients, &snap->nclients, client, sizeof(*client));
-	return true;
+	if (!json_object_is_type(o, json_type_object) ||
+	    !json_object_object_get_ex(o, key, &value) ||
+	    !json_object_is_type(value, type))
+		return NULL;
+	return value;
 }
 
-static bool
-take_reply(void *arg, const struct control_reply *r)
+const char *
+snapshot_text(struct json_object *o, const char *key)
 {
-	struct snapshot *snap = arg;
+	struct json_object *value = value_of(o, key, json_type_string);
 
-	switch (r->kind) {
-	case CONTROL_POOL:
-		snap->pools = add(snap->pools, &snap->npools, &r->u.pool,
-		    sizeof(r->u.pool));
-		break;
-	case CONTROL_SOURCE:
-		snap->sources = add(snap->sources, &snap->nsources,
-		    &r->u.source, sizeof(r->u.source));
-		break;
-	case CONTROL_CLASS:
-		snap->classes = add(snap->classes, &snap->nclasses, &r->u.class,
-		    sizeof(r->u.class));
-		break;
-	case CONTROL_GUEST:
-		snap->guests = add(snap->guests, &snap->nguests, &r->u.guest,
-		    sizeof(r->u.guest));
-		break;
-	case CONTROL_OUTLET:
-		add_service(snap, &r->u.outlet);
-		break;
-	case CONTROL_CLIENT:
-		if (!add_client(snap, &r->u.client))
-			return false;
-		break;
-	}
-	snap->last = r->kind;
-	return true;
+	return value == NULL ? "" : json_object_get_string(value);
 }
 
-int
-snapshot_take(struct snapshot *snap, const char *path, struct failure *why)
+uint64_t
+snapshot_number(struct json_object *o, const char *key)
 {
-	const struct control_request req = connect_request(CONTROL_STATUS);
-
-	*snap = (struct snapshot){ 0 };
-	if (connect_ask(path, &req, -1, take_reply, snap, why) == -1) {
-		snapshot_free(snap);
-		return -1;
-	}
-	return 0;
+	return json_object_get_uint64(value_of(o, key, json_type_int));
 }
 
-void
-snapshot_free(struct snapshot *snap)
+bool
+snapshot_bool(struct json_object *o, const char *key)
 {
-	free(snap->pools);
-	free(snap->sources);
-	free(snap->classes);
-	free(snap->guests);
-	free(snap->services);
-	free(snap->clients);
-	*snap = (struct snapshot){ 0 };
+	return json_object_get_boolean(value_of(o, key, json_type_boolean));
+}
+
+struct json_object *
+snapshot_object(struct json_object *o, const char *key)
+{
+	return value_of(o, key, json_type_object);
+}
+
+size_t
+snapshot_length(struct json_object *o, const char *key)
+{
+	struct json_object *array = value_of(o, key, json_type_array);
+
+	return array == NULL ? 0 : json_object_array_length(array);
+}
+
+struct json_object *
+snapshot_item(struct json_object *o, const char *key, size_t i)
+{
+	struct json_object *array = value_of(o, key, json_type_array);
+
+	if (array == NULL || i >= json_object_array_length(array))
+		return NULL;
+	return json_object_array_get_idx(array, i);
 }
 
 enum supply
-snapshot_supply(const struct snapshot *snap, const struct control_pool *pool)
+snapshot_supply(struct json_object *pool)
 {
-	const struct control_source *first = NULL;
+	struct json_object *first = snapshot_item(pool, "sources", 0);
+	uint64_t serving = snapshot_number(pool, "sources_serving");
 
-	for (size_t i = 0; i < snap->nsources && first == NULL; i++)
-		if (strcmp(snap->sources[i].pool, pool->name) == 0)
-			first = &snap->sources[i];
-	if (pool->serving == 0 || first == NULL)
+	if (serving == 0 || first == NULL)
 		return SUPPLY_NONE;
-	if (pool->combine == COMBINE_FIRST)
-		return first->serving != 0 ? SUPPLY_FULL : SUPPLY_FALLBACK;
-	return pool->serving >= pool->nsources ? SUPPLY_FULL : SUPPLY_FALLBACK;
+	if (strcmp(snapshot_text(pool, "combine"), "first") == 0)
+		return snapshot_bool(first, "serving") ? SUPPLY_FULL
+						       : SUPPLY_FALLBACK;
+	return serving >= snapshot_number(pool, "sources_total")
+	    ? SUPPLY_FULL
+	    : SUPPLY_FALLBACK;
+}
+
+bool
+snapshot_is_guests(struct json_object *service)
+{
+	return strcmp(snapshot_text(service, "kind"), "guest") == 0;
 }
 
 /* There is nothing of that name: says which names there are, some of them. */
@@ -146,85 +179,74 @@ fail_name(struct failure *why, const char *what, const char *name,
 	free(known);
 }
 
-const struct control_guest *
-snapshot_guest(const struct snapshot *snap, const char *name,
+struct json_object *
+snapshot_guest(struct json_object *status, const char *name,
     struct failure *why)
 {
+	struct json_object *pool, *guest;
 	const char *names[NAMES_SHOWN];
+	size_t n = 0;
 
-	for (size_t i = 0; i < snap->nguests; i++) {
-		if (strcmp(snap->guests[i].name, name) == 0)
-			return &snap->guests[i];
-		if (i < NAMES_SHOWN)
-			names[i] = snap->guests[i].name;
+	SNAPSHOT_FOREACH(pool, status, "pools")
+	SNAPSHOT_FOREACH(guest, pool, "guests")
+	{
+		if (strcmp(snapshot_text(guest, "name"), name) == 0)
+			return guest;
+		if (n++ < NAMES_SHOWN)
+			names[n - 1] = snapshot_text(guest, "name");
 	}
-	fail_name(why, "guest", name, names, snap->nguests);
+	fail_name(why, "guest", name, names, n);
 	return NULL;
 }
 
-/* Takes the kind off the beginning of a name; CONTROL_OUTLET_KINDS: any. */
-static uint32_t
+/* Takes the kind off the beginning of a name; "": any. */
+static const char *
 split_kind(const char **name)
 {
-	const uint32_t kinds[] = { CONTROL_OUTLET_EGD, CONTROL_OUTLET_STREAM };
+	static const char *const kinds[] = { "egd", "stream" };
 	size_t len;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		len = strlen(format_outlet_kind(kinds[i]));
-		if (strncmp(*name, format_outlet_kind(kinds[i]), len) == 0 &&
-		    (*name)[len] == ':') {
+		len = strlen(kinds[i]);
+		if (strncmp(*name, kinds[i], len) == 0 && (*name)[len] == ':') {
 			*name += len + 1;
 			return kinds[i];
 		}
 	}
-	return CONTROL_OUTLET_KINDS;
+	return "";
 }
 
-const struct control_outlet *
-snapshot_service(const struct snapshot *snap, const char *name,
+struct json_object *
+snapshot_service(struct json_object *status, const char *name,
     struct failure *why)
 {
-	const struct control_outlet *found = NULL, *o;
+	struct json_object *pool, *service, *found = NULL;
 	const char *names[NAMES_SHOWN], *alone = name;
-	uint32_t kind = split_kind(&alone);
-	size_t nnames = 0;
+	const char *kind = split_kind(&alone);
+	size_t n = 0;
 
-	for (size_t i = 0; i < snap->nservices; i++) {
-		o = &snap->services[i].outlet;
-		if (o->kind == CONTROL_OUTLET_GUEST)
+	SNAPSHOT_FOREACH(pool, status, "pools")
+	SNAPSHOT_FOREACH(service, pool, "services")
+	{
+		if (snapshot_is_guests(service))
 			continue;
-		if (nnames++ < NAMES_SHOWN)
-			names[nnames - 1] = o->name;
-		if (strcmp(o->name, alone) != 0 ||
-		    (kind != CONTROL_OUTLET_KINDS && o->kind != kind))
+		if (n++ < NAMES_SHOWN)
+			names[n - 1] = snapshot_text(service, "name");
+		if (strcmp(snapshot_text(service, "name"), alone) != 0 ||
+		    (kind[0] != '\0' &&
+			strcmp(snapshot_text(service, "kind"), kind) != 0))
 			continue;
-		if (found != NULL && kind == CONTROL_OUTLET_KINDS) {
-			fail(why, EXIT_REFUSED,
-			    "there is an egd and a stream called %s: say "
-			    "egd:%s or stream:%s",
-			    name, name, name);
-			return NULL;
+		if (found == NULL) {
+			found = service;
+			continue;
 		}
-		if (found == NULL)
-			found = o;
+		fail(why, EXIT_REFUSED,
+		    "there is an egd and a stream called %s: say "
+		    "egd:%s or stream:%s",
+		    name, name, name);
+		return NULL;
 	}
 	if (found == NULL)
-		fail_name(why, "service", name, names, nnames);
+		fail_name(why, "service", name, names, n);
 	return found;
-}
-
-const struct control_outlet *
-snapshot_guest_egd(const struct snapshot *snap,
-    const struct control_guest *guest)
-{
-	const struct control_outlet *o;
-
-	for (size_t i = 0; i < snap->nservices; i++) {
-		o = &snap->services[i].outlet;
-		if (o->kind == CONTROL_OUTLET_GUEST &&
-		    strcmp(o->name, guest->name) == 0 &&
-		    strcmp(o->pool, guest->pool) == 0)
-			return o;
-	}
-	return NULL;
 }

@@ -1,44 +1,41 @@
 /*
- * What the daemon told of itself at one moment.
+ * The status of the daemon at one moment, as it came: a JSON object, with an
+ * array "pools" of objects, each with its arrays "sources", "classes", "guests"
+ * and "services".
  */
 #ifndef VRNGCTL_SNAPSHOT_H
 #define VRNGCTL_SNAPSHOT_H
 
+#include <json-c/json.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ctl/connect.h"
 
-/* A service or a guest's EGD socket, and those of its clients that were told. */
-struct snapshot_service {
-	struct control_outlet outlet;
-	size_t first; /* of them, in the snapshot's clients */
-	size_t nclients;
-};
-
-/* Allocated arrays, each in the order in which the daemon told them. */
-struct snapshot {
-	struct control_pool *pools;
-	size_t npools;
-	struct control_source *sources;
-	size_t nsources;
-	struct control_class *classes; /* before those within them */
-	size_t nclasses;
-	struct control_guest *guests;
-	size_t nguests;
-	struct snapshot_service *services;
-	size_t nservices;
-	struct control_outlet_client *clients;
-	size_t nclients;
-	uint32_t last; /* enum control_kind of the last reply */
-};
+/*
+ * Asks the daemon at `path`.  Returns the status, to be given back with
+ * json_object_put(), or NULL with the reason.
+ */
+struct json_object *snapshot_take(const char *path, struct failure *);
 
 /*
- * Asks the daemon at `path`.  Returns 0 and the snapshot, to be freed with
- * snapshot_free(), or -1 with the reason and nothing to be freed.
+ * The value of a key of an object; what is missing, null, or of another type is
+ * "", 0, false, or an empty array.
  */
-int snapshot_take(struct snapshot *, const char *path, struct failure *);
+const char *snapshot_text(struct json_object *, const char *key);
+uint64_t snapshot_number(struct json_object *, const char *key);
+bool snapshot_bool(struct json_object *, const char *key);
+struct json_object *snapshot_object(struct json_object *, const char *key);
+size_t snapshot_length(struct json_object *, const char *key);
+struct json_object *snapshot_item(struct json_object *, const char *key,
+    size_t i);
 
-void snapshot_free(struct snapshot *);
+/* For each `item` of an array that is the value of a key. */
+#define SNAPSHOT_FOREACH(item, object, key) \
+	for (size_t item##_i = 0; \
+	     ((item) = snapshot_item(object, key, item##_i)) != NULL; \
+	     item##_i++)
 
 /* How well a pool is supplied. */
 enum supply {
@@ -47,25 +44,23 @@ enum supply {
 	SUPPLY_NONE,	 /* from none */
 };
 
-enum supply snapshot_supply(const struct snapshot *,
-    const struct control_pool *);
+enum supply snapshot_supply(struct json_object *pool);
+
+/* Whether a service is the EGD socket of a guest. */
+bool snapshot_is_guests(struct json_object *service);
 
 /*
  * The guest of that name; or NULL, with the reason and the names that there
  * are.
  */
-const struct control_guest *snapshot_guest(const struct snapshot *,
-    const char *name, struct failure *);
+struct json_object *snapshot_guest(struct json_object *, const char *name,
+    struct failure *);
 
 /*
  * The service of that name, which may be "egd:NAME" or "stream:NAME" where one
  * of each has it; or NULL, likewise.
  */
-const struct control_outlet *snapshot_service(const struct snapshot *,
-    const char *name, struct failure *);
-
-/* A guest's EGD socket; NULL if nothing was told of it. */
-const struct control_outlet *snapshot_guest_egd(const struct snapshot *,
-    const struct control_guest *);
+struct json_object *snapshot_service(struct json_object *, const char *name,
+    struct failure *);
 
 #endif

@@ -9,43 +9,41 @@
  * allocated; NULL, with the reason, if there is none to be had.
  */
 static char *
-chardev(const struct control_guest *g, struct failure *why)
+chardev(struct json_object *guest, struct failure *why)
 {
+	const char *name = snapshot_text(guest, "name");
+	const char *socket = snapshot_text(guest, "socket");
 	char *text = NULL;
 	size_t size = 0;
 	FILE *f;
 
-	if (g->socket[0] == '\0') {
+	if (socket[0] == '\0') {
 		fail(why, EXIT_REFUSED,
-		    "guest %s: the path of its socket is "
-		    "not known",
-		    g->name);
+		    "guest %s: the path of its socket is not known", name);
 		return NULL;
 	}
-	if (!quote_possible(g->socket)) {
+	if (!quote_possible(socket)) {
 		fail(why, EXIT_REFUSED,
-		    "guest %s: the path of its "
-		    "socket has control "
-		    "characters",
-		    g->name);
+		    "guest %s: the path of its socket has control characters",
+		    name);
 		return NULL;
 	}
 	if ((f = open_memstream(&text, &size)) == NULL)
 		err(EXIT_REFUSED, NULL);
-	fprintf(f, "socket,id=vrngd-%s,path=", g->name);
-	quote_option(f, g->socket);
+	fprintf(f, "socket,id=vrngd-%s,path=", name);
+	quote_option(f, socket);
 	if (fclose(f) == EOF)
 		err(EXIT_REFUSED, NULL);
 	return text;
 }
 
 int
-snippet_qemu(const struct control_guest *g, const char *memory, FILE *f,
+snippet_qemu(struct json_object *guest, const char *memory, FILE *f,
     struct failure *why)
 {
 	char *socket;
 
-	if ((socket = chardev(g, why)) == NULL)
+	if ((socket = chardev(guest, why)) == NULL)
 		return -1;
 	fprintf(f, "-m %s \\\n", memory);
 	fprintf(f,
@@ -56,7 +54,7 @@ snippet_qemu(const struct control_guest *g, const char *memory, FILE *f,
 	fputs("-chardev ", f);
 	quote_word(f, socket);
 	fprintf(f, " \\\n-device vhost-user-rng-pci,chardev=vrngd-%s\n",
-	    g->name);
+	    snapshot_text(guest, "name"));
 	free(socket);
 	return 0;
 }
@@ -70,11 +68,11 @@ put_arg(FILE *f, const char *arg)
 }
 
 int
-snippet_libvirt(const struct control_guest *g, FILE *f, struct failure *why)
+snippet_libvirt(struct json_object *guest, FILE *f, struct failure *why)
 {
 	char *socket;
 
-	if ((socket = chardev(g, why)) == NULL)
+	if ((socket = chardev(guest, why)) == NULL)
 		return -1;
 	fputs("<domain type='kvm' "
 	      "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"
@@ -94,7 +92,7 @@ snippet_libvirt(const struct control_guest *g, FILE *f, struct failure *why)
 	fputs("    <qemu:arg value='{\"driver\":\"vhost-user-rng-pci\","
 	      "\"chardev\":\"vrngd-",
 	    f);
-	quote_attribute(f, g->name);
+	quote_attribute(f, snapshot_text(guest, "name"));
 	fputs("\"}'/>\n"
 	      "  </qemu:commandline>\n"
 	      "</domain>\n",

@@ -13,11 +13,11 @@
  * device; `memory` is the guest's memory as -m takes it.  Returns 0, or -1 with
  * the reason.
  */
-int snippet_qemu(const struct control_guest *, const char *memory, FILE *,
+int snippet_qemu(struct json_object *guest, const char *memory, FILE *,
     struct failure *);
 
 /* The parts of libvirt's domain XML, within a <domain>.  Likewise. */
-int snippet_libvirt(const struct control_guest *, FILE *, struct failure *);
+int snippet_libvirt(struct json_object *guest, FILE *, struct failure *);
 
 /*
  * The same for a device that QEMU feeds from an EGD socket or a stream; `id`

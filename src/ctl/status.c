@@ -1,212 +1,430 @@
+/*
+ * vrngctl status: tables of what the daemon reports.  A column is a row of one
+ * of the lists below.
+ */
+#include <err.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/format.h"
 #include "ctl/status.h"
-#include "ctl/status_service.h"
-#include "ctl/status_source.h"
 #include "ctl/table.h"
 
-#define WIDE   80 /* columns, that all figures fit in */
-#define INDENT 2
+#define WIDE	      80 /* columns, that all figures fit in */
+#define INDENT	      2
+#define CLIENTS_SHOWN 10  /* of each service, unless all are */
+#define TEXT_SIZE     256 /* with the NUL; longer text is cut */
+/* Of blocks of good data, one in so many fails the tests of FIPS 140-2. */
+#define FIPS_USUAL 1300
 
-static const char *
-or_dash(const char *text)
-{
-	return text[0] == '\0' ? "-" : text;
-}
+#define NITEMS(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct column source_columns[] = {
+	{ "  SOURCE", "name", COLUMN_SOURCE },
+	{ "KIND", "kind", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "SINCE", "since_ns", COLUMN_TIME },
+	{ "NOW/S", "bytes_per_second", COLUMN_BYTES },
+	{ "BYTES", "bytes", COLUMN_BYTES },
+	{ "FAILS", "failures", COLUMN_COUNT },
+	{ "WHAT", "what", COLUMN_TEXT },
+};
+
+static const struct column class_columns[] = {
+	{ "CLASS", "name", COLUMN_TREE },
+	{ "MODE", "delivery", COLUMN_TEXT },
+	{ "RATE", "rate", COLUMN_RATE },
+	{ "CEIL", "ceil", COLUMN_RATE },
+	{ "BURST", "burst", COLUMN_BYTES },
+	{ "WEIGHT", "weight", COLUMN_COUNT },
+	{ "PRIO", "priority", COLUMN_COUNT },
+	{ "NOW/S", "bytes_per_second", COLUMN_BYTES },
+	{ "BYTES", "bytes", COLUMN_BYTES },
+	{ "GUESTS", "guests", COLUMN_COUNT },
+};
+
+static const struct column guest_columns[] = {
+	{ "GUEST", "name", COLUMN_TEXT }, { "CLASS", "class", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT }, { "RATE", "rate", COLUMN_RATE },
+	{ "CEIL", "ceil", COLUMN_RATE },
+	{ "NOW/S", "bytes_per_second", COLUMN_BYTES },
+	{ "BYTES", "bytes", COLUMN_BYTES },
+	{ "REQS", "requests", COLUMN_COUNT },
+	{ "WAIT", "wait_ns", COLUMN_TIME },
+	{ "CUT", "short_answers", COLUMN_COUNT },
+	{ "BAD", "malformed", COLUMN_COUNT },
+	{ "HITS", "polling", COLUMN_HITS }, /* where guests poll */
+};
+
+static const struct column service_columns[] = {
+	{ "SERVICE", "name", COLUMN_TEXT },
+	{ "KIND", "kind", COLUMN_TEXT },
+	{ "CLASS", "class", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "RATE", "rate", COLUMN_RATE },
+	{ "CEIL", "ceil", COLUMN_RATE },
+	{ "NOW/S", "bytes_per_second", COLUMN_BYTES },
+	{ "BYTES", "bytes", COLUMN_BYTES },
+	{ "REQS", "requests", COLUMN_COUNT },
+	{ "WAIT", "wait_ns", COLUMN_TIME },
+	{ "CUT", "short_answers", COLUMN_COUNT },
+	{ "BAD", "malformed", COLUMN_COUNT },
+};
+
+#define CLIENT_OUTER 2 /* columns that are the service's */
+static const struct column client_columns[] = {
+	{ "SERVICE", "name", COLUMN_TEXT },
+	{ "KIND", "kind", COLUMN_TEXT },
+	{ "STATE", "waiting", COLUMN_WAITING },
+	{ "FOR", "connected_ns", COLUMN_TIME },
+	{ "BYTES", "bytes", COLUMN_BYTES },
+	{ "REQS", "requests", COLUMN_COUNT },
+	{ "CLIENT", "peer", COLUMN_TEXT },
+};
+
+/* A table that is printed row by row, each with notes below it. */
+struct listing {
+	struct table table;
+	FILE *f;
+	size_t limit; /* columns */
+	size_t row;   /* to be printed next */
+};
 
 static void
-print_pool(const struct control_pool *pool, FILE *f)
+print_head(struct json_object *pool, FILE *f)
 {
-	char a[FORMAT_SIZE], b[FORMAT_SIZE], name[GUEST_NAME_SIZE];
+	static const char *const notes[] = {
+		[SUPPLY_FULL] = "",
+		[SUPPLY_FALLBACK] = ": a fallback",
+		[SUPPLY_NONE] = ": guests will wait",
+	};
+	struct json_object *limit = snapshot_object(pool, "limit");
+	const char *combine = snapshot_text(pool, "combine");
+	size_t guests = snapshot_length(pool, "guests");
+	bool first = strcmp(combine, "first") == 0;
+	enum supply supply = snapshot_supply(pool);
+	char a[FORMAT_SIZE], b[FORMAT_SIZE], text[TEXT_SIZE];
 
-	fprintf(f, "pool %s: ", format_text(name, sizeof(name), pool->name));
-	if (pool->limit.bytes == 0)
+	fprintf(f, "pool %s: ",
+	    format_text(text, sizeof(text), snapshot_text(pool, "name")));
+	if (limit == NULL)
 		fputs("no limit", f);
 	else
-		fprintf(f, "limit %s%s, burst %s", format_rate(a, &pool->limit),
-		    format_per_second(&pool->limit) > 0 ? "/s" : "",
-		    format_bytes(b, pool->burst));
-	fprintf(f, "\n%*snow %s/s, in all %s\n", INDENT, "",
-	    format_bytes(a, pool->now), format_bytes(b, pool->bytes));
-	fprintf(f, "%*sstock %s of %s, %u guest%s\n", INDENT, "",
-	    format_bytes(a, pool->stock), format_bytes(b, pool->capacity),
-	    pool->guests, pool->guests == 1 ? "" : "s");
+		fprintf(f, "limit %s%s, burst %s", format_rate(a, limit),
+		    format_per_second(limit) > 0 ? "/s" : "",
+		    format_bytes(b, snapshot_number(pool, "burst")));
+	fprintf(f, "\n  now %s/s, in all %s\n",
+	    format_bytes(a, snapshot_number(pool, "bytes_per_second")),
+	    format_bytes(b, snapshot_number(pool, "bytes")));
+	fprintf(f, "  stock %s of %s, %zu guest%s\n",
+	    format_bytes(a, snapshot_number(pool, "stock")),
+	    format_bytes(b, snapshot_number(pool, "stock_capacity")), guests,
+	    guests == 1 ? "" : "s");
+	fprintf(f, "  combine %s", format_text(text, sizeof(text), combine));
+	if (!first)
+		fprintf(f, ", min-sources %" PRIu64,
+		    snapshot_number(pool, "min_sources"));
+	fprintf(f, ", %" PRIu64 " of %" PRIu64 " serving%s\n",
+	    snapshot_number(pool, "sources_serving"),
+	    snapshot_number(pool, "sources_total"),
+	    first || supply == SUPPLY_NONE ? notes[supply] : "");
+}
+
+/* Prints the headings, after an empty line. */
+static void
+start(struct listing *l, int indent, size_t left)
+{
+	table_fit(&l->table, indent, left, l->limit);
+	fputc('\n', l->f);
+	table_print_row(&l->table, l->f, l->row++);
+}
+
+/* The name of a test, as SP 800-90B has it. */
+static const char *
+test_name(const char *key)
+{
+	static const char *const names[][2] = {
+		{ "repetition", "repetition count" },
+		{ "proportion", "adaptive proportion" },
+		{ "device", "device's own" },
+	};
+
+	for (size_t i = 0; i < NITEMS(names); i++)
+		if (strcmp(names[i][0], key) == 0)
+			return names[i][1];
+	return key;
 }
 
 static void
-share_cells(struct table *t, const struct control_share *share)
+write_failure(struct json_object *failure, FILE *f)
 {
-	char text[FORMAT_SIZE];
+	uint64_t ns = snapshot_number(failure, "ago_ns");
+	char ago[FORMAT_SIZE], text[TEXT_SIZE];
 
-	table_cell(t, "%s", format_rate(text, &share->rate));
-	table_cell(t, "%s", format_rate(text, &share->ceil));
+	if (failure == NULL)
+		return;
+	fputs("last failure", f);
+	if (ns != 0)
+		fprintf(f, " %s ago", format_time(ago, ns));
+	format_text(text, sizeof(text), snapshot_text(failure, "reason"));
+	fprintf(f, "%s%s\n", text[0] == '\0' ? "" : ": ", text);
 }
 
 static void
-print_classes(const struct snapshot *snap, const char *pool, FILE *f,
-    size_t columns)
+write_alarms(struct json_object *health, FILE *f)
 {
-	static const char *const headings[] = { "CLASS", "MODE", "RATE", "CEIL",
-		"BURST", "WEIGHT", "PRIO", "NOW/S", "BYTES", "GUESTS", NULL };
-	char text[FORMAT_SIZE], name[GUEST_NAME_SIZE];
+	struct json_object *alarms = snapshot_object(health, "alarms");
+	char n[FORMAT_SIZE], name[TEXT_SIZE];
+	bool any = false;
+
+	if (alarms == NULL)
+		return;
+	json_object_object_foreach(alarms, key, value)
+	{
+		if (json_object_get_uint64(value) == 0)
+			continue;
+		fprintf(f, "%s %s %s", any ? "," : "alarms:",
+		    format_text(name, sizeof(name), test_name(key)),
+		    format_count(n, json_object_get_uint64(value)));
+		any = true;
+	}
+	if (any)
+		fprintf(f, "; start-up tests passed: %s\n",
+		    format_count(n,
+			snapshot_number(health, "startups_passed")));
+}
+
+static void
+write_fips(struct json_object *health, FILE *f)
+{
+	uint64_t blocks = snapshot_number(health, "fips_blocks");
+	char a[FORMAT_SIZE], b[FORMAT_SIZE], usual[FORMAT_SIZE];
+
+	if (blocks == 0)
+		return;
+	fprintf(f,
+	    "FIPS 140-2: %s/%s blocks failed (expected about %s: 1 in %d)\n",
+	    format_count(a, snapshot_number(health, "fips_failed")),
+	    format_count(b, blocks), format_count(usual, blocks / FIPS_USUAL),
+	    FIPS_USUAL);
+}
+
+/* What there is to say of a source beyond its row. */
+static void
+write_source(struct json_object *source, FILE *f)
+{
+	struct json_object *health = snapshot_object(source, "health");
+
+	write_failure(snapshot_object(source, "last_failure"), f);
+	write_alarms(health, f);
+	write_fips(health, f);
+}
+
+/* Where a service is, and who has come. */
+static void
+write_service(struct json_object *service, FILE *f)
+{
+	char n[FORMAT_SIZE], most[FORMAT_SIZE], where[TEXT_SIZE];
+	uint64_t away = snapshot_number(service, "turned_away");
+	bool connects = snapshot_bool(service, "connects");
+
+	format_text(where, sizeof(where), snapshot_text(service, "where"));
+	fprintf(f, "%s %s: ", connects ? "connects to" : "at",
+	    where[0] == '\0' ? "-" : where);
+	if (!connects)
+		fprintf(f, "%s of %s clients, ",
+		    format_count(n,
+			snapshot_number(service, "clients_connected")),
+		    format_count(most,
+			snapshot_number(service, "max_clients")));
+	fprintf(f, "%s so far",
+	    format_count(n, snapshot_number(service, "connections")));
+	if (away != 0)
+		fprintf(f, ", %s turned away", format_count(n, away));
+	fputc('\n', f);
+}
+
+/* Prints the row of an object, and what is to be said below it. */
+static void
+print_row(struct listing *l, struct json_object *o,
+    void (*write)(struct json_object *, FILE *))
+{
+	char *notes = NULL, *line, *rest;
+	size_t size = 0;
+	FILE *stream;
+
+	table_print_row(&l->table, l->f, l->row++);
+	if ((stream = open_memstream(&notes, &size)) == NULL)
+		err(EXIT_REFUSED, NULL);
+	write(o, stream);
+	if (fclose(stream) == EOF)
+		err(EXIT_REFUSED, NULL);
+	rest = notes;
+	while ((line = strsep(&rest, "\n")) != NULL)
+		table_print_note(l->f, line, l->limit);
+	free(notes);
+}
+
+static void
+print_sources(struct json_object *pool, FILE *f, size_t limit)
+{
+	struct listing l = { .f = f, .limit = limit };
+	struct json_object *source;
+
+	if (snapshot_length(pool, "sources") == 0)
+		return;
+	table_init(&l.table, source_columns, NITEMS(source_columns));
+	l.table.tail = true;
+	SNAPSHOT_FOREACH(source, pool, "sources")
+	table_row(&l.table, source, NULL, 0);
+	start(&l, 0, 3);
+	SNAPSHOT_FOREACH(source, pool, "sources")
+	print_row(&l, source, write_source);
+	table_free(&l.table);
+}
+
+static void
+print_services(struct json_object *pool, FILE *f, size_t limit)
+{
+	struct listing l = { .f = f, .limit = limit };
+	struct json_object *service;
+
+	if (snapshot_length(pool, "services") == 0)
+		return;
+	table_init(&l.table, service_columns, NITEMS(service_columns));
+	SNAPSHOT_FOREACH(service, pool, "services")
+	table_row(&l.table, service, NULL, 0);
+	start(&l, INDENT, 4);
+	SNAPSHOT_FOREACH(service, pool, "services")
+	print_row(&l, service, write_service);
+	table_free(&l.table);
+}
+
+/* A table of objects of which there is nothing more to say. */
+static void
+print_plain(struct json_object *pool, const char *key,
+    const struct column *columns, size_t ncolumns, size_t left, FILE *f,
+    size_t limit)
+{
+	struct json_object *o;
 	struct table t;
 
-	table_init(&t, headings);
-	for (size_t i = 0; i < snap->nclasses; i++) {
-		const struct control_class *c = &snap->classes[i];
-		const struct control_share *share = &c->share;
-
-		if (strcmp(c->pool, pool) != 0)
-			continue;
-		table_cell(&t, "%*s%s", (int)(c->depth % 16) * INDENT, "",
-		    format_text(name, sizeof(name), c->name));
-		table_cell(&t, "%s", format_delivery(c->delivery));
-		share_cells(&t, share);
-		table_cell(&t, "%s",
-		    share->burst == 0 ? "-" : format_bytes(text, share->burst));
-		table_cell(&t, "%u", share->weight);
-		table_cell(&t, "%u", share->priority);
-		table_cell(&t, "%s", format_bytes(text, c->now));
-		table_cell(&t, "%s", format_bytes(text, c->bytes));
-		table_cell(&t, "%u", c->guests);
-	}
-	if (t.nrows > 1)
-		fputc('\n', f);
-	else
-		t.nrows = 0;
-	table_print(&t, f, INDENT, 2, columns);
-}
-
-const char *
-status_guest_state(const struct snapshot *snap, const struct control_guest *g)
-{
-	const struct control_outlet *o = snapshot_guest_egd(snap, g);
-
-	if (g->socket[0] != '\0' || g->egd[0] == '\0')
-		return format_guest_state(g->state);
-	if (o != NULL)
-		return format_outlet_state(o->state);
-	return format_outlet_state(g->egd_clients > 0 ? CONTROL_OUTLET_CONNECTED
-						      : CONTROL_OUTLET_IDLE);
+	if (snapshot_length(pool, key) == 0)
+		return;
+	table_init(&t, columns, ncolumns);
+	SNAPSHOT_FOREACH(o, pool, key)
+	table_row(&t, o, NULL, 0);
+	fputc('\n', f);
+	table_print(&t, f, INDENT, left, limit);
 }
 
 /* Whether the worker of any of the pool's guests looks at its ring. */
 static bool
-is_polling(const struct snapshot *snap, const char *pool)
+is_polling(struct json_object *pool)
 {
-	for (size_t i = 0; i < snap->nguests; i++)
-		if (strcmp(snap->guests[i].pool, pool) == 0 &&
-		    snap->guests[i].poll_us > 0)
-			return true;
+	struct json_object *guest;
+
+	SNAPSHOT_FOREACH(guest, pool, "guests")
+	if (snapshot_number(snapshot_object(guest, "polling"), "us") > 0)
+		return true;
 	return false;
 }
 
-/* How many in a hundred looks saw a request. */
 static void
-hits_cell(struct table *t, const struct control_guest *g)
+print_guests(struct json_object *pool, FILE *f, size_t limit)
 {
-	if (g->polls == 0)
-		table_cell(t, "-");
-	else
-		table_cell(t, "%.0f%%",
-		    (double)g->poll_hits * 100 / (double)g->polls);
+	bool hits = (limit == 0 || limit >= WIDE) && is_polling(pool);
+
+	print_plain(pool, "guests", guest_columns,
+	    NITEMS(guest_columns) - (hits ? 0 : 1), 3, f, limit);
+}
+
+/* How many clients of a service are shown. */
+static size_t
+count_shown(struct json_object *service, bool all)
+{
+	size_t n = snapshot_length(service, "clients");
+
+	return all || n < CLIENTS_SHOWN ? n : CLIENTS_SHOWN;
 }
 
 static void
-guest_row(struct table *t, const struct snapshot *snap,
-    const struct control_guest *g, bool polling)
+print_more(struct listing *l, struct json_object *service, size_t more)
 {
-	char text[FORMAT_SIZE], name[GUEST_NAME_SIZE];
+	char name[TEXT_SIZE], n[FORMAT_SIZE], note[TEXT_SIZE * 2];
 
-	table_cell(t, "%s", format_text(name, sizeof(name), g->name));
-	table_cell(t, "%s", or_dash(format_text(name, sizeof(name), g->class)));
-	table_cell(t, "%s", status_guest_state(snap, g));
-	share_cells(t, &g->share);
-	table_cell(t, "%s", format_bytes(text, g->now));
-	table_cell(t, "%s", format_bytes(text, g->bytes));
-	table_cell(t, "%s", format_count(text, g->requests));
-	table_cell(t, "%s", format_time(text, g->wait_ns));
-	table_cell(t, "%s", format_count(text, g->cut));
-	table_cell(t, "%s", format_count(text, g->refused));
-	if (polling)
-		hits_cell(t, g);
+	snprintf(note, sizeof(note),
+	    "%s more of %s: vrngctl status --clients shows all",
+	    format_count(n, more),
+	    format_text(name, sizeof(name), snapshot_text(service, "name")));
+	table_print_note(l->f, note, l->limit);
 }
 
 static void
-print_guests(const struct snapshot *snap, const char *pool, FILE *f,
-    size_t columns)
+print_clients(struct json_object *pool, FILE *f, size_t limit, bool all)
 {
-	bool wide = columns == 0 || columns >= WIDE;
-	bool polling = wide && is_polling(snap, pool);
-	const char *const headings[] = { "GUEST", "CLASS", "STATE", "RATE",
-		"CEIL", "NOW/S", "BYTES", "REQS", "WAIT", "CUT", "BAD",
-		polling ? "HITS" : NULL, NULL };
-	struct table t;
+	struct listing l = { .f = f, .limit = limit };
+	struct json_object *service;
+	size_t shown;
 
-	table_init(&t, headings);
-	for (size_t i = 0; i < snap->nguests; i++)
-		if (strcmp(snap->guests[i].pool, pool) == 0)
-			guest_row(&t, snap, &snap->guests[i], polling);
-	if (t.nrows > 1)
-		fputc('\n', f);
-	else
-		t.nrows = 0;
-	table_print(&t, f, INDENT, 3, columns);
+	table_init(&l.table, client_columns, NITEMS(client_columns));
+	l.table.tail = true;
+	SNAPSHOT_FOREACH(service, pool, "services")
+	for (size_t i = 0; i < count_shown(service, all); i++)
+		table_row(&l.table, snapshot_item(service, "clients", i),
+		    service, CLIENT_OUTER);
+	if (l.table.nrows > 1)
+		start(&l, INDENT, 3);
+	SNAPSHOT_FOREACH(service, pool, "services")
+	{
+		shown = count_shown(service, all);
+		for (size_t i = 0; i < shown; i++)
+			table_print_row(&l.table, f, l.row++);
+		if (shown < snapshot_length(service, "clients"))
+			print_more(&l, service,
+			    snapshot_length(service, "clients") - shown);
+	}
+	table_free(&l.table);
 }
 
 void
-status_print(const struct snapshot *snap, FILE *f, size_t columns,
+status_print(struct json_object *status, FILE *f, size_t columns,
     bool all_clients)
 {
-	for (size_t i = 0; i < snap->npools; i++) {
-		const char *pool = snap->pools[i].name;
+	struct json_object *pool;
 
-		if (i > 0)
+	SNAPSHOT_FOREACH(pool, status, "pools")
+	{
+		if (pool_i > 0)
 			fputc('\n', f);
-		print_pool(&snap->pools[i], f);
-		status_print_combine(snap, &snap->pools[i], f);
-		status_print_sources(snap, pool, f, columns);
-		print_classes(snap, pool, f, columns);
-		print_guests(snap, pool, f, columns);
-		status_print_services(snap, pool, f, columns);
-		status_print_clients(snap, pool, f, columns, all_clients);
+		print_head(pool, f);
+		print_sources(pool, f, columns);
+		print_plain(pool, "classes", class_columns,
+		    NITEMS(class_columns), 2, f, columns);
+		print_guests(pool, f, columns);
+		print_services(pool, f, columns);
+		print_clients(pool, f, columns, all_clients);
 	}
 }
 
-void
-status_print_guests(const struct snapshot *snap, FILE *f)
+static void
+print_name(struct json_object *o, FILE *f)
 {
-	for (size_t i = 0; i < snap->nguests; i++)
-		fprintf(f, "%s\n", snap->guests[i].name);
+	if (!snapshot_is_guests(o))
+		fprintf(f, "%s\n", snapshot_text(o, "name"));
 }
 
 void
-status_print_classes(const struct snapshot *snap, FILE *f)
+status_print_names(struct json_object *status, const char *what, FILE *f)
 {
-	for (size_t i = 0; i < snap->nclasses; i++)
-		fprintf(f, "%s\n", snap->classes[i].name);
-}
+	struct json_object *pool, *o;
 
-void
-status_print_pools(const struct snapshot *snap, FILE *f)
-{
-	for (size_t i = 0; i < snap->npools; i++)
-		fprintf(f, "%s\n", snap->pools[i].name);
-}
-
-void
-status_print_source_names(const struct snapshot *snap, FILE *f)
-{
-	for (size_t i = 0; i < snap->nsources; i++)
-		fprintf(f, "%s\n", snap->sources[i].name);
-}
-
-void
-status_print_service_names(const struct snapshot *snap, FILE *f)
-{
-	for (size_t i = 0; i < snap->nservices; i++)
-		if (snap->services[i].outlet.kind != CONTROL_OUTLET_GUEST)
-			fprintf(f, "%s\n", snap->services[i].outlet.name);
+	SNAPSHOT_FOREACH(pool, status, "pools")
+	{
+		if (strcmp(what, "pools") == 0)
+			print_name(pool, f);
+		SNAPSHOT_FOREACH(o, pool, what)
+		print_name(o, f);
+	}
 }

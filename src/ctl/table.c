@@ -1,53 +1,132 @@
+/*
+ * Tables over the objects of the status, for status.c.
+ */
 #include <bsd/string.h>
 #include <err.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/connect.h"
+#include "ctl/format.h"
 #include "ctl/table.h"
 
 #define CUT_MIN	    8 /* characters left of a column that is cut */
 #define NOTE_INDENT 4
 #define NOTE_MIN    20 /* columns of a note, however narrow the terminal */
 
-void
-table_init(struct table *t, const char *const *headings)
+/* A row that is to be filled in. */
+static void
+add_row(struct table *t)
 {
-	*t = (struct table){ 0 };
-	while (headings[t->ncolumns] != NULL)
-		t->ncolumns++;
-	for (size_t i = 0; i < t->ncolumns; i++)
-		table_cell(t, "%s", headings[i]);
-}
-
-void
-table_cell(struct table *t, const char *fmt, ...)
-{
-	char *cell;
-	va_list ap;
-	size_t len;
-
-	if (t->column == 0 && (t->nrows & (t->nrows - 1)) == 0) {
+	/* Room doubles: at each power of two it is used up. */
+	if ((t->nrows & (t->nrows - 1)) == 0) {
 		t->cells = reallocarray(t->cells,
 		    t->nrows == 0 ? 1 : t->nrows * 2, sizeof(*t->cells));
 		if (t->cells == NULL)
 			err(EXIT_REFUSED, NULL);
 	}
-	cell = t->cells[t->nrows][t->column];
-	va_start(ap, fmt);
-	if (vsnprintf(cell, TABLE_CELL, fmt, ap) >= TABLE_CELL)
+	memset(t->cells[t->nrows++], 0, sizeof(*t->cells));
+}
+
+static void
+set_cell(struct table *t, size_t column, const char *prefix, const char *text)
+{
+	char *cell = t->cells[t->nrows - 1][column];
+	size_t len;
+
+	strlcpy(cell, prefix, TABLE_CELL);
+	if (strlcat(cell, text, TABLE_CELL) >= TABLE_CELL)
 		cell[TABLE_CELL - 2] = '~';
-	va_end(ap);
 	len = strlen(cell);
-	if (len > t->width[t->column])
-		t->width[t->column] = len;
-	if (++t->column == t->ncolumns) {
-		t->column = 0;
-		t->nrows++;
+	if (len > t->width[column])
+		t->width[column] = len;
+}
+
+void
+table_init(struct table *t, const struct column *columns, size_t ncolumns)
+{
+	*t = (struct table){ .columns = columns, .ncolumns = ncolumns };
+	add_row(t);
+	for (size_t i = 0; i < ncolumns; i++)
+		set_cell(t, i, "", columns[i].heading);
+}
+
+/* How many in a hundred polls were hits. */
+static void
+format_hits(char text[FORMAT_SIZE], struct json_object *o)
+{
+	uint64_t polls = snapshot_number(o, "polls");
+
+	if (polls == 0)
+		strlcpy(text, "-", FORMAT_SIZE);
+	else
+		snprintf(text, FORMAT_SIZE, "%.0f%%",
+		    (double)snapshot_number(o, "hits") * 100 / (double)polls);
+}
+
+static void
+add_text(struct table *t, size_t column, const char *prefix, const char *value)
+{
+	char text[TABLE_CELL + 1];
+
+	format_text(text, sizeof(text), value);
+	set_cell(t, column, prefix, text[0] == '\0' ? "-" : text);
+}
+
+static void
+add_cell(struct table *t, size_t i, struct json_object *o)
+{
+	static const char spaces[] = "                              ";
+	const char *key = t->columns[i].key;
+	uint64_t n = snapshot_number(o, key);
+	char text[FORMAT_SIZE];
+
+	switch (t->columns[i].format) {
+	case COLUMN_TEXT:
+		add_text(t, i, "", snapshot_text(o, key));
+		return;
+	case COLUMN_SOURCE:
+		add_text(t, i, snapshot_bool(o, "serving") ? "* " : "  ",
+		    snapshot_text(o, key));
+		return;
+	case COLUMN_TREE:
+		n = snapshot_number(o, "depth") % 16 * 2;
+		add_text(t, i, spaces + sizeof(spaces) - 1 - n,
+		    snapshot_text(o, key));
+		return;
+	case COLUMN_BYTES:
+		format_bytes(text, n);
+		if (!json_object_object_get_ex(o, key, &o) || o == NULL)
+			strlcpy(text, "-", sizeof(text));
+		break;
+	case COLUMN_COUNT:
+		format_count(text, n);
+		break;
+	case COLUMN_TIME:
+		format_time(text, n);
+		break;
+	case COLUMN_RATE:
+		format_rate(text, snapshot_object(o, key));
+		break;
+	case COLUMN_WAITING:
+		strlcpy(text, snapshot_bool(o, key) ? "waiting" : "connected",
+		    sizeof(text));
+		break;
+	case COLUMN_HITS:
+		format_hits(text, snapshot_object(o, key));
+		break;
 	}
+	set_cell(t, i, "", text);
+}
+
+void
+table_row(struct table *t, struct json_object *o, struct json_object *outer,
+    size_t nouter)
+{
+	add_row(t);
+	for (size_t i = 0; i < t->ncolumns; i++)
+		add_cell(t, i, i < nouter ? outer : o);
 }
 
 /* Makes a column up to `excess` narrower.  Returns what is left of that. */

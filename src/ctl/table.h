@@ -8,29 +8,51 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "ctl/snapshot.h"
+
 #define TABLE_COLUMNS 12
 #define TABLE_CELL    80 /* with the terminating NUL */
 
 struct table {
+	const struct column *columns;
 	size_t ncolumns;
 	char (*cells)[TABLE_COLUMNS][TABLE_CELL]; /* of each row, allocated */
 	size_t nrows;
-	size_t column; /* of the next cell */
 	size_t width[TABLE_COLUMNS];
 	bool tail; /* the last column is text: to the left, and cut first */
 	int indent;
 	size_t left;
 };
 
-/* A table with a row of headings, which end with NULL. */
-void table_init(struct table *, const char *const *headings);
+/* How a value is shown. */
+enum column_format {
+	COLUMN_TEXT,	/* text, "-" for none */
+	COLUMN_BYTES,	/* format_bytes(), "-" for null */
+	COLUMN_COUNT,	/* format_count() */
+	COLUMN_TIME,	/* format_time() */
+	COLUMN_RATE,	/* format_rate() */
+	COLUMN_TREE,	/* text, indented by the value of "depth" */
+	COLUMN_SOURCE,	/* text, with an asterisk if "serving" */
+	COLUMN_WAITING, /* "waiting" or "connected" */
+	COLUMN_HITS,	/* of an object with "hits" and "polls", in percent */
+};
+
+/* A column: the heading, and which value of a JSON object stands below it. */
+struct column {
+	const char *heading;
+	const char *key;
+	enum column_format format;
+};
+
+/* A table with a row of headings; the columns must outlive it. */
+void table_init(struct table *, const struct column *, size_t ncolumns);
 
 /*
- * Adds a cell; rows follow from that.  Longer text is cut, and ends with a
- * tilde then.
+ * Adds a row about an object.  The first `nouter` columns are about the one
+ * that it is in.  Longer text is cut, and ends with a tilde then.
  */
-void table_cell(struct table *, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+void table_row(struct table *, struct json_object *, struct json_object *outer,
+    size_t nouter);
 
 /*
  * Prints it, each row after `indent` spaces, and frees it.  The first `left`

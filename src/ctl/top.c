@@ -12,7 +12,7 @@ static char *
 picture(const char *path)
 {
 	struct failure why = { 0 };
-	struct snapshot snap;
+	struct json_object *status;
 	size_t columns, lines, size = 0;
 	char *text = NULL;
 	FILE *f;
@@ -20,9 +20,9 @@ picture(const char *path)
 	if ((f = open_memstream(&text, &size)) == NULL)
 		return NULL;
 	term_size(&columns, &lines);
-	if (snapshot_take(&snap, path, &why) == 0) {
-		top_print(&snap, f, columns, true);
-		snapshot_free(&snap);
+	if ((status = snapshot_take(path, &why)) != NULL) {
+		top_print(status, f, columns, true);
+		json_object_put(status);
 	} else {
 		fprintf(f, "%s\n", why.text);
 		free(why.text);
@@ -89,19 +89,19 @@ run_screen(const char *path, struct failure *why)
 int
 top_run(const char *path, bool once, struct failure *why)
 {
-	struct snapshot snap;
+	struct json_object *status;
 	size_t columns, lines;
 
 	term_size(&columns, &lines);
 	for (;;) {
-		if (snapshot_take(&snap, path, why) == -1)
+		if ((status = snapshot_take(path, why)) == NULL)
 			return -1;
 		if (!once && term_usable()) {
-			snapshot_free(&snap);
+			json_object_put(status);
 			return run_screen(path, why);
 		}
-		top_print(&snap, stdout, columns, false);
-		snapshot_free(&snap);
+		top_print(status, stdout, columns, false);
+		json_object_put(status);
 		if (once || fflush(stdout) == EOF)
 			return 0;
 		sleep(1);

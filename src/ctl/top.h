@@ -14,7 +14,7 @@
  * each pool's sources.  For a screen, that one begins with TERM_ALERT if they
  * do not supply the pool as they are meant to.
  */
-void top_print(const struct snapshot *, FILE *, size_t columns, bool screen);
+void top_print(struct json_object *, FILE *, size_t columns, bool screen);
 
 /*
  * Shows the daemon at `path` once a second until q is pressed; without a

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "ctl/format.h"
-#include "ctl/status.h"
 #include "ctl/term.h"
 #include "ctl/top.h"
 
@@ -18,8 +17,7 @@
 
 /* One picture in the making. */
 struct top {
-	const struct snapshot *snap;
-	const struct control_pool *pool; /* that is being printed */
+	struct json_object *pool; /* that is being printed */
 	FILE *f;
 	size_t columns;
 	bool screen;
@@ -28,16 +26,8 @@ struct top {
 	uint64_t most; /* bytes/s that anybody gets, at least 1 */
 };
 
-#define ROW_NAME_SIZE (GUEST_NAME_SIZE + 8) /* "stream NAME" */
-
-struct row {
-	const char *name;
-	int depth;
-	uint64_t now;  /* bytes/s */
-	uint64_t rate; /* guaranteed bytes/s; 0: none */
-	uint64_t ceil; /* bytes/s; 0: none */
-	const char *note;
-};
+#define NAME_SIZE    256	     /* with the NUL; longer names are cut */
+#define SERVICE_SIZE (NAME_SIZE * 2) /* "stream NAME" */
 
 /* Where on a bar of `width` columns `n` of `full` ends. */
 static int
@@ -54,78 +44,79 @@ bar_end(uint64_t n, uint64_t full, int width)
  * with the most gets.
  */
 static void
-print_bar(const struct top *top, const struct row *row)
+print_bar(const struct top *top, uint64_t now, uint64_t rate, uint64_t full)
 {
-	uint64_t full = row->ceil;
 	int end, mark;
 
 	if (full == 0)
-		full = format_per_second(&top->pool->limit);
+		full = format_per_second(snapshot_object(top->pool, "limit"));
 	if (full == 0)
 		full = top->most;
-	end = bar_end(row->now, full, top->bar);
-	if (end == 0 && row->now > 0)
+	end = bar_end(now, full, top->bar);
+	if (end == 0 && now > 0)
 		end = 1;
-	mark = row->rate == 0 || row->rate >= full
-	    ? -1
-	    : bar_end(row->rate, full, top->bar);
+	mark = rate == 0 || rate >= full ? -1 : bar_end(rate, full, top->bar);
 	fputc('[', top->f);
 	for (int i = 0; i < top->bar; i++)
 		fputc(i == mark ? '|' : i < end ? '#' : ' ', top->f);
 	fputc(']', top->f);
 }
 
+/*
+ * A line about an object, whose ceiling is the value of the key `limit`; `note`
+ * is what stands behind it.
+ */
 static void
-print_row(const struct top *top, const struct row *row)
+print_row(const struct top *top, struct json_object *o, const char *name,
+    uint64_t depth, const char *limit, const char *note)
 {
-	char name[ROW_NAME_SIZE], now[FORMAT_SIZE], ceil[FORMAT_SIZE];
-	int indent = row->depth * 2, width;
+	uint64_t now = snapshot_number(o, "bytes_per_second");
+	uint64_t ceil = format_per_second(snapshot_object(o, limit));
+	char text[SERVICE_SIZE], got[FORMAT_SIZE], most[FORMAT_SIZE];
+	int indent = (int)(depth % 16) * 2, width;
 
 	if (indent > top->name / 2)
 		indent = top->name / 2;
 	width = top->name - indent;
-	format_text(name, sizeof(name), row->name);
-	if (strlen(name) > (size_t)width)
-		name[width - 1] = '~';
-	fprintf(top->f, "%*s%-*.*s ", indent, "", width, width, name);
-	print_bar(top, row);
-	fprintf(top->f, " %5s/s of %5s%s%s\n", format_bytes(now, row->now),
-	    row->ceil == 0 ? "any" : format_bytes(ceil, row->ceil),
-	    row->note[0] == '\0' ? "" : " ", row->note);
+	format_text(text, sizeof(text), name);
+	if (strlen(text) > (size_t)width)
+		text[width - 1] = '~';
+	fprintf(top->f, "%*s%-*.*s ", indent, "", width, width, text);
+	print_bar(top, now, format_per_second(snapshot_object(o, "rate")),
+	    ceil);
+	format_text(text, sizeof(text), note);
+	fprintf(top->f, " %5s/s of %5s%s%s\n", format_bytes(got, now),
+	    ceil == 0 ? "any" : format_bytes(most, ceil),
+	    text[0] == '\0' ? "" : " ", text);
 }
 
 static void
 write_sources(const struct top *top, FILE *f)
 {
-	const struct control_pool *pool = top->pool;
-	char name[GUEST_NAME_SIZE];
-	const char *comma = "";
+	char name[NAME_SIZE], state[NAME_SIZE];
+	struct json_object *s;
 
-	switch (snapshot_supply(top->snap, pool)) {
+	switch (snapshot_supply(top->pool)) {
 	case SUPPLY_FULL:
 		fputs("  sources:", f);
 		break;
 	case SUPPLY_FALLBACK:
-		if (pool->combine == COMBINE_FIRST)
+		if (strcmp(snapshot_text(top->pool, "combine"), "first") == 0)
 			fputs("! on a fallback:", f);
 		else
-			fprintf(f, "! on %u of %u:", pool->serving,
-			    pool->nsources);
+			fprintf(f, "! on %" PRIu64 " of %" PRIu64 ":",
+			    snapshot_number(top->pool, "sources_serving"),
+			    snapshot_number(top->pool, "sources_total"));
 		break;
 	case SUPPLY_NONE:
 		fputs("! no source serves:", f);
 		break;
 	}
-	for (size_t i = 0; i < top->snap->nsources; i++) {
-		const struct control_source *s = &top->snap->sources[i];
-
-		if (strcmp(s->pool, pool->name) != 0)
-			continue;
-		fprintf(f, "%s %s%s %s", comma, s->serving != 0 ? "*" : "",
-		    format_text(name, sizeof(name), s->name),
-		    format_source_state(s->status));
-		comma = ",";
-	}
+	SNAPSHOT_FOREACH(s, top->pool, "sources")
+	fprintf(f, "%s %s%s %s", s_i == 0 ? "" : ",",
+	    snapshot_bool(s, "serving") ? "*" : "",
+	    format_text(name, sizeof(name), snapshot_text(s, "name")),
+	    format_text(state, sizeof(state), snapshot_text(s, "state")));
 }
 
 /* The pool's sources and their states, as far as they fit a line. */
@@ -149,124 +140,94 @@ print_sources(const struct top *top)
 	free(line);
 }
 
-static void
-print_guests(const struct top *top, const char *class, int depth)
+/* "stream NAME" */
+static const char *
+service_name(char text[SERVICE_SIZE], struct json_object *service)
 {
-	for (size_t i = 0; i < top->snap->nguests; i++) {
-		const struct control_guest *g = &top->snap->guests[i];
-		const struct row row = {
-			.name = g->name,
-			.depth = depth,
-			.now = g->now,
-			.rate = format_per_second(&g->share.rate),
-			.ceil = format_per_second(&g->share.ceil),
-			.note = status_guest_state(top->snap, g),
-		};
-
-		if (strcmp(g->pool, top->pool->name) == 0 &&
-		    strcmp(g->class, class) == 0)
-			print_row(top, &row);
-	}
+	snprintf(text, SERVICE_SIZE, "%s %s", snapshot_text(service, "kind"),
+	    snapshot_text(service, "name"));
+	return text;
 }
 
-/* A guest's EGD socket has no row: what it draws is in the guest's. */
+/*
+ * The guests and services right in a class ("": the pool).  A guest's EGD
+ * socket has no row: what it draws is in the guest's.
+ */
 static void
-print_services(const struct top *top, const char *class, int depth)
+print_leaves(const struct top *top, const char *class, uint64_t depth)
 {
-	char name[ROW_NAME_SIZE];
+	char name[SERVICE_SIZE];
+	struct json_object *o;
 
-	for (size_t i = 0; i < top->snap->nservices; i++) {
-		const struct control_outlet *o = &top->snap->services[i].outlet;
-		const struct row row = {
-			.name = name,
-			.depth = depth,
-			.now = o->now,
-			.rate = format_per_second(&o->share.rate),
-			.ceil = format_per_second(&o->share.ceil),
-			.note = format_outlet_state(o->state),
-		};
-
-		if (o->kind == CONTROL_OUTLET_GUEST ||
-		    strcmp(o->pool, top->pool->name) != 0 ||
-		    strcmp(o->class, class) != 0)
-			continue;
-		snprintf(name, sizeof(name), "%s %s",
-		    format_outlet_kind(o->kind), o->name);
-		print_row(top, &row);
-	}
+	SNAPSHOT_FOREACH(o, top->pool, "guests")
+	if (strcmp(snapshot_text(o, "class"), class) == 0)
+		print_row(top, o, snapshot_text(o, "name"), depth, "ceil",
+		    snapshot_text(o, "state"));
+	SNAPSHOT_FOREACH(o, top->pool, "services")
+	if (!snapshot_is_guests(o) &&
+	    strcmp(snapshot_text(o, "class"), class) == 0)
+		print_row(top, o, service_name(name, o), depth, "ceil",
+		    snapshot_text(o, "state"));
 }
 
 static void
-print_pool(struct top *top, const struct control_pool *pool)
+print_pool(const struct top *top)
 {
 	char note[FORMAT_SIZE * 2], stock[FORMAT_SIZE];
-	const struct row row = {
-		.name = pool->name,
-		.now = pool->now,
-		.ceil = format_per_second(&pool->limit),
-		.note = note,
-	};
+	struct json_object *class;
+	uint64_t depth;
 
 	snprintf(note, sizeof(note), "%s left",
-	    format_bytes(stock, pool->stock));
-	top->pool = pool;
-	print_row(top, &row);
+	    format_bytes(stock, snapshot_number(top->pool, "stock")));
+	print_row(top, top->pool, snapshot_text(top->pool, "name"), 0, "limit",
+	    note);
 	print_sources(top);
-	print_guests(top, "", 1);
-	print_services(top, "", 1);
-	for (size_t i = 0; i < top->snap->nclasses; i++) {
-		const struct control_class *c = &top->snap->classes[i];
-		const int depth = 1 + (int)(c->depth % 16);
-		const struct row class = {
-			.name = c->name,
-			.depth = depth,
-			.now = c->now,
-			.rate = format_per_second(&c->share.rate),
-			.ceil = format_per_second(&c->share.ceil),
-			.note = "",
-		};
-
-		if (strcmp(c->pool, pool->name) != 0)
-			continue;
-		print_row(top, &class);
-		print_guests(top, c->name, depth + 1);
-		print_services(top, c->name, depth + 1);
+	print_leaves(top, "", 1);
+	SNAPSHOT_FOREACH(class, top->pool, "classes")
+	{
+		depth = snapshot_number(class, "depth") % 14 + 1;
+		print_row(top, class, snapshot_text(class, "name"), depth,
+		    "ceil", "");
+		print_leaves(top, snapshot_text(class, "name"), depth + 1);
 	}
 }
 
-/* The width of names: as wide as they are, within bounds. */
-static int
-name_width(const struct snapshot *snap)
+/* Makes the column of names wide enough for one, within bounds. */
+static void
+widen(struct top *top, size_t width)
 {
-	size_t width = NAME_MIN, len;
-
-	for (size_t i = 0; i < snap->nguests; i++) {
-		len = strlen(snap->guests[i].name) + 4;
-		if (len > width)
-			width = len;
-	}
-	for (size_t i = 0; i < snap->nservices; i++) {
-		len = strlen(snap->services[i].outlet.name) +
-		    strlen(format_outlet_kind(snap->services[i].outlet.kind)) +
-		    5;
-		if (len > width)
-			width = len;
-	}
-	for (size_t i = 0; i < snap->nclasses; i++) {
-		len = strlen(snap->classes[i].name) +
-		    (1 + snap->classes[i].depth) * 2;
-		if (len > width)
-			width = len;
-	}
-	return width > NAME_MAX ? NAME_MAX : (int)width;
+	if (width > NAME_MAX)
+		width = NAME_MAX;
+	if ((int)width > top->name)
+		top->name = (int)width;
 }
 
 static void
-set_widths(struct top *top, size_t columns)
+set_name_width(struct top *top, struct json_object *status)
+{
+	struct json_object *pool, *o;
+	char name[SERVICE_SIZE];
+
+	top->name = NAME_MIN;
+	SNAPSHOT_FOREACH(pool, status, "pools")
+	{
+		SNAPSHOT_FOREACH(o, pool, "guests")
+		widen(top, strlen(snapshot_text(o, "name")) + 4);
+		SNAPSHOT_FOREACH(o, pool, "services")
+		widen(top, strlen(service_name(name, o)) + 4);
+		SNAPSHOT_FOREACH(o, pool, "classes")
+		widen(top,
+		    strlen(snapshot_text(o, "name")) +
+			(snapshot_number(o, "depth") % 16 + 1) * 2);
+	}
+}
+
+static void
+set_widths(struct top *top, struct json_object *status, size_t columns)
 {
 	int bar;
 
-	top->name = name_width(top->snap);
+	set_name_width(top, status);
 	bar =
 	    columns > INT16_MAX ? BAR_MAX : (int)columns - top->name - NUMBERS;
 	top->bar = bar < BAR_MIN ? BAR_MIN : bar > BAR_MAX ? BAR_MAX : bar;
@@ -274,48 +235,61 @@ set_widths(struct top *top, size_t columns)
 
 /* How many there are, and are connected. */
 static void
-print_head(const struct snapshot *snap, FILE *f)
+print_head(struct json_object *status, FILE *f)
 {
+	size_t guests = 0, up = 0, services = 0;
+	struct json_object *pool, *o;
+	uint64_t clients = 0;
 	char clock[16] = "";
 	time_t now = time(NULL);
 	struct tm tm;
-	size_t up = 0, services = 0, clients = 0;
 
-	for (size_t i = 0; i < snap->nguests; i++)
-		up += snap->guests[i].connected_for != 0 ||
-		    snap->guests[i].egd_clients != 0;
-	for (size_t i = 0; i < snap->nservices; i++)
-		if (snap->services[i].outlet.kind != CONTROL_OUTLET_GUEST) {
+	SNAPSHOT_FOREACH(pool, status, "pools")
+	{
+		guests += snapshot_length(pool, "guests");
+		SNAPSHOT_FOREACH(o, pool, "guests")
+		up += snapshot_number(o, "connected_ns") != 0 ||
+		    snapshot_number(o, "egd_clients") != 0;
+		SNAPSHOT_FOREACH(o, pool, "services")
+		if (!snapshot_is_guests(o)) {
 			services++;
-			clients += snap->services[i].outlet.clients;
+			clients += snapshot_number(o, "clients_connected");
 		}
+	}
 	if (localtime_r(&now, &tm) != NULL)
 		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
 	fprintf(f, "vrngd at %s: %zu of %zu guests connected", clock, up,
-	    snap->nguests);
+	    guests);
 	if (services != 0)
-		fprintf(f, ", %zu client%s of %zu service%s", clients,
+		fprintf(f, ", %" PRIu64 " client%s of %zu service%s", clients,
 		    clients == 1 ? "" : "s", services,
 		    services == 1 ? "" : "s");
 	fputc('\n', f);
 }
 
 void
-top_print(const struct snapshot *snap, FILE *f, size_t columns, bool screen)
+top_print(struct json_object *status, FILE *f, size_t columns, bool screen)
 {
 	struct top top = {
-		.snap = snap,
 		.f = f,
 		.columns = columns,
 		.screen = screen,
 		.most = 1,
 	};
+	struct json_object *pool;
+	uint64_t now;
 
-	for (size_t i = 0; i < snap->npools; i++)
-		if (snap->pools[i].now > top.most)
-			top.most = snap->pools[i].now;
-	print_head(snap, f);
-	set_widths(&top, columns);
-	for (size_t i = 0; i < snap->npools; i++)
-		print_pool(&top, &snap->pools[i]);
+	SNAPSHOT_FOREACH(pool, status, "pools")
+	{
+		now = snapshot_number(pool, "bytes_per_second");
+		if (now > top.most)
+			top.most = now;
+	}
+	print_head(status, f);
+	set_widths(&top, status, columns);
+	SNAPSHOT_FOREACH(pool, status, "pools")
+	{
+		top.pool = pool;
+		print_pool(&top);
+	}
 }

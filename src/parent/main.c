@@ -284,8 +284,8 @@ read_config(const struct vrngd *v)
 }
 
 /*
- * Opens the monitoring socket: the one that was asked for or else, beside the
- * control socket at `control` (NULL: there is none), one that is called so.
+ * Opens the monitoring socket: the one that was asked for or else the one that
+ * goes with the control socket at `control` (NULL: there is none).
  */
 static int
 open_status(struct vrngd *v, const char *control)
@@ -295,7 +295,7 @@ open_status(struct vrngd *v, const char *control)
 	if (v->opt.status != NULL)
 		strlcpy(path, v->opt.status, sizeof(path));
 	else if (control != NULL)
-		control_beside(control, STATUS_NAME, path, sizeof(path));
+		control_status_path(control, path, sizeof(path));
 	else
 		return 0;
 	if (status_open(&v->status, &v->service, path, v->opt.control_group) ==
@@ -312,22 +312,17 @@ open_status(struct vrngd *v, const char *control)
 static int
 open_control(struct vrngd *v)
 {
-	const struct control_setup setup = {
-		.path = v->opt.control != NULL ? v->opt.control : CONTROL_PATH,
-		.owner = v->opt.control_owner,
-		.group = v->opt.control_group,
-		.mode = v->opt.control_group == (gid_t)-1 ? 0600 : 0660,
-		.group_rights = CONTROL_MONITOR,
-	};
+	const char *path =
+	    v->opt.control != NULL ? v->opt.control : CONTROL_PATH;
 
 	if (v->opt.control == NULL &&
 	    (v->opt.config == NULL || access(CONTROL_DIR, F_OK) == -1))
 		return open_status(v, NULL);
-	if (service_control_open(&v->control, &v->service, &setup, reload, v) ==
-	    -1)
+	if (service_control_open(&v->control, &v->service, path,
+		v->opt.control_owner, reload, v) == -1)
 		return v->opt.control == NULL ? 0 : -1;
 	v->controlled = true;
-	return open_status(v, setup.path);
+	return open_status(v, path);
 }
 
 /* Takes what systemd passed: without a configuration, --fd says what that is. */

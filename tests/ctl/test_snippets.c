@@ -178,38 +178,38 @@ static void
 test_odd_places(void **state)
 {
 	const struct {
-		uint32_t transport;
+		const char *transport;
 		const char *where;
 	} rows[] = {
-		{ 0, "" },
-		{ 0, "run/egd.sock" },
-		{ 0, "/run/\negd.sock" },
-		{ 1, "" },
-		{ 1, "/run/vrngd/egd.sock" },
-		{ 1, ":7000" },
-		{ 1, "127.0.0.1" },
-		{ 1, "127.0.0.1:" },
-		{ 1, "127.0.0.1:0" },
-		{ 1, "127.0.0.1:65536" },
-		{ 1, "127.0.0.1:70x" },
-		{ 1, "127.0.0.1,server=on:7000" },
-		{ 1, "localhost:7000" },
-		{ 1, "[]:7000" },
-		{ 1, "[::1:7000" },
-		{ 1, "udp 127.0.0.1:7000" },
-		{ 2, "udp  127.0.0.1:7000" },
-		{ 3, "127.0.0.1:7000" },
-		{ UINT32_MAX, "/run/vrngd/egd.sock" },
+		{ "unix", "" },
+		{ "unix", "run/egd.sock" },
+		{ "unix", "/run/\\negd.sock" },
+		{ "tcp", "" },
+		{ "tcp", "/run/vrngd/egd.sock" },
+		{ "tcp", ":7000" },
+		{ "tcp", "127.0.0.1" },
+		{ "tcp", "127.0.0.1:" },
+		{ "tcp", "127.0.0.1:0" },
+		{ "tcp", "127.0.0.1:65536" },
+		{ "tcp", "127.0.0.1:70x" },
+		{ "tcp", "127.0.0.1,server=on:7000" },
+		{ "tcp", "localhost:7000" },
+		{ "tcp", "[]:7000" },
+		{ "tcp", "[::1:7000" },
+		{ "tcp", "udp 127.0.0.1:7000" },
+		{ "udp", "udp  127.0.0.1:7000" },
+		{ "sctp", "127.0.0.1:7000" },
+		{ "", "/run/vrngd/egd.sock" },
 	};
-	struct control_reply odd = { .kind = CONTROL_OUTLET };
-	struct server s = { .odd = &odd };
+	char odd[256];
+	struct server s = { .odd = odd, .odd_list = "services" };
 
 	(void)state;
-	strlcpy(odd.u.outlet.name, "odd", sizeof(odd.u.outlet.name));
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		odd.u.outlet.transport = rows[i].transport;
-		strlcpy(odd.u.outlet.where, rows[i].where,
-		    sizeof(odd.u.outlet.where));
+		snprintf(odd, sizeof(odd),
+		    "{\"name\":\"odd\",\"transport\":\"%s\","
+		    "\"where\":\"%s\"}",
+		    rows[i].transport, rows[i].where);
 		server_start(&s);
 		check_fails(&s, "qemu-args --service odd", 1,
 		    " socket that a client could use\n");
@@ -223,22 +223,17 @@ test_odd_places(void **state)
 static void
 test_senders(void **state)
 {
-	struct control_reply odd = { .kind = CONTROL_OUTLET };
-	struct server s = { .odd = &odd };
+	struct server s = { .odd_list = "services" };
 
 	(void)state;
-	strlcpy(odd.u.outlet.name, "odd", sizeof(odd.u.outlet.name));
-	odd.u.outlet.transport = 2;
-	odd.u.outlet.connects = 1;
-	strlcpy(odd.u.outlet.where, "udp 127.0.0.1:1027",
-	    sizeof(odd.u.outlet.where));
+	s.odd = "{\"name\":\"odd\",\"transport\":\"udp\",\"connects\":true,"
+		"\"where\":\"udp 127.0.0.1:1027\"}";
 	server_start(&s);
 	check_fails(&s, "qemu-args --service odd", 1,
 	    "so that QEMU sends first\n");
 	server_stop(&s);
-	odd.u.outlet.local_port = 1028;
-	strlcpy(odd.u.outlet.where, "udp 192.0.2.1:1027",
-	    sizeof(odd.u.outlet.where));
+	s.odd = "{\"name\":\"odd\",\"transport\":\"udp\",\"connects\":true,"
+		"\"where\":\"udp 192.0.2.1:1027\",\"local_port\":1028}";
 	server_start(&s);
 	check_fails(&s, "libvirt-xml --service odd", 1,
 	    "port=1028,localaddr=192.0.2.1,localport=1027\n");

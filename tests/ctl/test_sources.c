@@ -24,8 +24,8 @@ test_status(void **state)
 		"/dev/serial/by-id/usb-",
 		"  combine xor, min-sources 2, 0 of 2 serving: guests will "
 		"wait\n",
-		" lost        0     0     0     2 /dev/\"x\\y?[1m???\n"
-		"    last failure 15ms ago: /dev/\"x\\y?[1m???\n"
+		" lost        0     0     0     2 /dev/\"x\\y?[1m?????\n"
+		"    last failure 15ms ago: /dev/\"x\\y?[1m?????\n"
 		"  upstream egd    latched     0     0     0     0 -\n",
 	};
 	struct server s = { 0 };
@@ -166,123 +166,83 @@ test_retest(void **state)
 	server_stop(&s);
 }
 
-/* A reply of that kind: strings in order, and all bits of numbers are 1. */
-static struct control_reply
-odd_reply(enum control_kind kind)
-{
-	struct control_reply r;
+#define ODD "\"\\u001b]0;odd\\u0007\\n\\u00e9\""
 
-	memset(&r, 0xff, sizeof(r));
-	r.kind = kind;
-	switch (kind) {
-	case CONTROL_POOL:
-		strlcpy(r.u.pool.name, "odd", sizeof(r.u.pool.name));
-		break;
-	case CONTROL_SOURCE:
-		strlcpy(r.u.source.pool, "slow", sizeof(r.u.source.pool));
-		strlcpy(r.u.source.name, "\033odd", sizeof(r.u.source.name));
-		strlcpy(r.u.source.what, "\033]0;odd\a",
-		    sizeof(r.u.source.what));
-		memset(r.u.source.failure, '\n', CONTROL_FAILURE_SIZE - 1);
-		r.u.source.failure[CONTROL_FAILURE_SIZE - 1] = '\0';
-		break;
-	case CONTROL_CLASS:
-		strlcpy(r.u.class.pool, "slow", sizeof(r.u.class.pool));
-		strlcpy(r.u.class.name, "odd", sizeof(r.u.class.name));
-		strlcpy(r.u.class.parent, "odd", sizeof(r.u.class.parent));
-		break;
-	case CONTROL_GUEST:
-		strlcpy(r.u.guest.pool, "slow", sizeof(r.u.guest.pool));
-		strlcpy(r.u.guest.name, "odd", sizeof(r.u.guest.name));
-		strlcpy(r.u.guest.class, "odd", sizeof(r.u.guest.class));
-		r.u.guest.socket[0] = '\0';
-		r.u.guest.egd[0] = '\0';
-		break;
-	case CONTROL_OUTLET:
-		strlcpy(r.u.outlet.pool, "slow", sizeof(r.u.outlet.pool));
-		strlcpy(r.u.outlet.name, "\033odd", sizeof(r.u.outlet.name));
-		r.u.outlet.class[0] = '\0';
-		strlcpy(r.u.outlet.where, "\033]0;odd\a",
-		    sizeof(r.u.outlet.where));
-		break;
-	case CONTROL_CLIENT:
-		strlcpy(r.u.client.peer, "\033odd", sizeof(r.u.client.peer));
-		break;
-	default:
-		fail();
-	}
-	return r;
-}
-
-/* Numbers that stand for nothing are shown, as such, and harm nothing. */
+/* Text and numbers that make no sense are shown, and harm nothing. */
 static void
-test_odd_numbers(void **state)
+test_odd_values(void **state)
 {
-	const enum control_kind kinds[] = { CONTROL_POOL, CONTROL_SOURCE,
-		CONTROL_CLASS, CONTROL_GUEST, CONTROL_OUTLET, CONTROL_CLIENT };
-	struct control_reply odd;
-	struct server s = { .odd = &odd };
+	static const char all[] =
+	    "{\"name\":" ODD ",\"kind\":" ODD ",\"what\":" ODD ",\"state\":" ODD
+	    ",\"class\":" ODD ",\"parent\":" ODD ",\"where\":" ODD
+	    ",\"transport\":" ODD ",\"peer\":" ODD ",\"delivery\":" ODD
+	    ",\"combine\":" ODD
+	    ",\"last_failure\":{\"ago_ns\":1,\"reason\":" ODD "},"
+	    "\"health\":{\"alarms\":{" ODD ":18446744073709551615},"
+	    "\"fips_blocks\":18446744073709551615},"
+	    "\"rate\":{\"bytes\":18446744073709551615,\"period_ns\":1},"
+	    "\"ceil\":{\"bytes\":1,\"period_ns\":18446744073709551615},"
+	    "\"limit\":{\"bytes\":1,\"period_ns\":0},"
+	    "\"burst\":18446744073709551615,\"depth\":18446744073709551615,"
+	    "\"bytes\":-1,\"requests\":1e300,\"since_ns\":\"x\","
+	    "\"polling\":{\"us\":1,\"polls\":1,"
+	    "\"hits\":18446744073709551615},"
+	    "\"sources\":[7],\"guests\":{},\"clients\":[[]],"
+	    "\"services\":[null],\"classes\":\"x\"}";
+	static const char *const odd[] = { all, "{}", "[]", "7", "null",
+		"\"\"" };
+	static const char *const lists[] = { "pools", "sources", "classes",
+		"guests", "services", "clients" };
+	struct server s;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		odd = odd_reply(kinds[i]);
-		server_start(&s);
-		check_done(&s, "status");
-		check_contains(result.out, "odd");
-		if (kinds[i] != CONTROL_GUEST && kinds[i] != CONTROL_CLIENT)
-			check_contains(result.out, "unknown");
-		assert_null(strpbrk(result.out, "\a\033"));
-		check_lines(200);
-		check_done(&s, "status --json");
-		if (kinds[i] != CONTROL_CLIENT)
-			check_contains(result.out, "\"unknown\"");
-		assert_null(strpbrk(result.out, "\a\033"));
-		check_with("python3 -m json.tool");
-		check_done(&s, "top --once");
-		assert_null(strpbrk(result.out, "\a\033"));
-		server_stop(&s);
-	}
+	for (size_t i = 0; i < 6; i++)
+		for (size_t k = 0; k < 6; k++) {
+			s = (struct server){
+				.odd = odd[i],
+				.odd_list = lists[k],
+			};
+			server_start(&s);
+			check_done(&s, "status");
+			if (i == 0)
+				check_contains(result.out, "odd");
+			assert_null(strpbrk(result.out, "\a\033"));
+			check_lines(300);
+			check_done(&s, "status --json");
+			assert_null(strpbrk(result.out, "\a\033"));
+			check_with("python3 -m json.tool");
+			check_done(&s, "top --once");
+			assert_null(strpbrk(result.out, "\a\033"));
+			server_stop(&s);
+		}
 }
 
-/* A string without an end is not looked at. */
+/* Answers that are none. */
 static void
-test_endless_strings(void **state)
+test_nonsense(void **state)
 {
-	struct control_reply odd;
-	struct {
-		enum control_kind kind;
-		char *text;
-		size_t size;
-	} rows[] = {
-		{ CONTROL_POOL, odd.u.pool.name, GUEST_NAME_SIZE },
-		{ CONTROL_SOURCE, odd.u.source.pool, GUEST_NAME_SIZE },
-		{ CONTROL_SOURCE, odd.u.source.name, GUEST_NAME_SIZE },
-		{ CONTROL_SOURCE, odd.u.source.what, CONTROL_PATH_SIZE },
-		{ CONTROL_SOURCE, odd.u.source.failure, CONTROL_FAILURE_SIZE },
-		{ CONTROL_CLASS, odd.u.class.pool, GUEST_NAME_SIZE },
-		{ CONTROL_CLASS, odd.u.class.name, GUEST_NAME_SIZE },
-		{ CONTROL_CLASS, odd.u.class.parent, GUEST_NAME_SIZE },
-		{ CONTROL_GUEST, odd.u.guest.name, GUEST_NAME_SIZE },
-		{ CONTROL_GUEST, odd.u.guest.pool, GUEST_NAME_SIZE },
-		{ CONTROL_GUEST, odd.u.guest.class, GUEST_NAME_SIZE },
-		{ CONTROL_GUEST, odd.u.guest.socket, CONTROL_SOCKET_SIZE },
-		{ CONTROL_GUEST, odd.u.guest.egd, CONTROL_SOCKET_SIZE },
-		{ CONTROL_OUTLET, odd.u.outlet.name, GUEST_NAME_SIZE },
-		{ CONTROL_OUTLET, odd.u.outlet.pool, GUEST_NAME_SIZE },
-		{ CONTROL_OUTLET, odd.u.outlet.class, GUEST_NAME_SIZE },
-		{ CONTROL_OUTLET, odd.u.outlet.where, CONTROL_PATH_SIZE },
-		{ CONTROL_CLIENT, odd.u.client.peer, CLIENT_TEXT_SIZE },
+	static const char *const replies[] = { "", "{", "[]", "7", "{}",
+		"{\"parameters\":{}}", "{\"parameters\":{\"status\":[]}}" };
+	struct server s = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+		s = (struct server){ .reply = replies[i] };
+		server_start(&s);
+		check_fails(&s, "status", 1, "an answer that makes no sense\n");
+		server_stop(&s);
+	}
+	s = (struct server){
+		.reply = "{\"error\":\"org.varlink.service.MethodNotFound\"}",
 	};
-	struct server s = { .odd = &odd };
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		odd = odd_reply(rows[i].kind);
-		memset(rows[i].text, 'x', rows[i].size);
-		server_start(&s);
-		check_fails(&s, "status", 1, "a frame that makes no sense\n");
-		server_stop(&s);
-	}
+	server_start(&s);
+	check_fails(&s, "status", 1, "refused: org.varlink.service.Method");
+	server_stop(&s);
+	s = (struct server){ .reply = "{\"parameters\":{\"status\":{}}}" };
+	server_start(&s);
+	check_done(&s, "status");
+	assert_string_equal(result.out, "");
+	server_stop(&s);
 }
 
 /* A daemon of another release, whose frames have another size. */
@@ -312,7 +272,7 @@ test_other_version(void **state)
 		    send(conn, reply, sizeof(reply), 0) != sizeof(reply));
 	}
 	close(fd);
-	check_fails(&s, "status", 1, "start the daemon again\n");
+	check_fails(&s, "reload", 1, "start the daemon again\n");
 	assert_int_equal(wait_for(pid), 0);
 	assert_int_equal(unlink(s.path), 0);
 	assert_int_equal(rmdir(s.dir), 0);
@@ -327,8 +287,8 @@ main(void)
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_top),
 		cmocka_unit_test(test_retest),
-		cmocka_unit_test(test_odd_numbers),
-		cmocka_unit_test(test_endless_strings),
+		cmocka_unit_test(test_odd_values),
+		cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_other_version),
 	};
 

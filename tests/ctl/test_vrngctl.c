@@ -40,7 +40,7 @@ test_json(void **state)
 	check_done(&s, "status --json");
 	check_contains(result.out, "\"wait_ns\": 12345000000,");
 	check_contains(result.out,
-	    "\"/dev/\\\"x\\\\y\\u001b[1m\\ufffd\xc3\xa4\"");
+	    "\"/dev/\\\"x\\\\y\\u001b[1m\xef\xbf\xbd\xc3\xa4\"");
 	checked = check_with("python3 -m json.tool");
 	if (check_with("jq -e '.pools[0].guests[1].class == \"batch\" and "
 		       ".pools[0].classes[2].parent == \"bronze\" and "
@@ -98,7 +98,7 @@ test_changes(void **state)
 static void
 test_refused(void **state)
 {
-	struct server s = { .bad_config = true };
+	struct server s = { .errors = 20 };
 
 	(void)state;
 	server_start(&s);
@@ -180,16 +180,18 @@ test_unreachable(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(s.dir));
 	snprintf(s.path, sizeof(s.path), "%s/control", s.dir);
-	check_fails(&s, "status", 3, s.path);
-	check_contains(result.err, "start vrngd");
-	check_fails(&s, "top", 3, "start vrngd");
-	check_fails(&s, "reload", 3, "start vrngd");
+	snprintf(words, sizeof(words), "%s/status: start vrngd", s.dir);
+	check_fails(&s, "status", 3, words);
+	check_fails(&s, "top", 3, "with --status");
+	check_fails(&s, "reload", 3, s.path);
+	check_contains(result.err, "start vrngd, or name its socket with -s");
 	strlcpy(s.path, "/dev/null", sizeof(s.path));
-	check_fails(&s, "status", 3, "/dev/null");
+	check_fails(&s, "reload", 3, "/dev/null");
+	check_fails(&s, "status", 3, "/dev/null.status");
 	assert_int_equal(rmdir(s.dir), 0);
 	if (geteuid() != 0)
-		program_skip("not root");
-	/* The socket is there, and closed to others. */
+		skip();
+	/* The sockets are there, and closed to others. */
 	server_start(&running);
 	run_as(&running, 1234, "status");
 	assert_int_equal(result.status, 3);
@@ -197,34 +199,56 @@ test_unreachable(void **state)
 	snprintf(words, sizeof(words), "be root or in group %d\n",
 	    SERVER_GROUP);
 	check_contains(result.err, words);
+	run_as(&running, 1234, "reload");
+	assert_int_equal(result.status, 3);
+	check_contains(result.err, "control: be root\n");
 	server_stop(&running);
 }
 
-/* The socket is open to all, but not all may do everything. */
+/* A member of the group gets the status and nothing else. */
 static void
 test_rights(void **state)
 {
-	struct server s = { .mode = 0666, .group_rights = CONTROL_MONITOR };
+	struct server s = { 0 };
 
 	(void)state;
 	if (geteuid() != 0)
-		program_skip("not root");
+		skip();
 	server_start(&s);
-	run_as(&s, 1234, "status");
-	assert_int_equal(result.status, 1);
-	check_contains(result.err,
-	    "no right to ask for the status: be root or "
-	    "in group 4242\n");
 	run_as(&s, SERVER_GROUP, "status");
 	assert_int_equal(result.status, 0);
 	run_as(&s, SERVER_GROUP, "log info");
-	assert_int_equal(result.status, 1);
-	check_contains(result.err, "no right to change anything: be root\n");
+	assert_int_equal(result.status, 3);
+	check_contains(result.err, "control: be root\n");
+	server_stop(&s);
+	/* Whoever can connect to the control socket has no right by that. */
+	s = (struct server){ .open = true };
+	server_start(&s);
 	run_as(&s, SERVER_GROUP, "source retest hw");
 	assert_int_equal(result.status, 1);
 	assert_string_equal(result.out, "");
 	check_contains(result.err, "no right to change anything: be root\n");
 	server_stop(&s);
+}
+
+/* The monitoring socket is beside the control socket, or anywhere. */
+static void
+test_sockets(void **state)
+{
+	struct server s = { 0 }, other = { 0 };
+	char words[128];
+
+	(void)state;
+	server_start(&s);
+	server_start(&other);
+	snprintf(words, sizeof(words), "names --status %s/status pools",
+	    other.dir);
+	server_stop(&s);
+	assert_int_equal(mkdir(s.dir, 0700), 0);
+	check_done(&s, words);
+	assert_string_equal(result.out, "default\nslow\n");
+	assert_int_equal(rmdir(s.dir), 0);
+	server_stop(&other);
 }
 
 static void
@@ -417,6 +441,7 @@ main(void)
 		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_unreachable),
 		cmocka_unit_test(test_rights),
+		cmocka_unit_test(test_sockets),
 		cmocka_unit_test(test_qemu),
 		cmocka_unit_test(test_libvirt),
 		cmocka_unit_test(test_names),

@@ -13,7 +13,11 @@
 #include <pty.h>
 #include <sys/ioctl.h>
 
-#include "unit/control/control_server.h"
+struct server;
+struct sd_event;
+static void status_listen(struct server *, struct sd_event *);
+#define SERVER_ALSO status_listen
+#include "ctl/status_server.h"
 
 #define OUTPUT_SIZE (1 << 20)
 #define ARGS	    12

@@ -26,12 +26,15 @@
 /* How the log names the first of the layers that may be missing. */
 #define MISSING_UID "a uid for each process"
 
-/* A daemon with two guests connected; the children it has. */
+/*
+ * A daemon with two guests connected and the status process; the children it
+ * has.
+ */
 static size_t
 start_two(struct suite *s, struct proc *list, size_t max)
 {
-	const char *const args[] = { "-s", "@vm%d.sock", "-c", "2",
-		"--uid-base", "1879050000", NULL };
+	const char *const args[] = { "-s", "@vm%d.sock", "-c", "2", "--status",
+		"@status", "--uid-base", "1879050000", NULL };
 
 	suite_start(s, args);
 	suite_up_qemu(s, &s->fe, "vm0");
@@ -137,7 +140,7 @@ test_root(void **state)
 	if (getuid() != 0)
 		suite_skip(s, "not root");
 	n = start_two(s, list, 8);
-	assert_int_equal(n, 3);
+	assert_int_equal(n, 4);
 	for (i = 0; i < n; i++) {
 		uids[i] = status_id(list[i].pid, "Uid");
 		assert_in_range(uids[i], UID_BASE, UID_BASE + UID_RANGE - 1);
@@ -288,6 +291,7 @@ become_ordinary(struct daemon *d)
 	copy_program(d->bin, slash + 1, dir);
 	copy_program(d->libexec, ROLE_ENTROPY, dir);
 	copy_program(d->libexec, ROLE_VHOST, dir);
+	copy_program(d->libexec, "vrngd-status", dir);
 	CHECK(chown(d->dir, NOBODY, NOBODY));
 	snprintf(d->bin, sizeof(d->bin), "%s/vrngd", dir);
 	strlcpy(d->libexec, dir, sizeof(d->libexec));
@@ -305,7 +309,7 @@ test_ordinary_user(void **state)
 		suite_skip(s, "not root");
 	become_ordinary(&s->d);
 	n = start_two(s, list, 8);
-	assert_int_equal(n, 3);
+	assert_int_equal(n, 4);
 	for (i = 0; i < n; i++) {
 		assert_int_equal(status_id(list[i].pid, "Uid"), NOBODY);
 		status_is(list[i].pid, "Groups", "");

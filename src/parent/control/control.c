@@ -101,29 +101,25 @@ watch(struct control *ctl)
 }
 
 int
-control_open(struct control *ctl, sd_event *event,
-    const struct control_setup *setup, const struct control_ops *ops, void *arg)
+control_open(struct control *ctl, sd_event *event, const char *path,
+    uid_t owner, const struct control_ops *ops, void *arg)
 {
 	const struct listener_rights rights = {
-		.owner = setup->owner,
-		.group = setup->group,
-		.mode = setup->mode,
+		.owner = owner,
+		.group = (gid_t)-1,
+		.mode = 0600,
 	};
 
 	*ctl = (struct control){
 		.event = event,
 		.ops = ops,
 		.arg = arg,
-		.group = setup->group,
-		.group_rights = setup->group_rights,
 		.listener.fd = -1,
 	};
 	TAILQ_INIT(&ctl->clients);
 	log_limit_init(&ctl->log_limit, clock_now());
-	if (strlcpy(ctl->path, setup->path, sizeof(ctl->path)) >=
-	    sizeof(ctl->path)) {
-		log_error("control socket %s: the path is too long",
-		    setup->path);
+	if (strlcpy(ctl->path, path, sizeof(ctl->path)) >= sizeof(ctl->path)) {
+		log_error("control socket %s: the path is too long", path);
 		return -1;
 	}
 	if (listener_open(&ctl->listener, ctl->path, SOCK_SEQPACKET, &rights) ==

@@ -2,8 +2,8 @@
  * The control socket: vrngctl's requests, checked frame by frame, handed to
  * the ops of the daemon, and answered without ever waiting for a client.
  *
- * A client is told apart by the credentials of whoever connected: root and
- * the daemon's own user may do all, members of one group what the setup says.
+ * Root and the daemon's own user may do everything, others nothing, by the
+ * credentials with which they have connected.
  */
 #ifndef VRNGD_CONTROL_H
 #define VRNGD_CONTROL_H
@@ -22,8 +22,8 @@
 
 #define CONTROL_CLIENTS_MAX 32
 /* Frames that wait for one client, and for all of them. */
-#define CONTROL_QUEUE_MAX   32768
-#define CONTROL_QUEUE_TOTAL 131072
+#define CONTROL_QUEUE_MAX   4096
+#define CONTROL_QUEUE_TOTAL 16384
 /* ns; a client that takes no frame for so long is dropped. */
 #define CONTROL_STALL_MAX UINT64_C(5000000000)
 
@@ -50,8 +50,6 @@ struct control_guest_add {
  * heard no more; if it disconnects, what it is told goes nowhere.
  */
 struct control_ops {
-	/* Tells all pools with what belongs to them: control_tell_...(). */
-	int (*status)(struct control_client *, void *arg);
 	/* All or nothing; every mistake is said. */
 	int (*reload)(struct control_client *, void *arg);
 	int (*guest_add)(struct control_client *,
@@ -72,14 +70,6 @@ struct control_ops {
 	int (*log_level)(struct control_client *, enum log_level, void *arg);
 };
 
-struct control_setup {
-	const char *path;
-	uid_t owner; /* of the socket; -1: ours */
-	gid_t group; /* of the socket, with rights; -1: none */
-	mode_t mode;
-	uint32_t group_rights; /* bits of enum control_right */
-};
-
 TAILQ_HEAD(control_clients, control_client);
 
 struct control {
@@ -88,8 +78,6 @@ struct control {
 	void *arg;
 	char path[CONTROL_SOCKET_SIZE];
 	struct listener listener;
-	gid_t group;
-	uint32_t group_rights;
 	sd_event_source *io;
 	sd_event_source *timer;		/* to accept again */
 	struct control_clients clients; /* the longest idle one first */
@@ -99,13 +87,14 @@ struct control {
 };
 
 /*
- * Makes the socket and listens.  A stale socket file is replaced; one that
+ * Makes the socket, which belongs to `owner` (-1: us) and is closed to all
+ * others, and listens.  A stale socket file is replaced; one that
  * somebody listens at, or another file, is an error.  Giving the socket away
- * takes CAP_CHOWN and CAP_FOWNER, so call it before they are dropped.  Strings
- * of the setup are copied, the ops must stay.  Returns 0, or -1 after logging
+ * takes CAP_CHOWN and CAP_FOWNER, so call it before they are dropped.  The path
+ * is copied, the ops must stay.  Returns 0, or -1 after logging
  * why.
  */
-int control_open(struct control *, sd_event *, const struct control_setup *,
+int control_open(struct control *, sd_event *, const char *path, uid_t owner,
     const struct control_ops *, void *arg);
 
 /*
@@ -115,18 +104,9 @@ int control_open(struct control *, sd_event *, const struct control_setup *,
 void control_close(struct control *);
 
 /*
- * Parts of an answer: a reply, or a line without newline for the one who
- * asked, to be called by an op or until control_end().  They are copied.
+ * A part of an answer: a line without newline for the one who asked, to be
+ * called by an op or until control_end().  It is copied.
  */
-void control_tell_pool(struct control_client *, const struct control_pool *);
-void control_tell_source(struct control_client *,
-    const struct control_source *);
-void control_tell_class(struct control_client *, const struct control_class *);
-void control_tell_guest(struct control_client *, const struct control_guest *);
-void control_tell_outlet(struct control_client *,
-    const struct control_outlet *);
-void control_tell_outlet_client(struct control_client *,
-    const struct control_outlet_client *);
 void control_say(struct control_client *, const char *fmt, ...)
     LOG_FORMAT(2, 3);
 

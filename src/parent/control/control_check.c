@@ -1,16 +1,16 @@
+/*
+ * Checks requests on the control socket and who makes them, for
+ * control_client.c.
+ */
 #include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "parent/control/control_check.h"
 #include "common/log.h"
 #include "common/names.h"
-
-/* Most processes are in fewer groups. */
-#define GROUPS_FIRST 64
 
 static bool
 is_terminated(const char *text, size_t size)
@@ -45,7 +45,6 @@ static const char *
 check_arguments(const struct control_request *req)
 {
 	switch (req->command) {
-	case CONTROL_STATUS:
 	case CONTROL_RELOAD:
 		return NULL;
 	case CONTROL_GUEST_ADD:
@@ -84,44 +83,8 @@ control_check(const struct control_request *req, size_t size, const char **why)
 	return 0;
 }
 
-enum control_right
-control_right_needed(const struct control_request *req)
+bool
+control_allowed(const struct ucred *cred)
 {
-	return req->command == CONTROL_STATUS ? CONTROL_MONITOR
-					      : CONTROL_CHANGE;
-}
-
-/* Whether the peer had `group` among its supplementary groups. */
-static bool
-has_group(int fd, gid_t group)
-{
-	gid_t *groups, *more;
-	socklen_t size = GROUPS_FIRST * sizeof(*groups);
-	bool found = false;
-	int r;
-
-	if ((groups = malloc(size)) == NULL)
-		return false;
-	r = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size);
-	if (r == -1 && errno == ERANGE &&
-	    (more = realloc(groups, size)) != NULL) {
-		groups = more;
-		r = getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &size);
-	}
-	for (size_t i = 0; r == 0 && i < size / sizeof(*groups); i++)
-		if (groups[i] == group)
-			found = true;
-	free(groups);
-	return found;
-}
-
-uint32_t
-control_rights(int fd, const struct ucred *cred, gid_t group,
-    uint32_t group_rights)
-{
-	if (cred->uid == 0 || cred->uid == geteuid())
-		return CONTROL_MONITOR | CONTROL_CHANGE;
-	if (group == (gid_t)-1)
-		return 0;
-	return cred->gid == group || has_group(fd, group) ? group_rights : 0;
+	return cred->uid == 0 || cred->uid == geteuid();
 }

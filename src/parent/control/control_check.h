@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,14 +21,7 @@
 int control_check(const struct control_request *, size_t size,
     const char **why);
 
-/* The right that a checked request takes. */
-enum control_right control_right_needed(const struct control_request *);
-
-/*
- * What the peer of a connection, with credentials `cred`, may do: root and
- * our own user everything, members of `group` (-1: none) `group_rights`.
- */
-uint32_t control_rights(int fd, const struct ucred *cred, gid_t group,
-    uint32_t group_rights);
+/* Whether a peer with these credentials may do anything: root and we may. */
+bool control_allowed(const struct ucred *);
 
 #endif

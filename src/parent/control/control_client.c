@@ -21,7 +21,6 @@
 #define ROOM_FIRST 8
 
 static const char *const command_names[] = {
-	[CONTROL_STATUS] = "status",
 	[CONTROL_RELOAD] = "reload",
 	[CONTROL_GUEST_ADD] = "guest add",
 	[CONTROL_GUEST_REMOVE] = "guest remove",
@@ -159,45 +158,6 @@ append(struct control_client *c, enum control_kind kind, const void *payload,
 }
 
 void
-control_tell_pool(struct control_client *c, const struct control_pool *pool)
-{
-	append(c, CONTROL_POOL, pool, sizeof(*pool));
-}
-
-void
-control_tell_source(struct control_client *c,
-    const struct control_source *source)
-{
-	append(c, CONTROL_SOURCE, source, sizeof(*source));
-}
-
-void
-control_tell_class(struct control_client *c, const struct control_class *class)
-{
-	append(c, CONTROL_CLASS, class, sizeof(*class));
-}
-
-void
-control_tell_guest(struct control_client *c, const struct control_guest *guest)
-{
-	append(c, CONTROL_GUEST, guest, sizeof(*guest));
-}
-
-void
-control_tell_outlet(struct control_client *c,
-    const struct control_outlet *outlet)
-{
-	append(c, CONTROL_OUTLET, outlet, sizeof(*outlet));
-}
-
-void
-control_tell_outlet_client(struct control_client *c,
-    const struct control_outlet_client *client)
-{
-	append(c, CONTROL_CLIENT, client, sizeof(*client));
-}
-
-void
 control_say(struct control_client *c, const char *fmt, ...)
 {
 	struct control_text text = { 0 };
@@ -212,18 +172,16 @@ control_say(struct control_client *c, const char *fmt, ...)
 static void
 end(struct control_client *c, int error)
 {
-	struct control_result result = {
-		.error = error,
-		.right = c->lacking,
-	};
+	struct control_result result = { .error = error };
 
+	append(c, CONTROL_RESULT, &result, sizeof(result));
 	if (c->overflow) {
 		c->nout = 0;
 		c->overflow = false;
 		result.error = ENOBUFS;
 		control_say(c, "the answer is too long");
+		append(c, CONTROL_RESULT, &result, sizeof(result));
 	}
-	append(c, CONTROL_RESULT, &result, sizeof(result));
 	c->answering = false;
 	if (c->fd == -1 || c->overflow)
 		hang_up(c);
@@ -283,8 +241,6 @@ call_op(struct control_client *c, const struct control_request *req,
 	};
 
 	switch (req->command) {
-	case CONTROL_STATUS:
-		return ops->status(c, arg);
 	case CONTROL_RELOAD:
 		return ops->reload(c, arg);
 	case CONTROL_GUEST_ADD:
@@ -306,7 +262,6 @@ static void
 serve(struct control_client *c, const struct control_request *req, size_t size,
     int *passed)
 {
-	enum control_right needed;
 	const char *why;
 	int error;
 
@@ -315,24 +270,18 @@ serve(struct control_client *c, const struct control_request *req, size_t size,
 		refuse(c, error, why);
 		return;
 	}
-	needed = control_right_needed(req);
-	if ((c->rights & needed) == 0) {
-		c->lacking = needed;
+	if (!c->allowed) {
 		refuse(c, EACCES,
-		    needed == CONTROL_MONITOR
-			? "you have no right to ask for the status"
-			: "you have no right to change anything");
+		    "you have no right to change anything: be root");
 		return;
 	}
-	if (needed == CONTROL_CHANGE)
-		event_log(EVENT_CONTROLLED, NULL,
-		    LOG_FIELDS(PEER_FIELDS(c),
-			LOG_TEXT("VRNGD_COMMAND", command_names[req->command])),
-		    "control: %s%s%s%s%s, by pid %d, uid %u",
-		    command_names[req->command],
-		    req->name[0] != '\0' ? " " : "", req->name,
-		    req->pool[0] != '\0' ? " in pool " : "", req->pool,
-		    c->peer.pid, c->peer.uid);
+	event_log(EVENT_CONTROLLED, NULL,
+	    LOG_FIELDS(PEER_FIELDS(c),
+		LOG_TEXT("VRNGD_COMMAND", command_names[req->command])),
+	    "control: %s%s%s%s%s, by pid %d, uid %u",
+	    command_names[req->command], req->name[0] != '\0' ? " " : "",
+	    req->name, req->pool[0] != '\0' ? " in pool " : "", req->pool,
+	    c->peer.pid, c->peer.uid);
 	/* Nothing more is heard until control_end(). */
 	wait_for_client(c, false);
 	if ((error = call_op(c, req, passed)) != CONTROL_LATER)
@@ -412,8 +361,7 @@ client_new(struct control *control, int fd)
 	TAILQ_INSERT_TAIL(&control->clients, c, entry);
 	control->nclients++;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &len) == 0)
-		c->rights = control_rights(fd, &c->peer, control->group,
-		    control->group_rights);
+		c->allowed = control_allowed(&c->peer);
 	r = sd_event_add_io(control->event, &c->io, fd, EPOLLIN, io_event, c);
 	if (r >= 0)
 		r = sd_event_add_time(control->event, &c->timer,

@@ -17,8 +17,7 @@ struct control_client {
 	sd_event_source *io;
 	sd_event_source *timer; /* to drop it when it stalls */
 	struct ucred peer;
-	uint32_t rights;	   /* bits of enum control_right */
-	uint32_t lacking;	   /* the one that a request took; 0: none */
+	bool allowed;		   /* to change anything */
 	struct control_reply *out; /* allocated while there are any */
 	size_t nout;		   /* frames there */
 	size_t room;		   /* frames for which there is memory */

@@ -5,16 +5,6 @@
 #include "common/log.h"
 #include "parent/state/service_adopt.h"
 #include "parent/control/service_control.h"
-#include "parent/control/service_tell.h"
-
-static int
-status(struct control_client *client, void *arg)
-{
-	struct service_control *sc = arg;
-
-	service_tell(sc->service, client);
-	return 0;
-}
 
 static void
 say_mistake(void *arg, const char *text)
@@ -141,7 +131,6 @@ log_level(struct control_client *client, enum log_level level, void *arg)
 }
 
 static const struct control_ops ops = {
-	.status = status,
 	.reload = reload,
 	.guest_add = guest_add,
 	.guest_adopt = guest_adopt,
@@ -152,7 +141,7 @@ static const struct control_ops ops = {
 
 int
 service_control_open(struct service_control *sc, struct service *s,
-    const struct control_setup *setup, service_reload *reload_config,
+    const char *path, uid_t owner, service_reload *reload_config,
     void *reload_arg)
 {
 	sd_event *event = s->env->event;
@@ -162,7 +151,7 @@ service_control_open(struct service_control *sc, struct service *s,
 		.reload = reload_config,
 		.reload_arg = reload_arg,
 	};
-	return control_open(&sc->control, event, setup, &ops, sc);
+	return control_open(&sc->control, event, path, owner, &ops, sc);
 }
 
 void

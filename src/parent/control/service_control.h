@@ -1,5 +1,5 @@
 /*
- * What vrngctl can have the service tell and do.
+ * What vrngctl can have the daemon do.
  */
 #ifndef VRNGD_SERVICE_CONTROL_H
 #define VRNGD_SERVICE_CONTROL_H
@@ -20,7 +20,7 @@ struct service_control {
 
 /* Opens the control socket.  Returns 0, or -1 after logging why. */
 int service_control_open(struct service_control *, struct service *,
-    const struct control_setup *, service_reload *, void *reload_arg);
+    const char *path, uid_t owner, service_reload *, void *reload_arg);
 
 void service_control_close(struct service_control *);
 

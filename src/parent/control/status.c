@@ -16,7 +16,6 @@
 #include "parent/control/status.h"
 #include "parent/host/event.h"
 
-#define SLICE	 (NS_PER_MS / 2) /* of writing, then others' turn comes */
 #define INTERVAL (NS_PER_SEC / STATUS_RATE)
 #define SEALS	 (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
@@ -172,7 +171,7 @@ writer_event(sd_event_source *source, uint64_t usec, void *arg)
 		give_up(st, errno);
 		return 0;
 	}
-	done = status_json_write(&st->json, now + SLICE);
+	done = status_json_write(&st->json, now + STATUS_SLICE);
 	if (st->json.json.error != 0)
 		give_up(st, st->json.json.error);
 	else if (!done)

@@ -18,8 +18,9 @@
 #include "parent/host/listener.h"
 #include "parent/pool/deaths.h"
 
-#define STATUS_RATE  5 /* a second, */
-#define STATUS_BURST 5 /* and so many at once */
+#define STATUS_RATE  5		      /* a second, */
+#define STATUS_BURST 5		      /* and so many at once */
+#define STATUS_SLICE UINT64_C(500000) /* ns of writing at a time */
 
 struct status {
 	struct service *service;

@@ -23,21 +23,21 @@
 
 #include "common/clock.h"
 #include "parent/control/control.h"
-#include "unit/control/control_status.h"
 #include "unit/unit.h"
 
 #define SERVER_GROUP 4242
 
 struct server {
 	/* Set before server_start(). */
+	bool open;	 /* to everybody, whatever they may do */
+	uint32_t errors; /* in the configuration, a line each */
+	/* Of the status, for tests of vrngctl. */
 	uint32_t more_guests;  /* than the usual ones */
-	uint32_t more_clients; /* of one of the outlets */
-	uint32_t group_rights;
-	mode_t mode;
-	bool bad_config;
+	uint32_t more_clients; /* of one of the services */
 	bool no_outlets;
-	/* Told at the end of a status, whatever it is. */
-	const struct control_reply *odd;
+	const char *odd;      /* JSON, at the end of the last */
+	const char *odd_list; /* list that has this name; NULL: none */
+	const char *reply;    /* in place of the status; NULL: that */
 
 	char dir[32];
 	char path[64];
@@ -61,39 +61,14 @@ fake_log(void *arg, const struct log_line *line)
 	(void)line;
 }
 
-/* All of control_status.h, and more. */
-static int
-fake_status(struct control_client *c, void *arg)
-{
-	struct fake *fake = arg;
-	char name[32];
-
-	fake_default(c);
-	for (uint32_t i = 0; i < fake->server->more_guests; i++) {
-		snprintf(name, sizeof(name), "more%u", i);
-		fake_guest(c, name, "default", "gold", "/run/more",
-		    CONTROL_GUEST_CONNECTED);
-	}
-	if (!fake->server->no_outlets)
-		fake_outlets(c, "default", fake->server->more_clients);
-	fake_slow(c);
-	if (!fake->server->no_outlets)
-		fake_outlets(c, "slow", 0);
-	if (fake->server->odd != NULL)
-		fake_odd(c, fake->server->odd);
-	return 0;
-}
-
 static int
 fake_reload(struct control_client *c, void *arg)
 {
 	struct fake *fake = arg;
 
-	if (!fake->server->bad_config)
-		return 0;
-	for (int i = 1; i <= 20; i++)
-		control_say(c, "vrngd.conf:%d: unknown key 'rat' (rate?)", i);
-	return EINVAL;
+	for (uint32_t i = 1; i <= fake->server->errors; i++)
+		control_say(c, "vrngd.conf:%u: unknown key 'rat' (rate?)", i);
+	return fake->server->errors == 0 ? 0 : EINVAL;
 }
 
 static int
@@ -197,7 +172,6 @@ fake_log_level(struct control_client *c, enum log_level level, void *arg)
 }
 
 static const struct control_ops fake_ops = {
-	.status = fake_status,
 	.reload = fake_reload,
 	.guest_add = fake_guest_add,
 	.guest_adopt = fake_guest_adopt,
@@ -208,16 +182,9 @@ static const struct control_ops fake_ops = {
 
 /* The process: serves until SIGTERM, leaves nothing. */
 static _Noreturn void
-server_run(const struct server *s, int ready)
+server_run(struct server *s, int ready)
 {
 	struct fake fake = { .server = s };
-	const struct control_setup setup = {
-		.path = s->path,
-		.owner = (uid_t)-1,
-		.group = geteuid() == 0 ? SERVER_GROUP : (gid_t)-1,
-		.mode = s->mode,
-		.group_rights = s->group_rights,
-	};
 	sigset_t set;
 	int r;
 
@@ -230,8 +197,13 @@ server_run(const struct server *s, int ready)
 	    sd_event_add_time(fake.event, &fake.timer, CLOCK_MONOTONIC, 0, 1,
 		fake_timer, &fake) < 0 ||
 	    sd_event_source_set_enabled(fake.timer, SD_EVENT_OFF) < 0 ||
-	    control_open(&fake.ctl, fake.event, &setup, &fake_ops, &fake) == -1)
+	    control_open(&fake.ctl, fake.event, s->path, (uid_t)-1, &fake_ops,
+		&fake) == -1 ||
+	    (s->open && chmod(s->path, 0666) == -1))
 		_exit(1);
+#ifdef SERVER_ALSO /* of whoever includes this */
+	SERVER_ALSO(s, fake.event);
+#endif
 	if (write(ready, "", 1) != 1)
 		_exit(1);
 	close(ready);
@@ -258,8 +230,6 @@ server_start(struct server *s)
 	assert_non_null(mkdtemp(s->dir));
 	assert_int_equal(chmod(s->dir, 0755), 0);
 	snprintf(s->path, sizeof(s->path), "%s/control", s->dir);
-	if (s->mode == 0)
-		s->mode = 0660;
 	assert_int_equal(pipe(ready), 0);
 	s->pid = fork();
 	assert_int_not_equal(s->pid, -1);
@@ -283,6 +253,8 @@ server_stop(struct server *s)
 	assert_int_equal(kill(s->pid, SIGTERM), 0);
 	assert_int_equal(waitpid(s->pid, &status, 0), s->pid);
 	assert_int_equal(status, 0);
+	snprintf(s->path, sizeof(s->path), "%s/status", s->dir);
+	unlink(s->path);
 	assert_int_equal(rmdir(s->dir), 0);
 }
 

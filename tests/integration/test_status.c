@@ -1,0 +1,397 @@
+/*
+ * The status process: what it answers, whom it lets in, and that neither its
+ * clients nor its own death or standstill reach anybody else.
+ */
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <bsd/string.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <json-c/json.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "integration/admin.h"
+
+#define ROLE_STATUS "vrngd-status"
+#define GET	    "{\"method\":\"io.vrngd.Status.Get\"}"
+#define HOSTILE	    40 /* connections at once */
+#define ANSWER_SIZE (1 << 20)
+
+static void
+start(struct suite *s)
+{
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"kernel\" { type = kernel } }\n");
+	admin_conf_guest(s, "vm0", "");
+	admin_conf_guest(s, "vm1", "");
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+}
+
+/* A connection to DIR/name, or -1 with errno. */
+static int
+join(struct suite *s, const char *name, int type)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	assert_int_not_equal(fd, -1);
+	strlcpy(sun.sun_path, daemon_path(&s->d, name), sizeof(sun.sun_path));
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* The answer to a call; NULL if the connection ended instead. */
+static struct json_object *
+call(struct suite *s, const char *text)
+{
+	int fd = join(s, "status", SOCK_STREAM);
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	struct json_object *answer = NULL;
+	char *buf = malloc(ANSWER_SIZE);
+	size_t len = 0;
+	ssize_t n;
+
+	assert_int_not_equal(fd, -1);
+	assert_non_null(buf);
+	n = send(fd, text, strlen(text) + 1, MSG_NOSIGNAL);
+	while (n > 0 && (len == 0 || buf[len - 1] != '\0')) {
+		assert_int_equal(poll(&pfd, 1, FE_TIMEOUT_MS), 1);
+		n = recv(fd, buf + len, ANSWER_SIZE - len, 0);
+		if (n > 0)
+			len += (size_t)n;
+	}
+	close(fd);
+	if (len > 0 && buf[len - 1] == '\0') {
+		answer = json_tokener_parse(buf);
+		assert_non_null(answer);
+	}
+	free(buf);
+	return answer;
+}
+
+/* Whether the answer to a call has a text in it. */
+static bool
+answers(struct suite *s, const char *text, const char *part)
+{
+	struct json_object *answer = call(s, text);
+	bool found = answer != NULL &&
+	    strstr(json_object_to_json_string_ext(answer,
+		       JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+		part) != NULL;
+
+	json_object_put(answer);
+	return found;
+}
+
+static void
+test_get(void **state)
+{
+	struct suite *s = *state;
+	struct stat st;
+
+	start(s);
+	assert_true(
+	    answers(s, GET, "{\"parameters\":{\"status\":{\"pools\":["));
+	assert_true(answers(s, GET, "\"name\":\"vm0\""));
+	assert_true(answers(s, "{\"method\":\"x.y\"}",
+	    "{\"error\":\"org.varlink.service.MethodNotFound\","
+	    "\"parameters\":{\"method\":\"x.y\"}}"));
+	assert_null(call(s, "{"));
+	assert_null(call(s, "[]"));
+	CHECK(stat(daemon_path(&s->d, "status"), &st));
+	assert_int_equal(st.st_mode, S_IFSOCK | 0600);
+	CHECK(stat(daemon_path(&s->d, "control"), &st));
+	assert_int_equal(st.st_mode, S_IFSOCK | 0600);
+	suite_served(&s->fe);
+	/* It removes its socket when it ends. */
+	assert_int_equal(daemon_stop(&s->d, SIGTERM), 0);
+	assert_int_equal(access(daemon_path(&s->d, "status"), F_OK), -1);
+	suite_pass(s);
+}
+
+/* What is asked after a change tells of it, however often that is. */
+static void
+test_fresh(void **state)
+{
+	struct suite *s = *state;
+	char out[16384], name[32];
+
+	start(s);
+	for (int i = 0; i < 15; i++) {
+		assert_int_equal(admin_ctl(s, out, sizeof(out),
+				     "guest add new%d --socket %s/new%d.sock",
+				     i, s->d.dir, i),
+		    0);
+		snprintf(name, sizeof(name), "\"name\":\"new%d\"", i);
+		assert_true(answers(s, GET, name));
+	}
+	suite_pass(s);
+}
+
+/* Guests do not notice that it is killed; another one serves soon. */
+static void
+test_killed(void **state)
+{
+	struct suite *s = *state;
+	pid_t pid, next;
+
+	start(s);
+	for (int i = 0; i < 5; i++) {
+		assert_true(answers(s, GET, "\"pools\""));
+		pid =
+		    daemon_child_wait(&s->d, ROLE_STATUS, NULL, FE_TIMEOUT_MS);
+		assert_true(pid > 0);
+		CHECK(kill(pid, SIGKILL));
+		suite_served(&s->fe);
+		CHECK(daemon_log_wait(&s->d, "vrngd-status (pid", (size_t)i + 1,
+		    FE_TIMEOUT_MS));
+		next =
+		    daemon_child_wait(&s->d, ROLE_STATUS, NULL, FE_TIMEOUT_MS);
+		assert_true(next > 0 && next != pid);
+	}
+	assert_true(answers(s, GET, "\"pools\""));
+	suite_pass(s);
+}
+
+/* While it stands still all goes on, but for the status. */
+static void
+test_stopped(void **state)
+{
+	struct suite *s = *state;
+	char out[16384];
+	pid_t pid;
+	int fd;
+
+	start(s);
+	pid = daemon_child_wait(&s->d, ROLE_STATUS, NULL, FE_TIMEOUT_MS);
+	assert_true(answers(s, GET, "\"pools\""));
+	CHECK(kill(pid, SIGSTOP));
+	fd = join(s, "status", SOCK_STREAM);
+	assert_int_equal(send(fd, GET, sizeof(GET), MSG_NOSIGNAL), sizeof(GET));
+	for (int i = 0; i < 20; i++)
+		suite_served(&s->fe);
+	suite_up_qemu(s, &s->other, "vm1");
+	suite_served(&s->other);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "log info"), 0);
+	CHECK(kill(pid, SIGCONT));
+	assert_int_equal(recv(fd, out, 1, 0), 1);
+	close(fd);
+	assert_true(answers(s, GET, "\"pools\""));
+	suite_pass(s);
+}
+
+/* Clients that send garbage, read nothing, or are many, and stay. */
+static void
+test_hostile(void **state)
+{
+	static char garbage[65536];
+	struct suite *s = *state;
+	int fds[HOSTILE * 2];
+	char out[16384];
+
+	start(s);
+	memset(garbage, '{', sizeof(garbage));
+	for (int round = 0; round < 5; round++) {
+		for (size_t i = 0; i < HOSTILE * 2; i++) {
+			fds[i] = join(s, "status", SOCK_STREAM);
+			assert_int_not_equal(fds[i], -1);
+			if (i % 4 == 0)
+				send(fds[i], garbage, sizeof(garbage),
+				    MSG_NOSIGNAL | MSG_DONTWAIT);
+			else if (i % 4 == 1)
+				send(fds[i], GET GET, sizeof(GET GET),
+				    MSG_NOSIGNAL);
+			else if (i % 4 == 2)
+				for (int k = 0; k < 100; k++)
+					send(fds[i], GET, sizeof(GET),
+					    MSG_NOSIGNAL | MSG_DONTWAIT);
+		}
+		suite_served(&s->fe);
+		for (size_t i = 0; i < HOSTILE * 2; i += 3) {
+			close(fds[i]);
+			fds[i] = -1;
+		}
+		assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
+		suite_served(&s->fe);
+		for (size_t i = 0; i < HOSTILE * 2; i++)
+			if (fds[i] != -1)
+				close(fds[i]);
+	}
+	assert_int_equal(daemon_log_count(&s->d, "died of"), 0);
+	suite_pass(s);
+}
+
+/* Sends a call with a descriptor.  Returns what sendmsg(2) does. */
+static ssize_t
+send_fd(int conn, int fd)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr first;
+	} place = { .first = { .cmsg_len = CMSG_LEN(sizeof(int)),
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS } };
+	char text[] = GET;
+	struct iovec iov = { .iov_base = text, .iov_len = sizeof(text) };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = place.buf,
+		.msg_controllen = sizeof(place.buf),
+	};
+
+	memcpy(CMSG_DATA(&place.first), &fd, sizeof(fd));
+	return sendmsg(conn, &msg, MSG_NOSIGNAL);
+}
+
+/* Descriptors are refused by the kernel or thrown away by it. */
+static void
+test_descriptors(void **state)
+{
+	struct suite *s = *state;
+	int conn, ends[2], before;
+	struct pollfd pfd;
+	char c;
+
+	start(s);
+	assert_true(answers(s, GET, "\"pools\""));
+	before = proc_fds(daemon_child(&s->d, ROLE_STATUS, NULL));
+	conn = join(s, "status", SOCK_STREAM);
+	CHECK(pipe2(ends, O_CLOEXEC));
+	if (send_fd(conn, ends[1]) == -1)
+		assert_int_equal(errno, EPERM);
+	close(ends[1]);
+	pfd = (struct pollfd){ .fd = ends[0], .events = POLLIN };
+	assert_int_equal(poll(&pfd, 1, FE_TIMEOUT_MS), 1);
+	assert_int_equal(read(ends[0], &c, 1), 0);
+	if (geteuid() == 0)
+		assert_in_range(
+		    proc_fds(daemon_child(&s->d, ROLE_STATUS, NULL)), before,
+		    before + 1);
+	close(ends[0]);
+	close(conn);
+	assert_true(answers(s, GET, "\"pools\""));
+	suite_pass(s);
+}
+
+/* As a user in a group: whether each of the sockets lets it in, a bit each. */
+static int
+let_in(struct suite *s, uid_t uid, gid_t gid, gid_t more)
+{
+	int status, fd;
+	pid_t pid = fork();
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		if (setgroups(more != 0, &more) == -1 ||
+		    setresgid(gid, gid, gid) == -1 ||
+		    setresuid(uid, uid, uid) == -1)
+			_exit(99);
+		status = 0;
+		if ((fd = join(s, "status", SOCK_STREAM)) != -1)
+			status |= 1;
+		else if (errno != EACCES)
+			status |= 4;
+		if ((fd = join(s, "control", SOCK_SEQPACKET)) != -1)
+			status |= 2;
+		else if (errno != EACCES)
+			status |= 4;
+		_exit(status);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+test_rights(void **state)
+{
+	const char *const args[] = { "-C", "@conf", "--control", "@control",
+		"--status", "@status", "--control-group", "daemon", NULL };
+	const struct group *group = getgrnam("daemon");
+	struct suite *s = *state;
+	struct stat st;
+
+	if (geteuid() != 0 || group == NULL)
+		skip();
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"kernel\" { type = kernel } }\n");
+	admin_conf_guest(s, "vm0", "");
+	suite_start(s, args);
+	CHECK(chmod(s->d.dir, 0755));
+	CHECK(stat(daemon_path(&s->d, "status"), &st));
+	assert_int_equal(st.st_mode, S_IFSOCK | 0660);
+	assert_int_equal(st.st_gid, group->gr_gid);
+	assert_int_equal(let_in(s, 1234, 1234, 0), 0);
+	assert_int_equal(let_in(s, 1234, 1234, 77), 0);
+	assert_int_equal(let_in(s, 1234, group->gr_gid, 0), 1);
+	assert_int_equal(let_in(s, 1234, 1234, group->gr_gid), 1);
+	assert_int_equal(let_in(s, 0, 1234, 0), 3);
+	suite_pass(s);
+}
+
+/* Guests are added and removed while the status is asked for all the time. */
+static void
+test_changes(void **state)
+{
+	struct suite *s = *state;
+	char out[1024];
+	int status;
+	pid_t pid;
+
+	start(s);
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		for (int i = 0; i < 60; i++)
+			if (!answers(s, GET, "\"name\":\"vm1\""))
+				_exit(1);
+		_exit(0);
+	}
+	for (int i = 0; waitpid(pid, &status, WNOHANG) == 0; i++) {
+		assert_int_equal(admin_ctl(s, out, sizeof(out),
+				     "guest add new%d --socket %s/new%d.sock",
+				     i, s->d.dir, i),
+		    0);
+		if (i > 10)
+			assert_int_equal(admin_ctl(s, out, sizeof(out),
+					     "guest remove new%d", i - 10),
+			    0);
+		if (i % 10 == 0)
+			assert_int_equal(
+			    admin_ctl(s, out, sizeof(out), "reload"), 0);
+	}
+	assert_int_equal(status, 0);
+	suite_served(&s->fe);
+	suite_pass(s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SUITE_EMPTY(test_get),
+		SUITE_EMPTY(test_fresh),
+		SUITE_EMPTY(test_killed),
+		SUITE_EMPTY(test_stopped),
+		SUITE_EMPTY(test_hostile),
+		SUITE_EMPTY(test_descriptors),
+		SUITE_EMPTY(test_rights),
+		SUITE_EMPTY(test_changes),
+	};
+
+	return SUITE_MAIN("status", tests);
+}
