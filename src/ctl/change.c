@@ -1,3 +1,6 @@
+/*
+ * The commands that have the daemon change something.  Used by main.c.
+ */
 #include <bsd/string.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,11 +7,11 @@
 
 #include "ctl/args.h"
 
-command_function change_reload;
-command_function change_guest_add;
-command_function change_guest_adopt;
-command_function change_guest_remove;
-command_function change_source_retest;
-command_function change_log_level;
+int change_reload(const struct args *, struct failure *);
+int change_guest_add(const struct args *, struct failure *);
+int change_guest_adopt(const struct args *, struct failure *);
+int change_guest_remove(const struct args *, struct failure *);
+int change_source_retest(const struct args *, struct failure *);
+int change_log_level(const struct args *, struct failure *);
 
 #endif

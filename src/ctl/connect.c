@@ -1,6 +1,6 @@
 /*
- * Connections to the daemon, for the commands that change something (change.c)
- * and for the status (snapshot.c).
+ * Connections to the daemon.  Used by the commands that change something
+ * (change.c) and by all that show the status (snapshot.c).
  */
 #include <sys/socket.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 /*
- * Formats values for the tables of vrngctl.
+ * Formats values for people.  Used by the tables and by top.
  */
 #include <bsd/string.h>
 #include <ctype.h>

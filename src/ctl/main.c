@@ -1,5 +1,6 @@
 /*
- * vrngctl: shows what vrngd does, and changes it while it runs.
+ * vrngctl: shows what vrngd does, and changes it while it runs.  Started by
+ * administrators and by systemd for reloads.
  */
 #include <bsd/string.h>
 #include <err.h>
@@ -14,7 +15,6 @@
 #include "ctl/change.h"
 #include "ctl/snippet.h"
 #include "ctl/status.h"
-#include "ctl/term.h"
 #include "ctl/top.h"
 
 #define DEFAULT_MEMORY "512M"
@@ -96,145 +96,9 @@ finish(void)
 	exit(EXIT_DONE);
 }
 
-static int
-run_status(const struct args *args, struct failure *why)
-{
-	struct json_object *status = snapshot_take(args->status, why);
-	size_t columns = 0, lines;
-
-	if (status == NULL)
-		return -1;
-	if (isatty(STDOUT_FILENO))
-		term_size(&columns, &lines);
-	if ((args->given & OPT_JSON) != 0)
-		puts(json_object_to_json_string_ext(status,
-		    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-			JSON_C_TO_STRING_NOSLASHESCAPE));
-	else
-		status_print(status, stdout, columns,
-		    (args->given & OPT_CLIENTS) != 0);
-	json_object_put(status);
-	return 0;
-}
-
-static int
-run_top(const struct args *args, struct failure *why)
-{
-	return top_run(args->status, (args->given & OPT_ONCE) != 0, why);
-}
-
-static void
-print_place(const struct args *args, const struct place *p, const char *what,
-    const char *name, bool qemu)
-{
-	char id[PLACE_SIZE];
-
-	if (p->any)
-		warnx("service %s listens at every address of this host: on "
-		      "another host write one of these in place of %s",
-		    name, p->host);
-	snprintf(id, sizeof(id), "%s-%s", what, name);
-	if (!qemu)
-		snippet_libvirt_egd(p, stdout);
-	else
-		snippet_qemu_egd(p, id,
-		    (args->given & OPT_MEMORY) != 0 ? args->memory : NULL,
-		    stdout);
-}
-
-static int
-print_service(const struct args *args, struct json_object *status,
-    struct failure *why, bool qemu)
-{
-	struct json_object *service;
-	struct place place;
-
-	service = snapshot_service(status, args->service, why);
-	if (service == NULL || place_of_service(&place, service, why) == -1)
-		return -1;
-	print_place(args, &place, "service", snapshot_text(service, "name"),
-	    qemu);
-	return 0;
-}
-
-/* By EGD if that is asked for, or is the guest's only way. */
-static int
-print_guest(const struct args *args, struct json_object *status,
-    struct failure *why, bool qemu)
-{
-	struct json_object *guest;
-	struct place place;
-
-	if ((guest = snapshot_guest(status, args->operand, why)) == NULL)
-		return -1;
-	if ((args->given & OPT_EGD) != 0 ||
-	    (snapshot_text(guest, "socket")[0] == '\0' &&
-		snapshot_text(guest, "egd_socket")[0] != '\0')) {
-		if (place_of_guest(&place, guest, why) == -1)
-			return -1;
-		print_place(args, &place, "egd", snapshot_text(guest, "name"),
-		    qemu);
-		return 0;
-	}
-	return qemu ? snippet_qemu(guest, args->memory, stdout, why)
-		    : snippet_libvirt(guest, stdout, why);
-}
-
-/* Prints one of the snippets for the guest or service that is named. */
-static int
-run_snippet(const struct args *args, struct failure *why, bool qemu)
-{
-	struct json_object *status;
-	int r;
-
-	if (args->service != NULL && (args->given & OPT_EGD) != 0)
-		usage_error("--egd goes with a guest, not with --service");
-	if ((status = snapshot_take(args->status, why)) == NULL)
-		return -1;
-	if (args->service != NULL)
-		r = print_service(args, status, why, qemu);
-	else
-		r = print_guest(args, status, why, qemu);
-	json_object_put(status);
-	return r;
-}
-
-static int
-run_qemu(const struct args *args, struct failure *why)
-{
-	size_t digits = strspn(args->memory, "0123456789");
-	const char *unit = args->memory + digits;
-
-	if (digits == 0 || args->memory[0] == '0' || strlen(unit) > 1 ||
-	    (unit[0] != '\0' && strchr("MGT", unit[0]) == NULL))
-		usage_error("--memory '%s': a size as for QEMU's -m is wanted, "
-			    "such as 512M",
-		    args->memory);
-	return run_snippet(args, why, true);
-}
-
-static int
-run_libvirt(const struct args *args, struct failure *why)
-{
-	return run_snippet(args, why, false);
-}
-
-/* For the completion of command lines. */
-static int
-run_names(const struct args *args, struct failure *why)
-{
-	struct json_object *status = snapshot_take(args->status, why);
-
-	if (status == NULL)
-		return -1;
-	status_print_names(status, args->operand, stdout);
-	json_object_put(status);
-	return 0;
-}
-
 static const struct command commands[] = {
-	{ "status", NULL, NULL, OPT_JSON | OPT_CLIENTS, run_status },
-	{ "top", NULL, NULL, OPT_ONCE, run_top },
+	{ "status", NULL, NULL, OPT_JSON | OPT_CLIENTS, status_run },
+	{ "top", NULL, NULL, OPT_ONCE, top_run },
 	{ "reload", NULL, NULL, 0, change_reload },
 	{ "guest", "add", "a name", OPT_SOCKET | OPT_CLASS | OPT_POOL,
 	    change_guest_add },
@@ -245,11 +109,11 @@ static const struct command commands[] = {
 	    change_source_retest },
 	{ "log", NULL, "a level", 0, change_log_level },
 	{ "qemu-args", NULL, "a guest's name",
-	    OPT_MEMORY | OPT_EGD | OPT_SERVICE, run_qemu },
+	    OPT_MEMORY | OPT_EGD | OPT_SERVICE, snippet_run_qemu },
 	{ "libvirt-xml", NULL, "a guest's name", OPT_EGD | OPT_SERVICE,
-	    run_libvirt },
+	    snippet_run_libvirt },
 	{ "names", NULL, "guests, classes, pools, sources or services", 0,
-	    run_names },
+	    status_run_names },
 };
 
 /* Takes one option.  Those that a command takes or not are noted. */

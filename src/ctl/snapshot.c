@@ -1,6 +1,6 @@
 /*
- * Fetches the status over Varlink and finds things in it, for all commands that
- * show something.
+ * Fetches the status over Varlink and finds things in it.  Used by all commands
+ * that show something.
  */
 #include <sys/socket.h>
 

@@ -1,15 +1,17 @@
 /*
- * vrngctl status: tables of what the daemon reports.  A column is a row of one
- * of the lists below.
+ * vrngctl status and names: tables of what the daemon reports.  A column is a
+ * row of one of the lists below.  Used by main.c.
  */
 #include <err.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/format.h"
 #include "ctl/status.h"
 #include "ctl/table.h"
+#include "ctl/term.h"
 
 #define WIDE	      80 /* columns, that all figures fit in */
 #define INDENT	      2
@@ -388,8 +390,8 @@ print_clients(struct json_object *pool, FILE *f, size_t limit, bool all)
 	table_free(&l.table);
 }
 
-void
-status_print(struct json_object *status, FILE *f, size_t columns,
+static void
+print_status(struct json_object *status, FILE *f, size_t columns,
     bool all_clients)
 {
 	struct json_object *pool;
@@ -408,23 +410,49 @@ status_print(struct json_object *status, FILE *f, size_t columns,
 	}
 }
 
-static void
-print_name(struct json_object *o, FILE *f)
+int
+status_run(const struct args *args, struct failure *why)
 {
-	if (!snapshot_is_guests(o))
-		fprintf(f, "%s\n", snapshot_text(o, "name"));
+	struct json_object *status = snapshot_take(args->status, why);
+	size_t columns = 0, lines;
+
+	if (status == NULL)
+		return -1;
+	if (isatty(STDOUT_FILENO))
+		term_size(&columns, &lines);
+	if ((args->given & OPT_JSON) != 0)
+		puts(json_object_to_json_string_ext(status,
+		    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+			JSON_C_TO_STRING_NOSLASHESCAPE));
+	else
+		print_status(status, stdout, columns,
+		    (args->given & OPT_CLIENTS) != 0);
+	json_object_put(status);
+	return 0;
 }
 
-void
-status_print_names(struct json_object *status, const char *what, FILE *f)
+static void
+print_name(struct json_object *o)
 {
+	if (!snapshot_is_guests(o))
+		printf("%s\n", snapshot_text(o, "name"));
+}
+
+int
+status_run_names(const struct args *args, struct failure *why)
+{
+	struct json_object *status = snapshot_take(args->status, why);
 	struct json_object *pool, *o;
 
+	if (status == NULL)
+		return -1;
 	SNAPSHOT_FOREACH(pool, status, "pools")
 	{
-		if (strcmp(what, "pools") == 0)
-			print_name(pool, f);
-		SNAPSHOT_FOREACH(o, pool, what)
-		print_name(o, f);
+		if (strcmp(args->operand, "pools") == 0)
+			print_name(pool);
+		SNAPSHOT_FOREACH(o, pool, args->operand)
+		print_name(o);
 	}
+	json_object_put(status);
+	return 0;
 }

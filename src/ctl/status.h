@@ -1,25 +1,13 @@
 /*
- * The status for people.
+ * The status for people and, as JSON, for programs; and the names of what there
+ * is, for the completion of command lines.
  */
 #ifndef VRNGCTL_STATUS_H
 #define VRNGCTL_STATUS_H
 
-#include <stdbool.h>
-#include <stdio.h>
+#include "ctl/args.h"
 
-#include "ctl/snapshot.h"
-
-/*
- * As tables; names are cut for lines of `columns` (0: any length).  Of the
- * clients of each service a few are shown, or all of them.
- */
-void status_print(struct json_object *, FILE *, size_t columns,
-    bool all_clients);
-
-/*
- * The names of "guests", "classes", "pools", "sources" or "services", a line
- * each.
- */
-void status_print_names(struct json_object *, const char *what, FILE *);
+int status_run(const struct args *, struct failure *);
+int status_run_names(const struct args *, struct failure *);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Tables over the objects of the status, for status.c.
+ * Tables over the objects of the status.  Used by status.c.
  */
 #include <bsd/string.h>
 #include <err.h>

@@ -1,3 +1,7 @@
+/*
+ * The terminal: its size, and as a screen with keys and signals.  Used by top.c
+ * and, for the size, by status.c.
+ */
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 

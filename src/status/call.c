@@ -1,6 +1,6 @@
 /*
- * Reads Varlink calls with json-c and says how each is answered; client.c calls
- * it with what a client has sent.
+ * Reads Varlink calls with json-c and says how each is answered.  Used by
+ * client.c.
  */
 #include <json-c/json.h>
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /*
- * Serves the clients of the monitoring socket for the main loop (main.c).  A
- * client makes one call after the other; while it is answered no more is read.
+ * Serves the clients of the monitoring socket.  A client makes one call after
+ * the other; while it is answered no more is read.  Used by main.c.
  */
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <errno.h>
@@ -14,6 +15,35 @@
 
 #define SENDS_AT_ONCE 16    /* then others' turn comes */
 #define SEND_SIZE     65536 /* bytes */
+
+/* Maps a status and closes its file: with one user, or NULL with errno. */
+static struct snapshot *
+map_snapshot(int fd, uint64_t size)
+{
+	struct snapshot *s = NULL;
+	void *text = MAP_FAILED;
+
+	errno = EINVAL;
+	/* Private: before Linux 6.7 a sealed file cannot be shared. */
+	if (size > 0 && size <= SNAPSHOT_SIZE_MAX)
+		text = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (text != MAP_FAILED && (s = malloc(sizeof(*s))) == NULL)
+		munmap(text, size);
+	close(fd);
+	if (s == NULL)
+		return NULL;
+	*s = (struct snapshot){ .text = text, .size = size, .users = 1 };
+	return s;
+}
+
+static void
+release_snapshot(struct snapshot *s)
+{
+	if (s == NULL || --s->users > 0)
+		return;
+	munmap((void *)(uintptr_t)s->text, s->size);
+	free(s);
+}
 
 static void
 watch(const struct server *s, struct client *c, int op, uint32_t events)
@@ -31,7 +61,7 @@ drop(struct server *s, struct client *c)
 	s->nclients--;
 	close(c->fd);
 	free(c->reply);
-	snapshot_release(c->snapshot);
+	release_snapshot(c->snapshot);
 	free(c);
 }
 
@@ -154,7 +184,7 @@ answered(struct server *s, struct client *c)
 {
 	free(c->reply);
 	c->reply = NULL;
-	snapshot_release(c->snapshot);
+	release_snapshot(c->snapshot);
 	c->snapshot = NULL;
 	c->sent = 0;
 	set_state(s, c, CLIENT_READING);
@@ -280,10 +310,14 @@ client_ask(struct server *s)
 	return any;
 }
 
-void
-client_answer(struct server *s, struct snapshot *snapshot)
+int
+client_answer(struct server *s, int fd, uint64_t size)
 {
+	struct snapshot *snapshot = map_snapshot(fd, size);
 	struct client *c, *next;
+
+	if (snapshot == NULL)
+		return -1;
 
 	s->asked = false;
 	s->answers++;
@@ -301,11 +335,13 @@ client_answer(struct server *s, struct snapshot *snapshot)
 			set_state(s, c, CLIENT_READING);
 			continue;
 		}
-		c->snapshot = snapshot_use(snapshot);
+		c->snapshot = snapshot;
+		snapshot->users++;
 		c->answer = s->answers;
 		set_state(s, c, CLIENT_WRITING);
 	}
-	snapshot_release(snapshot);
+	release_snapshot(snapshot);
+	return 0;
 }
 
 uint64_t

@@ -16,14 +16,21 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "status/call.h"
-#include "status/snapshot.h"
 
-#define CLIENTS_LIMIT  64 /* connected at once, */
-#define CLIENTS_A_USER 16 /* and those of one user, but for root */
-#define SNAPSHOTS_MAX  8  /* that clients have not read yet */
+#define CLIENTS_LIMIT	  64 /* connected at once, */
+#define CLIENTS_A_USER	  16 /* and those of one user, but for root */
+#define SNAPSHOTS_MAX	  8  /* that clients have not read yet */
+#define SNAPSHOT_SIZE_MAX (UINT64_C(1) << 30) /* bytes */
 /* ns; a client that takes longer for a call, or to read an answer, goes. */
 #define CLIENT_CALL_TIME  (5 * NS_PER_SEC)
 #define CLIENT_REPLY_TIME (10 * NS_PER_SEC)
+
+/* A status as the parent wrote it, which all who wait for it are sent. */
+struct snapshot {
+	const char *text; /* JSON, mapped; not terminated */
+	size_t size;
+	unsigned int users;
+};
 
 enum client_state {
 	CLIENT_READING, /* its next call, if it makes one */
@@ -76,8 +83,12 @@ void client_event(struct server *, struct client *, uint32_t events);
  */
 bool client_ask(struct server *);
 
-/* The parent's answer, for those that wait for it. */
-void client_answer(struct server *, struct snapshot *);
+/*
+ * The parent's answer for those that wait for it: a status of that size in a
+ * memory file, which is closed.  Returns 0, or -1 with errno if it cannot be
+ * mapped.
+ */
+int client_answer(struct server *, int fd, uint64_t size);
 
 /* Drops those whose time is over.  Returns the next deadline (ns), or 0. */
 uint64_t client_expire(struct server *, uint64_t now);

@@ -2,6 +2,7 @@
  * The status process: serves those who monitor the daemon, on the socket that
  * the parent made.  It asks the parent for the status, and passes it on
  * unread; what clients send is parsed here, and nothing else is done with it.
+ * Started by the parent, once.
  */
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -71,8 +72,6 @@ watch(int epoll_fd, int op, int fd, uint32_t events, void *data)
 static void
 take_frame(struct status_process *p, struct frame *f)
 {
-	struct snapshot *snapshot;
-
 	if (f->hdr.type == PROTO_SOCKET && p->listen_fd == -1 &&
 	    f->u.socket.kind == SOCKET_LISTENING) {
 		p->listen_fd = f->fds[0];
@@ -82,10 +81,8 @@ take_frame(struct status_process *p, struct frame *f)
 	}
 	if (f->hdr.type != PROTO_STATUS || !p->server.asked)
 		log_fatal("unexpected %s frame", frame_name(f->hdr.type));
-	snapshot = snapshot_new(f->fds[0], f->u.status.size);
-	if (snapshot == NULL)
+	if (client_answer(&p->server, f->fds[0], f->u.status.size) == -1)
 		log_fatal("cannot map the status: %s", strerror(errno));
-	client_answer(&p->server, snapshot);
 }
 
 static void

@@ -21,9 +21,7 @@
 #include "common/log.h"
 
 #define CONTROL_CLIENTS_MAX 32
-/* Frames that wait for one client, and for all of them. */
-#define CONTROL_QUEUE_MAX   4096
-#define CONTROL_QUEUE_TOTAL 16384
+#define CONTROL_QUEUE_MAX   4096 /* frames that wait for one */
 /* ns; a client that takes no frame for so long is dropped. */
 #define CONTROL_STALL_MAX UINT64_C(5000000000)
 
@@ -82,7 +80,6 @@ struct control {
 	sd_event_source *timer;		/* to accept again */
 	struct control_clients clients; /* the longest idle one first */
 	size_t nclients;
-	size_t room; /* frames for which queues have memory */
 	struct log_limit log_limit;
 };
 

@@ -1,6 +1,5 @@
 /*
- * Checks requests on the control socket and who makes them, for
- * control_client.c.
+ * Checks requests on the control socket and who makes them.  Used by control.c.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -1,7 +1,6 @@
 /*
- * The JSON writer behind status_json.c.  A status has several 100,000 values,
- * which the parent writes between its other work: numbers and plain text take
- * a short way.
+ * Writes JSON.  Used by status_json.c, for several 100,000 values at a time: so
+ * numbers and plain text take a short way.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,3 +1,6 @@
+/*
+ * What systemd is told of the daemon's life.  Used by main.c.
+ */
 #include <bsd/string.h>
 #include <errno.h>
 #include <inttypes.h>

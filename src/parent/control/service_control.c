@@ -1,3 +1,7 @@
+/*
+ * What each request on the control socket does to the daemon.  Used by main.c,
+ * called by control.c.
+ */
 #include <bsd/string.h>
 #include <errno.h>
 #include <string.h>

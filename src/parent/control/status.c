@@ -1,6 +1,5 @@
 /*
- * Supervises the status process and answers its questions; see status.h.
- * main.c opens, starts and closes it.
+ * Supervises the status process and answers its questions.  Used by main.c.
  */
 #include <sys/mman.h>
 #include <sys/socket.h>

@@ -1,7 +1,7 @@
 /*
  * What the status says: a function for each kind of object, and the walk over
- * all of them, for the status process (status.c).  A field more is a line here
- * and, if people are to see it, a column in src/ctl.
+ * all of them.  A field more is a line here and, if people are to see it, a
+ * column in src/ctl.  Used by status.c.
  */
 #include <errno.h>
 #include <stddef.h>

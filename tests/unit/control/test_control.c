@@ -445,31 +445,6 @@ test_too_long(void **state)
 	server_stop(&s);
 }
 
-/* Many that hold much: memory is bounded for all of them together. */
-static void
-test_total(void **state)
-{
-	const struct control_request req = request(CONTROL_RELOAD, "");
-	struct server s = { .errors = 3000 };
-	int fds[12], refused = 0;
-	char text[CONTROL_TEXT_SIZE];
-
-	(void)state;
-	server_start(&s);
-	for (size_t i = 0; i < 12; i++) {
-		fds[i] = client_connect(&s);
-		client_send(fds[i], &req, sizeof(req));
-	}
-	usleep(200000);
-	for (size_t i = 12; i-- > 0;) {
-		refused += client_answer(fds[i], text, NULL) == ENOBUFS;
-		close(fds[i]);
-	}
-	assert_int_equal(refused, 12 - CONTROL_QUEUE_TOTAL / CONTROL_QUEUE_MAX);
-	check_served(&s);
-	server_stop(&s);
-}
-
 /* Idle clients make way, the oldest first. */
 static void
 test_many(void **state)
@@ -735,7 +710,6 @@ main(void)
 		cmocka_unit_test(test_stalled),
 		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_too_long),
-		cmocka_unit_test(test_total),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_disconnects),

@@ -77,7 +77,7 @@ answer(size_t size)
 	text[0] = text[size - 1] = '"';
 	assert_int_equal(write(fd, text, size), size);
 	free(text);
-	client_answer(&server, snapshot_new(fd, size));
+	assert_int_equal(client_answer(&server, fd, size), 0);
 	run();
 }
 
