@@ -10,8 +10,8 @@
 static inline int
 test_patience(void)
 {
-	const char *value = getenv("VRNGD_TEST_PATIENCE");
-	int n = value == NULL ? 1 : atoi(value);
+	const char *patience = getenv("VRNGD_TEST_PATIENCE");
+	int n = patience == NULL ? 1 : atoi(patience);
 
 	return n < 1 ? 1 : n > 1000 ? 1000 : n;
 }

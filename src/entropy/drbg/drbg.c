@@ -37,7 +37,7 @@ drbg_start(void)
 	const char *failed;
 
 	drbg_ctr_load(&loaded.library);
-	failed = drbg_check(&loaded.library, drbg_vectors, drbg_nvectors);
+	failed = drbg_check(&loaded.library, drbg_vectors, DRBG_VECTORS);
 	if (failed != NULL)
 		log_fatal("libcrypto's CTR_DRBG does not give NIST's known "
 			  "answer \"%s\" (%s): do not use this libcrypto",

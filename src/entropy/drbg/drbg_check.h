@@ -29,8 +29,8 @@ struct drbg_vector {
 	const char *answer;
 };
 
-extern const struct drbg_vector drbg_vectors[];
-extern const size_t drbg_nvectors;
+#define DRBG_VECTORS 3
+extern const struct drbg_vector drbg_vectors[DRBG_VECTORS];
 
 /* Returns the name of the first vector that fails, or NULL. */
 const char *drbg_check(const struct drbg_library *,

@@ -238,7 +238,7 @@ read_scalar(struct config_reader *r, const struct config_key *key,
 	else if (strcmp(text, "no") != 0)
 		wrong = "must be yes or no";
 	if (wrong == NULL)
-		value_put(key, part, key->flags & KEY_OPPOSITE ? !n : n);
+		value_put(key, part, (key->flags & KEY_OPPOSITE) != 0 ? !n : n);
 	return wrong;
 }
 

@@ -18,7 +18,7 @@ nth(struct counters *c, size_t i)
 static struct counters
 all(uint64_t first, uint64_t step)
 {
-	struct counters c;
+	struct counters c = { 0 };
 
 	for (size_t i = 0; i < N; i++)
 		*nth(&c, i) = first + i * step;
@@ -92,7 +92,7 @@ test_huge(void **state)
 static void
 test_garbage(void **state)
 {
-	struct counters last = { 0 }, now, c;
+	struct counters last = { 0 }, now = { 0 }, c;
 	uint64_t granted = 0, most = 0, seed = 1;
 
 	(void)state;

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "entropy/drbg/drbg_check.h"
+#include "unit/drbg/vectors.h"
 #include "entropy/drbg/drbg_seed.h"
 #include "common/log.h"
 
@@ -162,10 +163,10 @@ test_vectors(void **state)
 	struct drbg_vector v;
 
 	(void)state;
-	assert_int_equal(drbg_nvectors, 12);
-	assert_null(drbg_check(&library, drbg_vectors, drbg_nvectors));
-	for (size_t i = 0; i < drbg_nvectors; i++) {
-		v = drbg_vectors[i];
+	assert_int_equal(VECTORS, 12);
+	assert_null(drbg_check(&library, vectors, VECTORS));
+	for (size_t i = 0; i < VECTORS; i++) {
+		v = vectors[i];
 		falsify(&v, &v.seed);
 		falsify(&v, &v.personal);
 		falsify(&v, &v.reseed.entropy);
@@ -188,10 +189,10 @@ test_answer(void **state)
 
 	(void)state;
 	assert_true(OPENSSL_hexstr2buf_ex(seed, sizeof(seed), &n,
-	    drbg_vectors[0].seed, '\0'));
+	    vectors[0].seed, '\0'));
 	assert_int_equal(n, sizeof(seed));
 	assert_true(OPENSSL_hexstr2buf_ex(answer, sizeof(answer), &n,
-	    drbg_vectors[0].answer, '\0'));
+	    vectors[0].answer, '\0'));
 	assert_int_equal(drbg_seed(d, seed, sizeof(seed), 0), 0);
 	assert_int_equal(drbg_generate(d, out, sizeof(out), 0), 0);
 	assert_int_equal(drbg_generate(d, out, sizeof(out), 0), 0);

@@ -1,12 +1,14 @@
 /*
  * Known answers, from NIST's drbgtestvectors.zip, out of CTR_DRBG.rsp in each
  * of its three directories (no_reseed, pr_false, pr_true), [AES-256 use df]:
- * the first answer of each of the four combinations of inputs.  Used by
- * drbg_check.c.
+ * the first answer of each of the four combinations of inputs.
  */
+#ifndef VECTORS_H
+#define VECTORS_H
+
 #include "entropy/drbg/drbg_check.h"
 
-const struct drbg_vector drbg_vectors[] = {
+static const struct drbg_vector vectors[] = {
 	{
 	    .name = "no_reseed",
 	    .seed =
@@ -181,4 +183,6 @@ const struct drbg_vector drbg_vectors[] = {
 	},
 };
 
-const size_t drbg_nvectors = sizeof(drbg_vectors) / sizeof(drbg_vectors[0]);
+#define VECTORS (sizeof(vectors) / sizeof(vectors[0]))
+
+#endif
