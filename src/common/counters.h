@@ -51,11 +51,13 @@
 
 #define COUNTERS(X) REQUEST_COUNTERS(X) CLIENT_COUNTERS(X) POLL_COUNTERS(X)
 
-#define COUNTER_ONE(name, json, journal)    +1
+#define COUNTER_INDEX(name, json, journal)  COUNTER_##name,
 #define COUNTER_MEMBER(name, json, journal) uint64_t name;
-enum {
-	COUNTERS_N = COUNTERS(COUNTER_ONE)
+enum counter_index {
+	COUNTERS(COUNTER_INDEX) COUNTERS_N
 };
+
+/* By name, and by number for sums. */
 struct counters {
 	union {
 		struct {
@@ -64,7 +66,7 @@ struct counters {
 		uint64_t each[COUNTERS_N];
 	};
 };
-#undef COUNTER_ONE
+#undef COUNTER_INDEX
 #undef COUNTER_MEMBER
 
 /* A client of an EGD worker.  What is 64 bits wide is never seen in part. */

@@ -54,7 +54,8 @@ counted_begin(struct counted *c)
 
 /*
  * It seems to have begun when even the largest of its counters may have: none
- * of them counts more than one in a nanosecond.
+ * of them counts more than one in a nanosecond.  The page of a version with
+ * more or fewer counters has another size: that session counts from 0 again.
  */
 int
 counted_resume(struct counted *c, int fd)
@@ -125,7 +126,7 @@ counted_log(struct counted *counted, const struct log_line *line,
 	char clients[48] = "";
 	/* Without a name a field ends the list. */
 #define CLIENT_FIELD(name, json, journal) \
-	LOG_NUMBER(egd ? journal : NULL, c->name),
+	LOG_NUMBER(egd ? (journal) : NULL, c->name),
 	const struct log_field fields[] = {
 		REQUEST_COUNTERS(EVENT_COUNTER)
 		    LOG_NUMBER("VRNGD_SERVED_NS", served),
