@@ -27,6 +27,7 @@
 #define POOL(field)	   PART_WHOLE, FIELD(struct config_pool, field)
 #define SOURCE(field)	   PART_WHOLE, FIELD(struct config_source, field)
 #define GUEST(field)	   PART_WHOLE, FIELD(struct config_guest, field)
+#define LINK(type, field)  PART_WHOLE, offsetof(struct type, field), 0
 #define SERVICE(field)	   PART_WHOLE, FIELD(struct config_outlet, field)
 #define SOCKET(field)	   PART_SOCKET, FIELD(struct config_socket, field)
 #define SHARE(field)	   PART_SHARE, FIELD(struct alloc_share, field)
@@ -135,13 +136,13 @@ const struct config_key schema_keys[] = {
 	{ "egd", CONFIG_GUEST, TYPE_PATH, GUEST(egd), 0, SOCKET_MAX,
 		.initial = "none" },
 
-	{ "pool", CONFIG_GUEST, TYPE_POOL, GUEST(pool),
+	{ "pool", CONFIG_GUEST, TYPE_POOL, LINK(config_guest, pool),
 		.initial = "default, or the only one" },
-	{ "pool", CONFIG_SERVICES, TYPE_POOL, SERVICE(pool),
+	{ "pool", CONFIG_SERVICES, TYPE_POOL, LINK(config_outlet, pool),
 		.initial = "default, or the only one" },
-	{ "class", CONFIG_GUEST, TYPE_CLASS, GUEST(class),
+	{ "class", CONFIG_GUEST, TYPE_CLASS, LINK(config_guest, class),
 		.initial = "none" },
-	{ "class", CONFIG_SERVICES, TYPE_CLASS, SERVICE(class),
+	{ "class", CONFIG_SERVICES, TYPE_CLASS, LINK(config_outlet, class),
 		.initial = "none" },
 	{ "owner", CONFIG_LEAVES, TYPE_USER, RIGHTS(owner),
 		.value = UINT32_MAX, .flags = KEY_HIDDEN,
@@ -215,7 +216,7 @@ static const struct block_kind {
 	enum config_kind kind;
 	unsigned int within; /* kinds of blocks */
 	const char *place;
-	size_t size, name, parts[PARTS]; /* of parts: 0, if it has none */
+	size_t size, name, parts[PARTS]; /* 0: it has no such part */
 } kinds[] = {
 	{ "pool", CONFIG_POOL, CONFIG_TOP, "at the top level",
 	    sizeof(struct config_pool), offsetof(struct config_pool, name),
@@ -312,20 +313,17 @@ schema_has_list(const char *name)
 	return key != NULL && key->type == TYPE_NETWORKS;
 }
 
+void *
+schema_part(enum config_kind kind, void *object, enum config_part part)
+{
+	return (char *)object + find_kind(kind)->parts[part];
+}
+
 /* A part of a struct that is only looked at. */
 static const void *
 part_of(enum config_kind kind, const void *object, enum config_part part)
 {
 	return (const char *)object + find_kind(kind)->parts[part];
-}
-
-void *
-schema_part(enum config_kind kind, void *object, enum config_part part)
-{
-	size_t offset = find_kind(kind)->parts[part];
-
-	return offset == 0 && part != PART_WHOLE ? NULL
-						 : (char *)object + offset;
 }
 
 void

@@ -123,7 +123,7 @@ const char *schema_misplaced(enum config_kind, enum config_kind within);
 void *schema_new(enum config_kind, const char *name);
 void schema_defaults(enum config_kind, void *object);
 
-/* A part of a block's struct, or NULL. */
+/* A part of a block's struct, which must have it. */
 void *schema_part(enum config_kind, void *object, enum config_part);
 
 /* Takes from a parent, of the other kind, what is inherited. */

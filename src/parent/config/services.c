@@ -35,12 +35,13 @@ rules_listener(const struct config_block *block)
 {
 	const struct config_socket *socket =
 	    schema_part(block->kind, block->object, PART_SOCKET);
+	const struct config_setting *port = setting_of(block, "port");
 	char text[CONFIG_WHERE_SIZE];
 
-	if (socket->path != NULL)
+	if (socket->path != NULL && block->where != NULL)
 		take_place(block, block->where, socket->path);
-	else if (socket->address != NULL && socket->port != 0)
-		take_place(block, setting_of(block, "port"),
+	else if (socket->address != NULL && port != NULL && !port->bad)
+		take_place(block, port,
 		    config_socket_text(socket, text, sizeof(text)));
 }
 
@@ -66,9 +67,9 @@ rules_guest(struct config_block *block)
 		    block->name, block->name);
 	if (guest->passed && egd == NULL)
 		refuse_rights(block);
-	if (guest->socket != NULL)
+	if (socket != NULL && guest->socket != NULL)
 		take_place(block, socket, guest->socket);
-	if (guest->egd != NULL)
+	if (egd != NULL && guest->egd != NULL)
 		take_place(block, egd, guest->egd);
 }
 
@@ -91,7 +92,8 @@ set_address(struct config_block *block, struct config_outlet *outlet)
 			    block->name);
 	}
 	/* An IPv4 address has one form only, so that it can be compared. */
-	if (address != NULL && strchr(address, ':') != NULL &&
+	if (block->where != NULL && address != NULL &&
+	    strchr(address, ':') != NULL &&
 	    config_network_parse(address, &host) &&
 	    config_network_is_ipv4(&host))
 		setting_error(block, block->where,

@@ -534,6 +534,7 @@ value_print(const struct config_key *key, const void *part, FILE *out)
 {
 	const struct config_outlet *outlet = part;
 	const struct config_source *source = part;
+	uint64_t n = is_number(key) ? value_get(key, part) : 0;
 	const char *word = text_of(key, part);
 	char text[VALUE_TEXT_SIZE];
 
@@ -551,7 +552,7 @@ value_print(const struct config_key *key, const void *part, FILE *out)
 			    config_network_text(&outlet->allow[i], text));
 		fputs(" }", out);
 	} else
-		fputs(value_text(key, value_get(key, part), text), out);
+		fputs(value_text(key, n, text), out);
 }
 
 static bool

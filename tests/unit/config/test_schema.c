@@ -194,6 +194,21 @@ test_explained(void **state)
 	fclose(manual);
 }
 
+/* Whether the structs of all of its blocks have the part that it is in. */
+static bool
+has_part(const struct config_key *key)
+{
+	const char *word;
+	static char object[4096]; /* larger than any */
+
+	for (size_t i = 0; (word = schema_kinds(i)) != NULL; i++)
+		if ((key->blocks & schema_kind(word)) != 0 &&
+		    key->part != PART_WHOLE &&
+		    schema_part(schema_kind(word), object, key->part) == object)
+			return false;
+	return true;
+}
+
 /* What the walks count on. */
 static void
 test_rows(void **state)
@@ -206,6 +221,7 @@ test_rows(void **state)
 			assert_non_null(k->names);
 		if (k->with != NULL)
 			assert_non_null(schema_find(k->with_blocks, k->with));
+		assert_true(has_part(k));
 		/* No two have the same name and a block in common. */
 		for (const struct config_key *o = k + 1; o->name != NULL; o++)
 			assert_false(strcmp(k->name, o->name) == 0 &&
