@@ -95,19 +95,36 @@ config_article(const char *word)
 	return strchr("aeiou", word[0]) != NULL ? "an" : "a";
 }
 
-/* Adds an error; characters that would upset a terminal or a log become ?. */
+static bool
+comes_after(struct config_place a, struct config_place b)
+{
+	if (a.file != b.file)
+		return a.file->order > b.file->order;
+	return a.line > b.line;
+}
+
+/*
+ * Adds an error, in the order of files and lines.  Characters that would upset
+ * a terminal or a log become ?.
+ */
 static void
 add_error(struct config_reader *r, struct config_place place, char *text)
 {
-	struct config_error *e = config_alloc(r, sizeof(*e));
+	struct config_error *e = config_alloc(r, sizeof(*e)), *before;
 
 	for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++)
 		if (*c < ' ' || *c == 0x7f)
 			*c = '?';
 	e->place = place;
-	e->order = r->nerrors++;
 	e->text = text;
-	TAILQ_INSERT_TAIL(&r->errors, e, entry);
+	r->nerrors++;
+	before = TAILQ_LAST(&r->errors, config_errors);
+	while (before != NULL && comes_after(before->place, place))
+		before = TAILQ_PREV(before, config_errors, entry);
+	if (before != NULL)
+		TAILQ_INSERT_AFTER(&r->errors, before, e, entry);
+	else
+		TAILQ_INSERT_HEAD(&r->errors, e, entry);
 }
 
 void
@@ -149,35 +166,15 @@ config_place_text(struct config_reader *r, struct config_place place,
 	return config_text(r, "%s:%d", place.file->path, place.line);
 }
 
-/* The order of files and lines, or of being found. */
-static int
-error_order(const void *a, const void *b)
-{
-	const struct config_error *const *x = a, *const *y = b;
-	uint32_t file_x = (*x)->place.file->order;
-	uint32_t file_y = (*y)->place.file->order;
-
-	if (file_x != file_y)
-		return file_x < file_y ? -1 : 1;
-	if ((*x)->place.line != (*y)->place.line)
-		return (*x)->place.line < (*y)->place.line ? -1 : 1;
-	return (*x)->order < (*y)->order ? -1 : (*x)->order > (*y)->order;
-}
-
 void
 config_reader_report(struct config_reader *r, config_report *report, void *arg)
 {
-	struct config_error **sorted, *e;
-	size_t n = 0;
+	const struct config_error *e;
 
-	sorted = config_alloc(r, r->nerrors * sizeof(void *));
 	TAILQ_FOREACH(e, &r->errors, entry)
-		sorted[n++] = e;
-	qsort(sorted, n, sizeof(void *), error_order);
-	for (size_t i = 0; i < n; i++)
 		report(arg,
-		    config_text(r, "%s:%d: %s", sorted[i]->place.file->path,
-			sorted[i]->place.line, sorted[i]->text));
+		    config_text(r, "%s:%d: %s", e->place.file->path,
+			e->place.line, e->text));
 }
 
 static struct config_block *

@@ -7,8 +7,10 @@
  *	scan.l, parse.y		text to blocks and settings
  *	reader.c		memory, errors, what a misspelt word means
  *	schema.c, values.c	keys and their values
+ *	keys.c			blocks and settings against the schema
  *	build.c			blocks to struct config
  *	rules.c, sources.c, services.c	what ties keys together
+ *	device.c, network.c	what is read, and where sockets are
  */
 #ifndef VRNGD_CONFIG_READER_H
 #define VRNGD_CONFIG_READER_H
@@ -99,9 +101,10 @@ struct config_block {
 struct config_error {
 	TAILQ_ENTRY(config_error) entry;
 	struct config_place place;
-	size_t order; /* of being found */
 	const char *text;
 };
+
+TAILQ_HEAD(config_errors, config_error);
 
 struct config_memory {
 	struct config_memory *next;
@@ -113,7 +116,7 @@ struct config_reader {
 	struct config_block *top;
 	struct config_blocks all;
 	struct config_blocks pools; /* and what was taken for one */
-	TAILQ_HEAD(, config_error) errors;
+	struct config_errors errors;
 	TAILQ_HEAD(, config_file) files; /* that could be read */
 	const struct config_file *main;
 	uint32_t nfiles;
@@ -189,7 +192,7 @@ const char *config_article(const char *word);
 void config_reader_init(struct config_reader *);
 void config_reader_free(struct config_reader *);
 
-/* Reports the errors, in the order of files and lines. */
+/* Reports the errors. */
 void config_reader_report(struct config_reader *, config_report *, void *arg);
 
 /* A block opens, with NULL as keyword an ignored one; the last one closes. */

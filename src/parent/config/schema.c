@@ -22,18 +22,19 @@
 #define SOCKET_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 
 /* Where a value is: the part of the struct, and the field in that. */
-#define FIELD(type, field) offsetof(type, field), sizeof(((type *)NULL)->field)
-#define TOP(field)	   PART_WHOLE, FIELD(struct config, field)
-#define POOL(field)	   PART_WHOLE, FIELD(struct config_pool, field)
-#define SOURCE(field)	   PART_WHOLE, FIELD(struct config_source, field)
-#define GUEST(field)	   PART_WHOLE, FIELD(struct config_guest, field)
-#define LINK(type, field)  PART_WHOLE, offsetof(struct type, field), 0
-#define SERVICE(field)	   PART_WHOLE, FIELD(struct config_outlet, field)
-#define SOCKET(field)	   PART_SOCKET, FIELD(struct config_socket, field)
-#define SHARE(field)	   PART_SHARE, FIELD(struct alloc_share, field)
-#define DELIVERY(field)	   PART_DELIVERY, FIELD(struct proto_delivery, field)
-#define POLLING(field)	   PART_POLLING, FIELD(struct config_polling, field)
-#define RIGHTS(field)	   PART_RIGHTS, FIELD(struct listener_rights, field)
+#define FIELD(type, field) \
+	.offset = offsetof(type, field), .size = sizeof(((type *)NULL)->field)
+#define TOP(field)	  PART_WHOLE, FIELD(struct config, field)
+#define POOL(field)	  PART_WHOLE, FIELD(struct config_pool, field)
+#define SOURCE(field)	  PART_WHOLE, FIELD(struct config_source, field)
+#define GUEST(field)	  PART_WHOLE, FIELD(struct config_guest, field)
+#define LINK(type, field) PART_WHOLE, .offset = offsetof(struct type, field)
+#define SERVICE(field)	  PART_WHOLE, FIELD(struct config_outlet, field)
+#define SOCKET(field)	  PART_SOCKET, FIELD(struct config_socket, field)
+#define SHARE(field)	  PART_SHARE, FIELD(struct alloc_share, field)
+#define DELIVERY(field)	  PART_DELIVERY, FIELD(struct proto_delivery, field)
+#define POLLING(field)	  PART_POLLING, FIELD(struct config_polling, field)
+#define RIGHTS(field)	  PART_RIGHTS, FIELD(struct listener_rights, field)
 
 #define ONLY(kind) (1U << SOURCE_##kind)
 #define SOCKETS	   (ONLY(EGD) | ONLY(STREAM))
@@ -59,11 +60,9 @@ const struct config_key schema_keys[] = {
 		.flags = KEY_ZERO },
 
 	{ "type", CONFIG_SOURCE, TYPE_WORD, SOURCE(spec.kind),
-		.names = names_source_kind,
-		.initial = "required" },
+		.names = names_source_kind, .initial = "required" },
 	{ "preset", CONFIG_SOURCE, TYPE_PRESET, SOURCE(spec),
-		.names = preset_names,
-		.sources = ONLY(SERIAL), .initial = "none" },
+		.names = preset_names, .sources = ONLY(SERIAL) },
 	{ "path", CONFIG_SOURCE, TYPE_PATH, SOCKET(path), 0, PATH_MAX - 1,
 		.sources = ONLY(DEVICE) | ONLY(SERIAL), .initial = "required" },
 	{ "replay", CONFIG_SOURCE, TYPE_BOOL, SOURCE(replay),
@@ -84,14 +83,11 @@ const struct config_key schema_keys[] = {
 		.names = names_instruction, .sources = ONLY(CPU) },
 
 	{ "unix", CONFIG_SOURCE | CONFIG_SERVICES, TYPE_ADDRESS, SOCKET(path),
-		CONFIG_UNIX, SOCKET_MAX, .flags = KEY_PLACE,
-		.sources = SOCKETS, .initial = "none" },
+		CONFIG_UNIX, SOCKET_MAX, .flags = KEY_PLACE, .sources = SOCKETS },
 	{ "tcp", CONFIG_SOURCE | CONFIG_SERVICES, TYPE_ADDRESS, SOCKET(address),
-		CONFIG_TCP, .flags = KEY_PLACE,
-		.sources = SOCKETS, .initial = "none" },
+		CONFIG_TCP, .flags = KEY_PLACE, .sources = SOCKETS },
 	{ "udp", CONFIG_SOURCE | CONFIG_STREAM, TYPE_ADDRESS, SOCKET(address),
-		CONFIG_UDP, .flags = KEY_PLACE,
-		.sources = ONLY(STREAM), .initial = "none" },
+		CONFIG_UDP, .flags = KEY_PLACE, .sources = ONLY(STREAM) },
 	{ "port", CONFIG_SOURCE | CONFIG_SERVICES, TYPE_NUMBER, SOCKET(port),
 		1, UINT16_MAX, .flags = KEY_PLACE | KEY_HIDDEN,
 		.sources = SOCKETS, .initial = "required with an address" },
@@ -118,7 +114,7 @@ const struct config_key schema_keys[] = {
 		ALPHA_MIN, ALPHA_MAX, 40, .prefix = "2^-",
 		WITH("noise", NOISE_RAW, CONFIG_SOURCE) },
 	{ "timeout", CONFIG_SOURCE, TYPE_TIME, SOURCE(spec.timeout),
-		NS_PER_SEC, 60 * MINUTE, .value = 10 * NS_PER_SEC },
+		NS_PER_SEC, 60 * MINUTE, 10 * NS_PER_SEC },
 
 	{ "combine", CONFIG_POOL, TYPE_WORD, POOL(combine),
 		.value = COMBINE_FIRST, .names = names_combine },
@@ -128,22 +124,17 @@ const struct config_key schema_keys[] = {
 	{ "stock", CONFIG_POOL, TYPE_SIZE, POOL(stock),
 		STOCK_SIZE_MIN, STOCK_SIZE_MAX, 64 * KIB,
 		.initial = "64K or 256K" },
-	{ "accept-writes", CONFIG_POOL, TYPE_BOOL, POOL(accept_writes),
-		.value = false },
+	{ "accept-writes", CONFIG_POOL, TYPE_BOOL, POOL(accept_writes) },
 
-	{ "socket", CONFIG_GUEST, TYPE_SOCKET, GUEST(socket), 0, SOCKET_MAX,
-		.initial = "none" },
-	{ "egd", CONFIG_GUEST, TYPE_PATH, GUEST(egd), 0, SOCKET_MAX,
-		.initial = "none" },
+	{ "socket", CONFIG_GUEST, TYPE_SOCKET, GUEST(socket), 0, SOCKET_MAX },
+	{ "egd", CONFIG_GUEST, TYPE_PATH, GUEST(egd), 0, SOCKET_MAX },
 
 	{ "pool", CONFIG_GUEST, TYPE_POOL, LINK(config_guest, pool),
 		.initial = "default, or the only one" },
 	{ "pool", CONFIG_SERVICES, TYPE_POOL, LINK(config_outlet, pool),
 		.initial = "default, or the only one" },
-	{ "class", CONFIG_GUEST, TYPE_CLASS, LINK(config_guest, class),
-		.initial = "none" },
-	{ "class", CONFIG_SERVICES, TYPE_CLASS, LINK(config_outlet, class),
-		.initial = "none" },
+	{ "class", CONFIG_GUEST, TYPE_CLASS, LINK(config_guest, class) },
+	{ "class", CONFIG_SERVICES, TYPE_CLASS, LINK(config_outlet, class) },
 	{ "owner", CONFIG_LEAVES, TYPE_USER, RIGHTS(owner),
 		.value = UINT32_MAX, .flags = KEY_HIDDEN,
 		.initial = "vrngd's" },
@@ -180,9 +171,9 @@ const struct config_key schema_keys[] = {
 		.flags = KEY_RATES | KEY_HIDDEN | KEY_DEPENDED,
 		.initial = "100ms at ceil" },
 	{ "weight", CONFIG_CHILDREN, TYPE_NUMBER, SHARE(weight),
-		1, CONFIG_WEIGHT_MAX, .value = 1 },
+		1, CONFIG_WEIGHT_MAX, 1 },
 	{ "priority", CONFIG_CHILDREN, TYPE_NUMBER, SHARE(priority),
-		0, CONFIG_PRIORITY_MAX, .value = 0 },
+		0, CONFIG_PRIORITY_MAX, 0 },
 
 	{ "delivery", CONFIG_SHARES, TYPE_WORD, DELIVERY(mode),
 		.value = DELIVERY_RAW, .names = names_delivery,

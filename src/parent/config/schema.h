@@ -99,8 +99,9 @@ struct config_key {
 	const char *prefix, *suffix;
 	const uint32_t *numbers; /* `size` of them may be given */
 	size_t nnumbers;
-	const char *wrong;   /* what to say of any other */
-	const char *initial; /* the default in words, if it is computed */
+	const char *wrong; /* what to say of any other */
+	const char
+	    *initial; /* the default in words, unless it is `value`, or none */
 };
 
 extern const struct config_key schema_keys[]; /* the last has no name */

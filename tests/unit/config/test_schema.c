@@ -107,9 +107,9 @@ values_of(const struct config_key *key, char text[LIST_MAX])
 static void
 row_of(const struct config_key *key, char row[LINE_MAX])
 {
-	char blocks[LIST_MAX] = "", values[LIST_MAX], initial[VALUE_TEXT_SIZE];
+	char blocks[LIST_MAX] = "", values[LIST_MAX], text[VALUE_TEXT_SIZE];
 	unsigned int left = key->blocks;
-	const char *word;
+	const char *word, *initial;
 
 	for (size_t i = 0; (word = schema_kinds(i)) != NULL; i++)
 		if (key->blocks & schema_kind(word)) {
@@ -117,10 +117,13 @@ row_of(const struct config_key *key, char row[LINE_MAX])
 			add(blocks, word, left == 0, " and ");
 		}
 	values_of(key, values);
+	initial = key->initial;
+	if (initial == NULL)
+		initial = key->type <= TYPE_GROUP
+		    ? value_text(key, key->value, text)
+		    : "none";
 	snprintf(row, LINE_MAX, ".It %s Ta %s Ta %s Ta %s\n", key->name,
-	    blocks[0] != '\0' ? blocks : "top level", values,
-	    key->initial != NULL ? key->initial
-				 : value_text(key, key->value, initial));
+	    blocks[0] != '\0' ? blocks : "top level", values, initial);
 }
 
 /* To mend the manual, take the rows that this prints when it fails. */
