@@ -4,9 +4,9 @@
  *
  * The control socket is a unix socket of type SOCK_SEQPACKET.  A client sends
  * a request, one frame of exactly sizeof(struct control_request), and is
- * answered with frames of exactly sizeof(struct control_reply), the last of
- * which is a CONTROL_RESULT; then it may send another.  Nothing in a frame is
- * a pointer, every string is terminated, unused bytes are 0.
+ * answered with one frame, a struct control_reply up to the end of its text;
+ * then it may send another.  Nothing in a frame is a pointer, every string is
+ * terminated, unused bytes are 0.
  *
  * The version is the first field of either frame and stays there: whoever
  * reads another one looks no further.
@@ -26,7 +26,7 @@
 /* With the terminating NUL. */
 #define CONTROL_SOCKET_SIZE 108 /* as in struct sockaddr_un */
 #define CONTROL_PATH_SIZE   256
-#define CONTROL_TEXT_SIZE   512
+#define CONTROL_TEXT_SIZE   65536 /* of an answer */
 
 enum control_command {
 	CONTROL_RELOAD = 1,
@@ -50,27 +50,10 @@ struct control_request {
 	char socket[CONTROL_SOCKET_SIZE]; /* absolute path */
 };
 
-enum control_kind {
-	CONTROL_TEXT = 1, /* a line for the administrator */
-	CONTROL_RESULT,	  /* the end of the answer */
-};
-
-struct control_text {
-	char text[CONTROL_TEXT_SIZE]; /* without a newline */
-};
-
-struct control_result {
-	int32_t error;	 /* errno; 0: done */
-	uint32_t unused; /* 0 */
-};
-
 struct control_reply {
-	uint32_t version; /* CONTROL_VERSION */
-	uint32_t kind;	  /* enum control_kind */
-	union {
-		struct control_text text;
-		struct control_result result;
-	} u;
+	uint32_t version;	      /* CONTROL_VERSION */
+	int32_t error;		      /* errno; 0: done */
+	char text[CONTROL_TEXT_SIZE]; /* lines, each with its newline */
 };
 
 /*

@@ -12,6 +12,7 @@
 #include <grp.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,24 +138,15 @@ connect_fail_read(const char *path, ssize_t received, struct failure *why)
 					      : "closed the connection");
 }
 
-/* Whether a reply is of a known kind, and its text is terminated. */
-static bool
-is_valid(const struct control_reply *r)
-{
-	if (r->kind == CONTROL_TEXT)
-		return memchr(r->u.text.text, '\0', sizeof(r->u.text.text)) !=
-		    NULL;
-	return r->kind == CONTROL_RESULT;
-}
-
 /*
- * Reads a frame.  The first attempt after the daemon has closed may tell just
+ * Reads the answer.  The first attempt after the daemon has closed may tell just
  * that, while there is still something to be read.
  */
 static int
 read_reply(int fd, const char *path, struct control_reply *reply,
     struct failure *why)
 {
+	const size_t head = offsetof(struct control_reply, text);
 	bool again = true;
 	ssize_t n;
 
@@ -174,30 +166,11 @@ read_reply(int fd, const char *path, struct control_reply *reply,
 		    "daemon version %u: use those of one release, and start "
 		    "the daemon again",
 		    CONTROL_VERSION, reply->version);
-	if ((size_t)n != sizeof(*reply) || !is_valid(reply))
+	if ((size_t)n <= head || (size_t)n > sizeof(*reply) ||
+	    reply->text[(size_t)n - head - 1] != '\0')
 		return fail(why, EXIT_REFUSED,
-		    "the daemon at %s sent a frame that makes no sense", path);
-	return 0;
-}
-
-/*
- * Reads an answer to its end, what the daemon says as lines into `said`.
- * Returns 0 with the result, or -1 with the reason.
- */
-static int
-read_answer(int fd, const char *path, FILE *said, struct control_result *result,
-    struct failure *why)
-{
-	struct control_reply reply;
-
-	for (;;) {
-		if (read_reply(fd, path, &reply, why) == -1)
-			return -1;
-		if (reply.kind == CONTROL_RESULT)
-			break;
-		fprintf(said, "%s\n", reply.u.text.text);
-	}
-	*result = reply.u.result;
+		    "the daemon at %s sent an answer that makes no sense",
+		    path);
 	return 0;
 }
 
@@ -223,28 +196,25 @@ int
 connect_ask(const char *path, const struct control_request *req, int passed,
     struct failure *why)
 {
-	struct control_result result;
-	char *said = NULL;
-	size_t len = 0;
-	FILE *stream;
-	int fd, r;
+	static struct control_reply reply;
+	int fd = connect_open(path, SOCK_SEQPACKET, "-s", why), r;
+	size_t len;
 
-	if ((stream = open_memstream(&said, &len)) == NULL)
-		return fail(why, EXIT_REFUSED, "%s", strerror(errno));
-	if ((r = fd = connect_open(path, SOCK_SEQPACKET, "-s", why)) != -1) {
-		send_request(fd, req, passed);
-		r = read_answer(fd, path, stream, &result, why);
-		close(fd);
-	}
-	if (fclose(stream) == EOF)
-		r = fail(why, EXIT_REFUSED, "%s", strerror(errno));
-	else if (r == 0 && result.error != 0 && len == 0)
-		r = fail(why, EXIT_REFUSED, "the daemon refused: %s",
-		    strerror(result.error));
-	else if (r == 0 && result.error != 0)
-		r = fail(why, EXIT_REFUSED, "%.*s", (int)len - 1, said);
-	else if (r == 0)
-		fputs(said, stdout);
-	free(said);
-	return r;
+	if (fd == -1)
+		return -1;
+	send_request(fd, req, passed);
+	r = read_reply(fd, path, &reply, why);
+	close(fd);
+	if (r == -1)
+		return -1;
+	len = strlen(reply.text);
+	if (reply.error == 0)
+		fputs(reply.text, stdout);
+	else if (len == 0)
+		return fail(why, EXIT_REFUSED, "the daemon refused: %s",
+		    strerror(reply.error));
+	else
+		return fail(why, EXIT_REFUSED, "%.*s", (int)len - 1,
+		    reply.text);
+	return 0;
 }

@@ -23,15 +23,17 @@ static char *
 read_answer(int fd, const char *path, struct failure *why)
 {
 	size_t len = 0, room = 0;
-	char *text = NULL;
+	char *text = NULL, *more;
 	ssize_t n;
 
 	do {
 		if (len == room) {
 			room = room == 0 ? READ_SIZE : room * 2;
-			if (room > ANSWER_MAX ||
-			    (text = realloc(text, room)) == NULL)
+			if (room > ANSWER_MAX)
 				errx(EXIT_REFUSED, "the status is too long");
+			if ((more = realloc(text, room)) == NULL)
+				err(EXIT_REFUSED, NULL);
+			text = more;
 		}
 		do {
 			n = recv(fd, text + len, room - len, 0);

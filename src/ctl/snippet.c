@@ -359,11 +359,11 @@ static void
 print_qemu_egd(const struct place *p, const char *id, const char *memory,
     FILE *f)
 {
-	char *chardev = NULL;
+	char *options = NULL;
 	size_t size = 0;
 	FILE *stream;
 
-	if ((stream = open_memstream(&chardev, &size)) == NULL)
+	if ((stream = open_memstream(&options, &size)) == NULL)
 		err(EXIT_REFUSED, NULL);
 	write_chardev(p, id, stream);
 	if (fclose(stream) == EOF)
@@ -371,12 +371,12 @@ print_qemu_egd(const struct place *p, const char *id, const char *memory,
 	if (memory != NULL)
 		fprintf(f, "-m %s \\\n", memory);
 	fputs("-chardev ", f);
-	quote_word(f, chardev);
+	quote_word(f, options);
 	fprintf(f,
 	    " \\\n-object rng-egd,id=vrngd-rng-%s,chardev=vrngd-%s \\\n"
 	    "-device virtio-rng-pci,rng=vrngd-rng-%s\n",
 	    id, id, id);
-	free(chardev);
+	free(options);
 }
 
 static void

@@ -249,7 +249,7 @@ test_nonsense(void **state)
 static void
 test_other_version(void **state)
 {
-	const uint32_t reply[4] = { CONTROL_VERSION - 1, CONTROL_RESULT, 0, 0 };
+	const uint32_t reply[4] = { CONTROL_VERSION - 1, 1, 0, 0 };
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct server s = { .dir = "/tmp/control-XXXXXX" };
 	char request[4096];

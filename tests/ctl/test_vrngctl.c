@@ -82,8 +82,8 @@ test_changes(void **state)
 	server_start(&s);
 	check_done(&s, "guest add vm9 --socket /run/s --class gold --pool p");
 	assert_string_equal(result.out, "vm9 /run/s 'gold' 'p'\n");
-	check_done(&s, "guest --socket=/run/s add late");
-	assert_string_equal(result.out, "at last\n");
+	check_done(&s, "guest --socket=/run/s add vm8");
+	assert_string_equal(result.out, "vm8 /run/s '' ''\n");
 	check_done(&s, "log debug");
 	assert_string_equal(result.out, "level 3\n");
 	check_done(&s, "reload");

@@ -1,6 +1,5 @@
 /*
- * The control socket: its clients, their requests, one at a time, and the queue
- * of replies that a client has not taken yet.  Used by main.c through
+ * The control socket: its clients and their requests.  Used by main.c, through
  * service_control.c.
  */
 #include <sys/socket.h>
@@ -9,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,9 @@
 #include "parent/host/event.h"
 
 /* So many at most are installed by the kernel, which closes the rest. */
-#define PASSED_MAX   4
+#define PASSED_MAX 4
+/* After more text than fits an answer. */
+#define REST	     "(the log has the rest)\n"
 #define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
 
 /* Who made a request. */
@@ -29,25 +31,13 @@
 	LOG_NUMBER("VRNGD_PEER_PID", (c)->peer.pid), \
 	    LOG_NUMBER("VRNGD_PEER_UID", (c)->peer.uid)
 
-/* Every client has memory for so many frames; it grows by doubling. */
-#define ROOM_FIRST 8
-
 struct control_client {
 	TAILQ_ENTRY(control_client) entry;
 	struct control *control;
-	int fd; /* -1: it is gone */
+	int fd;
 	sd_event_source *io;
-	sd_event_source *timer; /* to drop it when it stalls */
 	struct ucred peer;
-	bool allowed;		   /* to change anything */
-	struct control_reply *out; /* allocated while there are any */
-	size_t nout;		   /* frames there */
-	size_t room;		   /* frames for which there is memory */
-	size_t sent;		   /* frames of these that are gone */
-	bool answering;		   /* a request, until control_end() */
-	bool overflow;		   /* the answer is not complete */
-	bool last;		   /* ends when all is sent */
-	bool in_event;		   /* not to be freed by others */
+	bool allowed; /* to change anything */
 };
 
 static const char *const command_names[] = {
@@ -60,171 +50,35 @@ static const char *const command_names[] = {
 };
 
 static void
-free_queue(struct control_client *c)
+drop(struct control_client *c)
 {
-	free(c->out);
-	c->out = NULL;
-	c->nout = c->room = c->sent = 0;
-}
-
-/* Ends the connection; the client is there until release(). */
-static void
-hang_up(struct control_client *c)
-{
-	if (c->fd == -1)
-		return;
 	TAILQ_REMOVE(&c->control->clients, c, entry);
 	c->control->nclients--;
-	c->io = sd_event_source_disable_unref(c->io);
-	c->timer = sd_event_source_disable_unref(c->timer);
+	sd_event_source_disable_unref(c->io);
 	close(c->fd);
-	c->fd = -1;
-	free_queue(c);
-}
-
-/* Frees a client that nobody needs any more. */
-static void
-release(struct control_client *c)
-{
-	if (c->fd == -1 && !c->answering && !c->in_event)
-		free(c);
-}
-
-/* Ends the connection; frees the client, at the latest with its answer. */
-static void
-client_drop(struct control_client *c)
-{
-	hang_up(c);
-	release(c);
-}
-
-/* Whether it has asked for nothing that is not answered. */
-static bool
-client_idle(const struct control_client *c)
-{
-	return !c->answering && c->nout == 0;
-}
-
-/* What to wait for: room, if there are replies; else the next request. */
-static void
-wait_for_client(struct control_client *c, bool progress)
-{
-	if (c->nout == 0) {
-		sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
-		sd_event_source_set_io_events(c->io,
-		    c->answering ? 0 : EPOLLIN);
-		return;
-	}
-	sd_event_source_set_io_events(c->io, EPOLLOUT);
-	if (progress)
-		sd_event_source_set_time_relative(c->timer,
-		    CONTROL_STALL_MAX / 1000);
-	sd_event_source_set_enabled(c->timer, SD_EVENT_ONESHOT);
-}
-
-/* Sends what the socket takes.  May hang up. */
-static void
-flush(struct control_client *c, bool progress)
-{
-	while (c->sent < c->nout) {
-		if (send(c->fd, &c->out[c->sent], sizeof(*c->out),
-			MSG_DONTWAIT | MSG_NOSIGNAL) != -1) {
-			c->sent++;
-			progress = true;
-		} else if (errno == EAGAIN) {
-			break;
-		} else if (errno != EINTR) {
-			hang_up(c);
-			return;
-		}
-	}
-	if (c->sent == c->nout) {
-		free_queue(c);
-		if (c->last) {
-			hang_up(c);
-			return;
-		}
-	}
-	wait_for_client(c, progress);
-}
-
-/* Makes room for one more frame.  Returns false if that is too many. */
-static bool
-reserve(struct control_client *c)
-{
-	struct control_reply *out;
-	size_t room = c->room == 0 ? ROOM_FIRST : c->room * 2;
-
-	if (c->nout < c->room)
-		return true;
-	if (room > CONTROL_QUEUE_MAX ||
-	    (out = realloc(c->out, room * sizeof(*out))) == NULL)
-		return false;
-	c->out = out;
-	c->room = room;
-	return true;
-}
-
-static void
-append(struct control_client *c, enum control_kind kind, const void *payload,
-    size_t size)
-{
-	struct control_reply *reply;
-
-	if (c->fd == -1 || !c->answering || c->overflow)
-		return;
-	if (!reserve(c)) {
-		c->overflow = true;
-		return;
-	}
-	reply = &c->out[c->nout++];
-	memset(reply, 0, sizeof(*reply));
-	reply->version = CONTROL_VERSION;
-	reply->kind = kind;
-	memcpy(&reply->u, payload, size);
+	free(c);
 }
 
 void
-control_say(struct control_client *c, const char *fmt, ...)
+control_say(struct control_answer *a, const char *fmt, ...)
 {
-	struct control_text text = { 0 };
+	size_t room = sizeof(a->reply.text) - sizeof(REST) - a->len;
 	va_list ap;
+	int n;
 
 	va_start(ap, fmt);
-	vsnprintf(text.text, sizeof(text.text), fmt, ap);
+	n = vsnprintf(a->reply.text + a->len, room, fmt, ap);
 	va_end(ap);
-	append(c, CONTROL_TEXT, &text, sizeof(text));
-}
-
-static void
-end(struct control_client *c, int error)
-{
-	struct control_result result = { .error = error };
-
-	append(c, CONTROL_RESULT, &result, sizeof(result));
-	if (c->overflow) {
-		c->nout = 0;
-		c->overflow = false;
-		result.error = ENOBUFS;
-		control_say(c, "the answer is too long");
-		append(c, CONTROL_RESULT, &result, sizeof(result));
+	if (n < 0 || (size_t)n >= room) {
+		a->cut = true;
+		return;
 	}
-	c->answering = false;
-	if (c->fd == -1 || c->overflow)
-		hang_up(c);
-	else
-		flush(c, true);
+	a->len += (size_t)n;
+	a->reply.text[a->len++] = '\n';
 }
 
-void
-control_end(struct control_client *c, int error)
-{
-	end(c, error);
-	release(c);
-}
-
-/* Answers a request that is not served; no more than that is heard. */
-static void
+/* Why a request is not served, for the log too. */
+static int
 refuse(struct control_client *c, int error, const char *why)
 {
 	uint32_t suppressed;
@@ -234,31 +88,30 @@ refuse(struct control_client *c, int error, const char *why)
 		    LOG_FIELDS(PEER_FIELDS(c), LOG_TEXT("VRNGD_REASON", why)),
 		    "control: a request of pid %d, uid %u is refused: %s",
 		    c->peer.pid, c->peer.uid, why);
-	c->last = true;
-	control_say(c, "%s", why);
-	end(c, error);
+	control_say(&c->control->answer, "%s", why);
+	return error;
 }
 
 /* Of a guest whose listener came with the request. */
 static int
-call_adopt(struct control_client *c, struct control_guest_add *add, int *passed)
+call_adopt(struct control *ctl, struct control_guest_add *add, int *passed)
 {
 	if (*passed == -1) {
-		control_say(c, "no socket came with it, or more than one");
+		control_say(&ctl->answer,
+		    "no socket came with it, or more than one");
 		return EINVAL;
 	}
 	add->socket = NULL;
 	add->fd = *passed;
 	*passed = -1;
-	return c->control->ops->guest_adopt(c, add, c->control->arg);
+	return ctl->ops->guest_adopt(&ctl->answer, add, ctl->arg);
 }
 
 static int
-call_op(struct control_client *c, const struct control_request *req,
-    int *passed)
+call_op(struct control *ctl, const struct control_request *req, int *passed)
 {
-	const struct control_ops *ops = c->control->ops;
-	void *arg = c->control->arg;
+	const struct control_ops *ops = ctl->ops;
+	struct control_answer *a = &ctl->answer;
 	struct control_guest_add add = {
 		.name = req->name,
 		.socket = req->socket,
@@ -269,39 +122,39 @@ call_op(struct control_client *c, const struct control_request *req,
 
 	switch (req->command) {
 	case CONTROL_RELOAD:
-		return ops->reload(c, arg);
+		return ops->reload(a, ctl->arg);
 	case CONTROL_GUEST_ADD:
-		return ops->guest_add(c, &add, arg);
+		return ops->guest_add(a, &add, ctl->arg);
 	case CONTROL_GUEST_ADOPT:
-		return call_adopt(c, &add, passed);
+		return call_adopt(ctl, &add, passed);
 	case CONTROL_GUEST_REMOVE:
-		return ops->guest_remove(c, req->name, arg);
+		return ops->guest_remove(a, req->name, ctl->arg);
 	case CONTROL_LOG_LEVEL:
-		return ops->log_level(c, (enum log_level)req->log_level, arg);
+		return ops->log_level(a, (enum log_level)req->log_level,
+		    ctl->arg);
 	case CONTROL_SOURCE_RETEST:
-		return ops->source_retest(c, req->name, req->pool, arg);
+		return ops->source_retest(a, req->name, req->pool, ctl->arg);
 	}
 	return EINVAL;
 }
 
-/* Takes `*passed` if that belongs to the request. */
-static void
+/*
+ * Does what a request says, with `*passed` if that belongs to it.  Returns 0 or
+ * an errno, and in `*last` whether no more is heard of the client.
+ */
+static int
 serve(struct control_client *c, const struct control_request *req, size_t size,
-    int *passed)
+    int *passed, bool *last)
 {
 	const char *why;
-	int error;
+	int error = control_check(req, size, &why);
 
-	c->answering = true;
-	if ((error = control_check(req, size, &why)) != 0) {
-		refuse(c, error, why);
-		return;
-	}
-	if (!c->allowed) {
-		refuse(c, EACCES,
+	*last = error != 0 || !c->allowed;
+	if (error != 0)
+		return refuse(c, error, why);
+	if (!c->allowed)
+		return refuse(c, EACCES,
 		    "you have no right to change anything: be root");
-		return;
-	}
 	event_log(EVENT_CONTROLLED, NULL,
 	    LOG_FIELDS(PEER_FIELDS(c),
 		LOG_TEXT("VRNGD_COMMAND", command_names[req->command])),
@@ -309,10 +162,27 @@ serve(struct control_client *c, const struct control_request *req, size_t size,
 	    command_names[req->command], req->name[0] != '\0' ? " " : "",
 	    req->name, req->pool[0] != '\0' ? " in pool " : "", req->pool,
 	    c->peer.pid, c->peer.uid);
-	/* Nothing more is heard until control_end(). */
-	wait_for_client(c, false);
-	if ((error = call_op(c, req, passed)) != CONTROL_LATER)
-		end(c, error);
+	return call_op(c->control, req, passed);
+}
+
+/* Returns -1 if the client does not take its answer. */
+static int
+answer(struct control_client *c, int error)
+{
+	struct control_answer *a = &c->control->answer;
+
+	if (a->cut) {
+		memcpy(a->reply.text + a->len, REST, sizeof(REST));
+		a->len += strlen(REST);
+	}
+	a->reply.text[a->len] = '\0';
+	a->reply.version = CONTROL_VERSION;
+	a->reply.error = error;
+	if (send(c->fd, &a->reply,
+		offsetof(struct control_reply, text) + a->len + 1,
+		MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+		return -1;
+	return 0;
 }
 
 /* The only descriptor of a message, or -1. */
@@ -350,124 +220,63 @@ receive_request(int fd, struct control_request *req, int *passed)
 	return n;
 }
 
-/* Takes a request.  What comes with it and is not wanted is discarded. */
-static void
-read_request(struct control_client *c)
-{
-	struct control_request req;
-	int passed;
-	ssize_t n;
-
-	n = receive_request(c->fd, &req, &passed);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
-		hang_up(c);
-	} else {
-		TAILQ_REMOVE(&c->control->clients, c, entry);
-		TAILQ_INSERT_TAIL(&c->control->clients, c, entry);
-		serve(c, &req, (size_t)n, &passed);
-	}
-	if (passed != -1)
-		close(passed);
-}
-
+/* A request.  What comes with it and is not wanted is closed. */
 static int
 io_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
 	struct control_client *c = arg;
+	struct control_request req;
+	bool last = false;
+	int passed, error;
+	ssize_t n;
 
-	(void)source;
-	(void)fd;
-	c->in_event = true;
-	if ((revents & EPOLLIN) != 0)
-		read_request(c);
-	else if ((revents & (EPOLLHUP | EPOLLERR)) != 0)
-		hang_up(c);
-	else if ((revents & EPOLLOUT) != 0)
-		flush(c, false);
-	c->in_event = false;
-	release(c);
+	(void)source, (void)revents;
+	n = receive_request(fd, &req, &passed);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n > 0) {
+		TAILQ_REMOVE(&c->control->clients, c, entry);
+		TAILQ_INSERT_TAIL(&c->control->clients, c, entry);
+		c->control->answer.len = 0;
+		c->control->answer.cut = false;
+		error = serve(c, &req, (size_t)n, &passed, &last);
+		if (answer(c, error) == -1)
+			last = true;
+	}
+	if (passed != -1)
+		close(passed);
+	if (n <= 0 || last)
+		drop(c);
 	return 0;
 }
 
+/*
+ * A client for a connection, which is its own from now on.  Returns -1, and
+ * closes the connection, if there is no memory.  There is always room: the
+ * client that was idle longest leaves.
+ */
 static int
-stall_event(sd_event_source *source, uint64_t usec, void *arg)
+add_client(struct control *ctl, int fd)
 {
-	struct control_client *c = arg;
-	uint32_t suppressed;
-
-	(void)source;
-	(void)usec;
-	if (log_limit_pass(&c->control->log_limit, clock_now(), &suppressed))
-		log_warning("control: pid %d, uid %u does not read its answer: "
-			    "dropped",
-		    c->peer.pid, c->peer.uid);
-	client_drop(c);
-	return 0;
-}
-
-/*
- * A client for a connection, which is its own from now on.  Returns NULL, and
- * closes the connection, if there is no memory.
- */
-static struct control_client *
-client_new(struct control *control, int fd)
-{
-	struct control_client *c;
+	struct control_client *c = calloc(1, sizeof(*c));
 	socklen_t len = sizeof(c->peer);
-	int r;
 
-	if ((c = calloc(1, sizeof(*c))) == NULL) {
+	if (c == NULL ||
+	    sd_event_add_io(ctl->event, &c->io, fd, EPOLLIN, io_event, c) < 0) {
+		free(c);
 		close(fd);
-		return NULL;
+		return -1;
 	}
-	c->control = control;
+	c->control = ctl;
 	c->fd = fd;
-	TAILQ_INSERT_TAIL(&control->clients, c, entry);
-	control->nclients++;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &len) == 0)
-		c->allowed = control_allowed(&c->peer);
-	r = sd_event_add_io(control->event, &c->io, fd, EPOLLIN, io_event, c);
-	if (r >= 0)
-		r = sd_event_add_time(control->event, &c->timer,
-		    CLOCK_MONOTONIC, 0, 0, stall_event, c);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
-	if (r < 0) {
-		client_drop(c);
-		return NULL;
-	}
-	return c;
-}
-
-/*
- * Makes way for one more client at the cost of the one that has been idle for
- * the longest.  Returns false if none is idle.
- */
-static bool
-make_way(struct control *ctl)
-{
-	struct control_client *c;
-
-	TAILQ_FOREACH(c, &ctl->clients, entry)
-		if (client_idle(c)) {
-			client_drop(c);
-			return true;
-		}
-	return false;
-}
-
-static void
-turn_away(struct control *ctl, int conn)
-{
-	uint32_t suppressed;
-
-	if (log_limit_pass(&ctl->log_limit, clock_now(), &suppressed))
-		log_warning("control: a connection is turned away: all %d "
-			    "clients are being answered",
-		    CONTROL_CLIENTS_MAX);
-	close(conn);
+	c->allowed =
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c->peer, &len) == 0 &&
+	    control_allowed(&c->peer);
+	if (ctl->nclients == CONTROL_CLIENTS_MAX)
+		drop(TAILQ_FIRST(&ctl->clients));
+	TAILQ_INSERT_TAIL(&ctl->clients, c, entry);
+	ctl->nclients++;
+	return 0;
 }
 
 static int
@@ -507,9 +316,7 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 			pause_accepting(ctl);
 		return 0;
 	}
-	if (ctl->nclients >= CONTROL_CLIENTS_MAX && !make_way(ctl))
-		turn_away(ctl, conn);
-	else if (client_new(ctl, conn) == NULL)
+	if (add_client(ctl, conn) == -1)
 		pause_accepting(ctl);
 	return 0;
 }
@@ -569,7 +376,8 @@ control_close(struct control *ctl)
 	struct control_client *c;
 
 	while ((c = TAILQ_FIRST(&ctl->clients)) != NULL)
-		client_drop(c);
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
+		drop(c);
 	ctl->io = sd_event_source_disable_unref(ctl->io);
 	ctl->timer = sd_event_source_disable_unref(ctl->timer);
 	listener_close(&ctl->listener);

@@ -1,6 +1,7 @@
 /*
  * The control socket: vrngctl's requests, checked frame by frame, handed to
- * the ops of the daemon, and answered without ever waiting for a client.
+ * the ops of the daemon, and answered at once, or not at all if the client does
+ * not take the answer.
  *
  * Root and the daemon's own user may do everything, others nothing, by the
  * credentials with which they have connected.
@@ -21,15 +22,13 @@
 #include "common/log.h"
 
 #define CONTROL_CLIENTS_MAX 32
-#define CONTROL_QUEUE_MAX   4096 /* frames that wait for one */
-/* ns; a client that takes no frame for so long is dropped. */
-#define CONTROL_STALL_MAX UINT64_C(5000000000)
 
-/* A client whose request is to be answered. */
-struct control_client;
-
-/* What an op returns that will call control_end() itself, when it can. */
-#define CONTROL_LATER (-1)
+/* The answer to a request, while it is made. */
+struct control_answer {
+	size_t len; /* bytes of text */
+	bool cut;   /* there is more text than fits */
+	struct control_reply reply;
+};
 
 /* A guest to be added.  The strings last as long as the call. */
 struct control_guest_add {
@@ -43,19 +42,18 @@ struct control_guest_add {
 /*
  * What the daemon does at a request; `arg` is that of control_open().  Names
  * are known to consist of letters, digits, `.`, `_` and `-`, not to be empty,
- * and to fit.  Each op returns 0, an errno after telling the reason with
- * control_say(), or CONTROL_LATER.  Until its answer is ended a client is
- * heard no more; if it disconnects, what it is told goes nowhere.
+ * and to fit.  Each op returns 0, or an errno after saying the reason with
+ * control_say().
  */
 struct control_ops {
 	/* All or nothing; every mistake is said. */
-	int (*reload)(struct control_client *, void *arg);
-	int (*guest_add)(struct control_client *,
+	int (*reload)(struct control_answer *, void *arg);
+	int (*guest_add)(struct control_answer *,
 	    const struct control_guest_add *, void *arg);
 	/* With a listener, a guest that may be there already. */
-	int (*guest_adopt)(struct control_client *,
+	int (*guest_adopt)(struct control_answer *,
 	    const struct control_guest_add *, void *arg);
-	int (*guest_remove)(struct control_client *, const char *name,
+	int (*guest_remove)(struct control_answer *, const char *name,
 	    void *arg);
 	/*
 	 * A source's start-up tests are to begin again, latched or not.  Pool
@@ -63,9 +61,9 @@ struct control_ops {
 	 * which.  vrngctl tells what happens next, so nothing is said if it is
 	 * done.
 	 */
-	int (*source_retest)(struct control_client *, const char *name,
+	int (*source_retest)(struct control_answer *, const char *name,
 	    const char *pool, void *arg);
-	int (*log_level)(struct control_client *, enum log_level, void *arg);
+	int (*log_level)(struct control_answer *, enum log_level, void *arg);
 };
 
 TAILQ_HEAD(control_clients, control_client);
@@ -81,6 +79,7 @@ struct control {
 	struct control_clients clients; /* the longest idle one first */
 	size_t nclients;
 	struct log_limit log_limit;
+	struct control_answer answer;
 };
 
 /*
@@ -94,23 +93,11 @@ struct control {
 int control_open(struct control *, sd_event *, const char *path, uid_t owner,
     const struct control_ops *, void *arg);
 
-/*
- * Drops all clients and removes the socket.  An answer that is still owed may
- * be ended later, if struct control is still there.
- */
+/* Drops all clients and removes the socket. */
 void control_close(struct control *);
 
-/*
- * A part of an answer: a line without newline for the one who asked, to be
- * called by an op or until control_end().  It is copied.
- */
-void control_say(struct control_client *, const char *fmt, ...)
+/* Adds a line, without newline, to an answer. */
+void control_say(struct control_answer *, const char *fmt, ...)
     LOG_FORMAT(2, 3);
-
-/*
- * Ends an answer after CONTROL_LATER: `error` is 0 or an errno.  The client
- * must not be used any more.
- */
-void control_end(struct control_client *, int error);
 
 #endif

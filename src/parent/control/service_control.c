@@ -17,23 +17,23 @@ say_mistake(void *arg, const char *text)
 }
 
 static int
-reload(struct control_client *client, void *arg)
+reload(struct control_answer *answer, void *arg)
 {
 	struct service_control *sc = arg;
-	enum service_result r = sc->reload(sc->reload_arg, say_mistake, client);
+	enum service_result r = sc->reload(sc->reload_arg, say_mistake, answer);
 
 	if (r == SERVICE_DONE)
 		return 0;
 	if (r == SERVICE_PARTLY)
-		control_say(client, "the log says what could not be done");
+		control_say(answer, "the log says what could not be done");
 	else
-		control_say(client,
+		control_say(answer,
 		    "nothing was changed (the log may say more)");
 	return EINVAL;
 }
 
 static int
-guest_add(struct control_client *client, const struct control_guest_add *add,
+guest_add(struct control_answer *answer, const struct control_guest_add *add,
     void *arg)
 {
 	struct service_control *sc = arg;
@@ -43,12 +43,12 @@ guest_add(struct control_client *client, const struct control_guest_add *add,
 	error = service_add(sc->service, add->name, add->socket, add->pool,
 	    add->class, &why);
 	if (error != 0)
-		control_say(client, "guest %s: %s", add->name, why);
+		control_say(answer, "guest %s: %s", add->name, why);
 	return error;
 }
 
 static int
-guest_adopt(struct control_client *client, const struct control_guest_add *add,
+guest_adopt(struct control_answer *answer, const struct control_guest_add *add,
     void *arg)
 {
 	const struct service_adoption adoption = {
@@ -63,18 +63,18 @@ guest_adopt(struct control_client *client, const struct control_guest_add *add,
 
 	error = service_adopt(sc->service, &adoption, &why);
 	if (error != 0)
-		control_say(client, "guest %s: %s", add->name, why);
+		control_say(answer, "guest %s: %s", add->name, why);
 	return error;
 }
 
 static int
-guest_remove(struct control_client *client, const char *name, void *arg)
+guest_remove(struct control_answer *answer, const char *name, void *arg)
 {
 	struct service_control *sc = arg;
 
 	if (service_remove(sc->service, name) == 0)
 		return 0;
-	control_say(client, "there is no guest %s", name);
+	control_say(answer, "there is no guest %s", name);
 	return ENOENT;
 }
 
@@ -83,7 +83,7 @@ guest_remove(struct control_client *client, const char *name, void *arg)
  * none, or which there are if that is not clear.
  */
 static struct pool_source *
-find_source(struct service_control *sc, struct control_client *client,
+find_source(struct service_control *sc, struct control_answer *answer,
     const char *name, const char *pool)
 {
 	struct pool_source *s, *found = NULL;
@@ -100,35 +100,35 @@ find_source(struct service_control *sc, struct control_client *client,
 	if (n == 1)
 		return found;
 	if (n == 0)
-		control_say(client, "there is no source %s%s%s", name,
+		control_say(answer, "there is no source %s%s%s", name,
 		    pool[0] == '\0' ? "" : " in pool ", pool);
 	else
-		control_say(client, "%zu pools have a source %s: name the pool",
+		control_say(answer, "%zu pools have a source %s: name the pool",
 		    n, name);
 	return NULL;
 }
 
 static int
-source_retest(struct control_client *client, const char *name, const char *pool,
+source_retest(struct control_answer *answer, const char *name, const char *pool,
     void *arg)
 {
-	struct pool_source *s = find_source(arg, client, name, pool);
+	struct pool_source *s = find_source(arg, answer, name, pool);
 	const char *why;
 
 	if (s == NULL)
 		return ENOENT;
 	if (pool_source_retest(s, &why) == 0)
 		return 0;
-	control_say(client, "source %s: %s", name, why);
+	control_say(answer, "source %s: %s", name, why);
 	return EINVAL;
 }
 
 static int
-log_level(struct control_client *client, enum log_level level, void *arg)
+log_level(struct control_answer *answer, enum log_level level, void *arg)
 {
 	struct service_control *sc = arg;
 
-	(void)client;
+	(void)answer;
 	log_set_level(level);
 	sc->service->env->log_level = level;
 	return 0;

@@ -48,10 +48,6 @@ struct fake {
 	const struct server *server;
 	struct control ctl;
 	sd_event *event;
-	struct control_client *late;
-	sd_event_source *timer;
-	struct control_client *never[CONTROL_CLIENTS_MAX];
-	size_t nnever;
 };
 
 static void
@@ -62,7 +58,7 @@ fake_log(void *arg, const struct log_line *line)
 }
 
 static int
-fake_reload(struct control_client *c, void *arg)
+fake_reload(struct control_answer *c, void *arg)
 {
 	struct fake *fake = arg;
 
@@ -71,41 +67,12 @@ fake_reload(struct control_client *c, void *arg)
 	return fake->server->errors == 0 ? 0 : EINVAL;
 }
 
+/* Guest "taken" cannot be added; else the arguments are said. */
 static int
-fake_timer(sd_event_source *source, uint64_t usec, void *arg)
-{
-	struct fake *fake = arg;
-
-	(void)source;
-	(void)usec;
-	control_say(fake->late, "at last");
-	control_end(fake->late, 0);
-	fake->late = NULL;
-	return 0;
-}
-
-/*
- * Guest "late" is added after 100 ms, "never" at the end, "taken" cannot be; else
- * the arguments are said.
- */
-static int
-fake_guest_add(struct control_client *c, const struct control_guest_add *add,
+fake_guest_add(struct control_answer *c, const struct control_guest_add *add,
     void *arg)
 {
-	struct fake *fake = arg;
-
-	if (strcmp(add->name, "never") == 0) {
-		if (fake->nnever == CONTROL_CLIENTS_MAX)
-			return ENOBUFS;
-		fake->never[fake->nnever++] = c;
-		return CONTROL_LATER;
-	}
-	if (strcmp(add->name, "late") == 0) {
-		fake->late = c;
-		sd_event_source_set_time_relative(fake->timer, 100000);
-		sd_event_source_set_enabled(fake->timer, SD_EVENT_ONESHOT);
-		return CONTROL_LATER;
-	}
+	(void)arg;
 	if (strcmp(add->name, "taken") == 0) {
 		control_say(c, "guest %s: there is one of that name",
 		    add->name);
@@ -118,7 +85,7 @@ fake_guest_add(struct control_client *c, const struct control_guest_add *add,
 
 /* What came with it is of that size, if it is a file. */
 static int
-fake_guest_adopt(struct control_client *c, const struct control_guest_add *add,
+fake_guest_adopt(struct control_answer *c, const struct control_guest_add *add,
     void *arg)
 {
 	struct stat st;
@@ -134,7 +101,7 @@ fake_guest_adopt(struct control_client *c, const struct control_guest_add *add,
 
 /* Guest "fds" tells how many descriptors the process has; others are not. */
 static int
-fake_guest_remove(struct control_client *c, const char *name, void *arg)
+fake_guest_remove(struct control_answer *c, const char *name, void *arg)
 {
 	(void)arg;
 	if (strcmp(name, "fds") != 0)
@@ -145,7 +112,7 @@ fake_guest_remove(struct control_client *c, const char *name, void *arg)
 
 /* Both pools have a source "both", and "slow" alone has "hw". */
 static int
-fake_source_retest(struct control_client *c, const char *name, const char *pool,
+fake_source_retest(struct control_answer *c, const char *name, const char *pool,
     void *arg)
 {
 	(void)arg;
@@ -164,7 +131,7 @@ fake_source_retest(struct control_client *c, const char *name, const char *pool,
 }
 
 static int
-fake_log_level(struct control_client *c, enum log_level level, void *arg)
+fake_log_level(struct control_answer *c, enum log_level level, void *arg)
 {
 	(void)arg;
 	control_say(c, "level %d", (int)level);
@@ -194,9 +161,6 @@ server_run(struct server *s, int ready)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	if (sd_event_new(&fake.event) < 0 ||
 	    sd_event_add_signal(fake.event, NULL, SIGTERM, NULL, NULL) < 0 ||
-	    sd_event_add_time(fake.event, &fake.timer, CLOCK_MONOTONIC, 0, 1,
-		fake_timer, &fake) < 0 ||
-	    sd_event_source_set_enabled(fake.timer, SD_EVENT_OFF) < 0 ||
 	    control_open(&fake.ctl, fake.event, s->path, (uid_t)-1, &fake_ops,
 		&fake) == -1 ||
 	    (s->open && chmod(s->path, 0666) == -1))
@@ -209,9 +173,6 @@ server_run(struct server *s, int ready)
 	close(ready);
 	r = sd_event_loop(fake.event);
 	control_close(&fake.ctl);
-	while (fake.nnever > 0)
-		control_end(fake.never[--fake.nnever], ECANCELED);
-	sd_event_source_unref(fake.timer);
 	sd_event_unref(fake.event);
 #ifdef VRNGD_SANITIZE
 	if (__lsan_do_recoverable_leak_check() != 0)

@@ -6,6 +6,7 @@
 
 #include <sys/mman.h>
 
+#include <bsd/string.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -59,7 +60,7 @@ start(struct world *w)
 		struct service_pool *p = calloc(1, sizeof(*p));
 
 		assert_non_null(p);
-		strcpy(p->name, names[i]);
+		strlcpy(p->name, names[i], sizeof(p->name));
 		TAILQ_INIT(&p->classes);
 		pool_init(&p->pool, p->name, &w->env, &plain, NULL, NULL);
 		TAILQ_INSERT_TAIL(&w->service.pools, p, entry);
@@ -67,7 +68,7 @@ start(struct world *w)
 	}
 	w->class = calloc(1, sizeof(*w->class));
 	assert_non_null(w->class);
-	strcpy(w->class->name, "gold");
+	strlcpy(w->class->name, "gold", sizeof(w->class->name));
 	alloc_add(&w->pools[0]->pool.alloc, &w->class->node,
 	    &w->pools[0]->pool.alloc.root, &plain, clock_now());
 	TAILQ_INSERT_TAIL(&w->pools[0]->classes, w->class, entry);
