@@ -92,52 +92,6 @@ refuse(struct control_client *c, int error, const char *why)
 	return error;
 }
 
-/* Of a guest whose listener came with the request. */
-static int
-call_adopt(struct control *ctl, struct control_guest_add *add, int *passed)
-{
-	if (*passed == -1) {
-		control_say(&ctl->answer,
-		    "no socket came with it, or more than one");
-		return EINVAL;
-	}
-	add->socket = NULL;
-	add->fd = *passed;
-	*passed = -1;
-	return ctl->ops->guest_adopt(&ctl->answer, add, ctl->arg);
-}
-
-static int
-call_op(struct control *ctl, const struct control_request *req, int *passed)
-{
-	const struct control_ops *ops = ctl->ops;
-	struct control_answer *a = &ctl->answer;
-	struct control_guest_add add = {
-		.name = req->name,
-		.socket = req->socket,
-		.fd = -1,
-		.class = req->class,
-		.pool = req->pool,
-	};
-
-	switch (req->command) {
-	case CONTROL_RELOAD:
-		return ops->reload(a, ctl->arg);
-	case CONTROL_GUEST_ADD:
-		return ops->guest_add(a, &add, ctl->arg);
-	case CONTROL_GUEST_ADOPT:
-		return call_adopt(ctl, &add, passed);
-	case CONTROL_GUEST_REMOVE:
-		return ops->guest_remove(a, req->name, ctl->arg);
-	case CONTROL_LOG_LEVEL:
-		return ops->log_level(a, (enum log_level)req->log_level,
-		    ctl->arg);
-	case CONTROL_SOURCE_RETEST:
-		return ops->source_retest(a, req->name, req->pool, ctl->arg);
-	}
-	return EINVAL;
-}
-
 /*
  * Does what a request says, with `*passed` if that belongs to it.  Returns 0 or
  * an errno, and in `*last` whether no more is heard of the client.
@@ -162,7 +116,8 @@ serve(struct control_client *c, const struct control_request *req, size_t size,
 	    command_names[req->command], req->name[0] != '\0' ? " " : "",
 	    req->name, req->pool[0] != '\0' ? " in pool " : "", req->pool,
 	    c->peer.pid, c->peer.uid);
-	return call_op(c->control, req, passed);
+	return c->control->handler(&c->control->answer, req, passed,
+	    c->control->arg);
 }
 
 /* Returns -1 if the client does not take its answer. */
@@ -339,7 +294,7 @@ watch(struct control *ctl)
 
 int
 control_open(struct control *ctl, sd_event *event, const char *path,
-    uid_t owner, const struct control_ops *ops, void *arg)
+    uid_t owner, control_handler *handler, void *arg)
 {
 	const struct listener_rights rights = {
 		.owner = owner,
@@ -349,7 +304,7 @@ control_open(struct control *ctl, sd_event *event, const char *path,
 
 	*ctl = (struct control){
 		.event = event,
-		.ops = ops,
+		.handler = handler,
 		.arg = arg,
 		.listener.fd = -1,
 	};

@@ -69,34 +69,25 @@ put_char(struct json *j, char c)
 static size_t
 utf8_length(const unsigned char *s)
 {
-	static const struct {
-		unsigned char first, last; /* of the first byte */
-		unsigned char low, high;   /* of the second one */
-		unsigned char length;
-	} rows[] = {
-		{ 0x01, 0x7f, 0x00, 0xff, 1 },
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 },
-		{ 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	uint32_t c;
+	size_t n;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (s[0] < rows[i].first || s[0] > rows[i].last)
-			continue;
-		if (rows[i].length > 1 &&
-		    (s[1] < rows[i].low || s[1] > rows[i].high))
+	if (s[0] < 0x80)
+		return 1;
+	/* As many as there are ones at the beginning. */
+	n = (size_t)__builtin_clz((uint32_t)~s[0] << 24 | 1);
+	if (n < 2 || n > 4)
+		return 0;
+	c = s[0] & (0x7fU >> n);
+	for (size_t i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
 			return 0;
-		for (size_t k = 2; k < rows[i].length; k++)
-			if ((s[k] & 0xc0) != 0x80)
-				return 0;
-		return rows[i].length;
+		c = c << 6 | (s[i] & 0x3f);
 	}
-	return 0;
+	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	return n;
 }
 
 /* How many bytes stand for themselves. */

@@ -2,7 +2,6 @@
  * What each request on the control socket does to the daemon.  Used by main.c,
  * called by control.c.
  */
-#include <bsd/string.h>
 #include <errno.h>
 #include <string.h>
 
@@ -17,9 +16,8 @@ say_mistake(void *arg, const char *text)
 }
 
 static int
-reload(struct control_answer *answer, void *arg)
+reload(struct control_answer *answer, struct service_control *sc)
 {
-	struct service_control *sc = arg;
 	enum service_result r = sc->reload(sc->reload_arg, say_mistake, answer);
 
 	if (r == SERVICE_DONE)
@@ -32,47 +30,36 @@ reload(struct control_answer *answer, void *arg)
 	return EINVAL;
 }
 
+/* On a listener of its own or, to be adopted, on the one that came (fd). */
 static int
-guest_add(struct control_answer *answer, const struct control_guest_add *add,
-    void *arg)
-{
-	struct service_control *sc = arg;
-	const char *why = NULL;
-	int error;
-
-	error = service_add(sc->service, add->name, add->socket, add->pool,
-	    add->class, &why);
-	if (error != 0)
-		control_say(answer, "guest %s: %s", add->name, why);
-	return error;
-}
-
-static int
-guest_adopt(struct control_answer *answer, const struct control_guest_add *add,
-    void *arg)
+guest_add(struct control_answer *answer, const struct control_request *req,
+    int *fd, struct service *s)
 {
 	const struct service_adoption adoption = {
-		.name = add->name,
-		.pool = add->pool,
-		.class = add->class,
-		.fd = add->fd,
+		.name = req->name,
+		.pool = req->pool,
+		.class = req->class,
+		.fd = fd == NULL ? -1 : *fd,
 	};
-	struct service_control *sc = arg;
-	const char *why;
-	int error;
+	const char *why = "no socket came with it, or more than one";
+	int error = EINVAL;
 
-	error = service_adopt(sc->service, &adoption, &why);
+	if (fd == NULL) {
+		error = service_add(s, req->name, req->socket, req->pool,
+		    req->class, &why);
+	} else if (*fd != -1) {
+		*fd = -1;
+		error = service_adopt(s, &adoption, &why);
+	}
 	if (error != 0)
-		control_say(answer, "guest %s: %s", add->name, why);
+		control_say(answer, "guest %s: %s", req->name, why);
 	return error;
 }
 
 static int
-guest_remove(struct control_answer *answer, const char *name, void *arg)
+guest_remove(struct control_answer *answer, const char *name, struct service *s)
 {
-	struct service_control *sc = arg;
-
-	if (service_remove(sc->service, name) == 0)
+	if (service_remove(s, name) == 0)
 		return 0;
 	control_say(answer, "there is no guest %s", name);
 	return ENOENT;
@@ -83,14 +70,14 @@ guest_remove(struct control_answer *answer, const char *name, void *arg)
  * none, or which there are if that is not clear.
  */
 static struct pool_source *
-find_source(struct service_control *sc, struct control_answer *answer,
-    const char *name, const char *pool)
+find_source(struct control_answer *answer, const char *name, const char *pool,
+    struct service *service)
 {
 	struct pool_source *s, *found = NULL;
 	struct service_pool *p;
 	size_t n = 0;
 
-	TAILQ_FOREACH(p, &sc->service->pools, entry)
+	TAILQ_FOREACH(p, &service->pools, entry)
 		TAILQ_FOREACH(s, &p->pool.setup.sources, entry)
 			if ((pool[0] == '\0' || strcmp(pool, p->name) == 0) &&
 			    strcmp(s->config->spec.name, name) == 0) {
@@ -109,53 +96,58 @@ find_source(struct service_control *sc, struct control_answer *answer,
 }
 
 static int
-source_retest(struct control_answer *answer, const char *name, const char *pool,
-    void *arg)
+source_retest(struct control_answer *answer, const struct control_request *req,
+    struct service *s)
 {
-	struct pool_source *s = find_source(arg, answer, name, pool);
+	struct pool_source *source;
 	const char *why;
 
-	if (s == NULL)
+	source = find_source(answer, req->name, req->pool, s);
+	if (source == NULL)
 		return ENOENT;
-	if (pool_source_retest(s, &why) == 0)
+	if (pool_source_retest(source, &why) == 0)
 		return 0;
-	control_say(answer, "source %s: %s", name, why);
+	control_say(answer, "source %s: %s", req->name, why);
 	return EINVAL;
 }
 
 static int
-log_level(struct control_answer *answer, enum log_level level, void *arg)
+handle(struct control_answer *answer, const struct control_request *req,
+    int *fd, void *arg)
 {
 	struct service_control *sc = arg;
 
-	(void)answer;
-	log_set_level(level);
-	sc->service->env->log_level = level;
-	return 0;
+	switch (req->command) {
+	case CONTROL_RELOAD:
+		return reload(answer, sc);
+	case CONTROL_GUEST_ADD:
+		return guest_add(answer, req, NULL, sc->service);
+	case CONTROL_GUEST_ADOPT:
+		return guest_add(answer, req, fd, sc->service);
+	case CONTROL_GUEST_REMOVE:
+		return guest_remove(answer, req->name, sc->service);
+	case CONTROL_SOURCE_RETEST:
+		return source_retest(answer, req, sc->service);
+	case CONTROL_LOG_LEVEL:
+		log_set_level((enum log_level)req->log_level);
+		sc->service->env->log_level = (enum log_level)req->log_level;
+		return 0;
+	}
+	return EINVAL;
 }
-
-static const struct control_ops ops = {
-	.reload = reload,
-	.guest_add = guest_add,
-	.guest_adopt = guest_adopt,
-	.guest_remove = guest_remove,
-	.source_retest = source_retest,
-	.log_level = log_level,
-};
 
 int
 service_control_open(struct service_control *sc, struct service *s,
     const char *path, uid_t owner, service_reload *reload_config,
     void *reload_arg)
 {
-	sd_event *event = s->env->event;
-
 	*sc = (struct service_control){
 		.service = s,
 		.reload = reload_config,
 		.reload_arg = reload_arg,
 	};
-	return control_open(&sc->control, event, path, owner, &ops, sc);
+	return control_open(&sc->control, s->env->event, path, owner, handle,
+	    sc);
 }
 
 void

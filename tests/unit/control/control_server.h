@@ -57,67 +57,54 @@ fake_log(void *arg, const struct log_line *line)
 	(void)line;
 }
 
-static int
-fake_reload(struct control_answer *c, void *arg)
-{
-	struct fake *fake = arg;
-
-	for (uint32_t i = 1; i <= fake->server->errors; i++)
-		control_say(c, "vrngd.conf:%u: unknown key 'rat' (rate?)", i);
-	return fake->server->errors == 0 ? 0 : EINVAL;
-}
-
 /* Guest "taken" cannot be added; else the arguments are said. */
 static int
-fake_guest_add(struct control_answer *c, const struct control_guest_add *add,
-    void *arg)
+fake_guest_add(struct control_answer *a, const struct control_request *req)
 {
-	(void)arg;
-	if (strcmp(add->name, "taken") == 0) {
-		control_say(c, "guest %s: there is one of that name",
-		    add->name);
+	if (strcmp(req->name, "taken") == 0) {
+		control_say(a, "guest %s: there is one of that name",
+		    req->name);
 		return EEXIST;
 	}
-	control_say(c, "%s %s '%s' '%s'", add->name, add->socket, add->class,
-	    add->pool);
+	control_say(a, "%s %s '%s' '%s'", req->name, req->socket, req->class,
+	    req->pool);
 	return 0;
 }
 
 /* What came with it is of that size, if it is a file. */
 static int
-fake_guest_adopt(struct control_answer *c, const struct control_guest_add *add,
-    void *arg)
+fake_guest_adopt(struct control_answer *a, const struct control_request *req,
+    int *fd)
 {
 	struct stat st;
 
-	(void)arg;
-	if (fstat(add->fd, &st) == -1)
-		return EBADF;
-	control_say(c, "%s %jd '%s' '%s'", add->name, (intmax_t)st.st_size,
-	    add->class, add->pool);
-	close(add->fd);
+	if (fstat(*fd, &st) == -1) {
+		control_say(a, "no socket came with it");
+		return EINVAL;
+	}
+	control_say(a, "%s %jd '%s' '%s'", req->name, (intmax_t)st.st_size,
+	    req->class, req->pool);
+	close(*fd);
+	*fd = -1;
 	return 0;
 }
 
 /* Guest "fds" tells how many descriptors the process has; others are not. */
 static int
-fake_guest_remove(struct control_answer *c, const char *name, void *arg)
+fake_guest_remove(struct control_answer *a, const char *name)
 {
-	(void)arg;
 	if (strcmp(name, "fds") != 0)
 		return ENOENT;
-	control_say(c, "%zu", unit_count_fds());
+	control_say(a, "%zu", unit_count_fds());
 	return 0;
 }
 
 /* Both pools have a source "both", and "slow" alone has "hw". */
 static int
-fake_source_retest(struct control_answer *c, const char *name, const char *pool,
-    void *arg)
+fake_source_retest(struct control_answer *a, const char *name, const char *pool)
 {
-	(void)arg;
 	if (strcmp(name, "both") == 0 && pool[0] == '\0') {
-		control_say(c,
+		control_say(a,
 		    "source both: pools default and slow have one: say which");
 		return EEXIST;
 	}
@@ -125,27 +112,37 @@ fake_source_retest(struct control_answer *c, const char *name, const char *pool,
 	    (strcmp(name, "hw") == 0 &&
 		(pool[0] == '\0' || strcmp(pool, "slow") == 0)))
 		return 0;
-	control_say(c, "pool %s has no source %s",
+	control_say(a, "pool %s has no source %s",
 	    pool[0] == '\0' ? "(any)" : pool, name);
 	return ENOENT;
 }
 
 static int
-fake_log_level(struct control_answer *c, enum log_level level, void *arg)
+fake_handle(struct control_answer *a, const struct control_request *req,
+    int *fd, void *arg)
 {
-	(void)arg;
-	control_say(c, "level %d", (int)level);
-	return 0;
-}
+	const struct server *s = ((struct fake *)arg)->server;
 
-static const struct control_ops fake_ops = {
-	.reload = fake_reload,
-	.guest_add = fake_guest_add,
-	.guest_adopt = fake_guest_adopt,
-	.guest_remove = fake_guest_remove,
-	.source_retest = fake_source_retest,
-	.log_level = fake_log_level,
-};
+	switch (req->command) {
+	case CONTROL_RELOAD:
+		for (uint32_t i = 1; i <= s->errors; i++)
+			control_say(a,
+			    "vrngd.conf:%u: unknown key 'rat' (rate?)", i);
+		return s->errors == 0 ? 0 : EINVAL;
+	case CONTROL_GUEST_ADD:
+		return fake_guest_add(a, req);
+	case CONTROL_GUEST_ADOPT:
+		return fake_guest_adopt(a, req, fd);
+	case CONTROL_GUEST_REMOVE:
+		return fake_guest_remove(a, req->name);
+	case CONTROL_SOURCE_RETEST:
+		return fake_source_retest(a, req->name, req->pool);
+	case CONTROL_LOG_LEVEL:
+		control_say(a, "level %u", req->log_level);
+		return 0;
+	}
+	return EINVAL;
+}
 
 /* The process: serves until SIGTERM, leaves nothing. */
 static _Noreturn void
@@ -161,7 +158,7 @@ server_run(struct server *s, int ready)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	if (sd_event_new(&fake.event) < 0 ||
 	    sd_event_add_signal(fake.event, NULL, SIGTERM, NULL, NULL) < 0 ||
-	    control_open(&fake.ctl, fake.event, s->path, (uid_t)-1, &fake_ops,
+	    control_open(&fake.ctl, fake.event, s->path, (uid_t)-1, fake_handle,
 		&fake) == -1 ||
 	    (s->open && chmod(s->path, 0666) == -1))
 		_exit(1);

@@ -588,7 +588,7 @@ test_idle(void **state)
 static int
 open_at(const char *path, struct control *ctl, sd_event *event)
 {
-	return control_open(ctl, event, path, (uid_t)-1, &fake_ops, NULL);
+	return control_open(ctl, event, path, (uid_t)-1, fake_handle, NULL);
 }
 
 /* Which files may be in the way, and what the socket looks like. */

@@ -215,6 +215,59 @@ test_writer(void **state)
 	close(fd);
 }
 
+/* Text of any bytes is valid UTF-8 in the end, and what was so stays. */
+static void
+test_bytes(void **state)
+{
+	static const char *const kept[] = { "\xc2\x80", "\xdf\xbf",
+		"\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
+		"\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf" };
+	static const char *const bad[] = { "\x80", "\xbf", "\xc0\x80",
+		"\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xc3",
+		"\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf8\x88", "\xff" };
+	struct json_object *all;
+	static struct json j;
+	char text[256];
+	uint64_t seed = clock_now();
+	struct world w;
+
+	(void)state;
+	print_message("# seed %ju\n", (uintmax_t)seed);
+	w.fd = memfd_create("json", MFD_CLOEXEC);
+	json_init(&j, w.fd);
+	json_open(&j, NULL, '{');
+	json_open(&j, "kept", '[');
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		json_put_string(&j, NULL, kept[i]);
+	json_close(&j, ']');
+	json_open(&j, "bad", '[');
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		json_put_string(&j, NULL, bad[i]);
+	json_close(&j, ']');
+	json_open(&j, "random", '[');
+	for (int i = 0; i < 5000; i++) {
+		unit_fill((uint8_t *)text, sizeof(text), seed++);
+		text[unit_below(&seed, sizeof(text))] = '\0';
+		json_put_string(&j, NULL, text);
+	}
+	json_close(&j, ']');
+	json_close(&j, '}');
+	json_flush(&j);
+	w.json.json = j;
+	all = end(&w);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		assert_string_equal(
+		    json_object_get_string(
+			json_object_array_get_idx(get(all, "kept"), i)),
+		    kept[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_memory_equal(
+		    json_object_get_string(
+			json_object_array_get_idx(get(all, "bad"), i)),
+		    "\xef\xbf\xbd", 3);
+	json_object_put(all);
+}
+
 /* A file that cannot be written to ends it, and harms nothing. */
 static void
 test_no_room(void **state)
@@ -364,6 +417,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_writer),
+		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_many),
