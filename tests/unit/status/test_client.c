@@ -196,7 +196,7 @@ test_bad(void **state)
 	say(fd, endless, sizeof(endless));
 	assert_true(client_ask(&server));
 	close(fd);
-	say(good, GET + 5, sizeof(GET) - 5);
+	say(good, &GET[5], sizeof(GET) - 5);
 	assert_false(client_ask(&server));
 	answer(3);
 	assert_true(client_ask(&server));
