@@ -62,8 +62,8 @@ struct control {
  * takes CAP_CHOWN and CAP_FOWNER, so call it before they are dropped.  The path
  * is copied.  Returns 0, or -1 after logging why.
  */
-int control_open(struct control *, sd_event *, const char *path, uid_t owner,
-    control_handler *, void *arg);
+int control_open(struct control *ctl, sd_event *event, const char *path,
+    uid_t owner, control_handler *handler, void *arg);
 
 /* Drops all clients and removes the socket. */
 void control_close(struct control *);
