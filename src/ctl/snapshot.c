@@ -190,13 +190,12 @@ snapshot_guest(struct json_object *status, const char *name,
 	size_t n = 0;
 
 	SNAPSHOT_FOREACH(pool, status, "pools")
-	SNAPSHOT_FOREACH(guest, pool, "guests")
-	{
-		if (strcmp(snapshot_text(guest, "name"), name) == 0)
-			return guest;
-		if (n++ < NAMES_SHOWN)
-			names[n - 1] = snapshot_text(guest, "name");
-	}
+		SNAPSHOT_FOREACH(guest, pool, "guests") {
+			if (strcmp(snapshot_text(guest, "name"), name) == 0)
+				return guest;
+			if (n++ < NAMES_SHOWN)
+				names[n - 1] = snapshot_text(guest, "name");
+		}
 	fail_name(why, "guest", name, names, n);
 	return NULL;
 }
@@ -228,26 +227,27 @@ snapshot_service(struct json_object *status, const char *name,
 	size_t n = 0;
 
 	SNAPSHOT_FOREACH(pool, status, "pools")
-	SNAPSHOT_FOREACH(service, pool, "services")
-	{
-		if (snapshot_is_guests(service))
-			continue;
-		if (n++ < NAMES_SHOWN)
-			names[n - 1] = snapshot_text(service, "name");
-		if (strcmp(snapshot_text(service, "name"), alone) != 0 ||
-		    (kind[0] != '\0' &&
-			strcmp(snapshot_text(service, "kind"), kind) != 0))
-			continue;
-		if (found == NULL) {
-			found = service;
-			continue;
+		SNAPSHOT_FOREACH(service, pool, "services") {
+			if (snapshot_is_guests(service))
+				continue;
+			if (n++ < NAMES_SHOWN)
+				names[n - 1] = snapshot_text(service, "name");
+			if (strcmp(snapshot_text(service, "name"), alone) !=
+				0 ||
+			    (kind[0] != '\0' &&
+				strcmp(snapshot_text(service, "kind"), kind) !=
+				    0))
+				continue;
+			if (found == NULL) {
+				found = service;
+				continue;
+			}
+			fail(why, EXIT_REFUSED,
+			    "there is an egd and a stream called %s: say "
+			    "egd:%s or stream:%s",
+			    name, name, name);
+			return NULL;
 		}
-		fail(why, EXIT_REFUSED,
-		    "there is an egd and a stream called %s: say "
-		    "egd:%s or stream:%s",
-		    name, name, name);
-		return NULL;
-	}
 	if (found == NULL)
 		fail_name(why, "service", name, names, n);
 	return found;

@@ -279,10 +279,10 @@ print_sources(struct json_object *pool, FILE *f, size_t limit)
 	table_init(&l.table, source_columns, NITEMS(source_columns));
 	l.table.tail = true;
 	SNAPSHOT_FOREACH(source, pool, "sources")
-	table_row(&l.table, source, NULL, 0);
+		table_row(&l.table, source, NULL, 0);
 	start(&l, 0, 3);
 	SNAPSHOT_FOREACH(source, pool, "sources")
-	print_row(&l, source, write_source);
+		print_row(&l, source, write_source);
 	table_free(&l.table);
 }
 
@@ -296,10 +296,10 @@ print_services(struct json_object *pool, FILE *f, size_t limit)
 		return;
 	table_init(&l.table, service_columns, NITEMS(service_columns));
 	SNAPSHOT_FOREACH(service, pool, "services")
-	table_row(&l.table, service, NULL, 0);
+		table_row(&l.table, service, NULL, 0);
 	start(&l, INDENT, 4);
 	SNAPSHOT_FOREACH(service, pool, "services")
-	print_row(&l, service, write_service);
+		print_row(&l, service, write_service);
 	table_free(&l.table);
 }
 
@@ -316,7 +316,7 @@ print_plain(struct json_object *pool, const char *key,
 		return;
 	table_init(&t, columns, ncolumns);
 	SNAPSHOT_FOREACH(o, pool, key)
-	table_row(&t, o, NULL, 0);
+		table_row(&t, o, NULL, 0);
 	fputc('\n', f);
 	table_print(&t, f, INDENT, left, limit);
 }
@@ -328,8 +328,9 @@ is_polling(struct json_object *pool)
 	struct json_object *guest;
 
 	SNAPSHOT_FOREACH(guest, pool, "guests")
-	if (snapshot_number(snapshot_object(guest, "polling"), "us") > 0)
-		return true;
+		if (snapshot_number(snapshot_object(guest, "polling"), "us") >
+		    0)
+			return true;
 	return false;
 }
 
@@ -373,13 +374,13 @@ print_clients(struct json_object *pool, FILE *f, size_t limit, bool all)
 	table_init(&l.table, client_columns, NITEMS(client_columns));
 	l.table.tail = true;
 	SNAPSHOT_FOREACH(service, pool, "services")
-	for (size_t i = 0; i < count_shown(service, all); i++)
-		table_row(&l.table, snapshot_item(service, "clients", i),
-		    service, CLIENT_OUTER);
+		for (size_t i = 0; i < count_shown(service, all); i++)
+			table_row(&l.table,
+			    snapshot_item(service, "clients", i), service,
+			    CLIENT_OUTER);
 	if (l.table.nrows > 1)
 		start(&l, INDENT, 3);
-	SNAPSHOT_FOREACH(service, pool, "services")
-	{
+	SNAPSHOT_FOREACH(service, pool, "services") {
 		shown = count_shown(service, all);
 		for (size_t i = 0; i < shown; i++)
 			table_print_row(&l.table, f, l.row++);
@@ -396,8 +397,7 @@ print_status(struct json_object *status, FILE *f, size_t columns,
 {
 	struct json_object *pool;
 
-	SNAPSHOT_FOREACH(pool, status, "pools")
-	{
+	SNAPSHOT_FOREACH(pool, status, "pools") {
 		if (pool_i > 0)
 			fputc('\n', f);
 		print_head(pool, f);
@@ -446,12 +446,11 @@ status_run_names(const struct args *args, struct failure *why)
 
 	if (status == NULL)
 		return -1;
-	SNAPSHOT_FOREACH(pool, status, "pools")
-	{
+	SNAPSHOT_FOREACH(pool, status, "pools") {
 		if (strcmp(args->operand, "pools") == 0)
 			print_name(pool);
 		SNAPSHOT_FOREACH(o, pool, args->operand)
-		print_name(o);
+			print_name(o);
 	}
 	json_object_put(status);
 	return 0;

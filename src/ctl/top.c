@@ -120,10 +120,11 @@ write_sources(const struct top *top, FILE *f)
 		break;
 	}
 	SNAPSHOT_FOREACH(s, top->pool, "sources")
-	fprintf(f, "%s %s%s %s", s_i == 0 ? "" : ",",
-	    snapshot_bool(s, "serving") ? "*" : "",
-	    format_text(name, sizeof(name), snapshot_text(s, "name")),
-	    format_text(state, sizeof(state), snapshot_text(s, "state")));
+		fprintf(f, "%s %s%s %s", s_i == 0 ? "" : ",",
+		    snapshot_bool(s, "serving") ? "*" : "",
+		    format_text(name, sizeof(name), snapshot_text(s, "name")),
+		    format_text(state, sizeof(state),
+			snapshot_text(s, "state")));
 }
 
 /* The pool's sources and their states, as far as they fit a line. */
@@ -167,14 +168,14 @@ print_leaves(const struct top *top, const char *class, uint64_t depth)
 	struct json_object *o;
 
 	SNAPSHOT_FOREACH(o, top->pool, "guests")
-	if (strcmp(snapshot_text(o, "class"), class) == 0)
-		print_row(top, o, snapshot_text(o, "name"), depth, "ceil",
-		    snapshot_text(o, "state"));
+		if (strcmp(snapshot_text(o, "class"), class) == 0)
+			print_row(top, o, snapshot_text(o, "name"), depth,
+			    "ceil", snapshot_text(o, "state"));
 	SNAPSHOT_FOREACH(o, top->pool, "services")
-	if (!snapshot_is_guests(o) &&
-	    strcmp(snapshot_text(o, "class"), class) == 0)
-		print_row(top, o, service_name(name, o), depth, "ceil",
-		    snapshot_text(o, "state"));
+		if (!snapshot_is_guests(o) &&
+		    strcmp(snapshot_text(o, "class"), class) == 0)
+			print_row(top, o, service_name(name, o), depth, "ceil",
+			    snapshot_text(o, "state"));
 }
 
 static void
@@ -190,8 +191,7 @@ print_pool(const struct top *top)
 	    note);
 	print_sources(top);
 	print_leaves(top, "", 1);
-	SNAPSHOT_FOREACH(class, top->pool, "classes")
-	{
+	SNAPSHOT_FOREACH(class, top->pool, "classes") {
 		depth = snapshot_number(class, "depth") % 14 + 1;
 		print_row(top, class, snapshot_text(class, "name"), depth,
 		    "ceil", "");
@@ -216,16 +216,15 @@ set_name_width(struct top *top, struct json_object *status)
 	char name[SERVICE_SIZE];
 
 	top->name = NAME_MIN;
-	SNAPSHOT_FOREACH(pool, status, "pools")
-	{
+	SNAPSHOT_FOREACH(pool, status, "pools") {
 		SNAPSHOT_FOREACH(o, pool, "guests")
-		widen(top, strlen(snapshot_text(o, "name")) + 4);
+			widen(top, strlen(snapshot_text(o, "name")) + 4);
 		SNAPSHOT_FOREACH(o, pool, "services")
-		widen(top, strlen(service_name(name, o)) + 4);
+			widen(top, strlen(service_name(name, o)) + 4);
 		SNAPSHOT_FOREACH(o, pool, "classes")
-		widen(top,
-		    strlen(snapshot_text(o, "name")) +
-			(snapshot_number(o, "depth") % 16 + 1) * 2);
+			widen(top,
+			    strlen(snapshot_text(o, "name")) +
+				(snapshot_number(o, "depth") % 16 + 1) * 2);
 	}
 }
 
@@ -251,17 +250,17 @@ print_head(struct json_object *status, FILE *f)
 	time_t now = time(NULL);
 	struct tm tm;
 
-	SNAPSHOT_FOREACH(pool, status, "pools")
-	{
+	SNAPSHOT_FOREACH(pool, status, "pools") {
 		guests += snapshot_length(pool, "guests");
 		SNAPSHOT_FOREACH(o, pool, "guests")
-		up += snapshot_number(o, "connected_ns") != 0 ||
-		    snapshot_number(o, "egd_clients") != 0;
+			up += snapshot_number(o, "connected_ns") != 0 ||
+			    snapshot_number(o, "egd_clients") != 0;
 		SNAPSHOT_FOREACH(o, pool, "services")
-		if (!snapshot_is_guests(o)) {
-			services++;
-			clients += snapshot_number(o, "clients_connected");
-		}
+			if (!snapshot_is_guests(o)) {
+				services++;
+				clients +=
+				    snapshot_number(o, "clients_connected");
+			}
 	}
 	if (localtime_r(&now, &tm) != NULL)
 		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
@@ -291,16 +290,14 @@ print_picture(struct json_object *status, FILE *f, size_t columns, bool screen)
 	struct json_object *pool;
 	uint64_t now;
 
-	SNAPSHOT_FOREACH(pool, status, "pools")
-	{
+	SNAPSHOT_FOREACH(pool, status, "pools") {
 		now = snapshot_number(pool, "bytes_per_second");
 		if (now > top.most)
 			top.most = now;
 	}
 	print_head(status, f);
 	set_widths(&top, status, columns);
-	SNAPSHOT_FOREACH(pool, status, "pools")
-	{
+	SNAPSHOT_FOREACH(pool, status, "pools") {
 		top.pool = pool;
 		print_pool(&top);
 	}
