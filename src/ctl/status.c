@@ -85,14 +85,6 @@ static const struct column client_columns[] = {
 	{ "CLIENT", "peer", COLUMN_TEXT },
 };
 
-/* A table that is printed row by row, each with notes below it. */
-struct listing {
-	struct table table;
-	FILE *f;
-	size_t limit; /* columns */
-	size_t row;   /* to be printed next */
-};
-
 static void
 print_head(struct json_object *pool, FILE *f)
 {
@@ -131,15 +123,6 @@ print_head(struct json_object *pool, FILE *f)
 	    snapshot_number(pool, "sources_serving"),
 	    snapshot_number(pool, "sources_total"),
 	    first || supply == SUPPLY_NONE ? notes[supply] : "");
-}
-
-/* Prints the headings, after an empty line. */
-static void
-start(struct listing *l, int indent, size_t left)
-{
-	table_fit(&l->table, indent, left, l->limit);
-	fputc('\n', l->f);
-	table_print_row(&l->table, l->f, l->row++);
 }
 
 /* The name of a test, as SP 800-90B has it. */
@@ -247,78 +230,44 @@ write_service(struct json_object *service, FILE *f)
 	fputc('\n', f);
 }
 
-/* Prints the row of an object, and what is to be said below it. */
+/* The lists of a pool, each a table, in the order in which they are shown. */
+static const struct list {
+	const char *key;
+	const struct column *columns;
+	size_t ncolumns;
+	int indent;
+	size_t left;
+	bool tail;
+	/* Lines that stand below the row of an object; NULL: none. */
+	void (*notes)(struct json_object *, FILE *);
+} lists[] = {
+	{ "sources", source_columns, NITEMS(source_columns), 0, 3, true,
+	    write_source },
+	{ "classes", class_columns, NITEMS(class_columns), INDENT, 2, false,
+	    NULL },
+	{ "guests", guest_columns, NITEMS(guest_columns), INDENT, 3, false,
+	    NULL },
+	{ "services", service_columns, NITEMS(service_columns), INDENT, 4,
+	    false, write_service },
+};
+
 static void
-print_row(struct listing *l, struct json_object *o,
-    void (*write)(struct json_object *, FILE *))
+print_notes(const struct list *list, const struct table *t,
+    struct json_object *o)
 {
 	char *notes = NULL, *line, *rest;
 	size_t size = 0;
 	FILE *stream;
 
-	table_print_row(&l->table, l->f, l->row++);
 	if ((stream = open_memstream(&notes, &size)) == NULL)
 		err(EXIT_REFUSED, NULL);
-	write(o, stream);
+	list->notes(o, stream);
 	if (fclose(stream) == EOF)
 		err(EXIT_REFUSED, NULL);
 	rest = notes;
 	while ((line = strsep(&rest, "\n")) != NULL)
-		table_print_note(l->f, line, l->limit);
+		table_print_note(t, line);
 	free(notes);
-}
-
-static void
-print_sources(struct json_object *pool, FILE *f, size_t limit)
-{
-	struct listing l = { .f = f, .limit = limit };
-	struct json_object *source;
-
-	if (snapshot_length(pool, "sources") == 0)
-		return;
-	table_init(&l.table, source_columns, NITEMS(source_columns));
-	l.table.tail = true;
-	SNAPSHOT_FOREACH(source, pool, "sources")
-		table_row(&l.table, source, NULL, 0);
-	start(&l, 0, 3);
-	SNAPSHOT_FOREACH(source, pool, "sources")
-		print_row(&l, source, write_source);
-	table_free(&l.table);
-}
-
-static void
-print_services(struct json_object *pool, FILE *f, size_t limit)
-{
-	struct listing l = { .f = f, .limit = limit };
-	struct json_object *service;
-
-	if (snapshot_length(pool, "services") == 0)
-		return;
-	table_init(&l.table, service_columns, NITEMS(service_columns));
-	SNAPSHOT_FOREACH(service, pool, "services")
-		table_row(&l.table, service, NULL, 0);
-	start(&l, INDENT, 4);
-	SNAPSHOT_FOREACH(service, pool, "services")
-		print_row(&l, service, write_service);
-	table_free(&l.table);
-}
-
-/* A table of objects of which there is nothing more to say. */
-static void
-print_plain(struct json_object *pool, const char *key,
-    const struct column *columns, size_t ncolumns, size_t left, FILE *f,
-    size_t limit)
-{
-	struct json_object *o;
-	struct table t;
-
-	if (snapshot_length(pool, key) == 0)
-		return;
-	table_init(&t, columns, ncolumns);
-	SNAPSHOT_FOREACH(o, pool, key)
-		table_row(&t, o, NULL, 0);
-	fputc('\n', f);
-	table_print(&t, f, INDENT, left, limit);
 }
 
 /* Whether the worker of any of the pool's guests looks at its ring. */
@@ -335,12 +284,28 @@ is_polling(struct json_object *pool)
 }
 
 static void
-print_guests(struct json_object *pool, FILE *f, size_t limit)
+print_list(const struct list *list, struct json_object *pool, FILE *f,
+    size_t limit)
 {
-	bool hits = (limit == 0 || limit >= WIDE) && is_polling(pool);
+	size_t ncolumns = list->ncolumns;
+	struct json_object *o;
+	struct table t;
 
-	print_plain(pool, "guests", guest_columns,
-	    NITEMS(guest_columns) - (hits ? 0 : 1), 3, f, limit);
+	if (snapshot_length(pool, list->key) == 0)
+		return;
+	if (list->columns == guest_columns &&
+	    ((limit != 0 && limit < WIDE) || !is_polling(pool)))
+		ncolumns--;
+	table_init(&t, list->columns, ncolumns, f, limit);
+	SNAPSHOT_FOREACH(o, pool, list->key)
+		table_row(&t, o, NULL, 0);
+	table_start(&t, list->indent, list->left, list->tail);
+	SNAPSHOT_FOREACH(o, pool, list->key) {
+		table_print_row(&t);
+		if (list->notes != NULL)
+			print_notes(list, &t, o);
+	}
+	table_free(&t);
 }
 
 /* How many clients of a service are shown. */
@@ -353,7 +318,7 @@ count_shown(struct json_object *service, bool all)
 }
 
 static void
-print_more(struct listing *l, struct json_object *service, size_t more)
+print_more(const struct table *t, struct json_object *service, size_t more)
 {
 	char name[TEXT_SIZE], n[FORMAT_SIZE], note[TEXT_SIZE * 2];
 
@@ -361,34 +326,32 @@ print_more(struct listing *l, struct json_object *service, size_t more)
 	    "%s more of %s: vrngctl status --clients shows all",
 	    format_count(n, more),
 	    format_text(name, sizeof(name), snapshot_text(service, "name")));
-	table_print_note(l->f, note, l->limit);
+	table_print_note(t, note);
 }
 
 static void
 print_clients(struct json_object *pool, FILE *f, size_t limit, bool all)
 {
-	struct listing l = { .f = f, .limit = limit };
 	struct json_object *service;
+	struct table t;
 	size_t shown;
 
-	table_init(&l.table, client_columns, NITEMS(client_columns));
-	l.table.tail = true;
+	table_init(&t, client_columns, NITEMS(client_columns), f, limit);
 	SNAPSHOT_FOREACH(service, pool, "services")
 		for (size_t i = 0; i < count_shown(service, all); i++)
-			table_row(&l.table,
-			    snapshot_item(service, "clients", i), service,
-			    CLIENT_OUTER);
-	if (l.table.nrows > 1)
-		start(&l, INDENT, 3);
+			table_row(&t, snapshot_item(service, "clients", i),
+			    service, CLIENT_OUTER);
+	if (t.nrows > 1)
+		table_start(&t, INDENT, 3, true);
 	SNAPSHOT_FOREACH(service, pool, "services") {
 		shown = count_shown(service, all);
 		for (size_t i = 0; i < shown; i++)
-			table_print_row(&l.table, f, l.row++);
+			table_print_row(&t);
 		if (shown < snapshot_length(service, "clients"))
-			print_more(&l, service,
+			print_more(&t, service,
 			    snapshot_length(service, "clients") - shown);
 	}
-	table_free(&l.table);
+	table_free(&t);
 }
 
 static void
@@ -401,11 +364,8 @@ print_status(struct json_object *status, FILE *f, size_t columns,
 		if (pool_i > 0)
 			fputc('\n', f);
 		print_head(pool, f);
-		print_sources(pool, f, columns);
-		print_plain(pool, "classes", class_columns,
-		    NITEMS(class_columns), 2, f, columns);
-		print_guests(pool, f, columns);
-		print_services(pool, f, columns);
+		for (size_t i = 0; i < NITEMS(lists); i++)
+			print_list(&lists[i], pool, f, columns);
 		print_clients(pool, f, columns, all_clients);
 	}
 }

@@ -44,9 +44,15 @@ set_cell(struct table *t, size_t column, const char *prefix, const char *text)
 }
 
 void
-table_init(struct table *t, const struct column *columns, size_t ncolumns)
+table_init(struct table *t, const struct column *columns, size_t ncolumns,
+    FILE *f, size_t limit)
 {
-	*t = (struct table){ .columns = columns, .ncolumns = ncolumns };
+	*t = (struct table){
+		.columns = columns,
+		.ncolumns = ncolumns,
+		.f = f,
+		.limit = limit,
+	};
 	add_row(t);
 	for (size_t i = 0; i < ncolumns; i++)
 		set_cell(t, i, "", columns[i].heading);
@@ -141,41 +147,44 @@ cut(size_t *width, size_t excess)
 }
 
 void
-table_fit(struct table *t, int indent, size_t left, size_t limit)
+table_start(struct table *t, int indent, size_t left, bool tail)
 {
 	size_t total = (size_t)indent, excess;
 
 	t->indent = indent;
 	t->left = left;
+	t->tail = tail;
 	for (size_t i = 0; i < t->ncolumns; i++)
 		total += t->width[i] + (i > 0);
-	if (limit == 0 || total <= limit)
-		return;
-	excess = total - limit;
-	if (t->tail)
+	excess = t->limit == 0 || total <= t->limit ? 0 : total - t->limit;
+	if (tail)
 		excess = cut(&t->width[t->ncolumns - 1], excess);
 	cut(&t->width[0], excess);
+	fputc('\n', t->f);
+	table_print_row(t);
 }
 
 void
-table_print_row(const struct table *t, FILE *f, size_t row)
+table_print_row(struct table *t)
 {
 	const size_t last = t->ncolumns - 1;
 	char cell[TABLE_CELL];
 	int width;
 
-	fprintf(f, "%*s", t->indent, "");
+	fprintf(t->f, "%*s", t->indent, "");
 	for (size_t i = 0; i <= last; i++) {
 		width = (int)t->width[i];
-		strlcpy(cell, t->cells[row][i], sizeof(cell));
+		strlcpy(cell, t->cells[t->next][i], sizeof(cell));
 		if (strlen(cell) > (size_t)width)
 			strlcpy(&cell[width - 1], "~", 2);
 		if (i == last && (t->tail || i < t->left))
-			fputs(cell, f);
+			fputs(cell, t->f);
 		else
-			fprintf(f, "%*s", i < t->left ? -width : width, cell);
-		fputc(i == last ? '\n' : ' ', f);
+			fprintf(t->f, "%*s", i < t->left ? -width : width,
+			    cell);
+		fputc(i == last ? '\n' : ' ', t->f);
 	}
+	t->next++;
 }
 
 /* How much of a text goes on a line: whole words, unless one is too long. */
@@ -192,15 +201,15 @@ line_length(const char *text, size_t room)
 }
 
 void
-table_print_note(FILE *f, const char *text, size_t columns)
+table_print_note(const struct table *t, const char *text)
 {
 	size_t indent = NOTE_INDENT, room, n;
 
 	while (*text != '\0') {
 		room =
-		    columns < indent + NOTE_MIN ? NOTE_MIN : columns - indent;
-		n = line_length(text, columns == 0 ? SIZE_MAX : room);
-		fprintf(f, "%*s%.*s\n", (int)indent, "", (int)n, text);
+		    t->limit < indent + NOTE_MIN ? NOTE_MIN : t->limit - indent;
+		n = line_length(text, t->limit == 0 ? SIZE_MAX : room);
+		fprintf(t->f, "%*s%.*s\n", (int)indent, "", (int)n, text);
 		text += n;
 		text += strspn(text, " ");
 		indent = NOTE_INDENT + 2;
@@ -212,13 +221,4 @@ table_free(struct table *t)
 {
 	free(t->cells);
 	*t = (struct table){ 0 };
-}
-
-void
-table_print(struct table *t, FILE *f, int indent, size_t left, size_t limit)
-{
-	table_fit(t, indent, left, limit);
-	for (size_t row = 0; row < t->nrows; row++)
-		table_print_row(t, f, row);
-	table_free(t);
 }

@@ -13,17 +13,6 @@
 #define TABLE_COLUMNS 12
 #define TABLE_CELL    80 /* with the terminating NUL */
 
-struct table {
-	const struct column *columns;
-	size_t ncolumns;
-	char (*cells)[TABLE_COLUMNS][TABLE_CELL]; /* of each row, allocated */
-	size_t nrows;
-	size_t width[TABLE_COLUMNS];
-	bool tail; /* the last column is text: to the left, and cut first */
-	int indent;
-	size_t left;
-};
-
 /* How a value is shown. */
 enum column_format {
 	COLUMN_TEXT,	/* text, "-" for none */
@@ -44,8 +33,24 @@ struct column {
 	enum column_format format;
 };
 
+/* A table that is printed row by row. */
+struct table {
+	const struct column *columns;
+	size_t ncolumns;
+	char (*cells)[TABLE_COLUMNS][TABLE_CELL]; /* of each row, allocated */
+	size_t nrows;
+	size_t next; /* to be printed */
+	size_t width[TABLE_COLUMNS];
+	FILE *f;
+	size_t limit; /* columns of a line; 0: no limit */
+	int indent;   /* spaces before each row */
+	size_t left;  /* columns that are aligned to the left */
+	bool tail;    /* the last column is, too, and is cut first */
+};
+
 /* A table with a row of headings; the columns must outlive it. */
-void table_init(struct table *, const struct column *, size_t ncolumns);
+void table_init(struct table *, const struct column *, size_t ncolumns, FILE *,
+    size_t limit);
 
 /*
  * Adds a row about an object.  The first `nouter` columns are about the one
@@ -55,25 +60,18 @@ void table_row(struct table *, struct json_object *, struct json_object *outer,
     size_t nouter);
 
 /*
- * Prints it, each row after `indent` spaces, and frees it.  The first `left`
- * columns are aligned to the left, the others to the right.  If lines would
- * be longer than `limit` (0: no limit), the first column is cut, and a tail
- * before that.
+ * Prints an empty line and the headings, when all rows are there.  If lines
+ * would be longer than the limit, the first column is cut, and a tail before
+ * that.
  */
-void table_print(struct table *, FILE *, int indent, size_t left, size_t limit);
+void table_start(struct table *, int indent, size_t left, bool tail);
 
-/*
- * The parts of table_print(), for one that has more to say between two rows:
- * table_fit() comes before the first row.
- */
-void table_fit(struct table *, int indent, size_t left, size_t limit);
-void table_print_row(const struct table *, FILE *, size_t row);
+/* Prints the next row. */
+void table_print_row(struct table *);
+
+/* Prints a line of text, as several lines where one would be too long. */
+void table_print_note(const struct table *, const char *text);
+
 void table_free(struct table *);
-
-/*
- * A line of text below a row, as several lines where one would be longer than
- * `limit` (0: no limit).
- */
-void table_print_note(FILE *, const char *text, size_t limit);
 
 #endif
