@@ -229,7 +229,7 @@ test_bytes(void **state)
 	static struct json j;
 	char text[256];
 	uint64_t seed = clock_now();
-	struct world w;
+	static struct world w;
 
 	(void)state;
 	print_message("# seed %ju\n", (uintmax_t)seed);
