@@ -138,11 +138,10 @@ counters_add(struct counters *sum, const struct counters *c)
 static inline struct counters
 counters_grown(const struct counters *c, const struct counters *before)
 {
-	struct counters d;
+	struct counters d = *c;
 
 	for (int i = 0; i < COUNTERS_N; i++)
-		d.each[i] =
-		    c->each[i] - counters_min(c->each[i], before->each[i]);
+		d.each[i] -= counters_min(c->each[i], before->each[i]);
 	return d;
 }
 
@@ -155,10 +154,10 @@ static inline struct counters
 counters_clamp(const struct counters *c, const struct counters *before,
     uint64_t granted, uint64_t most)
 {
-	struct counters d;
+	struct counters d = *c;
 
 	for (int i = 0; i < COUNTERS_N; i++)
-		d.each[i] = counters_min(c->each[i], most);
+		d.each[i] = counters_min(d.each[i], most);
 	d.bytes = counters_min(c->bytes, granted);
 	for (int i = 0; i < COUNTERS_N; i++)
 		if (d.each[i] < before->each[i])
