@@ -389,7 +389,7 @@ test_many(void **state)
 		if (i % 10 != 0)
 			continue;
 		if (counted_begin(&g->counted) == -1)
-			skip(); /* too few files may be open */
+			program_skip("too few files may be open");
 		g->worker.pid = getpid();
 		g->connected = clock_now();
 	}
@@ -401,7 +401,8 @@ test_many(void **state)
 	print_message("# %ju us, in slices of at most %ju us\n",
 	    (uintmax_t)best / 1000, (uintmax_t)shortest / 1000);
 #ifndef VRNGD_SANITIZE
-	assert_in_range(best, 1, 20 * NS_PER_MS);
+	/* Some 15 ms and 0.6 ms; with a margin for a busy host. */
+	assert_in_range(best, 1, 100 * NS_PER_MS);
 	assert_in_range(shortest, 1, 2 * NS_PER_MS);
 #endif
 	TAILQ_FOREACH(g, &w.service.guests, entry) {
