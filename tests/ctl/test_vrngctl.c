@@ -190,7 +190,7 @@ test_unreachable(void **state)
 	check_fails(&s, "status", 3, "/dev/null.status");
 	assert_int_equal(rmdir(s.dir), 0);
 	if (geteuid() != 0)
-		skip();
+		program_skip("other users are tried as root");
 	/* The sockets are there, and closed to others. */
 	server_start(&running);
 	run_as(&running, 1234, "status");
@@ -213,7 +213,7 @@ test_rights(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		program_skip("other users are tried as root");
 	server_start(&s);
 	run_as(&s, SERVER_GROUP, "status");
 	assert_int_equal(result.status, 0);

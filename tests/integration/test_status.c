@@ -327,7 +327,7 @@ test_rights(void **state)
 	gid_t group;
 
 	if (geteuid() != 0 || entry == NULL)
-		skip();
+		suite_skip(s, "a group's rights are tried as root");
 	group = entry == NULL ? 0 : entry->gr_gid;
 	admin_conf(s, "w",
 	    "pool \"default\" { source \"kernel\" { type = kernel } }\n");

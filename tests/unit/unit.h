@@ -50,13 +50,6 @@ unit_count_fds(void)
 	return n;
 }
 
-/* Skips the test; the runner of the tests reports the reason. */
-#define unit_skip(reason) \
-	do { \
-		print_message("# SKIP %s\n", reason); \
-		skip(); \
-	} while (0)
-
 /* Runs the tests as one TAP group, within a time limit for all of them. */
 static inline int
 unit_main(const char *name, const struct CMUnitTest *tests, size_t n)

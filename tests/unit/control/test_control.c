@@ -327,7 +327,7 @@ test_rights(void **state)
 
 	(void)state;
 	if (geteuid() != 0)
-		skip();
+		program_skip("other users are tried as root");
 	server_start(&s);
 	assert_int_equal(ask_as(&s, 1234, 77), EACCES);
 	assert_int_equal(ask_as(&s, 1234, 0), EACCES);
