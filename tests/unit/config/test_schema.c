@@ -10,7 +10,7 @@
 
 #include "parent/config/schema.h"
 
-#define LINE_MAX 256
+#define LINE_MAX 512
 #define LIST_MAX 128
 
 /* What a row can say of each type, before the range or the words. */
