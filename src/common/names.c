@@ -3,7 +3,6 @@
  * configuration, by what is logged and reported, and by vrngctl.
  */
 #include <ctype.h>
-#include <string.h>
 
 #include "common/names.h"
 #include "common/proto.h"
@@ -84,15 +83,6 @@ names_text(const char *const list[], uint32_t value)
 		if (i == value)
 			return list[i];
 	return "unknown";
-}
-
-int
-names_value(const char *const list[], const char *text)
-{
-	for (int i = 0; list[i] != NULL; i++)
-		if (strcmp(list[i], text) == 0)
-			return i;
-	return -1;
 }
 
 static bool

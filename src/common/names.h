@@ -20,9 +20,8 @@ extern names names_combine;	  /* enum proto_combine */
 extern names names_delivery;	  /* enum proto_delivery_mode */
 extern names names_transport;	  /* unix, tcp, udp */
 
-/* The name of a value, or "unknown"; and the value of a name, or -1. */
+/* The name of a value, or "unknown". */
 const char *names_text(const char *const list[], uint32_t value);
-int names_value(const char *const list[], const char *text);
 
 /* Whether text is made of ASCII letters, digits, `.`, `_` and `-`, or empty. */
 bool names_valid(const char *text);
