@@ -252,6 +252,8 @@ check_stream(struct outlet *o, uint64_t seed)
 	o->grants = GRANT_NEED;
 	outlet_serve(o, SERVE_STREAM, CLIENTS_MAX, 0, local);
 	outlet_limits(o, 0, 1, REQUEST_MAX);
+	/* The worker knows both before another client comes. */
+	outlet_stats(o);
 	fd = outlet_connect(o);
 	assert_int_equal(outlet_read(o, fd, buf, sizeof(buf), OUTLET_TIMEOUT),
 	    sizeof(buf));
