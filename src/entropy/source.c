@@ -118,17 +118,17 @@ count(struct source *src)
 
 /*
  * What was kept may be handed out, unless the source has been condemned
- * meanwhile.
+ * meanwhile; `next` bytes are read next.
  */
 static void
-release(struct source *src)
+release(struct source *src, size_t next)
 {
 	bool condemned;
 
 	pthread_mutex_lock(&src->lock);
 	condemned = src->condemned;
 	if (!condemned) {
-		stock_release(&src->stock);
+		stock_release(&src->stock, next);
 		src->state.status = SOURCE_OK;
 	}
 	pthread_mutex_unlock(&src->lock);
@@ -139,7 +139,8 @@ release(struct source *src)
 
 /* Holds bytes back, releases or forgets them, as the tests say. */
 static void
-judge(struct source *src, enum health_verdict verdict, uint8_t *at, size_t n)
+judge(struct source *src, enum health_verdict verdict, uint8_t *at, size_t n,
+    size_t next)
 {
 	count(src);
 	switch (verdict) {
@@ -148,7 +149,7 @@ judge(struct source *src, enum health_verdict verdict, uint8_t *at, size_t n)
 		break;
 	case HEALTH_OK:
 		stock_keep(&src->stock, n);
-		release(src);
+		release(src, next);
 		break;
 	case HEALTH_FAILING:
 	case HEALTH_FAILED:
@@ -200,7 +201,7 @@ read_on(struct source *src)
 			return status;
 		chunk = chunk_next(chunk, max, took);
 		verdict = health_feed(src->health, to, (size_t)n);
-		judge(src, verdict, to, (size_t)n);
+		judge(src, verdict, to, (size_t)n, chunk);
 		if (verdict == HEALTH_FAILED)
 			return SOURCE_FAILED;
 		if (verdict == HEALTH_LATCHED)

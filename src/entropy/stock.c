@@ -27,6 +27,16 @@ has_room(const struct stock *s, size_t want)
 	return s->capacity - s->held - s->kept >= want;
 }
 
+/* Notes whether `want` bytes have to wait; the lock is held. */
+static bool
+note_full(struct stock *s, size_t want)
+{
+	s->full = !has_room(s, want);
+	if (s->full)
+		s->most = s->capacity - s->kept - want;
+	return s->full;
+}
+
 bool
 stock_has_room(struct stock *s, size_t want)
 {
@@ -44,12 +54,8 @@ stock_reserve(struct stock *s, size_t want, size_t *n)
 	size_t end;
 
 	pthread_mutex_lock(&s->lock);
-	while (!has_room(s, want)) {
-		s->full = true;
-		s->most = s->capacity - s->kept - want;
+	while (note_full(s, want))
 		pthread_cond_wait(&s->room, &s->lock);
-	}
-	s->full = false;
 	end = (s->start + s->held + s->kept) % s->capacity;
 	pthread_mutex_unlock(&s->lock);
 	*n = s->capacity - end < want ? s->capacity - end : want;
@@ -63,11 +69,12 @@ stock_keep(struct stock *s, size_t n)
 }
 
 void
-stock_release(struct stock *s)
+stock_release(struct stock *s, size_t next)
 {
 	pthread_mutex_lock(&s->lock);
 	s->held += s->kept;
 	s->kept = 0;
+	note_full(s, next);
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -42,15 +42,17 @@ bool stock_has_room(struct stock *, size_t want);
 /*
  * For the reader: `n` bytes were put where stock_reserve() said, and are not
  * to be handed out yet; all such bytes may be, from now on; or are wiped.
+ * `next` bytes are what it will reserve then, if it is known: the stock is full
+ * at once if they do not fit.
  */
 void stock_keep(struct stock *, size_t n);
-void stock_release(struct stock *);
+void stock_release(struct stock *, size_t next);
 void stock_forget(struct stock *);
 
 /* For the main thread: how many bytes may be handed out. */
 size_t stock_held(struct stock *);
 
-/* For the main thread: whether the reader waits for room. */
+/* For the main thread: whether the reader waits for room, or is about to. */
 bool stock_full(struct stock *);
 
 /*

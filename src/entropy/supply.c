@@ -165,7 +165,7 @@ combine(struct supply *s, size_t n)
 	case HEALTH_STARTING:
 		return true;
 	case HEALTH_OK:
-		stock_release(&s->result);
+		stock_release(&s->result, 0);
 		return true;
 	default:
 		condemn(s);

@@ -65,7 +65,7 @@ supply(struct bench *b, size_t len)
 	unit_fill(to, len, 7);
 	memcpy(b->expected, to, len);
 	stock_keep(&b->source.stock, len);
-	stock_release(&b->source.stock);
+	stock_release(&b->source.stock, 0);
 }
 
 /* Adds a consumer; returns its end of the channel. */

@@ -23,7 +23,7 @@ put(struct stock *s, const uint8_t *from, size_t len)
 		assert_in_range(n, 1, len);
 		memcpy(to, from, n);
 		stock_keep(s, n);
-		stock_release(s);
+		stock_release(s, 0);
 		from += n;
 		len -= n;
 	}
@@ -60,6 +60,32 @@ test_order(void **state)
 		take(&s, out, len);
 		assert_memory_equal(in, out, len);
 	}
+}
+
+/* It is full as soon as what is read next does not fit. */
+static void
+test_full(void **state)
+{
+	struct stock s;
+	uint8_t bytes[CAPACITY / 2];
+	size_t n;
+
+	(void)state;
+	stock_init(&s, CAPACITY);
+	unit_fill(bytes, sizeof(bytes), 1);
+	put(&s, bytes, sizeof(bytes));
+	assert_false(stock_full(&s));
+	stock_reserve(&s, 100, &n);
+	stock_keep(&s, 100);
+	stock_release(&s, CAPACITY / 2 - 100);
+	assert_false(stock_full(&s));
+	stock_release(&s, CAPACITY / 2);
+	assert_true(stock_full(&s));
+	/* And no longer when that much has been taken. */
+	stock_remove(&s, 99);
+	assert_true(stock_full(&s));
+	stock_remove(&s, 1);
+	assert_false(stock_full(&s));
 }
 
 static void
@@ -120,7 +146,7 @@ test_kept(void **state)
 			assert_int_equal(stock_peek(&s, 1, iov), 0);
 		}
 		if (i % 2 == 0) {
-			stock_release(&s);
+			stock_release(&s, 0);
 			take(&s, out, sizeof(out));
 			assert_memory_equal(out, bytes, sizeof(out));
 		} else
@@ -142,7 +168,7 @@ fill(void *arg)
 		for (size_t i = 0; i < n; i++)
 			to[i] = (uint8_t)((done + i) % 251);
 		stock_keep(s, n);
-		stock_release(s);
+		stock_release(s, 0);
 	}
 	return NULL;
 }
@@ -185,6 +211,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_peek),
 		cmocka_unit_test(test_wiped),
 		cmocka_unit_test(test_kept),
