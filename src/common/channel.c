@@ -1,12 +1,15 @@
 /*
- * Frames over a channel: checks each against the table of proto.h, and sends
- * and receives it with its descriptors.  Used by every process that has a
+ * Frames over a channel: checks each against the table of proto.h, sends and
+ * receives those of the parent with their descriptors, and those of children
+ * over a pipe, which cannot carry any.  Used by every process that has a
  * channel.
  */
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -68,19 +71,6 @@ channel_pair(int fds[2])
 {
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == -1)
 		return -1;
-	if (passing_refuse(fds[0]) == -1) {
-		close(fds[0]);
-		close(fds[1]);
-		return -1;
-	}
-	return 0;
-}
-
-int
-channel_bytes_pair(int fds[2])
-{
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) == -1)
-		return -1;
 	if (shutdown(fds[0], SHUT_RD) == -1 ||
 	    shutdown(fds[1], SHUT_WR) == -1) {
 		close(fds[0]);
@@ -88,6 +78,15 @@ channel_bytes_pair(int fds[2])
 		return -1;
 	}
 	return 0;
+}
+
+/* A longer frame would be cut in two. */
+_Static_assert(offsetof(struct frame, fds) < PIPE_BUF, "a packet of a pipe");
+
+int
+channel_up_pair(int fds[2])
+{
+	return pipe2(fds, O_DIRECT | O_NONBLOCK | O_CLOEXEC);
 }
 
 int
@@ -109,6 +108,24 @@ channel_send(int fd, const struct frame *f)
 	return n == -1 ? -1 : 0;
 }
 
+int
+channel_tell(int fd, const struct frame *f)
+{
+	ssize_t n;
+
+	do {
+		n = write(fd, f, f->hdr.length);
+	} while (n == -1 && errno == EINTR);
+	return n == -1 ? -1 : 0;
+}
+
+static void
+forget_fds(struct frame *f)
+{
+	for (size_t i = 0; i < FRAME_FDS_MAX; i++)
+		f->fds[i] = -1;
+}
+
 enum channel_result
 channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 {
@@ -122,14 +139,12 @@ channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 	size_t nfds;
 
 	memset(f, 0, sizeof(*f));
-	for (size_t i = 0; i < FRAME_FDS_MAX; i++)
-		f->fds[i] = -1;
+	forget_fds(f);
 	/* One more than any frame has, to notice it. */
 	passing_expect(&msg, &place, FRAME_FDS_MAX + 1);
-	/* A peer that ended without reading all of ours: once, then its last. */
 	do {
 		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n == -1 && (errno == EINTR || errno == ECONNRESET));
+	} while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return errno == EAGAIN ? CHANNEL_AGAIN : CHANNEL_CLOSED;
 	if (n == 0)
@@ -138,11 +153,30 @@ channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
 	    frame_valid(&f->hdr, (size_t)n, nfds, from, to))
 		return CHANNEL_FRAME;
-	for (size_t i = 0; i < FRAME_FDS_MAX; i++) {
+	for (size_t i = 0; i < FRAME_FDS_MAX; i++)
 		if (f->fds[i] != -1)
 			close(f->fds[i]);
-		f->fds[i] = -1;
-	}
+	forget_fds(f);
+	return CHANNEL_BROKEN;
+}
+
+enum channel_result
+channel_hear(int fd, struct frame *f, enum proto_role from)
+{
+	ssize_t n;
+
+	memset(f, 0, sizeof(*f));
+	do {
+		/* What is longer than any frame reaches into what is behind. */
+		n = read(fd, f, sizeof(*f));
+	} while (n == -1 && errno == EINTR);
+	forget_fds(f);
+	if (n == -1)
+		return errno == EAGAIN ? CHANNEL_AGAIN : CHANNEL_CLOSED;
+	if (n == 0)
+		return CHANNEL_CLOSED;
+	if (frame_valid(&f->hdr, (size_t)n, 0, from, ROLE_PARENT))
+		return CHANNEL_FRAME;
 	return CHANNEL_BROKEN;
 }
 

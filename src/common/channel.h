@@ -1,6 +1,9 @@
 /*
- * Channels: frames of proto.h over SOCK_SEQPACKET socketpairs, each checked
- * against the table there before anybody looks inside.
+ * Channels: frames of proto.h, each checked against the table there before
+ * anybody looks inside.  Down, to a child, they go over a SOCK_SEQPACKET
+ * socket; up, to the parent, over a pipe of packets, which can carry no
+ * descriptors: so there are none of a child's that the parent would have to
+ * close, and might have to wait for.
  */
 #ifndef VRNGD_CHANNEL_H
 #define VRNGD_CHANNEL_H
@@ -62,28 +65,39 @@ bool frame_valid(const struct frame_header *, size_t size, size_t nfds,
 const char *frame_name(uint32_t type);
 
 /*
- * Makes the two ends of a channel, or of a byte channel, whose first end only
- * writes and whose second end only reads.  All ends are close-on-exec, those
- * of a channel block on request only.  From Linux 6.16 on the second end of a
- * channel cannot send descriptors, of which the first would close the last copy
- * and could have to wait for that.  Returns 0, or -1 with errno.
+ * Makes the way down of a channel, or a byte channel: the first end only
+ * sends, the second only receives.  Both are close-on-exec.  Returns 0, or -1
+ * with errno.
  */
 int channel_pair(int fds[2]);
-int channel_bytes_pair(int fds[2]);
 
 /*
- * Sends a frame, with the fds that its type carries; they stay the caller's.
- * Never blocks.  Returns 0, or -1 with errno: EAGAIN if the channel is full,
- * EPIPE or ECONNRESET if the other side is gone.
+ * Makes the way up of a channel: the first end only reads, the second only
+ * writes.  Neither blocks, both are close-on-exec.  Of a user with very many
+ * pipes it may hold no more than two frames (pipe(7), pipe-user-pages-soft).
+ * Returns 0, or -1 with errno.
+ */
+int channel_up_pair(int fds[2]);
+
+/*
+ * Sends a frame down, with the fds that its type carries; they stay the
+ * caller's.  Never blocks.  Returns 0, or -1 with errno: EAGAIN if the channel
+ * is full, EPIPE or ECONNRESET if the other side is gone.
  */
 int channel_send(int fd, const struct frame *);
 
+/* Sends a frame up; likewise. */
+int channel_tell(int fd, const struct frame *);
+
 /*
- * Reads one frame that `from` sent to `to`, without blocking.  On
+ * Reads one frame that `from` sent down to `to`, without blocking.  On
  * CHANNEL_BROKEN its fds are closed and the header tells what was claimed.
  */
 enum channel_result channel_recv(int fd, struct frame *, enum proto_role from,
     enum proto_role to);
+
+/* Reads one frame that the child `from` sent up; likewise. */
+enum channel_result channel_hear(int fd, struct frame *, enum proto_role from);
 
 /* Ends a child whose parent is gone, quietly. */
 _Noreturn void channel_lost(void);

@@ -4,6 +4,7 @@
  */
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <bsd/string.h>
 #include <bsd/unistd.h>
@@ -27,7 +28,7 @@ sink_channel(void *arg, const struct log_line *line)
 	frame_init(&f, PROTO_LOG, 0, 0);
 	f.u.log.level = line->level;
 	strlcpy(f.u.log.text, line->text, sizeof(f.u.log.text));
-	if (channel_send(CHANNEL_FD, &f) == -1 && errno != EAGAIN)
+	if (channel_tell(CHANNEL_UP_FD, &f) == -1 && errno != EAGAIN)
 		channel_lost();
 }
 
@@ -37,9 +38,11 @@ have_channel(void)
 {
 	int type;
 	socklen_t len = sizeof(type);
+	struct stat st;
 
 	return getsockopt(CHANNEL_FD, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
-	    type == SOCK_SEQPACKET;
+	    type == SOCK_SEQPACKET && fstat(CHANNEL_UP_FD, &st) == 0 &&
+	    S_ISFIFO(st.st_mode);
 }
 
 struct proto_hello
@@ -50,7 +53,7 @@ child_start(enum proto_role role)
 
 	if (!have_channel())
 		log_fatal("this program is started by vrngd(8) only");
-	closefrom(CHANNEL_FD + 1);
+	closefrom(CHANNEL_UP_FD + 1);
 	log_open(sink_channel, NULL);
 	result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT, role);
 	if (result != CHANNEL_FRAME)
@@ -98,11 +101,18 @@ child_counters(enum proto_role role)
 }
 
 void
-child_ready(void)
+child_ready(const struct sandbox_rule *rules, size_t nrules,
+    unsigned long nofile)
 {
+	struct pollfd pfd = { .fd = CHANNEL_UP_FD, .events = POLLOUT };
 	struct frame f;
 
+	/* Lines may have filled the channel, and READY must not be lost. */
+	while (poll(&pfd, 1, -1) == -1)
+		if (errno != EINTR)
+			log_fatal("poll: %s", strerror(errno));
+	sandbox_filter(rules, nrules, nofile);
 	frame_init(&f, PROTO_READY, 0, 0);
-	if (channel_send(CHANNEL_FD, &f) == -1)
+	if (channel_tell(CHANNEL_UP_FD, &f) == -1)
 		channel_lost();
 }

@@ -9,10 +9,11 @@
  * of an outlet, that is, a service of EGD or of raw bytes (ROLE_EGD).  The status
  * process (ROLE_STATUS) serves those who monitor the daemon.
  *
- * A channel is a SOCK_SEQPACKET socketpair between the parent and one child,
- * on CHANNEL_FD in the child.  A packet is one frame: a frame_header and the
- * payload that PROTO_FRAMES names, of exactly that size, with exactly that
- * many file descriptors.  channel_recv() checks each frame against that table;
+ * A channel joins the parent and one child.  The way down is a SOCK_SEQPACKET
+ * socket, CHANNEL_FD in the child; the way up is a pipe of packets,
+ * CHANNEL_UP_FD there.  A packet is one frame: a frame_header and the payload
+ * that PROTO_FRAMES names, of exactly that size, with exactly that many file
+ * descriptors: none on the way up.  Each frame is checked against that table;
  * a frame that breaks it ends the child that sent it, or that received it.
  *
  * The bytes themselves travel on a socketpair of their own, from the entropy
@@ -30,7 +31,8 @@
 #include <stdint.h>
 
 #define PROTO_VERSION	  1
-#define CHANNEL_FD	  3 /* a child's channel to the parent */
+#define CHANNEL_FD	  3 /* where a child hears the parent, */
+#define CHANNEL_UP_FD	  4 /* and tells it */
 #define EXIT_SESSION_LOST 3 /* a worker's: its deposit is of no more use */
 #define FRAME_FDS_MAX	  2
 

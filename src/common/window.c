@@ -125,7 +125,7 @@ window_want(struct window *w, uint64_t need, bool any_request)
 	if (!w->untold && !is_news(w, want))
 		return;
 	w->untold = false;
-	if (channel_send(CHANNEL_FD, &f) == 0)
+	if (channel_tell(CHANNEL_UP_FD, &f) == 0)
 		w->told = *want;
 	else if (errno == EAGAIN)
 		w->untold = true;

@@ -14,7 +14,6 @@
 
 #include "common/channel.h"
 #include "common/child.h"
-#include "common/sandbox.h"
 #include "egd/worker.h"
 
 #define NOFILE	       (CLIENTS_MAX + WORKER_FDS) /* as far as may be */
@@ -27,9 +26,8 @@ static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(epoll_ctl), .why = "clients come and go" },
 	{ .nr = SCMP_SYS(recvmsg), .why = "frames, datagrams' errors" },
 	{ .nr = SCMP_SYS(recvfrom), .why = "commands, granted bytes" },
-	{ .nr = SCMP_SYS(sendmsg), .why = "frames" },
 	{ .nr = SCMP_SYS(sendto), .why = "bytes and answers for clients" },
-	{ .nr = SCMP_SYS(write), .why = "what clients write" },
+	{ .nr = SCMP_SYS(write), .why = "frames, what clients write" },
 	{ .nr = SCMP_SYS(accept4), .why = "clients of a listening socket" },
 	{ .nr = SCMP_SYS(getpeername), .why = "who was connected to" },
 	{ .nr = SCMP_SYS(getsockopt),
@@ -78,6 +76,10 @@ event(struct worker *w, uint64_t data, uint32_t events)
 	case EVENT_CHANNEL:
 		frames_read(w);
 		break;
+	case EVENT_UP:
+		if ((events & EPOLLERR) != 0)
+			channel_lost();
+		break;
 	case EVENT_BYTES:
 		window_receive(&w->window);
 		break;
@@ -114,16 +116,17 @@ timeout(const struct worker *w)
 	return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
+/* While there is something to tell, waits for room to tell it. */
 static void
-watch_channel(struct worker *w)
+watch_up(struct worker *w)
 {
 	bool full = w->window.untold || w->asks.unsent;
-	uint32_t events = EPOLLIN | (full ? EPOLLOUT : 0);
 
-	if (events == w->channel_events)
+	if (full == w->full)
 		return;
-	w->channel_events = events;
-	worker_must_watch(w, EPOLL_CTL_MOD, CHANNEL_FD, events, EVENT_CHANNEL);
+	w->full = full;
+	worker_must_watch(w, EPOLL_CTL_MOD, CHANNEL_UP_FD, full ? EPOLLOUT : 0,
+	    EVENT_UP);
 }
 
 /* Does what has become possible by the events of a round. */
@@ -139,7 +142,7 @@ go_on(struct worker *w)
 		serve_run(w);
 	}
 	serve_tell(w);
-	watch_channel(w);
+	watch_up(w);
 }
 
 static void
@@ -166,8 +169,7 @@ main(void)
 
 	child_start(ROLE_EGD);
 	worker_init(&w, child_counters(ROLE_EGD));
-	sandbox_filter(rules, sizeof(rules) / sizeof(*rules), NOFILE);
-	child_ready();
+	child_ready(rules, sizeof(rules) / sizeof(*rules), NOFILE);
 	run(&w);
 	_exit(0);
 }

@@ -107,7 +107,7 @@ now_ask(struct worker *w)
 		return;
 	now->calm_until = 0;
 	frame_init(&f, PROTO_NOW_ASK, w->window.consumer, w->window.generation);
-	if (channel_send(CHANNEL_FD, &f) == -1) {
+	if (channel_tell(CHANNEL_UP_FD, &f) == -1) {
 		if (errno != EAGAIN)
 			channel_lost();
 		now->unsent = true;

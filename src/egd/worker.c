@@ -48,8 +48,8 @@ worker_init(struct worker *w, struct counters_page *page)
 	log_limit_init(&w->log_refused, w->now);
 	if ((w->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		log_fatal("epoll_create1: %s", strerror(errno));
-	w->channel_events = EPOLLIN;
 	worker_must_watch(w, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, EVENT_CHANNEL);
+	worker_must_watch(w, EPOLL_CTL_ADD, CHANNEL_UP_FD, 0, EVENT_UP);
 }
 
 int

@@ -25,6 +25,7 @@
 /* What epoll reports, in the low half of data.u64, besides clients' places. */
 enum worker_event {
 	EVENT_CHANNEL = CLIENTS_MAX,
+	EVENT_UP,
 	EVENT_BYTES,
 	EVENT_SOCKET,
 };
@@ -50,17 +51,17 @@ struct door {
 struct worker {
 	int epoll_fd;
 	pid_t pid;
-	uint64_t now;  /* ns, of this round of events */
-	bool served;   /* `outlet` is complete */
-	bool limited;  /* LIMITS have come, */
-	bool wired;    /* and BYTES */
-	bool more;     /* bytes and turns are left for the next round */
-	bool finished; /* the last client is gone */
-	bool crowded;  /* the window has no room; its channel waits */
-	uint32_t channel_events; /* that are watched */
-	uint32_t serials;	 /* of clients, so far */
-	uint32_t most;		 /* clients, for want of descriptors */
-	int writes_fd;		 /* for what clients write; -1: nowhere */
+	uint64_t now;	  /* ns, of this round of events */
+	bool served;	  /* `outlet` is complete */
+	bool limited;	  /* LIMITS have come, */
+	bool wired;	  /* and BYTES */
+	bool more;	  /* bytes and turns are left for the next round */
+	bool finished;	  /* the last client is gone */
+	bool crowded;	  /* the window has no room; its channel waits */
+	bool full;	  /* the channel; room in it is waited for */
+	uint32_t serials; /* of clients, so far */
+	uint32_t most;	  /* clients, for want of descriptors */
+	int writes_fd;	  /* for what clients write; -1: nowhere */
 	struct outlet outlet;
 	struct outlet coming; /* another, and so many networks more of it */
 	uint32_t ncoming;

@@ -191,19 +191,29 @@ send_generated(struct delivery *d, struct consumer *c, size_t size)
 }
 
 /*
- * Sends a packet out of the supply.  Returns its size; 0 if there is nothing;
- * -1 with errno.
+ * Sends a packet out of the supply, in one piece even if it lies there in two:
+ * sendmsg(2), which could pass descriptors, is not allowed.  Returns its size; 0
+ * if there is nothing; -1 with errno.
  */
 static ssize_t
 send_stock(struct delivery *d, struct consumer *c, size_t size)
 {
+	const uint8_t *bytes;
 	struct iovec iov[2];
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 	ssize_t n;
 
-	if (supply_peek(d->supply, size, iov) == 0)
+	if ((size = supply_peek(d->supply, size, iov)) == 0)
 		return 0;
-	n = sendmsg(c->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	bytes = iov[0].iov_base;
+	if (iov[1].iov_len > 0) {
+		memcpy(d->output, iov[0].iov_base, iov[0].iov_len);
+		memcpy(d->output + iov[0].iov_len, iov[1].iov_base,
+		    iov[1].iov_len);
+		bytes = d->output;
+	}
+	n = send(c->fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (bytes == d->output)
+		explicit_bzero(d->output, size);
 	if (n > 0)
 		supply_remove(d->supply, (size_t)n);
 	return n;

@@ -19,7 +19,6 @@
 #include "entropy/drbg/drbg.h"
 #include "entropy/kind/kind.h"
 #include "common/log.h"
-#include "common/sandbox.h"
 #include "entropy/source.h"
 #include "entropy/supply.h"
 
@@ -28,7 +27,8 @@
 
 /* Keys of epoll events; a smaller one is a consumer's number. */
 #define EVENT_CHANNEL (UINT64_C(1) << 32)
-#define EVENT_SOURCES (EVENT_CHANNEL + 1)
+#define EVENT_UP      (EVENT_CHANNEL + 1)
+#define EVENT_SOURCES (EVENT_CHANNEL + 2)
 
 struct entropy {
 	struct proto_pool pool;
@@ -48,12 +48,11 @@ static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(epoll_pwait), .why = "the same, other machines" },
 	{ .nr = SCMP_SYS(epoll_ctl), .why = "consumers that are full" },
 	{ .nr = SCMP_SYS(read), .why = "sources; the eventfd" },
-	{ .nr = SCMP_SYS(write), .why = "the eventfd" },
+	{ .nr = SCMP_SYS(write), .why = "the eventfd, frames" },
 	{ .nr = SCMP_SYS(poll), .why = "sources that do not block" },
 	{ .nr = SCMP_SYS(ppoll), .why = "the same, other machines" },
 	{ .nr = SCMP_SYS(recvmsg), .why = "frames" },
-	{ .nr = SCMP_SYS(sendto), .why = "bytes of a DRBG" },
-	{ .nr = SCMP_SYS(sendmsg), .why = "frames and bytes" },
+	{ .nr = SCMP_SYS(sendto), .why = "bytes" },
 	{ .nr = SCMP_SYS(close), .why = "consumers and sources gone" },
 	{ .nr = SCMP_SYS(futex), .why = "locks" },
 	{ .nr = SCMP_SYS(clock_gettime), .why = "where there is no vDSO" },
@@ -84,7 +83,7 @@ watch(int epoll_fd, int op, int fd, uint32_t events, uint64_t key)
 static bool
 tell(const struct frame *f)
 {
-	if (channel_send(CHANNEL_FD, f) == 0)
+	if (channel_tell(CHANNEL_UP_FD, f) == 0)
 		return true;
 	if (errno != EAGAIN)
 		channel_lost();
@@ -160,8 +159,8 @@ tell_news(struct entropy *e)
 
 	untold = !tell_voided(e) || !tell_stock(e) || !tell_sources(e);
 	if (untold != e->untold)
-		watch(e->epoll_fd, EPOLL_CTL_MOD, CHANNEL_FD,
-		    EPOLLIN | (untold ? EPOLLOUT : 0), EVENT_CHANNEL);
+		watch(e->epoll_fd, EPOLL_CTL_MOD, CHANNEL_UP_FD,
+		    untold ? EPOLLOUT : 0, EVENT_UP);
 	e->untold = untold;
 }
 
@@ -247,9 +246,11 @@ run(struct entropy *e)
 				channel_event(e);
 			else if (events[i].data.u64 == EVENT_SOURCES)
 				sources_event(e);
-			else
+			else if (events[i].data.u64 != EVENT_UP)
 				delivery_resume(&e->delivery,
 				    (uint32_t)events[i].data.u64);
+			else if ((events[i].events & EPOLLERR) != 0)
+				channel_lost();
 		}
 		supply_update(&e->supply, clock_now());
 		delivery_seed(&e->delivery);
@@ -295,9 +296,9 @@ has_kind(const struct entropy *e, const struct source_kind *kind)
 	return false;
 }
 
-/* The system calls of the main loop, and of the kinds that there are. */
+/* With the system calls of the main loop, and of the kinds that there are. */
 static void
-filter(const struct entropy *e)
+ready(const struct entropy *e)
 {
 	struct sandbox_rule all[RULES_MAX];
 	const struct source_kind *kind;
@@ -313,7 +314,7 @@ filter(const struct entropy *e)
 		for (size_t j = 0; j < kind->nrules; j++)
 			all[n++] = kind->rules[j];
 	}
-	sandbox_filter(all, n, 0);
+	child_ready(all, n, 0);
 }
 
 int
@@ -333,8 +334,8 @@ main(void)
 	/* After the stock, which is to be locked in memory first. */
 	drbg_start();
 	watch(e.epoll_fd, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, EVENT_CHANNEL);
+	watch(e.epoll_fd, EPOLL_CTL_ADD, CHANNEL_UP_FD, 0, EVENT_UP);
 	watch(e.epoll_fd, EPOLL_CTL_ADD, e.event_fd, EPOLLIN, EVENT_SOURCES);
-	filter(&e);
-	child_ready();
+	ready(&e);
 	run(&e);
 }

@@ -14,7 +14,6 @@
 
 #include "common/channel.h"
 #include "common/child.h"
-#include "common/sandbox.h"
 #include "status/client.h"
 
 #define NOFILE (CLIENTS_LIMIT + 16)
@@ -27,7 +26,7 @@ static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(epoll_pwait), .why = "the same, other machines" },
 	{ .nr = SCMP_SYS(epoll_ctl), .why = "clients come and go" },
 	{ .nr = SCMP_SYS(recvmsg), .why = "frames" },
-	{ .nr = SCMP_SYS(sendmsg), .why = "frames" },
+	{ .nr = SCMP_SYS(write), .why = "frames" },
 	{ .nr = SCMP_SYS(recvfrom), .why = "calls, without descriptors" },
 	{ .nr = SCMP_SYS(sendto), .why = "answers" },
 	{ .nr = SCMP_SYS(accept4), .why = "clients" },
@@ -49,7 +48,7 @@ static const struct sandbox_rule rules[] = {
 };
 
 /* Data of epoll events; of clients it is the client. */
-static char channel_data, listener_data;
+static char channel_data, up_data, listener_data;
 
 struct status_process {
 	struct server server;
@@ -124,14 +123,14 @@ ask(struct status_process *p)
 	if (!p->full && !client_ask(&p->server))
 		return;
 	frame_init(&f, PROTO_STATUS_ASK, 0, 0);
-	if (channel_send(CHANNEL_FD, &f) == -1) {
+	if (channel_tell(CHANNEL_UP_FD, &f) == -1) {
 		if (errno != EAGAIN)
 			channel_lost();
 		full = true;
 	}
 	if (full != p->full)
-		watch(p->epoll_fd, EPOLL_CTL_MOD, CHANNEL_FD,
-		    EPOLLIN | (full ? EPOLLOUT : 0), &channel_data);
+		watch(p->epoll_fd, EPOLL_CTL_MOD, CHANNEL_UP_FD,
+		    full ? EPOLLOUT : 0, &up_data);
 	p->full = full;
 }
 
@@ -169,8 +168,10 @@ run(struct status_process *p)
 			channel_event(p);
 		else if (n == 1 && ev.data.ptr == &listener_data)
 			listener_event(p);
-		else if (n == 1)
+		else if (n == 1 && ev.data.ptr != &up_data)
 			client_event(&p->server, ev.data.ptr, ev.events);
+		else if (n == 1 && (ev.events & EPOLLERR) != 0)
+			channel_lost();
 		ask(p);
 	}
 }
@@ -186,7 +187,7 @@ main(void)
 		log_fatal("epoll_create1: %s", strerror(errno));
 	server_init(&p.server, p.epoll_fd);
 	watch(p.epoll_fd, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, &channel_data);
-	sandbox_filter(rules, sizeof(rules) / sizeof(*rules), NOFILE);
-	child_ready();
+	watch(p.epoll_fd, EPOLL_CTL_ADD, CHANNEL_UP_FD, 0, &up_data);
+	child_ready(rules, sizeof(rules) / sizeof(*rules), NOFILE);
 	run(&p);
 }

@@ -13,7 +13,6 @@
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/sandbox.h"
 #include "vhost/worker.h"
 
 /*
@@ -22,6 +21,7 @@
  */
 #define NOFILE	16384
 #define POLL_MS 1 /* a ring without a kick descriptor */
+#define EVENTS	5 /* one of each kind */
 
 /* Every system call that a worker may make once it has started. */
 static const struct sandbox_rule rules[] = {
@@ -30,9 +30,9 @@ static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(epoll_ctl), .why = "kick and byte channels change" },
 	{ .nr = SCMP_SYS(recvmsg), .why = "vhost-user messages, frames" },
 	{ .nr = SCMP_SYS(recvfrom), .why = "granted bytes" },
-	{ .nr = SCMP_SYS(sendmsg), .why = "vhost-user replies, frames" },
+	{ .nr = SCMP_SYS(sendmsg), .why = "vhost-user replies, the deposit" },
 	{ .nr = SCMP_SYS(sched_yield), .why = "looking at the ring" },
-	{ .nr = SCMP_SYS(write), .why = "calls to the driver" },
+	{ .nr = SCMP_SYS(write), .why = "calls to the driver, frames" },
 	{ .nr = SCMP_SYS(setsockopt),
 	    .why = "where to read on, in the connection or the deposit",
 	    .nargs = 1,
@@ -89,6 +89,7 @@ worker_init(struct worker *w, struct counters *counters)
 	if ((w->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		log_fatal("epoll_create1: %s", strerror(errno));
 	must_watch(w, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, EVENT_CHANNEL);
+	must_watch(w, EPOLL_CTL_ADD, CHANNEL_UP_FD, 0, EVENT_UP);
 }
 
 /*
@@ -243,6 +244,16 @@ channel_event(struct worker *w)
 		rng_want(&w->rng);
 }
 
+/* The parent may be told again, or is gone. */
+static void
+up_event(struct worker *w, uint32_t events)
+{
+	if ((events & EPOLLERR) != 0)
+		channel_lost();
+	if (w->started)
+		rng_want(&w->rng);
+}
+
 static void
 bytes_event(struct worker *w)
 {
@@ -252,11 +263,14 @@ bytes_event(struct worker *w)
 }
 
 static void
-event(struct worker *w, enum worker_event which)
+event(struct worker *w, enum worker_event which, uint32_t events)
 {
 	switch (which) {
 	case EVENT_CHANNEL:
 		channel_event(w);
+		break;
+	case EVENT_UP:
+		up_event(w, events);
 		break;
 	case EVENT_SESSION:
 		session_event(w);
@@ -273,7 +287,7 @@ event(struct worker *w, enum worker_event which)
 static void
 run(struct worker *w)
 {
-	struct epoll_event events[4];
+	struct epoll_event events[EVENTS];
 	bool untold = false;
 	int n, timeout;
 
@@ -281,21 +295,22 @@ run(struct worker *w)
 		timeout = w->running && w->kick_fd == -1 ? POLL_MS : -1;
 		if (w->more || w->has_input || w->polling.looking)
 			timeout = 0;
-		n = epoll_wait(w->epoll_fd, events, 4, timeout);
+		n = epoll_wait(w->epoll_fd, events, EVENTS, timeout);
 		if (n == -1 && errno != EINTR)
 			log_fatal("epoll_wait: %s", strerror(errno));
 		if (w->more || (n == 0 && !w->polling.looking))
 			ring_run(w);
 		for (int i = 0; i < n && !w->finished; i++)
-			event(w, (enum worker_event)events[i].data.u32);
+			event(w, (enum worker_event)events[i].data.u32,
+			    events[i].events);
 		if (w->has_input && !w->finished)
 			session_event(w);
 		if (w->polling.looking && !w->finished)
 			ring_look(w);
 		if (w->rng.window.untold != untold) {
 			untold = w->rng.window.untold;
-			must_watch(w, EPOLL_CTL_MOD, CHANNEL_FD,
-			    EPOLLIN | (untold ? EPOLLOUT : 0), EVENT_CHANNEL);
+			must_watch(w, EPOLL_CTL_MOD, CHANNEL_UP_FD,
+			    untold ? EPOLLOUT : 0, EVENT_UP);
 		}
 		if (w->memory.lost) {
 			log_warning("ending the connection: a file with "
@@ -312,8 +327,7 @@ main(void)
 
 	child_start(ROLE_VHOST);
 	worker_init(&w, child_counters(ROLE_VHOST));
-	sandbox_filter(rules, sizeof(rules) / sizeof(*rules), NOFILE);
-	child_ready();
+	child_ready(rules, sizeof(rules) / sizeof(*rules), NOFILE);
 	run(&w);
 	_exit(0);
 }

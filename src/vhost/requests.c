@@ -336,7 +336,7 @@ get_inflight_fd(struct worker *w, struct message *m)
 	}
 	frame_init(&f, PROTO_INFLIGHT_ASK, w->rng.window.consumer, 0);
 	f.u.inflight.size = inflight_size(ask->queue_size);
-	if (channel_send(CHANNEL_FD, &f) == -1) {
+	if (channel_tell(CHANNEL_UP_FD, &f) == -1) {
 		session_reply(&w->session, m->hdr.size);
 		return strerror(errno);
 	}

@@ -18,6 +18,7 @@
 /* What epoll reports, in data.u32. */
 enum worker_event {
 	EVENT_CHANNEL,
+	EVENT_UP,
 	EVENT_SESSION,
 	EVENT_KICK,
 	EVENT_BYTES,

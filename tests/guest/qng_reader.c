@@ -48,7 +48,6 @@ static const struct sandbox_rule base_rules[] = {
 	{ .nr = SCMP_SYS(clock_gettime), .why = "the time" },
 	{ .nr = SCMP_SYS(close), .why = "descriptors" },
 	{ .nr = SCMP_SYS(recvmsg), .why = "frames" },
-	{ .nr = SCMP_SYS(sendmsg), .why = "frames" },
 	{ .nr = SCMP_SYS(epoll_ctl), .why = "the main thread" },
 	{ .nr = SCMP_SYS(epoll_wait), .why = "the main thread" },
 	{ .nr = SCMP_SYS(brk), .why = "memory" },
@@ -165,7 +164,7 @@ filter(void)
 
 /* The process that reads: takes devices from the channel until that ends. */
 static _Noreturn void
-reader_main(int channel, const struct proto_hello *hello, int root)
+reader_main(int channel, int up, const struct proto_hello *hello, int root)
 {
 	struct pollfd pfd = { .fd = channel, .events = POLLIN };
 	struct reader r = { .device.fd = -1 };
@@ -201,7 +200,7 @@ reader_main(int channel, const struct proto_hello *hello, int root)
 		close(f.fds[0]);
 		/* Tells the other process that it may go on. */
 		frame_init(&f, PROTO_READY, 0, 0);
-		if (channel_send(channel, &f) == -1)
+		if (channel_tell(up, &f) == -1)
 			_exit(1);
 	}
 }
@@ -223,9 +222,9 @@ find_device(const char *serial)
 }
 
 static void
-give_device(int channel, const char *serial, uint32_t bytes)
+give_device(int channel, int up, const char *serial, uint32_t bytes)
 {
-	struct pollfd pfd = { .fd = channel, .events = POLLIN };
+	struct pollfd pfd = { .fd = up, .events = POLLIN };
 	struct frame f;
 
 	frame_init(&f, PROTO_SOURCE_OPEN, 0, 0);
@@ -237,8 +236,7 @@ give_device(int channel, const char *serial, uint32_t bytes)
 	close(f.fds[0]);
 	if (poll(&pfd, 1, -1) == -1)
 		err(1, "poll");
-	if (channel_recv(channel, &f, ROLE_ENTROPY, ROLE_PARENT) !=
-	    CHANNEL_FRAME)
+	if (channel_hear(up, &f, ROLE_ENTROPY) != CHANNEL_FRAME)
 		errx(1, "the reading process has died");
 }
 
@@ -246,7 +244,7 @@ int
 main(int argc, char *argv[])
 {
 	struct proto_hello hello = { .uid = READER_ID };
-	int channel[2], root, status;
+	int channel[2], up[2], root, status;
 	const char *error;
 	uint32_t bytes;
 	pid_t pid;
@@ -257,20 +255,22 @@ main(int argc, char *argv[])
 	mkdir(EMPTY_ROOT, 0555);
 	if ((root = open(EMPTY_ROOT, O_DIRECTORY | O_CLOEXEC)) == -1)
 		err(1, EMPTY_ROOT);
-	if (channel_pair(channel) == -1)
-		err(1, "channel_pair");
+	if (channel_pair(channel) == -1 || channel_up_pair(up) == -1)
+		err(1, "cannot make a channel");
 	if ((pid = fork()) == -1)
 		err(1, "fork");
 	if (pid == 0) {
 		close(channel[0]);
-		reader_main(channel[1], &hello, root);
+		close(up[0]);
+		reader_main(channel[1], up[1], &hello, root);
 	}
 	close(channel[1]);
+	close(up[1]);
 	for (int i = 2; i < argc; i++) {
 		bytes = (uint32_t)strtonum(argv[i], 0, UINT32_MAX, &error);
 		if (error != NULL)
 			errx(1, "%s: %s", argv[i], error);
-		give_device(channel[0], argv[1], bytes);
+		give_device(channel[0], up[0], argv[1], bytes);
 	}
 	close(channel[0]);
 	if (waitpid(pid, &status, 0) == -1)

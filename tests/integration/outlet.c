@@ -49,14 +49,16 @@ outlet_stream(uint64_t i)
 }
 
 static void
-exec_worker(int channel)
+exec_worker(int channel, int up)
 {
 	const char *dir = getenv("VRNGD_LIBEXEC");
 	char path[256];
 
 	snprintf(path, sizeof(path), "%s/vrngd-egd", dir ? dir : ".");
-	channel = fcntl(channel, F_DUPFD, CHANNEL_FD + 1);
-	if (channel == -1 || dup2(channel, CHANNEL_FD) == -1)
+	channel = fcntl(channel, F_DUPFD, CHANNEL_UP_FD + 1);
+	up = fcntl(up, F_DUPFD, CHANNEL_UP_FD + 1);
+	if (channel == -1 || up == -1 || dup2(channel, CHANNEL_FD) == -1 ||
+	    dup2(up, CHANNEL_UP_FD) == -1)
 		_exit(127);
 	signal(SIGPIPE, SIG_DFL);
 	execl(path, path, (char *)NULL);
@@ -93,14 +95,16 @@ outlet_start(void)
 {
 	struct outlet *o = calloc(1, sizeof(*o));
 	struct frame f;
-	int fds[2];
+	int fds[2], up[2];
 
 	assert_non_null(o);
 	assert_non_null(o->log = calloc(1, LOG_SIZE));
 	o->bytes = o->fd = -1;
 	o->generation = 6;
 	assert_int_equal(channel_pair(fds), 0);
+	assert_int_equal(channel_up_pair(up), 0);
 	o->channel = fds[0];
+	o->up = up[0];
 	frame_init(&f, PROTO_HELLO, 0, 0);
 	f.u.hello.version = PROTO_VERSION;
 	f.u.hello.role = ROLE_EGD;
@@ -111,9 +115,10 @@ outlet_start(void)
 	close(f.fds[0]);
 	send_page(o);
 	if ((o->pid = fork()) == 0)
-		exec_worker(fds[1]);
+		exec_worker(fds[1], up[1]);
 	assert_true(o->pid > 0);
 	close(fds[1]);
+	close(up[1]);
 	return o;
 }
 
@@ -143,6 +148,7 @@ outlet_stop(struct outlet *o)
 	if (o->path[0] != '\0')
 		unlink(o->path);
 	close(o->channel);
+	close(o->up);
 	if (o->bytes != -1)
 		close(o->bytes);
 	if (o->fd != -1)
@@ -182,7 +188,7 @@ outlet_bytes(struct outlet *o)
 
 	if (o->bytes != -1)
 		close(o->bytes);
-	assert_int_equal(channel_bytes_pair(fds), 0);
+	assert_int_equal(channel_pair(fds), 0);
 	o->bytes = fds[0];
 	o->granted = 0;
 	frame_init(&f, PROTO_BYTES, CONSUMER, ++o->generation);
@@ -284,14 +290,13 @@ handle(struct outlet *o, const struct frame *f)
 void
 outlet_pump(struct outlet *o, int ms)
 {
-	struct pollfd pfd = { .fd = o->channel, .events = POLLIN };
+	struct pollfd pfd = { .fd = o->up, .events = POLLIN };
 	uint64_t end = outlet_ms() + (uint64_t)ms, now;
 	struct frame f;
 
 	do {
 		grant(o);
-		while (channel_recv(o->channel, &f, ROLE_EGD, ROLE_PARENT) ==
-		    CHANNEL_FRAME)
+		while (channel_hear(o->up, &f, ROLE_EGD) == CHANNEL_FRAME)
 			handle(o, &f);
 		now = outlet_ms();
 		if (ended(o) || now >= end)
@@ -302,7 +307,7 @@ outlet_pump(struct outlet *o, int ms)
 void
 outlet_quiet(struct outlet *o)
 {
-	struct pollfd pfd = { .fd = o->channel, .events = POLLIN };
+	struct pollfd pfd = { .fd = o->up, .events = POLLIN };
 
 	/* It has begun, and heard all so far. */
 	outlet_stats(o);

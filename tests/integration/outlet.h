@@ -32,9 +32,10 @@ enum outlet_grants {
 struct outlet {
 	pid_t pid; /* 0: has ended */
 	int status;
-	int channel;
-	int bytes; /* where the entropy process would write; -1: none */
-	int fd;	   /* the socket given, as far as the tests need it */
+	int channel; /* frames to it */
+	int up;	     /* frames from it */
+	int bytes;   /* where the entropy process would write; -1: none */
+	int fd;	     /* the socket given, as far as the tests need it */
 	int port;
 	char path[64]; /* "": none */
 	uint32_t generation;

@@ -169,7 +169,7 @@ size_t
 outlet_read(struct outlet *o, int fd, uint8_t *buf, size_t len, int timeout)
 {
 	struct pollfd pfds[] = { { .fd = fd, .events = POLLIN },
-		{ .fd = o->channel, .events = POLLIN } };
+		{ .fd = o->up, .events = POLLIN } };
 	uint64_t end = outlet_ms() + (uint64_t)timeout;
 	size_t done = 0;
 	ssize_t n;

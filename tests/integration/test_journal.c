@@ -69,11 +69,11 @@ forge(void)
 
 	frame_init(&f, PROTO_LOG, 0, 0);
 	strlcpy(f.u.log.text, FORGED, sizeof(f.u.log.text));
-	channel_send(CHANNEL_FD, &f);
+	channel_tell(CHANNEL_UP_FD, &f);
 	/* Without an end, too. */
 	memset(f.u.log.text, '\n', sizeof(f.u.log.text));
 	f.u.log.level = UINT32_MAX;
-	channel_send(CHANNEL_FD, &f);
+	channel_tell(CHANNEL_UP_FD, &f);
 	poll(&pfd, 1, -1);
 	_exit(0);
 }

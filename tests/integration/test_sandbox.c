@@ -190,7 +190,7 @@ static bool
 expected_fd(const char *target)
 {
 	const char *const kinds[] = {
-		"socket:", "anon_inode:", "/memfd:", "/dev/null",
+		"socket:", "pipe:", "anon_inode:", "/memfd:", "/dev/null",
 #ifdef VRNGD_SANITIZE
 		"/tmp/vrngd-test.", /* standard error */
 #endif

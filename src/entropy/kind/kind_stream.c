@@ -39,12 +39,11 @@ static int
 call(struct device *d)
 {
 	struct stream *s = d->state;
-	uint8_t zero = 0;
-	struct iovec iov = { &zero, sizeof(zero) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	const uint8_t zero = 0;
 
 	s->call_at = clock_now() + CALL_PERIOD;
-	while (sendmsg(d->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+	while (
+	    send(d->fd, &zero, sizeof(zero), MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
 		if (errno == ECONNREFUSED || errno == EAGAIN ||
 		    errno == ENOBUFS)
 			break;

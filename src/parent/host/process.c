@@ -141,11 +141,11 @@ ignore_signals(void)
 }
 
 /*
- * In the new process: leaves it nothing but its end of the channel, and
+ * In the new process: leaves it nothing but its ends of the channel, and
  * standard streams that lead nowhere, and becomes its program.
  */
 static _Noreturn void
-process_exec(const struct process *p, int channel)
+process_exec(const struct process *p, int channel, int up)
 {
 	char path[1024];
 	const char *name = p->about != NULL ? p->about->name : NULL;
@@ -154,18 +154,19 @@ process_exec(const struct process *p, int channel)
 	int null;
 
 	/* Out of the way of the descriptors that are set next. */
-	channel = fcntl(channel, F_DUPFD, CHANNEL_FD + 1);
+	channel = fcntl(channel, F_DUPFD, CHANNEL_UP_FD + 1);
+	up = fcntl(up, F_DUPFD, CHANNEL_UP_FD + 1);
 	null = open("/dev/null", O_RDWR);
-	if (channel == -1 || null == -1 || dup2(null, STDIN_FILENO) == -1 ||
-	    dup2(null, STDOUT_FILENO) == -1)
+	if (channel == -1 || up == -1 || null == -1 ||
+	    dup2(null, STDIN_FILENO) == -1 || dup2(null, STDOUT_FILENO) == -1)
 		_exit(127);
 #ifndef VRNGD_SANITIZE /* whose reports go there */
 	if (dup2(null, STDERR_FILENO) == -1)
 		_exit(127);
 #endif
-	if (dup2(channel, CHANNEL_FD) == -1)
+	if (dup2(channel, CHANNEL_FD) == -1 || dup2(up, CHANNEL_UP_FD) == -1)
 		_exit(127);
-	closefrom(CHANNEL_FD + 1);
+	closefrom(CHANNEL_UP_FD + 1);
 	ignore_signals();
 	strlcpy(path, p->env->libexec, sizeof(path));
 	strlcat(path, "/", sizeof(path));
@@ -181,6 +182,7 @@ process_exec(const struct process *p, int channel)
 #define DYING_TIME     (500 * NS_PER_MS) /* from SIGKILL to its end */
 
 static int channel_event(sd_event_source *, int, uint32_t, void *);
+static int up_event(sd_event_source *, int, uint32_t, void *);
 static int child_event(sd_event_source *, const siginfo_t *, void *);
 
 /* A number that no process has, next after the last.  Returns 0 if none. */
@@ -227,8 +229,13 @@ watch(struct process *p)
 {
 	int r;
 
-	r = sd_event_add_io(p->env->event, &p->io, p->channel, EPOLLIN,
-	    channel_event, p);
+	r = sd_event_add_io(p->env->event, &p->up_io, p->up, EPOLLIN, up_event,
+	    p);
+	if (r >= 0)
+		r = sd_event_add_io(p->env->event, &p->io, p->channel, EPOLLOUT,
+		    channel_event, p);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(p->io, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_add_child(p->env->event, &p->child, p->pid,
 		    WEXITED, child_event, p);
@@ -257,10 +264,13 @@ release(struct process *p)
 	}
 	p->nout = 0;
 	p->io = sd_event_source_disable_unref(p->io);
+	p->up_io = sd_event_source_disable_unref(p->up_io);
 	p->child = sd_event_source_disable_unref(p->child);
 	if (p->channel != -1)
 		close(p->channel);
-	p->channel = -1;
+	if (p->up != -1)
+		close(p->up);
+	p->channel = p->up = -1;
 	p->pid = 0;
 }
 
@@ -269,7 +279,7 @@ process_start(struct process *p, struct process_env *env,
     const struct process_ops *ops, const struct log_subject *about,
     struct log_limit *limit, void *arg)
 {
-	int fds[2] = { -1, -1 };
+	int fds[2] = { -1, -1 }, up[2] = { -1, -1 };
 
 	*p = (struct process){
 		.env = env,
@@ -278,6 +288,7 @@ process_start(struct process *p, struct process_env *env,
 		.about = about,
 		.log_limit = limit,
 		.channel = -1,
+		.up = -1,
 	};
 	TAILQ_INIT(&p->out);
 	if ((p->number = number_take(env)) == 0) {
@@ -288,13 +299,17 @@ process_start(struct process *p, struct process_env *env,
 	if (channel_pair(fds) == -1)
 		goto fail;
 	p->channel = fds[0];
+	if (channel_up_pair(up) == -1)
+		goto fail;
+	p->up = up[0];
 	if (send_hello(p) == -1)
 		goto fail;
 	if ((p->pid = fork()) == 0)
-		process_exec(p, fds[1]);
+		process_exec(p, fds[1], up[1]);
 	if (p->pid == -1)
 		goto fail;
 	close(fds[1]);
+	close(up[1]);
 	if (watch(p) == -1) {
 		log_error("cannot watch %s: %s", ops->program, strerror(errno));
 		process_stop(p, clock_now());
@@ -305,6 +320,8 @@ fail:
 	log_error("cannot start %s: %s", ops->program, strerror(errno));
 	if (fds[1] != -1)
 		close(fds[1]);
+	if (up[1] != -1)
+		close(up[1]);
 	release(p);
 	number_return(env, p->number);
 	return -1;
@@ -322,8 +339,8 @@ set_blocked(struct process *p, bool blocked)
 	if (p->blocked == blocked)
 		return;
 	p->blocked = blocked;
-	sd_event_source_set_io_events(p->io,
-	    EPOLLIN | (blocked ? EPOLLOUT : 0));
+	sd_event_source_set_enabled(p->io,
+	    blocked ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
 bool
@@ -418,8 +435,7 @@ read_frames(struct process *p, unsigned int most)
 	enum channel_result result = CHANNEL_FRAME;
 
 	while (most-- > 0 && !p->condemned) {
-		result =
-		    channel_recv(p->channel, &f, p->ops->role, ROLE_PARENT);
+		result = channel_hear(p->up, &f, p->ops->role);
 		if (result == CHANNEL_FRAME && f.hdr.type == PROTO_LOG)
 			process_say_line(p, &f.u.log);
 		else if (result == CHANNEL_FRAME && p->ops->frame(p, &f) == -1)
@@ -437,17 +453,25 @@ read_frames(struct process *p, unsigned int most)
 static int
 channel_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
+	(void)source;
+	(void)fd;
+	(void)revents;
+	flush(arg);
+	return 0;
+}
+
+static int
+up_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
+{
 	struct process *p = arg;
 	enum channel_result result;
 
-	(void)source;
 	(void)fd;
-	if ((revents & EPOLLOUT) != 0)
-		flush(p);
+	(void)revents;
 	result = read_frames(p, FRAMES_AT_ONCE);
 	/* What follows is its end, which child_event() reports. */
 	if (result == CHANNEL_CLOSED || result == CHANNEL_BROKEN)
-		sd_event_source_set_enabled(p->io, SD_EVENT_OFF);
+		sd_event_source_set_enabled(source, SD_EVENT_OFF);
 	/* Nobody would ever hear of one that goes on without it. */
 	if (result == CHANNEL_CLOSED)
 		process_kill(p);
@@ -476,7 +500,7 @@ process_kill(struct process *p)
 	if (p->pid == 0 || kill(p->pid, SIGKILL) == 0)
 		return;
 	/* Without CAP_KILL: it ends itself when its channel does. */
-	sd_event_source_set_enabled(p->io, SD_EVENT_OFF);
+	sd_event_source_set_enabled(p->up_io, SD_EVENT_OFF);
 	shutdown(p->channel, SHUT_RDWR);
 }
 
@@ -519,6 +543,7 @@ process_stop(struct process *p, uint64_t deadline)
 	if (pid == 0)
 		return;
 	p->io = sd_event_source_disable_unref(p->io);
+	p->up_io = sd_event_source_disable_unref(p->up_io);
 	p->child = sd_event_source_disable_unref(p->child);
 	process_hang_up(p);
 	if (reap(p, deadline)) {

@@ -57,8 +57,10 @@ struct process {
 	const struct log_subject *about; /* whom it serves, or NULL */
 	pid_t pid;			 /* 0: not running */
 	uint32_t number;		 /* uid - uid_base; 1 and up */
-	int channel;
-	sd_event_source *io;
+	int channel;			 /* frames to it, */
+	sd_event_source *io;		 /* and room for them */
+	int up;				 /* frames from it */
+	sd_event_source *up_io;
 	sd_event_source *child;
 	bool blocked;	/* the channel was full */
 	bool condemned; /* to be heard no more */

@@ -110,7 +110,7 @@ connect_tap(struct pool *pool, struct tap *t)
 	struct frame f;
 	int fds[2];
 
-	if (channel_bytes_pair(fds) == -1) {
+	if (channel_pair(fds) == -1) {
 		log_error("cannot make a byte channel: %s", strerror(errno));
 		return -1;
 	}

@@ -7,6 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 
 #include "common/channel.h"
@@ -215,13 +218,13 @@ test_full(void **state)
 }
 
 static void
-test_bytes(void **state)
+test_one_way(void **state)
 {
 	char buf[10];
 	int pair[2];
 
 	(void)state;
-	assert_int_equal(channel_bytes_pair(pair), 0);
+	assert_int_equal(channel_pair(pair), 0);
 	assert_int_equal(send(pair[0], "abc", 3, MSG_NOSIGNAL), 3);
 	assert_int_equal(recv(pair[1], buf, sizeof(buf), MSG_DONTWAIT), 3);
 	assert_int_equal(send(pair[1], "abc", 3, MSG_NOSIGNAL), -1);
@@ -232,63 +235,139 @@ test_bytes(void **state)
 	close(pair[1]);
 }
 
-/* The last words of a peer that has not read all that it was sent. */
 static void
-test_last_words(void **state)
+test_up(void **state)
 {
-	struct frame ask, line, f;
-	int fds[2];
+	struct frame line, f;
+	int up[2];
 
 	(void)state;
-	assert_int_equal(channel_pair(fds), 0);
-	frame_init(&ask, PROTO_WANT_ASK, 1, 0);
-	frame_init(&line, PROTO_LOG, 0, 0);
-	assert_int_equal(channel_send(fds[0], &ask), 0);
-	assert_int_equal(channel_send(fds[1], &line), 0);
-	close(fds[1]);
-	assert_int_equal(channel_recv(fds[0], &f, ROLE_VHOST, ROLE_PARENT),
-	    CHANNEL_FRAME);
-	assert_int_equal(f.hdr.type, PROTO_LOG);
-	assert_int_equal(channel_recv(fds[0], &f, ROLE_VHOST, ROLE_PARENT),
-	    CHANNEL_CLOSED);
-	close(fds[0]);
+	assert_int_equal(channel_up_pair(up), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(fcntl(up[i], F_GETFD), FD_CLOEXEC);
+		assert_true((fcntl(up[i], F_GETFL) & O_NONBLOCK) != 0);
+	}
+	assert_int_equal(channel_hear(up[0], &f, ROLE_VHOST), CHANNEL_AGAIN);
+	frame_init(&line, PROTO_LOG, 3, 4);
+	memset(line.u.log.text, 'x', sizeof(line.u.log.text));
+	/* Each is a packet of its own, and the last words are heard. */
+	assert_int_equal(channel_tell(up[1], &line), 0);
+	assert_int_equal(channel_tell(up[1], &line), 0);
+	close(up[1]);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(channel_hear(up[0], &f, ROLE_VHOST),
+		    CHANNEL_FRAME);
+		assert_memory_equal(&f, &line, line.hdr.length);
+		assert_int_equal(f.fds[0], -1);
+	}
+	assert_int_equal(channel_hear(up[0], &f, ROLE_VHOST), CHANNEL_CLOSED);
+	close(up[0]);
 }
 
-/* No child has a descriptor to send; the parent is not to close any. */
+/* Whatever breaks the table on the way up is refused, and nothing else. */
 static void
-test_no_fds(void **state)
+test_up_broken(void **state)
+{
+	uint8_t bytes[2 * PIPE_BUF] = { 0 };
+	struct frame good, f;
+	int up[2];
+
+	(void)state;
+	assert_int_equal(channel_up_pair(up), 0);
+	frame_init(&good, PROTO_READY, 0, 0);
+	memcpy(bytes, &good, good.hdr.length);
+	for (size_t n = 1; n <= sizeof(f) + 1; n++) {
+		if (n == good.hdr.length)
+			continue;
+		assert_int_equal(write(up[1], bytes, n), n);
+		assert_int_equal(channel_hear(up[0], &f, ROLE_VHOST),
+		    CHANNEL_BROKEN);
+		assert_int_equal(f.fds[0], -1);
+		assert_int_equal(f.fds[1], -1);
+	}
+	/* Two packets, since one holds so much. */
+	assert_int_equal(write(up[1], bytes, sizeof(bytes)), sizeof(bytes));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(channel_hear(up[0], &f, ROLE_VHOST),
+		    CHANNEL_BROKEN);
+	/* The parent's frames, and those of another role. */
+	frame_init(&f, PROTO_WANT_ASK, 0, 0);
+	assert_int_equal(channel_tell(up[1], &f), 0);
+	assert_int_equal(channel_hear(up[0], &f, ROLE_VHOST), CHANNEL_BROKEN);
+	frame_init(&f, PROTO_NOW_ASK, 0, 0);
+	assert_int_equal(channel_tell(up[1], &f), 0);
+	assert_int_equal(channel_hear(up[0], &f, ROLE_VHOST), CHANNEL_BROKEN);
+	assert_int_equal(channel_tell(up[1], &good), 0);
+	assert_int_equal(channel_hear(up[0], &f, ROLE_VHOST), CHANNEL_FRAME);
+	close(up[0]);
+	close(up[1]);
+}
+
+/* As small as the kernel makes pipes, when a user has very many. */
+static void
+test_up_full(void **state)
+{
+	struct pollfd pfd = { .events = POLLOUT };
+	struct frame f, in;
+	int up[2], n = 0;
+
+	(void)state;
+	assert_int_equal(channel_up_pair(up), 0);
+	pfd.fd = up[1];
+	assert_true(fcntl(up[1], F_SETPIPE_SZ, 4096) >= 4096);
+	frame_init(&f, PROTO_READY, 0, 0);
+	while (channel_tell(up[1], &f) == 0)
+		assert_true(++n < 1000);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+	assert_int_equal(channel_hear(up[0], &in, ROLE_EGD), CHANNEL_FRAME);
+	assert_int_equal(poll(&pfd, 1, 0), 1);
+	assert_int_equal(pfd.revents, POLLOUT);
+	assert_int_equal(channel_tell(up[1], &f), 0);
+	signal(SIGPIPE, SIG_IGN);
+	close(up[0]);
+	assert_int_equal(channel_tell(up[1], &f), -1);
+	assert_int_equal(errno, EPIPE);
+	assert_int_equal(poll(&pfd, 1, 0), 1);
+	assert_true((pfd.revents & POLLERR) != 0);
+	close(up[1]);
+}
+
+/* Sends a descriptor.  Returns 0 or an errno. */
+static int
+pass(int fd, int passed)
 {
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control = { .align = { CMSG_LEN(sizeof(int)), SOL_SOCKET,
 			  SCM_RIGHTS } };
-	struct frame f, in;
-	struct iovec iov = { &f, sizeof(f.hdr) };
+	char byte = 0;
+	struct iovec iov = { &byte, sizeof(byte) };
 	struct msghdr msg = { .msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control.buf,
 		.msg_controllen = sizeof(control.buf) };
-	int fds[2], value;
-	socklen_t len = sizeof(value);
+
+	memcpy(CMSG_DATA(&control.align), &passed, sizeof(int));
+	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? errno : 0;
+}
+
+/* No child has a way to send a descriptor, so the parent closes none. */
+static void
+test_no_fds(void **state)
+{
+	int fds[2], up[2];
 
 	(void)state;
 	assert_int_equal(channel_pair(fds), 0);
-	frame_init(&f, PROTO_READY, 0, 0);
-	memcpy(CMSG_DATA(&control.align), &fds[0], sizeof(int));
-	if (getsockopt(fds[0], SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &value,
-		&len) == -1) {
-		close(fds[0]);
-		close(fds[1]);
-		program_skip("the kernel has no SO_PASSRIGHTS");
+	assert_int_equal(channel_up_pair(up), 0);
+	assert_int_equal(pass(fds[1], up[1]), EPIPE);
+	assert_int_equal(pass(up[1], fds[1]), ENOTSOCK);
+	for (int i = 0; i < 2; i++) {
+		close(fds[i]);
+		close(up[i]);
 	}
-	assert_int_equal(sendmsg(fds[1], &msg, MSG_DONTWAIT), -1);
-	assert_int_equal(errno, EPERM);
-	assert_int_equal(channel_send(fds[1], &f), 0);
-	assert_int_equal(channel_recv(fds[0], &in, ROLE_VHOST, ROLE_PARENT),
-	    CHANNEL_FRAME);
-	close(fds[0]);
-	close(fds[1]);
 }
 
 int
@@ -301,8 +380,10 @@ main(void)
 		cmocka_unit_test(test_no_fds),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_last_words),
-		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_one_way),
+		cmocka_unit_test(test_up),
+		cmocka_unit_test(test_up_broken),
+		cmocka_unit_test(test_up_full),
 	};
 
 	return UNIT_MAIN("channel", tests);

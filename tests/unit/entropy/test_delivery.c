@@ -74,7 +74,7 @@ consumer(struct bench *b, uint32_t number)
 {
 	int fds[2];
 
-	assert_int_equal(channel_bytes_pair(fds), 0);
+	assert_int_equal(channel_pair(fds), 0);
 	assert_int_equal(delivery_add(&b->delivery, number, fds[0]), 0);
 	return fds[1];
 }
@@ -137,7 +137,7 @@ test_refused(void **state)
 	int fds[2], one = consumer(b, 1), far = consumer(b, 1000);
 
 	supply(b, 1000);
-	assert_int_equal(channel_bytes_pair(fds), 0);
+	assert_int_equal(channel_pair(fds), 0);
 	assert_int_equal(delivery_add(&b->delivery, 1, fds[0]), -1);
 	assert_int_equal(delivery_add(&b->delivery, 0, fds[0]), -1);
 	assert_int_equal(delivery_add(&b->delivery, CONSUMERS_MAX, fds[0]), -1);

@@ -36,7 +36,7 @@ static const struct sandbox_rule kinds_base[] = {
 	{ .nr = SCMP_SYS(clock_gettime), .why = "any" },
 	{ .nr = SCMP_SYS(close), .why = "any" },
 	{ .nr = SCMP_SYS(recvmsg), .why = "any" },
-	{ .nr = SCMP_SYS(sendmsg), .why = "any" },
+	{ .nr = SCMP_SYS(sendto), .why = "any" },
 	{ .nr = SCMP_SYS(brk), .why = "any" },
 	{ .nr = SCMP_SYS(mmap),
 	    .why = "any",

@@ -31,14 +31,15 @@ struct device {
 	unsigned int logged;
 };
 
-/* Keeps CHANNEL_FD from being anything else; for main(). */
+/* Keeps the channel's descriptors from being anything else; for main(). */
 static inline void
 device_reserve_channel(void)
 {
 	int fds[2];
 
-	assert_int_equal(channel_pair(fds), 0);
+	assert_int_equal(channel_up_pair(fds), 0);
 	assert_int_equal(dup2(fds[1], CHANNEL_FD), CHANNEL_FD);
+	assert_int_equal(dup2(fds[1], CHANNEL_UP_FD), CHANNEL_UP_FD);
 }
 
 /* Takes log lines, and counts them. */
@@ -58,7 +59,7 @@ rewire(struct device *dev, uint32_t generation)
 
 	if (dev->bytes != -1)
 		close(dev->bytes);
-	assert_int_equal(channel_bytes_pair(fds), 0);
+	assert_int_equal(channel_pair(fds), 0);
 	dev->bytes = fds[0];
 	window_rewire(&dev->rng.window, generation, fds[1]);
 }
@@ -74,13 +75,13 @@ device_new(uint32_t window, uint32_t request_min, uint32_t request_max)
 
 	assert_non_null(dev);
 	log_open(sink_count, dev);
-	assert_int_equal(channel_pair(fds), 0);
+	assert_int_equal(channel_up_pair(fds), 0);
 	dev->parent = fds[0];
-	assert_int_equal(dup2(fds[1], CHANNEL_FD), CHANNEL_FD);
+	assert_int_equal(dup2(fds[1], CHANNEL_UP_FD), CHANNEL_UP_FD);
 	close(fds[1]);
 	driver_init(&dev->d, NUM);
 	rng_init(&dev->rng, &dev->d.q, &dev->inflight, &dev->counters);
-	assert_int_equal(channel_bytes_pair(fds), 0);
+	assert_int_equal(channel_pair(fds), 0);
 	dev->bytes = fds[0];
 	dev->rng.window.consumer = CONSUMER;
 	window_limit(&dev->rng.window, &start);
@@ -166,7 +167,7 @@ hear_want(struct device *dev, struct proto_want *want)
 	enum channel_result result;
 
 	rng_want(&dev->rng);
-	result = channel_recv(dev->parent, &f, ROLE_VHOST, ROLE_PARENT);
+	result = channel_hear(dev->parent, &f, ROLE_VHOST);
 	if (result == CHANNEL_AGAIN)
 		return false;
 	assert_int_equal(result, CHANNEL_FRAME);

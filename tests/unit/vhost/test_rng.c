@@ -367,14 +367,14 @@ test_full_channel(void **state)
 
 	(void)state;
 	frame_init(&f, PROTO_READY, 0, 0);
-	while (channel_send(CHANNEL_FD, &f) == 0)
+	while (channel_tell(CHANNEL_UP_FD, &f) == 0)
 		continue;
 	assert_int_equal(errno, EAGAIN);
 	request(dev, 0, 64);
 	run(dev);
 	rng_want(&dev->rng);
 	do {
-		result = channel_recv(dev->parent, &f, ROLE_VHOST, ROLE_PARENT);
+		result = channel_hear(dev->parent, &f, ROLE_VHOST);
 		assert_true(
 		    result == CHANNEL_AGAIN || f.hdr.type == PROTO_READY);
 	} while (result == CHANNEL_FRAME);
