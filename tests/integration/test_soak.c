@@ -1,0 +1,575 @@
+/*
+ * All that outsiders have been seen to do to make vrngd wait, mixed at random,
+ * while three guests read: over vhost-user, over EGD at a unix socket and over
+ * EGD by TCP.  None of them waits longer than a moment, and in the end the
+ * daemon has what it had in the beginning.
+ *
+ * A minute long; ten with VRNGD_LONG in the environment.
+ */
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "integration/hostile.h"
+#include "integration/peer.h"
+
+#define SECONDS	       20
+#define LONG_SECONDS   600
+#define WAIT_MS	       (100 * test_patience()) /* for a read, at most */
+#define READ_SIZE      4080 /* bytes: windows last for some reads only */
+#define PAUSE_US       5000 /* from one request to the next */
+#define ATTACKERS_MAX  16   /* who pass descriptors, at the same time, */
+#define ATTACK_SECONDS 5    /* for so long each */
+#define SETTLE_MS      (20000 * test_patience())
+#define RSS_MORE       2048 /* KiB of the parent, in the end */
+
+/* Who reads all the time. */
+struct reader {
+	struct suite *s;
+	const char *name;
+	bool (*connect)(struct reader *);
+	bool (*read)(struct reader *);
+	struct place place; /* of a service */
+	int fd;
+	struct fe fe;
+	pthread_t thread;
+	atomic_bool stop;
+	atomic_bool failed;
+	_Atomic uint64_t slowest; /* ms */
+	_Atomic uint64_t reads;
+};
+
+struct soak {
+	struct suite *s;
+	uint64_t seed;
+	struct reader readers[3];
+	struct place egd;	 /* of a service that is attacked */
+	struct place source;	 /* of a pool of its own */
+	struct place monitoring; /* where the status is asked for */
+	struct place guests[3];	 /* that are attacked: bad, spare, gone */
+	pid_t attackers[ATTACKERS_MAX];
+	size_t nattackers;
+	/* The daemon's standard error, and who reads it. */
+	int log[2];
+	pthread_t log_reader;
+	atomic_bool log_stopped;
+	atomic_bool log_end;
+	bool spare; /* is configured */
+};
+
+static bool
+guest_connect(struct reader *r)
+{
+	fe_init(&r->fe);
+	return fe_up(&r->fe, daemon_path(&r->s->d, "good.sock"), 64,
+		   QEMU_FEATURES, QEMU_PFEATURES) == 0;
+}
+
+static bool
+guest_read(struct reader *r)
+{
+	return fe_read(&r->fe, NULL, READ_SIZE, FE_TIMEOUT_MS) == READ_SIZE;
+}
+
+static bool
+client_connect(struct reader *r)
+{
+	r->fd = place_connect(&r->place);
+	return r->fd != -1;
+}
+
+static bool
+client_read(struct reader *r)
+{
+	uint8_t ask[READ_SIZE / 255 * 2], bytes[READ_SIZE];
+	size_t had = 0;
+	ssize_t n;
+
+	for (size_t i = 0; i < sizeof(ask); i += 2) {
+		ask[i] = 2;
+		ask[i + 1] = 255;
+	}
+	if (send(r->fd, ask, sizeof(ask), MSG_NOSIGNAL) != sizeof(ask))
+		return false;
+	while (had < sizeof(bytes)) {
+		struct pollfd pfd = { r->fd, POLLIN, 0 };
+
+		if (poll(&pfd, 1, FE_TIMEOUT_MS) != 1 ||
+		    (n = recv(r->fd, bytes, sizeof(bytes) - had, 0)) <= 0)
+			return false;
+		had += (size_t)n;
+	}
+	return true;
+}
+
+static void *
+read_on(void *arg)
+{
+	struct reader *r = arg;
+	uint64_t start, took;
+
+	while (!r->stop) {
+		start = fe_now();
+		if (!r->read(r)) {
+			r->failed = true;
+			break;
+		}
+		took = fe_now() - start;
+		if (took > r->slowest)
+			r->slowest = took;
+		r->reads++;
+		usleep(PAUSE_US);
+	}
+	return NULL;
+}
+
+/* Copies what the daemon logs to where the tests look for it. */
+static void *
+read_log(void *arg)
+{
+	struct soak *k = arg;
+	int to = open(daemon_path(&k->s->d, "log"), O_WRONLY | O_APPEND);
+	char text[4096];
+	ssize_t n;
+
+	while (!k->log_end) {
+		struct pollfd pfd = { k->log[0], POLLIN, 0 };
+
+		if (k->log_stopped || poll(&pfd, 1, 20) != 1) {
+			usleep(1000);
+			continue;
+		}
+		if ((n = read(k->log[0], text, sizeof(text))) <= 0 ||
+		    write(to, text, (size_t)n) != n)
+			break;
+	}
+	close(to);
+	return NULL;
+}
+
+static uint32_t
+draw(struct soak *k, uint32_t n)
+{
+	return hostile_rand(&k->seed) % n;
+}
+
+/* Connects, without waiting for who does not accept; -1 if that cannot be. */
+static int
+visit(const struct place *p)
+{
+	int fd = socket(p->addr.ss_family,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd != -1 &&
+	    connect(fd, (const struct sockaddr *)&p->addr, p->len) == -1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/*
+ * Sends a byte with a descriptor whose last close waits, and hangs up; `sent` is
+ * closed when that has been done.
+ */
+static void
+send_lingering(int fd, int sent)
+{
+	union {
+		struct cmsghdr hdr;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { .hdr = { .cmsg_len = CMSG_LEN(sizeof(int)),
+			  .cmsg_level = SOL_SOCKET,
+			  .cmsg_type = SCM_RIGHTS } };
+	char byte = '{';
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control) };
+	int peer, lingering = hostile_lingering(&peer);
+
+	memcpy(CMSG_DATA(&control.hdr), &lingering, sizeof(lingering));
+	(void)sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+	close(sent);
+	close(lingering);
+}
+
+/* Reaps those of attackers that have ended, or all. */
+static void
+reap(struct soak *k, bool all)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < k->nattackers; i++) {
+		if (all)
+			kill(k->attackers[i], SIGKILL);
+		if (waitpid(k->attackers[i], NULL, all ? 0 : WNOHANG) == 0)
+			k->attackers[n++] = k->attackers[i];
+	}
+	k->nattackers = n;
+}
+
+/*
+ * Passes such a descriptor to who listens there, in a process of its own, since
+ * the last close may be ours.  That has the other end for a while.
+ */
+static void
+pass_to(struct soak *k, const struct place *p)
+{
+	int fd, sent[2];
+	char byte;
+	pid_t pid;
+
+	reap(k, false);
+	if (k->nattackers == ATTACKERS_MAX || (fd = visit(p)) == -1)
+		return;
+	CHECK(pipe2(sent, O_CLOEXEC));
+	if ((pid = fork()) == 0) {
+		alarm(ATTACK_SECONDS);
+		close(sent[0]);
+		send_lingering(fd, sent[1]);
+		pause();
+		_exit(0);
+	}
+	assert_int_not_equal(pid, -1);
+	close(fd);
+	close(sent[1]);
+	assert_int_equal(read(sent[0], &byte, 1), 0);
+	close(sent[0]);
+	k->attackers[k->nattackers++] = pid;
+}
+
+static void
+pass_to_monitoring(struct soak *k)
+{
+	pass_to(k, &k->monitoring);
+}
+
+static void
+pass_to_service(struct soak *k)
+{
+	pass_to(k, &k->egd);
+}
+
+static void
+pass_to_guest(struct soak *k)
+{
+	pass_to(k, &k->guests[draw(k, 2)]);
+}
+
+/* Runs vrngctl, whatever that comes to. */
+static void
+change(struct soak *k, const char *command)
+{
+	static char out[65536];
+
+	admin_ctl(k->s, out, sizeof(out), "%s", command);
+}
+
+static void
+configure(struct soak *k)
+{
+	admin_conf(k->s, "w",
+	    "pool \"default\" { source \"kernel\" { type = kernel } }\n"
+	    "pool \"other\" { source \"peer\" { type = stream timeout = 1s %s"
+	    " listen = yes } }\n"
+	    "egd \"unix\" { %s }\negd \"tcp\" { %s }\negd \"bad\" { %s }\n",
+	    k->source.text, k->readers[1].place.text, k->readers[2].place.text,
+	    k->egd.text);
+	admin_conf_guest(k->s, "good", "");
+	admin_conf_guest(k->s, "bad", "");
+	admin_conf_guest(k->s, "other", "pool = \"other\"");
+	if (k->spare)
+		admin_conf_guest(k->s, "spare", "");
+}
+
+/* What waits at a listener goes away with it. */
+static void
+remove_listener(struct soak *k)
+{
+	k->spare = true;
+	configure(k);
+	change(k, "reload");
+	for (size_t i = 0; i < 3; i++)
+		pass_to(k, &k->guests[1]);
+	k->spare = false;
+	configure(k);
+	change(k, "reload");
+}
+
+/* A guest is removed whose worker does not end. */
+static void
+remove_guest(struct soak *k)
+{
+	char command[256];
+	pid_t pid;
+	int fd;
+
+	snprintf(command, sizeof(command),
+	    "guest add gone --socket %s/gone.sock", k->s->d.dir);
+	change(k, command);
+	if ((fd = visit(&k->guests[2])) != -1) {
+		pid = daemon_child_wait(&k->s->d, ROLE_VHOST, "gone", 1000);
+		if (pid > 0)
+			kill(pid, SIGSTOP);
+	}
+	change(k, "guest remove gone");
+	if (fd != -1)
+		close(fd);
+}
+
+static void
+reconnect(struct soak *k)
+{
+	int fd;
+
+	for (int i = 0; i < 100; i++)
+		if ((fd = visit(&k->guests[0])) != -1)
+			close(fd);
+}
+
+static void
+ask_for_status(struct soak *k)
+{
+	for (int i = 0; i < 3; i++)
+		change(k, "status");
+}
+
+/* Nobody reads the log for a while. */
+static void
+stop_log(struct soak *k)
+{
+	k->log_stopped = true;
+}
+
+static void
+continue_log(struct soak *k)
+{
+	k->log_stopped = false;
+}
+
+/* A source that comes and goes, or counts. */
+static void
+feed(struct soak *k)
+{
+	uint64_t numbers[1024];
+	int fd = visit(&k->source);
+
+	if (fd == -1)
+		return;
+	for (size_t i = 0; i < 1024; i++)
+		numbers[i] = i;
+	for (uint32_t i = 0, n = draw(k, 20); i < n; i++)
+		(void)send(fd, numbers, sizeof(numbers),
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+/* Clients that do not read, half a command, connections that are dropped. */
+static void
+crowd(struct soak *k)
+{
+	int fds[50];
+
+	for (size_t i = 0; i < 50; i++)
+		if ((fds[i] = visit(&k->egd)) != -1)
+			(void)send(fds[i], "\002\377\002\377\002",
+			    1 + draw(k, 5), MSG_DONTWAIT | MSG_NOSIGNAL);
+	for (size_t i = 0; i < 50; i++)
+		if (fds[i] != -1)
+			close(fds[i]);
+}
+
+/* The worker of a service that others use hangs. */
+static void
+stop_service(struct soak *k)
+{
+	pid_t pid = daemon_child(&k->s->d, "vrngd-egd", "bad");
+
+	if (pid > 0)
+		kill(pid, SIGSTOP);
+	crowd(k);
+}
+
+static void (*const attacks[])(struct soak *) = {
+	pass_to_monitoring,
+	pass_to_service,
+	pass_to_guest,
+	remove_listener,
+	remove_guest,
+	reconnect,
+	ask_for_status,
+	stop_log,
+	continue_log,
+	feed,
+	crowd,
+	stop_service,
+};
+
+/* In the daemon, before it is run: what it logs has a reader of its own. */
+static void
+divert_log(void *arg)
+{
+	struct soak *k = arg;
+
+	if (dup2(k->log[1], STDERR_FILENO) == -1)
+		_exit(126);
+	for (int fd = STDERR_FILENO + 1; fd < 256; fd++)
+		close(fd);
+}
+
+static void
+begin(struct soak *k)
+{
+	static const char *const names[] = { "bad", "spare", "gone" };
+	struct reader *r = k->readers;
+	char name[32];
+
+	r[0] = (struct reader){ .name = "vhost-user",
+		.connect = guest_connect,
+		.read = guest_read };
+	r[1] = (struct reader){ .name = "EGD, unix",
+		.connect = client_connect,
+		.read = client_read };
+	r[2] = (struct reader){ .name = "EGD, TCP",
+		.connect = client_connect,
+		.read = client_read };
+	place_unix(k->s, &r[1].place, "egd.sock");
+	place_inet(&r[2].place, SOCK_STREAM, true);
+	place_leave(&r[2].place);
+	place_unix(k->s, &k->egd, "bad-egd.sock");
+	place_unix(k->s, &k->source, "source.sock");
+	place_unix(k->s, &k->monitoring, "status");
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "%s.sock", names[i]);
+		place_unix(k->s, &k->guests[i], name);
+	}
+	configure(k);
+	CHECK(pipe2(k->log, O_CLOEXEC));
+	k->s->d.prepare = divert_log;
+	k->s->d.prepare_arg = k;
+	/* The log file is there when the daemon is. */
+	close(open(daemon_path(&k->s->d, "log"), O_CREAT | O_CLOEXEC, 0600));
+}
+
+static void
+start(struct soak *k)
+{
+	const char *const args[] = { "-C", "@conf", "--control", "@control",
+		NULL };
+	struct stat st;
+
+	CHECK(daemon_spawn(&k->s->d, args));
+	for (int i = 0;
+	     i < 1000 && stat(daemon_path(&k->s->d, "log"), &st) == -1; i++)
+		usleep(10000);
+	CHECK(pthread_create(&k->log_reader, NULL, read_log, k));
+	CHECK(daemon_log_wait(&k->s->d, " ready: ", 1, DAEMON_TIMEOUT_MS));
+}
+
+static void
+readers_start(struct soak *k)
+{
+	for (size_t i = 0; i < 3; i++) {
+		k->readers[i].s = k->s;
+		assert_true(k->readers[i].connect(&k->readers[i]));
+		assert_true(k->readers[i].read(&k->readers[i]));
+	}
+	for (size_t i = 0; i < 3; i++)
+		CHECK(pthread_create(&k->readers[i].thread, NULL, read_on,
+		    &k->readers[i]));
+}
+
+static bool
+readers_end(struct soak *k)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < 3; i++) {
+		struct reader *r = &k->readers[i];
+
+		r->stop = true;
+		CHECK(pthread_join(r->thread, NULL));
+		print_message("# %s: %ju reads, the slowest in %ju ms\n",
+		    r->name, (uintmax_t)r->reads, (uintmax_t)r->slowest);
+		good = good && !r->failed && r->slowest <= (uint64_t)WAIT_MS;
+	}
+	return good;
+}
+
+static void
+attack(struct soak *k)
+{
+	const uint32_t n = sizeof(attacks) / sizeof(*attacks);
+	const bool longer = getenv("VRNGD_LONG") != NULL;
+	uint64_t end = fe_now() + (longer ? LONG_SECONDS : SECONDS) * 1000;
+	uint64_t rounds = 0;
+
+	for (; fe_now() < end; rounds++) {
+		attacks[draw(k, n)](k);
+		usleep(draw(k, 50000));
+	}
+	continue_log(k);
+	reap(k, true);
+	print_message("# %ju attacks\n", (uintmax_t)rounds);
+}
+
+static void
+test_soak(void **state)
+{
+	static struct soak k;
+	struct usage usage;
+	bool good;
+	long rss;
+
+	k.s = *state;
+	k.seed = program_seed();
+	alarm(0);
+	begin(&k);
+	start(&k);
+	readers_start(&k);
+	/* What a first use of each takes stays. */
+	for (size_t i = 0; i < sizeof(attacks) / sizeof(*attacks); i++)
+		attacks[i](&k);
+	continue_log(&k);
+	sleep(6);
+	daemon_usage(&k.s->d, &usage);
+	rss = proc_rss(k.s->d.pid);
+	attack(&k);
+	CHECK(daemon_usage_wait(&k.s->d, &usage, SETTLE_MS));
+	assert_true(proc_rss(k.s->d.pid) <= rss + RSS_MORE);
+	good = readers_end(&k);
+	fe_close(&k.readers[0].fe);
+	close(k.readers[1].fd);
+	close(k.readers[2].fd);
+	assert_int_equal(daemon_stop(&k.s->d, SIGTERM), 0);
+	k.log_end = true;
+	CHECK(pthread_join(k.log_reader, NULL));
+	close(k.log[0]);
+	close(k.log[1]);
+	assert_true(good);
+	suite_pass(k.s);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SUITE_EMPTY(test_soak),
+	};
+
+	return SUITE_MAIN("soak", tests);
+}
