@@ -22,38 +22,20 @@
 #include <unistd.h>
 
 #include "integration/hostile.h"
-#include "integration/peer.h"
+#include "integration/reader.h"
 
-#define SECONDS	       20
+#define SECONDS	       60
 #define LONG_SECONDS   600
 #define WAIT_MS	       (100 * test_patience()) /* for a read, at most */
-#define READ_SIZE      4080 /* bytes: windows last for some reads only */
-#define PAUSE_US       5000 /* from one request to the next */
-#define ATTACKERS_MAX  16   /* who pass descriptors, at the same time, */
-#define ATTACK_SECONDS 5    /* for so long each */
+#define ATTACKERS_MAX  16 /* who pass descriptors, at the same time, */
+#define ATTACK_SECONDS 5  /* for so long each */
 #define SETTLE_MS      (20000 * test_patience())
 #define RSS_MORE       2048 /* KiB of the parent, in the end */
-
-/* Who reads all the time. */
-struct reader {
-	struct suite *s;
-	const char *name;
-	bool (*connect)(struct reader *);
-	bool (*read)(struct reader *);
-	struct place place; /* of a service */
-	int fd;
-	struct fe fe;
-	pthread_t thread;
-	atomic_bool stop;
-	atomic_bool failed;
-	_Atomic uint64_t slowest; /* ms */
-	_Atomic uint64_t reads;
-};
 
 struct soak {
 	struct suite *s;
 	uint64_t seed;
-	struct reader readers[3];
+	struct reader readers[READERS];
 	struct place egd;	 /* of a service that is attacked */
 	struct place source;	 /* of a pool of its own */
 	struct place monitoring; /* where the status is asked for */
@@ -67,72 +49,6 @@ struct soak {
 	atomic_bool log_end;
 	bool spare; /* is configured */
 };
-
-static bool
-guest_connect(struct reader *r)
-{
-	fe_init(&r->fe);
-	return fe_up(&r->fe, daemon_path(&r->s->d, "good.sock"), 64,
-		   QEMU_FEATURES, QEMU_PFEATURES) == 0;
-}
-
-static bool
-guest_read(struct reader *r)
-{
-	return fe_read(&r->fe, NULL, READ_SIZE, FE_TIMEOUT_MS) == READ_SIZE;
-}
-
-static bool
-client_connect(struct reader *r)
-{
-	r->fd = place_connect(&r->place);
-	return r->fd != -1;
-}
-
-static bool
-client_read(struct reader *r)
-{
-	uint8_t ask[READ_SIZE / 255 * 2], bytes[READ_SIZE];
-	size_t had = 0;
-	ssize_t n;
-
-	for (size_t i = 0; i < sizeof(ask); i += 2) {
-		ask[i] = 2;
-		ask[i + 1] = 255;
-	}
-	if (send(r->fd, ask, sizeof(ask), MSG_NOSIGNAL) != sizeof(ask))
-		return false;
-	while (had < sizeof(bytes)) {
-		struct pollfd pfd = { r->fd, POLLIN, 0 };
-
-		if (poll(&pfd, 1, FE_TIMEOUT_MS) != 1 ||
-		    (n = recv(r->fd, bytes, sizeof(bytes) - had, 0)) <= 0)
-			return false;
-		had += (size_t)n;
-	}
-	return true;
-}
-
-static void *
-read_on(void *arg)
-{
-	struct reader *r = arg;
-	uint64_t start, took;
-
-	while (!r->stop) {
-		start = fe_now();
-		if (!r->read(r)) {
-			r->failed = true;
-			break;
-		}
-		took = fe_now() - start;
-		if (took > r->slowest)
-			r->slowest = took;
-		r->reads++;
-		usleep(PAUSE_US);
-	}
-	return NULL;
-}
 
 /* Copies what the daemon logs to where the tests look for it. */
 static void *
@@ -435,21 +351,9 @@ static void
 begin(struct soak *k)
 {
 	static const char *const names[] = { "bad", "spare", "gone" };
-	struct reader *r = k->readers;
 	char name[32];
 
-	r[0] = (struct reader){ .name = "vhost-user",
-		.connect = guest_connect,
-		.read = guest_read };
-	r[1] = (struct reader){ .name = "EGD, unix",
-		.connect = client_connect,
-		.read = client_read };
-	r[2] = (struct reader){ .name = "EGD, TCP",
-		.connect = client_connect,
-		.read = client_read };
-	place_unix(k->s, &r[1].place, "egd.sock");
-	place_inet(&r[2].place, SOCK_STREAM, true);
-	place_leave(&r[2].place);
+	readers_place(k->s, k->readers);
 	place_unix(k->s, &k->egd, "bad-egd.sock");
 	place_unix(k->s, &k->source, "source.sock");
 	place_unix(k->s, &k->monitoring, "status");
@@ -461,8 +365,6 @@ begin(struct soak *k)
 	CHECK(pipe2(k->log, O_CLOEXEC));
 	k->s->d.prepare = divert_log;
 	k->s->d.prepare_arg = k;
-	/* The log file is there when the daemon is. */
-	close(open(daemon_path(&k->s->d, "log"), O_CREAT | O_CLOEXEC, 0600));
 }
 
 static void
@@ -478,36 +380,6 @@ start(struct soak *k)
 		usleep(10000);
 	CHECK(pthread_create(&k->log_reader, NULL, read_log, k));
 	CHECK(daemon_log_wait(&k->s->d, " ready: ", 1, DAEMON_TIMEOUT_MS));
-}
-
-static void
-readers_start(struct soak *k)
-{
-	for (size_t i = 0; i < 3; i++) {
-		k->readers[i].s = k->s;
-		assert_true(k->readers[i].connect(&k->readers[i]));
-		assert_true(k->readers[i].read(&k->readers[i]));
-	}
-	for (size_t i = 0; i < 3; i++)
-		CHECK(pthread_create(&k->readers[i].thread, NULL, read_on,
-		    &k->readers[i]));
-}
-
-static bool
-readers_end(struct soak *k)
-{
-	bool good = true;
-
-	for (size_t i = 0; i < 3; i++) {
-		struct reader *r = &k->readers[i];
-
-		r->stop = true;
-		CHECK(pthread_join(r->thread, NULL));
-		print_message("# %s: %ju reads, the slowest in %ju ms\n",
-		    r->name, (uintmax_t)r->reads, (uintmax_t)r->slowest);
-		good = good && !r->failed && r->slowest <= (uint64_t)WAIT_MS;
-	}
-	return good;
 }
 
 static void
@@ -540,7 +412,7 @@ test_soak(void **state)
 	alarm(0);
 	begin(&k);
 	start(&k);
-	readers_start(&k);
+	readers_start(k.readers);
 	/* What a first use of each takes stays. */
 	for (size_t i = 0; i < sizeof(attacks) / sizeof(*attacks); i++)
 		attacks[i](&k);
@@ -551,10 +423,7 @@ test_soak(void **state)
 	attack(&k);
 	CHECK(daemon_usage_wait(&k.s->d, &usage, SETTLE_MS));
 	assert_true(proc_rss(k.s->d.pid) <= rss + RSS_MORE);
-	good = readers_end(&k);
-	fe_close(&k.readers[0].fe);
-	close(k.readers[1].fd);
-	close(k.readers[2].fd);
+	good = readers_end(k.readers, (uint64_t)WAIT_MS);
 	assert_int_equal(daemon_stop(&k.s->d, SIGTERM), 0);
 	k.log_end = true;
 	CHECK(pthread_join(k.log_reader, NULL));
