@@ -105,30 +105,32 @@ set_parent(struct config_block *block)
 static void
 build_leaf(struct config_block *block)
 {
-	struct config_guest *guest;
-	struct config_outlet *outlet;
+	struct config *config = block->reader->config;
+	void *object = schema_new(block->kind, block->name);
+	bool is_guest = block->kind == CONFIG_GUEST;
+	struct config_guest *guest = object;
+	struct config_outlet *outlet = object;
 	const struct proto_delivery *delivery;
 	struct alloc_share *share;
-	struct config *config = block->reader->config;
 
-	block->object = schema_new(block->kind, block->name);
-	if (block->kind == CONFIG_GUEST) {
-		guest = block->object;
+	block->object = object;
+	if (is_guest)
 		TAILQ_INSERT_TAIL(&config->guests, guest, entry);
-	} else {
-		outlet = block->object;
+	else {
 		TAILQ_INSERT_TAIL(&config->outlets, outlet, entry);
+		outlet->kind = block->kind == CONFIG_EGD ? CONFIG_OUTLET_EGD
+							 : CONFIG_OUTLET_STREAM;
 	}
 	set_parent(block);
 	config_values(block);
 	rules_share(block);
-	if (block->kind == CONFIG_GUEST)
+	if (is_guest)
 		rules_guest(block);
 	else
 		rules_service(block);
 	rules_with(block);
-	share = schema_part(block->kind, block->object, PART_SHARE);
-	delivery = schema_part(block->kind, block->object, PART_DELIVERY);
+	share = schema_part(block->kind, object, PART_SHARE);
+	delivery = schema_part(block->kind, object, PART_DELIVERY);
 	share->generated = delivery->mode == DELIVERY_DRBG;
 }
 
@@ -138,7 +140,6 @@ build(struct config_reader *r)
 	struct config_block *block;
 
 	r->top->object = r->config;
-	schema_defaults(CONFIG_TOP, r->config);
 	config_values(r->top);
 	TAILQ_FOREACH(block, &r->pools, entry)
 		if (block->kind == CONFIG_POOL)
@@ -151,7 +152,8 @@ build(struct config_reader *r)
 		    block->object != NULL)
 			rules_sum(block);
 	if (TAILQ_EMPTY(&r->config->pools) && !r->top->damaged)
-		config_error(r, NULL, (struct config_place){ r->main, 1 },
+		config_error(r, NULL,
+		    ((struct config_place){ TAILQ_FIRST(&r->files), 1 }),
 		    "there is no pool: add pool \"" CONFIG_POOL_DEFAULT
 		    "\" { source \"kernel\" { type = kernel } }");
 }
@@ -160,6 +162,7 @@ struct config *
 config_read(const char *path, config_report *report, void *arg)
 {
 	struct config_reader r;
+	const struct config_error *e;
 	struct config *config = schema_new(CONFIG_TOP, "");
 
 	TAILQ_INIT(&config->pools);
@@ -167,11 +170,14 @@ config_read(const char *path, config_report *report, void *arg)
 	TAILQ_INIT(&config->outlets);
 	config_reader_init(&r);
 	r.config = config;
-	config_file_read(&r, path);
+	config_file_read(&r, path, (struct config_place){ NULL, 0 });
 	config_keys_check(&r);
 	build(&r);
+	TAILQ_FOREACH(e, &r.errors, entry)
+		report(arg,
+		    config_text(&r, "%s:%d: %s", e->place.file->path,
+			e->place.line, e->text));
 	if (r.nerrors > 0) {
-		config_reader_report(&r, report, arg);
 		config_free(config);
 		config = NULL;
 	}
@@ -179,41 +185,31 @@ config_read(const char *path, config_report *report, void *arg)
 	return config;
 }
 
-static void
-print_end(FILE *out, int depth)
-{
-	fprintf(out, "%*s}\n", depth * CONFIG_INDENT, "");
-}
-
-/* A block with what its keys come to; the last brace is the caller's. */
+/* A block with its values, and those within it. */
 static void
 print_block(FILE *out, int depth, enum config_kind kind, const char *name,
     const void *object)
 {
-	const struct config_source *source;
 	const struct config_pool *pool = object;
+	const struct config_class *class = object;
+	const struct config_source *source;
+	const struct config_classes *classes = NULL;
 
 	fprintf(out, "%*s%s \"%s\" {\n", depth * CONFIG_INDENT, "",
 	    schema_word(kind), name);
-	if (kind == CONFIG_POOL)
-		TAILQ_FOREACH(source, &pool->sources, entry) {
-			print_block(out, 1, CONFIG_SOURCE, source->spec.name,
-			    source);
-			print_end(out, 1);
-		}
+	if (kind == CONFIG_POOL) {
+		classes = &pool->classes;
+		TAILQ_FOREACH(source, &pool->sources, entry)
+			print_block(out, depth + 1, CONFIG_SOURCE,
+			    source->spec.name, source);
+	} else if (kind == CONFIG_CLASS)
+		classes = &class->classes;
 	schema_print(kind, object, out, depth + 1);
-}
-
-static void
-print_classes(FILE *out, int depth, const struct config_classes *classes)
-{
-	const struct config_class *class;
-
-	TAILQ_FOREACH(class, classes, entry) {
-		print_block(out, depth, CONFIG_CLASS, class->name, class);
-		print_classes(out, depth + 1, &class->classes);
-		print_end(out, depth);
-	}
+	if (classes != NULL)
+		TAILQ_FOREACH(class, classes, entry)
+			print_block(out, depth + 1, CONFIG_CLASS, class->name,
+			    class);
+	fprintf(out, "%*s}\n", depth * CONFIG_INDENT, "");
 }
 
 void
@@ -224,22 +220,15 @@ config_print(const struct config *config, FILE *out)
 	const struct config_outlet *outlet;
 
 	schema_print(CONFIG_TOP, config, out, 0);
-	TAILQ_FOREACH(pool, &config->pools, entry) {
+	TAILQ_FOREACH(pool, &config->pools, entry)
 		print_block(out, 0, CONFIG_POOL, pool->name, pool);
-		print_classes(out, 1, &pool->classes);
-		print_end(out, 0);
-	}
-	TAILQ_FOREACH(guest, &config->guests, entry) {
+	TAILQ_FOREACH(guest, &config->guests, entry)
 		print_block(out, 0, CONFIG_GUEST, guest->name, guest);
-		print_end(out, 0);
-	}
-	TAILQ_FOREACH(outlet, &config->outlets, entry) {
+	TAILQ_FOREACH(outlet, &config->outlets, entry)
 		print_block(out, 0,
 		    outlet->kind == CONFIG_OUTLET_EGD ? CONFIG_EGD
 						      : CONFIG_STREAM,
 		    outlet->name, outlet);
-		print_end(out, 0);
-	}
 }
 
 static void

@@ -212,13 +212,10 @@ const char *config_socket_text(const struct config_socket *, char *buf,
 const char *config_address_text(const char *address, uint16_t port, char *buf,
     size_t size);
 
-/* "10.0.0.0/8" of a network; and back: false if it is not one, bits set. */
+/* "10.0.0.0/8" of a network; and back, or what is wrong with it. */
 #define CONFIG_NETWORK_SIZE 50
 const char *config_network_text(const struct proto_network *,
     char buf[CONFIG_NETWORK_SIZE]);
-bool config_network_parse(const char *text, struct proto_network *);
-
-/* Likewise, and what is wrong with it. */
 enum config_network_result {
 	CONFIG_NETWORK_GOOD,
 	CONFIG_NETWORK_BITS, /* set behind it, but not in what is returned */

@@ -10,17 +10,15 @@
 const char *
 config_nearest_key(const char *word, enum config_kind kind)
 {
-	struct config_nearest nearest;
-	const char *block;
+	const char *found = NULL, *block;
 
-	config_nearest_init(&nearest, word);
 	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
 		if (kind == CONFIG_IGNORED || (k->blocks & kind) != 0)
-			config_nearest_try(&nearest, k->name);
+			config_near(word, k->name, &found);
 	for (size_t i = 0;
 	     kind == CONFIG_IGNORED && (block = schema_kinds(i)) != NULL; i++)
-		config_nearest_try(&nearest, block);
-	return nearest.found;
+		config_near(word, block, &found);
+	return found;
 }
 
 /* "pool, class or guest": the blocks with a key of that name, or "". */
@@ -36,59 +34,50 @@ owners_of(struct config_reader *r, const char *name)
 	return config_alternatives(r, words, which);
 }
 
-/* A word that opens blocks is used as a key. */
-static void
-block_as_key(const struct config_block *block, const struct config_setting *s)
-{
-	const char *value = s->shown;
-	/* Where the service is, in place of its name. */
-	bool is_path =
-	    (schema_kind(s->name) & CONFIG_SERVICES) && value[0] == '/';
-
-	setting_error(block, s,
-	    "%s is a block here: write %s \"%s\" { %s%s%s }", s->name, s->name,
-	    is_path ? "NAME" : value, is_path ? "unix = \"" : "...",
-	    is_path ? value : "", is_path ? "\"" : "");
-}
-
 /* A key that the block does not have, though others may. */
 static void
-wrong_key(const struct config_block *block, const struct config_setting *s)
+wrong_key(const struct config_setting *s)
 {
-	const char *word = schema_word(block->kind);
-	const char *owners = owners_of(block->reader, s->name);
-	const char *near = config_nearest_key(s->name, block->kind);
+	struct config_reader *r = s->block->reader;
+	enum config_kind kind = s->block->kind, opened = schema_kind(s->name);
+	const char *word = schema_word(kind), *owners = owners_of(r, s->name);
+	const char *near = config_nearest_key(s->name, kind);
 
-	if (schema_kind(s->name) != CONFIG_IGNORED)
-		block_as_key(block, s);
+	/* A service may have its path in place of its name. */
+	if ((opened & CONFIG_SERVICES) && s->shown[0] == '/')
+		setting_error(s,
+		    "%s is a block here: write %s \"NAME\" { unix = \"%s\" }",
+		    s->name, s->name, s->shown);
+	else if (opened != CONFIG_IGNORED)
+		setting_error(s, "%s is a block here: write %s \"%s\" { ... }",
+		    s->name, s->name, s->shown);
 	else if (schema_find(CONFIG_ANY, s->name) == NULL)
-		setting_error(block, s, "unknown key \"%s\": %s%s%s",
-		    config_shown(block->reader, s->name),
+		setting_error(s, "unknown key \"%s\": %s%s%s",
+		    config_shown(r, s->name),
 		    near ? "did you mean " : "see vrngd.conf(5)",
 		    near ? near : "", near ? "?" : "");
-	else if (block->kind == CONFIG_TOP)
-		setting_error(block, s,
+	else if (kind == CONFIG_TOP)
+		setting_error(s,
 		    "\"%s\" stands outside of any block: move it into %s",
 		    s->name, owners);
 	else if (owners[0] == '\0')
-		setting_error(block, s,
+		setting_error(s,
 		    "%s %s has no %s: that stands outside of all blocks",
 		    config_article(word), word, s->name);
 	else
-		setting_error(block, s, "%s %s has no %s: that goes in %s %s",
+		setting_error(s, "%s %s has no %s: that goes in %s %s",
 		    config_article(word), word, s->name, config_article(owners),
 		    owners);
 }
 
 /* Whether the setting has what can be a value of the key. */
 static bool
-check_form(const struct config_block *block, const struct config_setting *s,
-    const struct config_key *key)
+check_form(const struct config_setting *s, const struct config_key *key)
 {
 	const struct config_item *item;
 
 	if (s->is_list && key->type != TYPE_NETWORKS) {
-		setting_error(block, s,
+		setting_error(s,
 		    "%s has one value, not a list: remove the { and the }",
 		    s->name);
 		return false;
@@ -96,7 +85,7 @@ check_form(const struct config_block *block, const struct config_setting *s,
 	TAILQ_FOREACH(item, &s->items, entry)
 		if (key->type != TYPE_BYTES &&
 		    strlen(item->word.text) != item->word.len) {
-			config_error(block->reader, block, item->place,
+			config_error(s->block->reader, s->block, item->place,
 			    "%s has a NUL byte in it: remove \\x00", s->name);
 			return false;
 		}
@@ -104,41 +93,32 @@ check_form(const struct config_block *block, const struct config_setting *s,
 }
 
 static void
-check_key(struct config_block *block, struct config_setting *s)
+check_key(struct config_setting *s)
 {
-	const struct config_key *key = schema_find(block->kind, s->name);
-	const struct config_setting *other = setting_of(block, s->name);
+	const struct config_key *key = schema_find(s->block->kind, s->name);
+	const struct config_setting *other = setting_of(s->block, s->name);
 
 	if (other != NULL) {
-		setting_error(block, s,
-		    "%s is given twice, first in %s: remove one", s->name,
-		    config_place_text(block->reader, other->place, s->place));
+		setting_error(s, "%s is given twice, first in %s: remove one",
+		    s->name,
+		    config_place_text(s->block->reader, other->place,
+			s->place));
 		return;
 	}
-	if (key != NULL && check_form(block, s, key)) {
+	if (key != NULL && check_form(s, key)) {
 		s->key = key;
 		return;
 	}
-	block->damaged = true;
+	s->block->damaged = true;
 	if (key == NULL)
-		wrong_key(block, s);
-}
-
-/* What the name of a block is unique in: its pool, or all of its kind. */
-static uint32_t
-scope_of(const struct config_block *block)
-{
-	if (block->kind & (CONFIG_POOL | CONFIG_LEAVES))
-		return 0;
-	while (block->within != NULL && block->kind != CONFIG_POOL)
-		block = block->within;
-	return block->order;
+		wrong_key(s);
 }
 
 static void
 check_name(const struct config_block *block)
 {
 	const char *word = schema_word(block->kind);
+	const struct config_block *scope = block;
 	const struct config_taken *first;
 
 	if (block->name[0] == '\0') {
@@ -153,8 +133,13 @@ check_name(const struct config_block *block)
 	else if (!names_valid(block->name))
 		block_error(block,
 		    "a name is made of letters, digits, . _ and - only");
+	/* It is unique in its pool, or else among all of its kind. */
+	while (scope->within != NULL && scope->kind != CONFIG_POOL)
+		scope = scope->within;
+	if (block->kind & (CONFIG_POOL | CONFIG_LEAVES))
+		scope = NULL;
 	first = config_take(block, NULL,
-	    config_text(block->reader, "%u %s %s", scope_of(block), word,
+	    config_text(block->reader, "%p %s %s", (const void *)scope, word,
 		block->name));
 	if (first != NULL)
 		config_error(block->reader, NULL, block->place,
@@ -194,76 +179,74 @@ config_keys_check(struct config_reader *r)
 			check_name(block);
 		}
 		TAILQ_FOREACH(s, &block->settings, entry)
-			check_key(block, s);
+			check_key(s);
 	}
 }
 
 /* Whether the source, as far as its type is known, has the key. */
 static bool
-is_of_type(const struct config_block *block, const struct config_setting *s)
+is_of_type(const struct config_setting *s)
 {
-	const struct config_source *source = block->object;
-	const struct config_setting *type = setting_of(block, "type");
+	const struct config_source *source = s->block->object;
+	const struct config_setting *type = setting_of(s->block, "type");
 	uint32_t kind = source->spec.kind;
 
 	if (s->key->sources == 0 || type == NULL || type->bad ||
 	    (s->key->sources & 1U << kind) != 0)
 		return true;
-	setting_error(block, s,
+	setting_error(s,
 	    "a source of type %s has no %s: remove it, or write type = %s",
 	    names_source_kind[kind], s->name,
-	    config_alternatives(block->reader, names_source_kind,
+	    config_alternatives(s->block->reader, names_source_kind,
 		s->key->sources));
 	return false;
 }
 
 /* Notes the setting that says where the block's socket is: the first. */
 static bool
-is_only_address(struct config_block *block, const struct config_setting *s)
+is_only_address(const struct config_setting *s)
 {
-	if (block->where != NULL) {
-		setting_error(block, s,
-		    "%s is a second address, after %s in %s: remove one",
-		    s->name, block->where->name,
-		    config_place_text(block->reader, block->where->place,
-			s->place));
-		return false;
+	const struct config_setting *first = s->block->where;
+
+	if (first == NULL) {
+		s->block->where = s;
+		return true;
 	}
-	block->where = s;
-	return true;
+	setting_error(s, "%s is a second address, after %s in %s: remove one",
+	    s->name, first->name,
+	    config_place_text(s->block->reader, first->place, s->place));
+	return false;
 }
 
 /* Whether the socket is one that systemd passes, which only leaves have. */
 static bool
-is_passed(const struct config_block *block, const struct config_setting *s,
-    void *part)
+is_passed(const struct config_setting *s, void *part)
 {
-	if ((block->kind & CONFIG_LEAVES) == 0 ||
+	struct config_guest *guest = part;
+	struct config_socket *socket = part;
+
+	if ((s->block->kind & CONFIG_LEAVES) == 0 ||
 	    strcmp(s->value, CONFIG_PASSED) != 0)
 		return false;
 	if (s->key->type == TYPE_SOCKET)
-		((struct config_guest *)part)->passed = true;
-	else if (s->key->type == TYPE_ADDRESS) {
-		((struct config_socket *)part)->transport =
-		    (enum config_transport)s->key->min;
-		((struct config_socket *)part)->passed = true;
-	} else
+		return guest->passed = true;
+	if (s->key->type != TYPE_ADDRESS)
 		return false;
-	return true;
+	socket->transport = (enum config_transport)s->key->min;
+	return socket->passed = true;
 }
 
 static void
-read_setting(struct config_block *block, struct config_setting *s)
+read_setting(struct config_setting *s)
 {
+	struct config_block *block = s->block;
 	void *part = schema_part(block->kind, block->object, s->key->part);
 	const struct config_item *item;
 	const char *wrong;
 
-	if (block->kind == CONFIG_SOURCE && !is_of_type(block, s))
-		return;
-	if (s->key->type == TYPE_ADDRESS && !is_only_address(block, s))
-		return;
-	if (is_passed(block, s, part))
+	if ((block->kind == CONFIG_SOURCE && !is_of_type(s)) ||
+	    (s->key->type == TYPE_ADDRESS && !is_only_address(s)) ||
+	    is_passed(s, part))
 		return;
 	TAILQ_FOREACH(item, &s->items, entry) {
 		wrong = value_read(block->reader, s->key, &item->word, part);
@@ -291,5 +274,5 @@ config_values(struct config_block *block)
 	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
 		if ((k->blocks & block->kind) != 0 &&
 		    (s = setting_of(block, k->name)) != NULL)
-			read_setting(block, s);
+			read_setting(s);
 }

@@ -22,14 +22,12 @@ config_network_is_ipv4(const struct proto_network *network)
 	    memcmp(network->address, mapped, sizeof(mapped)) == 0;
 }
 
-/* Whether two addresses are the same as far as the first bits go. */
-static bool
-same_bits(const uint8_t *a, const uint8_t *b, uint32_t bits)
+/* Clears what is not of the prefix. */
+static void
+mask(struct proto_network *network)
 {
-	uint32_t whole = bits / 8, rest = bits % 8;
-
-	return memcmp(a, b, whole) == 0 &&
-	    (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0);
+	for (uint32_t i = network->bits; i < 128; i++)
+		network->address[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
 }
 
 /* Reads an address, as a network of its own. */
@@ -47,39 +45,30 @@ enum config_network_result
 config_network_read(const char *text, struct proto_network *network)
 {
 	char address[INET6_ADDRSTRLEN];
-	const char *slash = strchr(text, '/'), *rest;
-	size_t len = slash != NULL ? (size_t)(slash - text) : strlen(text);
+	size_t len = strcspn(text, "/");
 	struct proto_network whole;
+	const char *rest;
 	uint64_t bits;
+	uint32_t behind;
 
-	if (len >= sizeof(address))
+	snprintf(address, sizeof(address), "%.*s", (int)len, text);
+	if (len >= sizeof(address) || !read_address(address, &whole))
 		return CONFIG_NETWORK_BAD;
-	memcpy(address, text, len);
-	address[len] = '\0';
-	if (!read_address(address, network))
-		return CONFIG_NETWORK_BAD;
-	if (slash == NULL)
+	*network = whole;
+	if (text[len] == '\0')
 		return CONFIG_NETWORK_GOOD;
-	rest = value_digits(slash + 1, 10, &bits);
+	rest = value_digits(text + len + 1, 10, &bits);
 	if (rest == NULL || rest[0] != '\0')
 		return CONFIG_NETWORK_BAD;
-	if (bits > (strchr(address, ':') != NULL ? 128 : 128 - IPV4_BEHIND))
+	behind = strchr(address, ':') != NULL ? 0 : IPV4_BEHIND;
+	if (bits > 128 - behind)
 		return CONFIG_NETWORK_LONG;
-	if (strchr(address, ':') == NULL)
-		bits += IPV4_BEHIND;
-	whole = *network;
-	network->bits = (uint32_t)bits;
-	for (uint32_t i = network->bits; i < 128; i++)
-		network->address[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
-	return same_bits(whole.address, network->address, 128)
+	network->bits = behind + (uint32_t)bits;
+	mask(network);
+	return memcmp(whole.address, network->address, sizeof(whole.address)) ==
+		0
 	    ? CONFIG_NETWORK_GOOD
 	    : CONFIG_NETWORK_BITS;
-}
-
-bool
-config_network_parse(const char *text, struct proto_network *network)
-{
-	return config_network_read(text, network) == CONFIG_NETWORK_GOOD;
 }
 
 const char *
@@ -100,16 +89,15 @@ config_network_text(const struct proto_network *network,
 bool
 config_network_loopback(const char *address, struct proto_network *network)
 {
-	static const char *const loopback[] = { "127.0.0.0/8", "::1/128" };
 	struct proto_network host;
 
 	if (!read_address(address, &host))
 		return false;
-	for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++)
-		if (config_network_parse(loopback[i], network) &&
-		    same_bits(host.address, network->address, network->bits))
-			return true;
-	return false;
+	config_network_read(
+	    config_network_is_ipv4(&host) ? "127.0.0.0/8" : "::1", network);
+	host.bits = network->bits;
+	mask(&host);
+	return memcmp(&host, network, sizeof(host)) == 0;
 }
 
 const char *

@@ -31,7 +31,7 @@ static bool meaningless(int token, bool same_line);
 }
 
 %token <word> WORD STRING BLOCK INCLUDE
-%token OPEN CLOSE EQUALS END LINE_END LIST_OPEN LIST_CLOSE
+%token OPEN CLOSE EQUALS END LINE_END VALUES
 
 %type <word> key value
 
@@ -50,30 +50,26 @@ statement:
 	END
 	| key EQUALS value
 	{
-		config_item_add(parse, &$3, @3.first_line);
+		TAILQ_INIT(&parse->items);
+		config_item_add(parse, $3, @3.first_line);
 		config_setting_add(parse, $1.text, false, @1.first_line);
 		if (schema_has_list($1.text))
 			parse->single_line = @3.first_line;
 	}
-	| key EQUALS LIST_OPEN items LIST_CLOSE
+	| key equals VALUES
 	{
-		if (parse->list_lost)
-			TAILQ_INIT(&parse->items);
-		else
+		if (!parse->list_lost)
 			config_setting_add(parse, $1.text, true, @1.first_line);
 	}
-	| LIST_OPEN items LIST_CLOSE
-	{
-		/* Behind an = that is out of place. */
-		TAILQ_INIT(&parse->items);
-	}
+	| VALUES /* behind an = that is out of place */
 	| INCLUDE value
 	{
 		config_file_include(parse, $2.text, @1.first_line);
 	}
 	| block statements CLOSE
 	{
-		config_block_close(parse);
+		if (parse->block->within != NULL)
+			parse->block = parse->block->within;
 	}
 	| error
 	{
@@ -91,12 +87,9 @@ statement:
 	}
 	;
 
-items:
-	%empty
-	| items value
-	{
-		config_item_add(parse, &$2, @2.first_line);
-	}
+equals:
+	EQUALS
+	| %empty /* which the scanner has reported */
 	;
 
 key:
@@ -173,8 +166,7 @@ meaningless(int token, bool same_line)
 {
 	if (token == STRING || token == EQUALS || token == LINE_END)
 		return true;
-	return same_line && token != OPEN && token != CLOSE &&
-	    token != LIST_OPEN && token != LIST_CLOSE;
+	return same_line && token != OPEN && token != CLOSE;
 }
 
 static void

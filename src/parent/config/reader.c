@@ -15,15 +15,26 @@
 #define SHOWN_MAX 120 /* bytes of a text in a message */
 #define NEAR_MAX  2   /* letters to change */
 
+struct config_memory {
+	struct config_memory *next;
+	void *data;
+};
+
+static void *
+must(void *data)
+{
+	if (data == NULL)
+		log_fatal("no memory for the configuration");
+	return data;
+}
+
 /* Keeps memory until the reader ends. */
 static void *
 keep(struct config_reader *r, void *data)
 {
-	struct config_memory *memory = malloc(sizeof(*memory));
+	struct config_memory *memory = must(malloc(sizeof(*memory)));
 
-	if (data == NULL || memory == NULL)
-		log_fatal("no memory for the configuration");
-	*memory = (struct config_memory){ r->memory, data };
+	*memory = (struct config_memory){ r->memory, must(data) };
 	r->memory = memory;
 	return data;
 }
@@ -34,22 +45,10 @@ config_alloc(struct config_reader *r, size_t size)
 	return keep(r, calloc(1, size));
 }
 
-static char *__attribute__((format(printf, 2, 0)))
-text_of(struct config_reader *r, const char *fmt, va_list ap)
-{
-	char *text;
-
-	return keep(r, vasprintf(&text, fmt, ap) == -1 ? NULL : text);
-}
-
 char *
 config_strdup(const char *text)
 {
-	char *copy = strdup(text);
-
-	if (copy == NULL)
-		log_fatal("no memory for the configuration");
-	return copy;
+	return must(strdup(text));
 }
 
 char *
@@ -59,9 +58,10 @@ config_text(struct config_reader *r, const char *fmt, ...)
 	char *text;
 
 	va_start(ap, fmt);
-	text = text_of(r, fmt, ap);
+	if (vasprintf(&text, fmt, ap) == -1)
+		text = NULL;
 	va_end(ap);
-	return text;
+	return keep(r, text);
 }
 
 const char *
@@ -104,14 +104,17 @@ comes_after(struct config_place a, struct config_place b)
 }
 
 /*
- * Adds an error, in the order of files and lines.  Characters that would upset
- * a terminal or a log become ?.
+ * Errors are in the order of files and lines.  Characters that would upset a
+ * terminal or a log become ?.
  */
-static void
-add_error(struct config_reader *r, struct config_place place, char *text)
+void
+config_error_add(struct config_reader *r, const struct config_block *block,
+    struct config_place place, char *text)
 {
 	struct config_error *e = config_alloc(r, sizeof(*e)), *before;
 
+	if (block != NULL && block->kind != CONFIG_TOP)
+		text = config_text(r, "%s: %s", block->title, text);
 	for (unsigned char *c = (unsigned char *)text; *c != '\0'; c++)
 		if (*c < ' ' || *c == 0x7f)
 			*c = '?';
@@ -127,34 +130,14 @@ add_error(struct config_reader *r, struct config_place place, char *text)
 		TAILQ_INSERT_HEAD(&r->errors, e, entry);
 }
 
-void
-config_error(struct config_reader *r, const struct config_block *block,
-    struct config_place place, const char *fmt, ...)
+bool
+config_syntax_damaged(struct config_parse *p, int line)
 {
-	va_list ap;
-	char *text;
-
-	va_start(ap, fmt);
-	text = text_of(r, fmt, ap);
-	va_end(ap);
-	if (block != NULL && block->kind != CONFIG_TOP)
-		text = config_text(r, "%s: %s", block->title, text);
-	add_error(r, place, text);
-}
-
-void
-config_syntax_error(struct config_parse *p, int line, const char *fmt, ...)
-{
-	va_list ap;
+	bool is_first = line != p->error_line;
 
 	p->block->damaged = true;
-	if (line == p->error_line)
-		return;
 	p->error_line = line;
-	va_start(ap, fmt);
-	add_error(p->reader, (struct config_place){ p->file, line },
-	    text_of(p->reader, fmt, ap));
-	va_end(ap);
+	return is_first;
 }
 
 const char *
@@ -166,17 +149,6 @@ config_place_text(struct config_reader *r, struct config_place place,
 	return config_text(r, "%s:%d", place.file->path, place.line);
 }
 
-void
-config_reader_report(struct config_reader *r, config_report *report, void *arg)
-{
-	const struct config_error *e;
-
-	TAILQ_FOREACH(e, &r->errors, entry)
-		report(arg,
-		    config_text(r, "%s:%d: %s", e->place.file->path,
-			e->place.line, e->text));
-}
-
 static struct config_block *
 new_block(struct config_reader *r, enum config_kind kind, const char *name)
 {
@@ -184,7 +156,6 @@ new_block(struct config_reader *r, enum config_kind kind, const char *name)
 
 	block->reader = r;
 	block->kind = kind;
-	block->order = r->nblocks++;
 	block->name = name != NULL ? name : "";
 	block->title = config_text(r, "%s \"%s\"", schema_word(kind),
 	    config_shown(r, block->name));
@@ -232,17 +203,13 @@ void
 config_block_open(struct config_parse *p, const char *keyword, const char *name,
     int line)
 {
-	enum config_kind kind = CONFIG_IGNORED;
-	struct config_blocks *blocks = &p->block->blocks;
-	struct config_block *block;
+	enum config_kind kind =
+	    keyword != NULL ? schema_kind(keyword) : CONFIG_IGNORED;
+	struct config_block *block = new_block(p->reader, kind, name);
+	struct config_blocks *blocks = kind == CONFIG_POOL ? &p->reader->pools
+	    : kind & CONFIG_LEAVES ? &p->reader->top->blocks
+				   : &p->block->blocks;
 
-	if (keyword != NULL)
-		kind = schema_kind(keyword);
-	if (kind == CONFIG_POOL)
-		blocks = &p->reader->pools;
-	else if (kind & CONFIG_LEAVES)
-		blocks = &p->reader->top->blocks;
-	block = new_block(p->reader, kind, name);
 	block->place = (struct config_place){ p->file, line };
 	block->within = p->block;
 	TAILQ_INSERT_TAIL(blocks, block, entry);
@@ -250,19 +217,11 @@ config_block_open(struct config_parse *p, const char *keyword, const char *name,
 }
 
 void
-config_block_close(struct config_parse *p)
-{
-	if (p->block->within != NULL)
-		p->block = p->block->within;
-}
-
-void
-config_item_add(struct config_parse *p, const struct config_word *word,
-    int line)
+config_item_add(struct config_parse *p, struct config_word word, int line)
 {
 	struct config_item *item = config_alloc(p->reader, sizeof(*item));
 
-	item->word = *word;
+	item->word = word;
 	item->place = (struct config_place){ p->file, line };
 	TAILQ_INSERT_TAIL(&p->items, item, entry);
 }
@@ -274,6 +233,7 @@ config_setting_add(struct config_parse *p, const char *name, bool is_list,
 	struct config_setting *s = config_alloc(p->reader, sizeof(*s));
 	const struct config_item *first = TAILQ_FIRST(&p->items);
 
+	s->block = p->block;
 	s->name = name;
 	s->value = first != NULL ? first->word.text : "";
 	s->shown = config_shown(p->reader, s->value);
@@ -322,29 +282,19 @@ distance(const char *a, const char *b)
 }
 
 void
-config_nearest_init(struct config_nearest *nearest, const char *word)
+config_near(const char *word, const char *candidate, const char **found)
 {
 	size_t len = strnlen(word, CONFIG_NAME_SIZE);
+	/* Of a short word, not all letters may be wrong. */
+	size_t limit = len / 2 < NEAR_MAX ? len / 2 + 1 : NEAR_MAX + 1;
 
-	*nearest = (struct config_nearest){
-		.word = len < CONFIG_NAME_SIZE ? word : "",
-		/* Of a short word, not all letters may be wrong. */
-		.distance = len / 2 < NEAR_MAX ? len / 2 + 1 : NEAR_MAX + 1,
-	};
-}
-
-void
-config_nearest_try(struct config_nearest *nearest, const char *candidate)
-{
-	size_t d;
-
-	if (strnlen(candidate, CONFIG_NAME_SIZE) == CONFIG_NAME_SIZE)
+	if (len == CONFIG_NAME_SIZE ||
+	    strnlen(candidate, CONFIG_NAME_SIZE) == CONFIG_NAME_SIZE)
 		return;
-	d = distance(nearest->word, candidate);
-	if (d < nearest->distance) {
-		nearest->distance = d;
-		nearest->found = candidate;
-	}
+	if (*found != NULL)
+		limit = distance(word, *found);
+	if (distance(word, candidate) < limit)
+		*found = candidate;
 }
 
 static int
@@ -363,8 +313,6 @@ config_take(const struct config_block *block,
 	struct config_taken *t = config_alloc(r, sizeof(*t)), **first;
 
 	*t = (struct config_taken){ text, block, setting };
-	first = tsearch(t, &r->taken, taken_order);
-	if (first == NULL)
-		log_fatal("no memory for the configuration");
+	first = must(tsearch(t, &r->taken, taken_order));
 	return *first == t ? NULL : *first;
 }

@@ -9,8 +9,8 @@
  *	schema.c, values.c	keys and their values
  *	keys.c			blocks and settings against the schema
  *	build.c			blocks to struct config
- *	rules.c, sources.c, services.c	what ties keys together
- *	device.c, network.c	what is read, and where sockets are
+ *	rules.c, services.c	what ties keys together
+ *	sources.c, network.c	what is read, and where sockets are
  */
 #ifndef VRNGD_CONFIG_READER_H
 #define VRNGD_CONFIG_READER_H
@@ -42,7 +42,7 @@ struct config_file {
 	TAILQ_ENTRY(config_file) entry;
 	const char *path;
 	struct config_place from; /* the include; the first has none */
-	uint32_t order;		  /* of opening */
+	uint32_t order, depth;	  /* of opening; of files around it */
 	dev_t dev;
 	ino_t ino;
 };
@@ -64,6 +64,7 @@ TAILQ_HEAD(config_items, config_item);
 
 struct config_setting {
 	TAILQ_ENTRY(config_setting) entry;
+	struct config_block *block;
 	const char *name;
 	const struct config_key *key; /* NULL: not one that is good here */
 	const char *value;	      /* text of the first, "" if none, */
@@ -81,7 +82,6 @@ struct config_block {
 	TAILQ_ENTRY(config_block) entry;
 	TAILQ_ENTRY(config_block) all; /* in the reader's list */
 	enum config_kind kind;
-	uint32_t order;	   /* of opening */
 	const char *name;  /* never NULL */
 	const char *title; /* kind and name, for messages */
 	struct config_place place;
@@ -104,23 +104,14 @@ struct config_error {
 	const char *text;
 };
 
-TAILQ_HEAD(config_errors, config_error);
-
-struct config_memory {
-	struct config_memory *next;
-	void *data;
-};
-
 struct config_reader {
 	struct config_memory *memory;
 	struct config_block *top;
 	struct config_blocks all;
 	struct config_blocks pools; /* and what was taken for one */
-	struct config_errors errors;
+	TAILQ_HEAD(config_errors, config_error) errors;
 	TAILQ_HEAD(, config_file) files; /* that could be read */
-	const struct config_file *main;
 	uint32_t nfiles;
-	uint32_t nblocks;
 	size_t nerrors;
 	void *taken; /* names and sockets, a tree of tsearch(3) */
 	struct config *config;
@@ -163,20 +154,27 @@ char *config_strdup(const char *);
 /* Text fit for a message: of bounded length. */
 const char *config_shown(struct config_reader *, const char *text);
 
-/* An error there, about the block, if it is not NULL. */
-void config_error(struct config_reader *, const struct config_block *,
-    struct config_place, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+/* Adds an error there, about the block, if it is not NULL. */
+void config_error_add(struct config_reader *, const struct config_block *,
+    struct config_place, char *text);
+#define config_error(r, block, place, ...) \
+	config_error_add(r, block, place, config_text(r, __VA_ARGS__))
 
 /* The same about a block, or one of its settings, where that stands. */
 #define block_error(block, ...) \
 	config_error((block)->reader, block, (block)->place, __VA_ARGS__)
-#define setting_error(block, s, ...) \
-	config_error((block)->reader, block, (s)->place, __VA_ARGS__)
+#define setting_error(s, ...) \
+	config_error((s)->block->reader, (s)->block, (s)->place, __VA_ARGS__)
 
 /* An error in what is being parsed, the first of its line. */
-void config_syntax_error(struct config_parse *, int line, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+bool config_syntax_damaged(struct config_parse *, int line);
+#define config_syntax_error(p, at, ...) \
+	do { \
+		if (config_syntax_damaged(p, at)) \
+			config_error((p)->reader, NULL, \
+			    ((struct config_place){ (p)->file, at }), \
+			    __VA_ARGS__); \
+	} while (0)
 
 /* "line 3", or "FILE:3" seen from another file. */
 const char *config_place_text(struct config_reader *, struct config_place,
@@ -192,17 +190,12 @@ const char *config_article(const char *word);
 void config_reader_init(struct config_reader *);
 void config_reader_free(struct config_reader *);
 
-/* Reports the errors. */
-void config_reader_report(struct config_reader *, config_report *, void *arg);
-
-/* A block opens, with NULL as keyword an ignored one; the last one closes. */
+/* A block opens, with NULL as keyword an ignored one. */
 void config_block_open(struct config_parse *, const char *keyword,
     const char *name, int line);
-void config_block_close(struct config_parse *);
 
-/* A setting, whose values were added before. */
-void config_item_add(struct config_parse *, const struct config_word *,
-    int line);
+/* A value of the setting that is being read; and that setting. */
+void config_item_add(struct config_parse *, struct config_word, int line);
 void config_setting_add(struct config_parse *, const char *name, bool is_list,
     int line);
 
@@ -210,15 +203,11 @@ void config_setting_add(struct config_parse *, const char *name, bool is_list,
 struct config_setting *setting_of(const struct config_block *,
     const char *name);
 
-/* Of the candidates tried, the one that `word` was probably meant to be. */
-struct config_nearest {
-	const char *word;
-	const char *found; /* NULL: nothing is near */
-	size_t distance;
-};
-
-void config_nearest_init(struct config_nearest *, const char *word);
-void config_nearest_try(struct config_nearest *, const char *candidate);
+/*
+ * Takes the candidate for what `word` was probably meant to be, if it is nearer
+ * to that than `*found`, which is NULL at first.
+ */
+void config_near(const char *word, const char *candidate, const char **found);
 
 /*
  * Whether a text is the first of its like; otherwise returns what had it
@@ -232,8 +221,9 @@ struct config_taken {
 const struct config_taken *config_take(const struct config_block *,
     const struct config_setting *, const char *text);
 
-/* files.c: reads `path`, or what `pattern` says, into blocks. */
-void config_file_read(struct config_reader *, const char *path);
+/* files.c: reads the file at `path`, or those that an include there means. */
+void config_file_read(struct config_reader *, const char *path,
+    struct config_place from);
 void config_file_include(struct config_parse *, const char *pattern, int line);
 
 /* scan.l: scans and parses a text. */
@@ -245,7 +235,7 @@ void config_scan_text(struct config_parse *, const char *text, size_t len);
  */
 const char *config_nearest_key(const char *word, enum config_kind);
 
-/* Looks at names, keys and the places of all blocks. */
+/* Checks names, keys and the places of all blocks. */
 void config_keys_check(struct config_reader *);
 
 /* Reads the values of a block into its struct. */
@@ -261,7 +251,7 @@ void rules_share(struct config_block *);
 void rules_with(const struct config_block *);
 void rules_sum(const struct config_block *);
 
-/* Tells of all of these keys that the block has. */
+/* Reports all of these keys that the block has. */
 #define KEYS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 void rules_refuse(const struct config_block *, const char *const keys[],
     const char *why);
@@ -269,7 +259,7 @@ void rules_refuse(const struct config_block *, const char *const keys[],
 /* Of a socket's keys, what belongs to unix, tcp or udp. */
 void rules_port(const struct config_block *);
 
-/* sources.c: a source, and a pool's sources together. */
+/* A source, and a pool's sources together. */
 void rules_source(struct config_block *);
 void rules_sources(struct config_block *pool);
 

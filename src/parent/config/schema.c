@@ -1,7 +1,7 @@
 /*
  * The table of keys and the table of blocks, and what is done with all keys
  * alike.  Used by the rest of the reader, by config_print() and, to compare
- * configurations, by device.c and network.c.
+ * configurations, by sources.c and network.c.
  */
 #include <bsd/string.h>
 #include <limits.h>
@@ -39,8 +39,7 @@
 #define ONLY(kind) (1U << SOURCE_##kind)
 #define SOCKETS	   (ONLY(EGD) | ONLY(STREAM))
 
-#define WITH(name, value, blocks) \
-	.with = (name), .with_value = (value), .with_blocks = (blocks)
+#define WITH(name, value) .with = (name), .with_value = (value)
 
 static names preset_names = { "truerng", "onerng", NULL };
 
@@ -105,21 +104,21 @@ const struct config_key schema_keys[] = {
 	{ "noise", CONFIG_SOURCE, TYPE_WORD, SOURCE(spec.noise),
 		.value = NOISE_CONDITIONED, .names = names_noise },
 	{ "min-entropy", CONFIG_SOURCE, TYPE_BITS, SOURCE(spec.min_entropy),
-		1, 8000, 8000, WITH("noise", NOISE_RAW, CONFIG_SOURCE),
+		1, 8000, 8000, WITH("noise", NOISE_RAW),
 		.initial = "required with noise = raw" },
 	{ "sample-bits", CONFIG_SOURCE, TYPE_NUMBER, SOURCE(spec.sample_bits),
-		1, 8, 8, WITH("noise", NOISE_RAW, CONFIG_SOURCE),
+		1, 8, 8, WITH("noise", NOISE_RAW),
 		NUMBERS(sample_bits), .wrong = "must be 1, 2, 4 or 8" },
 	{ "alpha", CONFIG_SOURCE, TYPE_NUMBER, SOURCE(spec.alpha),
 		ALPHA_MIN, ALPHA_MAX, 40, .prefix = "2^-",
-		WITH("noise", NOISE_RAW, CONFIG_SOURCE) },
+		WITH("noise", NOISE_RAW) },
 	{ "timeout", CONFIG_SOURCE, TYPE_TIME, SOURCE(spec.timeout),
 		NS_PER_SEC, 60 * MINUTE, 10 * NS_PER_SEC },
 
 	{ "combine", CONFIG_POOL, TYPE_WORD, POOL(combine),
 		.value = COMBINE_FIRST, .names = names_combine },
 	{ "min-sources", CONFIG_POOL, TYPE_NUMBER, POOL(min_sources),
-		1, SOURCES_MAX, 1, WITH("combine", COMBINE_XOR, CONFIG_POOL),
+		1, SOURCES_MAX, 1, WITH("combine", COMBINE_XOR),
 		.initial = "all" },
 	{ "stock", CONFIG_POOL, TYPE_SIZE, POOL(stock),
 		STOCK_SIZE_MIN, STOCK_SIZE_MAX, 64 * KIB,
@@ -180,26 +179,34 @@ const struct config_key schema_keys[] = {
 		.flags = KEY_INHERITED | KEY_DEPENDED },
 	{ "reseed-bytes", CONFIG_SHARES, TYPE_SIZE, DELIVERY(reseed_bytes),
 		64 * KIB, GIB, MIB, .flags = KEY_INHERITED,
-		WITH("delivery", DELIVERY_DRBG, CONFIG_LEAVES) },
+		WITH("delivery", DELIVERY_DRBG) },
 	{ "reseed-interval", CONFIG_SHARES, TYPE_TIME,
 		DELIVERY(reseed_interval), NS_PER_SEC, 1440 * MINUTE, MINUTE,
 		.flags = KEY_INHERITED,
-		WITH("delivery", DELIVERY_DRBG, CONFIG_LEAVES) },
+		WITH("delivery", DELIVERY_DRBG) },
 	{ "prediction-resistance", CONFIG_SHARES, TYPE_BOOL,
 		DELIVERY(prediction_resistance), .flags = KEY_INHERITED,
-		WITH("delivery", DELIVERY_DRBG, CONFIG_LEAVES) },
+		WITH("delivery", DELIVERY_DRBG) },
 	{ "poll-us", CONFIG_POLLED, TYPE_NUMBER, POLLING(us),
 		0, POLL_US_MAX, 0, .flags = KEY_INHERITED },
 	{ "poll-share", CONFIG_POLLED, TYPE_NUMBER, POLLING(share),
 		1, 100, 50, .suffix = "%", .flags = KEY_INHERITED },
 	{ .name = NULL },
 };
-/* clang-format on */
 
-#define PARTS_OF(type) \
-	[PART_SHARE] = offsetof(struct type, share), \
-	[PART_DELIVERY] = offsetof(struct type, terms.delivery), \
-	[PART_POLLING] = offsetof(struct type, terms.polling)
+/* Where a part is in the struct of a block. */
+#define PART(PART, type, field) [PART_##PART] = offsetof(struct type, field)
+#define BLOCK(type, name) sizeof(struct type), offsetof(struct type, name)
+#define LEAF_PLACE CONFIG_TOP, "at the top level, with class = NAME"
+#define SERVICE_BLOCK \
+	LEAF_PLACE, BLOCK(config_outlet, name), \
+		{ PART(SHARE, config_outlet, share), \
+		  PART(DELIVERY, config_outlet, delivery), \
+		  PART(SOCKET, config_outlet, socket), \
+		  PART(RIGHTS, config_outlet, rights) }
+#define TERMS(type) \
+	PART(SHARE, type, share), PART(DELIVERY, type, terms.delivery), \
+	PART(POLLING, type, terms.polling)
 
 /* The blocks; size, name and parts are those of their structs. */
 static const struct block_kind {
@@ -210,39 +217,21 @@ static const struct block_kind {
 	size_t size, name, parts[PARTS]; /* 0: it has no such part */
 } kinds[] = {
 	{ "pool", CONFIG_POOL, CONFIG_TOP, "at the top level",
-	    sizeof(struct config_pool), offsetof(struct config_pool, name),
-	    { PARTS_OF(config_pool) } },
+		BLOCK(config_pool, name), { TERMS(config_pool) } },
 	{ "source", CONFIG_SOURCE, CONFIG_POOL, "in a pool",
-	    sizeof(struct config_source),
-	    offsetof(struct config_source, spec.name),
-	    { [PART_SOCKET] = offsetof(struct config_source, socket) } },
+		BLOCK(config_source, spec.name),
+		{ PART(SOCKET, config_source, socket) } },
 	{ "class", CONFIG_CLASS, CONFIG_POOL | CONFIG_CLASS,
-	    "in a pool or in another class", sizeof(struct config_class),
-	    offsetof(struct config_class, name), { PARTS_OF(config_class) } },
-	{ "guest", CONFIG_GUEST, CONFIG_TOP,
-	    "at the top level, with class = NAME", sizeof(struct config_guest),
-	    offsetof(struct config_guest, name),
-	    { PARTS_OF(config_guest),
-		[PART_RIGHTS] = offsetof(struct config_guest, rights) } },
-#define SERVICE_KIND(word, kind) \
-	{ \
-		word, kind, CONFIG_TOP, "at the top level, with class = NAME", \
-		    sizeof(struct config_outlet), \
-		    offsetof(struct config_outlet, name), \
-		{ \
-			[PART_SOCKET] = \
-			    offsetof(struct config_outlet, socket), \
-			[PART_SHARE] = offsetof(struct config_outlet, share), \
-			[PART_DELIVERY] = \
-			    offsetof(struct config_outlet, delivery), \
-			[PART_RIGHTS] = offsetof(struct config_outlet, rights) \
-		} \
-	}
-	SERVICE_KIND("egd", CONFIG_EGD),
-	SERVICE_KIND("stream", CONFIG_STREAM),
+		"in a pool or in another class",
+		BLOCK(config_class, name), { TERMS(config_class) } },
+	{ "guest", CONFIG_GUEST, LEAF_PLACE, BLOCK(config_guest, name),
+		{ TERMS(config_guest), PART(RIGHTS, config_guest, rights) } },
+	{ "egd", CONFIG_EGD, SERVICE_BLOCK },
+	{ "stream", CONFIG_STREAM, SERVICE_BLOCK },
 	{ NULL, CONFIG_TOP, CONFIG_IGNORED, NULL, sizeof(struct config), 0,
-	    { 0 } },
+		{ 0 } },
 };
+/* clang-format on */
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]) - 1)
 
@@ -363,14 +352,14 @@ schema_equal(enum config_kind kind, const void *a, const void *b,
 	return true;
 }
 
-/* Whether the key that this one goes with has its value. */
 bool
 schema_goes(const struct config_key *key, enum config_kind kind,
     const void *object)
 {
 	const struct config_key *with;
 
-	if ((key->with_blocks & kind) == 0)
+	if (key->with == NULL ||
+	    ((key->flags & KEY_INHERITED) != 0 && (kind & CONFIG_LEAVES) == 0))
 		return true;
 	with = schema_find(kind, key->with);
 	return with == NULL ||
@@ -385,34 +374,26 @@ is_shown(const struct config_key *key, enum config_kind kind,
 {
 	const struct config_source *source = object;
 	const struct config_outlet *outlet = object;
-	const struct alloc_share *share;
+	const struct alloc_share *share = part_of(kind, object, PART_SHARE);
+	unsigned int flags = key->flags;
 
 	if (kind == CONFIG_SOURCE && key->sources != 0 &&
 	    (key->sources & 1U << source->spec.kind) == 0)
 		return false;
-	if ((key->flags & KEY_CLIENTS) != 0 &&
+	if ((flags & KEY_CLIENTS) != 0 &&
 	    (outlet->connect || outlet->socket.transport == CONFIG_UDP))
 		return false;
-	share = part_of(kind, object, PART_SHARE);
-	if ((key->flags & KEY_PLAIN) != 0 && share->ceil.period == NS_PER_SEC)
+	if ((flags & (KEY_PLAIN | KEY_RATES)) != 0 &&
+	    ((flags & KEY_PLAIN) != 0) == (share->ceil.period == NS_PER_SEC))
 		return false;
-	if ((key->flags & KEY_RATES) != 0 && share->ceil.period != NS_PER_SEC)
-		return false;
-	return (key->flags & KEY_OPPOSITE) == 0 &&
-	    schema_goes(key, kind, object);
+	return (flags & KEY_OPPOSITE) == 0 && schema_goes(key, kind, object);
 }
 
 void
 schema_print(enum config_kind kind, const void *object, FILE *out, int depth)
 {
-	for (const struct config_key *k = schema_keys; k->name != NULL; k++) {
-		const void *part = part_of(kind, object, k->part);
-
-		if ((k->blocks & kind) == 0 || !is_shown(k, kind, object) ||
-		    value_is_none(k, part))
-			continue;
-		fprintf(out, "%*s%s = ", depth * CONFIG_INDENT, "", k->name);
-		value_print(k, part, out);
-		fputc('\n', out);
-	}
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if ((k->blocks & kind) != 0 && is_shown(k, kind, object))
+			value_print(k, part_of(kind, object, k->part), out,
+			    depth);
 }

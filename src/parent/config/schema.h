@@ -2,7 +2,7 @@
  * The schema of the configuration: a row for each key says where it may stand,
  * what values it has and where they are kept.  Reading, printing, comparing,
  * inheriting and guessing what was meant are walks over these rows; only what
- * ties keys together is code (rules.c, sources.c, services.c).
+ * ties keys together is code (rules.c, services.c).
  *
  * A new key is a field in config.h, a row in schema.c, its text and its row in
  * vrngd.conf(5), and a value in one of tests/config.
@@ -89,19 +89,19 @@ struct config_key {
 	uint64_t min, max, value; /* the last is the default */
 	const char *const *names; /* of TYPE_WORD and TYPE_PRESET */
 	unsigned int flags;
-	unsigned int
-	    sources; /* bits of proto_source_kind that have it; 0: all */
-	/* Means something only if that key, of the same block, has that value; */
+	unsigned int sources; /* bits of proto_source_kind; 0: all have it */
+	/*
+	 * It means something only if that key, of the same block, has that
+	 * value; or, if it is inherited, in leaves only.
+	 */
 	const char *with;
 	uint32_t with_value;
-	unsigned int with_blocks; /* in such blocks */
-	/* Of TYPE_NUMBER. */
+	/* Of TYPE_NUMBER: around it; all that it may be, and what else is. */
 	const char *prefix, *suffix;
-	const uint32_t *numbers; /* `size` of them may be given */
+	const uint32_t *numbers;
 	size_t nnumbers;
-	const char *wrong; /* what to say of any other */
-	const char
-	    *initial; /* the default in words, unless it is `value`, or none */
+	const char *wrong;
+	const char *initial; /* the default in words, unless `value` or none */
 };
 
 extern const struct config_key schema_keys[]; /* the last has no name */
@@ -164,10 +164,10 @@ const char *value_digits(const char *text, unsigned int base, uint64_t *);
 
 uint64_t value_get(const struct config_key *, const void *part);
 void value_put(const struct config_key *, void *part, uint64_t);
-void value_print(const struct config_key *, const void *part, FILE *);
 bool value_equal(const struct config_key *, const void *a, const void *b);
 
-/* Whether there is nothing to print. */
-bool value_is_none(const struct config_key *, const void *part);
+/* Prints a line with the key, unless there is no value, or it is not shown. */
+void value_print(const struct config_key *, const void *part, FILE *,
+    int depth);
 
 #endif

@@ -21,10 +21,10 @@ static const struct unit {
 	const char *name;
 	uint64_t value;
 } size_units[] = { { "G", UINT64_C(1) << 30 }, { "M", UINT64_C(1) << 20 },
-	{ "K", UINT64_C(1) << 10 }, { "", 1 } },
+	{ "K", UINT64_C(1) << 10 }, { "", 1 }, { NULL, 0 } },
   time_units[] = { { "min", NS_PER_MIN }, { "s", NS_PER_SEC },
 	  { "ms", NS_PER_MS }, { NULL, 0 } },
-  one[] = { { "", 1 } };
+  one[] = { { "", 1 }, { NULL, 0 } };
 
 /* How numbers are written, by type. */
 static const struct form {
@@ -134,27 +134,24 @@ static bool
 read_form(const struct config_key *key, const char *text, uint64_t *n)
 {
 	const struct form *form = &forms[key->type];
-	const char *prefix = key->prefix != NULL ? key->prefix : "";
-	const char *suffix = key->suffix != NULL ? key->suffix : "", *rest;
 	const struct unit *unit = form->units;
+	const char *prefix = key->prefix ?: "", *suffix = key->suffix ?: "";
+	const char *rest;
 	bool found = key->numbers == NULL;
 
 	if ((key->flags & KEY_ZERO) != 0 && strcmp(text, "0") == 0) {
 		*n = 0;
 		return true;
 	}
-	if (strncmp(text, prefix, strlen(prefix)) != 0)
-		return false;
-	rest = value_digits(text + strlen(prefix), form->base, n);
-	if (rest == NULL)
+	if (strncmp(text, prefix, strlen(prefix)) != 0 ||
+	    (rest = value_digits(text + strlen(prefix), form->base, n)) == NULL)
 		return false;
 	if (key->type == TYPE_BITS)
 		rest = read_decimals(rest, n);
-	while (unit->name != NULL && unit->name[0] != '\0' &&
-	    strcmp(rest, unit->name) != 0)
-		unit++;
-	if (unit->name == NULL ||
+	while (unit->name != NULL &&
 	    strcmp(rest, unit->name[0] != '\0' ? unit->name : suffix) != 0)
+		unit++;
+	if (unit->name == NULL)
 		return false;
 	if (__builtin_mul_overflow(*n, unit->value, n))
 		*n = UINT64_MAX;
@@ -184,17 +181,15 @@ static const char *
 read_word(struct config_reader *r, const struct config_key *key,
     const char *text, uint64_t *n)
 {
-	struct config_nearest nearest;
+	const char *near = NULL;
 
-	config_nearest_init(&nearest, text);
 	for (*n = 0; key->names[*n] != NULL; ++*n) {
 		if (strcmp(text, key->names[*n]) == 0)
 			return NULL;
-		config_nearest_try(&nearest, key->names[*n]);
+		config_near(text, key->names[*n], &near);
 	}
-	if (nearest.found != NULL)
-		return config_text(r, "is unknown: did you mean %s?",
-		    nearest.found);
+	if (near != NULL)
+		return config_text(r, "is unknown: did you mean %s?", near);
 	return config_text(r, "is unknown: it may be %s",
 	    config_alternatives(r, key->names, UINT32_MAX));
 }
@@ -221,25 +216,10 @@ read_id(const struct config_key *key, const char *text, uint64_t *n)
 }
 
 static const char *
-read_scalar(struct config_reader *r, const struct config_key *key,
-    const char *text, void *part)
+read_bool(const char *text, uint64_t *n)
 {
-	const char *wrong = NULL;
-	uint64_t n = 0;
-
-	if (key->type == TYPE_WORD)
-		wrong = read_word(r, key, text, &n);
-	else if (key->type == TYPE_USER || key->type == TYPE_GROUP)
-		wrong = read_id(key, text, &n);
-	else if (key->type != TYPE_BOOL)
-		wrong = read_number(r, key, text, &n);
-	else if (strcmp(text, "yes") == 0)
-		n = 1;
-	else if (strcmp(text, "no") != 0)
-		wrong = "must be yes or no";
-	if (wrong == NULL)
-		value_put(key, part, (key->flags & KEY_OPPOSITE) != 0 ? !n : n);
-	return wrong;
+	*n = strcmp(text, "yes") == 0;
+	return *n || strcmp(text, "no") == 0 ? NULL : "must be yes or no";
 }
 
 static bool
@@ -304,6 +284,14 @@ read_text(struct config_reader *r, const struct config_key *key,
 	return NULL;
 }
 
+static void
+set_init(struct proto_source *spec, const char *bytes, size_t n)
+{
+	memset(spec->init, 0, sizeof(spec->init));
+	memcpy(spec->init, bytes, n);
+	spec->init_size = (uint32_t)n;
+}
+
 static const char *
 read_bytes(struct config_reader *r, const struct config_word *word,
     struct proto_source *spec)
@@ -311,9 +299,7 @@ read_bytes(struct config_reader *r, const struct config_word *word,
 	if (word->len > SOURCE_INIT_SIZE)
 		return config_text(r, "has %zu bytes, of at most %d", word->len,
 		    SOURCE_INIT_SIZE);
-	memset(spec->init, 0, sizeof(spec->init));
-	memcpy(spec->init, word->text, word->len);
-	spec->init_size = (uint32_t)word->len;
+	set_init(spec, word->text, word->len);
 	return NULL;
 }
 
@@ -326,8 +312,7 @@ read_preset(struct config_reader *r, const struct config_key *key,
 
 	if (wrong != NULL)
 		return wrong;
-	spec->init_size = (uint32_t)strlen(presets[n].init);
-	memcpy(spec->init, presets[n].init, spec->init_size);
+	set_init(spec, presets[n].init, strlen(presets[n].init));
 	spec->noise = NOISE_RAW;
 	spec->min_entropy = presets[n].min_entropy;
 	return NULL;
@@ -365,27 +350,43 @@ value_read(struct config_reader *r, const struct config_key *key,
     const struct config_word *word, void *part)
 {
 	void *field = (char *)part + key->offset;
+	const char *text = word->text, *wrong;
+	uint64_t n = 0;
 
 	switch (key->type) {
 	case TYPE_TEXT:
-		return read_text(r, key, word->text, field);
+		return read_text(r, key, text, field);
 	case TYPE_BYTES:
 		return read_bytes(r, word, field);
 	case TYPE_PRESET:
-		return read_preset(r, key, word->text, field);
+		return read_preset(r, key, text, field);
 	case TYPE_PATH:
 	case TYPE_SOCKET:
-		return read_path(r, key, word->text, field);
+		return read_path(r, key, text, field);
 	case TYPE_ADDRESS:
-		return read_address(r, key, word->text, part);
+		return read_address(r, key, text, part);
 	case TYPE_NETWORKS:
-		return read_network(r, word->text, part);
+		return read_network(r, text, part);
 	case TYPE_POOL:
 	case TYPE_CLASS:
 		return NULL;
+	case TYPE_WORD:
+		wrong = read_word(r, key, text, &n);
+		break;
+	case TYPE_USER:
+	case TYPE_GROUP:
+		wrong = read_id(key, text, &n);
+		break;
+	case TYPE_BOOL:
+		wrong = read_bool(text, &n);
+		break;
 	default:
-		return read_scalar(r, key, word->text, part);
+		wrong = read_number(r, key, text, &n);
+		break;
 	}
+	if (wrong == NULL)
+		value_put(key, part, (key->flags & KEY_OPPOSITE) != 0 ? !n : n);
+	return wrong;
 }
 
 /* In the largest unit that leaves a whole number. */
@@ -439,8 +440,7 @@ value_text(const struct config_key *key, uint64_t n, char text[VALUE_TEXT_SIZE])
 	case TYPE_USER:
 	case TYPE_GROUP:
 		snprintf(text, VALUE_TEXT_SIZE, "%s%" PRIu64 "%s",
-		    key->prefix != NULL ? key->prefix : "", n,
-		    key->suffix != NULL ? key->suffix : "");
+		    key->prefix ?: "", n, key->suffix ?: "");
 		break;
 	default:
 		return n == 0 ? "0" : number_text(&forms[key->type], n, text);
@@ -516,28 +516,22 @@ text_of(const struct config_key *key, const void *part)
 	}
 }
 
-bool
-value_is_none(const struct config_key *key, const void *part)
-{
-	const struct config_outlet *outlet = part;
-
-	if (is_number(key))
-		return (key->flags & KEY_HIDDEN) != 0 &&
-		    value_get(key, part) == key->value;
-	if (key->type == TYPE_NETWORKS)
-		return outlet->nallowed == 0;
-	return key->type != TYPE_BYTES && text_of(key, part) == NULL;
-}
-
 void
-value_print(const struct config_key *key, const void *part, FILE *out)
+value_print(const struct config_key *key, const void *part, FILE *out,
+    int depth)
 {
 	const struct config_outlet *outlet = part;
 	const struct config_source *source = part;
-	uint64_t n = is_number(key) ? value_get(key, part) : 0;
 	const char *word = text_of(key, part);
 	char text[VALUE_TEXT_SIZE];
 
+	if (is_number(key) ? (key->flags & KEY_HIDDEN) != 0 &&
+		    value_get(key, part) == key->value
+		: key->type == TYPE_NETWORKS
+		? outlet->nallowed == 0
+		: key->type != TYPE_BYTES && word == NULL)
+		return;
+	fprintf(out, "%*s%s = ", depth * CONFIG_INDENT, "", key->name);
 	if (word != NULL && strcmp(word, CONFIG_PASSED) == 0)
 		fputs(word, out);
 	else if (word != NULL)
@@ -552,30 +546,22 @@ value_print(const struct config_key *key, const void *part, FILE *out)
 			    config_network_text(&outlet->allow[i], text));
 		fputs(" }", out);
 	} else
-		fputs(value_text(key, n, text), out);
-}
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+		fputs(value_text(key, value_get(key, part), text), out);
+	fputc('\n', out);
 }
 
 bool
 value_equal(const struct config_key *key, const void *a, const void *b)
 {
-	const struct config_outlet *x = a, *y = b;
 	const struct config_source *s = a, *t = b;
+	const char *x, *y;
 
 	if (is_number(key))
 		return value_get(key, a) == value_get(key, b);
-	if (key->type == TYPE_BYTES || key->type == TYPE_PRESET)
+	if (key->type == TYPE_BYTES)
 		return s->spec.init_size == t->spec.init_size &&
-		    memcmp(s->spec.init, t->spec.init, sizeof(s->spec.init)) ==
-		    0;
-	if (key->type == TYPE_NETWORKS)
-		return x->nallowed == y->nallowed &&
-		    memcmp(x->allow, y->allow,
-			x->nallowed * sizeof(x->allow[0])) == 0;
-	return same_text(text_of(key, a), text_of(key, b));
+		    memcmp(s->spec.init, t->spec.init, SOURCE_INIT_SIZE) == 0;
+	x = text_of(key, a);
+	y = text_of(key, b);
+	return x == y || (x != NULL && y != NULL && strcmp(x, y) == 0);
 }

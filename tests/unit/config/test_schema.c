@@ -223,7 +223,7 @@ test_rows(void **state)
 		if (k->type == TYPE_WORD || k->type == TYPE_PRESET)
 			assert_non_null(k->names);
 		if (k->with != NULL)
-			assert_non_null(schema_find(k->with_blocks, k->with));
+			assert_non_null(schema_find(k->blocks, k->with));
 		assert_true(has_part(k));
 		/* No two have the same name and a block in common. */
 		for (const struct config_key *o = k + 1; o->name != NULL; o++)
