@@ -336,7 +336,7 @@ struct proto_serve {
 	uint64_t idle_timeout; /* ns; 0: none */
 	uint32_t nallowed;     /* ALLOW frames that follow, at most ALLOWED_MAX:
 				* addresses in none of them are turned away */
-	uint32_t unused;       /* 0 */
+	uint32_t addressed;    /* 1: the first SERVE is before SOCKET_BOUND */
 };
 
 /* A network.  IPv4: mapped to IPv6 (RFC 4291, 2.5.5.2), bits from 96 up. */

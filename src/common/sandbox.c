@@ -242,6 +242,7 @@ static const struct sandbox_rule sanitizer_rules[] = {
 	{ .nr = SCMP_SYS(sigaltstack), .why = "its signal stack" },
 	{ .nr = SCMP_SYS(rt_sigaction), .why = "reporting" },
 	{ .nr = SCMP_SYS(rt_sigprocmask), .why = "reporting" },
+	{ .nr = SCMP_SYS(rt_sigreturn), .why = "reporting" },
 	{ .nr = SCMP_SYS(getpid), .why = "reporting" },
 	{ .nr = SCMP_SYS(gettid), .why = "reporting" },
 	{ .nr = SCMP_SYS(madvise), .why = "shadow memory" },
@@ -263,7 +264,7 @@ add_rule(scmp_filter_ctx ctx, const struct sandbox_rule *rule)
 	int error;
 
 	error = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, rule->nr,
-	    rule->nargs, &rule->arg);
+	    rule->nargs, rule->args);
 	if (error != 0)
 		log_fatal("seccomp: system call %d (%s): %s", rule->nr,
 		    rule->why, strerror(-error));
@@ -288,7 +289,11 @@ sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
 	     i < sizeof(sanitizer_rules) / sizeof(*sanitizer_rules); i++)
 		add_rule(ctx, &sanitizer_rules[i]);
 #endif
-	error = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
+	/* So does a call in the manner of another architecture. */
+	error = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
+	    SCMP_ACT_KILL_PROCESS);
+	if (error == 0)
+		error = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (error == 0)
 		error = seccomp_load(ctx);
 	if (error != 0)

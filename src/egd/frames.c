@@ -47,8 +47,8 @@ become(struct worker *w)
 	w->served = true;
 }
 
-static void
-serve(struct worker *w, const struct frame *f)
+void
+frames_serve(struct worker *w, const struct frame *f)
 {
 	const struct proto_serve *s = &f->u.serve;
 
@@ -94,7 +94,7 @@ static void
 dispatch(struct worker *w, const struct frame *f)
 {
 	if (f->hdr.type == PROTO_SERVE)
-		serve(w, f);
+		frames_serve(w, f);
 	else if (f->hdr.type == PROTO_ALLOW)
 		allow(w, f);
 	else if (f->hdr.type == PROTO_WRITES)
@@ -124,8 +124,6 @@ frames_read(struct worker *w)
 
 	while ((result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT, ROLE_EGD)) ==
 	    CHANNEL_FRAME) {
-		if (f.hdr.type != PROTO_SERVE && !w->served && w->ncoming == 0)
-			makes_no_sense(&f);
 		dispatch(w, &f);
 	}
 	if (result != CHANNEL_AGAIN)

@@ -7,53 +7,16 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/channel.h"
 #include "common/child.h"
+#include "egd/filter.h"
 #include "egd/worker.h"
 
 #define NOFILE	       (CLIENTS_MAX + WORKER_FDS) /* as far as may be */
 #define EVENTS_AT_ONCE 64
-
-/* Every system call that a worker may make once it has started. */
-static const struct sandbox_rule rules[] = {
-	{ .nr = SCMP_SYS(epoll_wait), .why = "the main loop" },
-	{ .nr = SCMP_SYS(epoll_pwait), .why = "the same, other machines" },
-	{ .nr = SCMP_SYS(epoll_ctl), .why = "clients come and go" },
-	{ .nr = SCMP_SYS(recvmsg), .why = "frames, datagrams' errors" },
-	{ .nr = SCMP_SYS(recvfrom), .why = "commands, granted bytes" },
-	{ .nr = SCMP_SYS(sendto), .why = "bytes and answers for clients" },
-	{ .nr = SCMP_SYS(write), .why = "frames, what clients write" },
-	{ .nr = SCMP_SYS(accept4), .why = "clients of a listening socket" },
-	{ .nr = SCMP_SYS(getpeername), .why = "who was connected to" },
-	{ .nr = SCMP_SYS(getsockopt),
-	    .why = "a client's pid and uid",
-	    .nargs = 1,
-	    .arg = SCMP_A2_32(SCMP_CMP_EQ, SO_PEERCRED, 0) },
-	{ .nr = SCMP_SYS(setsockopt),
-	    .why = "little lies unread",
-	    .nargs = 1,
-	    .arg = SCMP_A2_32(SCMP_CMP_EQ, SO_SNDBUF, 0) },
-	{ .nr = SCMP_SYS(setsockopt),
-	    .why = "small answers go at once",
-	    .nargs = 1,
-	    .arg = SCMP_A2_32(SCMP_CMP_EQ, TCP_NODELAY, 0) },
-	{ .nr = SCMP_SYS(setsockopt),
-	    .why = "peers that vanish are noticed",
-	    .nargs = 1,
-	    .arg = SCMP_A2_32(SCMP_CMP_EQ, SO_KEEPALIVE, 0) },
-	{ .nr = SCMP_SYS(setsockopt),
-	    .why = "and before two hours are over",
-	    .nargs = 1,
-	    .arg = SCMP_A2_32(SCMP_CMP_EQ, TCP_KEEPIDLE, 0) },
-	{ .nr = SCMP_SYS(close), .why = "connections that end" },
-	{ .nr = SCMP_SYS(clock_gettime), .why = "where there is no vDSO" },
-	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
-};
 
 static void
 connection_event(struct worker *w, uint64_t data, uint32_t events)
@@ -162,6 +125,23 @@ run(struct worker *w)
 	}
 }
 
+/*
+ * Hears what it is to serve, on which it depends how far its filter goes, and
+ * gets ready.
+ */
+static void
+start(struct worker *w)
+{
+	struct sandbox_rule rules[SANDBOX_RULES_MAX];
+	struct frame f;
+	size_t n;
+
+	child_await(&f, ROLE_EGD, PROTO_SERVE);
+	n = egd_filter(rules, f.u.serve.addressed);
+	child_ready(rules, n, NOFILE);
+	frames_serve(w, &f);
+}
+
 int
 main(void)
 {
@@ -169,7 +149,7 @@ main(void)
 
 	child_start(ROLE_EGD);
 	worker_init(&w, child_counters(ROLE_EGD));
-	child_ready(rules, sizeof(rules) / sizeof(*rules), NOFILE);
+	start(&w);
 	run(&w);
 	_exit(0);
 }

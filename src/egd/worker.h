@@ -94,6 +94,9 @@ void worker_must_watch(struct worker *, int op, int fd, uint32_t events,
 void worker_say(struct worker *, struct log_limit *, const char *fmt, ...)
     LOG_FORMAT(3, 4);
 
+/* Takes the first frame, a SERVE. */
+void frames_serve(struct worker *, const struct frame *);
+
 /* Reads and does what the parent says. */
 void frames_read(struct worker *);
 

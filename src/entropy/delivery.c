@@ -22,6 +22,11 @@ delivery_init(struct delivery *d, struct supply *supply, int epoll_fd)
 	d->supply = supply;
 	d->epoll_fd = epoll_fd;
 	d->output = locked_map(BYTES_PACKET_MAX);
+	/* Of which those that are never reached take no memory. */
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): of pointers */
+	d->consumers = calloc(CONSUMERS_MAX, sizeof(*d->consumers));
+	if (d->consumers == NULL)
+		log_fatal("no memory for consumers");
 	TAILQ_INIT(&d->unseeded);
 }
 
@@ -31,25 +36,6 @@ find(struct delivery *d, uint32_t number)
 	return number < d->nconsumers ? d->consumers[number] : NULL;
 }
 
-/* Makes the table reach to `number`. */
-static void
-reach(struct delivery *d, uint32_t number)
-{
-	uint32_t n = d->nconsumers == 0 ? 64 : d->nconsumers;
-
-	if (number < d->nconsumers)
-		return;
-	while (n <= number)
-		n *= 2;
-	/* NOLINTNEXTLINE(bugprone-sizeof-expression): of pointers */
-	d->consumers = reallocarray(d->consumers, n, sizeof(*d->consumers));
-	if (d->consumers == NULL)
-		log_fatal("no memory for %u consumers", n);
-	for (uint32_t i = d->nconsumers; i < n; i++)
-		d->consumers[i] = NULL;
-	d->nconsumers = n;
-}
-
 int
 delivery_add(struct delivery *d, uint32_t number, int fd)
 {
@@ -57,12 +43,13 @@ delivery_add(struct delivery *d, uint32_t number, int fd)
 
 	if (number == 0 || number >= CONSUMERS_MAX || find(d, number) != NULL)
 		return -1;
-	reach(d, number);
 	if ((c = calloc(1, sizeof(*c))) == NULL)
 		log_fatal("no memory for a consumer");
 	c->number = number;
 	c->fd = fd;
 	d->consumers[number] = c;
+	if (number >= d->nconsumers)
+		d->nconsumers = number + 1;
 	return 0;
 }
 

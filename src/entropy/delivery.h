@@ -33,7 +33,7 @@ struct consumer {
 struct delivery {
 	struct supply *supply;
 	struct consumer **consumers;	 /* by number; NULL: none */
-	uint32_t nconsumers;		 /* entries of the table */
+	uint32_t nconsumers;		 /* entries of the table, so far */
 	TAILQ_HEAD(, consumer) unseeded; /* who waited longest first */
 	int epoll_fd;			 /* where consumers wait for room */
 	bool news;			 /* some consumer has */

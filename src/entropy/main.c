@@ -17,13 +17,13 @@
 #include "common/clock.h"
 #include "entropy/delivery.h"
 #include "entropy/drbg/drbg.h"
+#include "entropy/filter.h"
 #include "entropy/kind/kind.h"
 #include "common/log.h"
 #include "entropy/source.h"
 #include "entropy/supply.h"
 
 #define EVENTS_MAX 32
-#define RULES_MAX  128
 
 /* Keys of epoll events; a smaller one is a consumer's number. */
 #define EVENT_CHANNEL (UINT64_C(1) << 32)
@@ -40,34 +40,6 @@ struct entropy {
 	int event_fd;	     /* of the sources */
 	uint64_t told_total; /* of stock, as the parent knows */
 	bool untold;	     /* the channel was full */
-};
-
-/* System calls after set-up, by the main thread and the reader. */
-static const struct sandbox_rule rules[] = {
-	{ .nr = SCMP_SYS(epoll_wait), .why = "the main loop" },
-	{ .nr = SCMP_SYS(epoll_pwait), .why = "the same, other machines" },
-	{ .nr = SCMP_SYS(epoll_ctl), .why = "consumers that are full" },
-	{ .nr = SCMP_SYS(read), .why = "sources; the eventfd" },
-	{ .nr = SCMP_SYS(write), .why = "the eventfd, frames" },
-	{ .nr = SCMP_SYS(poll), .why = "sources that do not block" },
-	{ .nr = SCMP_SYS(ppoll), .why = "the same, other machines" },
-	{ .nr = SCMP_SYS(recvmsg), .why = "frames" },
-	{ .nr = SCMP_SYS(sendto), .why = "bytes" },
-	{ .nr = SCMP_SYS(close), .why = "consumers and sources gone" },
-	{ .nr = SCMP_SYS(futex), .why = "locks" },
-	{ .nr = SCMP_SYS(clock_gettime), .why = "where there is no vDSO" },
-	{ .nr = SCMP_SYS(brk), .why = "consumers" },
-	{ .nr = SCMP_SYS(mmap),
-	    .why = "consumers",
-	    .nargs = 1,
-	    .arg = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0) },
-	{ .nr = SCMP_SYS(mremap), .why = "consumers" },
-	{ .nr = SCMP_SYS(munmap), .why = "consumers" },
-	{ .nr = SCMP_SYS(getpid), .why = "a DRBG: has there been a fork?" },
-	{ .nr = SCMP_SYS(time), .why = "a DRBG, where there is no vDSO" },
-	{ .nr = SCMP_SYS(rt_sigreturn), .why = "being stopped" },
-	{ .nr = SCMP_SYS(restart_syscall), .why = "being continued" },
-	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
 };
 
 static void
@@ -286,35 +258,17 @@ set_up(struct entropy *e)
 	delivery_init(&e->delivery, &e->supply, e->epoll_fd);
 }
 
-/* Whether some source is of that kind. */
-static bool
-has_kind(const struct entropy *e, const struct source_kind *kind)
-{
-	for (uint32_t i = 0; i < e->pool.nsources; i++)
-		if (e->sources[i].kind == kind)
-			return true;
-	return false;
-}
-
-/* With the system calls of the main loop, and of the kinds that there are. */
 static void
 ready(const struct entropy *e)
 {
-	struct sandbox_rule all[RULES_MAX];
-	const struct source_kind *kind;
-	size_t n = sizeof(rules) / sizeof(*rules);
+	struct sandbox_rule rules[SANDBOX_RULES_MAX];
+	uint32_t kinds = 0;
+	size_t n;
 
-	memcpy(all, rules, sizeof(rules));
-	for (uint32_t i = 0; i < SOURCE_KINDS; i++) {
-		kind = kind_find(i);
-		if (kind == NULL || !has_kind(e, kind))
-			continue;
-		if (n + kind->nrules > RULES_MAX)
-			log_fatal("too many rules for system calls");
-		for (size_t j = 0; j < kind->nrules; j++)
-			all[n++] = kind->rules[j];
-	}
-	child_ready(all, n, 0);
+	for (uint32_t i = 0; i < e->pool.nsources; i++)
+		kinds |= 1U << e->sources[i].dev.spec.kind;
+	n = entropy_filter(rules, kinds);
+	child_ready(rules, n, 0);
 }
 
 int

@@ -15,37 +15,11 @@
 #include "common/channel.h"
 #include "common/child.h"
 #include "status/client.h"
+#include "status/filter.h"
 
 #define NOFILE (CLIENTS_LIMIT + 16)
 /* After an error of accept(2), such as too many open files. */
 #define ACCEPT_PAUSE NS_PER_SEC
-
-/* Every system call that the process may make once it has started. */
-static const struct sandbox_rule rules[] = {
-	{ .nr = SCMP_SYS(epoll_wait), .why = "the main loop" },
-	{ .nr = SCMP_SYS(epoll_pwait), .why = "the same, other machines" },
-	{ .nr = SCMP_SYS(epoll_ctl), .why = "clients come and go" },
-	{ .nr = SCMP_SYS(recvmsg), .why = "frames" },
-	{ .nr = SCMP_SYS(write), .why = "frames" },
-	{ .nr = SCMP_SYS(recvfrom), .why = "calls, without descriptors" },
-	{ .nr = SCMP_SYS(sendto), .why = "answers" },
-	{ .nr = SCMP_SYS(accept4), .why = "clients" },
-	{ .nr = SCMP_SYS(getsockopt),
-	    .why = "a client's pid and uid",
-	    .nargs = 1,
-	    .arg = SCMP_A2_32(SCMP_CMP_EQ, SO_PEERCRED, 0) },
-	{ .nr = SCMP_SYS(close), .why = "connections that end" },
-	{ .nr = SCMP_SYS(brk), .why = "clients and their calls" },
-	{ .nr = SCMP_SYS(mmap),
-	    .why = "statuses",
-	    .nargs = 1,
-	    .arg = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0) },
-	{ .nr = SCMP_SYS(munmap), .why = "statuses" },
-	{ .nr = SCMP_SYS(clock_gettime), .why = "where there is no vDSO" },
-	{ .nr = SCMP_SYS(rt_sigreturn), .why = "being stopped" },
-	{ .nr = SCMP_SYS(restart_syscall), .why = "being continued" },
-	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
-};
 
 /* Data of epoll events; of clients it is the client. */
 static char channel_data, up_data, listener_data;
@@ -180,6 +154,8 @@ int
 main(void)
 {
 	static struct status_process p = { .listen_fd = -1 };
+	struct sandbox_rule rules[SANDBOX_RULES_MAX];
+	size_t n;
 
 	child_start(ROLE_STATUS);
 	call_init();
@@ -188,6 +164,7 @@ main(void)
 	server_init(&p.server, p.epoll_fd);
 	watch(p.epoll_fd, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, &channel_data);
 	watch(p.epoll_fd, EPOLL_CTL_ADD, CHANNEL_UP_FD, 0, &up_data);
-	child_ready(rules, sizeof(rules) / sizeof(*rules), NOFILE);
+	n = status_filter(rules);
+	child_ready(rules, n, NOFILE);
 	run(&p);
 }

@@ -13,6 +13,7 @@
 #include "common/child.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "vhost/filter.h"
 #include "vhost/worker.h"
 
 /*
@@ -22,44 +23,6 @@
 #define NOFILE	16384
 #define POLL_MS 1 /* a ring without a kick descriptor */
 #define EVENTS	5 /* one of each kind */
-
-/* Every system call that a worker may make once it has started. */
-static const struct sandbox_rule rules[] = {
-	{ .nr = SCMP_SYS(epoll_wait), .why = "the main loop" },
-	{ .nr = SCMP_SYS(epoll_pwait), .why = "the same, other machines" },
-	{ .nr = SCMP_SYS(epoll_ctl), .why = "kick and byte channels change" },
-	{ .nr = SCMP_SYS(recvmsg), .why = "vhost-user messages, frames" },
-	{ .nr = SCMP_SYS(recvfrom), .why = "granted bytes" },
-	{ .nr = SCMP_SYS(sendmsg), .why = "vhost-user replies, the deposit" },
-	{ .nr = SCMP_SYS(sched_yield), .why = "looking at the ring" },
-	{ .nr = SCMP_SYS(write), .why = "calls to the driver, frames" },
-	{ .nr = SCMP_SYS(setsockopt),
-	    .why = "where to read on, in the connection or the deposit",
-	    .nargs = 1,
-	    .arg = SCMP_A2_32(SCMP_CMP_EQ, SO_PEEK_OFF, 0) },
-	{ .nr = SCMP_SYS(getsockopt),
-	    .why = "how far a worker before has come",
-	    .nargs = 1,
-	    .arg = SCMP_A2_32(SCMP_CMP_EQ, SO_PEEK_OFF, 0) },
-	{ .nr = SCMP_SYS(fcntl),
-	    .why = "whether a call would block",
-	    .nargs = 1,
-	    .arg = SCMP_A1_32(SCMP_CMP_EQ, 3 /* F_GETFL */, 0) },
-	{ .nr = SCMP_SYS(poll), .why = "the same" },
-	{ .nr = SCMP_SYS(ppoll), .why = "the same, other machines" },
-	{ .nr = SCMP_SYS(mmap),
-	    .why = "guest memory, never executable",
-	    .nargs = 1,
-	    .arg = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0) },
-	{ .nr = SCMP_SYS(munmap), .why = "guest memory" },
-	{ .nr = SCMP_SYS(newfstatat), .why = "the size of a memory file" },
-	{ .nr = SCMP_SYS(fstat), .why = "the same, other libraries" },
-	{ .nr = SCMP_SYS(close), .why = "descriptors of the frontend" },
-	{ .nr = SCMP_SYS(clock_gettime), .why = "where there is no vDSO" },
-	{ .nr = SCMP_SYS(rt_sigreturn), .why = "SIGBUS; being stopped" },
-	{ .nr = SCMP_SYS(restart_syscall), .why = "being continued" },
-	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
-};
 
 int
 worker_watch(struct worker *w, int op, int fd, uint32_t events,
@@ -323,11 +286,14 @@ run(struct worker *w)
 int
 main(void)
 {
+	struct sandbox_rule rules[SANDBOX_RULES_MAX];
 	static struct worker w;
+	size_t n;
 
 	child_start(ROLE_VHOST);
 	worker_init(&w, child_counters(ROLE_VHOST));
-	child_ready(rules, sizeof(rules) / sizeof(*rules), NOFILE);
+	n = vhost_filter(rules);
+	child_ready(rules, n, NOFILE);
 	run(&w);
 	_exit(0);
 }

@@ -50,6 +50,7 @@ outlet_serve(struct outlet *o, enum proto_protocol protocol,
 	f.u.serve.max_clients = max_clients;
 	f.u.serve.idle_timeout = idle_timeout;
 	f.u.serve.nallowed = n;
+	f.u.serve.addressed = protocol == SERVE_DATAGRAM;
 	assert_int_equal(channel_send(o->channel, &f), 0);
 	for (uint32_t i = 0; i < n; i++) {
 		frame_init(&f, PROTO_ALLOW, 0, 0);

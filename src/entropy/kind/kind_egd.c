@@ -2,6 +2,8 @@
  * Sources of kind egd: another host's EGD server, of which this is a client.
  * Used by kind.c's table.
  */
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -102,7 +104,10 @@ egd_read(struct device *d, uint8_t *buf, size_t size)
 }
 
 static const struct sandbox_rule rules[] = {
-	{ .nr = SCMP_SYS(getsockopt), .why = "whether it is connected" },
+	{ .nr = SCMP_SYS(getsockopt),
+	    .why = "whether it is connected",
+	    .nargs = 2,
+	    .args = { SANDBOX_INT(1, SOL_SOCKET), SANDBOX_INT(2, SO_ERROR) } },
 };
 
 const struct source_kind kind_egd = {

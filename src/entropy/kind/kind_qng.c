@@ -35,7 +35,7 @@ static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(ioctl),
 	    .why = "the requests of USB devices (USBDEVFS_*)",
 	    .nargs = 1,
-	    .arg = SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xff00, 'U' << 8) },
+	    .args = { SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xff00, 'U' << 8) } },
 	{ .nr = SCMP_SYS(lseek), .why = "libusb reads the descriptors" },
 	{ .nr = SCMP_SYS(readlink), .why = "libusb asks /proc: not there" },
 	{ .nr = SCMP_SYS(readlinkat), .why = "the same, other machines" },
@@ -45,7 +45,7 @@ static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(mprotect),
 	    .why = "a thread's first malloc(3)",
 	    .nargs = 1,
-	    .arg = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0) },
+	    .args = { SANDBOX_NO_EXEC } },
 };
 
 /* What libftdi1 takes a chip to be, by the release number it gives. */

@@ -168,7 +168,10 @@ stream_close(struct device *d)
 }
 
 static const struct sandbox_rule rules[] = {
-	{ .nr = SCMP_SYS(getsockopt), .why = "whether it is connected" },
+	{ .nr = SCMP_SYS(getsockopt),
+	    .why = "whether it is connected",
+	    .nargs = 2,
+	    .args = { SANDBOX_INT(1, SOL_SOCKET), SANDBOX_INT(2, SO_ERROR) } },
 	{ .nr = SCMP_SYS(getpeername), .why = "whether it has one peer" },
 };
 

@@ -79,6 +79,7 @@ send_serve(struct outlet *o)
 	f.u.serve.max_clients = co->max_clients;
 	f.u.serve.idle_timeout = co->idle_timeout;
 	f.u.serve.nallowed = co->nallowed;
+	f.u.serve.addressed = co->transport == CONFIG_UDP && !co->connect;
 	process_send(&o->worker, &f);
 	for (uint32_t i = 0; i < co->nallowed; i++) {
 		frame_init(&f, PROTO_ALLOW, o->worker.number, 0);

@@ -30,8 +30,7 @@
 static const struct sandbox_rule kinds_base[] = {
 	{ .nr = SCMP_SYS(read), .why = "any" },
 	{ .nr = SCMP_SYS(write), .why = "any" },
-	{ .nr = SCMP_SYS(poll), .why = "any" },
-	{ .nr = SCMP_SYS(ppoll), .why = "any" },
+	{ .nr = SANDBOX_POLL, .why = "any" },
 	{ .nr = SCMP_SYS(futex), .why = "any" },
 	{ .nr = SCMP_SYS(clock_gettime), .why = "any" },
 	{ .nr = SCMP_SYS(close), .why = "any" },
@@ -41,7 +40,7 @@ static const struct sandbox_rule kinds_base[] = {
 	{ .nr = SCMP_SYS(mmap),
 	    .why = "any",
 	    .nargs = 1,
-	    .arg = SCMP_A2_64(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0) },
+	    .args = { SANDBOX_NO_EXEC } },
 	{ .nr = SCMP_SYS(mremap), .why = "any" },
 	{ .nr = SCMP_SYS(munmap), .why = "any" },
 	{ .nr = SCMP_SYS(exit_group), .why = "any" },

@@ -1,0 +1,72 @@
+/*
+ * What an EGD worker may ask the kernel for.  Used by main.c, and by the test
+ * that tries every system call.
+ */
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+
+#include "egd/filter.h"
+
+static const struct sandbox_rule rules_of_all[] = {
+	{ .nr = SANDBOX_EPOLL_WAIT, .why = "the main loop" },
+	{ .nr = SCMP_SYS(epoll_ctl), .why = "clients come and go" },
+	{ .nr = SCMP_SYS(recvmsg), .why = "frames, datagrams' errors" },
+	{ .nr = SCMP_SYS(recvfrom), .why = "commands, granted bytes" },
+	{ .nr = SCMP_SYS(write), .why = "frames, what clients write" },
+	{ .nr = SCMP_SYS(accept4), .why = "clients of a listening socket" },
+	{ .nr = SCMP_SYS(getpeername), .why = "who was connected to" },
+	{ .nr = SCMP_SYS(getsockopt),
+	    .why = "a client's pid and uid",
+	    .nargs = 2,
+	    .args = { SANDBOX_INT(1, SOL_SOCKET),
+		SANDBOX_INT(2, SO_PEERCRED) } },
+	{ .nr = SCMP_SYS(setsockopt),
+	    .why = "little lies unread",
+	    .nargs = 2,
+	    .args = { SANDBOX_INT(1, SOL_SOCKET), SANDBOX_INT(2, SO_SNDBUF) } },
+	{ .nr = SCMP_SYS(setsockopt),
+	    .why = "small answers go at once",
+	    .nargs = 2,
+	    .args = { SANDBOX_INT(1, IPPROTO_TCP),
+		SANDBOX_INT(2, TCP_NODELAY) } },
+	{ .nr = SCMP_SYS(setsockopt),
+	    .why = "peers that vanish are noticed",
+	    .nargs = 2,
+	    .args = { SANDBOX_INT(1, SOL_SOCKET),
+		SANDBOX_INT(2, SO_KEEPALIVE) } },
+	{ .nr = SCMP_SYS(setsockopt),
+	    .why = "and before two hours are over",
+	    .nargs = 2,
+	    .args = { SANDBOX_INT(1, IPPROTO_TCP),
+		SANDBOX_INT(2, TCP_KEEPIDLE) } },
+	{ .nr = SCMP_SYS(close), .why = "connections that end" },
+	{ .nr = SCMP_SYS(clock_gettime), .why = "where there is no vDSO" },
+	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
+};
+
+static const struct sandbox_rule to_peers = {
+	.nr = SCMP_SYS(sendto),
+	.why = "bytes and answers for clients",
+	.nargs = 2,
+	.args = { SANDBOX_INT(3, SANDBOX_SEND_FLAGS), SANDBOX_NULL(4) },
+};
+
+static const struct sandbox_rule to_addresses = {
+	.nr = SCMP_SYS(sendto),
+	.why = "datagrams for whoever sent one",
+	.nargs = 1,
+	.args = { SANDBOX_INT(3, SANDBOX_SEND_FLAGS) },
+};
+
+size_t
+egd_filter(struct sandbox_rule rules[SANDBOX_RULES_MAX], bool addressed)
+{
+	size_t n = sizeof(rules_of_all) / sizeof(*rules_of_all);
+
+	memcpy(rules, rules_of_all, sizeof(rules_of_all));
+	rules[n++] = addressed ? to_addresses : to_peers;
+	return n;
+}
