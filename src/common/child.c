@@ -68,14 +68,60 @@ child_start(enum proto_role role)
 	return f.u.hello;
 }
 
+/* Sends a frame without payload.  Returns whether there was room for it. */
+static bool
+send_empty(enum proto_type type)
+{
+	struct frame f;
+
+	frame_init(&f, type, 0, 0);
+	if (channel_tell(CHANNEL_UP_FD, &f) == 0)
+		return true;
+	if (errno != EAGAIN)
+		channel_lost();
+	return false;
+}
+
+bool
+child_answer(struct child_watch *w)
+{
+	if (!w->owed)
+		return true;
+	if (!send_empty(PROTO_PONG))
+		return false;
+	w->owed = w->busy = false;
+	return true;
+}
+
+void
+child_busy(struct child_watch *w)
+{
+	if (!w->busy)
+		w->busy = send_empty(PROTO_BUSY);
+}
+
+enum channel_result
+child_recv(struct child_watch *w, struct frame *f, enum proto_role role)
+{
+	enum channel_result result;
+
+	while ((result = channel_recv(CHANNEL_FD, f, ROLE_PARENT, role)) ==
+		CHANNEL_FRAME &&
+	    f->hdr.type == PROTO_PING) {
+		w->owed = true;
+		child_answer(w);
+	}
+	return result;
+}
+
 void
 child_await(struct frame *f, enum proto_role role, enum proto_type type)
 {
 	struct pollfd pfd = { .fd = CHANNEL_FD, .events = POLLIN };
+	struct child_watch w = { .owed = false };
 	enum channel_result result;
 
-	while ((result = channel_recv(CHANNEL_FD, f, ROLE_PARENT, role)) ==
-	    CHANNEL_AGAIN)
+	while ((result = child_recv(&w, f, role)) == CHANNEL_AGAIN)
 		if (poll(&pfd, 1, -1) == -1 && errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
 	if (result != CHANNEL_FRAME)
@@ -105,14 +151,12 @@ child_ready(const struct sandbox_rule *rules, size_t nrules,
     unsigned long nofile)
 {
 	struct pollfd pfd = { .fd = CHANNEL_UP_FD, .events = POLLOUT };
-	struct frame f;
 
 	/* Lines may have filled the channel, and READY must not be lost. */
 	while (poll(&pfd, 1, -1) == -1)
 		if (errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
 	sandbox_filter(rules, nrules, nofile);
-	frame_init(&f, PROTO_READY, 0, 0);
-	if (channel_tell(CHANNEL_UP_FD, &f) == -1)
+	if (!send_empty(PROTO_READY))
 		channel_lost();
 }

@@ -16,6 +16,31 @@
  */
 struct proto_hello child_start(enum proto_role role);
 
+/* What a child knows of its supervision by the parent (PING in proto.h). */
+struct child_watch {
+	bool owed; /* a PONG, which the channel had no room for */
+	bool busy; /* the parent sends a PING: BUSY was sent */
+};
+
+/*
+ * Reads the parent's next frame, as channel_recv(), but for PING, which it
+ * answers.
+ */
+enum channel_result child_recv(struct child_watch *, struct frame *,
+    enum proto_role);
+
+/*
+ * Sends the PONG that is owed, if any.  Returns false while the channel has no
+ * room for it.
+ */
+bool child_answer(struct child_watch *);
+
+/*
+ * To be called before anything that an outsider can make wait: has the parent
+ * watch this child until that is over.
+ */
+void child_busy(struct child_watch *);
+
 /* Waits for the next frame, which must be of that type. */
 void child_await(struct frame *, enum proto_role, enum proto_type);
 

@@ -85,6 +85,9 @@ enum proto_layer {
 	X(READY,	ROLE_CHILD,	ROLE_PARENT,	proto_empty,	0) \
 	X(LOG,		ROLE_CHILD,	ROLE_PARENT,	proto_log,	0) \
 	X(COUNTERS,	ROLE_PARENT,	ROLE_COUNTING,	proto_empty,	1) \
+	X(PING,		ROLE_PARENT,	ROLE_CHILD,	proto_empty,	0) \
+	X(PONG,		ROLE_CHILD,	ROLE_PARENT,	proto_empty,	0) \
+	X(BUSY,		ROLE_CHILD,	ROLE_PARENT,	proto_empty,	0) \
 	X(POOL,		ROLE_PARENT,	ROLE_ENTROPY,	proto_pool,	0) \
 	X(SOURCE,	ROLE_PARENT,	ROLE_ENTROPY,	proto_source,	0) \
 	X(SOURCE_OPEN,	ROLE_PARENT,	ROLE_ENTROPY,	proto_number,	1) \
@@ -152,6 +155,13 @@ struct proto_log {
 /*
  * COUNTERS: memory (fd) that the child counts in, for the parent to read
  * (counters.h).  Follows HELLO.
+ */
+
+/*
+ * PING: the child answers with PONG when it has done what the frames before it
+ * asked for; there is one question at a time.  BUSY: the child is about to do
+ * what may wait, so the parent is to send PINGs until one is answered.  A child
+ * sends no second BUSY before its next PONG.
  */
 
 /* How a pool's sources make one stream. */

@@ -6,7 +6,7 @@
 
 #include <unistd.h>
 
-#include "common/channel.h"
+#include "common/child.h"
 #include "egd/worker.h"
 
 #define EGD_QUANTUM 256 /* bytes: any one request */
@@ -23,6 +23,7 @@ sift(struct worker *w)
 {
 	struct client *c;
 
+	child_busy(&w->watch);
 	for (uint32_t i = 0; i < w->clients.used; i++) {
 		c = &w->clients.place[i];
 		if (c->state != CLIENT_NONE && c->peer.inet &&
@@ -122,8 +123,8 @@ frames_read(struct worker *w)
 	enum channel_result result;
 	struct frame f;
 
-	while ((result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT, ROLE_EGD)) ==
-	    CHANNEL_FRAME) {
+	while (
+	    (result = child_recv(&w->watch, &f, ROLE_EGD)) == CHANNEL_FRAME) {
 		dispatch(w, &f);
 	}
 	if (result != CHANNEL_AGAIN)

@@ -83,7 +83,8 @@ timeout(const struct worker *w)
 static void
 watch_up(struct worker *w)
 {
-	bool full = w->window.untold || w->asks.unsent;
+	bool full =
+	    !child_answer(&w->watch) || w->window.untold || w->asks.unsent;
 
 	if (full == w->full)
 		return;
@@ -108,6 +109,28 @@ go_on(struct worker *w)
 	watch_up(w);
 }
 
+/*
+ * Handles the events of a round.  Whatever clients have sent, to read, write or
+ * close what is theirs may wait; what the parent has sent it watches itself.
+ */
+static void
+handle(struct worker *w, const struct epoll_event *events, int n)
+{
+	bool clients = n <= 0;
+	uint32_t which;
+
+	for (int i = 0; i < n && !w->finished; i++) {
+		which = (uint32_t)events[i].data.u64;
+		if (which != EVENT_CHANNEL && which != EVENT_UP) {
+			clients = true;
+			child_busy(&w->watch);
+		}
+		event(w, events[i].data.u64, events[i].events);
+	}
+	if (clients)
+		child_busy(&w->watch);
+}
+
 static void
 run(struct worker *w)
 {
@@ -119,8 +142,7 @@ run(struct worker *w)
 		if (n == -1 && errno != EINTR)
 			log_fatal("epoll_wait: %s", strerror(errno));
 		w->now = clock_now();
-		for (int i = 0; i < n && !w->finished; i++)
-			event(w, events[i].data.u64, events[i].events);
+		handle(w, events, n);
 		go_on(w);
 	}
 }

@@ -50,6 +50,7 @@ now_told(struct worker *w, const struct frame *f)
 	struct client *c, *next;
 	uint64_t available = f->u.now.available;
 
+	child_busy(&w->watch);
 	if (!now->ever)
 		log_fatal("%s makes no sense now", frame_name(f->hdr.type));
 	if (now->state != NOW_ASKED) /* it comes too late */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "egd/client.h"
+#include "common/child.h"
 #include "common/counters.h"
 #include "common/log.h"
 #include "egd/networks.h"
@@ -62,6 +63,7 @@ struct worker {
 	uint32_t serials; /* of clients, so far */
 	uint32_t most;	  /* clients, for want of descriptors */
 	int writes_fd;	  /* for what clients write; -1: nowhere */
+	struct child_watch watch;
 	struct outlet outlet;
 	struct outlet coming; /* another, and so many networks more of it */
 	uint32_t ncoming;

@@ -37,7 +37,8 @@ struct entropy {
 	struct supply supply;
 	struct delivery delivery;
 	int epoll_fd;
-	int event_fd;	     /* of the sources */
+	int event_fd; /* of the sources */
+	struct child_watch watch;
 	uint64_t told_total; /* of stock, as the parent knows */
 	bool untold;	     /* the channel was full */
 };
@@ -129,7 +130,8 @@ tell_news(struct entropy *e)
 {
 	bool untold;
 
-	untold = !tell_voided(e) || !tell_stock(e) || !tell_sources(e);
+	untold = !child_answer(&e->watch) || !tell_voided(e) ||
+	    !tell_stock(e) || !tell_sources(e);
 	if (untold != e->untold)
 		watch(e->epoll_fd, EPOLL_CTL_MOD, CHANNEL_UP_FD,
 		    untold ? EPOLLOUT : 0, EVENT_UP);
@@ -183,8 +185,8 @@ channel_event(struct entropy *e)
 	struct frame f;
 	enum channel_result result;
 
-	while ((result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT,
-		    ROLE_ENTROPY)) == CHANNEL_FRAME)
+	while (
+	    (result = child_recv(&e->watch, &f, ROLE_ENTROPY)) == CHANNEL_FRAME)
 		if (dispatch(e, &f) == -1)
 			log_fatal("%s for consumer %u makes no sense",
 			    frame_name(f.hdr.type), f.hdr.consumer);

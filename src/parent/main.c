@@ -366,6 +366,7 @@ open_service(struct vrngd *v, const struct config *config)
 static int
 run(struct vrngd *v, const struct config *config)
 {
+	uint64_t deadline;
 	int r = 1;
 
 	service_init(&v->service, &v->env, &service_ops, v);
@@ -389,9 +390,11 @@ run(struct vrngd *v, const struct config *config)
 	notify_close(&v->notify);
 	if (v->controlled)
 		service_control_close(&v->control);
+	deadline = clock_now() + STOP_TIME;
 	if (v->monitored)
-		status_close(&v->status, clock_now() + STOP_TIME);
-	service_stop(&v->service, clock_now() + STOP_TIME);
+		status_close(&v->status, deadline);
+	service_stop(&v->service, deadline);
+	process_finish(&v->env, deadline);
 	return r < 0 ? 1 : r;
 }
 

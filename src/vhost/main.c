@@ -198,8 +198,8 @@ channel_event(struct worker *w)
 	struct frame f;
 	enum channel_result result;
 
-	while ((result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT,
-		    ROLE_VHOST)) == CHANNEL_FRAME)
+	while (
+	    (result = child_recv(&w->watch, &f, ROLE_VHOST)) == CHANNEL_FRAME)
 		dispatch(w, &f);
 	if (result != CHANNEL_AGAIN)
 		channel_end(result, &f);
@@ -251,7 +251,7 @@ static void
 run(struct worker *w)
 {
 	struct epoll_event events[EVENTS];
-	bool untold = false;
+	bool full, untold = false;
 	int n, timeout;
 
 	while (!w->finished) {
@@ -270,8 +270,9 @@ run(struct worker *w)
 			session_event(w);
 		if (w->polling.looking && !w->finished)
 			ring_look(w);
-		if (w->rng.window.untold != untold) {
-			untold = w->rng.window.untold;
+		full = !child_answer(&w->watch) || w->rng.window.untold;
+		if (full != untold) {
+			untold = full;
 			must_watch(w, EPOLL_CTL_MOD, CHANNEL_UP_FD,
 			    untold ? EPOLLOUT : 0, EVENT_UP);
 		}

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/child.h"
 #include "vhost/device/inflight.h"
 #include "vhost/device/memory.h"
 #include "vhost/device/polling.h"
@@ -33,6 +34,7 @@ struct notifier {
 
 struct worker {
 	int epoll_fd;
+	struct child_watch watch;
 	struct session session;
 	bool started;  /* START has come */
 	bool finished; /* the session is to be ended */

@@ -280,6 +280,12 @@ handle(struct outlet *o, const struct frame *f)
 		if (o->tells)
 			tell(o);
 		break;
+	case PROTO_PONG:
+		o->pongs++;
+		break;
+	case PROTO_BUSY:
+		o->busies++;
+		break;
 	case PROTO_READY:
 		break;
 	default:

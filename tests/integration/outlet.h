@@ -49,6 +49,8 @@ struct outlet {
 	struct proto_want want; /* the last one */
 	unsigned int wants;
 	unsigned int asks; /* NOW_ASK */
+	unsigned int pongs;
+	unsigned int busies;
 	const struct counters_page *page;
 	struct outlet_stats {
 		struct counters counters;

@@ -54,6 +54,38 @@ test_max_clients(void **state)
 	outlet_stop(o);
 }
 
+/* It answers, and tells once before it does what may wait. */
+static void
+test_watched(void **state)
+{
+	struct outlet *o = outlet_unix(SERVE_EGD);
+	unsigned int busies;
+	int fd;
+
+	(void)state;
+	outlet_send(o, PROTO_PING);
+	outlet_until(o, &o->pongs, 0);
+	outlet_quiet(o);
+	busies = o->busies;
+	fd = outlet_connect(o);
+	outlet_until(o, &o->busies, busies);
+	for (int i = 0; i < 20; i++) {
+		SAY(fd, "\002\020");
+		outlet_served(o, fd, (uint64_t)i * 16, 16);
+	}
+	assert_int_equal(o->busies, busies + 1);
+	for (unsigned int i = 1; i < 4; i++) {
+		outlet_send(o, PROTO_PING);
+		outlet_until(o, &o->pongs, i);
+		SAY(fd, "\000");
+		outlet_until(o, &o->busies, busies + i);
+		outlet_quiet(o);
+		assert_int_equal(o->busies, busies + i + 1);
+	}
+	close(fd);
+	outlet_stop(o);
+}
+
 static void
 test_allow(void **state)
 {
@@ -210,6 +242,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_max_clients),
+		cmocka_unit_test(test_watched),
 		cmocka_unit_test(test_allow),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_linger),

@@ -227,9 +227,19 @@ ask(struct tap *t)
 	process_send(&o->worker, &f);
 }
 
+/* One of its clients can make it wait, and all others with it. */
+static void
+granted(struct tap *t)
+{
+	struct outlet *o = t->arg;
+
+	process_expect(&o->worker);
+}
+
 static const struct tap_ops outlet_tap_ops = {
 	.rewire = rewire,
 	.ask = ask,
+	.granted = granted,
 };
 
 /* Tells the worker, if there is one, what has changed. */
@@ -417,6 +427,9 @@ outlet_go_on(struct outlet *o, bool clean)
 {
 	uint64_t pause = 0;
 
+	/* That takes it most of a second: clients need not wait longer. */
+	if (o->worker.hung && !o->config.connect)
+		clean = true;
 	if (!clean || o->config.connect)
 		pause = backoff_failed(&o->backoff, clock_now(),
 		    o->config.connect ? 0 : DEATHS_FREE, 1);
@@ -545,6 +558,8 @@ outlet_stop(struct outlet *o, uint64_t deadline)
 	o->timer = sd_event_source_disable_unref(o->timer);
 	if (o->pending != -1)
 		close(o->pending);
+	if (o->listener.fd != -1)
+		outlet_socket_retire(o->listener.fd, &o->config);
 	listener_close(&o->listener);
 	free(o->config.path);
 	free(o->config.address);

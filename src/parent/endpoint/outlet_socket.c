@@ -30,9 +30,6 @@ set_options(int fd, int family, bool datagrams)
 {
 	const int yes = 1;
 
-	if (!datagrams &&
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == -1)
-		return -1;
 	socket_keep_alive(fd, false);
 	if (family == AF_INET6 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &yes, sizeof(yes)) == -1)
@@ -120,6 +117,28 @@ outlet_socket_place(struct config_outlet *co, int fd)
 		co->address = strdup(where);
 }
 
+/*
+ * Whether others that want it too may have the port.  Of UDP that is so only
+ * for a moment, as it would be anybody who may.
+ */
+static int
+set_reuse(int fd, bool reuse)
+{
+	const int value = reuse;
+
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &value, sizeof(value));
+}
+
+void
+outlet_socket_retire(int fd, const struct config_outlet *co)
+{
+	if (co->connect || co->passed || co->transport == CONFIG_UNIX)
+		return;
+	set_reuse(fd, true);
+	if (co->transport == CONFIG_TCP)
+		shutdown(fd, SHUT_RDWR);
+}
+
 static int
 listen_inet(const struct config_outlet *co)
 {
@@ -132,7 +151,8 @@ listen_inet(const struct config_outlet *co)
 	if (fd == -1)
 		return -1;
 	if (set_options(fd, a.sa.sa_family, datagrams) == 0 &&
-	    bind(fd, &a.sa, len) == 0 &&
+	    set_reuse(fd, true) == 0 && bind(fd, &a.sa, len) == 0 &&
+	    set_reuse(fd, !datagrams) == 0 &&
 	    (datagrams || listen(fd, SOMAXCONN) == 0))
 		return fd;
 	close(fd);

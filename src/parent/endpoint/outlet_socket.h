@@ -30,6 +30,12 @@ void outlet_socket_place(struct config_outlet *, int fd);
 int outlet_socket_connect(const struct config_outlet *, bool *pending);
 
 /*
+ * Frees the address of a socket of outlet_socket_listen() for another one, even
+ * while a worker that does not end has it still.
+ */
+void outlet_socket_retire(int fd, const struct config_outlet *);
+
+/*
  * Whether a socket that was on its way is connected: 0, or errno if not.
  */
 int outlet_socket_error(int fd);

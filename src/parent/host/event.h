@@ -60,6 +60,8 @@
 	    "A program of vrngd cannot be run") \
 	X(ALARM, "86c2a452402d4715b25d16ffd9ae392f", ERROR, \
 	    "A process of vrngd did what it must not") \
+	X(PROCESS_HUNG, "eecfbcfb0d2b422dbbabc03928a3f8f2", ERROR, \
+	    "A process of vrngd makes no progress") \
 	X(WORKER_RESTARTED, "78b5b58521e145a0856e27240df27046", WARNING, \
 	    "A guest goes on with another worker") \
 	X(WORKERS_DIE, "cbfa6a8e578a4d17a4024507d34c9234", WARNING, \

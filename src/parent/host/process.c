@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -178,12 +179,42 @@ process_exec(const struct process *p, int channel, int up)
 
 /* So many frames of one child, then the others' turn comes. */
 #define FRAMES_AT_ONCE 16
-#define LAST_FRAMES    1024		 /* of a child that has ended */
-#define DYING_TIME     (500 * NS_PER_MS) /* from SIGKILL to its end */
+#define LAST_FRAMES    1024 /* of a child that has ended */
+
+/* From SIGKILL on, until */
+#define GRACE	     (20 * NS_PER_MS)  /* a process is replaced anyway, */
+#define EXIT_TIME    (500 * NS_PER_MS) /* one that was already exiting is */
+#define DYING_TIME   (500 * NS_PER_MS) /* the daemon ends without it */
+#define LINGERS_TIME (5 * NS_PER_SEC)  /* the log says that it goes on */
+
+/* The time without an answer to a PING, in ticks of the parent's own time. */
+#define TICK	      (125 * NS_PER_MS)
+#define SILENT_TICKS  6	 /* until a process that does not run is killed */
+#define STARVED_TICKS 40 /* until any other is */
+#define LATE_TICKS    4	 /* the parent itself has not run: begin anew */
 
 static int channel_event(sd_event_source *, int, uint32_t, void *);
 static int up_event(sd_event_source *, int, uint32_t, void *);
 static int child_event(sd_event_source *, const siginfo_t *, void *);
+static int tick_event(sd_event_source *, uint64_t, void *);
+
+/*
+ * What is held for a process until it has been reaped: its pid, which no other
+ * must get before it is sent its last signal, and its uid.
+ */
+struct process_life {
+	LIST_ENTRY(process_life) entry; /* of env->lives */
+	struct process_env *env;
+	struct process *process; /* NULL: it has left its slot */
+	const char *program;
+	char name[GUEST_NAME_SIZE]; /* whom it served, or "" */
+	struct log_subject about;   /* with that name */
+	pid_t pid;
+	uint32_t number;
+	sd_event_source *child;
+	sd_event_source *timer; /* of the next step of its end; or NULL */
+	bool killed;		/* SIGKILL was sent */
+};
 
 /* A number that no process has, next after the last.  Returns 0 if none. */
 static uint32_t
@@ -224,6 +255,40 @@ send_hello(struct process *p)
 	return channel_send(p->channel, &f);
 }
 
+/* Forgets a process that has been reaped. */
+static void
+life_free(struct process_life *l)
+{
+	LIST_REMOVE(l, entry);
+	sd_event_source_disable_unref(l->child);
+	sd_event_source_disable_unref(l->timer);
+	number_return(l->env, l->number);
+	free(l);
+}
+
+/* A process that is about to be started.  Returns NULL with errno. */
+static struct process_life *
+life_new(struct process *p)
+{
+	struct process_life *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return NULL;
+	l->env = p->env;
+	l->process = p;
+	l->program = p->ops->program;
+	if (p->about != NULL && p->about->name != NULL) {
+		strlcpy(l->name, p->about->name, sizeof(l->name));
+		l->about = (struct log_subject){
+			.kind = p->about->kind,
+			.name = l->name,
+		};
+	}
+	l->number = p->number;
+	LIST_INSERT_HEAD(&p->env->lives, l, entry);
+	return l;
+}
+
 static int
 watch(struct process *p)
 {
@@ -237,8 +302,8 @@ watch(struct process *p)
 	if (r >= 0)
 		r = sd_event_source_set_enabled(p->io, SD_EVENT_OFF);
 	if (r >= 0)
-		r = sd_event_add_child(p->env->event, &p->child, p->pid,
-		    WEXITED, child_event, p);
+		r = sd_event_add_child(p->env->event, &p->life->child, p->pid,
+		    WEXITED, child_event, p->life);
 	errno = -r;
 	return r < 0 ? -1 : 0;
 }
@@ -251,7 +316,15 @@ close_fds(struct frame *f)
 			close(f->fds[i]);
 }
 
-/* Forgets all of a process, but its number. */
+static void
+unwatch(struct process *p)
+{
+	if (p->watched)
+		LIST_REMOVE(p, watch_entry);
+	p->watched = p->expected = p->pinged = false;
+}
+
+/* Empties the slot of a process, whose life goes on until it is reaped. */
 static void
 release(struct process *p)
 {
@@ -263,15 +336,40 @@ release(struct process *p)
 		free(out);
 	}
 	p->nout = 0;
+	unwatch(p);
 	p->io = sd_event_source_disable_unref(p->io);
 	p->up_io = sd_event_source_disable_unref(p->up_io);
-	p->child = sd_event_source_disable_unref(p->child);
 	if (p->channel != -1)
 		close(p->channel);
 	if (p->up != -1)
 		close(p->up);
 	p->channel = p->up = -1;
+	if (p->life != NULL)
+		p->life->process = NULL;
+	p->life = NULL;
 	p->pid = 0;
+}
+
+/* Forks and, in the child, executes.  Returns -1 with errno. */
+static int
+spawn(struct process *p)
+{
+	int down[2], up[2] = { -1, -1 }, error;
+
+	if (channel_pair(down) == -1)
+		return -1;
+	p->channel = down[0];
+	if (channel_up_pair(up) == 0) {
+		p->up = up[0];
+		if (send_hello(p) == 0 && (p->pid = fork()) == 0)
+			process_exec(p, down[1], up[1]);
+	}
+	error = errno;
+	close(down[1]);
+	if (up[1] != -1)
+		close(up[1]);
+	errno = error;
+	return p->pid > 0 ? 0 : -1;
 }
 
 int
@@ -279,7 +377,7 @@ process_start(struct process *p, struct process_env *env,
     const struct process_ops *ops, const struct log_subject *about,
     struct log_limit *limit, void *arg)
 {
-	int fds[2] = { -1, -1 }, up[2] = { -1, -1 };
+	struct process_life *life;
 
 	*p = (struct process){
 		.env = env,
@@ -296,35 +394,21 @@ process_start(struct process *p, struct process_env *env,
 		    ops->program, UID_COUNT - 1);
 		return -1;
 	}
-	if (channel_pair(fds) == -1)
-		goto fail;
-	p->channel = fds[0];
-	if (channel_up_pair(up) == -1)
-		goto fail;
-	p->up = up[0];
-	if (send_hello(p) == -1)
-		goto fail;
-	if ((p->pid = fork()) == 0)
-		process_exec(p, fds[1], up[1]);
-	if (p->pid == -1)
-		goto fail;
-	close(fds[1]);
-	close(up[1]);
+	if ((p->life = life = life_new(p)) == NULL)
+		log_fatal("no memory for a process");
+	if (spawn(p) == -1) {
+		log_error("cannot start %s: %s", ops->program, strerror(errno));
+		release(p);
+		life_free(life);
+		return -1;
+	}
+	life->pid = p->pid;
 	if (watch(p) == -1) {
 		log_error("cannot watch %s: %s", ops->program, strerror(errno));
-		process_stop(p, clock_now());
+		process_stop(p, 0);
 		return -1;
 	}
 	return 0;
-fail:
-	log_error("cannot start %s: %s", ops->program, strerror(errno));
-	if (fds[1] != -1)
-		close(fds[1]);
-	if (up[1] != -1)
-		close(up[1]);
-	release(p);
-	number_return(env, p->number);
-	return -1;
 }
 
 bool
@@ -425,6 +509,26 @@ flush(struct process *p)
 		p->ops->writable(p);
 }
 
+static int pong(struct process *);
+static void kill_within(struct process *, uint64_t);
+
+/* A frame that is checked.  Returns -1 if it makes no sense. */
+static int
+take_frame(struct process *p, struct frame *f)
+{
+	switch (f->hdr.type) {
+	case PROTO_LOG:
+		process_say_line(p, &f->u.log);
+		return 0;
+	case PROTO_PONG:
+		return pong(p);
+	case PROTO_BUSY:
+		process_expect(p);
+		return 0;
+	}
+	return p->ops->frame(p, f);
+}
+
 /*
  * Reads up to `most` frames.  Returns what the last read came to.
  */
@@ -436,9 +540,7 @@ read_frames(struct process *p, unsigned int most)
 
 	while (most-- > 0 && !p->condemned) {
 		result = channel_hear(p->up, &f, p->ops->role);
-		if (result == CHANNEL_FRAME && f.hdr.type == PROTO_LOG)
-			process_say_line(p, &f.u.log);
-		else if (result == CHANNEL_FRAME && p->ops->frame(p, &f) == -1)
+		if (result == CHANNEL_FRAME && take_frame(p, &f) == -1)
 			result = CHANNEL_BROKEN;
 		if (result == CHANNEL_BROKEN) {
 			process_say_broken(p, &f);
@@ -474,34 +576,117 @@ up_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 		sd_event_source_set_enabled(source, SD_EVENT_OFF);
 	/* Nobody would ever hear of one that goes on without it. */
 	if (result == CHANNEL_CLOSED)
-		process_kill(p);
+		kill_within(p, EXIT_TIME);
 	return 0;
 }
 
 static int
 child_event(sd_event_source *source, const siginfo_t *si, void *arg)
 {
-	struct process *p = arg;
+	struct process_life *l = arg;
+	struct process *p = l->process;
 
 	(void)source;
-	/* Its last words; somebody else may have its channel and go on. */
-	read_frames(p, LAST_FRAMES);
-	process_say_end(p, si);
-	release(p);
-	number_return(p->env, p->number);
-	p->ops->ended(p, si->si_code == CLD_EXITED ? si->si_status : -1);
+	if (p != NULL) {
+		/* Its last words; another may have its channel and go on. */
+		read_frames(p, LAST_FRAMES);
+		process_say_end(p, si);
+		release(p);
+	}
+	life_free(l);
+	if (p != NULL)
+		p->ops->ended(p,
+		    si->si_code == CLD_EXITED ? si->si_status : -1);
 	return 0;
+}
+
+/* When the loop has ended no timer is needed: process_finish() follows. */
+static void
+must(int r)
+{
+	if (r < 0 && r != -ESTALE)
+		log_fatal("cannot make a timer: %s", strerror(-r));
+}
+
+static int life_event(sd_event_source *, uint64_t, void *);
+
+/* Has life_event() take the next step `ns` from now. */
+static void
+life_after(struct process_life *l, uint64_t ns)
+{
+	int r;
+
+	l->timer = sd_event_source_disable_unref(l->timer);
+	r = sd_event_add_time_relative(l->env->event, &l->timer,
+	    CLOCK_MONOTONIC, ns / 1000, 1, life_event, l);
+	must(r);
+}
+
+/* Returns false without CAP_KILL. */
+static bool
+life_kill(struct process_life *l)
+{
+	if (!l->killed)
+		l->killed = kill(l->pid, SIGKILL) == 0;
+	return l->killed;
+}
+
+static void
+life_say_lingers(const struct process_life *l)
+{
+	log_about(LOG_LEVEL_ERROR, l->name[0] == '\0' ? NULL : &l->about,
+	    "%s (pid %d) did not exit after SIGKILL, abandoned", l->program,
+	    l->pid);
+}
+
+static int
+life_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct process_life *l = arg;
+	struct process *p = l->process;
+	bool killed = l->killed;
+
+	(void)source;
+	(void)usec;
+	/* One that could not be watched. */
+	if (l->child == NULL && waitpid(l->pid, NULL, WNOHANG) == l->pid) {
+		life_free(l);
+		return 0;
+	}
+	if (!life_kill(l) || (p == NULL && killed)) {
+		life_say_lingers(l);
+		return 0;
+	}
+	life_after(l, LINGERS_TIME);
+	if (p != NULL) {
+		release(p);
+		p->ops->ended(p, -1);
+	}
+	return 0;
+}
+
+static void
+kill_within(struct process *p, uint64_t grace)
+{
+	p->condemned = true;
+	if (p->pid == 0)
+		return;
+	unwatch(p);
+	if (p->life->killed)
+		return;
+	if (life_kill(p->life)) {
+		life_after(p->life, grace);
+		return;
+	}
+	/* Without CAP_KILL: it ends itself when its channel does. */
+	sd_event_source_set_enabled(p->up_io, SD_EVENT_OFF);
+	shutdown(p->channel, SHUT_RDWR);
 }
 
 void
 process_kill(struct process *p)
 {
-	p->condemned = true;
-	if (p->pid == 0 || kill(p->pid, SIGKILL) == 0)
-		return;
-	/* Without CAP_KILL: it ends itself when its channel does. */
-	sd_event_source_set_enabled(p->up_io, SD_EVENT_OFF);
-	shutdown(p->channel, SHUT_RDWR);
+	kill_within(p, GRACE);
 }
 
 void
@@ -511,48 +696,184 @@ process_hang_up(struct process *p)
 		shutdown(p->channel, SHUT_RDWR);
 }
 
-/*
- * Waits for the end, and from the deadline on makes it.  Returns false if it is
- * not to be had: without CAP_KILL, or of one that waits for what is no matter of
- * ours, such as a file system in a user's hands.
- */
-static bool
-reap(const struct process *p, uint64_t deadline)
-{
-	bool killed = false;
-
-	while (waitpid(p->pid, NULL, WNOHANG) == 0) {
-		if (killed && clock_now() >= deadline)
-			return false;
-		if (!killed && clock_now() >= deadline) {
-			if (kill(p->pid, SIGKILL) == -1)
-				return false;
-			killed = true;
-			deadline = clock_now() + DYING_TIME;
-		}
-		usleep(1000);
-	}
-	return true;
-}
-
 void
 process_stop(struct process *p, uint64_t deadline)
 {
-	pid_t pid = p->pid;
+	struct process_life *l = p->life;
+	uint64_t now = clock_now();
 
-	if (pid == 0)
+	if (p->pid == 0)
 		return;
-	p->io = sd_event_source_disable_unref(p->io);
-	p->up_io = sd_event_source_disable_unref(p->up_io);
-	p->child = sd_event_source_disable_unref(p->child);
 	process_hang_up(p);
-	if (reap(p, deadline)) {
-		release(p);
-		number_return(p->env, p->number);
-		return;
-	}
-	/* Its uid stays taken. */
 	release(p);
-	log_about(LOG_LEVEL_ERROR, p->about,
-	    "%s (pid %d) does not end: it is left alone", p->ops->program, pid);
+	if (deadline <= now || l->killed) {
+		life_kill(l);
+		life_after(l, LINGERS_TIME);
+	} else
+		life_after(l, deadline - now);
+}
+
+/* Reaps what has ended.  Returns whether anything is left. */
+static bool
+reap(struct process_env *env)
+{
+	struct process_life *l, *next;
+
+	for (l = LIST_FIRST(&env->lives); l != NULL; l = next) {
+		next = LIST_NEXT(l, entry);
+		if (waitpid(l->pid, NULL, WNOHANG) != 0)
+			life_free(l);
+	}
+	return !LIST_EMPTY(&env->lives);
+}
+
+void
+process_finish(struct process_env *env, uint64_t deadline)
+{
+	struct process_life *l;
+
+	while (reap(env) && clock_now() < deadline)
+		usleep(1000);
+	LIST_FOREACH(l, &env->lives, entry)
+	life_kill(l);
+	deadline = clock_now() + DYING_TIME;
+	while (reap(env) && clock_now() < deadline)
+		usleep(1000);
+	LIST_FOREACH(l, &env->lives, entry)
+	life_say_lingers(l);
+	env->tick = sd_event_source_disable_unref(env->tick);
+}
+
+static void
+tick_later(struct process_env *env)
+{
+	int r = 0;
+
+	if (env->tick == NULL)
+		r = sd_event_add_time(env->event, &env->tick, CLOCK_MONOTONIC,
+		    0, 1, tick_event, env);
+	if (r >= 0)
+		r = sd_event_source_set_time_relative(env->tick, TICK / 1000);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(env->tick, SD_EVENT_ONESHOT);
+	must(r);
+}
+
+void
+process_expect(struct process *p)
+{
+	struct process_env *env = p->env;
+
+	if (p->pid == 0 || p->condemned)
+		return;
+	p->expected = true;
+	if (p->watched)
+		return;
+	p->watched = true;
+	if (LIST_EMPTY(&env->watched)) {
+		env->ticked = clock_now();
+		tick_later(env);
+	}
+	LIST_INSERT_HEAD(&env->watched, p, watch_entry);
+}
+
+static void
+ping(struct process *p)
+{
+	struct frame f;
+
+	p->expected = false;
+	p->pinged = true;
+	p->silent = 0;
+	frame_init(&f, PROTO_PING, 0, 0);
+	process_send(p, &f);
+}
+
+/* Returns -1 if there was no question. */
+static int
+pong(struct process *p)
+{
+	if (!p->pinged)
+		return -1;
+	p->pinged = false;
+	if (!p->expected)
+		unwatch(p);
+	return 0;
+}
+
+/*
+ * Whether a process runs or would if it had a CPU, or is stopped by a debugger:
+ * then it does not wait for anything.  Assumed of one that cannot be examined.
+ */
+static bool
+is_runnable(pid_t pid)
+{
+	char path[32], text[512], *state;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+		return true;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	state = strrchr(text, ')');
+	return state == NULL || strncmp(state, ") R", 3) == 0 ||
+	    strncmp(state, ") t", 3) == 0;
+}
+
+/* One that has not answered for long; its answer may be there by now. */
+static void
+judge(struct process *p)
+{
+	read_frames(p, LAST_FRAMES);
+	if (!p->pinged || p->silent < SILENT_TICKS ||
+	    (p->silent < STARVED_TICKS && is_runnable(p->pid)))
+		return;
+	event_log(EVENT_PROCESS_HUNG, p->about, LOG_FIELDS(PROCESS_FIELDS(p)),
+	    "%s (pid %d) makes no progress: replacing it", p->ops->program,
+	    p->pid);
+	p->hung = true;
+	process_kill(p);
+}
+
+/* The first that is to be judged after this tick.  Who was is not again. */
+static struct process *
+first_silent(struct process_env *env)
+{
+	struct process *p;
+
+	LIST_FOREACH(p, &env->watched, watch_entry)
+	if (p->silent >= SILENT_TICKS && p->judged != env->ticked)
+		break;
+	return p;
+}
+
+static int
+tick_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct process_env *env = arg;
+	struct process *p, *next;
+	uint64_t now = clock_now();
+	bool late = now - env->ticked > LATE_TICKS * TICK;
+
+	(void)source;
+	(void)usec;
+	env->ticked = now;
+	for (p = LIST_FIRST(&env->watched); p != NULL; p = next) {
+		next = LIST_NEXT(p, watch_entry);
+		if (!p->pinged)
+			ping(p);
+		else
+			p->silent = late ? 0 : p->silent + 1;
+	}
+	/* Frames can be the end of any process. */
+	while ((p = first_silent(env)) != NULL) {
+		p->judged = now;
+		judge(p);
+	}
+	if (!LIST_EMPTY(&env->watched))
+		tick_later(env);
+	return 0;
 }

@@ -19,6 +19,7 @@
 #define UID_COUNT 65536
 
 struct process;
+struct process_life;
 
 /* What a kind of process does; `arg` is that of process_start(). */
 struct process_ops {
@@ -29,7 +30,10 @@ struct process_ops {
 	int (*frame)(struct process *, struct frame *);
 	/* Frames that the channel had no room for may be sent now. */
 	void (*writable)(struct process *);
-	/* It has been reaped; `status`: of its exit, -1 if by a signal. */
+	/*
+	 * It has ended; `status`: of its exit, -1 if by a signal.  One that was
+	 * sent SIGKILL need not have been reaped yet.
+	 */
 	void (*ended)(struct process *, int status);
 };
 
@@ -46,6 +50,10 @@ struct process_env {
 	uint32_t layers;     /* bits of enum proto_layer */
 	uint32_t uid_base;
 	enum log_level log_level;
+	LIST_HEAD(, process_life) lives; /* all that have not been reaped */
+	LIST_HEAD(, process) watched;	 /* with an answer to come */
+	sd_event_source *tick;		 /* on while some are; or NULL */
+	uint64_t ticked;		 /* ns, when it last came */
 	uint32_t last_number;
 	uint64_t numbers[UID_COUNT / 64]; /* in use, a bit each */
 };
@@ -61,9 +69,16 @@ struct process {
 	sd_event_source *io;		 /* and room for them */
 	int up;				 /* frames from it */
 	sd_event_source *up_io;
-	sd_event_source *child;
-	bool blocked;	/* the channel was full */
-	bool condemned; /* to be heard no more */
+	struct process_life *life;
+	LIST_ENTRY(process) watch_entry;
+	uint32_t silent; /* ticks since the PING */
+	uint64_t judged; /* ns, the tick at which that was last too many */
+	bool watched;	 /* is in env->watched */
+	bool expected;	 /* has got work since the last PING */
+	bool pinged;	 /* has not answered the last PING */
+	bool hung;	 /* and is killed for that */
+	bool blocked;	 /* the channel was full */
+	bool condemned;	 /* to be heard no more */
 	TAILQ_HEAD(out_frames, out_frame) out;
 	uint32_t nout;		     /* frames in it */
 	struct log_limit *log_limit; /* of what it says */
@@ -95,16 +110,33 @@ bool process_unsend(struct process *, enum proto_type, uint32_t consumer);
  */
 bool process_try_send(struct process *, const struct frame *);
 
-/* Ends a process at once; ops->ended follows when it has been reaped. */
+/*
+ * The process has work, so it must answer the next PING: one that does not, and
+ * does not run either, is killed within a second (process->hung).
+ */
+void process_expect(struct process *);
+
+/*
+ * Ends a process at once.  ops->ended follows, from the event loop, when it has
+ * been reaped or, if that takes long, without.
+ */
 void process_kill(struct process *);
 
 /* Asks a process to end, by closing its channel. */
 void process_hang_up(struct process *);
 
 /*
- * Ends a process by closing its channel and, from the deadline (ns) on, by a
- * signal, and waits for its end, if it comes to that; ops->ended is not called.
+ * Ends a process by closing its channel and, at the deadline (ns), by SIGKILL,
+ * without waiting for either: the struct process is free at once, and ops->ended
+ * is not called.
  */
 void process_stop(struct process *, uint64_t deadline);
+
+/*
+ * Waits until all processes have been reaped, of which those that are left at
+ * the deadline (ns) are killed.  To be called when all have been stopped and
+ * the event loop has ended.
+ */
+void process_finish(struct process_env *, uint64_t deadline);
 
 #endif

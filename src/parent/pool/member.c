@@ -8,6 +8,8 @@
 #include "common/log.h"
 #include "parent/pool/pool.h"
 
+#define WATCH_INTERVAL NS_PER_SEC /* between looks at the entropy process */
+
 static struct member *
 member_of(struct alloc_node *leaf)
 {
@@ -107,6 +109,23 @@ ask(struct member *m)
 	}
 }
 
+/*
+ * Has the allocator run when it wants to.  Requests that wait are work for the
+ * entropy process even if none can be granted: it is watched as long as they do.
+ */
+static void
+wake(struct pool *pool, uint64_t now)
+{
+	uint64_t at = alloc_deadline(&pool->alloc);
+
+	if (pool->alloc.root.waiting > 0) {
+		process_expect(&pool->entropy);
+		if (at > now + WATCH_INTERVAL)
+			at = now + WATCH_INTERVAL;
+	}
+	pool_wake_at(pool, at);
+}
+
 void
 member_grant(struct pool *pool)
 {
@@ -130,7 +149,7 @@ member_grant(struct pool *pool)
 	while ((leaf = alloc_hoarder(&pool->alloc)) != NULL)
 		ask(member_of(leaf));
 	tap_send_grants(pool);
-	pool_wake_at(pool, alloc_deadline(&pool->alloc));
+	wake(pool, now);
 }
 
 void

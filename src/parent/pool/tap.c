@@ -66,6 +66,9 @@ tap_send_grants(struct pool *pool)
 		t->told = f.u.grant.total;
 		TAILQ_REMOVE(&pool->unsent, t, unsent_entry);
 		t->unsent = false;
+		process_expect(&pool->entropy);
+		if (t->ops->granted != NULL)
+			t->ops->granted(t);
 	}
 }
 

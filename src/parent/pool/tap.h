@@ -26,6 +26,8 @@ struct tap_ops {
 	void (*rewire)(struct tap *, int fd);
 	/* The worker is to tell its demand again. */
 	void (*ask)(struct tap *);
+	/* The worker is about to get granted bytes.  NULL: nothing to do. */
+	void (*granted)(struct tap *);
 };
 
 struct tap {

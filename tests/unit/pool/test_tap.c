@@ -118,6 +118,7 @@ plumb(struct plumbing *p, uint64_t ceil)
 	assert_int_equal(channel_pair(fds), 0);
 	p->pool.entropy.channel = fds[0];
 	p->pool.entropy.pid = 1;
+	p->pool.entropy.env = &p->env;
 	p->entropy = fds[1];
 	TAILQ_INIT(&p->pool.entropy.out);
 	p->pool.generation = 1;
@@ -141,6 +142,7 @@ unplumb(struct plumbing *p)
 	hear(p);
 	member_remove(&p->pool, &p->member);
 	sd_event_source_disable_unref(p->pool.timer);
+	sd_event_source_disable_unref(p->env.tick);
 	sd_event_unref(p->env.event);
 	close(p->pool.entropy.channel);
 	close(p->entropy);
