@@ -141,7 +141,7 @@ static void
 missing_brace(struct config_parse *p)
 {
 	struct config_block *block = p->block;
-	const char *word = schema_word(block->kind);
+	const char *word = schema_block(block->kind)->word;
 
 	if (schema_find(block->within->kind, word) != NULL) {
 		config_syntax_error(p, block->place.line,

@@ -157,7 +157,7 @@ new_block(struct config_reader *r, enum config_kind kind, const char *name)
 	block->reader = r;
 	block->kind = kind;
 	block->name = name != NULL ? name : "";
-	block->title = config_text(r, "%s \"%s\"", schema_word(kind),
+	block->title = config_text(r, "%s \"%s\"", schema_block(kind)->word,
 	    config_shown(r, block->name));
 	TAILQ_INIT(&block->blocks);
 	TAILQ_INIT(&block->settings);
@@ -176,18 +176,12 @@ config_reader_init(struct config_reader *r)
 	r->top = new_block(r, CONFIG_TOP, NULL);
 }
 
-static void
-free_nothing(void *taken)
-{
-	(void)taken;
-}
-
 void
 config_reader_free(struct config_reader *r)
 {
 	struct config_memory *memory;
 
-	tdestroy(r->taken, free_nothing);
+	tdestroy(r->taken, free);
 	while ((memory = r->memory) != NULL) {
 		r->memory = memory->next;
 		free(memory->data);
@@ -297,6 +291,20 @@ config_near(const char *word, const char *candidate, const char **found)
 		*found = candidate;
 }
 
+const char *
+config_nearest_key(const char *word, enum config_kind kind)
+{
+	const struct schema_block *block = schema_blocks;
+	const char *found = NULL;
+
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if (kind == CONFIG_IGNORED || (k->blocks & kind) != 0)
+			config_near(word, k->name, &found);
+	for (; kind == CONFIG_IGNORED && block->kind != CONFIG_TOP; block++)
+		config_near(word, block->word, &found);
+	return found;
+}
+
 static int
 taken_order(const void *a, const void *b)
 {
@@ -309,10 +317,12 @@ const struct config_taken *
 config_take(const struct config_block *block,
     const struct config_setting *setting, const char *text)
 {
-	struct config_reader *r = block->reader;
-	struct config_taken *t = config_alloc(r, sizeof(*t)), **first;
+	struct config_taken *t = must(malloc(sizeof(*t))), **first;
 
 	*t = (struct config_taken){ text, block, setting };
-	first = must(tsearch(t, &r->taken, taken_order));
-	return *first == t ? NULL : *first;
+	first = must(tsearch(t, &block->reader->taken, taken_order));
+	if (*first == t)
+		return NULL;
+	free(t);
+	return *first;
 }

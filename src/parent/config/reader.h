@@ -7,8 +7,7 @@
  *	scan.l, parse.y		text to blocks and settings
  *	reader.c		memory, errors, what a misspelt word means
  *	schema.c, values.c	keys and their values
- *	keys.c			blocks and settings against the schema
- *	build.c			blocks to struct config
+ *	build.c			blocks against the schema, and to struct config
  *	rules.c, services.c	what ties keys together
  *	sources.c, network.c	what is read, and where sockets are
  */
@@ -210,6 +209,12 @@ struct config_setting *setting_of(const struct config_block *,
 void config_near(const char *word, const char *candidate, const char **found);
 
 /*
+ * The key of that kind of block that a word was probably meant to be; for
+ * CONFIG_IGNORED, any key or word that opens blocks.  Or NULL.
+ */
+const char *config_nearest_key(const char *word, enum config_kind);
+
+/*
  * Whether a text is the first of its like; otherwise returns what had it
  * before.
  */
@@ -228,18 +233,6 @@ void config_file_include(struct config_parse *, const char *pattern, int line);
 
 /* scan.l: scans and parses a text. */
 void config_scan_text(struct config_parse *, const char *text, size_t len);
-
-/*
- * keys.c: the key of that kind of block that a word was probably meant to be;
- * for CONFIG_IGNORED, any key or word that opens blocks.  Or NULL.
- */
-const char *config_nearest_key(const char *word, enum config_kind);
-
-/* Checks names, keys and the places of all blocks. */
-void config_keys_check(struct config_reader *);
-
-/* Reads the values of a block into its struct. */
-void config_values(struct config_block *);
 
 /*
  * rules.c: of pools, classes, guests and services, parents first: the pool and

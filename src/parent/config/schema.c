@@ -208,14 +208,7 @@ const struct config_key schema_keys[] = {
 	PART(SHARE, type, share), PART(DELIVERY, type, terms.delivery), \
 	PART(POLLING, type, terms.polling)
 
-/* The blocks; size, name and parts are those of their structs. */
-static const struct block_kind {
-	const char *word;
-	enum config_kind kind;
-	unsigned int within; /* kinds of blocks */
-	const char *place;
-	size_t size, name, parts[PARTS]; /* 0: it has no such part */
-} kinds[] = {
+const struct schema_block schema_blocks[] = {
 	{ "pool", CONFIG_POOL, CONFIG_TOP, "at the top level",
 		BLOCK(config_pool, name), { TERMS(config_pool) } },
 	{ "source", CONFIG_SOURCE, CONFIG_POOL, "in a pool",
@@ -228,52 +221,29 @@ static const struct block_kind {
 		{ TERMS(config_guest), PART(RIGHTS, config_guest, rights) } },
 	{ "egd", CONFIG_EGD, SERVICE_BLOCK },
 	{ "stream", CONFIG_STREAM, SERVICE_BLOCK },
-	{ NULL, CONFIG_TOP, CONFIG_IGNORED, NULL, sizeof(struct config), 0,
-		{ 0 } },
+	{ "block", CONFIG_TOP, .size = sizeof(struct config) },
+	{ .word = "block", .kind = CONFIG_IGNORED },
 };
 /* clang-format on */
 
-#define KINDS (sizeof(kinds) / sizeof(kinds[0]) - 1)
-
-static const struct block_kind *
-find_kind(enum config_kind kind)
+const struct schema_block *
+schema_block(enum config_kind kind)
 {
-	const struct block_kind *k = kinds;
+	const struct schema_block *block = schema_blocks;
 
-	while (k->kind != kind)
-		k++;
-	return k;
+	while (block->kind != kind)
+		block++;
+	return block;
 }
 
 enum config_kind
 schema_kind(const char *word)
 {
-	for (size_t i = 0; i < KINDS; i++)
-		if (strcmp(word, kinds[i].word) == 0)
-			return kinds[i].kind;
-	return CONFIG_IGNORED;
-}
+	const struct schema_block *block = schema_blocks;
 
-const char *
-schema_word(enum config_kind kind)
-{
-	return kind == CONFIG_IGNORED || kind == CONFIG_TOP
-	    ? "block"
-	    : find_kind(kind)->word;
-}
-
-const char *
-schema_kinds(size_t i)
-{
-	return kinds[i].word;
-}
-
-const char *
-schema_misplaced(enum config_kind kind, enum config_kind within)
-{
-	const struct block_kind *k = find_kind(kind);
-
-	return (k->within & within) != 0 ? NULL : k->place;
+	while (block->kind != CONFIG_TOP && strcmp(word, block->word) != 0)
+		block++;
+	return block->kind != CONFIG_TOP ? block->kind : CONFIG_IGNORED;
 }
 
 const struct config_key *
@@ -296,14 +266,14 @@ schema_has_list(const char *name)
 void *
 schema_part(enum config_kind kind, void *object, enum config_part part)
 {
-	return (char *)object + find_kind(kind)->parts[part];
+	return (char *)object + schema_block(kind)->parts[part];
 }
 
 /* A part of a struct that is only looked at. */
 static const void *
 part_of(enum config_kind kind, const void *object, enum config_part part)
 {
-	return (const char *)object + find_kind(kind)->parts[part];
+	return (const char *)object + schema_block(kind)->parts[part];
 }
 
 void
@@ -318,7 +288,7 @@ schema_defaults(enum config_kind kind, void *object)
 void *
 schema_new(enum config_kind kind, const char *name)
 {
-	const struct block_kind *k = find_kind(kind);
+	const struct schema_block *k = schema_block(kind);
 	char *object = calloc(1, k->size);
 
 	if (object == NULL)

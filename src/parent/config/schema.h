@@ -112,13 +112,21 @@ const struct config_key *schema_find(unsigned int kinds, const char *name);
 /* Whether a key of that name may have several values. */
 bool schema_has_list(const char *name);
 
-/* The kind of block that a word opens, or CONFIG_IGNORED; and its word. */
-enum config_kind schema_kind(const char *word);
-const char *schema_word(enum config_kind);
-const char *schema_kinds(size_t i); /* each word, then NULL */
+/* The blocks: the last two are the top level, and what is ignored. */
+struct schema_block {
+	const char *word;
+	enum config_kind kind;
+	unsigned int within; /* kinds of blocks, */
+	const char *place;   /* and where that is */
+	/* Of their structs; without a name, or a part: 0. */
+	size_t size, name, parts[PARTS];
+};
 
-/* NULL if blocks of the kind may stand there, or else where they may. */
-const char *schema_misplaced(enum config_kind, enum config_kind within);
+extern const struct schema_block schema_blocks[];
+const struct schema_block *schema_block(enum config_kind);
+
+/* The kind of block that a word opens, or CONFIG_IGNORED. */
+enum config_kind schema_kind(const char *word);
 
 /* The struct of a block with all defaults, freed with the configuration. */
 void *schema_new(enum config_kind, const char *name);
@@ -160,7 +168,7 @@ const char *value_text(const struct config_key *, uint64_t,
 const char *value_size_text(uint64_t bytes, char text[VALUE_TEXT_SIZE]);
 
 /* Reads digits; returns what follows them, or NULL if there are none. */
-const char *value_digits(const char *text, unsigned int base, uint64_t *);
+const char *value_digits(const char *text, int base, uint64_t *);
 
 uint64_t value_get(const struct config_key *, const void *part);
 void value_put(const struct config_key *, void *part, uint64_t);

@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -30,7 +31,7 @@ static const struct unit {
 static const struct form {
 	const char *what, *such;
 	const struct unit *units;
-	unsigned int base;
+	int base;
 } forms[] = {
 	[TYPE_SIZE] = { "number of bytes", ", such as 64K or 10M", size_units,
 	    10 },
@@ -95,19 +96,15 @@ value_put(const struct config_key *key, void *part, uint64_t n)
  * number that is too large becomes UINT64_MAX.
  */
 const char *
-value_digits(const char *text, unsigned int base, uint64_t *n)
+value_digits(const char *text, int base, uint64_t *n)
 {
-	const char digits[] = "0123456789abcdef", *digit, *c = text;
+	char *rest;
 
-	for (*n = 0; *c != '\0'; c++) {
-		digit = strchr(digits, tolower((unsigned char)*c));
-		if (digit == NULL || digit >= digits + base)
-			break;
-		if (__builtin_mul_overflow(*n, (uint64_t)base, n) ||
-		    __builtin_add_overflow(*n, (uint64_t)(digit - digits), n))
-			*n = UINT64_MAX;
-	}
-	return c == text ? NULL : c;
+	/* For strtoull(3), white space, a sign and 0x are good, too. */
+	if (!isxdigit((unsigned char)text[0]) || tolower(text[1]) == 'x')
+		return NULL;
+	*n = strtoull(text, &rest, base);
+	return rest == text ? NULL : rest;
 }
 
 /* Reads up to 3 decimals, for a number of thousandths. */
@@ -216,19 +213,33 @@ read_id(const struct config_key *key, const char *text, uint64_t *n)
 }
 
 static const char *
-read_bool(const char *text, uint64_t *n)
+read_scalar(struct config_reader *r, const struct config_key *key,
+    const char *text, void *part)
 {
-	*n = strcmp(text, "yes") == 0;
-	return *n || strcmp(text, "no") == 0 ? NULL : "must be yes or no";
+	const char *wrong = NULL;
+	uint64_t n = 0;
+
+	if (key->type == TYPE_WORD)
+		wrong = read_word(r, key, text, &n);
+	else if (key->type == TYPE_USER || key->type == TYPE_GROUP)
+		wrong = read_id(key, text, &n);
+	else if (key->type != TYPE_BOOL)
+		wrong = read_number(r, key, text, &n);
+	else if (strcmp(text, "yes") == 0)
+		n = 1;
+	else if (strcmp(text, "no") != 0)
+		wrong = "must be yes or no";
+	if (wrong == NULL)
+		value_put(key, part, (key->flags & KEY_OPPOSITE) != 0 ? !n : n);
+	return wrong;
 }
 
 static bool
 has_control(const char *text)
 {
-	while (*text != '\0')
-		if (iscntrl((unsigned char)*text++))
-			return true;
-	return false;
+	while (*text != '\0' && !iscntrl((unsigned char)*text))
+		text++;
+	return *text != '\0';
 }
 
 static const char *
@@ -284,22 +295,17 @@ read_text(struct config_reader *r, const struct config_key *key,
 	return NULL;
 }
 
-static void
-set_init(struct proto_source *spec, const char *bytes, size_t n)
+/* What a device is sent at its start. */
+static const char *
+read_init(struct config_reader *r, const char *bytes, size_t n,
+    struct proto_source *spec)
 {
+	if (n > SOURCE_INIT_SIZE)
+		return config_text(r, "has %zu bytes, of at most %d", n,
+		    SOURCE_INIT_SIZE);
 	memset(spec->init, 0, sizeof(spec->init));
 	memcpy(spec->init, bytes, n);
 	spec->init_size = (uint32_t)n;
-}
-
-static const char *
-read_bytes(struct config_reader *r, const struct config_word *word,
-    struct proto_source *spec)
-{
-	if (word->len > SOURCE_INIT_SIZE)
-		return config_text(r, "has %zu bytes, of at most %d", word->len,
-		    SOURCE_INIT_SIZE);
-	set_init(spec, word->text, word->len);
 	return NULL;
 }
 
@@ -312,10 +318,9 @@ read_preset(struct config_reader *r, const struct config_key *key,
 
 	if (wrong != NULL)
 		return wrong;
-	set_init(spec, presets[n].init, strlen(presets[n].init));
 	spec->noise = NOISE_RAW;
 	spec->min_entropy = presets[n].min_entropy;
-	return NULL;
+	return read_init(r, presets[n].init, strlen(presets[n].init), spec);
 }
 
 /* One of the networks of allow; too many are told of by their number. */
@@ -350,14 +355,13 @@ value_read(struct config_reader *r, const struct config_key *key,
     const struct config_word *word, void *part)
 {
 	void *field = (char *)part + key->offset;
-	const char *text = word->text, *wrong;
-	uint64_t n = 0;
+	const char *text = word->text;
 
 	switch (key->type) {
 	case TYPE_TEXT:
 		return read_text(r, key, text, field);
 	case TYPE_BYTES:
-		return read_bytes(r, word, field);
+		return read_init(r, text, word->len, field);
 	case TYPE_PRESET:
 		return read_preset(r, key, text, field);
 	case TYPE_PATH:
@@ -370,35 +374,19 @@ value_read(struct config_reader *r, const struct config_key *key,
 	case TYPE_POOL:
 	case TYPE_CLASS:
 		return NULL;
-	case TYPE_WORD:
-		wrong = read_word(r, key, text, &n);
-		break;
-	case TYPE_USER:
-	case TYPE_GROUP:
-		wrong = read_id(key, text, &n);
-		break;
-	case TYPE_BOOL:
-		wrong = read_bool(text, &n);
-		break;
 	default:
-		wrong = read_number(r, key, text, &n);
-		break;
+		return read_scalar(r, key, text, part);
 	}
-	if (wrong == NULL)
-		value_put(key, part, (key->flags & KEY_OPPOSITE) != 0 ? !n : n);
-	return wrong;
 }
 
 /* In the largest unit that leaves a whole number. */
 static const char *
-number_text(const struct form *form, uint64_t n, char text[VALUE_TEXT_SIZE])
+number_text(const struct unit *unit, uint64_t n, char text[VALUE_TEXT_SIZE])
 {
-	const struct unit *unit = form->units;
-
-	while (n % unit->value != 0 || (n == 0 && unit->name[0] != '\0'))
+	while (n % unit->value != 0)
 		unit++;
 	snprintf(text, VALUE_TEXT_SIZE, "%" PRIu64 "%s", n / unit->value,
-	    unit->name);
+	    n != 0 ? unit->name : "");
 	return text;
 }
 
@@ -419,7 +407,7 @@ bits_text(uint64_t n, char text[VALUE_TEXT_SIZE])
 const char *
 value_size_text(uint64_t bytes, char text[VALUE_TEXT_SIZE])
 {
-	return number_text(&forms[TYPE_SIZE], bytes, text);
+	return number_text(size_units, bytes, text);
 }
 
 const char *
@@ -430,24 +418,23 @@ value_text(const struct config_key *key, uint64_t n, char text[VALUE_TEXT_SIZE])
 		return n != 0 ? "yes" : "no";
 	case TYPE_WORD:
 		return key->names[n];
+	case TYPE_BITS:
+		return bits_text(n, text);
 	case TYPE_OCTAL:
 		snprintf(text, VALUE_TEXT_SIZE, "%04" PRIo64, n);
-		break;
+		return text;
 	case TYPE_HEX:
 		snprintf(text, VALUE_TEXT_SIZE, "%04" PRIx64, n);
-		break;
+		return text;
 	case TYPE_NUMBER:
 	case TYPE_USER:
 	case TYPE_GROUP:
 		snprintf(text, VALUE_TEXT_SIZE, "%s%" PRIu64 "%s",
 		    key->prefix ?: "", n, key->suffix ?: "");
-		break;
+		return text;
 	default:
-		return n == 0 ? "0" : number_text(&forms[key->type], n, text);
-	case TYPE_BITS:
-		return bits_text(n, text);
+		return number_text(forms[key->type].units, n, text);
 	}
-	return text;
 }
 
 /* Prints text in quotes, with escapes; what is not text all in ASCII. */

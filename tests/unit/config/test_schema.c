@@ -109,12 +109,13 @@ row_of(const struct config_key *key, char row[LINE_MAX])
 {
 	char blocks[LIST_MAX] = "", values[LIST_MAX], text[VALUE_TEXT_SIZE];
 	unsigned int left = key->blocks;
-	const char *word, *initial;
+	const struct schema_block *b = schema_blocks;
+	const char *initial;
 
-	for (size_t i = 0; (word = schema_kinds(i)) != NULL; i++)
-		if (key->blocks & schema_kind(word)) {
-			left &= ~(unsigned int)schema_kind(word);
-			add(blocks, word, left == 0, " and ");
+	for (; b->kind != CONFIG_TOP; b++)
+		if (key->blocks & b->kind) {
+			left &= ~(unsigned int)b->kind;
+			add(blocks, b->word, left == 0, " and ");
 		}
 	values_of(key, values);
 	initial = key->initial;
@@ -201,13 +202,11 @@ test_explained(void **state)
 static bool
 has_part(const struct config_key *key)
 {
-	const char *word;
-	static char object[4096]; /* larger than any */
+	const struct schema_block *b = schema_blocks;
 
-	for (size_t i = 0; (word = schema_kinds(i)) != NULL; i++)
-		if ((key->blocks & schema_kind(word)) != 0 &&
-		    key->part != PART_WHOLE &&
-		    schema_part(schema_kind(word), object, key->part) == object)
+	for (; b->kind != CONFIG_TOP; b++)
+		if ((key->blocks & b->kind) != 0 && key->part != PART_WHOLE &&
+		    b->parts[key->part] == 0)
 			return false;
 	return true;
 }
