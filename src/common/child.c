@@ -10,6 +10,8 @@
 #include <bsd/unistd.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,18 +20,39 @@
 #include "common/log.h"
 #include "common/sandbox.h"
 
-/* A full channel loses the line: logging must not hold up service. */
-static void
-sink_channel(void *arg, const struct log_line *line)
+static bool
+send_line(enum log_level level, const char *text)
 {
 	struct frame f;
 
-	(void)arg;
 	frame_init(&f, PROTO_LOG, 0, 0);
-	f.u.log.level = line->level;
-	strlcpy(f.u.log.text, line->text, sizeof(f.u.log.text));
-	if (channel_tell(CHANNEL_UP_FD, &f) == -1 && errno != EAGAIN)
+	f.u.log.level = level;
+	strlcpy(f.u.log.text, text, sizeof(f.u.log.text));
+	if (channel_tell(CHANNEL_UP_FD, &f) == 0)
+		return true;
+	if (errno != EAGAIN)
 		channel_lost();
+	return false;
+}
+
+/*
+ * A full channel loses the line, since logging must not hold up service: the
+ * next line that finds room is preceded by how many were lost.
+ */
+static void
+sink_channel(void *arg, const struct log_line *line)
+{
+	uint32_t *lost = arg;
+	char text[LOG_TEXT_SIZE];
+
+	if (*lost > 0) {
+		snprintf(text, sizeof(text),
+		    "%u lines lost: the channel was full", *lost);
+		if (send_line(LOG_LEVEL_WARNING, text))
+			*lost = 0;
+	}
+	if (!send_line(line->level, line->text) && *lost < UINT32_MAX)
+		(*lost)++;
 }
 
 /* Whether this process was started by a parent of its own kind. */
@@ -48,13 +71,14 @@ have_channel(void)
 struct proto_hello
 child_start(enum proto_role role)
 {
+	static uint32_t lost;
 	struct frame f;
 	enum channel_result result;
 
 	if (!have_channel())
 		log_fatal("this program is started by vrngd(8) only");
 	closefrom(CHANNEL_UP_FD + 1);
-	log_open(sink_channel, NULL);
+	log_open(sink_channel, &lost);
 	result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT, role);
 	if (result != CHANNEL_FRAME)
 		channel_end(result, &f);

@@ -16,7 +16,8 @@ static struct {
 	log_sink *sink;
 	void *arg;
 	enum log_level level;
-} logger = { sink_stderr, NULL, LOG_LEVEL_INFO };
+	void (*at_end)(void);
+} logger = { sink_stderr, NULL, LOG_LEVEL_INFO, NULL };
 
 /* The sink of a process that has none yet: programs say their own name. */
 static void
@@ -40,6 +41,12 @@ log_open(log_sink *sink, void *arg)
 {
 	logger.sink = sink;
 	logger.arg = arg;
+}
+
+void
+log_at_end(void (*flush)(void))
+{
+	logger.at_end = flush;
 }
 
 void
@@ -108,6 +115,8 @@ log_fatal(const char *fmt, ...)
 	va_start(ap, fmt);
 	log_vsend(&line, fmt, ap);
 	va_end(ap);
+	if (logger.at_end != NULL)
+		logger.at_end();
 	_exit(1);
 }
 

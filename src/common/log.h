@@ -57,6 +57,9 @@ typedef void log_sink(void *arg, const struct log_line *);
 void log_open(log_sink *sink, void *arg);
 void log_set_level(enum log_level);
 
+/* Has log_fatal() call this, to write what the sink has not written yet. */
+void log_at_end(void (*flush)(void));
+
 #define LOG_FORMAT(fmt, args) __attribute__((format(printf, fmt, args)))
 
 void log_error(const char *fmt, ...) LOG_FORMAT(1, 2);

@@ -259,6 +259,7 @@ open_env(struct vrngd *v)
 	}
 	if ((v->env.root_fd = privilege_empty_root()) == -1)
 		return -1;
+	sink_watch(v->env.event);
 	v->env.libexec = v->opt.libexec;
 	v->env.uid_base = v->opt.uid_base;
 	v->env.log_level =
@@ -415,9 +416,8 @@ main(int argc, char **argv)
 	}
 	sink_open();
 	raise_nofile();
-	if (open_env(&v) == -1)
-		return 1;
-	status = run(&v, config);
+	status = open_env(&v) == -1 ? 1 : run(&v, config);
 	config_free(config);
+	sink_flush();
 	return status;
 }

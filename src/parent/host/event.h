@@ -34,6 +34,8 @@
 	    "The configuration was not taken") \
 	X(LAYERS_MISSING, "e15d81ed9e7845d69b4edd808e026a71", WARNING, \
 	    "Processes are less isolated than they could be") \
+	X(LOG_LOST, "ea6e4f7d2e6e4e1a868d7ffe106c512e", WARNING, \
+	    "Log records were lost") \
 	X(CONTROLLED, "0cffc58dd57046eda44519a17f95025e", INFO, \
 	    "An operator changed something") \
 	X(CONTROL_REFUSED, "801d348fcf1448b58a17a50d46996b40", WARNING, \

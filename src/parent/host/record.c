@@ -1,6 +1,8 @@
 /*
  * Formats a log line as a record of the journal.  Used by sink.c.
  */
+#include <endian.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -89,4 +91,46 @@ record_make(struct record *r, const struct log_line *line)
 	if (about != NULL)
 		add_subject(r, about);
 	add_fields(r, line->fields);
+}
+
+/* The place after what was copied there. */
+static char *
+put(char *to, const void *bytes, size_t n)
+{
+	memcpy(to, bytes, n);
+	return to + n;
+}
+
+size_t
+record_pack(const struct record *r, char *out, size_t size)
+{
+	const char *field, *value;
+	uint64_t length;
+	char *at = out;
+	int n;
+
+	for (int i = 0; i < r->nfields; i++) {
+		field = r->fields[i].iov_base;
+		value = memchr(field, '=', r->fields[i].iov_len);
+		if (value == NULL)
+			continue;
+		value++;
+		length = r->fields[i].iov_len - (size_t)(value - field);
+		if (memchr(value, '\n', length) == NULL) {
+			at = put(at, field, r->fields[i].iov_len);
+		} else {
+			at = put(at, field, (size_t)(value - field) - 1);
+			*at++ = '\n';
+			at = put(at, &(uint64_t){ htole64(length) },
+			    sizeof(length));
+			at = put(at, value, length);
+		}
+		*at++ = '\n';
+	}
+	size -= (size_t)(at - out);
+	n = snprintf(at, size, "SYSLOG_IDENTIFIER=%s\n",
+	    program_invocation_short_name);
+	if (n > 0 && (size_t)n < size)
+		at += n;
+	return (size_t)(at - out);
 }

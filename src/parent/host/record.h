@@ -1,7 +1,7 @@
 /*
  * A log line as a record of the journal: its fields, each as NAME=value.  What
- * stands in a value cannot make fields: sd_journal_sendv(3) takes each by
- * itself, with its length.
+ * stands in a value cannot make fields: one with a newline in it is sent with its
+ * length.
  */
 #ifndef VRNGD_RECORD_H
 #define VRNGD_RECORD_H
@@ -14,6 +14,8 @@
 
 #define RECORD_FIELDS_MAX 32
 #define RECORD_SIZE	  4096 /* bytes, of all fields */
+/* As it is sent: each field with a length and two newlines, and our name. */
+#define RECORD_PACKED_SIZE (RECORD_SIZE + RECORD_FIELDS_MAX * 10 + 64)
 
 struct record {
 	int nfields;
@@ -24,5 +26,11 @@ struct record {
 
 /* Makes the record of a line; what is too much for it is left out. */
 void record_make(struct record *, const struct log_line *);
+
+/*
+ * Writes a record in the journal's native protocol, with SYSLOG_IDENTIFIER.
+ * `out` has RECORD_PACKED_SIZE bytes.  Returns the number of bytes.
+ */
+size_t record_pack(const struct record *, char *out, size_t size);
 
 #endif

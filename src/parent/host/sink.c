@@ -1,20 +1,54 @@
 /*
  * The parent's log sink: the journal, or standard error.  Used by main.c,
  * which sets it.
+ *
+ * The reader of a log may hang.  The socket to the journal is our own and does
+ * not block.  Standard error belongs to others too, so that its description
+ * must not be made non-blocking: a pipe or a terminal is opened once more, a
+ * socket is written to without waiting, and what cannot be opened is asked first
+ * whether there is room.  A regular file has no reader.
  */
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
-
-#include "common/log.h"
+#include "common/clock.h"
+#include "parent/host/event.h"
+#include "parent/host/log_queue.h"
 #include "parent/host/record.h"
 #include "parent/host/sink.h"
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define FLUSH_TIME     (100 * NS_PER_MS)
+#define LINE_SIZE      (LOG_TEXT_SIZE + GUEST_NAME_SIZE + 80)
+
+enum sink_kind {
+	SINK_JOURNAL,
+	SINK_SOCKET, /* standard error, as in the following */
+	SINK_OPENED, /* opened once more, so that it does not block */
+	SINK_SHARED, /* as it was passed: asked before each write */
+	SINK_FILE,   /* never blocks */
+};
+
+static struct {
+	enum sink_kind kind;
+	int fd; /* -1: the journal is not there */
+	struct log_queue queue;
+	sd_event *event;	/* NULL: there is none yet */
+	sd_event_source *watch; /* of fd; NULL: it cannot be watched */
+} sink;
 
 static const char *const levels[] = {
 	[LOG_LEVEL_ERROR] = "error",
@@ -23,50 +57,248 @@ static const char *const levels[] = {
 	[LOG_LEVEL_DEBUG] = "debug",
 };
 
-static void
-sink_stderr(void *arg, const struct log_line *line)
+/* Formats a line for people.  Returns its length. */
+static size_t
+format_line(const struct log_line *line, char *out, size_t size)
 {
 	char stamp[32], subject[GUEST_NAME_SIZE + 16] = "";
 	const struct log_subject *about = line->about;
 	struct timespec ts;
 	struct tm tm;
+	int n;
 
-	(void)arg;
 	if (about != NULL && about->kind != NULL)
 		snprintf(subject, sizeof(subject), "%s %s: ", about->kind,
 		    about->name);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
-	fprintf(stderr, "%s.%03ldZ %s %s%s\n", stamp, ts.tv_nsec / 1000000,
-	    levels[line->level], subject, line->text);
-}
-
-static void
-sink_journal(void *arg, const struct log_line *line)
-{
-	struct record r;
-
-	(void)arg;
-	record_make(&r, line);
-	sd_journal_sendv(r.fields, r.nfields);
+	n = snprintf(out, size, "%s.%03ldZ %s %s%s\n", stamp,
+	    ts.tv_nsec / 1000000, levels[line->level], subject, line->text);
+	if (n < 0)
+		return 0;
+	return (size_t)n < size ? (size_t)n : size - 1;
 }
 
 /* Whether standard error is the stream that systemd.exec(5) describes. */
-static int
-stderr_is_journal(void)
+static bool
+stderr_is_journal(const struct stat *st)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long dev, ino;
-	struct stat st;
 
 	return stream != NULL && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
-	    fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev &&
-	    st.st_ino == ino;
+	    st->st_dev == dev && st->st_ino == ino;
+}
+
+static int
+connect_journal(void)
+{
+	const struct sockaddr_un sun = {
+		.sun_family = AF_UNIX,
+		.sun_path = JOURNAL_SOCKET,
+	};
+	int fd;
+
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -1;
+	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) == -1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void
+close_journal(void)
+{
+	sink.watch = sd_event_source_disable_unref(sink.watch);
+	if (sink.fd != -1)
+		close(sink.fd);
+	sink.fd = -1;
+}
+
+/* A journal that was started anew has another socket. */
+static ssize_t
+write_journal(const void *bytes, size_t size)
+{
+	ssize_t n;
+
+	for (int tries = 0; tries < 2; tries++) {
+		if (sink.fd == -1 && (sink.fd = connect_journal()) == -1)
+			return -1;
+		n = send(sink.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n != -1 || errno == EAGAIN || errno == EMSGSIZE)
+			return n;
+		close_journal();
+	}
+	return -1;
+}
+
+/* A pipe that is asked first has room for so many bytes at least. */
+static ssize_t
+write_shared(const void *bytes, size_t size)
+{
+	struct pollfd pfd = { .fd = sink.fd, .events = POLLOUT };
+
+	if (poll(&pfd, 1, 0) == 0) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return write(sink.fd, bytes, size < PIPE_BUF ? size : PIPE_BUF);
+}
+
+static ssize_t
+write_some(const void *bytes, size_t size)
+{
+	switch (sink.kind) {
+	case SINK_JOURNAL:
+		return write_journal(bytes, size);
+	case SINK_SOCKET:
+		return send(sink.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	case SINK_SHARED:
+		return write_shared(bytes, size);
+	default:
+		return write(sink.fd, bytes, size);
+	}
+}
+
+static int writable(sd_event_source *, int, uint32_t, void *);
+
+/* Waits for room in the event loop, if lines wait. */
+static void
+watch(void)
+{
+	bool waits = log_queue_first(&sink.queue) != NULL;
+
+	if (sink.event == NULL || (!waits && sink.watch == NULL))
+		return;
+	/* What epoll does not know has always room. */
+	if (sink.watch == NULL && sink.fd != -1)
+		sd_event_add_io(sink.event, &sink.watch, sink.fd, EPOLLOUT,
+		    writable, NULL);
+	if (sink.watch != NULL)
+		sd_event_source_set_enabled(sink.watch,
+		    waits ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+/* Lines that could be written neither now nor later are gone. */
+static void
+write_waiting(void)
+{
+	struct log_entry *e;
+	ssize_t n;
+
+	while ((e = log_queue_first(&sink.queue)) != NULL) {
+		n = write_some(e->bytes + e->done, e->size - e->done);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno == EAGAIN)
+			break;
+		e->done += n == -1 ? e->size - e->done : (size_t)n;
+		if (e->done == e->size)
+			log_queue_shift(&sink.queue);
+	}
+	watch();
+}
+
+/* There is room again: says what was lost while there was none. */
+static void
+report_lost(void)
+{
+	uint64_t lost, alarms;
+
+	if (sink.queue.lost == 0 || log_queue_first(&sink.queue) != NULL)
+		return;
+	log_queue_lost(&sink.queue, &lost, &alarms);
+	event_log(EVENT_LOG_LOST, NULL,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_LOST", lost),
+		LOG_NUMBER("VRNGD_LOST_ALARMS", alarms)),
+	    "%" PRIu64 " records lost, %" PRIu64
+	    " of them alarms: the log was not read",
+	    lost, alarms);
+}
+
+static int
+writable(sd_event_source *source, int fd, uint32_t revents, void *arg)
+{
+	(void)source, (void)fd, (void)revents, (void)arg;
+	write_waiting();
+	report_lost();
+	return 0;
+}
+
+static void
+sink_line(void *arg, const struct log_line *line)
+{
+	char packed[RECORD_PACKED_SIZE];
+	struct record r;
+	size_t size;
+
+	(void)arg;
+	if (sink.kind == SINK_JOURNAL) {
+		record_make(&r, line);
+		size = record_pack(&r, packed, sizeof(packed));
+	} else
+		size = format_line(line, packed, LINE_SIZE);
+	log_queue_put(&sink.queue, line->level, packed, size);
+	write_waiting();
+	report_lost();
+}
+
+static void
+open_stderr(const struct stat *st)
+{
+	sink.fd = STDERR_FILENO;
+	if (S_ISREG(st->st_mode))
+		sink.kind = SINK_FILE;
+	else if (S_ISSOCK(st->st_mode))
+		sink.kind = SINK_SOCKET;
+	else
+		sink.kind = SINK_SHARED;
+	if (!S_ISFIFO(st->st_mode) && isatty(STDERR_FILENO) == 0)
+		return;
+	sink.fd = open("/proc/self/fd/2",
+	    O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (sink.fd != -1)
+		sink.kind = SINK_OPENED;
+	else
+		sink.fd = STDERR_FILENO;
 }
 
 void
 sink_open(void)
 {
-	log_open(stderr_is_journal() ? sink_journal : sink_stderr, NULL);
+	struct stat st = { 0 };
+
+	log_queue_init(&sink.queue);
+	if (fstat(STDERR_FILENO, &st) == 0 && stderr_is_journal(&st)) {
+		sink.kind = SINK_JOURNAL;
+		sink.fd = connect_journal();
+	} else
+		open_stderr(&st);
+	log_open(sink_line, NULL);
+	log_at_end(sink_flush);
+}
+
+void
+sink_watch(sd_event *event)
+{
+	sink.event = event;
+	watch();
+}
+
+void
+sink_flush(void)
+{
+	struct pollfd pfd = { .fd = sink.fd, .events = POLLOUT };
+	uint64_t now = clock_now(), deadline = now + FLUSH_TIME;
+
+	while (log_queue_first(&sink.queue) != NULL && now < deadline) {
+		if (poll(&pfd, 1, (int)((deadline - now) / NS_PER_MS) + 1) > 0)
+			write_waiting();
+		report_lost();
+		now = clock_now();
+	}
 }

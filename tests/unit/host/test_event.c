@@ -210,6 +210,31 @@ test_level(void **state)
 	log_set_level(LOG_LEVEL_INFO);
 }
 
+/* As journald reads it: a value with a newline goes with its length. */
+static void
+test_packed(void **state)
+{
+	static const char wanted[] = "MESSAGE\n"
+				     "\4\0\0\0\0\0\0\0"
+				     "a\nb=\n"
+				     "PRIORITY=6\n"
+				     "VRNGD_PROCESS=parent\n"
+				     "SYSLOG_IDENTIFIER=";
+	char out[RECORD_PACKED_SIZE];
+	struct record r;
+	size_t n;
+
+	(void)state;
+	log_open(make, &r);
+	log_info("a\nb=");
+	n = record_pack(&r, out, sizeof(out));
+	assert_true(n > sizeof(wanted));
+	assert_memory_equal(out, wanted, sizeof(wanted) - 1);
+	assert_int_equal(out[n - 1], '\n');
+	assert_null(
+	    memchr(out + sizeof(wanted) - 1, '=', n - sizeof(wanted) + 1));
+}
+
 int
 main(void)
 {
@@ -222,6 +247,7 @@ main(void)
 		cmocka_unit_test(test_too_much),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_level),
+		cmocka_unit_test(test_packed),
 	};
 
 	return UNIT_MAIN("event", tests);
