@@ -27,6 +27,7 @@
 #include "parent/state/service_statistics.h"
 #include "parent/control/service_control.h"
 #include "parent/control/status.h"
+#include "parent/host/sdnotify.h"
 #include "parent/host/sink.h"
 
 #define CONTROL_DIR "/run/vrngd"
@@ -418,6 +419,7 @@ main(int argc, char **argv)
 	raise_nofile();
 	status = open_env(&v) == -1 ? 1 : run(&v, config);
 	config_free(config);
+	sdnotify_flush();
 	sink_flush();
 	return status;
 }

@@ -1,7 +1,11 @@
 /*
- * Readers that hang: a log that nobody reads holds up no guest, and what was
- * lost is reported when it is read again.
+ * Readers that hang: a log and a service manager that nobody reads hold up no
+ * guest, nor does a VMM that does nothing but reconnect.
  */
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <bsd/string.h>
 #include <bsd/unistd.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,10 +17,13 @@
 #include <unistd.h>
 
 #include "integration/journal.h"
+#include "integration/manager.h"
 
 #define GUESTS	   "200"
-#define REPORTS	   40  /* of all guests, which come to more than is kept */
-#define SERVED_MAX 100 /* ms, for a request while nobody reads */
+#define REPORTS	   40	/* of all guests, which come to more than is kept */
+#define SERVED_MAX 100	/* ms, for a request while nobody reads */
+#define RECONNECTS 40	/* more messages than a socket has room for */
+#define STORM	   3000 /* ms */
 
 struct log_pipe {
 	int fds[2];
@@ -75,20 +82,28 @@ connect_early(struct suite *s)
 	suite_up_qemu(s, &s->fe, "vm0");
 }
 
+/* How long a request of the guest takes, ms. */
+static uint64_t
+time_request(struct suite *s)
+{
+	uint64_t start = now_ms();
+
+	suite_served(&s->fe);
+	return now_ms() - start;
+}
+
 /*
- * More is logged than is kept, and the guest is served all the time.  Requests
- * are counted by the best of a few, since the machine may be busy.
+ * More is logged than is kept, and the guest is served all the time.  The best
+ * request counts, since the machine may be busy.
  */
 static void
 flood(struct suite *s)
 {
-	uint64_t start, best = UINT64_MAX, took;
+	uint64_t best = UINT64_MAX, took;
 
 	for (int i = 0; i < REPORTS; i++) {
 		CHECK(kill(s->d.pid, SIGUSR1));
-		start = now_ms();
-		suite_served(&s->fe);
-		took = now_ms() - start;
+		took = time_request(s);
 		best = took < best ? took : best;
 		poll(NULL, 0, 5);
 	}
@@ -212,6 +227,159 @@ test_journal(void **state)
 	suite_pass(s);
 }
 
+/* A number of the status, as JSON: the first by that key after `where`. */
+static unsigned long
+status_number(struct suite *s, const char *where, const char *key)
+{
+	char out[16384], quoted[64];
+	const char *at = out;
+
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status --json"), 0);
+	snprintf(quoted, sizeof(quoted), "\"%s\"", where);
+	if (where[0] != '\0')
+		at = strstr(at, quoted);
+	assert_non_null(at);
+	snprintf(quoted, sizeof(quoted), "\"%s\":", key);
+	at = strstr(at, quoted);
+	assert_non_null(at);
+	return strtoul(at + strlen(quoted), NULL, 10);
+}
+
+/* Two guests, and a service manager that has heard nothing yet. */
+static void
+start_unheard(struct suite *s, struct manager *m)
+{
+	manager_open(m, s);
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"k\" { type = kernel } }\n");
+	admin_conf_guest(s, "vm0", "");
+	admin_conf_guest(s, "vm1", "");
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+}
+
+/* Hears all, until nothing is left. */
+static void
+hear_all(struct manager *m, size_t sessions)
+{
+	const uint64_t deadline = now_ms() + DAEMON_TIMEOUT_MS;
+
+	do {
+		assert_true(now_ms() < deadline);
+		poll(NULL, 0, 50);
+		manager_hear(m);
+	} while (manager_stored(m, "s-") != sessions ||
+	    strstr(m->said, "READY=1") != NULL);
+}
+
+/*
+ * A manager that does not read holds up nobody, and learns all that counts when
+ * it does: the sessions there are, no others.
+ */
+static void
+test_manager(void **state)
+{
+	struct suite *s = *state;
+	struct manager m;
+	size_t slow = 0;
+
+	start_unheard(s, &m);
+	for (int i = 0; i < RECONNECTS; i++) {
+		suite_up_qemu(s, &s->other, "vm1");
+		slow += time_request(s) > SERVED_MAX;
+		fe_close(&s->other);
+	}
+	assert_true(slow < RECONNECTS / 4);
+	suite_up_qemu(s, &s->other, "vm1");
+	assert_in_range(status_number(s, "", "sessions_not_stored"), 1, 2);
+	hear_all(&m, 2);
+	assert_int_equal(status_number(s, "", "sessions_not_stored"), 0);
+	fe_close(&s->other);
+	hear_all(&m, 1);
+	assert_int_equal(daemon_stop(&s->d, SIGTERM), 0);
+	/* The next one goes on with what was stored. */
+	manager_hear(&m);
+	admin_start(s);
+	suite_served(&s->fe);
+	manager_close(&m);
+	suite_pass(s);
+}
+
+/* It ends as if the manager read. */
+static void
+test_manager_end(void **state)
+{
+	struct suite *s = *state;
+	struct manager m;
+	uint64_t start;
+
+	start_unheard(s, &m);
+	for (int i = 0; i < RECONNECTS; i++) {
+		suite_up_qemu(s, &s->other, "vm1");
+		fe_close(&s->other);
+	}
+	start = now_ms();
+	assert_int_equal(daemon_stop(&s->d, SIGTERM), 0);
+	assert_true(now_ms() - start < 5000);
+	manager_close(&m);
+	suite_pass(s);
+}
+
+/* Connects and hangs up for a while.  Returns how often a request was slow. */
+static size_t
+storm(struct suite *s)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	const uint64_t end = now_ms() + STORM;
+	size_t slow = 0;
+	int fd;
+
+	strlcpy(sun.sun_path, daemon_path(&s->d, "vm1.sock"),
+	    sizeof(sun.sun_path));
+	while (now_ms() < end) {
+		for (int i = 0; i < 20; i++) {
+			fd = socket(AF_UNIX,
+			    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+			assert_int_not_equal(fd, -1);
+			if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) ==
+			    -1)
+				assert_int_equal(errno, EAGAIN);
+			close(fd);
+		}
+		slow += time_request(s) > SERVED_MAX;
+	}
+	return slow;
+}
+
+/* A guest that reconnects once in a while is served at once; a storm is not. */
+static void
+test_reconnects(void **state)
+{
+	struct suite *s = *state;
+	struct manager m;
+	unsigned long before;
+	size_t slow;
+
+	start_unheard(s, &m);
+	for (int i = 0; i < 10; i++) {
+		suite_up_qemu(s, &s->other, "vm1");
+		fe_close(&s->other);
+	}
+	manager_hear(&m);
+	before = status_number(s, "vm1", "connections");
+	assert_int_equal(before, 10);
+	slow = storm(s);
+	assert_true(slow < 20);
+	/* A burst of 20, then ten a second at most. */
+	assert_in_range(status_number(s, "vm1", "connections") - before, 10,
+	    60);
+	manager_hear(&m);
+	suite_up_qemu(s, &s->other, "vm1");
+	suite_served(&s->other);
+	manager_close(&m);
+	suite_pass(s);
+}
+
 int
 main(void)
 {
@@ -220,6 +388,9 @@ main(void)
 		SUITE_EMPTY(test_ends),
 		SUITE_EMPTY(test_gone),
 		SUITE_EMPTY(test_journal),
+		SUITE_EMPTY(test_manager),
+		SUITE_EMPTY(test_manager_end),
+		SUITE_EMPTY(test_reconnects),
 	};
 
 	return SUITE_MAIN("unread", tests);

@@ -11,6 +11,7 @@
 
 #include "common/clock.h"
 #include "parent/control/notify.h"
+#include "parent/host/sdnotify.h"
 
 #define STATUS_INTERVAL (5 * NS_PER_SEC) /* from one line to the next */
 #define STATUS_DELAY	(NS_PER_SEC / 2) /* for what comes together */
@@ -52,7 +53,8 @@ notify_status(struct service *s, char text[NOTIFY_STATUS_SIZE])
 	const struct pool_source *source;
 	const struct guest *g;
 	size_t connected = 0, sources = 0, healthy = 0;
-	char rate[32];
+	size_t waiting = sdnotify_waiting(PASSED_SESSION);
+	char rate[32], unstored[48] = "";
 
 	TAILQ_FOREACH(g, &s->guests, entry)
 		connected += process_running(&g->worker);
@@ -62,9 +64,13 @@ notify_status(struct service *s, char text[NOTIFY_STATUS_SIZE])
 			healthy += source->state.status == SOURCE_OK;
 		}
 	rate_text(rate, sizeof(rate), rate_of(s));
+	if (waiting > 0)
+		snprintf(unstored, sizeof(unstored),
+		    ", %zu session%s not yet stored", waiting,
+		    waiting == 1 ? "" : "s");
 	snprintf(text, NOTIFY_STATUS_SIZE,
-	    "%zu of %zu guests connected, %s, %zu of %zu sources healthy",
-	    connected, s->nguests, rate, healthy, sources);
+	    "%zu of %zu guests connected, %s, %zu of %zu sources healthy%s",
+	    connected, s->nguests, rate, healthy, sources, unstored);
 }
 
 /* Wakes up once more for it. */
@@ -104,7 +110,7 @@ timer_event(sd_event_source *source, uint64_t usec, void *arg)
 	notify_status(n->service, status);
 	if (strcmp(status, n->status) != 0) {
 		strlcpy(n->status, status, sizeof(n->status));
-		sd_notifyf(0, "STATUS=%s", status);
+		sdnotify_status(status);
 		n->told = clock_now();
 	}
 	if (rate_of(n->service) > 0)
@@ -114,15 +120,43 @@ timer_event(sd_event_source *source, uint64_t usec, void *arg)
 	return 0;
 }
 
+static int
+watchdog_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct notify *n = arg;
+
+	(void)usec;
+	sdnotify_watchdog();
+	sd_event_source_set_time_relative(source, n->watchdog_usec);
+	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/*
+ * Tells the manager that the daemon is alive, four to two times as often as it
+ * asks for.  sd_event_set_watchdog(3) does that too, but waits for the manager.
+ */
+static int
+watch_dog(struct notify *n, sd_event *event)
+{
+	uint64_t usec;
+
+	if (sd_watchdog_enabled(0, &usec) <= 0)
+		return 0;
+	n->watchdog_usec = usec / 4;
+	return sd_event_add_time_relative(event, &n->watchdog, CLOCK_MONOTONIC,
+	    n->watchdog_usec, n->watchdog_usec, watchdog_event, n);
+}
+
 int
 notify_open(struct notify *n, sd_event *event, struct service *s)
 {
 	int r;
 
 	*n = (struct notify){ .service = s };
-	if (getenv("NOTIFY_SOCKET") == NULL)
+	if (!sdnotify_available())
 		return 0;
-	r = sd_event_set_watchdog(event, 1);
+	sdnotify_watch(event);
+	r = watch_dog(n, event);
 	if (r >= 0)
 		r = sd_event_add_time(event, &n->timer, CLOCK_MONOTONIC, 0,
 		    STATUS_ACCURACY / 1000, timer_event, n);
@@ -139,7 +173,7 @@ static void
 tell(struct notify *n, const char *what)
 {
 	notify_status(n->service, n->status);
-	sd_notifyf(0, "%s\nSTATUS=%s", what, n->status);
+	sdnotify_send("%s\nSTATUS=%s", what, n->status);
 }
 
 void
@@ -153,7 +187,7 @@ void
 notify_reload(struct notify *n)
 {
 	if (n->ready)
-		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+		sdnotify_send("RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
 		    clock_now() / 1000);
 }
 
@@ -169,5 +203,6 @@ notify_close(struct notify *n)
 {
 	n->post = sd_event_source_disable_unref(n->post);
 	n->timer = sd_event_source_disable_unref(n->timer);
-	sd_notify(0, "STOPPING=1\nSTATUS=ending");
+	n->watchdog = sd_event_source_disable_unref(n->watchdog);
+	sdnotify_send("STOPPING=1\nSTATUS=ending");
 }

@@ -19,9 +19,11 @@
 
 struct notify {
 	struct service *service;
-	sd_event_source *post;	/* something has happened */
-	sd_event_source *timer; /* to tell of it */
-	uint64_t told;		/* ns, when that was last */
+	sd_event_source *post;	   /* something has happened */
+	sd_event_source *timer;	   /* to tell of it */
+	sd_event_source *watchdog; /* NULL: there is none */
+	uint64_t watchdog_usec;	   /* from one message to the next */
+	uint64_t told;		   /* ns, when that was last */
 	bool ready;
 	char status[NOTIFY_STATUS_SIZE]; /* as it was told */
 };

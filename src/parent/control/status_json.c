@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/names.h"
 #include "parent/control/status_json.h"
+#include "parent/host/sdnotify.h"
 
 /* A counter of common/counters.h. */
 #define PUT_COUNTER(name, json, journal) json_put_number(j, json, c->name);
@@ -321,6 +322,8 @@ write_pool(struct status_json *w)
 
 	if (w->pool == NULL) {
 		json_close(&w->json, ']');
+		json_put_number(&w->json, "sessions_not_stored",
+		    sdnotify_waiting(PASSED_SESSION));
 		json_close(&w->json, '}');
 		json_flush(&w->json);
 		w->part = STATUS_END;

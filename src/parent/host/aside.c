@@ -11,11 +11,11 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "parent/host/aside.h"
 #include "common/log.h"
+#include "parent/host/aside.h"
+#include "parent/host/sdnotify.h"
 
 #define BARRIER_TIME 10000 /* ms that the service manager may take */
 
@@ -24,17 +24,21 @@
  * be the last that has it, after the others have closed theirs.
  */
 _Noreturn static void
-close_by_end(int fd, int closed)
+close_by_end(int fd, int closed, int barrier)
 {
 	struct pollfd pfd = { .fd = 1 };
 
-	fd = fcntl(fd, F_DUPFD, 2);
-	closed = fcntl(closed, F_DUPFD, 2);
-	if (fd == -1 || closed == -1 || dup2(fd, 0) == -1 ||
-	    dup2(closed, 1) == -1 ||
+	fd = fcntl(fd, F_DUPFD, 3);
+	closed = fcntl(closed, F_DUPFD, 3);
+	barrier = fcntl(barrier == -1 ? closed : barrier, F_DUPFD, 3);
+	if (fd == -1 || closed == -1 || barrier == -1 || dup2(fd, 0) == -1 ||
+	    dup2(closed, 1) == -1 || dup2(barrier, 2) == -1 ||
 	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1)
 		_exit(1);
-	closefrom(2);
+	closefrom(3);
+	if (poll(&pfd, 1, BARRIER_TIME) == -1)
+		_exit(1);
+	pfd.fd = 2;
 	_exit(poll(&pfd, 1, BARRIER_TIME) == -1);
 }
 
@@ -50,7 +54,7 @@ void
 aside_close(sd_event *event, int fd)
 {
 	sd_event_source *child;
-	int closed[2], r;
+	int closed[2], barrier, r;
 	pid_t pid;
 
 	if (pipe2(closed, O_CLOEXEC) == -1) {
@@ -58,16 +62,17 @@ aside_close(sd_event *event, int fd)
 		close(fd);
 		return;
 	}
+	/* systemd may have a copy, until it has done what it was told to. */
+	barrier = sdnotify_barrier();
 	if ((pid = fork()) == 0) {
 		close(closed[1]);
-		close_by_end(fd, closed[0]);
+		close_by_end(fd, closed[0], barrier);
 	}
 	if (pid == -1)
 		log_error("cannot start a process: %s", strerror(errno));
 	close(fd);
-	/* systemd closes that one when it has closed what it was told to. */
-	if (pid != -1)
-		sd_pid_notify_with_fds(0, 0, "BARRIER=1", &closed[1], 1);
+	if (barrier != -1)
+		close(barrier);
 	close(closed[0]);
 	close(closed[1]);
 	if (pid == -1)

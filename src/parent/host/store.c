@@ -4,13 +4,13 @@
  */
 #include <bsd/stdlib.h>
 #include <bsd/string.h>
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 
 #include "common/clock.h"
 #include "parent/host/event.h"
+#include "parent/host/sdnotify.h"
 #include "parent/host/store.h"
 
 #define STORE_MAX 1000000 /* descriptors; more cannot be meant */
@@ -62,7 +62,7 @@ store_init(struct store *s, const struct passed *passed)
 	*s = (struct store){ 0 };
 	TAILQ_INIT(&s->entries);
 	log_limit_init(&s->log_limit, clock_now());
-	if (max != NULL && getenv("NOTIFY_SOCKET") != NULL)
+	if (max != NULL && sdnotify_available())
 		s->max = (size_t)strtonum(max, 0, STORE_MAX, NULL);
 	TAILQ_FOREACH(p, &passed->fds, entry)
 		if (strncmp(p->name, PASSED_LISTENER,
@@ -95,9 +95,6 @@ say_full(struct store *s, const char *name)
 bool
 store_put(struct store *s, const char *name, int fd)
 {
-	char state[PASSED_NAME_SIZE + 32];
-	int r;
-
 	if (s->max == 0)
 		return false;
 	store_remove(s, name);
@@ -105,11 +102,9 @@ store_put(struct store *s, const char *name, int fd)
 		say_full(s, name);
 		return false;
 	}
-	snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s", name);
-	r = sd_pid_notify_with_fds(0, 0, state, &fd, 1);
-	if (r <= 0) {
+	if (sdnotify_store(name, fd) == -1) {
 		event_log(EVENT_NOT_KEPT, NULL, NULL,
-		    "systemd does not keep %s: %s", name, strerror(-r));
+		    "systemd does not keep %s: %s", name, strerror(errno));
 		return false;
 	}
 	note(s, name);
@@ -123,7 +118,7 @@ store_remove(struct store *s, const char *name)
 
 	if (e == NULL)
 		return;
-	sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	sdnotify_unstore(name);
 	forget(s, e);
 }
 

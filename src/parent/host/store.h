@@ -5,6 +5,7 @@
  * systemd says neither how much it takes nor that it has dropped something, and
  * cannot start a service whose descriptors have too long names, all together.
  * So both are counted here.
+ * What is put there may wait for systemd to read (sdnotify.h), in order.
  */
 #ifndef VRNGD_STORE_H
 #define VRNGD_STORE_H

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parent/host/sdnotify.h"
 #include "parent/host/store.h"
 
 #define MESSAGE_SIZE 1024
@@ -65,6 +66,7 @@ tear_down(struct manager *m)
 	store_close(&m->store);
 	if (m->received != -1)
 		close(m->received);
+	sdnotify_close();
 	close(m->fd);
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("FDSTORE");
