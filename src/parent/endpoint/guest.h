@@ -34,6 +34,7 @@ struct guest {
 	struct process worker;
 	sd_event_source *retry; /* to start a worker; NULL: not now */
 	struct deaths deaths;	/* of its workers */
+	struct deaths ends;	/* of its connections, clean ones */
 	struct config_polling polling;
 	struct member member;
 	struct tap tap;		    /* of its vhost-user connection */

@@ -380,6 +380,18 @@ cut_off(struct guest *g, const char *why)
 	end(g, pause);
 }
 
+/*
+ * How long the next connection has to wait after a clean end, ns: not at all,
+ * but for a VMM that does nothing but reconnect.  Each connection costs others
+ * time, for a process and for messages to systemd.
+ */
+static uint64_t
+pace(struct guest *g)
+{
+	return deaths_free(&g->ends, clock_now()) ? 0
+						  : NS_PER_SEC / DEATHS_RATE;
+}
+
 static void
 worker_ended(struct process *p, int status)
 {
@@ -388,7 +400,7 @@ worker_ended(struct process *p, int status)
 	tap_leave(g->pool, &g->tap);
 	g->died += status != 0;
 	if (status == 0)
-		end(g, 0);
+		end(g, pace(g));
 	else if (status == EXIT_SESSION_LOST)
 		cut_off(g, "its session could not be taken up");
 	else if (!deaths_free(&g->deaths, clock_now()))
@@ -434,6 +446,7 @@ void
 guest_session_init(struct guest *g)
 {
 	g->deposit = -1;
+	deaths_init(&g->ends, clock_now());
 	tap_init(&g->tap, &g->member, &tap_ops, g);
 	counted_init(&g->counted, ROLE_VHOST, &g->tap);
 }
