@@ -73,39 +73,76 @@ fail_socket(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 	    cs->transport == CONFIG_UNIX ? "" : unit_hint_network(errno));
 }
 
+/* Whether a source may be that.  Returns 0, or -1 and why. */
+static int
+check_device(const struct config_source *cs, const struct stat *st,
+    char why[SOURCE_WHY_SIZE])
+{
+	if (S_ISREG(st->st_mode) && !cs->replay)
+		return fail(why,
+		    "it is a regular file, whose bytes would be served again "
+		    "after every start: give a device or a FIFO (or, for a "
+		    "test, replay = yes)");
+	if (!S_ISREG(st->st_mode) && cs->replay)
+		return fail(why,
+		    "replay is for a regular file, which it is not");
+	if (!S_ISREG(st->st_mode) && !S_ISCHR(st->st_mode) &&
+	    !S_ISFIFO(st->st_mode))
+		return fail(why, "it is neither a character device nor a FIFO");
+	return 0;
+}
+
+/*
+ * Opens what was looked at, by a descriptor of O_PATH: at its path there may be
+ * something else by now.
+ */
+static int
+open_again(int path_fd, int flags)
+{
+	char link[32];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+	return open(link, flags);
+}
+
 /*
  * A FIFO is opened for writing too, so that the end of one writer is not the
  * end of file for the reader, and that opening does not wait for a writer.
  */
 static int
-open_device(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
+open_looked_at(const struct config_source *cs, int path_fd,
+    char why[SOURCE_WHY_SIZE])
 {
 	int fd, flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 	struct stat st;
 
-	if (stat(cs->path, &st) == -1)
+	if (fstat(path_fd, &st) == -1)
 		return fail_device(cs, why);
-	if (S_ISREG(st.st_mode) && !cs->replay)
-		return fail(why,
-		    "it is a regular file, whose bytes would be served again "
-		    "after every start: give a device or a FIFO (or, for a "
-		    "test, replay = yes)");
-	if (!S_ISREG(st.st_mode) && cs->replay)
-		return fail(why,
-		    "replay is for a regular file, which it is not");
-	if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode) &&
-	    !S_ISFIFO(st.st_mode))
-		return fail(why, "it is neither a character device nor a FIFO");
+	if (check_device(cs, &st, why) == -1)
+		return -1;
 	flags |= S_ISFIFO(st.st_mode) || cs->spec.kind == SOURCE_SERIAL
 	    ? O_RDWR
 	    : O_RDONLY;
-	if ((fd = open(cs->path, flags)) == -1)
+	if ((fd = open_again(path_fd, flags)) == -1)
 		return fail_device(cs, why);
 	/* Not to wait in open(2), where nobody can stop it: only in read(2). */
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == -1) {
 		close(fd);
 		return fail(why, "%s", strerror(errno));
 	}
+	return fd;
+}
+
+/* To open some devices is to do something, which O_PATH does not. */
+static int
+open_device(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
+{
+	int path_fd, fd;
+
+	if ((path_fd = open(cs->path, O_PATH | O_CLOEXEC)) == -1)
+		return fail_device(cs, why);
+	fd = open_looked_at(cs, path_fd, why);
+	close(path_fd);
 	return fd;
 }
 
