@@ -401,7 +401,7 @@ add_guest(struct config *config, struct config_pool *pool, const char *path,
 {
 	struct config_guest *g = must_alloc(calloc(1, sizeof(*g))), *other;
 
-	g->socket = must_alloc(strdup(path));
+	g->socket.where = must_alloc(strdup(path));
 	g->pool = pool;
 	g->terms = pool->terms;
 	g->rights.owner = (uid_t)-1;

@@ -213,15 +213,11 @@ is_only_address(const struct config_setting *s)
 static bool
 is_passed(const struct config_setting *s, void *part)
 {
-	struct config_guest *guest = part;
 	struct config_socket *socket = part;
 
 	if ((s->block->kind & CONFIG_LEAVES) == 0 ||
+	    s->key->type != TYPE_ADDRESS ||
 	    strcmp(s->value, CONFIG_PASSED) != 0)
-		return false;
-	if (s->key->type == TYPE_SOCKET)
-		return guest->passed = true;
-	if (s->key->type != TYPE_ADDRESS)
 		return false;
 	socket->transport = (enum config_transport)s->key->min;
 	return socket->passed = true;
@@ -337,29 +333,21 @@ build_pool(struct config_block *block)
 	build_classes(block, &pool->classes, 0);
 }
 
-/* Where a struct keeps what a key names: its pool, or its class. */
-static void
-set_link(const struct config_block *block, const char *name, void *link)
-{
-	const struct config_key *key = schema_find(block->kind, name);
-
-	memcpy((char *)block->object + key->offset, &link, sizeof(link));
-}
-
-/* The pool and the class of a guest or a service, if they are known. */
+/* The class of a guest or a service, if it has one, and the pool. */
 static void
 set_parent(struct config_block *block)
 {
-	struct config_block *pool;
+	const struct config_key *key;
+	struct config_block *parent = block->parent = rules_parent(block);
 
-	block->parent = pool = rules_parent(block);
-	if (pool == NULL)
-		return;
-	if (pool->kind == CONFIG_CLASS)
-		set_link(block, "class", pool->object);
-	while (pool->kind == CONFIG_CLASS)
-		pool = pool->parent;
-	set_link(block, "pool", pool->object);
+	for (; parent != NULL; parent = parent->parent) {
+		if (parent != block->parent && parent->kind != CONFIG_POOL)
+			continue;
+		key =
+		    schema_find(block->kind, schema_block(parent->kind)->word);
+		memcpy((char *)block->object + key->offset, &parent->object,
+		    sizeof(parent->object));
+	}
 }
 
 /* A guest or a service. */
@@ -448,28 +436,26 @@ config_read(const char *path, config_report *report, void *arg)
 
 /* A block with its values, and those within it. */
 static void
-print_block(FILE *out, int depth, enum config_kind kind, const char *name,
-    const void *object)
+print_block(FILE *out, int depth, enum config_kind kind, const void *object)
 {
+	const struct schema_block *row = schema_block(kind);
 	const struct config_pool *pool = object;
 	const struct config_class *class = object;
 	const struct config_source *source;
 	const struct config_classes *classes = NULL;
 
-	fprintf(out, "%*s%s \"%s\" {\n", depth * CONFIG_INDENT, "",
-	    schema_block(kind)->word, name);
+	fprintf(out, "%*s%s \"%s\" {\n", depth * CONFIG_INDENT, "", row->word,
+	    (const char *)object + row->name);
 	if (kind == CONFIG_POOL) {
 		classes = &pool->classes;
 		TAILQ_FOREACH(source, &pool->sources, entry)
-			print_block(out, depth + 1, CONFIG_SOURCE,
-			    source->spec.name, source);
+			print_block(out, depth + 1, CONFIG_SOURCE, source);
 	} else if (kind == CONFIG_CLASS)
 		classes = &class->classes;
 	schema_print(kind, object, out, depth + 1);
 	if (classes != NULL)
 		TAILQ_FOREACH(class, classes, entry)
-			print_block(out, depth + 1, CONFIG_CLASS, class->name,
-			    class);
+			print_block(out, depth + 1, CONFIG_CLASS, class);
 	fprintf(out, "%*s}\n", depth * CONFIG_INDENT, "");
 }
 
@@ -478,18 +464,17 @@ config_print(const struct config *config, FILE *out)
 {
 	const struct config_pool *pool;
 	const struct config_guest *guest;
-	const struct config_outlet *outlet;
+	const struct config_outlet *o;
 
 	schema_print(CONFIG_TOP, config, out, 0);
 	TAILQ_FOREACH(pool, &config->pools, entry)
-		print_block(out, 0, CONFIG_POOL, pool->name, pool);
+		print_block(out, 0, CONFIG_POOL, pool);
 	TAILQ_FOREACH(guest, &config->guests, entry)
-		print_block(out, 0, CONFIG_GUEST, guest->name, guest);
-	TAILQ_FOREACH(outlet, &config->outlets, entry)
+		print_block(out, 0, CONFIG_GUEST, guest);
+	TAILQ_FOREACH(o, &config->outlets, entry)
 		print_block(out, 0,
-		    outlet->kind == CONFIG_OUTLET_EGD ? CONFIG_EGD
-						      : CONFIG_STREAM,
-		    outlet->name, outlet);
+		    o->kind == CONFIG_OUTLET_EGD ? CONFIG_EGD : CONFIG_STREAM,
+		    o);
 }
 
 static void
@@ -516,14 +501,13 @@ config_free(struct config *config)
 		return;
 	while ((guest = TAILQ_FIRST(&config->guests)) != NULL) {
 		TAILQ_REMOVE(&config->guests, guest, entry);
-		free(guest->socket);
+		free(guest->socket.where);
 		free(guest->egd);
 		free(guest);
 	}
 	while ((outlet = TAILQ_FIRST(&config->outlets)) != NULL) {
 		TAILQ_REMOVE(&config->outlets, outlet, entry);
-		free(outlet->path);
-		free(outlet->address);
+		free(outlet->socket.where);
 		free(outlet);
 	}
 	while ((pool = TAILQ_FIRST(&config->pools)) != NULL) {

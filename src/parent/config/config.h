@@ -58,33 +58,21 @@ enum config_transport {
 	CONFIG_UDP
 };
 
-/*
- * Where a socket is.  Sources and services have these members of their own,
- * too, and as one struct.
- */
-#define CONFIG_SOCKET_MEMBERS \
-	enum config_transport transport; \
-	bool passed;   /* it is, by systemd: neither path nor address */ \
-	char *path;    /* allocated: of unix, or of a device; or NULL */ \
-	char *address; /* allocated: numeric, of tcp and udp; or NULL */ \
-	uint16_t port; /* with address */
-
+/* Where a socket is, or a device. */
 struct config_socket {
-	CONFIG_SOCKET_MEMBERS
+	enum config_transport transport; /* of a device, CONFIG_UNIX */
+	bool passed;			 /* it is, by systemd */
+	char *where;   /* allocated: path or numeric address; or NULL */
+	uint16_t port; /* of tcp and udp */
 };
 
 struct config_source {
 	TAILQ_ENTRY(config_source) entry;
-	struct proto_source spec; /* number: the index in its pool */
-	union {
-		struct config_socket socket; /* of egd and stream */
-		struct {
-			CONFIG_SOCKET_MEMBERS
-		};
-	};
-	bool listen;			     /* of stream: not to connect */
-	bool replay;			     /* of device: is a test file */
-	uint16_t vendor, product;	     /* of qng; 0: any known */
+	struct proto_source spec;    /* number: the index in its pool */
+	struct config_socket socket; /* of egd, stream, device and serial */
+	bool listen;		     /* of stream: not to connect */
+	bool replay;		     /* of device: is a test file */
+	uint16_t vendor, product;    /* of qng; 0: any known */
 	char usb_serial[CONFIG_SERIAL_SIZE]; /* of qng; "": any */
 };
 
@@ -103,13 +91,12 @@ struct config_pool {
 	struct config_classes classes;
 };
 
-/* At least one of `socket`, `passed` and `egd` is there. */
+/* It has a socket for vhost-user, or for EGD, or both. */
 struct config_guest {
 	TAILQ_ENTRY(config_guest) entry;
 	char name[CONFIG_NAME_SIZE];
-	char *socket; /* vhost-user: path, allocated; or NULL */
-	bool passed;  /* vhost-user: its socket is passed by systemd */
-	char *egd;    /* EGD: path, allocated; or NULL */
+	struct config_socket socket; /* vhost-user: of unix */
+	char *egd;		     /* EGD: path, allocated; or NULL */
 	struct config_pool *pool;
 	struct config_class *class; /* NULL: the pool itself */
 	struct alloc_share share;
@@ -127,12 +114,7 @@ struct config_outlet {
 	TAILQ_ENTRY(config_outlet) entry;
 	char name[CONFIG_NAME_SIZE]; /* unique among those of its kind */
 	enum config_outlet_kind kind;
-	union {
-		struct config_socket socket;
-		struct {
-			CONFIG_SOCKET_MEMBERS
-		};
-	};
+	struct config_socket socket;
 	bool connect;	     /* of stream: the other side listens */
 	uint16_t local_port; /* of udp, with connect: ours; 0: any */
 	struct listener_rights
@@ -191,14 +173,6 @@ bool config_source_equal(const struct config_source *,
     const struct config_source *);
 
 /*
- * Where an outlet is, for messages: a path, "127.0.0.1:7000", "udp [::1]:7000".
- * Returns the buffer.
- */
-#define CONFIG_WHERE_SIZE 160 /* is enough for any */
-const char *config_outlet_text(const struct config_outlet *, char *buf,
-    size_t size);
-
-/*
  * Whether two are served at the same socket in the same way, so that a reload
  * can leave its clients alone: kind, transport, path or address and port, and
  * who connects.
@@ -206,7 +180,11 @@ const char *config_outlet_text(const struct config_outlet *, char *buf,
 bool config_outlet_same_place(const struct config_outlet *,
     const struct config_outlet *);
 
-/* Likewise of any socket; of an address alone, "[::1]:7000". */
+/*
+ * Where a socket is, for messages: a path, "127.0.0.1:7000", "udp [::1]:7000";
+ * of an address alone, without the transport.  Returns the buffer.
+ */
+#define CONFIG_WHERE_SIZE 160 /* is enough for any */
 const char *config_socket_text(const struct config_socket *, char *buf,
     size_t size);
 const char *config_address_text(const char *address, uint16_t port, char *buf,
@@ -229,9 +207,6 @@ bool config_network_is_ipv4(const struct proto_network *);
 
 /* Whether an address is of the host itself; then the network of all such. */
 bool config_network_loopback(const char *address, struct proto_network *);
-
-/* Whether a source reads the kernel's generator, in whatever way. */
-bool config_source_is_kernel(const struct config_source *);
 
 /* Whether two read the same thing, as far as can be told without opening. */
 bool config_source_same(const struct config_source *,

@@ -115,24 +115,16 @@ config_socket_text(const struct config_socket *socket, char *buf, size_t size)
 {
 	size_t n = 0;
 
-	if (socket->path != NULL)
-		snprintf(buf, size, "%s", socket->path);
-	else if (socket->address == NULL)
-		snprintf(buf, size, CONFIG_PASSED);
+	if (socket->where == NULL || socket->transport == CONFIG_UNIX)
+		snprintf(buf, size, "%s", socket->where ?: CONFIG_PASSED);
 	else {
 		if (socket->transport == CONFIG_UDP)
 			n = strlcpy(buf, "udp ", size);
 		if (n < size)
-			config_address_text(socket->address, socket->port,
+			config_address_text(socket->where, socket->port,
 			    buf + n, size - n);
 	}
 	return buf;
-}
-
-const char *
-config_outlet_text(const struct config_outlet *outlet, char *buf, size_t size)
-{
-	return config_socket_text(&outlet->socket, buf, size);
 }
 
 bool
@@ -141,5 +133,5 @@ config_outlet_same_place(const struct config_outlet *a,
 {
 	return a->kind == b->kind &&
 	    schema_equal(CONFIG_STREAM, a, b, KEY_PLACE) &&
-	    (!a->passed || strcmp(a->name, b->name) == 0);
+	    (!a->socket.passed || strcmp(a->name, b->name) == 0);
 }

@@ -16,6 +16,8 @@ static void config_yyerror(const CONFIG_YYLTYPE *, void *scanner,
     struct config_parse *, const char *text);
 static void missing_brace(struct config_parse *);
 static bool meaningless(int token, bool same_line);
+
+#define ERROR(token, ...) config_syntax_error(p, (token)->line, __VA_ARGS__)
 }
 
 %define api.prefix {config_yy}
@@ -144,15 +146,14 @@ missing_brace(struct config_parse *p)
 	const char *word = schema_block(block->kind)->word;
 
 	if (schema_find(block->within->kind, word) != NULL) {
-		config_syntax_error(p, block->place.line,
-		    "an = is missing: write %s = %s", word,
+		ERROR(&block->place, "an = is missing: write %s = %s", word,
 		    config_shown(p->reader, block->name));
 		block->kind = CONFIG_IGNORED;
 		p->block = block->within;
 		p->block->damaged = true;
 	} else
-		config_syntax_error(p, block->place.line,
-		    "%s: there is no { after the name: add it", block->title);
+		ERROR(&block->place, "%s: there is no { after the name: add it",
+		    block->title);
 	p->lost_brace = true;
 	p->depth++;
 }
@@ -176,8 +177,8 @@ unclosed(struct config_parse *p)
 
 	if (!p->lost_brace) {
 		p->error_line = 0;
-		config_syntax_error(p, block->place.line,
-		    "%s has no end: add a } after its last line",
+		ERROR(&block->place, "%s has no end: add a } after its last "
+		    "line",
 		    block->kind == CONFIG_IGNORED ? "this {" : block->title);
 	}
 	for (; block->within != NULL; block = block->within)
@@ -207,21 +208,17 @@ after_word(struct config_parse *p, int token)
 
 	if (near != NULL && (token == OPEN || is_text) &&
 	    schema_kind(near) != CONFIG_IGNORED)
-		config_syntax_error(p, p->before.line,
-		    "\"%s\" is not a block: did you mean %s?", word, near);
+		ERROR(&p->before, "\"%s\" is not a block: did you mean %s?",
+		    word, near);
 	else if (token == OPEN)
-		config_syntax_error(p, p->before.line,
-		    "\"%s\" is not a block: these are pool, source, class, "
-		    "guest, egd and stream",
-		    word);
+		ERROR(&p->before, "\"%s\" is not a block: these are pool, "
+		    "source, class, guest, egd and stream", word);
 	else if (is_text)
-		config_syntax_error(p, p->before.line,
-		    "an = is missing: write %s = %s", word,
+		ERROR(&p->before, "an = is missing: write %s = %s", word,
 		    config_shown(r, p->last.text));
 	else
-		config_syntax_error(p, p->before.line,
-		    "there is no value after \"%s\": write %s = VALUE", word,
-		    word);
+		ERROR(&p->before, "there is no value after \"%s\": write "
+		    "%s = VALUE", word, word);
 }
 
 /* Whether the word follows a single value, where braces are for several. */
@@ -246,31 +243,26 @@ yyreport_syntax_error(const yypcontext_t *context, void *scanner,
 	    (p->block->kind != CONFIG_TOP || (p->lost_brace && p->depth > 0)))
 		unclosed(p);
 	else if (before->type == EQUALS && last->type == OPEN)
-		config_syntax_error(p, before->line,
-		    "there is an = before a block: write a name instead, as in "
-		    "guest \"vm1\" {");
+		ERROR(before, "there is an = before a block: write a name "
+		    "instead, as in guest \"vm1\" {");
 	else if (before->type == EQUALS)
-		config_syntax_error(p, before->line,
-		    "there is no value after the =: add it, on the same line");
+		ERROR(before, "there is no value after the =: add it, on the "
+		    "same line");
 	else if (before->type == INCLUDE && expected(context, YYSYMBOL_WORD))
-		config_syntax_error(p, before->line,
-		    "include needs the name of a file or a pattern: write "
-		    "include \"/etc/vrngd/conf.d/*.conf\"");
+		ERROR(before, "include needs the name of a file or a pattern: "
+		    "write include \"/etc/vrngd/conf.d/*.conf\"");
 	else if (before->type == BLOCK && is_word)
-		config_syntax_error(p, before->line,
-		    "\"%s\" is followed by neither a name nor =: write %s "
-		    "\"NAME\" { or %s = VALUE",
-		    before->text, before->text, before->text);
+		ERROR(before, "\"%s\" is followed by neither a name nor =: "
+		    "write %s \"NAME\" { or %s = VALUE", before->text,
+		    before->text, before->text);
 	else if (follows_single(p, is_word ? before : last))
-		config_syntax_error(p, p->single_line,
-		    "a second value follows the first: write several in "
-		    "braces, as in { ONE OTHER }");
+		ERROR(is_word ? before : last, "a second value follows the "
+		    "first: write several in braces, as in { ONE OTHER }");
 	else if (is_word)
 		after_word(p, last->type);
 	else
-		config_syntax_error(p, last->line,
-		    "\"%s\" is out of place: a key, as in rate = 10M, or a "
-		    "block should begin here",
+		ERROR(last, "\"%s\" is out of place: a key, as in rate = 10M, "
+		    "or a block should begin here",
 		    config_shown(p->reader, last->text));
 	return 0;
 }

@@ -330,7 +330,7 @@ check_type(const struct config_block *block, struct config_source *source)
 		    "\"127.0.0.1\" and port = N",
 		    kind == SOURCE_STREAM ? " or udp" : "");
 	rules_port(block);
-	source->spec.datagrams = source->transport == CONFIG_UDP;
+	source->spec.datagrams = source->socket.transport == CONFIG_UDP;
 }
 
 /* Raw noise needs a figure, by the block's own words or by a preset's. */

@@ -1,16 +1,11 @@
 /*
- * The table of keys and the table of blocks, and what is done with all keys
- * alike.  Used by the rest of the reader, by config_print() and, to compare
- * configurations, by sources.c and network.c.
+ * The table of keys and the table of blocks.  Used by the rest of this folder.
  */
-#include <bsd/string.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 
 #include "common/clock.h"
-#include "common/log.h"
 #include "common/names.h"
 #include "common/serial.h"
 #include "parent/config/schema.h"
@@ -24,17 +19,19 @@
 /* Where a value is: the part of the struct, and the field in that. */
 #define FIELD(type, field) \
 	.offset = offsetof(type, field), .size = sizeof(((type *)NULL)->field)
-#define TOP(field)	  PART_WHOLE, FIELD(struct config, field)
-#define POOL(field)	  PART_WHOLE, FIELD(struct config_pool, field)
-#define SOURCE(field)	  PART_WHOLE, FIELD(struct config_source, field)
-#define GUEST(field)	  PART_WHOLE, FIELD(struct config_guest, field)
-#define LINK(type, field) PART_WHOLE, .offset = offsetof(struct type, field)
-#define SERVICE(field)	  PART_WHOLE, FIELD(struct config_outlet, field)
-#define SOCKET(field)	  PART_SOCKET, FIELD(struct config_socket, field)
-#define SHARE(field)	  PART_SHARE, FIELD(struct alloc_share, field)
-#define DELIVERY(field)	  PART_DELIVERY, FIELD(struct proto_delivery, field)
-#define POLLING(field)	  PART_POLLING, FIELD(struct config_polling, field)
-#define RIGHTS(field)	  PART_RIGHTS, FIELD(struct listener_rights, field)
+#define TOP(field)    PART_WHOLE, FIELD(struct config, field)
+#define POOL(field)   PART_WHOLE, FIELD(struct config_pool, field)
+#define SOURCE(field) PART_WHOLE, FIELD(struct config_source, field)
+#define GUEST(field)  PART_WHOLE, FIELD(struct config_guest, field)
+#define LINK(type, field) \
+	PART_WHOLE, .offset = offsetof(struct type, field), \
+		    .size = sizeof(void *)
+#define SERVICE(field)	PART_WHOLE, FIELD(struct config_outlet, field)
+#define SOCKET(field)	PART_SOCKET, FIELD(struct config_socket, field)
+#define SHARE(field)	PART_SHARE, FIELD(struct alloc_share, field)
+#define DELIVERY(field) PART_DELIVERY, FIELD(struct proto_delivery, field)
+#define POLLING(field)	PART_POLLING, FIELD(struct config_polling, field)
+#define RIGHTS(field)	PART_RIGHTS, FIELD(struct listener_rights, field)
 
 #define ONLY(kind) (1U << SOURCE_##kind)
 #define SOCKETS	   (ONLY(EGD) | ONLY(STREAM))
@@ -62,7 +59,7 @@ const struct config_key schema_keys[] = {
 		.names = names_source_kind, .initial = "required" },
 	{ "preset", CONFIG_SOURCE, TYPE_PRESET, SOURCE(spec),
 		.names = preset_names, .sources = ONLY(SERIAL) },
-	{ "path", CONFIG_SOURCE, TYPE_PATH, SOCKET(path), 0, PATH_MAX - 1,
+	{ "path", CONFIG_SOURCE, TYPE_PATH, SOCKET(where), 0, PATH_MAX - 1,
 		.sources = ONLY(DEVICE) | ONLY(SERIAL), .initial = "required" },
 	{ "replay", CONFIG_SOURCE, TYPE_BOOL, SOURCE(replay),
 		.sources = ONLY(DEVICE) },
@@ -81,11 +78,11 @@ const struct config_key schema_keys[] = {
 	{ "instruction", CONFIG_SOURCE, TYPE_WORD, SOURCE(spec.instruction),
 		.names = names_instruction, .sources = ONLY(CPU) },
 
-	{ "unix", CONFIG_SOURCE | CONFIG_SERVICES, TYPE_ADDRESS, SOCKET(path),
+	{ "unix", CONFIG_SOURCE | CONFIG_SERVICES, TYPE_ADDRESS, SOCKET(where),
 		CONFIG_UNIX, SOCKET_MAX, .flags = KEY_PLACE, .sources = SOCKETS },
-	{ "tcp", CONFIG_SOURCE | CONFIG_SERVICES, TYPE_ADDRESS, SOCKET(address),
+	{ "tcp", CONFIG_SOURCE | CONFIG_SERVICES, TYPE_ADDRESS, SOCKET(where),
 		CONFIG_TCP, .flags = KEY_PLACE, .sources = SOCKETS },
-	{ "udp", CONFIG_SOURCE | CONFIG_STREAM, TYPE_ADDRESS, SOCKET(address),
+	{ "udp", CONFIG_SOURCE | CONFIG_STREAM, TYPE_ADDRESS, SOCKET(where),
 		CONFIG_UDP, .flags = KEY_PLACE, .sources = ONLY(STREAM) },
 	{ "port", CONFIG_SOURCE | CONFIG_SERVICES, TYPE_NUMBER, SOCKET(port),
 		1, UINT16_MAX, .flags = KEY_PLACE | KEY_HIDDEN,
@@ -125,15 +122,18 @@ const struct config_key schema_keys[] = {
 		.initial = "64K or 256K" },
 	{ "accept-writes", CONFIG_POOL, TYPE_BOOL, POOL(accept_writes) },
 
-	{ "socket", CONFIG_GUEST, TYPE_SOCKET, GUEST(socket), 0, SOCKET_MAX },
+	{ "socket", CONFIG_GUEST, TYPE_ADDRESS, SOCKET(where),
+		CONFIG_UNIX, SOCKET_MAX },
 	{ "egd", CONFIG_GUEST, TYPE_PATH, GUEST(egd), 0, SOCKET_MAX },
 
-	{ "pool", CONFIG_GUEST, TYPE_POOL, LINK(config_guest, pool),
-		.initial = "default, or the only one" },
-	{ "pool", CONFIG_SERVICES, TYPE_POOL, LINK(config_outlet, pool),
-		.initial = "default, or the only one" },
-	{ "class", CONFIG_GUEST, TYPE_CLASS, LINK(config_guest, class) },
-	{ "class", CONFIG_SERVICES, TYPE_CLASS, LINK(config_outlet, class) },
+	{ "pool", CONFIG_GUEST, TYPE_NAME, LINK(config_guest, pool),
+		CONFIG_POOL, .initial = "default, or the only one" },
+	{ "pool", CONFIG_SERVICES, TYPE_NAME, LINK(config_outlet, pool),
+		CONFIG_POOL, .initial = "default, or the only one" },
+	{ "class", CONFIG_GUEST, TYPE_NAME, LINK(config_guest, class),
+		CONFIG_CLASS },
+	{ "class", CONFIG_SERVICES, TYPE_NAME, LINK(config_outlet, class),
+		CONFIG_CLASS },
 	{ "owner", CONFIG_LEAVES, TYPE_USER, RIGHTS(owner),
 		.value = UINT32_MAX, .flags = KEY_HIDDEN,
 		.initial = "vrngd's" },
@@ -218,7 +218,8 @@ const struct schema_block schema_blocks[] = {
 		"in a pool or in another class",
 		BLOCK(config_class, name), { TERMS(config_class) } },
 	{ "guest", CONFIG_GUEST, LEAF_PLACE, BLOCK(config_guest, name),
-		{ TERMS(config_guest), PART(RIGHTS, config_guest, rights) } },
+		{ TERMS(config_guest), PART(SOCKET, config_guest, socket),
+		  PART(RIGHTS, config_guest, rights) } },
 	{ "egd", CONFIG_EGD, SERVICE_BLOCK },
 	{ "stream", CONFIG_STREAM, SERVICE_BLOCK },
 	{ "block", CONFIG_TOP, .size = sizeof(struct config) },
@@ -267,103 +268,4 @@ void *
 schema_part(enum config_kind kind, void *object, enum config_part part)
 {
 	return (char *)object + schema_block(kind)->parts[part];
-}
-
-/* A part of a struct that is only looked at. */
-static const void *
-part_of(enum config_kind kind, const void *object, enum config_part part)
-{
-	return (const char *)object + schema_block(kind)->parts[part];
-}
-
-void
-schema_defaults(enum config_kind kind, void *object)
-{
-	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
-		if (k->blocks & kind)
-			value_put(k, schema_part(kind, object, k->part),
-			    k->value);
-}
-
-void *
-schema_new(enum config_kind kind, const char *name)
-{
-	const struct schema_block *k = schema_block(kind);
-	char *object = calloc(1, k->size);
-
-	if (object == NULL)
-		log_fatal("no memory for the configuration");
-	if (k->name != 0)
-		strlcpy(object + k->name, name, CONFIG_NAME_SIZE);
-	schema_defaults(kind, object);
-	return object;
-}
-
-void
-schema_inherit(enum config_kind kind, void *object, enum config_kind from,
-    const void *parent)
-{
-	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
-		if ((k->flags & KEY_INHERITED) != 0 && (k->blocks & kind) != 0)
-			value_put(k, schema_part(kind, object, k->part),
-			    value_get(k, part_of(from, parent, k->part)));
-}
-
-bool
-schema_equal(enum config_kind kind, const void *a, const void *b,
-    unsigned int flags)
-{
-	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
-		if ((k->blocks & kind) != 0 &&
-		    (flags == 0 || (k->flags & flags) != 0) &&
-		    !value_equal(k, part_of(kind, a, k->part),
-			part_of(kind, b, k->part)))
-			return false;
-	return true;
-}
-
-bool
-schema_goes(const struct config_key *key, enum config_kind kind,
-    const void *object)
-{
-	const struct config_key *with;
-
-	if (key->with == NULL ||
-	    ((key->flags & KEY_INHERITED) != 0 && (kind & CONFIG_LEAVES) == 0))
-		return true;
-	with = schema_find(kind, key->with);
-	return with == NULL ||
-	    value_get(with, part_of(kind, object, with->part)) ==
-	    key->with_value;
-}
-
-/* Whether the key has a meaning for what the struct is otherwise. */
-static bool
-is_shown(const struct config_key *key, enum config_kind kind,
-    const void *object)
-{
-	const struct config_source *source = object;
-	const struct config_outlet *outlet = object;
-	const struct alloc_share *share = part_of(kind, object, PART_SHARE);
-	unsigned int flags = key->flags;
-
-	if (kind == CONFIG_SOURCE && key->sources != 0 &&
-	    (key->sources & 1U << source->spec.kind) == 0)
-		return false;
-	if ((flags & KEY_CLIENTS) != 0 &&
-	    (outlet->connect || outlet->socket.transport == CONFIG_UDP))
-		return false;
-	if ((flags & (KEY_PLAIN | KEY_RATES)) != 0 &&
-	    ((flags & KEY_PLAIN) != 0) == (share->ceil.period == NS_PER_SEC))
-		return false;
-	return (flags & KEY_OPPOSITE) == 0 && schema_goes(key, kind, object);
-}
-
-void
-schema_print(enum config_kind kind, const void *object, FILE *out, int depth)
-{
-	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
-		if ((k->blocks & kind) != 0 && is_shown(k, kind, object))
-			value_print(k, part_of(kind, object, k->part), out,
-			    depth);
 }

@@ -50,12 +50,10 @@ enum config_type {
 	TYPE_TEXT,     /* in an array */
 	TYPE_BYTES,    /* init of a proto_source */
 	TYPE_PATH,     /* allocated; of up to `max` bytes */
-	TYPE_SOCKET,   /* of a config_guest: a path, or systemd */
 	TYPE_ADDRESS,  /* of a config_socket; the transport is `min` */
 	TYPE_NETWORKS, /* of a config_outlet: several */
 	TYPE_PRESET,   /* several keys of a config_source at once */
-	TYPE_POOL,     /* the name of a pool, or class, found by rules.c */
-	TYPE_CLASS,
+	TYPE_NAME,     /* of a block, found by rules.c; its kind is `min` */
 };
 
 /* What kinds of blocks have in common, somewhere in their structs. */
@@ -128,29 +126,8 @@ const struct schema_block *schema_block(enum config_kind);
 /* The kind of block that a word opens, or CONFIG_IGNORED. */
 enum config_kind schema_kind(const char *word);
 
-/* The struct of a block with all defaults, freed with the configuration. */
-void *schema_new(enum config_kind, const char *name);
-void schema_defaults(enum config_kind, void *object);
-
 /* A part of a block's struct, which must have it. */
 void *schema_part(enum config_kind, void *object, enum config_part);
-
-/* Takes from a parent, of the other kind, what is inherited. */
-void schema_inherit(enum config_kind, void *object, enum config_kind from,
-    const void *parent);
-
-/* Whether two are equal in the keys that have one of the flags, or in all. */
-bool schema_equal(enum config_kind, const void *a, const void *b,
-    unsigned int flags);
-
-/* Whether the key that this one goes with, if any does, has its value. */
-bool schema_goes(const struct config_key *, enum config_kind,
-    const void *object);
-
-#define CONFIG_INDENT 4 /* spaces a level */
-
-/* Prints what the keys come to, each on a line of its own. */
-void schema_print(enum config_kind, const void *object, FILE *, int depth);
 
 /*
  * values.c: reads a value into the part that its key is of.  Returns NULL, or
@@ -170,12 +147,25 @@ const char *value_size_text(uint64_t bytes, char text[VALUE_TEXT_SIZE]);
 /* Reads digits; returns what follows them, or NULL if there are none. */
 const char *value_digits(const char *text, int base, uint64_t *);
 
-uint64_t value_get(const struct config_key *, const void *part);
-void value_put(const struct config_key *, void *part, uint64_t);
-bool value_equal(const struct config_key *, const void *a, const void *b);
+/* The struct of a block with all defaults, freed with the configuration. */
+void *schema_new(enum config_kind, const char *name);
+void schema_defaults(enum config_kind, void *object);
 
-/* Prints a line with the key, unless there is no value, or it is not shown. */
-void value_print(const struct config_key *, const void *part, FILE *,
-    int depth);
+/* Takes from a parent, of the other kind, what is inherited. */
+void schema_inherit(enum config_kind, void *object, enum config_kind from,
+    const void *parent);
+
+/* Whether two are equal in the keys that have one of the flags, or in all. */
+bool schema_equal(enum config_kind, const void *a, const void *b,
+    unsigned int flags);
+
+/* Whether the key that this one goes with, if any does, has its value. */
+bool schema_goes(const struct config_key *, enum config_kind,
+    const void *object);
+
+#define CONFIG_INDENT 4 /* spaces a level */
+
+/* Prints what the keys come to, each on a line of its own. */
+void schema_print(enum config_kind, const void *object, FILE *, int depth);
 
 #endif

@@ -38,11 +38,13 @@ rules_listener(const struct config_block *block)
 	const struct config_setting *port = setting_of(block, "port");
 	char text[CONFIG_WHERE_SIZE];
 
-	if (socket->path != NULL && block->where != NULL)
-		take_place(block->where, socket->path);
-	else if (socket->address != NULL && port != NULL && !port->bad)
+	if (socket->where == NULL)
+		return;
+	if (socket->transport != CONFIG_UNIX && port != NULL && !port->bad)
 		take_place(port,
 		    config_socket_text(socket, text, sizeof(text)));
+	else if (socket->transport == CONFIG_UNIX && block->where != NULL)
+		take_place(block->where, socket->where);
 }
 
 /* Owner, group and mode are not for a socket that systemd passes. */
@@ -56,19 +58,17 @@ refuse_rights(const struct config_block *block)
 void
 rules_guest(struct config_block *block)
 {
-	const struct config_setting *socket = setting_of(block, "socket");
 	const struct config_setting *egd = setting_of(block, "egd");
 	const struct config_guest *guest = block->object;
 
-	if (socket == NULL && egd == NULL && !block->damaged)
+	if (block->where == NULL && egd == NULL && !block->damaged)
 		block_error(block,
 		    "it has no socket: add socket = \"/run/vrngd/%s.sock\", or "
 		    "egd = \"/run/vrngd/%s.egd\"",
 		    block->name, block->name);
-	if (guest->passed && egd == NULL)
+	if (guest->socket.passed && egd == NULL)
 		refuse_rights(block);
-	if (socket != NULL && guest->socket != NULL)
-		take_place(socket, guest->socket);
+	rules_listener(block);
 	if (egd != NULL && guest->egd != NULL)
 		take_place(egd, guest->egd);
 }
@@ -83,19 +83,19 @@ set_address(const struct config_block *block, struct config_socket *socket)
 	rules_port(block);
 	if (where != NULL) {
 		/* An IPv4 address has one form only, to be compared by. */
-		if (socket->address != NULL &&
-		    strchr(socket->address, ':') != NULL &&
-		    config_network_read(socket->address, &host) ==
+		if (socket->where != NULL &&
+		    strchr(socket->where, ':') != NULL &&
+		    config_network_read(socket->where, &host) ==
 			CONFIG_NETWORK_GOOD &&
 		    config_network_is_ipv4(&host))
 			setting_error(where,
 			    "%s \"%s\" is an IPv4 address mapped to IPv6: "
 			    "write %s",
 			    where->name, where->shown,
-			    strrchr(socket->address, ':') + 1);
+			    strrchr(socket->where, ':') + 1);
 	} else if (!block->damaged) {
 		socket->transport = CONFIG_TCP;
-		socket->address = config_strdup(LOOPBACK);
+		socket->where = config_strdup(LOOPBACK);
 		if (setting_of(block, "port") == NULL)
 			block_error(block,
 			    "it has no address: add unix = "
@@ -140,7 +140,7 @@ check_keys(const struct config_block *block, const struct config_outlet *outlet)
 static void
 default_allow(const struct config_block *block, struct config_outlet *outlet)
 {
-	const char *address = outlet->socket.address;
+	const char *address = outlet->socket.where;
 	bool passed = outlet->socket.passed;
 
 	outlet->nallowed = address != NULL &&

@@ -24,8 +24,7 @@
 void
 config_source_free(struct config_source *source)
 {
-	free(source->path);
-	free(source->address);
+	free(source->socket.where);
 	free(source);
 }
 
@@ -34,10 +33,10 @@ config_source_text(const struct config_source *source, char *buf, size_t size)
 {
 	const struct proto_source *spec = &source->spec;
 	char vendor[8] = "any", product[8] = "any";
-	const char *text = source->path;
+	const char *text = source->socket.where;
 
-	if (source->address != NULL)
-		return config_address_text(source->address, source->port, buf,
+	if (text != NULL && source->socket.transport != CONFIG_UNIX)
+		return config_address_text(text, source->socket.port, buf,
 		    size);
 	if (spec->kind == SOURCE_QNG) {
 		if (source->vendor != 0)
@@ -83,11 +82,14 @@ is_kernel_path(const char *path)
 		st.st_rdev == makedev(MEM_MAJOR, URANDOM_MINOR));
 }
 
-bool
-config_source_is_kernel(const struct config_source *source)
+/* Whether it reads the kernel's generator, in whatever way. */
+static bool
+is_kernel(const struct config_source *source)
 {
 	return source->spec.kind == SOURCE_KERNEL ||
-	    (source->path != NULL && is_kernel_path(source->path));
+	    (source->socket.where != NULL &&
+		source->socket.transport == CONFIG_UNIX &&
+		is_kernel_path(source->socket.where));
 }
 
 /* Whether two paths lead to one file, or to nodes of one device. */
@@ -117,13 +119,15 @@ same_usb(const struct config_source *a, const struct config_source *b)
 bool
 config_source_same(const struct config_source *a, const struct config_source *b)
 {
-	if (config_source_is_kernel(a) || config_source_is_kernel(b))
-		return config_source_is_kernel(a) && config_source_is_kernel(b);
-	if (a->path != NULL && b->path != NULL)
-		return same_file(a->path, b->path);
-	if (a->address != NULL && b->address != NULL)
-		return a->transport == b->transport && a->port == b->port &&
-		    strcmp(a->address, b->address) == 0;
+	const struct config_socket *x = &a->socket, *y = &b->socket;
+
+	if (is_kernel(a) || is_kernel(b))
+		return is_kernel(a) && is_kernel(b);
+	if (x->where != NULL && y->where != NULL)
+		return x->transport == y->transport &&
+		    (x->transport == CONFIG_UNIX ? same_file(x->where, y->where)
+						 : x->port == y->port &&
+				strcmp(x->where, y->where) == 0);
 	if (a->spec.kind != b->spec.kind)
 		return false;
 	return a->spec.kind == SOURCE_CPU ||
@@ -179,7 +183,7 @@ config_source_of_path(const char *path)
 	source = schema_new(CONFIG_SOURCE, name[0] != '\0' ? name : "source");
 	names_make_valid(source->spec.name);
 	source->spec.kind = is_serial(path) ? SOURCE_SERIAL : SOURCE_DEVICE;
-	source->path = config_strdup(path);
+	source->socket.where = config_strdup(path);
 	return source;
 }
 
@@ -190,7 +194,6 @@ config_pool_defaults(struct config_pool *pool)
 
 	schema_defaults(CONFIG_POOL, pool);
 	TAILQ_FOREACH(source, &pool->sources, entry)
-		if (config_source_is_kernel(source) ||
-		    source->spec.kind == SOURCE_CPU)
+		if (is_kernel(source) || source->spec.kind == SOURCE_CPU)
 			pool->stock = STOCK_FAST;
 }

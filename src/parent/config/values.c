@@ -1,6 +1,7 @@
 /*
- * The types of values: how each is read, printed and compared.  Used by
- * keys.c and schema.c.
+ * The types of values: how each is read, printed and compared; and what is done
+ * with all keys of a block alike.  Used by build.c and, to compare
+ * configurations, by sources.c and network.c.
  */
 #include <arpa/inet.h>
 #include <bsd/string.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "parent/config/reader.h"
 
 #define NS_PER_MIN (60 * NS_PER_SEC)
@@ -56,8 +58,8 @@ static const struct {
 	{ "", 7000 }, { "cmd0\ncmdO\n", 7000 }, /* avalanche noise; on */
 };
 
-uint64_t
-value_get(const struct config_key *key, const void *part)
+static uint64_t
+get(const struct config_key *key, const void *part)
 {
 	const void *field = (const char *)part + key->offset;
 
@@ -74,8 +76,8 @@ is_number(const struct config_key *key)
 	return key->type <= TYPE_GROUP;
 }
 
-void
-value_put(const struct config_key *key, void *part, uint64_t n)
+static void
+put(const struct config_key *key, void *part, uint64_t n)
 {
 	void *field = (char *)part + key->offset;
 
@@ -107,23 +109,21 @@ value_digits(const char *text, int base, uint64_t *n)
 	return rest == text ? NULL : rest;
 }
 
-/* Reads up to 3 decimals, for a number of thousandths. */
+/* Reads up to 3 decimals behind whole ones, to thousandths. */
 static const char *
 read_decimals(const char *rest, uint64_t *n)
 {
-	bool point = *rest == '.' && isdigit((unsigned char)rest[1]);
-	uint64_t digit;
+	const char *end = rest;
+	uint64_t decimals = 0;
 
-	rest += point;
-	for (int i = 0; i < 3; i++) {
-		digit = 0;
-		if (point && isdigit((unsigned char)*rest))
-			digit = (uint64_t)(*rest++ - '0');
-		if (__builtin_mul_overflow(*n, UINT64_C(10), n) ||
-		    __builtin_add_overflow(*n, digit, n))
-			*n = UINT64_MAX;
-	}
-	return rest;
+	if (rest[0] == '.')
+		end = value_digits(rest + 1, 10, &decimals);
+	if (end == NULL || end > rest + 4)
+		return rest;
+	for (ptrdiff_t i = end - rest; i < 4; i++)
+		decimals *= 10;
+	*n = (*n < UINT32_MAX ? *n : UINT32_MAX) * 1000 + decimals;
+	return end;
 }
 
 /* Reads a number of a type that has a form.  Returns whether it is good. */
@@ -230,7 +230,7 @@ read_scalar(struct config_reader *r, const struct config_key *key,
 	else if (strcmp(text, "no") != 0)
 		wrong = "must be yes or no";
 	if (wrong == NULL)
-		value_put(key, part, (key->flags & KEY_OPPOSITE) != 0 ? !n : n);
+		put(key, part, (key->flags & KEY_OPPOSITE) != 0 ? !n : n);
 	return wrong;
 }
 
@@ -271,11 +271,11 @@ read_address(struct config_reader *r, const struct config_key *key,
 
 	socket->transport = (enum config_transport)key->min;
 	if (socket->transport == CONFIG_UNIX)
-		return read_path(r, key, text, &socket->path);
+		return read_path(r, key, text, &socket->where);
 	if (inet_pton(family, text, parsed) != 1 ||
 	    inet_ntop(family, parsed, address, sizeof(address)) == NULL)
 		return "must be a numeric address, such as 127.0.0.1 or ::1";
-	socket->address = config_strdup(address);
+	socket->where = config_strdup(address);
 	return NULL;
 }
 
@@ -365,14 +365,12 @@ value_read(struct config_reader *r, const struct config_key *key,
 	case TYPE_PRESET:
 		return read_preset(r, key, text, field);
 	case TYPE_PATH:
-	case TYPE_SOCKET:
 		return read_path(r, key, text, field);
 	case TYPE_ADDRESS:
 		return read_address(r, key, text, part);
 	case TYPE_NETWORKS:
 		return read_network(r, text, part);
-	case TYPE_POOL:
-	case TYPE_CLASS:
+	case TYPE_NAME:
 		return NULL;
 	default:
 		return read_scalar(r, key, text, part);
@@ -465,58 +463,48 @@ text_of(const struct config_key *key, const void *part)
 {
 	const char *field = (const char *)part + key->offset;
 	const struct config_socket *socket = part;
-	const struct config_guest *guest = part;
-	const struct config_pool *pool;
-	const struct config_class *class;
+	const char *named;
 	const struct passwd *pw;
 	const struct group *gr;
 
 	switch (key->type) {
 	case TYPE_USER:
-		pw = getpwuid((uid_t)value_get(key, part));
+		pw = getpwuid((uid_t)get(key, part));
 		return pw != NULL ? pw->pw_name : NULL;
 	case TYPE_GROUP:
-		gr = getgrgid((gid_t)value_get(key, part));
+		gr = getgrgid((gid_t)get(key, part));
 		return gr != NULL ? gr->gr_name : NULL;
 	case TYPE_TEXT:
 		return field[0] != '\0' ? field : NULL;
-	case TYPE_SOCKET:
-		if (guest->passed)
-			return CONFIG_PASSED;
-		return guest->socket;
 	case TYPE_ADDRESS:
 		if (socket->transport != (enum config_transport)key->min)
 			return NULL;
-		if (socket->passed)
-			return CONFIG_PASSED;
-		return socket->path != NULL ? socket->path : socket->address;
+		return socket->passed ? CONFIG_PASSED : socket->where;
 	case TYPE_PATH:
 		return *(char *const *)(const void *)field;
-	case TYPE_POOL:
-		pool = *(struct config_pool *const *)(const void *)field;
-		return pool->name;
-	case TYPE_CLASS:
-		class = *(struct config_class *const *)(const void *)field;
-		return class != NULL ? class->name : NULL;
+	case TYPE_NAME:
+		memcpy(&named, field, sizeof(named));
+		return named != NULL ? named + schema_block(key->min)->name
+				     : NULL;
 	default:
 		return NULL;
 	}
 }
 
-void
-value_print(const struct config_key *key, const void *part, FILE *out,
-    int depth)
+static void
+print(const struct config_key *key, const void *part, FILE *out, int depth)
 {
 	const struct config_outlet *outlet = part;
 	const struct config_source *source = part;
 	const char *word = text_of(key, part);
 	char text[VALUE_TEXT_SIZE];
 
-	if (is_number(key) ? (key->flags & KEY_HIDDEN) != 0 &&
-		    value_get(key, part) == key->value
-		: key->type == TYPE_NETWORKS
+	if (is_number(key)) {
+		if ((key->flags & KEY_HIDDEN) && get(key, part) == key->value)
+			return;
+	} else if (key->type == TYPE_NETWORKS
 		? outlet->nallowed == 0
-		: key->type != TYPE_BYTES && word == NULL)
+		: word == NULL && key->type != TYPE_BYTES)
 		return;
 	fprintf(out, "%*s%s = ", depth * CONFIG_INDENT, "", key->name);
 	if (word != NULL && strcmp(word, CONFIG_PASSED) == 0)
@@ -533,22 +521,118 @@ value_print(const struct config_key *key, const void *part, FILE *out,
 			    config_network_text(&outlet->allow[i], text));
 		fputs(" }", out);
 	} else
-		fputs(value_text(key, value_get(key, part), text), out);
+		fputs(value_text(key, get(key, part), text), out);
 	fputc('\n', out);
 }
 
-bool
-value_equal(const struct config_key *key, const void *a, const void *b)
+static bool
+is_equal(const struct config_key *key, const void *a, const void *b)
 {
 	const struct config_source *s = a, *t = b;
 	const char *x, *y;
 
 	if (is_number(key))
-		return value_get(key, a) == value_get(key, b);
+		return get(key, a) == get(key, b);
 	if (key->type == TYPE_BYTES)
 		return s->spec.init_size == t->spec.init_size &&
 		    memcmp(s->spec.init, t->spec.init, SOURCE_INIT_SIZE) == 0;
 	x = text_of(key, a);
 	y = text_of(key, b);
 	return x == y || (x != NULL && y != NULL && strcmp(x, y) == 0);
+}
+
+/* A part of a struct that is only looked at. */
+static const void *
+part_of(enum config_kind kind, const void *object, enum config_part part)
+{
+	return (const char *)object + schema_block(kind)->parts[part];
+}
+
+void
+schema_defaults(enum config_kind kind, void *object)
+{
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if (k->blocks & kind)
+			put(k, schema_part(kind, object, k->part), k->value);
+}
+
+void *
+schema_new(enum config_kind kind, const char *name)
+{
+	const struct schema_block *k = schema_block(kind);
+	char *object = calloc(1, k->size);
+
+	if (object == NULL)
+		log_fatal("no memory for the configuration");
+	if (k->name != 0)
+		strlcpy(object + k->name, name, CONFIG_NAME_SIZE);
+	schema_defaults(kind, object);
+	return object;
+}
+
+void
+schema_inherit(enum config_kind kind, void *object, enum config_kind from,
+    const void *parent)
+{
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if ((k->flags & KEY_INHERITED) != 0 && (k->blocks & kind) != 0)
+			put(k, schema_part(kind, object, k->part),
+			    get(k, part_of(from, parent, k->part)));
+}
+
+bool
+schema_equal(enum config_kind kind, const void *a, const void *b,
+    unsigned int flags)
+{
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if ((k->blocks & kind) != 0 &&
+		    (flags == 0 || (k->flags & flags) != 0) &&
+		    !is_equal(k, part_of(kind, a, k->part),
+			part_of(kind, b, k->part)))
+			return false;
+	return true;
+}
+
+bool
+schema_goes(const struct config_key *key, enum config_kind kind,
+    const void *object)
+{
+	const struct config_key *with;
+
+	if (key->with == NULL ||
+	    ((key->flags & KEY_INHERITED) != 0 && (kind & CONFIG_LEAVES) == 0))
+		return true;
+	with = schema_find(kind, key->with);
+	return with == NULL ||
+	    get(with, part_of(kind, object, with->part)) == key->with_value;
+}
+
+/* Whether the key has a meaning for what the struct is otherwise. */
+static bool
+is_shown(const struct config_key *key, enum config_kind kind,
+    const void *object)
+{
+	const struct config_source *source = object;
+	const struct config_outlet *outlet = object;
+	const struct alloc_share *share = part_of(kind, object, PART_SHARE);
+	unsigned int flags = key->flags;
+
+	if (kind == CONFIG_SOURCE && key->sources != 0 &&
+	    (key->sources & 1U << source->spec.kind) == 0)
+		return false;
+	if ((flags & KEY_CLIENTS) != 0 &&
+	    (outlet->connect || outlet->socket.transport == CONFIG_UDP))
+		return false;
+	if ((flags & (KEY_PLAIN | KEY_RATES)) != 0 &&
+	    ((flags & KEY_PLAIN) != 0) == (share->ceil.period == NS_PER_SEC))
+		return false;
+	return (flags & KEY_OPPOSITE) == 0 && schema_goes(key, kind, object);
+}
+
+void
+schema_print(enum config_kind kind, const void *object, FILE *out, int depth)
+{
+	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
+		if ((k->blocks & kind) != 0 && is_shown(k, kind, object))
+			print(k, part_of(kind, object, k->part), out, depth);
 }

@@ -223,7 +223,7 @@ put_guest(struct json *j, struct guest *g, uint64_t now)
 	json_put_name(j, "class", class_name(leaf));
 	json_put_name(j, "socket", g->path);
 	json_put_name(j, "egd_socket",
-	    g->egd == NULL ? NULL : g->egd->config.path);
+	    g->egd == NULL ? NULL : g->egd->config.socket.where);
 	json_put_number(j, "egd_clients",
 	    g->egd == NULL ? 0 : counted_nclients(&g->egd->counted));
 	json_put_string(j, "state", guest_state(g));
@@ -260,14 +260,14 @@ put_service(struct json *j, struct outlet *o, const char *kind, uint64_t now)
 	struct counters_client client;
 	char where[CONFIG_WHERE_SIZE];
 
-	config_outlet_text(&o->config, where, sizeof(where));
+	config_socket_text(&o->config.socket, where, sizeof(where));
 	json_open(j, NULL, '{');
 	json_put_string(j, "name", o->name);
 	json_put_string(j, "kind", kind);
 	json_put_name(j, "class", class_name(leaf));
 	json_put_name(j, "where", where);
 	json_put_string(j, "transport",
-	    names_text(names_transport, o->config.transport));
+	    names_text(names_transport, o->config.socket.transport));
 	json_put_bool(j, "connects", o->config.connect);
 	json_put_number(j, "local_port", o->config.local_port);
 	json_put_string(j, "state", service_state(o));

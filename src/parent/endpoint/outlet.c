@@ -64,7 +64,8 @@ protocol_of(const struct config_outlet *co)
 {
 	if (co->kind == CONFIG_OUTLET_EGD)
 		return SERVE_EGD;
-	return co->transport == CONFIG_UDP ? SERVE_DATAGRAM : SERVE_STREAM;
+	return co->socket.transport == CONFIG_UDP ? SERVE_DATAGRAM
+						  : SERVE_STREAM;
 }
 
 /* Tells the worker what it serves, and to whom. */
@@ -79,7 +80,8 @@ send_serve(struct outlet *o)
 	f.u.serve.max_clients = co->max_clients;
 	f.u.serve.idle_timeout = co->idle_timeout;
 	f.u.serve.nallowed = co->nallowed;
-	f.u.serve.addressed = co->transport == CONFIG_UDP && !co->connect;
+	f.u.serve.addressed =
+	    co->socket.transport == CONFIG_UDP && !co->connect;
 	process_send(&o->worker, &f);
 	for (uint32_t i = 0; i < co->nallowed; i++) {
 		frame_init(&f, PROTO_ALLOW, o->worker.number, 0);
@@ -315,9 +317,9 @@ connect_failed(struct outlet *o, int error)
 		event_log(EVENT_UNREACHABLE, o->subject,
 		    LOG_FIELDS(LOG_NUMBER("VRNGD_ERRNO", error)),
 		    "cannot connect to %s: %s%s: trying again",
-		    config_outlet_text(&o->config, text, sizeof(text)),
+		    config_socket_text(&o->config.socket, text, sizeof(text)),
 		    strerror(error),
-		    o->config.transport == CONFIG_UNIX
+		    o->config.socket.transport == CONFIG_UNIX
 			? ""
 			: unit_hint_network(error));
 	o->failure = error;
@@ -380,8 +382,9 @@ serve_listener(struct outlet *o)
 	sd_event_source_set_enabled(o->io, SD_EVENT_OFF);
 	if (fd != -1 &&
 	    outlet_worker_start(o, fd,
-		o->config.transport == CONFIG_UDP ? SOCKET_BOUND
-						  : SOCKET_LISTENING) == 0)
+		o->config.socket.transport == CONFIG_UDP
+		    ? SOCKET_BOUND
+		    : SOCKET_LISTENING) == 0)
 		return;
 	if (fd == -1 && outlet_may_log(o))
 		log_about(LOG_LEVEL_ERROR, o->subject, "cannot listen: %s",
@@ -458,8 +461,7 @@ init(struct outlet *o, const struct config_outlet *co, struct process_env *env,
     struct pool *pool)
 {
 	*o = (struct outlet){ .env = env, .pool = pool, .config = *co };
-	o->config.path = copy(co->path);
-	o->config.address = copy(co->address);
+	o->config.socket.where = copy(co->socket.where);
 	o->config.pool = NULL;
 	o->config.class = NULL;
 	o->listener.fd = o->pending = -1;
@@ -506,7 +508,7 @@ outlet_start(struct outlet *o, struct listener *made)
 
 	o->listener = *made;
 	if (made->path != NULL)
-		o->listener.path = o->config.path;
+		o->listener.path = o->config.socket.where;
 	made->fd = -1;
 	r = sd_event_add_time(event, &o->timer, CLOCK_MONOTONIC, 0, 1,
 	    timer_event, o);
@@ -561,6 +563,5 @@ outlet_stop(struct outlet *o, uint64_t deadline)
 	if (o->listener.fd != -1)
 		outlet_socket_retire(o->listener.fd, &o->config);
 	listener_close(&o->listener);
-	free(o->config.path);
-	free(o->config.address);
+	free(o->config.socket.where);
 }

@@ -14,12 +14,6 @@
 #include "parent/pool/socket.h"
 #include "parent/pool/unit_hint.h"
 
-static const char *
-where_of(const struct config_outlet *co)
-{
-	return co->transport == CONFIG_UNIX ? co->path : co->address;
-}
-
 /*
  * A UDP socket is told of datagrams that nobody wanted, though it sends to
  * anybody; one of IPv6 is for that alone, so that addresses are what they seem.
@@ -56,10 +50,11 @@ option_is(int fd, int option, int wanted)
 static bool
 is_fit(int fd, const struct config_outlet *co)
 {
-	bool datagrams = co->transport == CONFIG_UDP;
+	bool datagrams = co->socket.transport == CONFIG_UDP;
 
-	if (co->transport == CONFIG_UNIX ? !option_is(fd, SO_DOMAIN, AF_UNIX)
-					 : !option_is(fd, SO_DOMAIN, AF_INET) &&
+	if (co->socket.transport == CONFIG_UNIX
+		? !option_is(fd, SO_DOMAIN, AF_UNIX)
+		: !option_is(fd, SO_DOMAIN, AF_INET) &&
 		    !option_is(fd, SO_DOMAIN, AF_INET6))
 		return false;
 	return option_is(fd, SO_TYPE, datagrams ? SOCK_DGRAM : SOCK_STREAM) &&
@@ -75,7 +70,7 @@ outlet_socket_pass(struct listener *l, const struct config_outlet *co, int fd)
 	*l = (struct listener){ .fd = -1 };
 	if (!is_fit(fd, co))
 		return -1;
-	if (co->transport == CONFIG_UDP) {
+	if (co->socket.transport == CONFIG_UDP) {
 		/* One of them does not apply. */
 		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &yes, sizeof(yes));
 		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &yes, sizeof(yes));
@@ -100,21 +95,21 @@ outlet_socket_place(struct config_outlet *co, int fd)
 	switch (a.sa.sa_family) {
 	case AF_UNIX:
 		if (a.sun.sun_path[0] == '/')
-			co->path = strndup(a.sun.sun_path,
+			co->socket.where = strndup(a.sun.sun_path,
 			    len - offsetof(struct sockaddr_un, sun_path));
 		return;
 	case AF_INET:
 		where = inet_ntop(AF_INET, &a.sin.sin_addr, text, sizeof(text));
-		co->port = ntohs(a.sin.sin_port);
+		co->socket.port = ntohs(a.sin.sin_port);
 		break;
 	case AF_INET6:
 		where =
 		    inet_ntop(AF_INET6, &a.sin6.sin6_addr, text, sizeof(text));
-		co->port = ntohs(a.sin6.sin6_port);
+		co->socket.port = ntohs(a.sin6.sin6_port);
 		break;
 	}
 	if (where != NULL)
-		co->address = strdup(where);
+		co->socket.where = strdup(where);
 }
 
 /*
@@ -132,22 +127,24 @@ set_reuse(int fd, bool reuse)
 void
 outlet_socket_retire(int fd, const struct config_outlet *co)
 {
-	if (co->connect || co->passed || co->transport == CONFIG_UNIX)
+	if (co->connect || co->socket.passed ||
+	    co->socket.transport == CONFIG_UNIX)
 		return;
 	set_reuse(fd, true);
-	if (co->transport == CONFIG_TCP)
+	if (co->socket.transport == CONFIG_TCP)
 		shutdown(fd, SHUT_RDWR);
 }
 
 static int
 listen_inet(const struct config_outlet *co)
 {
-	bool datagrams = co->transport == CONFIG_UDP;
+	bool datagrams = co->socket.transport == CONFIG_UDP;
 	union socket_address a;
 	socklen_t len;
 	int fd;
 
-	fd = socket_make(co->transport, where_of(co), co->port, &a, &len);
+	fd = socket_make(co->socket.transport, co->socket.where,
+	    co->socket.port, &a, &len);
 	if (fd == -1)
 		return -1;
 	if (set_options(fd, a.sa.sa_family, datagrams) == 0 &&
@@ -167,8 +164,9 @@ outlet_socket_listen(struct listener *l, const struct config_outlet *co)
 	*l = (struct listener){ .fd = -1 };
 	if (co->connect)
 		return 0;
-	if (co->transport == CONFIG_UNIX) {
-		if (listener_open(l, co->path, SOCK_STREAM, &co->rights) == -1)
+	if (co->socket.transport == CONFIG_UNIX) {
+		if (listener_open(l, co->socket.where, SOCK_STREAM,
+			&co->rights) == -1)
 			return -1;
 		/* Many may come at once; whoever cannot wait is refused. */
 		return listen(l->fd, SOMAXCONN);
@@ -176,8 +174,8 @@ outlet_socket_listen(struct listener *l, const struct config_outlet *co)
 	if ((l->fd = listen_inet(co)) != -1)
 		return 0;
 	log_error("%s: cannot listen there: %s%s",
-	    config_outlet_text(co, text, sizeof(text)), strerror(errno),
-	    unit_hint_network(errno));
+	    config_socket_text(&co->socket, text, sizeof(text)),
+	    strerror(errno), unit_hint_network(errno));
 	return -1;
 }
 
@@ -210,7 +208,8 @@ outlet_socket_connect(const struct config_outlet *co, bool *pending)
 	socklen_t len;
 	int fd, error;
 
-	fd = socket_make(co->transport, where_of(co), co->port, &a, &len);
+	fd = socket_make(co->socket.transport, co->socket.where,
+	    co->socket.port, &a, &len);
 	if (fd == -1)
 		return -1;
 	*pending = bind_local(fd, co, a.sa.sa_family) == -1 ||

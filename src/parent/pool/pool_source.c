@@ -251,8 +251,8 @@ open_kept(struct pool_source *s, sd_event *event)
 
 	if (!source_is_kept(cs))
 		return 0;
-	if (cs->listen && cs->transport == CONFIG_UNIX) {
-		if (listener_open(&s->listener, cs->path, SOCK_STREAM,
+	if (cs->listen && cs->socket.transport == CONFIG_UNIX) {
+		if (listener_open(&s->listener, cs->socket.where, SOCK_STREAM,
 			&rights) == -1)
 			return -1;
 		s->kept_fd = s->listener.fd;
@@ -261,7 +261,7 @@ open_kept(struct pool_source *s, sd_event *event)
 		    "pool %s: source %s: %s", s->subject.pool, s->text, why);
 		return -1;
 	}
-	if (!cs->listen || cs->transport == CONFIG_UDP)
+	if (!cs->listen || cs->socket.transport == CONFIG_UDP)
 		return 0;
 	r = sd_event_add_io(event, &s->io, s->kept_fd, EPOLLIN, accept_event,
 	    s);
@@ -288,10 +288,8 @@ copy(const struct config_source *cs)
 	struct config_source *c = must(malloc(sizeof(*c)));
 
 	*c = *cs;
-	if (cs->path != NULL)
-		c->path = must(strdup(cs->path));
-	if (cs->address != NULL)
-		c->address = must(strdup(cs->address));
+	if (cs->socket.where != NULL)
+		c->socket.where = must(strdup(cs->socket.where));
 	return c;
 }
 
@@ -335,9 +333,7 @@ pool_source_free(struct pool_source *s)
 		listener_close(&s->listener);
 	else if (s->kept_fd != -1)
 		close(s->kept_fd);
-	free(s->config->path);
-	free(s->config->address);
-	free(s->config);
+	config_source_free(s->config);
 	free(s);
 }
 
@@ -345,7 +341,8 @@ void
 pool_source_inherit(struct pool_source *s, struct pool_source *from)
 {
 	s->listener = from->listener;
-	s->listener.path = s->config->path;
+	if (s->listener.path != NULL)
+		s->listener.path = s->config->socket.where;
 	s->kept_fd = from->kept_fd;
 	s->io = from->io;
 	if (s->io != NULL)

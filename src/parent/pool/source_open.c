@@ -54,8 +54,9 @@ source_shares_kept(const struct config_source *a, const struct config_source *b)
 {
 	return source_is_kept(a) && a->spec.kind == b->spec.kind &&
 	    a->listen == b->listen && a->replay == b->replay &&
-	    a->transport == b->transport && a->port == b->port &&
-	    same_text(a->path, b->path) && same_text(a->address, b->address);
+	    a->socket.transport == b->socket.transport &&
+	    a->socket.port == b->socket.port &&
+	    same_text(a->socket.where, b->socket.where);
 }
 
 /* With the reason that errno has. */
@@ -63,14 +64,15 @@ static int
 fail_device(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 {
 	return fail(why, "%s%s", strerror(errno),
-	    unit_hint_device(cs->path, errno));
+	    unit_hint_device(cs->socket.where, errno));
 }
 
 static int
 fail_socket(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 {
 	return fail(why, "%s%s", strerror(errno),
-	    cs->transport == CONFIG_UNIX ? "" : unit_hint_network(errno));
+	    cs->socket.transport == CONFIG_UNIX ? ""
+						: unit_hint_network(errno));
 }
 
 /* Whether a source may be that.  Returns 0, or -1 and why. */
@@ -139,7 +141,7 @@ open_device(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 {
 	int path_fd, fd;
 
-	if ((path_fd = open(cs->path, O_PATH | O_CLOEXEC)) == -1)
+	if ((path_fd = open(cs->socket.where, O_PATH | O_CLOEXEC)) == -1)
 		return fail_device(cs, why);
 	fd = open_looked_at(cs, path_fd, why);
 	close(path_fd);
@@ -154,13 +156,13 @@ make_socket(const struct config_source *cs, union socket_address *a,
 	const int ahead = RECEIVE_BUFFER;
 	int fd;
 
-	fd = socket_make(cs->transport,
-	    cs->transport == CONFIG_UNIX ? cs->path : cs->address, cs->port, a,
-	    len);
+	fd = socket_make(cs->socket.transport, cs->socket.where,
+	    cs->socket.port, a, len);
 	if (fd == -1)
 		return fail_socket(cs, why);
 	/* A stream that is not read should not send much ahead. */
-	if (cs->spec.kind == SOURCE_STREAM && cs->transport != CONFIG_UDP)
+	if (cs->spec.kind == SOURCE_STREAM &&
+	    cs->socket.transport != CONFIG_UDP)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &ahead, sizeof(ahead));
 	return fd;
 }
@@ -232,7 +234,7 @@ source_keep(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == -1 ||
 	    bind(fd, &a.sa, len) == -1 ||
-	    (cs->transport == CONFIG_TCP && listen(fd, BACKLOG) == -1)) {
+	    (cs->socket.transport == CONFIG_TCP && listen(fd, BACKLOG) == -1)) {
 		fail_socket(cs, why);
 		close(fd);
 		return -1;

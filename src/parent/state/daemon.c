@@ -91,8 +91,8 @@ outlet_holds(const struct outlet *o, const char *where)
 	char text[CONFIG_WHERE_SIZE];
 
 	return o->listener.fd != -1 &&
-	    strcmp(config_outlet_text(&o->config, text, sizeof(text)), where) ==
-	    0;
+	    strcmp(config_socket_text(&o->config.socket, text, sizeof(text)),
+		where) == 0;
 }
 
 bool

@@ -94,7 +94,7 @@ const struct service_class *service_class_of(const struct service_pool *,
 
 /*
  * Whether a guest or an outlet listens there: at a path, or at what
- * config_outlet_text() says.
+ * config_socket_text() says.
  */
 bool service_holds(struct service *, const char *where);
 

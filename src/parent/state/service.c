@@ -97,10 +97,10 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 {
 	struct guest *had;
 
-	if (cg->socket == NULL && g->passed)
+	if (cg->socket.where == NULL && g->passed)
 		return 0;
 	service_unpass(s, g);
-	if (cg->socket == NULL) {
+	if (cg->socket.where == NULL) {
 		/* Without one it may go on with a session from before. */
 		if (g->listener.fd != -1)
 			guest_session_hang_up(g);
@@ -110,13 +110,14 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 		return 0;
 	}
 	if (made->fd == -1 &&
-	    (had = service_find_listener(s, cg->socket)) != NULL && had != g) {
+	    (had = service_find_listener(s, cg->socket.where)) != NULL &&
+	    had != g) {
 		*made = had->listener;
 		had->listener = (struct listener){ .fd = -1 };
 		guest_unlisten(had);
 	}
 	/* It had been another guest's, which has given it up by now. */
-	if (made->fd == -1 && !service_holds(s, cg->socket) &&
+	if (made->fd == -1 && !service_holds(s, cg->socket.where) &&
 	    plan_listener(made, cg) == -1)
 		return -1;
 	if (made->fd != -1) {
@@ -127,7 +128,7 @@ set_listener(struct service *s, struct guest *g, const struct config_guest *cg,
 			return -1;
 	}
 	free(g->path);
-	g->path = service_must(strdup(cg->socket));
+	g->path = service_must(strdup(cg->socket.where));
 	g->listener.path = g->path;
 	listener_protect(&g->listener, &cg->rights);
 	return 0;
@@ -140,8 +141,9 @@ leave_pool(struct guest *g, const struct config_guest *cg,
 {
 	event_log(EVENT_GUEST_MOVED, &g->subject, NULL,
 	    "moved to another pool: its connection ends");
-	if (made->fd == -1 && g->listener.path != NULL && cg->socket != NULL &&
-	    strcmp(g->listener.path, cg->socket) == 0) {
+	if (made->fd == -1 && g->listener.path != NULL &&
+	    cg->socket.where != NULL &&
+	    strcmp(g->listener.path, cg->socket.where) == 0) {
 		*made = g->listener;
 		g->listener = (struct listener){ .fd = -1 };
 	}
@@ -175,7 +177,7 @@ apply_guest(struct service *s, const struct config_guest *cg,
 		guest_change(g, parent, &cg->share, &cg->terms);
 	g->subject.class = c == NULL ? NULL : c->name;
 	if (old != NULL) {
-		if (cg->socket == NULL)
+		if (cg->socket.where == NULL)
 			service_pass_on(old, g);
 		service_guest_free(s, old, clock_now() + REMOVAL_TIME);
 	}

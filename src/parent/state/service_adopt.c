@@ -240,7 +240,7 @@ say_unused(struct service *s, const struct passed_fd *p)
 		if (strncmp(p->name, kinds[i].prefix, n) != 0)
 			continue;
 		o = service_find_outlet(s, kinds[i].kind, name);
-		if (o == NULL || !o->config.passed)
+		if (o == NULL || !o->config.socket.passed)
 			log_warning("systemd passed a socket for %s \"%s\", "
 				    "which the configuration does not have: "
 				    "nobody is served there",

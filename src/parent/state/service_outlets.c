@@ -29,14 +29,14 @@ take_over(struct outlet *o, const struct config_outlet *co,
 	struct config_outlet place = *co;
 
 	/* Of what systemd passed, each has a copy. */
-	if (co->passed || o->config.passed)
+	if (co->socket.passed || o->config.socket.passed)
 		return false;
 	place.kind = o->config.kind;
 	if (!config_outlet_same_place(&place, &o->config) || made->fd != -1)
 		return false;
 	*made = o->listener;
 	if (made->path != NULL)
-		made->path = co->path;
+		made->path = co->socket.where;
 	o->listener = (struct listener){ .fd = -1 };
 	return true;
 }
@@ -95,8 +95,8 @@ drop_listener(struct guest *g, const struct config *config)
 	if (g->kept || g->listener.path == NULL)
 		return;
 	TAILQ_FOREACH(cg, &config->guests, entry)
-		if (cg->socket != NULL &&
-		    strcmp(cg->socket, g->listener.path) == 0)
+		if (cg->socket.where != NULL &&
+		    strcmp(cg->socket.where, g->listener.path) == 0)
 			return;
 	guest_unlisten(g);
 }
@@ -131,7 +131,7 @@ begin(struct outlet *o, struct listener *made)
 		return -1;
 	if (made->path != NULL)
 		listener_protect(made, &o->config.rights);
-	if (o->config.passed)
+	if (o->config.socket.passed)
 		outlet_socket_place(&o->config, made->fd);
 	return outlet_start(o, made);
 }
@@ -151,7 +151,7 @@ apply_outlet(struct service *s, const struct config_outlet *co,
 	}
 	if (o != NULL)
 		outlet_change(o, co, parent);
-	else if (co->passed && made->fd == -1)
+	else if (co->socket.passed && made->fd == -1)
 		return 0;
 	else {
 		o = service_outlet_new(s, co, &p->pool, parent);

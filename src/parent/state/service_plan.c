@@ -96,7 +96,7 @@ plan_pools(struct service *s, const struct config *config, struct plan *plan)
 int
 plan_listener(struct listener *l, const struct config_guest *cg)
 {
-	return listener_open(l, cg->socket, SOCK_STREAM, &cg->rights);
+	return listener_open(l, cg->socket.where, SOCK_STREAM, &cg->rights);
 }
 
 static int
@@ -113,7 +113,8 @@ plan_listeners(struct service *s, const struct config *config,
 		struct listener *l = &plan->listeners[plan->nlisteners++];
 
 		l->fd = -1;
-		if (cg->socket != NULL && !service_holds(s, cg->socket) &&
+		if (cg->socket.where != NULL &&
+		    !service_holds(s, cg->socket.where) &&
 		    plan_listener(l, cg) == -1)
 			return -1;
 	}
@@ -125,8 +126,7 @@ plan_egd(struct config_outlet *co, const struct config_guest *cg)
 {
 	*co = (struct config_outlet){
 		.kind = CONFIG_OUTLET_EGD,
-		.transport = CONFIG_UNIX,
-		.path = cg->egd,
+		.socket = { .transport = CONFIG_UNIX, .where = cg->egd },
 		.rights = cg->rights,
 		.max_clients = CONFIG_GUEST_CLIENTS,
 	};
@@ -140,12 +140,12 @@ port_becomes_free(struct service *s, const struct config *config,
 {
 	const struct outlet *o;
 
-	if (co->transport == CONFIG_UNIX)
+	if (co->socket.transport == CONFIG_UNIX)
 		return false;
 	TAILQ_FOREACH(o, &s->outlets, entry)
-		if (!o->config.connect && !o->config.passed &&
-		    o->config.transport == co->transport &&
-		    o->config.port == co->port &&
+		if (!o->config.connect && !o->config.socket.passed &&
+		    o->config.socket.transport == co->socket.transport &&
+		    o->config.socket.port == co->socket.port &&
 		    plan_successor(config, o) == NULL)
 			return true;
 	return false;
@@ -189,14 +189,15 @@ plan_outlet(struct service *s, const struct config *config,
 	int r;
 
 	l->fd = -1;
-	if (co->passed)
+	if (co->socket.passed)
 		return plan_passed(s, config, co, l);
-	if (service_holds(s, config_outlet_text(co, text, sizeof(text))))
+	if (service_holds(s,
+		config_socket_text(&co->socket, text, sizeof(text))))
 		return 0;
 	if (!port_becomes_free(s, config, co))
 		return outlet_socket_listen(l, co);
 	/* Whether there is such an address can be told by any port. */
-	elsewhere.port = 0;
+	elsewhere.socket.port = 0;
 	r = outlet_socket_listen(l, &elsewhere);
 	listener_close(l);
 	return r;

@@ -170,8 +170,9 @@ check_text(const struct config *config, enum config_outlet_kind kind,
 {
 	char text[TEXT_MAX];
 
-	assert_ptr_equal(config_outlet_text(find_outlet(config, kind, name),
-			     text, sizeof(text)),
+	assert_ptr_equal(
+	    config_socket_text(&find_outlet(config, kind, name)->socket, text,
+		sizeof(text)),
 	    text);
 	assert_string_equal(text, expected);
 }
@@ -192,9 +193,9 @@ test_texts(void **state)
 	/* A buffer too small is not written past. */
 	for (size_t size = 1; size <= 6; size++) {
 		memset(text, 'x', sizeof(text));
-		config_outlet_text(
-		    find_outlet(config, CONFIG_OUTLET_STREAM, "udp"), text,
-		    size);
+		config_socket_text(
+		    &find_outlet(config, CONFIG_OUTLET_STREAM, "udp")->socket,
+		    text, size);
 		assert_int_equal(strlen(text), size - 1);
 		assert_int_equal(text[size], 'x');
 	}
@@ -214,8 +215,7 @@ test_default_values(void **state)
 	(void)state;
 	assert_true(pool->accept_writes);
 	assert_false(TAILQ_NEXT(pool, entry)->accept_writes);
-	assert_int_equal(least->transport, CONFIG_UNIX);
-	assert_null(least->address);
+	assert_int_equal(least->socket.transport, CONFIG_UNIX);
 	assert_false(least->connect);
 	assert_int_equal(least->rights.owner, (uid_t)-1);
 	assert_int_equal(least->rights.group, (gid_t)-1);
@@ -262,8 +262,8 @@ test_given_values(void **state)
 	assert_int_equal(said->delivery.mode, DELIVERY_DRBG);
 	assert_int_equal(said->delivery.reseed_bytes, 64 << 10);
 	assert_int_equal(said->delivery.prediction_resistance, 1);
-	assert_string_equal(lan->address, "0.0.0.0");
-	assert_int_equal(lan->port, 7001);
+	assert_string_equal(lan->socket.where, "0.0.0.0");
+	assert_int_equal(lan->socket.port, 7001);
 	assert_int_equal(lan->max_clients, 1);
 	assert_int_equal(lan->idle_timeout, NS_PER_SEC);
 	assert_int_equal(lan->nallowed, 5);
@@ -284,7 +284,7 @@ test_allow(void **state)
 	(void)state;
 	TAILQ_FOREACH(outlet, &config->outlets, entry) {
 		bool listens =
-		    outlet->transport != CONFIG_UNIX && !outlet->connect;
+		    outlet->socket.transport != CONFIG_UNIX && !outlet->connect;
 
 		assert_int_equal(outlet->nallowed > 0, listens);
 		n += listens;
@@ -309,10 +309,10 @@ test_guests(void **state)
 	const struct config_guest *guest = find_guest(config, "vm1");
 
 	(void)state;
-	assert_null(guest->socket);
+	assert_null(guest->socket.where);
 	assert_string_equal(guest->egd, "/run/vrngd/vm1.egd");
 	guest = find_guest(config, "egd");
-	assert_string_equal(guest->socket, "/run/vrngd/vm2.sock");
+	assert_string_equal(guest->socket.where, "/run/vrngd/vm2.sock");
 	assert_string_equal(guest->egd, "/run/vrngd/vm2.egd");
 	assert_int_equal(guest->rights.mode, 0600);
 	config_free(config);
@@ -353,9 +353,9 @@ test_same_place(void **state)
 	other.max_clients++;
 	other.idle_timeout++;
 	assert_true(config_outlet_same_place(a, &other));
-	other.port++;
+	other.socket.port++;
 	assert_false(config_outlet_same_place(a, &other));
-	other.port--;
+	other.socket.port--;
 	other.kind = CONFIG_OUTLET_STREAM;
 	assert_false(config_outlet_same_place(a, &other));
 	config_free(config);

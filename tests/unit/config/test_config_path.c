@@ -38,9 +38,9 @@ check_path(const char *path, uint32_t kind, const char *name)
 	assert_int_equal(source->spec.number, 0);
 	assert_int_equal(source->spec.timeout, 10 * NS_PER_SEC);
 	if (kind == SOURCE_KERNEL)
-		assert_null(source->path);
+		assert_null(source->socket.where);
 	else
-		assert_string_equal(source->path, path);
+		assert_string_equal(source->socket.where, path);
 	config_source_free(source);
 }
 
@@ -211,7 +211,7 @@ test_options(void **state)
 	pool = TAILQ_FIRST(&config->pools);
 	source = TAILQ_FIRST(&pool->sources);
 	assert_int_equal(source->spec.kind, SOURCE_DEVICE);
-	assert_string_equal(source->path, "/dev/hwrng");
+	assert_string_equal(source->socket.where, "/dev/hwrng");
 	assert_int_equal(pool->stock, 64 << 10);
 	config_free(config);
 }

@@ -79,8 +79,9 @@ test_default_values(void **state)
 		assert_false(source->replay);
 	}
 	assert_int_equal(n, SOURCE_KINDS);
-	assert_null(find_source(pool, "kernel")->path);
-	assert_string_equal(find_source(pool, "egd")->path, "/run/egd-pool");
+	assert_null(find_source(pool, "kernel")->socket.where);
+	assert_string_equal(find_source(pool, "egd")->socket.where,
+	    "/run/egd-pool");
 	config_free(config);
 }
 
@@ -113,16 +114,16 @@ test_given_values(void **state)
 	source = find_source(pool, "cpu");
 	assert_int_equal(source->spec.instruction, INSTRUCTION_RDRAND);
 	source = find_source(pool, "egd");
-	assert_int_equal(source->transport, CONFIG_TCP);
-	assert_string_equal(source->address, "2001:db8::1");
+	assert_int_equal(source->socket.transport, CONFIG_TCP);
+	assert_string_equal(source->socket.where, "2001:db8::1");
 	assert_int_equal(source->spec.min_entropy, 7500);
 	source = find_source(pool, "listens");
-	assert_int_equal(source->transport, CONFIG_UNIX);
-	assert_string_equal(source->path, "/run/random");
+	assert_int_equal(source->socket.transport, CONFIG_UNIX);
+	assert_string_equal(source->socket.where, "/run/random");
 	assert_true(source->listen);
 	assert_false(find_source(pool, "connects")->listen);
 	source = find_source(pool, "datagrams");
-	assert_int_equal(source->transport, CONFIG_UDP);
+	assert_int_equal(source->socket.transport, CONFIG_UDP);
 	assert_int_equal(source->spec.datagrams, 1);
 	assert_true(source->listen);
 	assert_int_equal(source->spec.min_entropy, 1050);
@@ -262,11 +263,10 @@ test_equal(void **state)
 	DIFFERS(spec.timeout, 1);
 	DIFFERS(spec.init[SOURCE_INIT_SIZE - 1], 1);
 	DIFFERS(spec.name[0], 'E');
-	DIFFERS(path, other);
-	DIFFERS(address, other);
-	DIFFERS(address, NULL);
-	DIFFERS(port, 2);
-	DIFFERS(transport, CONFIG_UDP);
+	DIFFERS(socket.where, other);
+	DIFFERS(socket.where, NULL);
+	DIFFERS(socket.port, 2);
+	DIFFERS(socket.transport, CONFIG_UDP);
 	DIFFERS(listen, true);
 	DIFFERS(replay, true);
 	DIFFERS(vendor, 1);

@@ -29,12 +29,10 @@ static const char *const types[] = {
 	[TYPE_TEXT] = "string, ",
 	[TYPE_BYTES] = "string, ",
 	[TYPE_PATH] = "path",
-	[TYPE_SOCKET] = "path or systemd",
 	[TYPE_ADDRESS] = "",
 	[TYPE_NETWORKS] = "networks",
 	[TYPE_PRESET] = "",
-	[TYPE_POOL] = "name",
-	[TYPE_CLASS] = "name",
+	[TYPE_NAME] = "name",
 };
 
 /* Adds a word to a list, with the separator if it is the last of several. */
@@ -69,8 +67,10 @@ values_of(const struct config_key *key, char text[LIST_MAX])
 		add_names(text, key->names);
 		break;
 	case TYPE_ADDRESS:
-		snprintf(text, LIST_MAX, "%s, or systemd of a service",
-		    key->min == CONFIG_UNIX ? "path" : "address");
+		snprintf(text, LIST_MAX, "%s%s",
+		    key->min == CONFIG_UNIX ? "path" : "address",
+		    key->blocks & CONFIG_SOURCE ? ", or systemd of a service"
+						: " or systemd");
 		break;
 	case TYPE_TEXT:
 	case TYPE_BYTES:
@@ -217,7 +217,7 @@ test_rows(void **state)
 {
 	(void)state;
 	for (const struct config_key *k = schema_keys; k->name != NULL; k++) {
-		assert_in_range(k->type, 0, TYPE_CLASS);
+		assert_in_range(k->type, 0, TYPE_NAME);
 		assert_ptr_equal(schema_find(k->blocks, k->name), k);
 		if (k->type == TYPE_WORD || k->type == TYPE_PRESET)
 			assert_non_null(k->names);
