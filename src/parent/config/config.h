@@ -203,8 +203,6 @@ enum config_network_result {
 enum config_network_result config_network_read(const char *text,
     struct proto_network *);
 
-bool config_network_is_ipv4(const struct proto_network *);
-
 /* Whether an address is of the host itself; then the network of all such. */
 bool config_network_loopback(const char *address, struct proto_network *);
 

@@ -4,7 +4,6 @@
  * services or log where they are.
  */
 #include <arpa/inet.h>
-#include <bsd/string.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,8 +14,8 @@
 /* RFC 4291, 2.5.5.2. */
 static const uint8_t mapped[IPV4_BEHIND / 8] = { [10] = 0xff, [11] = 0xff };
 
-bool
-config_network_is_ipv4(const struct proto_network *network)
+static bool
+is_ipv4(const struct proto_network *network)
 {
 	return network->bits >= IPV4_BEHIND &&
 	    memcmp(network->address, mapped, sizeof(mapped)) == 0;
@@ -75,7 +74,7 @@ const char *
 config_network_text(const struct proto_network *network,
     char buf[CONFIG_NETWORK_SIZE])
 {
-	bool ipv4 = config_network_is_ipv4(network);
+	bool ipv4 = is_ipv4(network);
 	size_t behind = ipv4 ? IPV4_BEHIND : 0;
 	char address[INET6_ADDRSTRLEN] = "?";
 
@@ -93,8 +92,7 @@ config_network_loopback(const char *address, struct proto_network *network)
 
 	if (!read_address(address, &host))
 		return false;
-	config_network_read(
-	    config_network_is_ipv4(&host) ? "127.0.0.0/8" : "::1", network);
+	config_network_read(is_ipv4(&host) ? "127.0.0.0/8" : "::1", network);
 	host.bits = network->bits;
 	mask(&host);
 	return memcmp(&host, network, sizeof(host)) == 0;
@@ -113,17 +111,15 @@ config_address_text(const char *address, uint16_t port, char *buf, size_t size)
 const char *
 config_socket_text(const struct config_socket *socket, char *buf, size_t size)
 {
-	size_t n = 0;
+	char text[CONFIG_WHERE_SIZE];
 
 	if (socket->where == NULL || socket->transport == CONFIG_UNIX)
 		snprintf(buf, size, "%s", socket->where ?: CONFIG_PASSED);
-	else {
-		if (socket->transport == CONFIG_UDP)
-			n = strlcpy(buf, "udp ", size);
-		if (n < size)
-			config_address_text(socket->where, socket->port,
-			    buf + n, size - n);
-	}
+	else
+		snprintf(buf, size, "%s%s",
+		    socket->transport == CONFIG_UDP ? "udp " : "",
+		    config_address_text(socket->where, socket->port, text,
+			sizeof(text)));
 	return buf;
 }
 

@@ -7,6 +7,7 @@
 #include "parent/config/reader.h"
 
 #define LOOPBACK "127.0.0.1"
+#define MAPPED	 "::ffff:" /* as inet_ntop(3) has it, and an IPv4 address */
 
 #define RIGHTS_KEYS "owner", "group", "mode"
 
@@ -78,21 +79,18 @@ static void
 set_address(const struct config_block *block, struct config_socket *socket)
 {
 	const struct config_setting *where = block->where;
-	struct proto_network host;
 
 	rules_port(block);
 	if (where != NULL) {
 		/* An IPv4 address has one form only, to be compared by. */
 		if (socket->where != NULL &&
-		    strchr(socket->where, ':') != NULL &&
-		    config_network_read(socket->where, &host) ==
-			CONFIG_NETWORK_GOOD &&
-		    config_network_is_ipv4(&host))
+		    strncmp(socket->where, MAPPED, strlen(MAPPED)) == 0 &&
+		    strchr(socket->where, '.') != NULL)
 			setting_error(where,
 			    "%s \"%s\" is an IPv4 address mapped to IPv6: "
 			    "write %s",
 			    where->name, where->shown,
-			    strrchr(socket->where, ':') + 1);
+			    socket->where + strlen(MAPPED));
 	} else if (!block->damaged) {
 		socket->transport = CONFIG_TCP;
 		socket->where = config_strdup(LOOPBACK);
@@ -162,22 +160,16 @@ static void
 set_allow(const struct config_block *block, struct config_outlet *outlet)
 {
 	const struct config_setting *s = setting_of(block, "allow");
-	const struct config_item *item;
-	uint32_t n = 0;
 
-	if (s == NULL) {
+	if (s == NULL)
 		default_allow(block, outlet);
-		return;
-	}
-	TAILQ_FOREACH(item, &s->items, entry)
-		n++;
-	if (n == 0)
+	else if (TAILQ_EMPTY(&s->items))
 		setting_error(s,
 		    "allow is empty: name a network, such as \"10.0.0.0/8\"");
-	if (n > ALLOWED_MAX)
+	else if (outlet->nallowed > ALLOWED_MAX)
 		setting_error(s,
 		    "allow has %u networks, but at most %d fit: name larger ones",
-		    n, ALLOWED_MAX);
+		    outlet->nallowed, ALLOWED_MAX);
 }
 
 /* UDP has no flow control. */

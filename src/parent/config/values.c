@@ -103,7 +103,8 @@ value_digits(const char *text, int base, uint64_t *n)
 	char *rest;
 
 	/* For strtoull(3), white space, a sign and 0x are good, too. */
-	if (!isxdigit((unsigned char)text[0]) || tolower(text[1]) == 'x')
+	if (!isxdigit((unsigned char)text[0]) ||
+	    tolower((unsigned char)text[1]) == 'x')
 		return NULL;
 	*n = strtoull(text, &rest, base);
 	return rest == text ? NULL : rest;
@@ -330,11 +331,12 @@ read_network(struct config_reader *r, const char *text,
 {
 	char good[CONFIG_NETWORK_SIZE];
 	struct proto_network network;
+	uint32_t n = outlet->nallowed++;
 
 	switch (config_network_read(text, &network)) {
 	case CONFIG_NETWORK_GOOD:
-		if (outlet->nallowed < ALLOWED_MAX)
-			outlet->allow[outlet->nallowed++] = network;
+		if (n < ALLOWED_MAX)
+			outlet->allow[n] = network;
 		return NULL;
 	case CONFIG_NETWORK_BITS:
 		return config_text(r,
