@@ -4,8 +4,7 @@
  * inheriting and guessing what was meant are walks over these rows; only what
  * ties keys together is code (rules.c, services.c).
  *
- * A new key is a field in config.h, a row in schema.c, its text and its row in
- * vrngd.conf(5), and a value in one of tests/config.
+ * CONTRIBUTING.md says what a new key costs.
  */
 #ifndef VRNGD_CONFIG_SCHEMA_H
 #define VRNGD_CONFIG_SCHEMA_H
