@@ -15,7 +15,7 @@ int config_yylex(CONFIG_YYSTYPE *, CONFIG_YYLTYPE *, void *scanner);
 static void config_yyerror(const CONFIG_YYLTYPE *, void *scanner,
     struct config_parse *, const char *text);
 static void missing_brace(struct config_parse *);
-static bool meaningless(int token, bool same_line);
+static bool goes_on(int token, bool other_line);
 
 #define ERROR(token, ...) config_syntax_error(p, (token)->line, __VA_ARGS__)
 }
@@ -80,12 +80,9 @@ statement:
 		/* At the end there is nothing to go on with. */
 		if (yychar != CONFIG_YYEOF) {
 			yyerrok;
-			if (meaningless(yychar,
-				yylloc.first_line == @1.first_line) ||
-			    parse->failed == parse->tokens)
+			if (!goes_on(yychar, yylloc.first_line != @1.first_line))
 				yyclearin;
 		}
-		parse->failed = parse->tokens;
 	}
 	;
 
@@ -159,15 +156,15 @@ missing_brace(struct config_parse *p)
 }
 
 /*
- * Whether recovery goes on without the token, which is what the error was
- * found at: anything that nothing begins with, and what is left of the line.
+ * Whether recovery goes on with the token that the error was found at: a brace,
+ * or what a statement on another line begins with.
  */
 static bool
-meaningless(int token, bool same_line)
+goes_on(int token, bool other_line)
 {
-	if (token == STRING || token == EQUALS || token == LINE_END)
-		return true;
-	return same_line && token != OPEN && token != CLOSE;
+	return token == OPEN || token == CLOSE ||
+	    (other_line && token != STRING && token != EQUALS &&
+		token != LINE_END);
 }
 
 static void

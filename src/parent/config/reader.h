@@ -138,8 +138,6 @@ struct config_parse {
 	int single_line; /* of the last value of what might have been a list */
 	struct config_token last;   /* the newest, */
 	struct config_token before; /* and the one before it */
-	uint64_t tokens;	    /* so far, */
-	uint64_t failed;	    /* and at the last error */
 };
 
 /* reader.c: zeroed memory, and a printf() into it. */
