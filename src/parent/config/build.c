@@ -30,8 +30,8 @@ wrong_key(const struct config_setting *s)
 {
 	struct config_reader *r = s->block->reader;
 	enum config_kind kind = s->block->kind, opened = schema_kind(s->name);
-	const char *word = schema_block(kind)->word,
-		   *owners = owners_of(r, s->name);
+	const char *word = schema_block(kind)->word;
+	const char *owners = owners_of(r, s->name);
 	const char *near = config_nearest_key(s->name, kind);
 
 	/* A service may have its path in place of its name. */

@@ -20,8 +20,8 @@ struct config_memory {
 	void *data;
 };
 
-static void *
-must(void *data)
+void *
+config_must(void *data)
 {
 	if (data == NULL)
 		log_fatal("no memory for the configuration");
@@ -32,9 +32,9 @@ must(void *data)
 static void *
 keep(struct config_reader *r, void *data)
 {
-	struct config_memory *memory = must(malloc(sizeof(*memory)));
+	struct config_memory *memory = config_must(malloc(sizeof(*memory)));
 
-	*memory = (struct config_memory){ r->memory, must(data) };
+	*memory = (struct config_memory){ r->memory, config_must(data) };
 	r->memory = memory;
 	return data;
 }
@@ -43,12 +43,6 @@ void *
 config_alloc(struct config_reader *r, size_t size)
 {
 	return keep(r, calloc(1, size));
-}
-
-char *
-config_strdup(const char *text)
-{
-	return must(strdup(text));
 }
 
 char *
@@ -317,10 +311,10 @@ const struct config_taken *
 config_take(const struct config_block *block,
     const struct config_setting *setting, const char *text)
 {
-	struct config_taken *t = must(malloc(sizeof(*t))), **first;
+	struct config_taken *t = config_must(malloc(sizeof(*t))), **first;
 
 	*t = (struct config_taken){ text, block, setting };
-	first = must(tsearch(t, &block->reader->taken, taken_order));
+	first = config_must(tsearch(t, &block->reader->taken, taken_order));
 	if (*first == t)
 		return NULL;
 	free(t);

@@ -145,8 +145,8 @@ void *config_alloc(struct config_reader *, size_t);
 char *config_text(struct config_reader *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* A copy of a string, freed with the configuration. */
-char *config_strdup(const char *);
+/* For what malloc(3) and others return: ends the process if that is NULL. */
+void *config_must(void *);
 
 /* Text fit for a message: of bounded length. */
 const char *config_shown(struct config_reader *, const char *text);

@@ -70,12 +70,12 @@ enum config_part {
 #define KEY_INHERITED (1 << 0) /* from the class or pool around */
 #define KEY_HIDDEN    (1 << 1) /* not printed with its default */
 #define KEY_DEPENDED  (1 << 2) /* if it is wrong, others cannot be judged */
-#define KEY_PLACE     (1 << 4) /* says where a service is */
-#define KEY_ZERO      (1 << 5) /* a plain 0 is good, and means none */
-#define KEY_OPPOSITE  (1 << 6) /* of a bool that another key has */
-#define KEY_RATES     (1 << 7) /* a limit per second, */
-#define KEY_PLAIN     (1 << 8) /* and one in each period */
-#define KEY_CLIENTS   (1 << 9) /* of a service with several clients */
+#define KEY_PLACE     (1 << 3) /* says where a service is */
+#define KEY_ZERO      (1 << 4) /* a plain 0 is good, and means none */
+#define KEY_OPPOSITE  (1 << 5) /* of a bool that another key has */
+#define KEY_RATES     (1 << 6) /* a limit per second, */
+#define KEY_PLAIN     (1 << 7) /* and one in each period */
+#define KEY_CLIENTS   (1 << 8) /* of a service with several clients */
 
 struct config_key {
 	const char *name;

@@ -93,7 +93,7 @@ set_address(const struct config_block *block, struct config_socket *socket)
 			    socket->where + strlen(MAPPED));
 	} else if (!block->damaged) {
 		socket->transport = CONFIG_TCP;
-		socket->where = config_strdup(LOOPBACK);
+		socket->where = config_must(strdup(LOOPBACK));
 		if (setting_of(block, "port") == NULL)
 			block_error(block,
 			    "it has no address: add unix = "

@@ -183,7 +183,7 @@ config_source_of_path(const char *path)
 	source = schema_new(CONFIG_SOURCE, name[0] != '\0' ? name : "source");
 	names_make_valid(source->spec.name);
 	source->spec.kind = is_serial(path) ? SOURCE_SERIAL : SOURCE_DEVICE;
-	source->socket.where = config_strdup(path);
+	source->socket.where = config_must(strdup(path));
 	return source;
 }
 

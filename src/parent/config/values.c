@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/log.h"
 #include "parent/config/reader.h"
 
 #define NS_PER_MIN (60 * NS_PER_SEC)
@@ -257,7 +256,7 @@ read_path(struct config_reader *r, const struct config_key *key,
 		return config_text(r,
 		    "is longer than %" PRIu64 " bytes: shorten the path",
 		    key->max);
-	*path = config_strdup(text);
+	*path = config_must(strdup(text));
 	return NULL;
 }
 
@@ -276,7 +275,7 @@ read_address(struct config_reader *r, const struct config_key *key,
 	if (inet_pton(family, text, parsed) != 1 ||
 	    inet_ntop(family, parsed, address, sizeof(address)) == NULL)
 		return "must be a numeric address, such as 127.0.0.1 or ::1";
-	socket->where = config_strdup(address);
+	socket->where = config_must(strdup(address));
 	return NULL;
 }
 
@@ -562,10 +561,8 @@ void *
 schema_new(enum config_kind kind, const char *name)
 {
 	const struct schema_block *k = schema_block(kind);
-	char *object = calloc(1, k->size);
+	char *object = config_must(calloc(1, k->size));
 
-	if (object == NULL)
-		log_fatal("no memory for the configuration");
 	if (k->name != 0)
 		strlcpy(object + k->name, name, CONFIG_NAME_SIZE);
 	schema_defaults(kind, object);
