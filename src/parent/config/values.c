@@ -485,8 +485,9 @@ text_of(const struct config_key *key, const void *part)
 		return *(char *const *)(const void *)field;
 	case TYPE_NAME:
 		memcpy(&named, field, sizeof(named));
-		return named != NULL ? named + schema_block(key->min)->name
-				     : NULL;
+		return named != NULL
+		    ? named + schema_block((enum config_kind)key->min)->name
+		    : NULL;
 	default:
 		return NULL;
 	}
