@@ -27,6 +27,10 @@ struct jail_call {
 	long args[6];
 };
 
+/* An address. */
+static const char jail_somewhere[16] = { 0 };
+#define JAIL_SOMEWHERE ((long)(intptr_t)jail_somewhere)
+
 #define JAIL_ANY(call) \
 	{ \
 		.nr = SCMP_SYS(call) \
@@ -222,8 +226,7 @@ jail_check_arguments(const struct jail *j)
 {
 	/* IP, UDP, IPv6, SCTP */
 	const int levels[] = { 0, 17, 41, 132 };
-	static char somewhere[16];
-	const long address = (long)(intptr_t)somewhere;
+	const long address = JAIL_SOMEWHERE;
 
 	JAIL_REFUSES(j, mmap, 0, 4096, PROT_READ | PROT_EXEC,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

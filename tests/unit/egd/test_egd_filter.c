@@ -28,14 +28,10 @@ static const struct jail_call allowed[] = {
 	JAIL_ANY(exit_group),
 };
 
-/* Some address. */
-static char somewhere[16];
-#define SOMEWHERE ((long)(intptr_t)somewhere)
-
 static void
 test_calls(void **state)
 {
-	struct sandbox_rule rules[SANDBOX_RULES_MAX];
+	struct sandbox_rule rules[SANDBOX_RULES_MAX] = { { .nr = 0 } };
 
 	(void)state;
 	for (int addressed = 0; addressed < 2; addressed++) {
@@ -50,7 +46,7 @@ test_calls(void **state)
 static void
 test_arguments(void **state)
 {
-	struct sandbox_rule rules[SANDBOX_RULES_MAX];
+	struct sandbox_rule rules[SANDBOX_RULES_MAX] = { { .nr = 0 } };
 
 	(void)state;
 	for (int addressed = 0; addressed < 2; addressed++) {
@@ -60,8 +56,8 @@ test_arguments(void **state)
 		jail_check_arguments(&j);
 		/* Only where datagrams are answered that anybody sends. */
 		jail_check(&j, SCMP_SYS(sendto),
-		    (const long[6]){ -1, 0, 0, SANDBOX_SEND_FLAGS, SOMEWHERE,
-			16 },
+		    (const long[6]){ -1, 0, 0, SANDBOX_SEND_FLAGS,
+			JAIL_SOMEWHERE, 16 },
 		    addressed);
 		JAIL_REFUSES(&j, setsockopt, -1, IPPROTO_TCP, SO_SNDBUF);
 		JAIL_REFUSES(&j, setsockopt, -1, IPPROTO_TCP, SO_KEEPALIVE);

@@ -72,13 +72,11 @@ static const struct {
 	[SOURCE_STREAM] = { stream, JAIL_COUNT(stream) },
 };
 
-static char somewhere[16];
-
 /* With sources of these kinds, bits. */
 static void
 check(uint32_t kinds)
 {
-	struct sandbox_rule rules[SANDBOX_RULES_MAX];
+	struct sandbox_rule rules[SANDBOX_RULES_MAX] = { { .nr = 0 } };
 	struct jail_call calls[ALLOWED_MAX_CALLS];
 	struct jail j = { rules, entropy_filter(rules, kinds), calls,
 		JAIL_COUNT(allowed) };
@@ -90,8 +88,8 @@ check(uint32_t kinds)
 				calls[j.nallowed++] = of_kind[i].calls[k];
 	jail_check_all(&j);
 	jail_check_arguments(&j);
-	JAIL_REFUSES(&j, sendto, -1, 0, 0, SANDBOX_SEND_FLAGS,
-	    (long)(intptr_t)somewhere, 16);
+	JAIL_REFUSES(&j, sendto, -1, 0, 0, SANDBOX_SEND_FLAGS, JAIL_SOMEWHERE,
+	    16);
 	JAIL_REFUSES(&j, ioctl, -1, TIOCSTI);
 	JAIL_REFUSES(&j, ioctl, -1, TIOCLINUX);
 	JAIL_REFUSES(&j, ioctl, -1, TIOCSCTTY);
@@ -104,7 +102,7 @@ check(uint32_t kinds)
 static void
 test_none(void **state)
 {
-	struct sandbox_rule rules[SANDBOX_RULES_MAX];
+	struct sandbox_rule rules[SANDBOX_RULES_MAX] = { { .nr = 0 } };
 	const struct jail j = { rules, entropy_filter(rules, 0), allowed,
 		JAIL_COUNT(allowed) };
 

@@ -22,12 +22,10 @@ static const struct jail_call allowed[] = {
 	JAIL_ANY(exit_group),
 };
 
-static char somewhere[16];
-
 static void
 test_filter(void **state)
 {
-	struct sandbox_rule rules[SANDBOX_RULES_MAX];
+	struct sandbox_rule rules[SANDBOX_RULES_MAX] = { { .nr = 0 } };
 	const struct jail j = { rules, status_filter(rules), allowed,
 		JAIL_COUNT(allowed) };
 
@@ -35,8 +33,8 @@ test_filter(void **state)
 	jail_check_all(&j);
 	jail_check_manners(&j);
 	jail_check_arguments(&j);
-	JAIL_REFUSES(&j, sendto, -1, 0, 0, SANDBOX_SEND_FLAGS,
-	    (long)(intptr_t)somewhere, 16);
+	JAIL_REFUSES(&j, sendto, -1, 0, 0, SANDBOX_SEND_FLAGS, JAIL_SOMEWHERE,
+	    16);
 }
 
 int

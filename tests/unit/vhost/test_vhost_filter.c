@@ -34,7 +34,7 @@ test_filter(void **state)
 {
 	const int commands[] = { F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC, F_SETFD,
 		F_SETOWN, F_SETSIG, F_SETLEASE, F_SETPIPE_SZ, F_ADD_SEALS };
-	struct sandbox_rule rules[SANDBOX_RULES_MAX];
+	struct sandbox_rule rules[SANDBOX_RULES_MAX] = { { .nr = 0 } };
 	const struct jail j = { rules, vhost_filter(rules), allowed,
 		JAIL_COUNT(allowed) };
 
