@@ -1,20 +1,45 @@
 /*
- * Allocates and wipes locked memory.  Used by the entropy process wherever
- * bytes of a source are kept.
+ * Locks memory for random bytes, and wipes it.  Used by the entropy process
+ * wherever bytes of a source are kept, and by the workers for their windows.
  */
 #include <sys/mman.h>
 
+#include <sys/syscall.h>
+
 #include <errno.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/locked.h"
 #include "common/log.h"
 
+#define ON_FAULT 1 /* MLOCK_ONFAULT, that not all C libraries know */
+
+static void
+exclude_from_dumps(void *memory, size_t size)
+{
+	if (madvise(memory, size, MADV_DONTDUMP) == -1)
+		log_fatal("cannot exclude random bytes from core dumps: %s",
+		    strerror(errno));
+}
+
+/* Says so, once. */
+static void
+cannot_lock(void)
+{
+	static atomic_flag warned = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&warned))
+		log_warning("cannot lock random bytes in memory (%s): they may "
+			    "be swapped out; raise RLIMIT_MEMLOCK",
+		    strerror(errno));
+}
+
 void *
 locked_map(size_t size)
 {
-	static atomic_flag warned = ATOMIC_FLAG_INIT;
 	void *memory;
 
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -22,14 +47,23 @@ locked_map(size_t size)
 	if (memory == MAP_FAILED)
 		log_fatal("cannot map memory for random bytes: %s",
 		    strerror(errno));
-	if (madvise(memory, size, MADV_DONTDUMP) == -1)
-		log_fatal("cannot exclude random bytes from core dumps: %s",
-		    strerror(errno));
-	if (mlock(memory, size) == -1 && !atomic_flag_test_and_set(&warned))
-		log_warning("cannot lock random bytes in memory (%s): they may "
-			    "be swapped out; raise RLIMIT_MEMLOCK",
-		    strerror(errno));
+	exclude_from_dumps(memory, size);
+	if (mlock(memory, size) == -1)
+		cannot_lock();
 	return memory;
+}
+
+void
+locked_keep(void *memory, size_t size)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t before = (uintptr_t)memory % page;
+	uint8_t *start = (uint8_t *)memory - before;
+
+	size = (before + size + page - 1) / page * page;
+	exclude_from_dumps(start, size);
+	if (syscall(SYS_mlock2, start, size, ON_FAULT) == -1)
+		cannot_lock();
 }
 
 void

@@ -16,4 +16,10 @@ void *locked_map(size_t size);
 /* Wipes and unmaps them; NULL is nothing. */
 void locked_unmap(void *memory, size_t size);
 
+/*
+ * Locks the pages that a variable is in, each from when it is first used, and
+ * leaves them out of core dumps.  Ends the process and logs likewise.
+ */
+void locked_keep(void *memory, size_t size);
+
 #endif

@@ -12,6 +12,7 @@
 
 #include "common/channel.h"
 #include "common/child.h"
+#include "common/locked.h"
 #include "egd/filter.h"
 #include "egd/worker.h"
 
@@ -170,6 +171,9 @@ main(void)
 	static struct worker w;
 
 	child_start(ROLE_EGD);
+	/* The window first: where little may be locked there are few clients. */
+	locked_keep(&w.window, sizeof(w.window));
+	locked_keep(&w.clients, sizeof(w.clients));
 	worker_init(&w, child_counters(ROLE_EGD));
 	start(&w);
 	run(&w);

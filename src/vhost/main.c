@@ -12,6 +12,7 @@
 #include "common/channel.h"
 #include "common/child.h"
 #include "common/clock.h"
+#include "common/locked.h"
 #include "common/log.h"
 #include "vhost/filter.h"
 #include "vhost/worker.h"
@@ -292,6 +293,7 @@ main(void)
 	size_t n;
 
 	child_start(ROLE_VHOST);
+	locked_keep(&w.rng.window, sizeof(w.rng.window));
 	worker_init(&w, child_counters(ROLE_VHOST));
 	n = vhost_filter(rules);
 	child_ready(rules, n, NOFILE);

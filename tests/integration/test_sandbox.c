@@ -88,6 +88,14 @@ check_confined(pid_t pid)
 	assert_int_equal(st.st_uid, 0);
 }
 
+/* The parent has a filter of its own, with and without a service manager. */
+static void
+check_parent(pid_t pid)
+{
+	status_is(pid, "NoNewPrivs", "1");
+	status_is(pid, "Seccomp", "2");
+}
+
 /* The root directory of a process, or where it stands, is an empty one. */
 static void
 check_empty(pid_t pid, const char *what)
@@ -141,6 +149,7 @@ test_root(void **state)
 		suite_skip(s, "not root");
 	n = start_two(s, list, 8);
 	assert_int_equal(n, 4);
+	check_parent(s->d.pid);
 	for (i = 0; i < n; i++) {
 		uids[i] = status_id(list[i].pid, "Uid");
 		assert_in_range(uids[i], UID_BASE, UID_BASE + UID_RANGE - 1);
@@ -310,6 +319,7 @@ test_ordinary_user(void **state)
 	become_ordinary(&s->d);
 	n = start_two(s, list, 8);
 	assert_int_equal(n, 4);
+	check_parent(s->d.pid);
 	for (i = 0; i < n; i++) {
 		assert_int_equal(status_id(list[i].pid, "Uid"), NOBODY);
 		status_is(list[i].pid, "Groups", "");
