@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "parent/config/config.h"
+#include "parent/host/confine.h"
 #include "parent/host/event.h"
 #include "parent/control/notify.h"
 #include "parent/options.h"
@@ -417,6 +418,7 @@ main(int argc, char **argv)
 	}
 	sink_open();
 	raise_nofile();
+	confine_parent();
 	status = open_env(&v) == -1 ? 1 : run(&v, config);
 	config_free(config);
 	sdnotify_flush();
