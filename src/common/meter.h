@@ -38,13 +38,30 @@ meter_add(struct meter *m, uint64_t now, uint64_t bytes)
 static inline uint64_t
 meter_rate(struct meter *m, uint64_t now)
 {
-	uint64_t gone;
+	uint64_t left;
 
 	meter_turn(m, now);
-	gone = now < m->start ? 0 : now - m->start;
-	return m->current +
-	    (uint64_t)((double)m->previous * (double)(METER_WINDOW - gone) /
-		(double)METER_WINDOW);
+	left = METER_WINDOW - (now < m->start ? 0 : now - m->start);
+	/* The share of the one before, without a product that overflows. */
+	return m->current + m->previous / METER_WINDOW * left +
+	    m->previous % METER_WINDOW * left / METER_WINDOW;
+}
+
+#define METER_RATE_MAX (UINT64_C(1) << 60)
+
+/*
+ * Bytes a second, of so many bytes in so many ns: rounded, and never more than
+ * METER_RATE_MAX, which no number of bytes from a child can get past.
+ */
+static inline uint64_t
+meter_per_second(uint64_t bytes, uint64_t ns)
+{
+	double rate;
+
+	if (ns == 0)
+		return 0;
+	rate = (double)bytes * 1e9 / (double)ns;
+	return rate < (double)METER_RATE_MAX ? (uint64_t)rate : METER_RATE_MAX;
 }
 
 #endif

@@ -18,15 +18,6 @@ grown(uint64_t total, uint64_t before)
 	return total > before ? total - before : 0;
 }
 
-/* Of so many bytes in so many ns. */
-static uint64_t
-rate(uint64_t bytes, uint64_t period)
-{
-	return period == 0
-	    ? 0
-	    : (uint64_t)((double)bytes * (double)NS_PER_SEC / (double)period);
-}
-
 /* With its vhost-user connections. */
 static struct counters
 all_counters(struct guest *g)
@@ -67,7 +58,7 @@ tell_member(struct member *m, const struct counters *total, uint32_t clients,
 			   LOG_NUMBER("VRNGD_CLIENTS", clients),
 		LOG_NUMBER("VRNGD_GRANTED", granted - told->granted),
 		LOG_NUMBER("VRNGD_THROTTLED_NS", throttled - told->throttled),
-		LOG_NUMBER("VRNGD_RATE", rate(c->bytes, period)),
+		LOG_NUMBER("VRNGD_RATE", meter_per_second(c->bytes, period)),
 		LOG_NUMBER("VRNGD_BYTES_TOTAL", total->bytes),
 		LOG_NUMBER("VRNGD_INTERVAL_NS", period)),
 	    "statistics: %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
@@ -108,7 +99,7 @@ tell_source(const struct pool *pool, struct pool_source *s, uint64_t period)
 	event_log(EVENT_SOURCE_STATISTICS, &s->subject,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_BYTES", bytes),
 		LOG_NUMBER("VRNGD_BYTES_TOTAL", total),
-		LOG_NUMBER("VRNGD_RATE", rate(bytes, period)),
+		LOG_NUMBER("VRNGD_RATE", meter_per_second(bytes, period)),
 		LOG_NUMBER("VRNGD_ALARMS", raised),
 		LOG_NUMBER("VRNGD_FAILURES", failures),
 		LOG_NUMBER("VRNGD_HEALTHY", s->state.status == SOURCE_OK),
@@ -139,7 +130,7 @@ tell_pool(struct pool *pool, uint64_t period)
 	}
 	event_log(EVENT_POOL_STATISTICS, &pool->subject,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_GRANTED", granted),
-		LOG_NUMBER("VRNGD_RATE", rate(granted, period)),
+		LOG_NUMBER("VRNGD_RATE", meter_per_second(granted, period)),
 		LOG_NUMBER("VRNGD_STOCK", a->stock),
 		LOG_NUMBER("VRNGD_CAPACITY", pool->capacity),
 		LOG_NUMBER("VRNGD_SOURCES", sources),
@@ -303,7 +294,7 @@ statistics_throttled(struct pool *pool, struct member *m)
 	const struct bucket_rate *ceil = &m->limit->share.ceil;
 	const struct throttle *t = &m->throttle;
 	uint64_t given = meter_rate(&m->leaf.meter, clock_now());
-	uint64_t most = rate(ceil->bytes, ceil->period);
+	uint64_t most = meter_per_second(ceil->bytes, ceil->period);
 	char text[CONFIG_NAME_SIZE + 16];
 	const char *kind = limit_text(pool, m, text, sizeof(text));
 

@@ -4,6 +4,7 @@
  */
 #include "unit/unit.h"
 
+#include "common/clock.h"
 #include "common/counters.h"
 
 #define N (sizeof(struct counters) / sizeof(uint64_t))
@@ -112,6 +113,34 @@ test_garbage(void **state)
 	}
 }
 
+/* Of numbers that may come from a child, none of which is too large. */
+static void
+test_rates(void **state)
+{
+	const uint64_t sizes[] = { 0, 1, 1000, COUNTER_MAX, UINT64_MAX };
+	const uint64_t times[] = { 0, 1, 1000, NS_PER_SEC, UINT64_MAX };
+	const uint64_t now = 10 * METER_WINDOW;
+	struct meter m;
+
+	(void)state;
+	assert_int_equal(meter_per_second(1000, NS_PER_SEC), 1000);
+	assert_int_equal(meter_per_second(1000, NS_PER_SEC / 2), 2000);
+	assert_int_equal(meter_per_second(COUNTER_MAX, 1), METER_RATE_MAX);
+	assert_int_equal(meter_per_second(UINT64_MAX, 1), METER_RATE_MAX);
+	for (size_t i = 0; i < 5; i++)
+		for (size_t k = 0; k < 5; k++)
+			assert_true(meter_per_second(sizes[i], times[k]) <=
+			    METER_RATE_MAX);
+	for (size_t i = 0; i < 5; i++) {
+		m = (struct meter){ .start = now, .previous = sizes[i] };
+		assert_int_equal(meter_rate(&m, now), sizes[i]);
+		assert_int_equal(meter_rate(&m, now + METER_WINDOW / 2),
+		    sizes[i] / 2);
+	}
+	m = (struct meter){ .start = UINT64_MAX, .previous = 7 };
+	assert_int_equal(meter_rate(&m, now), 7);
+}
+
 int
 main(void)
 {
@@ -121,6 +150,7 @@ main(void)
 		cmocka_unit_test(test_backwards),
 		cmocka_unit_test(test_huge),
 		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_rates),
 	};
 
 	return UNIT_MAIN("counters", tests);
