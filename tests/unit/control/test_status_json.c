@@ -102,7 +102,7 @@ end(struct world *w)
 	struct json_tokener *tokener = json_tokener_new();
 	size_t size = w->json.json.size;
 	struct json_object *status;
-	char *text = malloc(size);
+	char *text = malloc(size + 1); /* to see that there is no more */
 
 	assert_int_equal(w->json.json.error, 0);
 	assert_int_equal(pread(w->fd, text, size + 1, 0), size);
