@@ -50,7 +50,7 @@ static const char usage_text[] =
     "  status [--json] [--clients]\n"
     "                           pools, sources, classes, guests and services,\n"
     "                           and the clients of these, or all of them\n"
-    "  top [--once]             the same live, with bars; q quits\n"
+    "  top [--once]             the same live, the busiest first; q quits\n"
     "  reload                   have the daemon read its configuration again\n"
     "  guest add NAME --socket PATH [--class CLASS] [--pool POOL]\n"
     "                           serve one more guest\n"

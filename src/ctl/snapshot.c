@@ -159,96 +159,55 @@ snapshot_is_guests(struct json_object *service)
 	return strcmp(snapshot_text(service, "kind"), "guest") == 0;
 }
 
-/* There is nothing of that name: says which names there are, some of them. */
-static void
-fail_name(struct failure *why, const char *what, const char *name,
-    const char *const *names, size_t nnames)
+/* Whether an object has that name, which may begin with its kind. */
+static bool
+is_called(struct json_object *o, const char *name)
 {
+	const char *kind = snapshot_text(o, "kind");
+	size_t len = strlen(kind);
+
+	if (len > 0 && strncmp(name, kind, len) == 0 && name[len] == ':')
+		name += len + 1;
+	return strcmp(snapshot_text(o, "name"), name) == 0;
+}
+
+struct json_object *
+snapshot_find(struct json_object *status, const char *list, const char *name,
+    struct failure *why)
+{
+	struct json_object *pool, *o, *found = NULL;
+	bool twice = false;
 	char *known = NULL;
-	size_t size = 0;
-	FILE *stream;
+	size_t size = 0, n = 0;
+	FILE *f;
 
-	if ((stream = open_memstream(&known, &size)) == NULL)
+	if ((f = open_memstream(&known, &size)) == NULL)
 		err(EXIT_REFUSED, NULL);
-	for (size_t i = 0; i < nnames && i < NAMES_SHOWN; i++)
-		fprintf(stream, "%s %s", i == 0 ? ": there are" : ",",
-		    names[i]);
-	if (nnames > NAMES_SHOWN)
-		fprintf(stream, " and %zu more", nnames - NAMES_SHOWN);
-	if (fclose(stream) == EOF)
+	SNAPSHOT_FOREACH(pool, status, "pools")
+		SNAPSHOT_FOREACH(o, pool, list) {
+			if (snapshot_is_guests(o))
+				continue;
+			if (n++ < NAMES_SHOWN)
+				fprintf(f, "%s %s",
+				    n == 1 ? ": there are" : ",",
+				    snapshot_text(o, "name"));
+			if (!is_called(o, name))
+				continue;
+			twice = found != NULL;
+			found = o;
+		}
+	if (n > NAMES_SHOWN)
+		fprintf(f, " and %zu more", n - NAMES_SHOWN);
+	if (fclose(f) == EOF)
 		err(EXIT_REFUSED, NULL);
-	fail(why, EXIT_REFUSED, "no %s is called %s%s", what, name, known);
+	if (twice)
+		fail(why, EXIT_REFUSED,
+		    "there is an egd and a stream called %s: say egd:%s or "
+		    "stream:%s",
+		    name, name, name);
+	else if (found == NULL)
+		fail(why, EXIT_REFUSED, "no %.*s is called %s%s",
+		    (int)strlen(list) - 1, list, name, known);
 	free(known);
-}
-
-struct json_object *
-snapshot_guest(struct json_object *status, const char *name,
-    struct failure *why)
-{
-	struct json_object *pool, *guest;
-	const char *names[NAMES_SHOWN];
-	size_t n = 0;
-
-	SNAPSHOT_FOREACH(pool, status, "pools")
-		SNAPSHOT_FOREACH(guest, pool, "guests") {
-			if (strcmp(snapshot_text(guest, "name"), name) == 0)
-				return guest;
-			if (n++ < NAMES_SHOWN)
-				names[n - 1] = snapshot_text(guest, "name");
-		}
-	fail_name(why, "guest", name, names, n);
-	return NULL;
-}
-
-/* Takes the kind off the beginning of a name; "": any. */
-static const char *
-split_kind(const char **name)
-{
-	static const char *const kinds[] = { "egd", "stream" };
-	size_t len;
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		len = strlen(kinds[i]);
-		if (strncmp(*name, kinds[i], len) == 0 && (*name)[len] == ':') {
-			*name += len + 1;
-			return kinds[i];
-		}
-	}
-	return "";
-}
-
-struct json_object *
-snapshot_service(struct json_object *status, const char *name,
-    struct failure *why)
-{
-	struct json_object *pool, *service, *found = NULL;
-	const char *names[NAMES_SHOWN], *alone = name;
-	const char *kind = split_kind(&alone);
-	size_t n = 0;
-
-	SNAPSHOT_FOREACH(pool, status, "pools")
-		SNAPSHOT_FOREACH(service, pool, "services") {
-			if (snapshot_is_guests(service))
-				continue;
-			if (n++ < NAMES_SHOWN)
-				names[n - 1] = snapshot_text(service, "name");
-			if (strcmp(snapshot_text(service, "name"), alone) !=
-				0 ||
-			    (kind[0] != '\0' &&
-				strcmp(snapshot_text(service, "kind"), kind) !=
-				    0))
-				continue;
-			if (found == NULL) {
-				found = service;
-				continue;
-			}
-			fail(why, EXIT_REFUSED,
-			    "there is an egd and a stream called %s: say "
-			    "egd:%s or stream:%s",
-			    name, name, name);
-			return NULL;
-		}
-	if (found == NULL)
-		fail_name(why, "service", name, names, n);
-	return found;
+	return twice ? NULL : found;
 }

@@ -50,17 +50,11 @@ enum supply snapshot_supply(struct json_object *pool);
 bool snapshot_is_guests(struct json_object *service);
 
 /*
- * The guest of that name; or NULL, with the reason and the names that there
- * are.
+ * The one of that name in one of the lists of pools, "guests" or "services";
+ * a service's name may be "egd:NAME" or "stream:NAME", where one of each has it.
+ * Or NULL, with the reason and names that there are.
  */
-struct json_object *snapshot_guest(struct json_object *, const char *name,
-    struct failure *);
-
-/*
- * The service of that name, which may be "egd:NAME" or "stream:NAME" where one
- * of each has it; or NULL, likewise.
- */
-struct json_object *snapshot_service(struct json_object *, const char *name,
-    struct failure *);
+struct json_object *snapshot_find(struct json_object *, const char *list,
+    const char *name, struct failure *);
 
 #endif

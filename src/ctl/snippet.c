@@ -1,6 +1,7 @@
 /*
  * vrngctl qemu-args and libvirt-xml: what a virtual machine must be told, to be
- * pasted.  Used by main.c.
+ * pasted: templates for each way to connect it, and the values that fill them.
+ * Used by main.c.
  */
 #include <arpa/inet.h>
 
@@ -17,22 +18,106 @@
 #include "ctl/snippet.h"
 
 #define PLACE_SIZE 256 /* with the NUL */
-#define UDP_PREFIX "udp "
 
-enum place_transport {
-	PLACE_UNIX,
-	PLACE_TCP,
-	PLACE_UDP,
+/*
+ * Values stand in templates as a percent sign and a letter:
+ *
+ *	%i id	%p path	%h host	%r port	%l local port, which vrngd sends from
+ *	%m memory	%t transport	%s source, for libvirt	%c chardev, for QEMU
+ */
+struct values {
+	const char *of['z' - 'a' + 1];
+};
+
+#define VALUE(values, letter) (values)->of[(letter) - 'a']
+
+/* How values are written: as they are, or as their place wants it. */
+enum quoting {
+	QUOTE_NOT,
+	QUOTE_OPTION, /* the value of an option of QEMU: commas are doubled */
+	QUOTE_WORD,   /* a word for the shell, in quotes if it needs them */
+	QUOTE_XML,    /* an attribute in single quotes (XML 1.0, 2.3, 2.4) */
+};
+
+/* Of a guest's vhost-user device. */
+#define VHOST_CHARDEV "socket,id=vrngd-%i,path=%p"
+static const char vhost_qemu[] =
+    "-m %m \\\n"
+    "-object memory-backend-memfd,id=vrngd-memory,size=%m,share=on \\\n"
+    "-machine memory-backend=vrngd-memory \\\n"
+    "-chardev %c \\\n"
+    "-device vhost-user-rng-pci,chardev=vrngd-%i\n";
+/*
+ * The device is as libvirt writes its own: QEMU makes devices that are written
+ * in the short form first, at an address that libvirt has given away.
+ */
+static const char vhost_libvirt[] =
+    "<domain type='kvm' "
+    "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"
+    "  <memoryBacking>\n"
+    "    <source type='memfd'/>\n"
+    "    <access mode='shared'/>\n"
+    "  </memoryBacking>\n"
+    "  <qemu:commandline>\n"
+    "    <qemu:arg value='-chardev'/>\n"
+    "    <qemu:arg value='%c'/>\n"
+    "    <qemu:arg value='-device'/>\n"
+    "    <qemu:arg value='{\"driver\":\"vhost-user-rng-pci\","
+    "\"chardev\":\"vrngd-%i\"}'/>\n"
+    "  </qemu:commandline>\n"
+    "</domain>\n";
+
+/* Of a device that QEMU feeds from an EGD socket or a stream. */
+static const char egd_qemu[] =
+    "-chardev %c \\\n"
+    "-object rng-egd,id=vrngd-rng-%i,chardev=vrngd-%i \\\n"
+    "-device virtio-rng-pci,rng=vrngd-rng-%i\n";
+static const char egd_libvirt[] = "<domain type='kvm'>\n"
+				  "  <devices>\n"
+				  "    <rng model='virtio'>\n"
+				  "      <backend model='egd' type='%t'>\n"
+				  "%s"
+				  "      </backend>\n"
+				  "    </rng>\n"
+				  "  </devices>\n"
+				  "</domain>\n";
+
+#define SOURCE	  "        <source "
+#define RECONNECT "          <reconnect enabled='yes' timeout='1'/>\n"
+#define AGAIN	  ">\n" RECONNECT "        </source>\n"
+#define ADDRESS	  "host='%h' service='%r'"
+#define RAW	  "        <protocol type='raw'/>\n"
+
+/* The ways to such a socket. */
+static const struct way {
+	const char *transport;
+	bool connects; /* vrngd does: QEMU listens */
+	const char *chardev;
+	const char *source;
+} ways[] = {
+	{ "unix", false, "socket,id=vrngd-%i,path=%p,reconnect=1",
+	    SOURCE "mode='connect' path='%p'" AGAIN },
+	{ "unix", true, "socket,id=vrngd-%i,path=%p,server=on,wait=off",
+	    SOURCE "mode='bind' path='%p'/>\n" },
+	{ "tcp", false, "socket,id=vrngd-%i,host=%h,port=%r,reconnect=1",
+	    SOURCE "mode='connect' " ADDRESS AGAIN RAW },
+	{ "tcp", true, "socket,id=vrngd-%i,host=%h,port=%r,server=on,wait=off",
+	    SOURCE "mode='bind' " ADDRESS "/>\n" RAW },
+	{ "udp", false, "udp,id=vrngd-%i,host=%h,port=%r",
+	    SOURCE "mode='connect' " ADDRESS "/>\n" },
+	{ "udp", true,
+	    "udp,id=vrngd-%i,host=%h,port=%l,localaddr=%h,localport=%r",
+	    SOURCE "mode='bind' " ADDRESS "/>\n" SOURCE
+		   "mode='connect' host='%h' service='%l'/>\n" },
 };
 
 /* Where a service or a guest's EGD socket is, as a client of it must know. */
 struct place {
-	enum place_transport transport;
-	bool client_listens;
-	char path[PLACE_SIZE];	     /* of PLACE_UNIX; no control characters */
-	char host[INET6_ADDRSTRLEN]; /* of the others, a numeric address */
+	const struct way *way;
+	char path[PLACE_SIZE];	     /* no control characters; or */
+	char host[INET6_ADDRSTRLEN]; /* a numeric address */
 	char port[6];
-	uint32_t local_port; /* of PLACE_UDP: ours; 0: any */
+	char local_port[11]; /* "0": any */
 	bool any; /* it was any address; `host` is now that of this host */
 };
 
@@ -46,59 +131,61 @@ quote_possible(const char *text)
 	return true;
 }
 
-/* The value of an option of QEMU: commas are doubled. */
 static void
-quote_option(FILE *f, const char *value)
-{
-	for (; *value != '\0'; value++) {
-		if (*value == ',')
-			fputc(',', f);
-		fputc(*value, f);
-	}
-}
-
-/* A word for the shell, in quotes if it needs them. */
-static void
-quote_word(FILE *f, const char *word)
+put_value(FILE *f, const char *text, enum quoting quoting)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
 				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "0123456789%+,-./:=@_";
+	static const struct {
+		enum quoting quoting;
+		char c;
+		const char *text;
+	} escapes[] = {
+		{ QUOTE_OPTION, ',', ",," },
+		{ QUOTE_WORD, '\'', "'\\''" },
+		{ QUOTE_XML, '&', "&amp;" },
+		{ QUOTE_XML, '<', "&lt;" },
+		{ QUOTE_XML, '>', "&gt;" },
+		{ QUOTE_XML, '\'', "&apos;" },
+	};
+	const char *quote =
+	    quoting == QUOTE_WORD && text[strspn(text, plain)] != '\0' ? "'"
+								       : "";
+	size_t i;
 
-	if (word[strspn(word, plain)] == '\0') {
-		fputs(word, f);
-		return;
-	}
-	fputc('\'', f);
-	for (; *word != '\0'; word++)
-		if (*word == '\'')
-			fputs("'\\''", f);
+	fputs(quote, f);
+	for (; *text != '\0'; text++) {
+		for (i = 0; i < sizeof(escapes) / sizeof(escapes[0]); i++)
+			if (escapes[i].quoting == quoting &&
+			    escapes[i].c == *text)
+				break;
+		if (i < sizeof(escapes) / sizeof(escapes[0]))
+			fputs(escapes[i].text, f);
 		else
-			fputc(*word, f);
-	fputc('\'', f);
+			fputc(*text, f);
+	}
+	fputs(quote, f);
 }
 
-/* Text of an attribute in single quotes (XML 1.0, 2.3 and 2.4). */
-static void
-quote_attribute(FILE *f, const char *text)
+/* A template with its values, allocated. */
+static char *
+fill(const char *template, const struct values *v, enum quoting quoting)
 {
-	for (; *text != '\0'; text++)
-		switch (*text) {
-		case '&':
-			fputs("&amp;", f);
-			break;
-		case '<':
-			fputs("&lt;", f);
-			break;
-		case '>':
-			fputs("&gt;", f);
-			break;
-		case '\'':
-			fputs("&apos;", f);
-			break;
-		default:
-			fputc(*text, f);
-		}
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (f == NULL)
+		err(EXIT_REFUSED, NULL);
+	for (; *template != '\0'; template ++)
+		if (*template == '%')
+			put_value(f, VALUE(v, *++template), quoting);
+		else
+			fputc(*template, f);
+	if (fclose(f) == EOF)
+		err(EXIT_REFUSED, NULL);
+	return text;
 }
 
 /*
@@ -108,11 +195,12 @@ quote_attribute(FILE *f, const char *text)
 static bool
 take_host(struct place *p, const char *host)
 {
+	bool listens = !p->way->connects;
 	struct in6_addr in6;
 	struct in_addr in;
 
 	if (inet_pton(AF_INET, host, &in) == 1) {
-		p->any = !p->client_listens && in.s_addr == INADDR_ANY;
+		p->any = listens && in.s_addr == INADDR_ANY;
 		if (p->any)
 			in.s_addr = htonl(INADDR_LOOPBACK);
 		return inet_ntop(AF_INET, &in, p->host, sizeof(p->host)) !=
@@ -120,7 +208,7 @@ take_host(struct place *p, const char *host)
 	}
 	if (inet_pton(AF_INET6, host, &in6) != 1)
 		return false;
-	p->any = !p->client_listens && IN6_IS_ADDR_UNSPECIFIED(&in6);
+	p->any = listens && IN6_IS_ADDR_UNSPECIFIED(&in6);
 	if (p->any)
 		in6 = (struct in6_addr)IN6ADDR_LOOPBACK_INIT;
 	return inet_ntop(AF_INET6, &in6, p->host, sizeof(p->host)) != NULL;
@@ -153,26 +241,6 @@ take_address(struct place *p, const char *where)
 	return take_host(p, host);
 }
 
-static int
-place_of_guest(struct place *p, struct json_object *guest, struct failure *why)
-{
-	const char *name = snapshot_text(guest, "name");
-	const char *egd = snapshot_text(guest, "egd_socket");
-
-	*p = (struct place){ .transport = PLACE_UNIX };
-	if (egd[0] == '\0')
-		return fail(why, EXIT_REFUSED,
-		    "guest %s has no EGD socket: configure one, egd = PATH",
-		    name);
-	if (!quote_possible(egd))
-		return fail(why, EXIT_REFUSED,
-		    "guest %s: the path of its EGD socket has control "
-		    "characters",
-		    name);
-	strlcpy(p->path, egd, sizeof(p->path));
-	return 0;
-}
-
 /*
  * A sender whose address or port is any reaches no socket of QEMU's for
  * datagrams: it is connected to one, and deaf after the first error from there.
@@ -180,9 +248,9 @@ place_of_guest(struct place *p, struct json_object *guest, struct failure *why)
 static int
 check_sender(const struct place *p, const char *name, struct failure *why)
 {
-	if (p->transport != PLACE_UDP || !p->client_listens)
+	if (strcmp(p->way->transport, "udp") != 0 || !p->way->connects)
 		return 0;
-	if (p->local_port == 0)
+	if (strcmp(p->local_port, "0") == 0)
 		return fail(why, EXIT_REFUSED,
 		    "service %s: QEMU hears datagrams only from a port that it "
 		    "was told, and vrngd sends from any: add local-port = PORT "
@@ -193,9 +261,20 @@ check_sender(const struct place *p, const char *name, struct failure *why)
 		return 0;
 	return fail(why, EXIT_REFUSED,
 	    "service %s: it is not known which address of this host %s is sent "
-	    "datagrams from: give it to QEMU as host, with port=%u,"
+	    "datagrams from: give it to QEMU as host, with port=%s,"
 	    "localaddr=%s,localport=%s",
 	    name, p->host, p->local_port, p->host, p->port);
+}
+
+/* The way to what is reached so; NULL: none. */
+static const struct way *
+find_way(const char *transport, bool connects)
+{
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (strcmp(ways[i].transport, transport) == 0 &&
+		    ways[i].connects == connects)
+			return &ways[i];
+	return NULL;
 }
 
 static int
@@ -209,21 +288,18 @@ place_of_service(struct place *p, struct json_object *service,
 	bool good = false;
 
 	*p = (struct place){
-		.client_listens = snapshot_bool(service, "connects"),
-		.local_port = (uint32_t)snapshot_number(service, "local_port"),
+		.way = find_way(transport, snapshot_bool(service, "connects")),
 	};
+	snprintf(p->local_port, sizeof(p->local_port), "%u",
+	    (uint32_t)snapshot_number(service, "local_port"));
 	format_text(text, sizeof(text), where);
 	if (strcmp(transport, "unix") == 0) {
-		p->transport = PLACE_UNIX;
 		good = where[0] == '/' && quote_possible(where);
 		strlcpy(p->path, where, sizeof(p->path));
-	} else if (strcmp(transport, "tcp") == 0) {
-		p->transport = PLACE_TCP;
-		good = take_address(p, where);
-	} else if (strcmp(transport, "udp") == 0) {
-		p->transport = PLACE_UDP;
-		if (strncmp(where, UDP_PREFIX, strlen(UDP_PREFIX)) == 0)
-			where += strlen(UDP_PREFIX);
+	} else if (p->way != NULL) {
+		if (strcmp(transport, "udp") == 0 &&
+		    strncmp(where, "udp ", 4) == 0)
+			where += 4;
 		good = take_address(p, where);
 	}
 	if (!good)
@@ -233,219 +309,62 @@ place_of_service(struct place *p, struct json_object *service,
 	return check_sender(p, name, why);
 }
 
-/*
- * A guest's socket for -chardev: commas are doubled, as QEMU wants.  It is
- * allocated; NULL, with the reason, if there is none to be had.
- */
-static char *
-chardev(struct json_object *guest, struct failure *why)
-{
-	const char *name = snapshot_text(guest, "name");
-	const char *socket = snapshot_text(guest, "socket");
-	char *text = NULL;
-	size_t size = 0;
-	FILE *f;
-
-	if (socket[0] == '\0') {
-		fail(why, EXIT_REFUSED,
-		    "guest %s: the path of its socket is not known", name);
-		return NULL;
-	}
-	if (!quote_possible(socket)) {
-		fail(why, EXIT_REFUSED,
-		    "guest %s: the path of its socket has control characters",
-		    name);
-		return NULL;
-	}
-	if ((f = open_memstream(&text, &size)) == NULL)
-		err(EXIT_REFUSED, NULL);
-	fprintf(f, "socket,id=vrngd-%s,path=", name);
-	quote_option(f, socket);
-	if (fclose(f) == EOF)
-		err(EXIT_REFUSED, NULL);
-	return text;
-}
-
-/* Options for QEMU of a guest's vhost-user device, for the shell. */
+/* The path of a guest's socket, which may be missing or no good. */
 static int
-print_qemu(struct json_object *guest, const char *memory, FILE *f,
+place_of_guest(struct place *p, struct json_object *guest, bool egd,
     struct failure *why)
 {
-	char *socket;
+	const char *name = snapshot_text(guest, "name");
+	const char *path = snapshot_text(guest, egd ? "egd_socket" : "socket");
 
-	if ((socket = chardev(guest, why)) == NULL)
-		return -1;
-	fprintf(f, "-m %s \\\n", memory);
-	fprintf(f,
-	    "-object memory-backend-memfd,id=vrngd-memory,size=%s,"
-	    "share=on \\\n",
-	    memory);
-	fputs("-machine memory-backend=vrngd-memory \\\n", f);
-	fputs("-chardev ", f);
-	quote_word(f, socket);
-	fprintf(f, " \\\n-device vhost-user-rng-pci,chardev=vrngd-%s\n",
-	    snapshot_text(guest, "name"));
-	free(socket);
+	*p = (struct place){ .way = find_way("unix", false) };
+	strlcpy(p->path, path, sizeof(p->path));
+	if (path[0] == '\0' && egd)
+		return fail(why, EXIT_REFUSED,
+		    "guest %s has no EGD socket: configure one, egd = PATH",
+		    name);
+	if (path[0] == '\0')
+		return fail(why, EXIT_REFUSED,
+		    "guest %s: the path of its socket is not known", name);
+	if (!quote_possible(path))
+		return fail(why, EXIT_REFUSED,
+		    "guest %s: the path of its %ssocket has control "
+		    "characters",
+		    name, egd ? "EGD " : "");
 	return 0;
 }
 
+/* Fills the templates of a way, of vhost-user or of EGD, and prints them. */
 static void
-put_arg(FILE *f, const char *arg)
+print_snippet(const struct args *args, const struct place *p, const char *id,
+    bool egd, bool qemu)
 {
-	fputs("    <qemu:arg value='", f);
-	quote_attribute(f, arg);
-	fputs("'/>\n", f);
-}
+	const char *out[] = { vhost_libvirt, vhost_qemu, egd_libvirt,
+		egd_qemu };
+	struct values v = { 0 };
+	char *chardev, *source, *text;
 
-/* The same for libvirt, within a <domain>. */
-static int
-print_libvirt(struct json_object *guest, FILE *f, struct failure *why)
-{
-	char *socket;
-
-	if ((socket = chardev(guest, why)) == NULL)
-		return -1;
-	fputs("<domain type='kvm' "
-	      "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"
-	      "  <memoryBacking>\n"
-	      "    <source type='memfd'/>\n"
-	      "    <access mode='shared'/>\n"
-	      "  </memoryBacking>\n"
-	      "  <qemu:commandline>\n",
-	    f);
-	put_arg(f, "-chardev");
-	put_arg(f, socket);
-	put_arg(f, "-device");
-	/*
-	 * As libvirt writes its own: QEMU makes devices that are written in
-	 * the short form first, at an address that libvirt has given away.
-	 */
-	fputs("    <qemu:arg value='{\"driver\":\"vhost-user-rng-pci\","
-	      "\"chardev\":\"vrngd-",
-	    f);
-	quote_attribute(f, snapshot_text(guest, "name"));
-	fputs("\"}'/>\n"
-	      "  </qemu:commandline>\n"
-	      "</domain>\n",
-	    f);
-	free(socket);
-	return 0;
-}
-
-static void
-write_chardev(const struct place *p, const char *id, FILE *f)
-{
-	fprintf(f, "%s,id=vrngd-%s",
-	    p->transport == PLACE_UDP ? "udp" : "socket", id);
-	if (p->transport == PLACE_UNIX) {
-		fputs(",path=", f);
-		quote_option(f, p->path);
-	} else if (p->transport == PLACE_UDP && p->client_listens) {
-		fprintf(f, ",host=%s,port=%u,localaddr=%s,localport=%s",
-		    p->host, p->local_port, p->host, p->port);
-	} else {
-		fprintf(f, ",host=%s,port=%s", p->host, p->port);
-	}
-	if (p->transport == PLACE_UDP)
-		return;
-	fputs(p->client_listens ? ",server=on,wait=off" : ",reconnect=1", f);
-}
-
-/*
- * The same for a device that QEMU feeds from an EGD socket or a stream; `id`
- * makes its ids differ from those of others, and `memory` may be NULL.
- */
-static void
-print_qemu_egd(const struct place *p, const char *id, const char *memory,
-    FILE *f)
-{
-	char *options = NULL;
-	size_t size = 0;
-	FILE *stream;
-
-	if ((stream = open_memstream(&options, &size)) == NULL)
-		err(EXIT_REFUSED, NULL);
-	write_chardev(p, id, stream);
-	if (fclose(stream) == EOF)
-		err(EXIT_REFUSED, NULL);
-	if (memory != NULL)
-		fprintf(f, "-m %s \\\n", memory);
-	fputs("-chardev ", f);
-	quote_word(f, options);
-	fprintf(f,
-	    " \\\n-object rng-egd,id=vrngd-rng-%s,chardev=vrngd-%s \\\n"
-	    "-device virtio-rng-pci,rng=vrngd-rng-%s\n",
-	    id, id, id);
-	free(options);
-}
-
-static void
-write_source(const struct place *p, FILE *f)
-{
-	fprintf(f, "        <source mode='%s' ",
-	    p->client_listens ? "bind" : "connect");
-	if (p->transport == PLACE_UNIX) {
-		fputs("path='", f);
-		quote_attribute(f, p->path);
-		fputc('\'', f);
-	} else {
-		fprintf(f, "host='%s' service='%s'", p->host, p->port);
-	}
-	if (p->client_listens || p->transport == PLACE_UDP)
-		fputs("/>\n", f);
-	if (p->client_listens && p->transport == PLACE_UDP)
-		fprintf(f,
-		    "        <source mode='connect' host='%s' service='%u'/>\n",
-		    p->host, p->local_port);
-	if (!p->client_listens && p->transport != PLACE_UDP)
-		fputs(">\n"
-		      "          <reconnect enabled='yes' timeout='1'/>\n"
-		      "        </source>\n",
-		    f);
-}
-
-static void
-print_libvirt_egd(const struct place *p, FILE *f)
-{
-	static const char *const types[] = {
-		[PLACE_UNIX] = "unix",
-		[PLACE_TCP] = "tcp",
-		[PLACE_UDP] = "udp",
-	};
-
-	fprintf(f,
-	    "<domain type='kvm'>\n"
-	    "  <devices>\n"
-	    "    <rng model='virtio'>\n"
-	    "      <backend model='egd' type='%s'>\n",
-	    types[p->transport]);
-	write_source(p, f);
-	if (p->transport == PLACE_TCP)
-		fputs("        <protocol type='raw'/>\n", f);
-	fputs("      </backend>\n"
-	      "    </rng>\n"
-	      "  </devices>\n"
-	      "</domain>\n",
-	    f);
-}
-
-static void
-print_place(const struct args *args, const struct place *p, const char *what,
-    const char *name, bool qemu)
-{
-	char id[PLACE_SIZE];
-
-	if (p->any)
-		warnx("service %s listens at every address of this host: on "
-		      "another host write one of these in place of %s",
-		    name, p->host);
-	snprintf(id, sizeof(id), "%s-%s", what, name);
-	if (!qemu)
-		print_libvirt_egd(p, stdout);
-	else
-		print_qemu_egd(p, id,
-		    (args->given & OPT_MEMORY) != 0 ? args->memory : NULL,
-		    stdout);
+	VALUE(&v, 'i') = id;
+	VALUE(&v, 'p') = p->path;
+	VALUE(&v, 'h') = p->host;
+	VALUE(&v, 'r') = p->port;
+	VALUE(&v, 'l') = p->local_port;
+	VALUE(&v, 'm') = args->memory;
+	VALUE(&v, 't') = p->way->transport;
+	chardev = fill(egd ? p->way->chardev : VHOST_CHARDEV, &v, QUOTE_OPTION);
+	source = fill(p->way->source, &v, QUOTE_XML);
+	VALUE(&v, 'c') = chardev;
+	VALUE(&v, 's') = source;
+	if (egd && qemu && (args->given & OPT_MEMORY) != 0)
+		printf("-m %s \\\n", args->memory);
+	text = fill(out[egd * 2 + qemu], &v,
+	    qemu      ? QUOTE_WORD
+		: egd ? QUOTE_NOT
+		      : QUOTE_XML);
+	fputs(text, stdout);
+	free(text);
+	free(source);
+	free(chardev);
 }
 
 static int
@@ -454,12 +373,19 @@ print_service(const struct args *args, struct json_object *status,
 {
 	struct json_object *service;
 	struct place place;
+	const char *name;
+	char id[PLACE_SIZE];
 
-	service = snapshot_service(status, args->service, why);
+	service = snapshot_find(status, "services", args->service, why);
 	if (service == NULL || place_of_service(&place, service, why) == -1)
 		return -1;
-	print_place(args, &place, "service", snapshot_text(service, "name"),
-	    qemu);
+	name = snapshot_text(service, "name");
+	if (place.any)
+		warnx("service %s listens at every address of this host: on "
+		      "another host write one of these in place of %s",
+		    name, place.host);
+	snprintf(id, sizeof(id), "service-%s", name);
+	print_snippet(args, &place, id, true, qemu);
 	return 0;
 }
 
@@ -470,20 +396,21 @@ print_guest(const struct args *args, struct json_object *status,
 {
 	struct json_object *guest;
 	struct place place;
+	char id[PLACE_SIZE];
+	bool egd;
 
-	if ((guest = snapshot_guest(status, args->operand, why)) == NULL)
+	guest = snapshot_find(status, "guests", args->operand, why);
+	if (guest == NULL)
 		return -1;
-	if ((args->given & OPT_EGD) != 0 ||
+	egd = (args->given & OPT_EGD) != 0 ||
 	    (snapshot_text(guest, "socket")[0] == '\0' &&
-		snapshot_text(guest, "egd_socket")[0] != '\0')) {
-		if (place_of_guest(&place, guest, why) == -1)
-			return -1;
-		print_place(args, &place, "egd", snapshot_text(guest, "name"),
-		    qemu);
-		return 0;
-	}
-	return qemu ? print_qemu(guest, args->memory, stdout, why)
-		    : print_libvirt(guest, stdout, why);
+		snapshot_text(guest, "egd_socket")[0] != '\0');
+	if (place_of_guest(&place, guest, egd, why) == -1)
+		return -1;
+	snprintf(id, sizeof(id), "%s%s", egd ? "egd-" : "",
+	    snapshot_text(guest, "name"));
+	print_snippet(args, &place, id, egd, qemu);
+	return 0;
 }
 
 /* Prints one of the snippets for the guest or service that is named. */

@@ -1,10 +1,8 @@
 /*
  * vrngctl status and names: tables of what the daemon reports.  A column is a
- * row of one of the lists below.  Used by main.c.
+ * row of one of the lists below.  Used by main.c and, for its picture, by top.c.
  */
-#include <err.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -74,9 +72,8 @@ static const struct column service_columns[] = {
 	{ "BAD", "malformed", COLUMN_COUNT },
 };
 
-#define CLIENT_OUTER 2 /* columns that are the service's */
 static const struct column client_columns[] = {
-	{ "SERVICE", "name", COLUMN_TEXT },
+	{ "SERVICE", "service", COLUMN_TEXT },
 	{ "KIND", "kind", COLUMN_TEXT },
 	{ "STATE", "waiting", COLUMN_WAITING },
 	{ "FOR", "connected_ns", COLUMN_TIME },
@@ -85,8 +82,9 @@ static const struct column client_columns[] = {
 	{ "CLIENT", "peer", COLUMN_TEXT },
 };
 
+/* The line on its sources may have a mark that catches the eye. */
 static void
-print_head(struct json_object *pool, FILE *f)
+print_head(struct json_object *pool, FILE *f, bool live)
 {
 	static const char *const notes[] = {
 		[SUPPLY_FULL] = "",
@@ -115,7 +113,8 @@ print_head(struct json_object *pool, FILE *f)
 	    format_bytes(a, snapshot_number(pool, "stock")),
 	    format_bytes(b, snapshot_number(pool, "stock_capacity")), guests,
 	    guests == 1 ? "" : "s");
-	fprintf(f, "  combine %s", format_text(text, sizeof(text), combine));
+	fprintf(f, "%c combine %s", live && supply != SUPPLY_FULL ? '!' : ' ',
+	    format_text(text, sizeof(text), combine));
 	if (!first)
 		fprintf(f, ", min-sources %" PRIu64,
 		    snapshot_number(pool, "min_sources"));
@@ -230,17 +229,22 @@ write_service(struct json_object *service, FILE *f)
 	fputc('\n', f);
 }
 
-/* The lists of a pool, each a table, in the order in which they are shown. */
-static const struct list {
-	const char *key;
-	const struct column *columns;
-	size_t ncolumns;
-	int indent;
-	size_t left;
-	bool tail;
-	/* Lines that stand below the row of an object; NULL: none. */
-	void (*notes)(struct json_object *, FILE *);
-} lists[] = {
+/* That there are more clients of a service behind the last one shown. */
+static void
+write_client(struct json_object *client, FILE *f)
+{
+	uint64_t more = snapshot_number(client, "more");
+	char n[FORMAT_SIZE], name[TEXT_SIZE];
+
+	if (more > 0)
+		fprintf(f, "%s more of %s: vrngctl status --clients shows all",
+		    format_count(n, more),
+		    format_text(name, sizeof(name),
+			snapshot_text(client, "service")));
+}
+
+/* The lists of a pool, in the order in which they are shown. */
+static const struct table tables[] = {
 	{ "sources", source_columns, NITEMS(source_columns), 0, 3, true,
 	    write_source },
 	{ "classes", class_columns, NITEMS(class_columns), INDENT, 2, false,
@@ -249,28 +253,11 @@ static const struct list {
 	    NULL },
 	{ "services", service_columns, NITEMS(service_columns), INDENT, 4,
 	    false, write_service },
+	{ "clients", client_columns, NITEMS(client_columns), INDENT, 3, true,
+	    write_client },
 };
 
-static void
-print_notes(const struct list *list, const struct table *t,
-    struct json_object *o)
-{
-	char *notes = NULL, *line, *rest;
-	size_t size = 0;
-	FILE *stream;
-
-	if ((stream = open_memstream(&notes, &size)) == NULL)
-		err(EXIT_REFUSED, NULL);
-	list->notes(o, stream);
-	if (fclose(stream) == EOF)
-		err(EXIT_REFUSED, NULL);
-	rest = notes;
-	while ((line = strsep(&rest, "\n")) != NULL)
-		table_print_note(t, line);
-	free(notes);
-}
-
-/* Whether the worker of any of the pool's guests looks at its ring. */
+/* Whether the worker of any of the pool's guests polls its ring. */
 static bool
 is_polling(struct json_object *pool)
 {
@@ -283,90 +270,100 @@ is_polling(struct json_object *pool)
 	return false;
 }
 
+/* Gives a pool a list of its services' clients, as many as are shown. */
 static void
-print_list(const struct list *list, struct json_object *pool, FILE *f,
-    size_t limit)
+gather_clients(struct json_object *pool, bool all)
 {
-	size_t ncolumns = list->ncolumns;
-	struct json_object *o;
-	struct table t;
+	struct json_object *list, *service, *client;
+	size_t more;
 
-	if (snapshot_length(pool, list->key) == 0)
+	if (!json_object_is_type(pool, json_type_object))
 		return;
-	if (list->columns == guest_columns &&
-	    ((limit != 0 && limit < WIDE) || !is_polling(pool)))
-		ncolumns--;
-	table_init(&t, list->columns, ncolumns, f, limit);
-	SNAPSHOT_FOREACH(o, pool, list->key)
-		table_row(&t, o, NULL, 0);
-	table_start(&t, list->indent, list->left, list->tail);
-	SNAPSHOT_FOREACH(o, pool, list->key) {
-		table_print_row(&t);
-		if (list->notes != NULL)
-			print_notes(list, &t, o);
-	}
-	table_free(&t);
-}
-
-/* How many clients of a service are shown. */
-static size_t
-count_shown(struct json_object *service, bool all)
-{
-	size_t n = snapshot_length(service, "clients");
-
-	return all || n < CLIENTS_SHOWN ? n : CLIENTS_SHOWN;
-}
-
-static void
-print_more(const struct table *t, struct json_object *service, size_t more)
-{
-	char name[TEXT_SIZE], n[FORMAT_SIZE], note[TEXT_SIZE * 2];
-
-	snprintf(note, sizeof(note),
-	    "%s more of %s: vrngctl status --clients shows all",
-	    format_count(n, more),
-	    format_text(name, sizeof(name), snapshot_text(service, "name")));
-	table_print_note(t, note);
-}
-
-static void
-print_clients(struct json_object *pool, FILE *f, size_t limit, bool all)
-{
-	struct json_object *service;
-	struct table t;
-	size_t shown;
-
-	table_init(&t, client_columns, NITEMS(client_columns), f, limit);
+	list = json_object_new_array();
 	SNAPSHOT_FOREACH(service, pool, "services")
-		for (size_t i = 0; i < count_shown(service, all); i++)
-			table_row(&t, snapshot_item(service, "clients", i),
-			    service, CLIENT_OUTER);
-	if (t.nrows > 1)
-		table_start(&t, INDENT, 3, true);
-	SNAPSHOT_FOREACH(service, pool, "services") {
-		shown = count_shown(service, all);
-		for (size_t i = 0; i < shown; i++)
-			table_print_row(&t);
-		if (shown < snapshot_length(service, "clients"))
-			print_more(&t, service,
-			    snapshot_length(service, "clients") - shown);
-	}
-	table_free(&t);
+		SNAPSHOT_FOREACH(client, service, "clients") {
+			more = snapshot_length(service, "clients") - client_i;
+			if (!json_object_is_type(client, json_type_object) ||
+			    (client_i >= CLIENTS_SHOWN && !all))
+				continue;
+			json_object_object_add(client, "service",
+			    json_object_new_string(
+				snapshot_text(service, "name")));
+			json_object_object_add(client, "kind",
+			    json_object_new_string(
+				snapshot_text(service, "kind")));
+			if (client_i == CLIENTS_SHOWN - 1 && !all)
+				json_object_object_add(client, "more",
+				    json_object_new_uint64(more - 1));
+			json_object_array_add(list, json_object_get(client));
+		}
+	json_object_object_add(pool, "clients", list);
+}
+
+static int
+by_rate(const void *a, const void *b)
+{
+	const uint64_t rates[] = {
+		snapshot_number(*(struct json_object *const *)a,
+		    "bytes_per_second"),
+		snapshot_number(*(struct json_object *const *)b,
+		    "bytes_per_second"),
+	};
+
+	return (rates[0] < rates[1]) - (rates[0] > rates[1]);
+}
+
+/* Those that get the most come first. */
+static void
+sort(struct json_object *pool, const char *key)
+{
+	struct json_object *list = NULL;
+
+	json_object_object_get_ex(pool, key, &list);
+	if (json_object_is_type(list, json_type_array))
+		json_object_array_sort(list, by_rate);
 }
 
 static void
-print_status(struct json_object *status, FILE *f, size_t columns,
-    bool all_clients)
+print_pool(struct json_object *pool, FILE *f, size_t limit, bool live)
+{
+	struct table t;
+
+	print_head(pool, f, live);
+	for (size_t i = 0; i < NITEMS(tables); i++) {
+		t = tables[i];
+		if (t.columns == guest_columns &&
+		    ((limit != 0 && limit < WIDE) || !is_polling(pool)))
+			t.ncolumns--;
+		if (live)
+			t.notes = NULL;
+		table_print(&t, pool, f, limit);
+	}
+}
+
+void
+status_print(struct json_object *status, FILE *f, size_t limit)
 {
 	struct json_object *pool;
 
 	SNAPSHOT_FOREACH(pool, status, "pools") {
+		sort(pool, "guests");
+		sort(pool, "services");
+		fputc('\n', f);
+		print_pool(pool, f, limit, true);
+	}
+}
+
+static void
+print_status(struct json_object *status, size_t limit, bool all_clients)
+{
+	struct json_object *pool;
+
+	SNAPSHOT_FOREACH(pool, status, "pools") {
+		gather_clients(pool, all_clients);
 		if (pool_i > 0)
-			fputc('\n', f);
-		print_head(pool, f);
-		for (size_t i = 0; i < NITEMS(lists); i++)
-			print_list(&lists[i], pool, f, columns);
-		print_clients(pool, f, columns, all_clients);
+			putchar('\n');
+		print_pool(pool, stdout, limit, false);
 	}
 }
 
@@ -385,8 +382,7 @@ status_run(const struct args *args, struct failure *why)
 		    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
 			JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
-		print_status(status, stdout, columns,
-		    (args->given & OPT_CLIENTS) != 0);
+		print_status(status, columns, (args->given & OPT_CLIENTS) != 0);
 	json_object_put(status);
 	return 0;
 }

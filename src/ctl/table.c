@@ -1,9 +1,8 @@
 /*
- * Tables over the objects of the status.  Used by status.c.
+ * Prints tables of the objects of the status.  Used by status.c.
  */
 #include <bsd/string.h>
 #include <err.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,52 +10,10 @@
 #include "ctl/format.h"
 #include "ctl/table.h"
 
-#define CUT_MIN	    8 /* characters left of a column that is cut */
+#define CELL_SIZE   80 /* with the NUL; longer text is cut */
+#define CUT_MIN	    8  /* characters left of a column that is cut */
 #define NOTE_INDENT 4
 #define NOTE_MIN    20 /* columns of a note, however narrow the terminal */
-
-/* A row that is to be filled in. */
-static void
-add_row(struct table *t)
-{
-	/* Room doubles: at each power of two it is used up. */
-	if ((t->nrows & (t->nrows - 1)) == 0) {
-		t->cells = reallocarray(t->cells,
-		    t->nrows == 0 ? 1 : t->nrows * 2, sizeof(*t->cells));
-		if (t->cells == NULL)
-			err(EXIT_REFUSED, NULL);
-	}
-	memset(t->cells[t->nrows++], 0, sizeof(*t->cells));
-}
-
-static void
-set_cell(struct table *t, size_t column, const char *prefix, const char *text)
-{
-	char *cell = t->cells[t->nrows - 1][column];
-	size_t len;
-
-	strlcpy(cell, prefix, TABLE_CELL);
-	if (strlcat(cell, text, TABLE_CELL) >= TABLE_CELL)
-		cell[TABLE_CELL - 2] = '~';
-	len = strlen(cell);
-	if (len > t->width[column])
-		t->width[column] = len;
-}
-
-void
-table_init(struct table *t, const struct column *columns, size_t ncolumns,
-    FILE *f, size_t limit)
-{
-	*t = (struct table){
-		.columns = columns,
-		.ncolumns = ncolumns,
-		.f = f,
-		.limit = limit,
-	};
-	add_row(t);
-	for (size_t i = 0; i < ncolumns; i++)
-		set_cell(t, i, "", columns[i].heading);
-}
 
 /* How many in a hundred polls were hits. */
 static void
@@ -71,68 +28,78 @@ format_hits(char text[FORMAT_SIZE], struct json_object *o)
 		    (double)snapshot_number(o, "hits") * 100 / (double)polls);
 }
 
+/* A value that is text, behind `indent` spaces or the mark of a source. */
 static void
-add_text(struct table *t, size_t column, const char *prefix, const char *value)
+format_name(char cell[CELL_SIZE], struct json_object *o, const char *key,
+    const char *mark, uint64_t indent)
 {
-	char text[TABLE_CELL + 1];
+	char text[CELL_SIZE];
 
-	format_text(text, sizeof(text), value);
-	set_cell(t, column, prefix, text[0] == '\0' ? "-" : text);
+	format_text(text, sizeof(text), snapshot_text(o, key));
+	if (snprintf(cell, CELL_SIZE, "%*s%s%s", (int)indent, "", mark,
+		text[0] == '\0' ? "-" : text) >= CELL_SIZE ||
+	    strlen(snapshot_text(o, key)) >= CELL_SIZE)
+		cell[CELL_SIZE - 2] = '~';
 }
 
+/* The value of an object in a column; without one, the heading. */
 static void
-add_cell(struct table *t, size_t i, struct json_object *o)
+format_cell(char cell[CELL_SIZE], const struct column *c, struct json_object *o)
 {
-	static const char spaces[] = "                              ";
-	const char *key = t->columns[i].key;
-	uint64_t n = snapshot_number(o, key);
-	char text[FORMAT_SIZE];
+	uint64_t n = snapshot_number(o, c->key);
 
-	switch (t->columns[i].format) {
+	if (o == NULL) {
+		strlcpy(cell, c->heading, CELL_SIZE);
+		return;
+	}
+	switch (c->format) {
 	case COLUMN_TEXT:
-		add_text(t, i, "", snapshot_text(o, key));
-		return;
+		format_name(cell, o, c->key, "", 0);
+		break;
 	case COLUMN_SOURCE:
-		add_text(t, i, snapshot_bool(o, "serving") ? "* " : "  ",
-		    snapshot_text(o, key));
-		return;
+		format_name(cell, o, c->key,
+		    snapshot_bool(o, "serving") ? "* " : "  ", 0);
+		break;
 	case COLUMN_TREE:
-		n = snapshot_number(o, "depth") % 16 * 2;
-		add_text(t, i, spaces + sizeof(spaces) - 1 - n,
-		    snapshot_text(o, key));
-		return;
+		format_name(cell, o, c->key, "",
+		    snapshot_number(o, "depth") % 16 * 2);
+		break;
 	case COLUMN_BYTES:
-		format_bytes(text, n);
-		if (!json_object_object_get_ex(o, key, &o) || o == NULL)
-			strlcpy(text, "-", sizeof(text));
+		format_bytes(cell, n);
+		if (!json_object_object_get_ex(o, c->key, &o) || o == NULL)
+			strlcpy(cell, "-", CELL_SIZE);
 		break;
 	case COLUMN_COUNT:
-		format_count(text, n);
+		format_count(cell, n);
 		break;
 	case COLUMN_TIME:
-		format_time(text, n);
+		format_time(cell, n);
 		break;
 	case COLUMN_RATE:
-		format_rate(text, snapshot_object(o, key));
+		format_rate(cell, snapshot_object(o, c->key));
 		break;
 	case COLUMN_WAITING:
-		strlcpy(text, snapshot_bool(o, key) ? "waiting" : "connected",
-		    sizeof(text));
+		strlcpy(cell,
+		    snapshot_bool(o, c->key) ? "waiting" : "connected",
+		    CELL_SIZE);
 		break;
 	case COLUMN_HITS:
-		format_hits(text, snapshot_object(o, key));
+		format_hits(cell, snapshot_object(o, c->key));
 		break;
 	}
-	set_cell(t, i, "", text);
 }
 
-void
-table_row(struct table *t, struct json_object *o, struct json_object *outer,
-    size_t nouter)
+/* Makes columns wide enough for what is in a row. */
+static void
+widen(const struct table *t, size_t width[TABLE_COLUMNS], struct json_object *o)
 {
-	add_row(t);
-	for (size_t i = 0; i < t->ncolumns; i++)
-		add_cell(t, i, i < nouter ? outer : o);
+	char cell[CELL_SIZE];
+
+	for (size_t i = 0; i < t->ncolumns; i++) {
+		format_cell(cell, &t->columns[i], o);
+		if (strlen(cell) > width[i])
+			width[i] = strlen(cell);
+	}
 }
 
 /* Makes a column up to `excess` narrower.  Returns what is left of that. */
@@ -146,45 +113,38 @@ cut(size_t *width, size_t excess)
 	return excess - n;
 }
 
-void
-table_start(struct table *t, int indent, size_t left, bool tail)
+static void
+narrow(const struct table *t, size_t width[TABLE_COLUMNS], size_t limit)
 {
-	size_t total = (size_t)indent, excess;
+	size_t total = (size_t)t->indent, excess;
 
-	t->indent = indent;
-	t->left = left;
-	t->tail = tail;
 	for (size_t i = 0; i < t->ncolumns; i++)
-		total += t->width[i] + (i > 0);
-	excess = t->limit == 0 || total <= t->limit ? 0 : total - t->limit;
-	if (tail)
-		excess = cut(&t->width[t->ncolumns - 1], excess);
-	cut(&t->width[0], excess);
-	fputc('\n', t->f);
-	table_print_row(t);
+		total += width[i] + (i > 0);
+	excess = limit == 0 || total <= limit ? 0 : total - limit;
+	if (t->tail)
+		excess = cut(&width[t->ncolumns - 1], excess);
+	cut(&width[0], excess);
 }
 
-void
-table_print_row(struct table *t)
+static void
+print_row(const struct table *t, const size_t width[TABLE_COLUMNS],
+    struct json_object *o, FILE *f)
 {
 	const size_t last = t->ncolumns - 1;
-	char cell[TABLE_CELL];
-	int width;
+	char cell[CELL_SIZE];
 
-	fprintf(t->f, "%*s", t->indent, "");
+	fprintf(f, "%*s", t->indent, "");
 	for (size_t i = 0; i <= last; i++) {
-		width = (int)t->width[i];
-		strlcpy(cell, t->cells[t->next][i], sizeof(cell));
-		if (strlen(cell) > (size_t)width)
-			strlcpy(&cell[width - 1], "~", 2);
+		format_cell(cell, &t->columns[i], o);
+		if (strlen(cell) > width[i])
+			strlcpy(&cell[width[i] - 1], "~", 2);
 		if (i == last && (t->tail || i < t->left))
-			fputs(cell, t->f);
+			fputs(cell, f);
 		else
-			fprintf(t->f, "%*s", i < t->left ? -width : width,
-			    cell);
-		fputc(i == last ? '\n' : ' ', t->f);
+			fprintf(f, "%*s",
+			    i < t->left ? -(int)width[i] : (int)width[i], cell);
+		fputc(i == last ? '\n' : ' ', f);
 	}
-	t->next++;
 }
 
 /* How much of a text goes on a line: whole words, unless one is too long. */
@@ -200,25 +160,58 @@ line_length(const char *text, size_t room)
 	return n == 0 ? room : n;
 }
 
-void
-table_print_note(const struct table *t, const char *text)
+static void
+print_note(const char *text, FILE *f, size_t limit)
 {
 	size_t indent = NOTE_INDENT, room, n;
 
 	while (*text != '\0') {
-		room =
-		    t->limit < indent + NOTE_MIN ? NOTE_MIN : t->limit - indent;
-		n = line_length(text, t->limit == 0 ? SIZE_MAX : room);
-		fprintf(t->f, "%*s%.*s\n", (int)indent, "", (int)n, text);
+		room = limit < indent + NOTE_MIN ? NOTE_MIN : limit - indent;
+		n = line_length(text, limit == 0 ? SIZE_MAX : room);
+		fprintf(f, "%*s%.*s\n", (int)indent, "", (int)n, text);
 		text += n;
 		text += strspn(text, " ");
 		indent = NOTE_INDENT + 2;
 	}
 }
 
-void
-table_free(struct table *t)
+static void
+print_notes(const struct table *t, struct json_object *o, FILE *f, size_t limit)
 {
-	free(t->cells);
-	*t = (struct table){ 0 };
+	char *notes = NULL, *line, *rest;
+	size_t size = 0;
+	FILE *stream;
+
+	if (t->notes == NULL)
+		return;
+	if ((stream = open_memstream(&notes, &size)) == NULL)
+		err(EXIT_REFUSED, NULL);
+	t->notes(o, stream);
+	if (fclose(stream) == EOF)
+		err(EXIT_REFUSED, NULL);
+	rest = notes;
+	while ((line = strsep(&rest, "\n")) != NULL)
+		print_note(line, f, limit);
+	free(notes);
+}
+
+void
+table_print(const struct table *t, struct json_object *parent, FILE *f,
+    size_t limit)
+{
+	size_t width[TABLE_COLUMNS] = { 0 };
+	struct json_object *o;
+
+	if (snapshot_length(parent, t->key) == 0)
+		return;
+	widen(t, width, NULL);
+	SNAPSHOT_FOREACH(o, parent, t->key)
+		widen(t, width, o);
+	narrow(t, width, limit);
+	fputc('\n', f);
+	print_row(t, width, NULL, f);
+	SNAPSHOT_FOREACH(o, parent, t->key) {
+		print_row(t, width, o, f);
+		print_notes(t, o, f, limit);
+	}
 }

@@ -1,5 +1,6 @@
 /*
- * A table of text with aligned columns.
+ * Tables of JSON objects: a row for each object, a column for each of some of
+ * its values.
  */
 #ifndef VRNGCTL_TABLE_H
 #define VRNGCTL_TABLE_H
@@ -11,7 +12,6 @@
 #include "ctl/snapshot.h"
 
 #define TABLE_COLUMNS 12
-#define TABLE_CELL    80 /* with the terminating NUL */
 
 /* How a value is shown. */
 enum column_format {
@@ -26,52 +26,30 @@ enum column_format {
 	COLUMN_HITS,	/* of an object with "hits" and "polls", in percent */
 };
 
-/* A column: the heading, and which value of a JSON object stands below it. */
+/* A column: the heading, and which value of an object stands below it. */
 struct column {
 	const char *heading;
 	const char *key;
 	enum column_format format;
 };
 
-/* A table that is printed row by row. */
 struct table {
+	const char *key; /* of the array of objects */
 	const struct column *columns;
 	size_t ncolumns;
-	char (*cells)[TABLE_COLUMNS][TABLE_CELL]; /* of each row, allocated */
-	size_t nrows;
-	size_t next; /* to be printed */
-	size_t width[TABLE_COLUMNS];
-	FILE *f;
-	size_t limit; /* columns of a line; 0: no limit */
-	int indent;   /* spaces before each row */
-	size_t left;  /* columns that are aligned to the left */
-	bool tail;    /* the last column is, too, and is cut first */
+	int indent;  /* spaces before each row */
+	size_t left; /* columns that are aligned to the left */
+	bool tail;   /* the last column is, too, and is cut first */
+	/* Writes lines that stand below the row of an object; NULL: none. */
+	void (*notes)(struct json_object *, FILE *);
 };
 
-/* A table with a row of headings; the columns must outlive it. */
-void table_init(struct table *, const struct column *, size_t ncolumns, FILE *,
+/*
+ * Prints an empty line and the table of an object's array, unless that is
+ * empty.  Lines have at most `limit` columns (0: any number): the tail and then
+ * the first column are cut, which a tilde shows, and notes are wrapped.
+ */
+void table_print(const struct table *, struct json_object *, FILE *,
     size_t limit);
-
-/*
- * Adds a row about an object.  The first `nouter` columns are about the one
- * that it is in.  Longer text is cut, and ends with a tilde then.
- */
-void table_row(struct table *, struct json_object *, struct json_object *outer,
-    size_t nouter);
-
-/*
- * Prints an empty line and the headings, when all rows are there.  If lines
- * would be longer than the limit, the first column is cut, and a tail before
- * that.
- */
-void table_start(struct table *, int indent, size_t left, bool tail);
-
-/* Prints the next row. */
-void table_print_row(struct table *);
-
-/* Prints a line of text, as several lines where one would be too long. */
-void table_print_note(const struct table *, const char *text);
-
-void table_free(struct table *);
 
 #endif

@@ -5,7 +5,6 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 
-#include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -116,7 +115,7 @@ term_close(struct term *t)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-static enum term_event
+static int
 take_signal(struct term *t)
 {
 	struct signalfd_siginfo si;
@@ -125,11 +124,11 @@ take_signal(struct term *t)
 		return TERM_TIME;
 	switch (si.ssi_signo) {
 	case SIGWINCH:
-		return TERM_RESIZE;
+		return TERM_REDRAW;
 	case SIGTSTP:
 		leave(t);
 		kill(getpid(), SIGSTOP);
-		return enter(t) == -1 ? TERM_QUIT : TERM_RESIZE;
+		return enter(t) == -1 ? 'q' : TERM_REDRAW;
 	}
 	/* The end, as if the signal had not been blocked. */
 	signal((int)si.ssi_signo, SIG_DFL);
@@ -138,74 +137,20 @@ take_signal(struct term *t)
 	exit(EXIT_REFUSED);
 }
 
-/*
- * The rest of what a single key sends after an escape character: to a letter
- * or a tilde, as far as it is there.
- */
-static void
-take_sequence(char *keys, size_t size)
-{
-	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
-
-	for (size_t i = 0; i < size - 1; i++) {
-		if (poll(&pfd, 1, 0) != 1 ||
-		    read(STDIN_FILENO, &keys[i], 1) != 1)
-			return;
-		if (keys[i] == '~' ||
-		    (isalpha((unsigned char)keys[i]) && keys[i] != 'O'))
-			return;
-	}
-}
-
-static enum term_event
-take_keys(void)
-{
-	static const struct {
-		const char *keys;
-		enum term_event event;
-	} rows[] = {
-		{ "q", TERM_QUIT },
-		{ "Q", TERM_QUIT },
-		{ "k", TERM_UP },
-		{ "\033[A", TERM_UP },
-		{ "\033OA", TERM_UP },
-		{ "j", TERM_DOWN },
-		{ "\033[B", TERM_DOWN },
-		{ "\033OB", TERM_DOWN },
-		{ "b", TERM_PAGE_UP },
-		{ "\033[5~", TERM_PAGE_UP },
-		{ " ", TERM_PAGE_DOWN },
-		{ "\033[6~", TERM_PAGE_DOWN },
-	};
-	char keys[16] = "";
-	ssize_t n;
-
-	n = read(STDIN_FILENO, keys, 1);
-	if (n == -1 && errno == EINTR)
-		return TERM_TIME;
-	if (n <= 0)
-		return TERM_QUIT;
-	if (keys[0] == '\033')
-		take_sequence(keys + 1, sizeof(keys) - 1);
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (strncmp(keys, rows[i].keys, strlen(rows[i].keys)) == 0)
-			return rows[i].event;
-	return TERM_TIME;
-}
-
-enum term_event
+int
 term_wait(struct term *t, uint64_t ns)
 {
 	struct pollfd fds[] = {
 		{ .fd = t->signals, .events = POLLIN },
 		{ .fd = STDIN_FILENO, .events = POLLIN },
 	};
+	unsigned char key;
 
 	if (poll(fds, 2, (int)(ns / NS_PER_MS)) <= 0)
 		return TERM_TIME;
 	if (fds[0].revents != 0)
 		return take_signal(t);
-	return take_keys();
+	return read(STDIN_FILENO, &key, 1) == 1 ? key : 'q';
 }
 
 /* How many lines there are after the first. */
@@ -222,11 +167,9 @@ count_lines(const char *text)
 static const char *
 put_line(const char *text, size_t columns, bool first)
 {
-	const bool alert = text[0] == TERM_ALERT;
-	size_t len;
+	const bool alert = text[0] == '!';
+	size_t len = strcspn(text, "\n");
 
-	text += alert;
-	len = strcspn(text, "\n");
 	fprintf(stdout, "%s%s%.*s%s" CLEAR_LINE, first ? HOME : "\r\n",
 	    alert ? ALERT : "", (int)(len < columns ? len : columns), text,
 	    alert ? PLAIN : "");

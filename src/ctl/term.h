@@ -12,15 +12,8 @@
 
 #include "ctl/connect.h"
 
-enum term_event {
-	TERM_TIME,   /* nothing came */
-	TERM_QUIT,   /* q, or end of input */
-	TERM_RESIZE, /* or back from having been stopped: draw again */
-	TERM_UP,
-	TERM_DOWN,
-	TERM_PAGE_UP,
-	TERM_PAGE_DOWN,
-};
+#define TERM_TIME   (-1) /* nothing came */
+#define TERM_REDRAW (-2) /* another size, or back from having been stopped */
 
 struct term {
 	struct termios saved;
@@ -43,17 +36,16 @@ int term_open(struct term *, struct failure *);
 void term_close(struct term *);
 
 /*
- * Waits for an event, for at most `ns`.  A signal that ends the process does
- * so here, after the terminal has been given back.
+ * Waits for at most `ns`.  Returns a byte that was typed, 'q' for the end of
+ * input, or one of the above.  A signal that ends the process does so here,
+ * after the terminal has been given back.
  */
-enum term_event term_wait(struct term *, uint64_t ns);
-
-/* Begins a line of text that is to catch the eye. */
-#define TERM_ALERT '\a'
+int term_wait(struct term *, uint64_t ns);
 
 /*
  * Shows text: its first line, and of the others those from number `*from` on
- * that there is room for.  `*from` is made smaller if it is too large.
+ * that there is room for.  `*from` is made smaller if it is too large.  A line
+ * that begins with an exclamation mark stands out.
  */
 void term_show(const char *text, size_t *from);
 

@@ -128,16 +128,19 @@ test_top(void **state)
 	server_start(&s);
 	check_done(&s, "top --once");
 	check_contains(result.out,
-	    "\n! on a fallback: hwrng failed, *kernel ok, trng waiting\n");
+	    "\n! combine first, 1 of 3 serving: a fallback\n");
 	check_contains(result.out,
-	    "\n! no source serves: hw lost, upstream latched\n");
+	    "\n! combine xor, min-sources 2, 0 of 2 serving: guests will "
+	    "wait\n");
+	check_contains(result.out, "\n* kernel kernel ok ");
+	assert_null(strstr(result.out, "last failure"));
 	/* What is marked on a screen is plain text elsewhere. */
 	assert_null(strpbrk(result.out, "\a\033"));
-	pid = start_top(&s, 80, 24, &fd);
+	pid = start_top(&s, 80, 60, &fd);
 	read_until(fd, "vm4");
-	check_contains(result.out, "\033[1;31m! on a fallback: hwrng ");
-	check_contains(result.out, "\033[1;31m! no source serves: hw lost");
-	check_contains(result.out, " latched\033[m");
+	check_contains(result.out, "\033[1;31m! combine first, 1 of 3 ");
+	check_contains(result.out, "\033[1;31m! combine xor, min-sources 2");
+	check_contains(result.out, " guests will wait\033[m");
 	assert_null(strchr(result.out, '\a'));
 	assert_int_equal(write(fd, "q", 1), 1);
 	read_until(fd, "\033[?1049l");

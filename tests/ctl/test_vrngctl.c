@@ -64,11 +64,11 @@ test_top_once(void **state)
 	server_start(&s);
 	check_done(&s, "top --once");
 	check_contains(result.out, "4 of 5 guests connected, ");
-	check_contains(result.out, "\n  gold ");
-	check_contains(result.out, "\n    vm1 ");
-	check_contains(result.out, "\n    batch ");
-	check_contains(result.out, "]  1.5M/s of    5M\n");
-	check_contains(result.out, "]  512K/s of    1M connected\n");
+	check_contains(result.out, "\n\npool default: limit 10M/s, burst 1M\n");
+	check_contains(result.out, "\n  gold    raw ");
+	check_contains(result.out, "\n    batch drbg ");
+	check_contains(result.out, "\n  vm1   gold  connected ");
+	check_contains(result.out, "\n  vm4   -     paused ");
 	check_lines(80);
 	server_stop(&s);
 }
@@ -321,7 +321,7 @@ test_names(void **state)
 static void
 test_top(void **state)
 {
-	const struct winsize size = { .ws_col = 132, .ws_row = 50 };
+	const struct winsize size = { .ws_col = 132, .ws_row = 60 };
 	struct termios before, after;
 	struct server s = { 0 };
 	pid_t pid;
@@ -332,14 +332,19 @@ test_top(void **state)
 	pid = start_top(&s, 80, 6, &fd);
 	assert_int_equal(tcgetattr(fd, &before), 0);
 	assert_int_equal(before.c_lflag & ECHO, 0);
-	read_until(fd, "vm1");
 	/* The sixth line is the last that there is room for. */
-	assert_null(strstr(result.out, "vm4"));
-	assert_int_equal(write(fd, "jjjjjjjj", 8), 8);
-	assert_int_equal(write(fd, "\033[6~", 4), 4);
+	read_until(fd, "combine");
+	assert_null(strstr(result.out, "kernel"));
+	assert_int_equal(write(fd, "jjj\033[B", 6), 6);
+	read_until(fd, "hwrng");
+	assert_int_equal(write(fd, "          ", 10), 10);
+	read_until(fd, "feed");
+	assert_int_equal(write(fd, "\033[A", 3), 3);
 	read_until(fd, "vm4");
+	assert_int_equal(write(fd, "\033[5~bbbbbbbbb", 13), 13);
+	read_until(fd, "pool default");
 	assert_int_equal(ioctl(fd, TIOCSWINSZ, &size), 0);
-	read_until(fd, "########################");
+	read_until(fd, "vm4");
 	assert_int_equal(write(fd, "q", 1), 1);
 	read_until(fd, "\033[?1049l");
 	assert_int_equal(wait_for(pid), 0);
@@ -363,7 +368,7 @@ test_top_signals(void **state)
 	(void)state;
 	server_start(&s);
 	for (size_t i = 0; i < 3; i++) {
-		pid = start_top(&s, 80, 24, &fd);
+		pid = start_top(&s, 80, 60, &fd);
 		read_until(fd, "vm4");
 		if (i == 1)
 			assert_int_equal(write(fd, "\003", 1), 1);
@@ -391,7 +396,7 @@ test_top_stopped(void **state)
 
 	(void)state;
 	server_start(&s);
-	pid = start_top(&s, 80, 24, &fd);
+	pid = start_top(&s, 80, 60, &fd);
 	read_until(fd, "vm4");
 	kill(pid, SIGTSTP);
 	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
@@ -419,7 +424,7 @@ test_top_daemon_ends(void **state)
 
 	(void)state;
 	server_start(&s);
-	pid = start_top(&s, 80, 24, &fd);
+	pid = start_top(&s, 80, 60, &fd);
 	read_until(fd, "vm4");
 	server_stop(&s);
 	read_until(fd, "no daemon listens");

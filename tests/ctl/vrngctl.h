@@ -192,9 +192,12 @@ check_with(const char *command)
 	return true;
 }
 
-/* Reads what a terminal is sent until it has `part`, for 10 s at most. */
+/*
+ * Reads what a terminal is sent, `most` bytes at a time, until it has `part`;
+ * for 10 s at most.
+ */
 static inline void
-read_until(int fd, const char *part)
+read_part(int fd, const char *part, size_t most)
 {
 	const uint64_t deadline = clock_now() + 10 * NS_PER_SEC;
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
@@ -206,13 +209,21 @@ read_until(int fd, const char *part)
 		assert_true(clock_now() < deadline);
 		if (poll(&pfd, 1, 100) != 1)
 			continue;
-		n = read(fd, result.out + len, OUTPUT_SIZE - 1 - len);
+		n = read(fd, result.out + len,
+		    most < OUTPUT_SIZE - 1 - len ? most
+						 : OUTPUT_SIZE - 1 - len);
 		if (n <= 0)
 			break;
 		len += (size_t)n;
 		result.out[len] = '\0';
 	}
 	check_contains(result.out, part);
+}
+
+static inline void
+read_until(int fd, const char *part)
+{
+	read_part(fd, part, OUTPUT_SIZE);
 }
 
 /* Starts vrngctl with a command on a terminal of its own, of that size. */
@@ -241,7 +252,8 @@ start_top(const struct server *s, unsigned short columns, unsigned short lines,
 {
 	pid_t pid = start_command(s, "top", columns, lines, fd);
 
-	read_until(*fd, "\033[?1049h");
+	/* And no more than that. */
+	read_part(*fd, "\033[?1049h", 1);
 	return pid;
 }
 
