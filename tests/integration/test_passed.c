@@ -155,6 +155,15 @@ test_adopted(void **state)
 	suite_pass(s);
 }
 
+/* No more descriptors than that: processes that close others' end soon. */
+static void
+await_fds(struct suite *s, int n)
+{
+	for (int i = 0; i < 500 && proc_fds(s->d.pid) > n; i++)
+		usleep(10000);
+	assert_in_range(proc_fds(s->d.pid), 0, n);
+}
+
 /* The same socket again changes nothing but the place; a connection goes on. */
 static void
 test_again(void **state)
@@ -176,7 +185,7 @@ test_again(void **state)
 		adopt(&m, fd, "");
 		assert_null(strstr(m.said, "FDSTORE"));
 	}
-	assert_true(proc_fds(s->d.pid) <= fds + 1);
+	await_fds(s, fds + 1);
 	adopt(&m, fd, "gold");
 	assert_non_null(strstr(m.said,
 	    "FDSTOREREMOVE=1 FDNAME=g-vm0\nFDSTORE=1 FDNAME=g-vm0++gold\n"));
@@ -279,9 +288,10 @@ test_refused(void **state)
 	refused(&m, &good, 1, "vm1", "", "a socket of its own");
 	refused(&m, &good, 1, "v:m", "", "letters");
 	refused(&m, &good, 1, "a\\x2db", "", "letters");
-	assert_true(proc_fds(s->d.pid) <= fds);
+	await_fds(s, fds);
 	manager_hear(&m);
-	assert_string_equal(m.said, "");
+	/* Of the status there may be news. */
+	assert_null(strstr(m.said, "FDSTORE"));
 	close(good);
 	close(null);
 	close(pair[0]);

@@ -15,13 +15,12 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/passing.h"
 #include "parent/control/control.h"
 #include "parent/control/control_check.h"
+#include "parent/control/receive.h"
+#include "parent/host/aside.h"
 #include "parent/host/event.h"
 
-/* So many at most are installed by the kernel, which closes the rest. */
-#define PASSED_MAX 4
 /* After more text than fits an answer. */
 #define REST	     "(the log has the rest)\n"
 #define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
@@ -37,7 +36,9 @@ struct control_client {
 	int fd;
 	sd_event_source *io;
 	struct ucred peer;
-	bool allowed; /* to change anything */
+	bool allowed;		      /* to change anything */
+	struct control_request adopt; /* whose descriptor is received */
+	struct receive receive;
 };
 
 static const char *const command_names[] = {
@@ -55,7 +56,8 @@ drop(struct control_client *c)
 	TAILQ_REMOVE(&c->control->clients, c, entry);
 	c->control->nclients--;
 	sd_event_source_disable_unref(c->io);
-	close(c->fd);
+	receive_stop(&c->receive);
+	aside_close_unstored(c->control->event, c->fd);
 	free(c);
 }
 
@@ -140,67 +142,93 @@ answer(struct control_client *c, int error)
 	return 0;
 }
 
-/* The only descriptor of a message, or -1. */
-static int
-take_fd(struct msghdr *msg)
-{
-	int fds[PASSED_MAX];
-	size_t n = passing_take(msg, fds, PASSED_MAX);
-
-	if (n == 1 && (msg->msg_flags & MSG_CTRUNC) == 0)
-		return fds[0];
-	for (size_t i = 0; i < n && i < PASSED_MAX; i++)
-		close(fds[i]);
-	return -1;
-}
-
 /*
- * Receives a request without blocking, as recv(2) with MSG_TRUNC does, and the
- * descriptor that came with it, -1 if it was not exactly one.
+ * Reads a request, which stays in the queue, without blocking, as recv(2) with
+ * MSG_TRUNC does.  MSG_CTRUNC in `*flags` says that descriptors came with it,
+ * of which nothing is closed here: closing may wait.
  */
 static ssize_t
-receive_request(int fd, struct control_request *req, int *passed)
+peek_request(int fd, struct control_request *req, int *flags)
 {
-	union passing place;
 	struct iovec iov = { .iov_base = req, .iov_len = sizeof(*req) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
-	*passed = -1;
 	memset(req, 0, sizeof(*req));
-	passing_expect(&msg, &place, PASSED_MAX);
-	n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
-	if (n != -1)
-		*passed = take_fd(&msg);
+	n = recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC);
+	*flags = msg.msg_flags;
 	return n;
 }
 
-/* A request.  What comes with it and is not wanted is closed. */
+/* Serves and answers a request.  Returns -1 if the client must go. */
+static int
+serve_and_answer(struct control_client *c, const struct control_request *req,
+    size_t size, int *passed)
+{
+	bool last = false;
+	int error;
+
+	TAILQ_REMOVE(&c->control->clients, c, entry);
+	TAILQ_INSERT_TAIL(&c->control->clients, c, entry);
+	c->control->answer.len = 0;
+	c->control->answer.cut = false;
+	error = serve(c, req, size, passed, &last);
+	return answer(c, error) == -1 || last ? -1 : 0;
+}
+
+/* The descriptor that came with a request to adopt a guest. */
+static void
+adopt_event(int fd, void *arg)
+{
+	struct control_client *c = arg;
+	sd_event *event = c->control->event;
+	int r = serve_and_answer(c, &c->adopt, sizeof(c->adopt), &fd);
+
+	if (fd != -1)
+		aside_close_unstored(event, fd);
+	if (r == -1 || sd_event_source_set_enabled(c->io, SD_EVENT_ON) < 0)
+		drop(c);
+}
+
+/* Whether a descriptor belongs to a request of that size. */
+static bool
+wants_fd(const struct control_client *c, const struct control_request *req,
+    size_t size)
+{
+	const char *why;
+
+	return c->allowed && control_check(req, size, &why) == 0 &&
+	    req->command == CONTROL_GUEST_ADOPT;
+}
+
+/*
+ * A request.  One with descriptors that it has no use for is the last, and they
+ * are closed with the connection.
+ */
 static int
 io_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
 	struct control_client *c = arg;
 	struct control_request req;
-	bool last = false;
-	int passed, error;
+	int flags, none = -1;
 	ssize_t n;
 
 	(void)source, (void)revents;
-	n = receive_request(fd, &req, &passed);
+	n = peek_request(fd, &req, &flags);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (n > 0) {
-		TAILQ_REMOVE(&c->control->clients, c, entry);
-		TAILQ_INSERT_TAIL(&c->control->clients, c, entry);
-		c->control->answer.len = 0;
-		c->control->answer.cut = false;
-		error = serve(c, &req, (size_t)n, &passed, &last);
-		if (answer(c, error) == -1)
-			last = true;
+	if (n > 0 && (flags & MSG_CTRUNC) != 0 &&
+	    wants_fd(c, &req, (size_t)n)) {
+		c->adopt = req;
+		if (receive_start(&c->receive, c->control->event, fd,
+			adopt_event, c) == 0 &&
+		    sd_event_source_set_enabled(c->io, SD_EVENT_OFF) >= 0)
+			return 0;
+		n = -1;
 	}
-	if (passed != -1)
-		close(passed);
-	if (n <= 0 || last)
+	if (n <= 0 || serve_and_answer(c, &req, (size_t)n, &none) == -1 ||
+	    (flags & MSG_CTRUNC) != 0 ||
+	    recv(fd, &req, sizeof(req), MSG_DONTWAIT) == -1)
 		drop(c);
 	return 0;
 }
@@ -219,7 +247,7 @@ add_client(struct control *ctl, int fd)
 	if (c == NULL ||
 	    sd_event_add_io(ctl->event, &c->io, fd, EPOLLIN, io_event, c) < 0) {
 		free(c);
-		close(fd);
+		aside_close_unstored(ctl->event, fd);
 		return -1;
 	}
 	c->control = ctl;
@@ -329,11 +357,13 @@ void
 control_close(struct control *ctl)
 {
 	struct control_client *c;
+	int fd;
 
 	while ((c = TAILQ_FIRST(&ctl->clients)) != NULL)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
 		drop(c);
 	ctl->io = sd_event_source_disable_unref(ctl->io);
 	ctl->timer = sd_event_source_disable_unref(ctl->timer);
-	listener_close(&ctl->listener);
+	if ((fd = listener_release(&ctl->listener)) != -1)
+		aside_close_unstored(ctl->event, fd);
 }

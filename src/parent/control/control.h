@@ -32,8 +32,8 @@ struct control_answer {
 
 /*
  * Does what a request says, which control_check() has found in order; `arg` is
- * that of control_open().  With it came the descriptor `*fd` (-1: none), which
- * is the handler's if it sets that to -1.  Returns 0, or an errno after saying
+ * that of control_open().  With CONTROL_GUEST_ADOPT came a listening unix stream
+ * socket, `*fd` (-1: it did not), which is the handler's if it sets that to -1.  Returns 0, or an errno after saying
  * the reason with control_say().
  */
 typedef int control_handler(struct control_answer *,

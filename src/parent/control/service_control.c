@@ -41,7 +41,8 @@ guest_add(struct control_answer *answer, const struct control_request *req,
 		.class = req->class,
 		.fd = fd == NULL ? -1 : *fd,
 	};
-	const char *why = "no socket came with it, or more than one";
+	const char *why = "what came with it is not a listening unix stream "
+			  "socket, or not one alone";
 	int error = EINVAL;
 
 	if (fd == NULL) {

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/passing.h"
 #include "parent/control/status.h"
+#include "parent/host/aside.h"
 #include "parent/host/event.h"
 
 #define INTERVAL (NS_PER_SEC / STATUS_RATE)
@@ -241,6 +242,7 @@ status_close(struct status *st, uint64_t deadline)
 	stop_writing(st);
 	st->retry = sd_event_source_disable_unref(st->retry);
 	st->writer = sd_event_source_disable_unref(st->writer);
-	listener_close(&st->listener);
+	/* Clients may wait there, with descriptors. */
+	aside_close_unstored(st->env->event, listener_release(&st->listener));
 	free(st->path);
 }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,8 +51,9 @@ ended(sd_event_source *source, const siginfo_t *si, void *arg)
 	return 0;
 }
 
-void
-aside_close(sd_event *event, int fd)
+/* Whether systemd may have a copy too, and is waited for. */
+static void
+close_aside(sd_event *event, int fd, bool stored)
 {
 	sd_event_source *child;
 	int closed[2], barrier, r;
@@ -63,7 +65,7 @@ aside_close(sd_event *event, int fd)
 		return;
 	}
 	/* systemd may have a copy, until it has done what it was told to. */
-	barrier = sdnotify_barrier();
+	barrier = stored ? sdnotify_barrier() : -1;
 	if ((pid = fork()) == 0) {
 		close(closed[1]);
 		close_by_end(fd, closed[0], barrier);
@@ -78,6 +80,18 @@ aside_close(sd_event *event, int fd)
 	if (pid == -1)
 		return;
 	r = sd_event_add_child(event, &child, pid, WEXITED, ended, NULL);
-	if (r < 0)
+	if (r < 0 && r != -ESTALE) /* which says that the loop has ended */
 		log_error("cannot watch a process: %s", strerror(-r));
+}
+
+void
+aside_close(sd_event *event, int fd)
+{
+	close_aside(event, fd, true);
+}
+
+void
+aside_close_unstored(sd_event *event, int fd)
+{
+	close_aside(event, fd, false);
 }

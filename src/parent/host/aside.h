@@ -14,4 +14,7 @@
  */
 void aside_close(sd_event *, int fd);
 
+/* The same for one that has never been in the store. */
+void aside_close_unstored(sd_event *, int fd);
+
 #endif

@@ -71,19 +71,20 @@ fake_guest_add(struct control_answer *a, const struct control_request *req)
 	return 0;
 }
 
-/* What came with it is of that size, if it is a file. */
+/* What came with it is bound to that path. */
 static int
 fake_guest_adopt(struct control_answer *a, const struct control_request *req,
     int *fd)
 {
-	struct stat st;
+	struct sockaddr_un sun = { 0 };
+	socklen_t len = sizeof(sun);
 
-	if (fstat(*fd, &st) == -1) {
+	if (getsockname(*fd, (struct sockaddr *)&sun, &len) == -1) {
 		control_say(a, "no socket came with it");
 		return EINVAL;
 	}
-	control_say(a, "%s %jd '%s' '%s'", req->name, (intmax_t)st.st_size,
-	    req->class, req->pool);
+	control_say(a, "%s %s '%s' '%s'", req->name, sun.sun_path, req->class,
+	    req->pool);
 	close(*fd);
 	*fd = -1;
 	return 0;
