@@ -54,12 +54,23 @@ watch(const struct server *s, struct client *c, int op, uint32_t events)
 		log_fatal("epoll_ctl: %s", strerror(errno));
 }
 
+/*
+ * A client may have sent descriptors, of which the last copy is closed with its
+ * connection or when its bytes are read: that may wait.
+ */
+static void
+close_connection(const struct server *s, int fd)
+{
+	s->busy();
+	close(fd);
+}
+
 static void
 drop(struct server *s, struct client *c)
 {
 	TAILQ_REMOVE(&s->clients, c, entry);
 	s->nclients--;
-	close(c->fd);
+	close_connection(s, c->fd);
 	free(c->reply);
 	release_snapshot(c->snapshot);
 	free(c);
@@ -136,9 +147,10 @@ take_calls(struct server *s, struct client *c)
 static void
 receive(struct server *s, struct client *c)
 {
-	ssize_t n =
-	    recv(c->fd, c->in + c->nin, sizeof(c->in) - c->nin, MSG_DONTWAIT);
+	ssize_t n;
 
+	s->busy();
+	n = recv(c->fd, c->in + c->nin, sizeof(c->in) - c->nin, MSG_DONTWAIT);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
@@ -248,9 +260,9 @@ make_room(struct server *s, uid_t uid)
 }
 
 void
-server_init(struct server *s, int epoll_fd)
+server_init(struct server *s, int epoll_fd, void (*busy)(void))
 {
-	*s = (struct server){ .epoll_fd = epoll_fd };
+	*s = (struct server){ .epoll_fd = epoll_fd, .busy = busy };
 	TAILQ_INIT(&s->clients);
 	log_limit_init(&s->log_limit, clock_now());
 }
@@ -269,7 +281,7 @@ client_add(struct server *s, int fd)
 			log_warning("client limit reached: pid %d, uid %u "
 				    "disconnected",
 			    peer.pid, peer.uid);
-		close(fd);
+		close_connection(s, fd);
 		return;
 	}
 	if ((c = calloc(1, sizeof(*c))) == NULL)

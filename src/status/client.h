@@ -59,6 +59,7 @@ TAILQ_HEAD(clients, client);
 
 struct server {
 	int epoll_fd;
+	void (*busy)(void);	/* is called before what may wait */
 	struct clients clients; /* the one that was idle longest comes first */
 	size_t nclients;
 	bool asked; /* the parent, and it has not answered */
@@ -66,7 +67,7 @@ struct server {
 	uint64_t answers; /* that the parent has given */
 };
 
-void server_init(struct server *, int epoll_fd);
+void server_init(struct server *, int epoll_fd, void (*busy)(void));
 
 /*
  * A client for a connection, which is its own from now on: watched by epoll(7)

@@ -24,12 +24,16 @@
 /* Data of epoll events; of clients it is the client. */
 static char channel_data, up_data, listener_data;
 
+/* The parent watches over it while clients may make it wait. */
+static struct child_watch supervision;
+
 struct status_process {
 	struct server server;
 	int epoll_fd;
 	int listen_fd;
 	uint64_t accept_at; /* ns, when to accept again; 0: now */
-	bool full;	    /* the channel has no room for a question */
+	bool unasked;	    /* a question has not been sent, for which */
+	bool full;	    /* the channel had no room, or for an answer */
 };
 
 static void
@@ -64,8 +68,8 @@ channel_event(struct status_process *p)
 	enum channel_result result;
 	struct frame f;
 
-	while ((result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT,
-		    ROLE_STATUS)) == CHANNEL_FRAME)
+	while ((result = child_recv(&supervision, &f, ROLE_STATUS)) ==
+	    CHANNEL_FRAME)
 		take_frame(p, &f);
 	if (result != CHANNEL_AGAIN)
 		channel_end(result, &f);
@@ -87,21 +91,20 @@ listener_event(struct status_process *p)
 	}
 }
 
-/* Asks the parent, if somebody waits for that; later, if there is no room. */
+/* Asks the parent, if a client waits for that; later, if there is no room. */
 static void
 ask(struct status_process *p)
 {
-	bool full = false;
+	bool full = !child_answer(&supervision);
 	struct frame f;
 
-	if (!p->full && !client_ask(&p->server))
-		return;
-	frame_init(&f, PROTO_STATUS_ASK, 0, 0);
-	if (channel_tell(CHANNEL_UP_FD, &f) == -1) {
-		if (errno != EAGAIN)
+	if (p->unasked || client_ask(&p->server)) {
+		frame_init(&f, PROTO_STATUS_ASK, 0, 0);
+		p->unasked = channel_tell(CHANNEL_UP_FD, &f) == -1;
+		if (p->unasked && errno != EAGAIN)
 			channel_lost();
-		full = true;
 	}
+	full = full || p->unasked;
 	if (full != p->full)
 		watch(p->epoll_fd, EPOLL_CTL_MOD, CHANNEL_UP_FD,
 		    full ? EPOLLOUT : 0, &up_data);
@@ -150,6 +153,12 @@ run(struct status_process *p)
 	}
 }
 
+static void
+busy(void)
+{
+	child_busy(&supervision);
+}
+
 int
 main(void)
 {
@@ -161,7 +170,7 @@ main(void)
 	call_init();
 	if ((p.epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		log_fatal("epoll_create1: %s", strerror(errno));
-	server_init(&p.server, p.epoll_fd);
+	server_init(&p.server, p.epoll_fd, busy);
 	watch(p.epoll_fd, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, &channel_data);
 	watch(p.epoll_fd, EPOLL_CTL_ADD, CHANNEL_UP_FD, 0, &up_data);
 	n = status_filter(rules);

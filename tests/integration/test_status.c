@@ -19,12 +19,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/control_proto.h"
 #include "integration/admin.h"
+#include "integration/hostile.h"
+#include "integration/old_kernel.h"
 
 #define ROLE_STATUS "vrngd-status"
 #define GET	    "{\"method\":\"io.vrngd.Status.Get\"}"
 #define HOSTILE	    40 /* connections at once */
 #define ANSWER_SIZE (1 << 20)
+/* ms in which others are answered, however long somebody makes it wait */
+#define QUICK_MS (5000 * test_patience())
 
 static void
 start(struct suite *s)
@@ -234,9 +239,9 @@ test_hostile(void **state)
 	suite_pass(s);
 }
 
-/* Sends a call with a descriptor.  Returns what sendmsg(2) does. */
+/* Sends bytes with a descriptor.  Returns what sendmsg(2) does. */
 static ssize_t
-send_fd(int conn, int fd)
+send_with(int conn, const void *bytes, size_t size, int fd)
 {
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
@@ -244,8 +249,8 @@ send_fd(int conn, int fd)
 	} place = { .first = { .cmsg_len = CMSG_LEN(sizeof(int)),
 			.cmsg_level = SOL_SOCKET,
 			.cmsg_type = SCM_RIGHTS } };
-	char text[] = GET;
-	struct iovec iov = { .iov_base = text, .iov_len = sizeof(text) };
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)bytes,
+		.iov_len = size };
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -271,7 +276,7 @@ test_descriptors(void **state)
 	before = proc_fds(daemon_child(&s->d, ROLE_STATUS, NULL));
 	conn = join(s, "status", SOCK_STREAM);
 	CHECK(pipe2(ends, O_CLOEXEC));
-	if (send_fd(conn, ends[1]) == -1)
+	if (send_with(conn, GET, sizeof(GET), ends[1]) == -1)
 		assert_int_equal(errno, EPERM);
 	close(ends[1]);
 	pfd = (struct pollfd){ .fd = ends[0], .events = POLLIN };
@@ -284,6 +289,161 @@ test_descriptors(void **state)
 	close(ends[0]);
 	close(conn);
 	assert_true(answers(s, GET, "\"pools\""));
+	suite_pass(s);
+}
+
+/*
+ * Sends a socket, `n` times, whose last close waits, which is the receiver's: it
+ * is stopped meanwhile.  Returns the other end.
+ */
+static int
+send_lingering(pid_t receiver, int conn, const void *bytes, size_t size, int n)
+{
+	int other, fd = hostile_lingering(&other);
+
+	CHECK(kill(receiver, SIGSTOP));
+	while (n-- > 0)
+		assert_int_equal(send_with(conn, bytes, size, fd), size);
+	close(fd);
+	CHECK(kill(receiver, SIGCONT));
+	return other;
+}
+
+/* Clients are answered and guests are served. */
+static void
+check_quick(struct suite *s)
+{
+	uint64_t begin = fe_now();
+	char out[16384];
+
+	assert_true(answers(s, GET, "\"pools\""));
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "log info"), 0);
+	suite_served(&s->fe);
+	assert_in_range(fe_now() - begin, 0, QUICK_MS);
+}
+
+/* A status process that a client makes wait is replaced. */
+static void
+test_lingering(void **state)
+{
+	struct suite *s = *state;
+	int others[5], conns[5];
+	pid_t pid, next;
+
+	old_kernel(s);
+	start(s);
+	check_quick(s);
+	for (int i = 0; i < 5; i++) {
+		pid =
+		    daemon_child_wait(&s->d, ROLE_STATUS, NULL, FE_TIMEOUT_MS);
+		conns[i] = join(s, "status", SOCK_STREAM);
+		others[i] = send_lingering(pid, conns[i], GET, sizeof(GET), 1);
+		check_quick(s);
+		next =
+		    daemon_child_wait(&s->d, ROLE_STATUS, NULL, FE_TIMEOUT_MS);
+		assert_true(next > 0 && next != pid);
+	}
+	for (int i = 0; i < 5; i++) {
+		close(conns[i]);
+		close(others[i]);
+	}
+	suite_pass(s);
+}
+
+/* The parent closes nothing that came over the control socket. */
+static void
+test_lingering_control(void **state)
+{
+	static const struct {
+		enum control_command command;
+		bool stays; /* the client reads the answer */
+	} rows[] = {
+		{ CONTROL_LOG_LEVEL, true },
+		{ CONTROL_LOG_LEVEL, false },
+		{ CONTROL_GUEST_ADOPT, true },
+		{ CONTROL_GUEST_ADOPT, false },
+		{ 0, true },
+		{ 0, false },
+	};
+	static struct control_reply reply;
+	struct control_request req = { .version = CONTROL_VERSION,
+		.name = "vm9" };
+	struct suite *s = *state;
+	int conn, others[6];
+
+	old_kernel(s);
+	start(s);
+	for (size_t i = 0; i < 6; i++) {
+		conn = join(s, "control", SOCK_SEQPACKET);
+		assert_int_not_equal(conn, -1);
+		req.command = rows[i].command;
+		others[i] =
+		    send_lingering(s->d.pid, conn, &req, sizeof(req), 2);
+		/* Closed without all having been read, and answered before. */
+		while (
+		    rows[i].stays && recv(conn, &reply, sizeof(reply), 0) == -1)
+			assert_int_equal(errno, ECONNRESET);
+		close(conn);
+		check_quick(s);
+	}
+	for (size_t i = 0; i < 6; i++) {
+		close(others[i]);
+	}
+	suite_pass(s);
+}
+
+/* Nor is anything closed at the end that clients have left in its sockets. */
+static void
+test_lingering_end(void **state)
+{
+	static const char *const names[] = { "status", "control" };
+	struct control_request req = { .version = CONTROL_VERSION };
+	struct suite *s = *state;
+	int conns[2], others[2], fd;
+	uint64_t begin;
+
+	old_kernel(s);
+	start(s);
+	CHECK(kill(s->d.pid, SIGSTOP));
+	CHECK(kill(daemon_child(&s->d, ROLE_STATUS, NULL), SIGSTOP));
+	for (int i = 0; i < 2; i++) {
+		conns[i] =
+		    join(s, names[i], i == 0 ? SOCK_STREAM : SOCK_SEQPACKET);
+		fd = hostile_lingering(&others[i]);
+		assert_int_equal(send_with(conns[i], &req, sizeof(req), fd),
+		    sizeof(req));
+		close(fd);
+	}
+	begin = fe_now();
+	CHECK(kill(s->d.pid, SIGTERM));
+	CHECK(kill(s->d.pid, SIGCONT));
+	assert_int_equal(daemon_wait(&s->d, (int)QUICK_MS), 0);
+	assert_in_range(fe_now() - begin, 0, QUICK_MS);
+	for (int i = 0; i < 2; i++) {
+		close(conns[i]);
+		close(others[i]);
+	}
+	suite_pass(s);
+}
+
+/* A worker that hangs delays no status, however often it is asked for. */
+static void
+test_hung_worker(void **state)
+{
+	struct suite *s = *state;
+	uint64_t begin;
+	pid_t pid;
+
+	start(s);
+	pid = daemon_child_wait(&s->d, ROLE_VHOST, "vm0", FE_TIMEOUT_MS);
+	CHECK(kill(pid, SIGSTOP));
+	for (int i = 0; i < 20; i++) {
+		begin = fe_now();
+		assert_true(answers(s, GET, "\"name\":\"vm0\""));
+		assert_in_range(fe_now() - begin, 0, QUICK_MS);
+	}
+	CHECK(kill(pid, SIGCONT));
+	suite_served(&s->fe);
 	suite_pass(s);
 }
 
@@ -391,6 +551,10 @@ main(void)
 		SUITE_EMPTY(test_stopped),
 		SUITE_EMPTY(test_hostile),
 		SUITE_EMPTY(test_descriptors),
+		SUITE_EMPTY(test_lingering),
+		SUITE_EMPTY(test_lingering_control),
+		SUITE_EMPTY(test_lingering_end),
+		SUITE_EMPTY(test_hung_worker),
 		SUITE_EMPTY(test_rights),
 		SUITE_EMPTY(test_changes),
 	};

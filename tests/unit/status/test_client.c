@@ -19,11 +19,18 @@
 #define UNKNOWN "{\"method\":\"x\"}"
 
 static struct server server;
+static size_t nbusy; /* times that it was about to do what may wait */
+
+static void
+count_busy(void)
+{
+	nbusy++;
+}
 
 static void
 start(void)
 {
-	server_init(&server, epoll_create1(EPOLL_CLOEXEC));
+	server_init(&server, epoll_create1(EPOLL_CLOEXEC), count_busy);
 	log_set_level(LOG_LEVEL_ERROR);
 }
 
@@ -40,7 +47,10 @@ run(void)
 static void
 stop(void)
 {
+	size_t before = nbusy, n = server.nclients;
+
 	client_expire(&server, UINT64_MAX);
+	assert_int_equal(nbusy, before + n);
 	assert_int_equal(server.nclients, 0);
 	close(server.epoll_fd);
 }
