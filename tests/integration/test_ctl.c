@@ -123,8 +123,7 @@ status_time(struct suite *s, char *out, size_t size)
 }
 
 /*
- * Processes that hang hold up nobody who asks, and what they did before is
- * known.
+ * Processes that hang hold up no status, and what they did before is known.
  */
 static void
 test_hung(void **state)
@@ -143,6 +142,8 @@ test_hung(void **state)
 	pids[0] = daemon_child(&s->d, ROLE_VHOST, "vm0");
 	pids[1] = daemon_child(&s->d, "vrngd-egd", NULL);
 	pids[2] = daemon_child(&s->d, ROLE_ENTROPY, NULL);
+	/* Those that have work would be replaced. */
+	usleep(1000000);
 	for (size_t i = 0; i < 3; i++)
 		CHECK(kill(pids[i], SIGSTOP));
 	assert_true(status_time(s, out, sizeof(out)) < 100);
