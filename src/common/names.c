@@ -45,6 +45,7 @@ names names_test = {
 	[TEST_STUCK] = "stuck",
 	[TEST_DEVICE] = "device",
 	[TEST_COMBINED] = "combined",
+	[TEST_STATISTICS] = "statistics",
 	NULL,
 };
 COMPLETE(names_test, TESTS);

@@ -247,6 +247,7 @@ enum proto_test {
 	TEST_STUCK,	 /* the same word again, of a conditioned source */
 	TEST_DEVICE,	 /* the device says itself that it is not well */
 	TEST_COMBINED,	 /* what the sources came to together was not random */
+	TEST_STATISTICS, /* FIPS 140-2, of a conditioned source, block by block */
 	TESTS,
 };
 

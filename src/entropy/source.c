@@ -137,6 +137,19 @@ release(struct source *src, size_t next)
 	tell(src);
 }
 
+/* Nothing is handed out any more until it has passed its start-up tests. */
+static void
+doubt(struct source *src)
+{
+	bool news;
+
+	pthread_mutex_lock(&src->lock);
+	news = src->state.status == SOURCE_OK;
+	pthread_mutex_unlock(&src->lock);
+	if (news)
+		set_status(src, SOURCE_STARTING);
+}
+
 /* Holds bytes back, releases or forgets them, as the tests say. */
 static void
 judge(struct source *src, enum health_verdict verdict, uint8_t *at, size_t n,
@@ -150,6 +163,11 @@ judge(struct source *src, enum health_verdict verdict, uint8_t *at, size_t n,
 	case HEALTH_OK:
 		stock_keep(&src->stock, n);
 		release(src, next);
+		break;
+	case HEALTH_DOUBTED:
+		explicit_bzero(at, n);
+		stock_forget(&src->stock);
+		doubt(src);
 		break;
 	case HEALTH_FAILING:
 	case HEALTH_FAILED:

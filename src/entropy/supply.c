@@ -164,6 +164,9 @@ combine(struct supply *s, size_t n)
 	switch (health_feed(s->health, to, size)) {
 	case HEALTH_STARTING:
 		return true;
+	case HEALTH_DOUBTED:
+		stock_forget(&s->result);
+		return true;
 	case HEALTH_OK:
 		stock_release(&s->result, 0);
 		return true;

@@ -4,6 +4,7 @@
  */
 #include <sys/wait.h>
 
+#include <endian.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -138,6 +139,78 @@ test_trickle(void **state)
 	suite_pass(s);
 }
 
+/* Sends a counter of 64 bits, until it is hung up on; returns how many bytes. */
+static size_t
+send_counter(int fd, bool big)
+{
+	uint64_t numbers[32], next = 0x0123456789abcdef;
+	size_t sent = 0;
+	ssize_t n;
+
+	for (;;) {
+		for (size_t i = 0; i < 32; i++, next++)
+			numbers[i] = big ? htobe64(next) : htole64(next);
+		n = send(fd, numbers, sizeof(numbers), MSG_NOSIGNAL);
+		if (n == -1)
+			return sent;
+		sent += (size_t)n;
+		assert_true(sent < 10000000);
+	}
+}
+
+/*
+ * A server that sends a counter is found, and from then on no byte of it is
+ * handed out, until it sends what is random.
+ */
+static void
+counts(void **state, bool big)
+{
+	struct suite *s = *state;
+	struct place p;
+	struct fifo f;
+	struct fe_used_elem used;
+	size_t before;
+	int fd;
+
+	place_inet(&p, SOCK_STREAM, true);
+	place_listen(&p);
+	peer_start(s, STREAM, "peer", p.text, "");
+	fd = place_accept(&p);
+	send_counter(fd, big);
+	close(fd);
+	admin_await(s, "it failed FIPS 140-2 six blocks in a row", 0);
+	/* What was handed out before it was found is taken first. */
+	do {
+		fe_add_one(&s->fe, FE_BUF_GPA, 64);
+		fe_kick(&s->fe);
+		fe_wait(&s->fe, 1, 500);
+	} while (fe_pop(&s->fe, &used) == 1);
+	before = daemon_log_count(&s->d, "it failed FIPS 140-2");
+	fd = place_accept(&p);
+	send_counter(fd, big);
+	close(fd);
+	admin_await(s, "it failed FIPS 140-2", before);
+	assert_int_equal(fe_pending(&s->fe), 0);
+	peer_make(&f, place_accept(&p));
+	fifo_feed(&f, 20000);
+	peer_answered(s);
+	suite_served(&s->other);
+	fifo_free(&f);
+	suite_pass(s);
+}
+
+static void
+test_counter_little(void **state)
+{
+	counts(state, false);
+}
+
+static void
+test_counter_big(void **state)
+{
+	counts(state, true);
+}
+
 /* The daemon does not start, and says in a line of its log why. */
 static void
 refused(struct suite *s, const char *why)
@@ -240,6 +313,8 @@ main(void)
 		SUITE_EMPTY(test_hurries_zeros),
 		SUITE_EMPTY(test_hurries_unix),
 		SUITE_EMPTY(test_trickle),
+		SUITE_EMPTY(test_counter_little),
+		SUITE_EMPTY(test_counter_big),
 		SUITE_EMPTY(test_occupied_unix),
 		SUITE_EMPTY(test_occupied_tcp),
 		SUITE_EMPTY(test_stale_unix),

@@ -1,5 +1,5 @@
 /*
- * The advisory statistics of FIPS 140-2; pure.  Used by health.c.
+ * The statistics of FIPS 140-2; pure.  Used by health.c.
  */
 #include <stdbool.h>
 #include <string.h>
@@ -70,11 +70,19 @@ fips_init(struct fips *fips)
 	fips_restart(fips);
 }
 
-void
-fips_restart(struct fips *fips)
+static void
+fips_begin(struct fips *fips)
 {
 	/* The first run adds to one that is open and has no bits yet. */
 	fips->block = (struct fips_block){ .end = WHOLE };
+}
+
+void
+fips_restart(struct fips *fips)
+{
+	fips_begin(fips);
+	fips->row = fips->worst = 0;
+	fips->passed = 0;
 }
 
 /* `n` runs of that bit, if they have any length. */
@@ -213,7 +221,15 @@ fips_feed(struct fips *fips, const uint8_t *bytes, size_t n,
 		if (fips->block.seen < FIPS_BLOCK)
 			continue;
 		counts->fips_blocks++;
-		counts->fips_failed += !fips_passed(fips);
-		fips_restart(fips);
+		if (fips_passed(fips)) {
+			fips->passed++;
+			fips->row = 0;
+		} else {
+			counts->fips_failed++;
+			fips->row++;
+		}
+		if (fips->row > fips->worst)
+			fips->worst = fips->row;
+		fips_begin(fips);
 	}
 }

@@ -48,6 +48,7 @@ struct health {
 	struct stuck stuck;
 	struct lag lag;
 	struct fips fips;
+	bool doubted; /* of conditioned: until a block has passed */
 	struct proto_health counts;
 };
 
@@ -105,6 +106,8 @@ health_restart(struct health *h)
 	stuck_restart(&h->stuck);
 	lag_restart(&h->lag);
 	fips_restart(&h->fips);
+	/* What has failed the statistics has to pass them first. */
+	h->doubted = h->doubted || h->failed == TEST_STATISTICS;
 }
 
 static bool
@@ -206,6 +209,41 @@ health_ends_stuck(const uint8_t *bytes, size_t n)
 	    memcmp(bytes + n - word, bytes + n - 2 * word, word) == 0;
 }
 
+/*
+ * How much of a piece the statistics are made of.  All of it, as long as no
+ * block has passed and when the last one has not: so it is soon known whether
+ * that was chance.
+ */
+static size_t
+health_statistics_size(const struct health *h, size_t n)
+{
+	return h->fips.passed == 0 || h->fips.row > 0
+	    ? n
+	    : health_min(n, OTHER_SAMPLE);
+}
+
+/*
+ * Whether a piece may be handed out, as far as the statistics go.  A source
+ * that begins with blocks that fail is doubted until one passes, and then starts
+ * up again: what begins as a counter goes on as one.
+ */
+static bool
+health_trusted(struct health *h)
+{
+	bool doubted;
+
+	if (h->fips.passed == 0 && h->fips.row >= FIPS_ROW_DOUBTED)
+		h->doubted = true;
+	doubted = h->doubted;
+	if (doubted) {
+		h->good = 0;
+		h->verdict = HEALTH_DOUBTED;
+		h->doubted = h->fips.row > 0 || h->fips.passed == 0;
+	} else if (h->verdict == HEALTH_DOUBTED)
+		h->verdict = HEALTH_STARTING;
+	return !doubted;
+}
+
 static void
 health_feed_conditioned(struct health *h, const uint8_t *bytes, size_t n)
 {
@@ -214,13 +252,15 @@ health_feed_conditioned(struct health *h, const uint8_t *bytes, size_t n)
 	enum health_verdict copy;
 
 	h->counts.bytes += n;
-	fips_feed(&h->fips, bytes, others, &h->counts);
+	fips_feed(&h->fips, bytes, health_statistics_size(h, n), &h->counts);
 	lag_feed(&h->lag, bytes, others, &copy);
 	if (stuck_feed(&h->stuck, bytes, words) || health_ends_stuck(bytes, n))
 		health_fail(h, TEST_STUCK, HEALTH_FAILED);
 	else if (copy != HEALTH_OK)
 		health_fail(h, TEST_LAG, HEALTH_FAILED);
-	else
+	else if (h->fips.worst >= FIPS_ROW_FAILED)
+		health_fail(h, TEST_STATISTICS, HEALTH_FAILED);
+	else if (health_trusted(h))
 		health_pass(h, words);
 }
 

@@ -10,11 +10,19 @@
  * 65,536 bytes.
  *
  * What a conditioned source yields looks random however broken its noise is.
- * Of that, tests see no more than stuck or broken I/O: the same 8 bytes again,
- * or a sequence of some 60 that was there before.  Of each piece that is fed
- * only the beginning is looked at: 4,096 bytes, and 256; and the last 16, so that
- * of a piece in which a source got stuck for good nothing is handed out.  The
- * statistics of FIPS 140-2 are an advisory figure.
+ * Of that, tests see no more than stuck or broken I/O, and what is not random by
+ * its looks: the same 8 bytes again, a sequence of some 60 that was there before,
+ * or six blocks in a row that fail the statistics of FIPS 140-2, as those of a
+ * counter or of text do.  Of each piece that is fed only the beginning is looked
+ * at: 4,096 bytes, and 256; and the last 16, so that of a piece in which a source
+ * got stuck for good nothing is handed out.  The statistics are made of all bytes
+ * until a block has passed, and after one that failed.
+ *
+ * A source whose first two blocks fail is doubted: nothing more is handed out
+ * until one passes, nor, if the statistics fail, after the next start until one
+ * has passed.  So a counter is refused within 15,000 bytes, of which 5,000 have
+ * been handed out once.  Of raw noise, which may be biased, the statistics are an
+ * advisory figure.
  *
  * What was looked at may have been handed out since, so it is not kept, but for
  * the last 8 bytes or, of conditioned sources, 15, and the sample that SP

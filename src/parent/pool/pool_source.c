@@ -27,6 +27,8 @@ static const struct {
 	[TEST_STUCK] = { "the test for stuck words", "stuck" },
 	[TEST_DEVICE] = { "the device's own test", "device" },
 	[TEST_COMBINED] = { "the test of all sources combined", "combined" },
+	[TEST_STATISTICS] = { "FIPS 140-2 six blocks in a row (2^-62 by chance)",
+	    "statistics" },
 };
 
 /*

@@ -9,7 +9,7 @@
 
 #define CAPACITY ((size_t)2 * CHUNK_MAX)
 
-static struct source sources[16];
+static struct source sources[20];
 
 /* A source that no other test has. */
 static struct counters_source counters[sizeof(sources) / sizeof(*sources)];
@@ -124,6 +124,45 @@ test_fails(void **state)
 	fd = pipe_open(src);
 	pipe_feed(fd, PIPE_START_UP, 2);
 	expect(src, PIPE_START_UP, 2);
+	close(fd);
+}
+
+/*
+ * A counter: of what a source begins with no more than 5,000 bytes are given,
+ * none after the next start, and all again once a block was good.
+ */
+static void
+test_counts(void **state)
+{
+	struct source *src = source_new(NOISE_CONDITIONED, CAPACITY);
+	struct proto_source_state s;
+	uint64_t numbers[25];
+	int fd;
+
+	(void)state;
+	for (uint64_t start = 0; start < 2; start++) {
+		fd = pipe_open(src);
+		for (uint64_t i = 0; i < 75; i++) {
+			for (uint64_t j = 0; j < 25; j++)
+				numbers[j] = start << 32 | (i * 25 + j);
+			assert_int_equal(write(fd, numbers, sizeof(numbers)),
+			    sizeof(numbers));
+			assert_true(stock_held(&src->stock) <= 5000);
+		}
+		pipe_await(src, SOURCE_FAILED, 1, &s);
+		assert_int_equal(s.test, TEST_STATISTICS);
+		assert_int_equal(stock_held(&src->stock), 0);
+		close(fd);
+		assert_int_equal(src->counters->health.alarms[TEST_STATISTICS],
+		    start + 1);
+	}
+	assert_int_equal(src->counters->health.alarms[TEST_NONE], 1);
+	fd = pipe_open(src);
+	pipe_feed(fd, 2500, 3);
+	usleep(20000);
+	assert_int_equal(stock_held(&src->stock), 0);
+	pipe_feed(fd, PIPE_START_UP, 4);
+	expect(src, PIPE_START_UP, 4);
 	close(fd);
 }
 
@@ -335,6 +374,7 @@ main(void)
 		cmocka_unit_test(test_pipes),
 		cmocka_unit_test(test_error),
 		cmocka_unit_test(test_fails),
+		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_latched),
 		cmocka_unit_test(test_stalls),
 		cmocka_unit_test(test_comes_back),

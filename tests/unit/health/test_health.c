@@ -191,10 +191,13 @@ test_sampling(void **state)
 	uint64_t seed = 7;
 
 	(void)state;
+	/* The statistics are sampled once a block has passed. */
+	noise_fill(bytes, sizeof(bytes), &seed);
+	assert_int_equal(health_feed(h, bytes, PIECE), HEALTH_OK);
 	noise_fill(bytes, sizeof(bytes), &seed);
 	memset(bytes + 4096, 0, PIECE - 4096 - 16);
 	assert_int_equal(health_feed(h, bytes, PIECE), HEALTH_OK);
-	assert_int_equal(health_counts(h)->bytes, PIECE);
+	assert_int_equal(health_counts(h)->bytes, 2 * PIECE);
 	noise_fill(bytes, sizeof(bytes), &seed);
 	memset(bytes + PIECE - 16, 0, 16);
 	assert_int_equal(health_feed(h, bytes, PIECE), HEALTH_FAILED);
@@ -224,36 +227,115 @@ test_sampling(void **state)
 	health_free(h);
 }
 
-/* What the statistics find is a number, no verdict. */
+/* Bytes of which no block passes. */
+static void
+fill_biased(uint8_t *bytes, size_t n, uint64_t *seed)
+{
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (uint8_t)(unit_random(seed) | i);
+}
+
+/* What the statistics find of raw noise is a number, no verdict. */
 static void
 test_statistics(void **state)
 {
 	static uint8_t bytes[16 * FIPS_BLOCK];
 	uint64_t seed = 8;
-	struct proto_source specs[] = { noise_conditioned(),
-		noise_raw(1, 100, 40) };
-	struct health *h;
+	struct proto_source spec = noise_raw(1, 100, 40);
+	struct health *h = health_new(&spec);
 
 	(void)state;
-	for (size_t i = 0; i < 2; i++) {
-		h = health_new(&specs[i]);
-		for (size_t j = 0; j < sizeof(bytes); j++)
-			bytes[j] = (uint8_t)(unit_random(&seed) | j);
-		for (size_t j = 0; j < sizeof(bytes); j += 250)
-			assert_in_range(health_feed(h, bytes + j, 250),
-			    HEALTH_STARTING, HEALTH_OK);
-		assert_int_equal(health_counts(h)->fips_blocks, 16);
-		assert_int_equal(health_counts(h)->fips_failed, 16);
-		/* They are kept, a block begun is not. */
-		health_feed(h, bytes, 256);
-		health_restart(h);
-		for (size_t j = 0; j < FIPS_BLOCK - 250; j += 250)
-			health_feed(h, bytes + j, 250);
-		assert_int_equal(health_counts(h)->fips_blocks, 16);
-		health_feed(h, bytes + FIPS_BLOCK - 250, 250);
-		assert_int_equal(health_counts(h)->fips_blocks, 17);
-		health_free(h);
+	fill_biased(bytes, sizeof(bytes), &seed);
+	for (size_t j = 0; j < sizeof(bytes); j += 250)
+		assert_in_range(health_feed(h, bytes + j, 250), HEALTH_STARTING,
+		    HEALTH_OK);
+	assert_int_equal(health_counts(h)->fips_blocks, 16);
+	assert_int_equal(health_counts(h)->fips_failed, 16);
+	/* They are kept, a block begun is not. */
+	health_feed(h, bytes, 256);
+	health_restart(h);
+	for (size_t j = 0; j < FIPS_BLOCK - 250; j += 250)
+		health_feed(h, bytes + j, 250);
+	assert_int_equal(health_counts(h)->fips_blocks, 16);
+	health_feed(h, bytes + FIPS_BLOCK - 250, 250);
+	assert_int_equal(health_counts(h)->fips_blocks, 17);
+	health_free(h);
+}
+
+/*
+ * Feeds `n` fresh bytes, good or bad ones, in pieces of 250, which all must come
+ * to that verdict.
+ */
+static void
+feed(struct health *h, bool good, size_t n, uint64_t *seed,
+    enum health_verdict wanted)
+{
+	uint8_t bytes[256];
+
+	for (size_t at = 0; at < n; at += 250) {
+		if (good)
+			noise_fill(bytes, sizeof(bytes), seed);
+		else
+			fill_biased(bytes, sizeof(bytes), seed);
+		assert_int_equal(health_feed(h, bytes, 250), wanted);
 	}
+}
+
+/*
+ * Of a conditioned source six bad blocks in a row are an alarm.  If it begins so
+ * it is doubted after two, and after the alarm until a block passes.
+ */
+static void
+test_bad_blocks(void **state)
+{
+	const size_t block = FIPS_BLOCK;
+	struct proto_source spec = noise_conditioned();
+	struct health *h = health_new(&spec);
+	uint64_t seed = 11;
+
+	(void)state;
+	feed(h, false, 500, &seed, HEALTH_STARTING);
+	feed(h, false, 2 * block - 750, &seed, HEALTH_OK);
+	feed(h, false, 4 * block, &seed, HEALTH_DOUBTED);
+	feed(h, false, 250, &seed, HEALTH_FAILED);
+	assert_int_equal(health_failure(h), TEST_STATISTICS);
+	assert_int_equal(health_counts(h)->alarms[TEST_STATISTICS], 1);
+	/* After the next start it is doubted from the first byte on, */
+	health_restart(h);
+	feed(h, false, 6 * block - 250, &seed, HEALTH_DOUBTED);
+	feed(h, false, 250, &seed, HEALTH_FAILED);
+	assert_int_equal(health_counts(h)->alarms[TEST_STATISTICS], 2);
+	/* until a block has passed, after which it starts up. */
+	health_restart(h);
+	feed(h, true, block, &seed, HEALTH_DOUBTED);
+	feed(h, true, 500, &seed, HEALTH_STARTING);
+	feed(h, true, block - 500, &seed, HEALTH_OK);
+	/* Later five that are bad are none yet. */
+	feed(h, false, 5 * block, &seed, HEALTH_OK);
+	feed(h, true, block, &seed, HEALTH_OK);
+	feed(h, false, 6 * block - 250, &seed, HEALTH_OK);
+	feed(h, false, 250, &seed, HEALTH_FAILED);
+	health_free(h);
+}
+
+/* Doubts of what begins badly, and goes on well. */
+static void
+test_doubts(void **state)
+{
+	const size_t block = FIPS_BLOCK;
+	struct proto_source spec = noise_conditioned();
+	struct health *h = health_new(&spec);
+	uint64_t seed = 12;
+
+	(void)state;
+	feed(h, false, 500, &seed, HEALTH_STARTING);
+	feed(h, false, 2 * block - 750, &seed, HEALTH_OK);
+	feed(h, false, 250, &seed, HEALTH_DOUBTED);
+	feed(h, true, block, &seed, HEALTH_DOUBTED);
+	feed(h, true, 500, &seed, HEALTH_STARTING);
+	feed(h, true, block, &seed, HEALTH_OK);
+	assert_int_equal(health_counts(h)->alarms[TEST_STATISTICS], 0);
+	health_free(h);
 }
 
 /* Noise with faults in it, of the kinds that each test of it finds. */
@@ -383,6 +465,8 @@ main(void)
 		cmocka_unit_test(test_stuck),
 		cmocka_unit_test(test_sampling),
 		cmocka_unit_test(test_statistics),
+		cmocka_unit_test(test_bad_blocks),
+		cmocka_unit_test(test_doubts),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_nonsense),
 	};

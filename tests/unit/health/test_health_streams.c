@@ -169,8 +169,9 @@ COUNTER(counter_64_big, 8, true)
 #define NOTHING		{ TEST_NONE, NEVER }
 /* By chance, every 8 MB or so. */
 #define RARELY		{ TEST_PROPORTION, NEVER }
+#define STATISTICS	{ TEST_STATISTICS, 15104 }, { TEST_STATISTICS, 65536 }
 #define COUNTER_VALUES	{ LAG(256), LAG(512), LAG(256), LAG(512), \
-			    NOTHING, NOTHING }
+			    STATISTICS }
 
 static const struct stream {
 	const char *name;
@@ -202,10 +203,10 @@ static const struct stream {
 		LAG(512), LAG(2 * 65536) }, true, false },
 	{ "counter, 16 bits, little-endian", counter_16_little,
 	    { LAG(256), LAG(512), LAG(256), LAG(512),
-		NOTHING, LAG(3 * 65536) }, true, true },
+		STATISTICS }, true, true },
 	{ "counter, 16 bits, big-endian", counter_16_big,
 	    { LAG(256), LAG(512), LAG(256), LAG(512),
-		NOTHING, LAG(3 * 65536) }, true, true },
+		STATISTICS }, true, true },
 	{ "counter, 32 bits, little-endian", counter_32_little,
 	    COUNTER_VALUES, true, true },
 	{ "counter, 32 bits, big-endian", counter_32_big,
@@ -216,10 +217,10 @@ static const struct stream {
 	    COUNTER_VALUES, true, true },
 	{ "60 % ones", biased,
 	    { RARELY, NOTHING, PROPORTION(16384), NOTHING,
-		NOTHING, NOTHING }, true, false },
+		STATISTICS }, true, false },
 	{ "half-stuck bit", half_stuck,
 	    { NOTHING, NOTHING, NOTHING, NOTHING,
-		NOTHING, NOTHING }, true, false },
+		STATISTICS }, true, false },
 };
 /* clang-format on */
 
@@ -242,9 +243,10 @@ hold(const struct stream *stream, enum mode mode, uint64_t seed)
 	/* Proportion, if the numbers happen to be such. */
 	if (by == TEST_PROPORTION && test == TEST_LAG)
 		test = by;
-	if (verdict == HEALTH_OK)
-		assert_int_equal(within, NEVER);
-	else if (by != test || at <= fault || at - fault > within)
+	if (verdict == HEALTH_OK && within != NEVER)
+		fail_msg("%s, mode %d: not found", stream->name, mode);
+	if (verdict != HEALTH_OK &&
+	    (by != test || at <= fault || at - fault > within))
 		fail_msg("%s, mode %d: test %d after %zu bytes", stream->name,
 		    mode, by, at - fault);
 	while (at < SIZE && verdict == HEALTH_FAILING) {
@@ -271,6 +273,33 @@ test_table(void **state)
 		for (enum mode mode = 0; mode < MODES; mode++)
 			for (uint64_t seed = 1; seed <= SEEDS; seed++)
 				hold(&table[i], mode, seed);
+}
+
+/* Words of random letters. */
+static size_t
+text(uint8_t *bytes, uint64_t *seed)
+{
+	for (size_t i = 0; i < SIZE; i++)
+		bytes[i] = unit_below(seed, 6) == 0
+		    ? ' '
+		    : (uint8_t)('a' + unit_below(seed, 26));
+	return 0;
+}
+
+/* Text is refused as a conditioned source, in small pieces and in large ones. */
+static void
+test_text(void **state)
+{
+	static const struct stream words = { "text", text,
+		{ [CONDITIONED] = { TEST_STATISTICS, 15104 },
+		    [LARGE] = { TEST_STATISTICS, 65536 } },
+		true, false };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		hold(&words, CONDITIONED, seed);
+		hold(&words, LARGE, seed);
+	}
 }
 
 static void
@@ -370,7 +399,7 @@ test_good(void **state)
 {
 	struct good all[] = { { .mode = RAW_8, .megabytes = 100 },
 		{ .mode = RAW_1, .megabytes = 25 },
-		{ .mode = CONDITIONED, .megabytes = 100 },
+		{ .mode = CONDITIONED, .megabytes = 1000 },
 		{ .mode = LARGE, .megabytes = 100 } };
 	size_t n = sizeof(all) / sizeof(*all);
 
@@ -394,6 +423,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_statistics),
 		cmocka_unit_test(test_good),
 	};
