@@ -37,6 +37,7 @@ struct client {
 	bool deaf;	  /* what it sends has ended; it is not read */
 	struct turn turn;
 	uint32_t missing;	   /* bytes, while the socket is full */
+	uint64_t unheard;	   /* bytes sent since its last datagram */
 	TAILQ_ENTRY(client) quiet; /* while it has to do something */
 	uint64_t quiet_since;	   /* ns */
 	TAILQ_ENTRY(client) asking;

@@ -14,9 +14,15 @@
 
 #include "egd/worker.h"
 
-#define DATAGRAM_MAX  1024 /* bytes */
-#define READ_AT_ONCE  16   /* datagrams, then others' turn comes */
-#define CONTROL_SPACE 256  /* bytes, for what an error is told with */
+#define DATAGRAM_MAX 1024 /* bytes */
+#define READ_AT_ONCE 16	  /* datagrams, then others' turn comes */
+/*
+ * Bytes sent to a peer from which no more datagrams come.  It may have gone
+ * away, or never have been there: anybody can write another's address on a
+ * datagram.
+ */
+#define UNHEARD_MAX   262144
+#define CONTROL_SPACE 256 /* bytes, for what an error is told with */
 
 static uint32_t
 min(uint32_t a, uint32_t b)
@@ -69,8 +75,20 @@ heard_from(struct worker *w, const struct sockaddr_storage *from, socklen_t len)
 		datagram_start(w, &peer);
 		c = find_peer(w);
 	}
-	if (c != NULL)
-		client_touch(w, c);
+	if (c == NULL)
+		return;
+	client_touch(w, c);
+	c->unheard = 0;
+	if (c->state == CLIENT_SPEAKING)
+		client_wait(w, c, CLIENT_TAKING, serve_chunk(w));
+}
+
+/* Sends no more until it is heard from again. */
+static void
+rest(struct worker *w, struct client *c)
+{
+	turns_pause(&w->turns, &c->turn);
+	client_enter(w, c, CLIENT_SPEAKING);
 }
 
 /* Whether an error that was told is that nobody receives at some address. */
@@ -214,7 +232,11 @@ datagram_take(struct worker *w, struct client *c)
 		/* With ENOBUFS it was lost, as any datagram may be. */
 		client_handed(w, c, n);
 		client_answered(w, c);
-		client_wait(w, c, CLIENT_TAKING, serve_chunk(w));
+		c->unheard += n;
+		if (w->door.kind == SOCKET_BOUND && c->unheard >= UNHEARD_MAX)
+			rest(w, c);
+		else
+			client_wait(w, c, CLIENT_TAKING, serve_chunk(w));
 	} else
 		client_lost(w, c, error);
 	return true;

@@ -282,11 +282,13 @@ check_refused(const struct family *f)
 	outlet_pump(o, OUTLET_BRIEF);
 	assert_int_equal(o->given, at);
 	fd = bound(f, f->peer, NULL);
+	o->limit = at + 8192;
 	greet(o, f, fd);
 	outlet_pump(o, 1);
 	assert_int_equal(outlet_stats(o)->clients, 1);
 	assert_true(o->given > at);
 	close(fd);
+	o->limit += 8192;
 	outlet_logged(o, "disconnected: Connection refused");
 	outlet_end(o, LINGER_MS + OUTLET_TIMEOUT);
 	assert_int_equal(o->stats.counters.connections, 2);
@@ -326,6 +328,33 @@ test_idle(void **state)
 	assert_int_equal(outlet_stats(o)->clients, 0);
 	o->grants = GRANT_NEED;
 	receive_nothing(o, fd);
+	close(fd);
+	outlet_stop(o);
+}
+
+/*
+ * A peer that has gone away, or whose address somebody else has written on a
+ * datagram, is sent 256 KiB and no more; one that says something gets on.
+ */
+static void
+test_unheard(void **state)
+{
+	const size_t most = 262144;
+	struct outlet *o = start(&ipv4, 0);
+	int fd = bound(&ipv4, ipv4.peer, NULL);
+	size_t got = 0;
+
+	(void)state;
+	for (int round = 1; round <= 2; round++) {
+		greet(o, &ipv4, fd);
+		while (got < round * most)
+			got += receive(o, fd, got);
+		assert_true(got < round * most + 8192);
+		o->limit = got + 65536;
+		outlet_pump(o, 200);
+		receive_nothing(o, fd);
+	}
+	assert_int_equal(outlet_stats(o)->clients, 1);
 	close(fd);
 	outlet_stop(o);
 }
@@ -371,6 +400,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_refused_ipv6),
 		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_unheard),
 		cmocka_unit_test(test_connected),
 	};
 

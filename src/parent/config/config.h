@@ -28,7 +28,8 @@
 #define CONFIG_DEPTH_MAX     8	/* classes within classes */
 #define CONFIG_SERIAL_SIZE   64 /* with the terminating NUL */
 #define CONFIG_CLIENTS	     64 /* of an outlet, unless it says */
-#define CONFIG_GUEST_CLIENTS 8	/* of a guest's EGD socket */
+#define CONFIG_UDP_IDLE	     (60 * UINT64_C(1000000000)) /* ns, of a listener */
+#define CONFIG_GUEST_CLIENTS 8 /* of a guest's EGD socket */
 #define CONFIG_STATISTICS    UINT64_C(300000000000) /* ns, unless it says */
 
 /* How long to look for a guest's next request, instead of being kicked. */

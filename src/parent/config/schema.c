@@ -148,7 +148,7 @@ const struct config_key schema_keys[] = {
 		1, CLIENTS_MAX, CONFIG_CLIENTS, .flags = KEY_CLIENTS },
 	{ "idle-timeout", CONFIG_SERVICES, TYPE_TIME, SERVICE(idle_timeout),
 		NS_PER_SEC, 43200 * MINUTE,
-		.flags = KEY_HIDDEN, .initial = "none" },
+		.flags = KEY_HIDDEN, .initial = "none, 1min with udp" },
 
 	{ "rate", CONFIG_POOL, TYPE_RATE, SHARE(rate.bytes),
 		1, CONFIG_RATE_MAX, .flags = KEY_HIDDEN | KEY_DEPENDED,

@@ -201,6 +201,10 @@ rules_service(struct config_block *block)
 		set_allow(block, outlet);
 	if (transport == CONFIG_UDP)
 		check_rate(block, &outlet->share);
+	/* Nothing else tells that a peer has gone away. */
+	if (transport == CONFIG_UDP && !outlet->connect &&
+	    setting_of(block, "idle-timeout") == NULL)
+		outlet->idle_timeout = CONFIG_UDP_IDLE;
 	if (!outlet->connect)
 		rules_listener(block);
 }
