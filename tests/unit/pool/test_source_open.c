@@ -4,6 +4,7 @@
  */
 #include "unit/unit.h"
 
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -60,6 +61,8 @@ exchange(struct place *p)
 {
 	p->exchanger = fork();
 	assert_int_not_equal(p->exchanger, -1);
+	if (p->exchanger == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (p->exchanger == 0)
 		if (renameat2(AT_FDCWD, p->source, AT_FDCWD, p->other,
 			RENAME_EXCHANGE) == -1)
