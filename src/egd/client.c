@@ -1,318 +1,251 @@
 /*
- * The state machine of a client with a connection: what it does when that can
- * be read or written, and when bytes are there for it, for the EGD protocol and
- * for raw streams.  Used by main.c, listener.c and serve.c, through the
- * protocol that frames.c selects.
- *
- * EGD 01 and 00 are answered at once from the bytes of the window that no
- * client waits for.  What 01 is short of is wanted for the next one
- * (worker->shortfall).
+ * Adds, removes and closes clients of a service.  Used by accepting (door.c),
+ * serving and the frames of the parent.
  */
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
+#include <bsd/string.h>
 #include <errno.h>
-#include <stdio.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "egd/client.h"
-#include "egd/clients.h"
+#include "egd/worker.h"
 
-#define EGD_QUANTUM 256	 /* bytes: any one request */
-#define DISCARD	    4096 /* bytes read and thrown away at once */
+#define SEND_BUFFER 4096 /* bytes, so that few lie unread */
+#define KEEP_IDLE   60	 /* s, until a peer that says nothing is probed */
+
+void
+client_init(struct clients *cs)
+{
+	TAILQ_INIT(&cs->free);
+	TAILQ_INIT(&cs->quiet);
+}
 
 static uint32_t
-min(uint32_t a, uint32_t b)
+place_of(const struct worker *w, const struct client *c)
 {
-	return a < b ? a : b;
+	return (uint32_t)(c - w->clients.place);
 }
 
-/*
- * Sends up to `n` bytes of the window.  Returns whether they all went; if not,
- * the client is blocked, or closed.
- */
-static bool
-send_bytes(struct worker *w, struct client *c, uint32_t n)
+/* A place, with nothing in it but its number of old. */
+static struct client *
+take_place(struct worker *w)
 {
-	ssize_t sent;
+	struct clients *cs = &w->clients;
+	struct client *c;
 
-	sent = send(c->fd, window_bytes(&w->window), n,
-	    MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (sent == -1 && errno != EAGAIN && errno != ENOBUFS) {
-		clients_lost(w, c, errno);
-		return false;
-	}
-	if (sent > 0) {
-		drr_give(&w->clients->drr, &c->turn, (uint32_t)sent);
-		clients_gave(w, c, (uint32_t)sent);
-	}
-	if (sent == n)
-		return true;
-	clients_block(w, c);
-	return false;
-}
-
-/* Sends what is left of an answer; nothing else is done before. */
-static void
-flush(struct worker *w, struct client *c)
-{
-	ssize_t sent;
-
-	sent = send(c->fd, c->out + c->out_start,
-	    (size_t)(c->out_end - c->out_start), MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (sent == -1 && errno != EAGAIN && errno != ENOBUFS) {
-		clients_lost(w, c, errno);
-		return;
-	}
-	if (sent > 0)
-		c->out_start += (uint16_t)sent;
-	if (c->out_start < c->out_end) {
-		clients_enter(w, c, CLIENT_WRITING);
-		return;
-	}
-	explicit_bzero(c->out, c->out_end);
-	c->out_start = c->out_end = 0;
-	clients_enter(w, c, CLIENT_READING);
-}
-
-static void
-answer(struct worker *w, struct client *c, size_t len)
-{
-	clients_answered(w, c);
-	c->out_end = (uint16_t)len;
-	flush(w, c);
-}
-
-/* EGD 01: as many bytes as there are at once. */
-static void
-answer_now(struct worker *w, struct client *c, uint32_t wanted)
-{
-	uint32_t n = min(wanted, clients_surplus(w));
-
-	c->out[0] = (uint8_t)n;
-	memcpy(c->out + 1, window_bytes(&w->window), n);
-	clients_gave(w, c, n);
-	w->page->counters.short_answers += n < wanted;
-	if (wanted > 0)
-		w->shortfall = wanted - n;
-	answer(w, c, 1U + n);
-}
-
-/* A command without an answer was done. */
-static void
-done(struct worker *w, struct client *c)
-{
-	clients_answered(w, c);
-	clients_enter(w, c, CLIENT_READING);
-}
-
-/* Does what a complete command says, or begins to. */
-static void
-execute(struct worker *w, struct client *c, const struct egd_said *said)
-{
-	switch (said->command) {
-	case EGD_AVAILABLE:
-		answer(w, c, egd_say_available(c->out, clients_surplus(w)));
-		break;
-	case EGD_NOW:
-		answer_now(w, c, said->wanted);
-		break;
-	case EGD_WAIT:
-		if (said->wanted == 0)
-			done(w, c);
-		else
-			clients_wait(w, c, said->wanted);
-		break;
-	case EGD_WRITE:
-		done(w, c);
-		break;
-	case EGD_PID:
-		answer(w, c, egd_say_pid(c->out, w->pid));
-		break;
-	}
-}
-
-/* Passes on what a client wrote, if that is wanted. */
-static void
-pass_on(const struct worker *w, const struct egd_said *said)
-{
-	if (said->size > 0 && w->writes_fd != -1 &&
-	    write(w->writes_fd, said->data, said->size) == -1)
-		return;
-}
-
-/*
- * Closes a client that does not speak the protocol.  What it sent besides is
- * read: if it were not, what it has been answered might be lost on its way
- * (RFC 1122, 4.2.2.13).
- */
-static void
-reject(struct worker *w, struct client *c, uint8_t command)
-{
-	uint8_t rest[DISCARD];
-	char why[32];
-
-	w->page->counters.malformed++;
-	if (recv(c->fd, rest, sizeof(rest), MSG_DONTWAIT) > 0)
-		explicit_bzero(rest, sizeof(rest));
-	snprintf(why, sizeof(why), "unknown command 0x%02x", command);
-	clients_close(w, c, why);
-}
-
-/* Parses what was read, until something has to be waited for. */
-static void
-parse(struct worker *w, struct client *c)
-{
-	enum egd_result result;
-	struct egd_said said;
-	size_t used;
-
-	while (c->state == CLIENT_READING && c->in_start < c->in_end) {
-		result = egd_hear(&c->egd, c->in + c->in_start,
-		    (size_t)(c->in_end - c->in_start), &used, &said);
-		c->in_start += (uint8_t)used;
-		if (said.command == EGD_WRITE)
-			pass_on(w, &said);
-		if (result == EGD_UNKNOWN)
-			reject(w, c, said.command);
-		else if (result == EGD_COMMAND)
-			execute(w, c, &said);
-	}
-	if (c->in_end > 0 && c->in_start == c->in_end) {
-		explicit_bzero(c->in, c->in_end);
-		c->in_start = c->in_end = 0;
-	}
-}
-
-static void
-read_commands(struct worker *w, struct client *c, uint32_t events)
-{
-	ssize_t n;
-
-	n = recv(c->fd, c->in, sizeof(c->in), MSG_DONTWAIT);
-	if (n == -1 && errno == EAGAIN && (events & EPOLLIN) != 0)
-		return;
-	if (n <= 0) {
-		clients_lost(w, c, n == 0 ? 0 : errno);
-		return;
-	}
-	c->in_end = (uint8_t)n;
-	c->input = n == sizeof(c->in) ? INPUT_MORE : INPUT_NONE;
-	parse(w, c);
-}
-
-static void
-egd_event(struct worker *w, struct client *c, uint32_t events)
-{
-	const uint32_t end = EPOLLHUP | EPOLLERR;
-
-	/* A client that has hung up may have sent commands before. */
-	if (c->state == CLIENT_READING && (events & (EPOLLIN | end)) != 0)
-		read_commands(w, c, events);
-	else if ((events & end) != 0)
-		clients_lost(w, c, 0);
-	else if (c->state == CLIENT_WRITING) {
-		flush(w, c);
-		parse(w, c);
-	} else if (c->state == CLIENT_BLOCKED)
-		clients_resume(w, c);
+	if ((c = TAILQ_FIRST(&cs->free)) != NULL)
+		TAILQ_REMOVE(&cs->free, c, quiet);
 	else
-		clients_unwatch(w, c);
+		c = &cs->place[cs->used++];
+	*c = (struct client){ .fd = -1, .serial = ++w->serials };
+	c->shown = &w->page->clients[place_of(w, c)];
+	w->page->nplaces = cs->used;
+	return c;
 }
 
-static bool
-egd_take(struct worker *w, struct client *c)
+/* Shows the parent that a client has come to its place, and that it has gone. */
+static void
+show(struct worker *w, struct client *c)
 {
-	if (!send_bytes(w, c, min(c->turn.missing, w->window.held)) ||
-	    c->turn.missing > 0)
-		return true;
-	done(w, c);
-	parse(w, c);
-	/* So that it does not lose its turn for want of a request. */
-	if (c->state == CLIENT_READING && c->input == INPUT_MORE)
-		read_commands(w, c, EPOLLIN);
-	return true;
+	strlcpy(c->shown->peer, c->peer.text, sizeof(c->shown->peer));
+	c->shown->bytes = c->shown->requests = 0;
+	__atomic_store_n(&c->shown->since, w->now, __ATOMIC_RELEASE);
+	w->page->nclients = ++w->clients.n;
 }
 
 static void
-egd_begin(struct worker *w, struct client *c)
+hide(struct worker *w, struct client *c)
 {
-	/* It speaks first. */
-	(void)w;
-	(void)c;
-}
-
-uint32_t
-client_chunk(const struct worker *w)
-{
-	uint32_t max = w->window.request_max;
-
-	return max == 0 ? 1 : min(max, CLIENT_CHUNK_MAX);
+	__atomic_store_n(&c->shown->since, 0, __ATOMIC_RELAXED);
+	/* Before another is written there. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	w->page->nclients = --w->clients.n;
 }
 
 static void
-stream_begin(struct worker *w, struct client *c)
+set_option(int fd, int level, int option, int value)
 {
-	clients_wait(w, c, client_chunk(w));
-}
-
-/* Reads what a client sends, so that its writes do not block. */
-static void
-discard(struct worker *w, struct client *c)
-{
-	uint8_t bytes[DISCARD];
-	ssize_t n;
-
-	n = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-	if (n == -1 && errno != EAGAIN)
-		clients_lost(w, c, errno);
-	else if (n == 0) {
-		c->input = INPUT_ENDED;
-		clients_unwatch(w, c);
-	}
+	/* Nothing depends on it. */
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
 static void
-stream_event(struct worker *w, struct client *c, uint32_t events)
+set_options(int fd, bool inet)
 {
-	if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
-		clients_lost(w, c, 0);
+	set_option(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+	if (!inet)
 		return;
-	}
-	if ((events & EPOLLOUT) != 0) {
-		if (c->state == CLIENT_BLOCKED)
-			clients_resume(w, c);
-		else
-			clients_unwatch(w, c);
-	}
-	if ((events & EPOLLIN) != 0)
-		discard(w, c);
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE);
 }
 
-static bool
-stream_take(struct worker *w, struct client *c)
+struct client *
+client_open(struct worker *w, int fd, const struct peer *peer)
 {
-	uint64_t before = c->shown->bytes;
+	struct client *c = take_place(w);
 
-	send_bytes(w, c, min(c->turn.missing, w->window.held));
-	if (c->state != CLIENT_NONE && c->shown->bytes > before)
-		clients_answered(w, c);
-	if (c->state == CLIENT_WAITING && c->turn.missing == 0)
-		clients_wait(w, c, client_chunk(w));
-	return true;
+	c->peer = *peer;
+	show(w, c);
+	w->page->counters.connections++;
+	w->door.empty_since = 0;
+	if (fd != -1) {
+		c->fd = fd;
+		c->watched = EPOLLIN;
+		set_options(fd, peer->inet);
+		if (worker_watch(w, EPOLL_CTL_ADD, fd, c->watched,
+			place_of(w, c), c->serial) == -1) {
+			client_close(w, c, strerror(errno));
+			return NULL;
+		}
+	}
+	worker_say(w, &w->log_clients, "connected %s %s",
+	    w->door.kind == SOCKET_CONNECTED ? "to" : "by", c->peer.text);
+	client_enter(w, c, CLIENT_SPEAKING);
+	return c;
 }
 
-const struct protocol client_egd = {
-	.quantum = EGD_QUANTUM,
-	.begin = egd_begin,
-	.event = egd_event,
-	.take = egd_take,
-};
+static void
+busy(struct worker *w, struct client *c)
+{
+	if (c->quiet_since != 0)
+		TAILQ_REMOVE(&w->clients.quiet, c, quiet);
+	c->quiet_since = 0;
+}
 
-const struct protocol client_stream = {
-	.quantum = CLIENT_CHUNK_MAX,
-	.begin = stream_begin,
-	.event = stream_event,
-	.take = stream_take,
-};
+void
+client_touch(struct worker *w, struct client *c)
+{
+	busy(w, c);
+	c->quiet_since = w->now;
+	TAILQ_INSERT_TAIL(&w->clients.quiet, c, quiet);
+}
+
+static void
+close_fd(struct worker *w, struct client *c)
+{
+	if (c->fd == -1)
+		return;
+	/* Somebody else may have the connection, too. */
+	(void)worker_watch(w, EPOLL_CTL_DEL, c->fd, 0, 0, 0);
+	close(c->fd);
+	c->fd = -1;
+}
+
+void
+client_close(struct worker *w, struct client *c, const char *why)
+{
+	struct clients *cs = &w->clients;
+
+	worker_say(w, &w->log_clients,
+	    "%s disconnected%s%s, %" PRIu64 " bytes in %" PRIu64 " requests",
+	    c->peer.text, why == NULL ? "" : ": ", why == NULL ? "" : why,
+	    c->shown->bytes, c->shown->requests);
+	close_fd(w, c);
+	busy(w, c);
+	now_leave(w, c);
+	command_end(w, c);
+	cs->full -= c->state == CLIENT_FULL;
+	turns_leave(&w->turns, &c->turn);
+	hide(w, c);
+	explicit_bzero(c, sizeof(*c));
+	TAILQ_INSERT_HEAD(&cs->free, c, quiet);
+	if (cs->n == 0)
+		w->door.empty_since = w->now;
+	if (w->door.kind == SOCKET_CONNECTED)
+		w->finished = true;
+}
+
+struct client *
+client_find(struct clients *cs, uint32_t place, uint32_t serial)
+{
+	struct client *c = &cs->place[place];
+
+	if (place >= cs->used || c->state == CLIENT_NONE || c->serial != serial)
+		return NULL;
+	return c;
+}
+
+/* The events that it cannot do without. */
+static uint32_t
+needed_events(const struct worker *w, const struct client *c)
+{
+	uint32_t events = 0;
+
+	if (c->state == CLIENT_SPEAKING ||
+	    (w->outlet.serve.protocol != SERVE_EGD && !c->deaf))
+		events |= EPOLLIN;
+	if (c->state == CLIENT_LISTENING || c->state == CLIENT_FULL)
+		events |= EPOLLOUT;
+	return events;
+}
+
+static void
+watch(struct worker *w, struct client *c, uint32_t events)
+{
+	c->watched = events;
+	if (worker_watch(w, EPOLL_CTL_MOD, c->fd, events, place_of(w, c),
+		c->serial) == -1)
+		log_fatal("epoll_ctl: %s", strerror(errno));
+}
+
+void
+client_watch(struct worker *w, struct client *c)
+{
+	uint32_t events = needed_events(w, c);
+
+	if (c->fd != -1 && (events & ~c->watched) != 0)
+		watch(w, c, events);
+}
+
+void
+client_unwatch(struct worker *w, struct client *c)
+{
+	uint32_t events = needed_events(w, c);
+
+	if (c->fd != -1 && events != c->watched)
+		watch(w, c, events);
+}
+
+void
+client_enter(struct worker *w, struct client *c, enum client_state state)
+{
+	w->clients.full += state == CLIENT_FULL;
+	w->clients.full -= c->state == CLIENT_FULL;
+	c->state = state;
+	c->shown->waiting = state == CLIENT_TAKING ||
+	    state == CLIENT_COLLECTING || state == CLIENT_ASKING;
+	if (c->fd == -1)
+		return;
+	if (state == CLIENT_SPEAKING || state == CLIENT_LISTENING ||
+	    state == CLIENT_FULL)
+		client_touch(w, c);
+	else
+		busy(w, c);
+	client_watch(w, c);
+}
+
+uint64_t
+client_deadline(const struct worker *w)
+{
+	const struct client *c = TAILQ_FIRST(&w->clients.quiet);
+	uint64_t timeout = w->outlet.serve.idle_timeout;
+
+	if (timeout == 0 || c == NULL)
+		return 0;
+	return c->quiet_since + timeout < timeout ? UINT64_MAX
+						  : c->quiet_since + timeout;
+}
+
+void
+client_expire(struct worker *w)
+{
+	uint64_t deadline;
+
+	while ((deadline = client_deadline(w)) != 0 && deadline <= w->now)
+		client_close(w, TAILQ_FIRST(&w->clients.quiet), "idle");
+}

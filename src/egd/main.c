@@ -12,15 +12,9 @@
 
 #include "common/channel.h"
 #include "common/child.h"
-#include "common/clock.h"
 #include "common/locked.h"
-#include "egd/client.h"
-#include "egd/clients.h"
-#include "egd/datagram.h"
 #include "egd/filter.h"
-#include "egd/frames.h"
-#include "egd/listener.h"
-#include "egd/serve.h"
+#include "egd/worker.h"
 
 #define NOFILE	       (CLIENTS_MAX + WORKER_FDS) /* as far as may be */
 #define EVENTS_AT_ONCE 64
@@ -30,9 +24,13 @@ connection_event(struct worker *w, uint64_t data, uint32_t events)
 {
 	struct client *c;
 
-	c = clients_find(w->clients, (uint32_t)data, (uint32_t)(data >> 32));
-	if (c != NULL)
-		w->protocol->event(w, c, events);
+	c = client_find(&w->clients, (uint32_t)data, (uint32_t)(data >> 32));
+	if (c == NULL)
+		return;
+	if (w->outlet.serve.protocol == SERVE_EGD)
+		command_event(w, c, events);
+	else
+		stream_event(w, c, events);
 }
 
 static void
@@ -50,10 +48,10 @@ event(struct worker *w, uint64_t data, uint32_t events)
 		window_receive(&w->window);
 		break;
 	case EVENT_SOCKET:
-		if (w->service.serve.protocol == SERVE_DATAGRAM)
+		if (w->outlet.serve.protocol == SERVE_DATAGRAM)
 			datagram_event(w, events);
 		else
-			listener_accept(w);
+			door_accept(w);
 		break;
 	default:
 		connection_event(w, data, events);
@@ -61,17 +59,20 @@ event(struct worker *w, uint64_t data, uint32_t events)
 	}
 }
 
-/* For epoll_wait(2): until the first deadline. */
+/* For epoll_wait(2): until the first of the things that have their time. */
 static int
 timeout(const struct worker *w)
 {
-	uint64_t first = clients_deadline(w), other = listener_deadline(w), ms;
+	const uint64_t deadlines[] = { now_deadline(w), client_deadline(w),
+		door_deadline(w) };
+	uint64_t first = UINT64_MAX, ms;
 
 	if (w->more)
 		return 0;
-	if (first == 0 || (other != 0 && other < first))
-		first = other;
-	if (first == 0)
+	for (size_t i = 0; i < sizeof(deadlines) / sizeof(*deadlines); i++)
+		if (deadlines[i] != 0 && deadlines[i] < first)
+			first = deadlines[i];
+	if (first == UINT64_MAX)
 		return -1;
 	if (first <= w->now)
 		return 0;
@@ -79,15 +80,16 @@ timeout(const struct worker *w)
 	return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
-/* While a frame is to be sent, waits for room in the channel. */
+/* While there is something to tell, waits for room to tell it. */
 static void
 watch_up(struct worker *w)
 {
-	bool full = !child_answer(&w->watch) || w->window.untold;
+	bool full =
+	    !child_answer(&w->watch) || w->window.untold || w->asks.unsent;
 
-	if (full == w->up_awaited)
+	if (full == w->full)
 		return;
-	w->up_awaited = full;
+	w->full = full;
 	worker_must_watch(w, EPOLL_CTL_MOD, CHANNEL_UP_FD, full ? EPOLLOUT : 0,
 	    EVENT_UP);
 }
@@ -96,10 +98,15 @@ watch_up(struct worker *w)
 static void
 go_on(struct worker *w)
 {
-	clients_expire(w);
-	listener_expire(w);
+	client_expire(w);
+	door_expire(w);
 	serve_run(w);
-	serve_report(w);
+	if (!w->more) {
+		/* Whoever is answered may have asked for more. */
+		now_settle(w);
+		serve_run(w);
+	}
+	serve_tell(w);
 	watch_up(w);
 }
 
@@ -113,7 +120,7 @@ handle(struct worker *w, const struct epoll_event *events, int n)
 	bool clients = n <= 0;
 	uint32_t which;
 
-	for (int i = 0; i < n && w->stage != WORKER_FINISHED; i++) {
+	for (int i = 0; i < n && !w->finished; i++) {
 		which = (uint32_t)events[i].data.u64;
 		if (which != EVENT_CHANNEL && which != EVENT_UP) {
 			clients = true;
@@ -131,7 +138,7 @@ run(struct worker *w)
 	struct epoll_event events[EVENTS_AT_ONCE];
 	int n;
 
-	while (w->stage != WORKER_FINISHED) {
+	while (!w->finished) {
 		n = epoll_wait(w->epoll_fd, events, EVENTS_AT_ONCE, timeout(w));
 		if (n == -1 && errno != EINTR)
 			log_fatal("epoll_wait: %s", strerror(errno));
@@ -161,20 +168,12 @@ start(struct worker *w)
 int
 main(void)
 {
-	static struct clients clients;
-	static struct listener listener;
-	static struct worker w = {
-		.clients = &clients,
-		.listener = &listener,
-		.protocol = &client_egd, /* until SERVE names it */
-	};
+	static struct worker w;
 
 	child_start(ROLE_EGD);
 	/* The window first: where little may be locked there are few clients. */
 	locked_keep(&w.window, sizeof(w.window));
-	locked_keep(&clients, sizeof(clients));
-	clients_init(&clients);
-	listener_init(&listener);
+	locked_keep(&w.clients, sizeof(w.clients));
 	worker_init(&w, child_counters(ROLE_EGD));
 	start(&w);
 	run(&w);

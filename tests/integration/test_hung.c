@@ -2,8 +2,6 @@
  * Processes that hang while they have work are replaced, and nobody but the one
  * who made them hang waits; those that merely do not run are left alone.
  */
-#include <sys/wait.h>
-
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -12,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/passing.h"
+#include "integration/hostile.h"
+#include "integration/lingering.h"
 #include "integration/load.h"
 #include "integration/peer.h"
 
@@ -22,7 +23,7 @@
 
 /* Found within 0.9 s, and replaced at once; the rest is for a busy machine. */
 #define REPLACED_MS (1500 * test_patience())
-#define WAIT_MS	    (100 * test_patience()) /* of those whom it is not about */
+#define WAIT_MS	    (400 * test_patience()) /* of those whom it is not about */
 #define PAUSE_US    2000000
 
 /* The longest time between arrivals, and from the last one until now. */
@@ -107,22 +108,6 @@ test_service(void **state)
 	suite_pass(s);
 }
 
-/* Removes the guests vm1 and up, while this process goes on. */
-static pid_t
-remove_all(struct suite *s, unsigned int n)
-{
-	char out[256];
-	pid_t pid;
-
-	fflush(NULL);
-	if ((pid = fork()) != 0)
-		return pid;
-	for (unsigned int i = 1; i <= n; i++)
-		if (admin_ctl(s, out, sizeof(out), "guest remove vm%u", i) != 0)
-			_exit(1);
-	_exit(0);
-}
-
 /* Workers that do not end keep nobody waiting, not those that are not theirs. */
 static void
 test_removed(void **state)
@@ -133,7 +118,6 @@ test_removed(void **state)
 	struct record rec;
 	char name[16];
 	pid_t pid;
-	int status;
 
 	admin_conf(s, "w", POOL);
 	for (unsigned int i = 0; i <= STOPPED; i++) {
@@ -152,10 +136,10 @@ test_removed(void **state)
 	}
 	record_init(&rec, 1 << 22);
 	load_run(&load, 1, 100, &rec);
-	pid = remove_all(s, STOPPED);
-	load_run(&load, 1, 1000, &rec);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	admin_conf(s, "w", POOL);
+	admin_conf_guest(s, "vm0", "");
+	CHECK(kill(s->d.pid, SIGHUP));
+	load_run(&load, 1, 1500, &rec);
 	assert_in_range(longest_gap(&rec), 0, WAIT_MS);
 	record_free(&rec);
 	for (unsigned int i = 0; i < STOPPED; i++) {
@@ -164,6 +148,162 @@ test_removed(void **state)
 		CHECK(
 		    daemon_child_gone(&s->d, ROLE_VHOST, name, FE_TIMEOUT_MS));
 	}
+	suite_pass(s);
+}
+
+/* The client sends a descriptor along with what it says. */
+static void
+send_fd(int conn, int fd, const char *text, size_t len)
+{
+	union passing place;
+	struct iovec iov = { (void *)(uintptr_t)text, len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	passing_put(&msg, &place, &fd, 1);
+	assert_int_equal(sendmsg(conn, &msg, 0), (ssize_t)len);
+}
+
+/* A client has the worker close a socket that lingers: it loses its place. */
+static void
+test_client_lingers(void **state)
+{
+	struct suite *s = *state;
+	struct place p;
+	int peer, lingering = hostile_lingering(&peer), first, bad, fd;
+	uint64_t start;
+	pid_t pid;
+
+	place_unix(s, &p, "e.sock");
+	admin_conf(s, "w", POOL "egd \"e\" { %s }\n", p.text);
+	admin_start(s);
+	first = place_connect(&p);
+	take(first, FE_TIMEOUT_MS);
+	bad = place_connect(&p);
+	take(bad, FE_TIMEOUT_MS);
+	/* It has the last copy. */
+	pid = daemon_child(&s->d, EGD_WORKER, NULL);
+	assert_true(pid > 0);
+	CHECK(kill(pid, SIGSTOP));
+	send_fd(bad, lingering, "\002\020", 2);
+	close(lingering);
+	start = fe_now();
+	CHECK(kill(pid, SIGCONT));
+	CHECK(daemon_log_wait(&s->d, HUNG, 1, REPLACED_MS));
+	fd = place_connect(&p);
+	take(fd, REPLACED_MS);
+	assert_in_range(fe_now() - start, 0, REPLACED_MS);
+	close(fd);
+	close(bad);
+	close(first);
+	close(peer);
+	suite_pass(s);
+}
+
+/* Somebody waits at a socket to be let in, and has sent what lingers. */
+static int
+wait_outside(struct suite *s, const char *name, int *peer)
+{
+	int lingering = hostile_lingering(peer), conn;
+	struct place p;
+
+	place_unix(s, &p, name);
+	conn = place_connect(&p);
+	send_fd(conn, lingering, "\002\020", 2);
+	close(lingering);
+	return conn;
+}
+
+/* A reload that closes listeners, and the end, wait for none of that. */
+static void
+test_listener_lingers(void **state)
+{
+	struct suite *s = *state;
+	struct load load = { .fe = &s->fe, .depth = 1, .len = 64 };
+	int first, outside[4], peers[4];
+	struct record rec;
+	struct place p;
+	uint64_t start;
+
+	place_unix(s, &p, "e.sock");
+	admin_conf(s, "w", POOL "egd \"e\" { %s }\n", p.text);
+	admin_conf_guest(s, "vm0", "");
+	admin_conf_guest(s, "vm1", "");
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_up_qemu(s, &s->other, "vm1");
+	first = place_connect(&p);
+	take(first, FE_TIMEOUT_MS);
+	/* It lets nobody in, and nobody misses it. */
+	CHECK(kill(daemon_child(&s->d, EGD_WORKER, NULL), SIGSTOP));
+	for (int i = 0; i < 4; i++)
+		outside[i] = wait_outside(s,
+		    i < 2	? "e.sock"
+			: i < 3 ? "vm1.sock"
+				: "vm0.sock",
+		    &peers[i]);
+	record_init(&rec, 1 << 22);
+	load_run(&load, 1, 100, &rec);
+	admin_conf(s, "w", POOL);
+	admin_conf_guest(s, "vm0", "");
+	CHECK(kill(s->d.pid, SIGHUP));
+	load_run(&load, 1, 1000, &rec);
+	CHECK(daemon_log_wait(&s->d, "read again: 1 guest", 1, FE_TIMEOUT_MS));
+	assert_in_range(longest_gap(&rec), 0, WAIT_MS);
+	record_free(&rec);
+	start = fe_now();
+	assert_int_equal(daemon_stop(&s->d, SIGTERM), 0);
+	assert_in_range(fe_now() - start, 0, 3000 * test_patience());
+	for (int i = 0; i < 4; i++) {
+		close(outside[i]);
+		close(peers[i]);
+	}
+	close(first);
+	suite_pass(s);
+}
+
+/*
+ * A worker that cannot be killed, since it closes a file that hangs, keeps none
+ * but its own guest waiting: not when it hangs, when its guest is removed, or
+ * when the daemon ends.
+ */
+static void
+test_unkillable(void **state)
+{
+	struct suite *s = *state;
+	struct load load = { .fe = &s->fe, .depth = 1, .len = 64 };
+	struct record rec;
+	struct lingering l;
+	char out[256];
+	pid_t pid;
+	int fd;
+
+	if (lingering_mount(&l) == -1)
+		suite_skip(s, "no file system can be mounted by /dev/fuse");
+	admin_conf(s, "w", POOL);
+	admin_conf_guest(s, "vm0", "");
+	admin_conf_guest(s, "vm1", "");
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_up_qemu(s, &s->other, "vm1");
+	fd = lingering_open(&l);
+	CHECK(fe_set_fd(&s->other, FE_SET_VRING_ERR, fd));
+	suite_served(&s->other);
+	close(fd);
+	pid = daemon_child(&s->d, ROLE_VHOST, "vm1");
+	assert_true(pid > 0);
+	lingering_arm(&l);
+	record_init(&rec, 1 << 22);
+	load_run(&load, 1, 100, &rec);
+	CHECK(kill(pid, SIGKILL));
+	load_run(&load, 1, 300, &rec);
+	assert_true(l.waiting > 0);
+	CHECK(kill(pid, 0));
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest remove vm1"), 0);
+	load_run(&load, 1, 500, &rec);
+	assert_in_range(longest_gap(&rec), 0, WAIT_MS);
+	record_free(&rec);
+	fe_close(&s->other);
+	lingering_unmount(&l);
 	suite_pass(s);
 }
 
@@ -215,7 +355,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		SUITE_TEST(test_entropy),
 		SUITE_EMPTY(test_service),
+		SUITE_EMPTY(test_client_lingers),
+		SUITE_EMPTY(test_listener_lingers),
 		SUITE_EMPTY(test_removed),
+		SUITE_EMPTY(test_unkillable),
 		SUITE_TEST(test_frozen),
 	};
 

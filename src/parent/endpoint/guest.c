@@ -16,7 +16,6 @@
 
 #include "parent/host/aside.h"
 #include "parent/endpoint/guest_session.h"
-#include "parent/endpoint/guest_session.h"
 #include "common/log.h"
 #include "common/names.h"
 

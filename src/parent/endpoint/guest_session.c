@@ -15,8 +15,8 @@
 
 #include "common/deposit.h"
 #include "common/log.h"
-#include "parent/endpoint/guest_session.h"
 #include "parent/host/aside.h"
+#include "parent/endpoint/guest_session.h"
 #include "parent/host/event.h"
 #include "parent/host/page.h"
 
@@ -296,13 +296,14 @@ guest_session_open(struct guest *g, int conn)
 			    "cannot make a deposit for its session: %s",
 			    strerror(errno));
 		counted_end(&g->counted);
-		close(conn);
+		aside_close_unstored(g->env->event, conn);
 		return -1;
 	}
 	begin(g, deposit);
 	store(g);
 	start_worker(g);
 	log_connected(g, conn);
+	/* The deposit has another copy. */
 	close(conn);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "parent/host/aside.h"
 #include "parent/endpoint/outlet.h"
 #include "parent/endpoint/outlet_socket.h"
 #include "parent/host/event.h"
@@ -20,12 +21,6 @@ static void outlet_go_on(struct outlet *, bool clean);
 
 #define KERNEL_WRITES "/dev/urandom"
 #define LIFE_MIN      (1 * NS_PER_SEC) /* of a worker that has done well */
-
-/*
- * Bytes that an EGD service holds ready at least, however small its burst: any
- * one command 01, which is answered from these.
- */
-#define EGD_WINDOW_MIN 255
 
 static int worker_frame(struct process *, struct frame *);
 static void worker_ended(struct process *, int);
@@ -60,9 +55,6 @@ send_limits(struct outlet *o)
 
 	frame_init(&f, PROTO_LIMITS, o->worker.number, o->pool->generation);
 	f.u.limits.window = alloc_window(leaf, o->pool->setup.spec.stock);
-	if (o->config.kind == CONFIG_OUTLET_EGD &&
-	    f.u.limits.window < EGD_WINDOW_MIN)
-		f.u.limits.window = EGD_WINDOW_MIN;
 	f.u.limits.request_min = alloc_request_min(leaf);
 	f.u.limits.request_max = alloc_request_max(leaf);
 	process_send(&o->worker, &f);
@@ -139,13 +131,13 @@ outlet_worker_start(struct outlet *o, int fd, enum proto_socket_kind kind)
 	if (counted_begin(&o->counted) == -1) {
 		log_about(LOG_LEVEL_ERROR, o->subject,
 		    "cannot make memory for counters: %s", strerror(errno));
-		close(fd);
+		aside_close_unstored(o->env->event, fd);
 		return -1;
 	}
 	if (process_start(&o->worker, o->env, &worker_ops, o->subject,
 		&o->worker_limit, o) == -1) {
 		counted_end(&o->counted);
-		close(fd);
+		aside_close_unstored(o->env->event, fd);
 		return -1;
 	}
 	o->connected = clock_now();
@@ -153,7 +145,7 @@ outlet_worker_start(struct outlet *o, int fd, enum proto_socket_kind kind)
 	if (bytes == -1 || page_give(&o->counted.page, &o->worker) == -1) {
 		if (bytes != -1)
 			close(bytes);
-		close(fd);
+		aside_close_unstored(o->env->event, fd);
 		process_kill(&o->worker);
 		return 0;
 	}
@@ -186,12 +178,18 @@ static int
 worker_frame(struct process *p, struct frame *f)
 {
 	struct outlet *o = p->arg;
+	struct frame now;
 
 	switch (f->hdr.type) {
 	case PROTO_READY:
 		return 0;
 	case PROTO_WANT:
 		return tap_want(o->pool, &o->tap, f);
+	case PROTO_NOW_ASK:
+		frame_init(&now, PROTO_NOW, p->number, o->pool->generation);
+		now.u.now = tap_now(o->pool, &o->tap);
+		process_send(p, &now);
+		return 0;
 	}
 	return -1;
 }
@@ -562,9 +560,9 @@ outlet_stop(struct outlet *o, uint64_t deadline)
 	o->io = sd_event_source_disable_unref(o->io);
 	o->timer = sd_event_source_disable_unref(o->timer);
 	if (o->pending != -1)
-		close(o->pending);
+		aside_close_unstored(o->env->event, o->pending);
 	if (o->listener.fd != -1)
 		outlet_socket_retire(o->listener.fd, &o->config);
-	listener_close(&o->listener);
+	listener_close(&o->listener, o->env->event);
 	free(o->config.socket.where);
 }

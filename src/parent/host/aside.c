@@ -1,6 +1,7 @@
 /*
  * Closes descriptors in a short-lived child, since closing may wait.  Used for
- * deposits and listeners that came from outside.
+ * deposits, listeners and connections, into which outsiders may have written
+ * descriptors.
  */
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -11,36 +12,58 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "parent/host/aside.h"
 #include "parent/host/sdnotify.h"
 
-#define BARRIER_TIME 10000 /* ms that the service manager may take */
+#define BARRIER_TIME 10000	/* ms that the service manager may take */
+#define RETRY_TIME   NS_PER_SEC /* without processes or descriptors */
+
+/* The descriptors that are to be closed when this round is over. */
+static struct aside {
+	sd_event *event;	/* of the timer */
+	sd_event_source *timer; /* on while there are some; or NULL */
+	int *fds;		/* with room for two more than max */
+	size_t n;
+	size_t max;
+	bool stored; /* some may be in systemd's store */
+} pending;
+
+static int
+compare(const void *a, const void *b)
+{
+	const int *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
 
 /*
  * In the child: nothing waits for what a process closes by its end.  It has to
- * be the last that has it, after the others have closed theirs.
+ * be the last that has them, after the others have closed theirs, which ends
+ * the pipes `closed` and `barrier` (-1: none).  `fds` is in order and includes
+ * the pipes.
  */
 _Noreturn static void
-close_by_end(int fd, int closed, int barrier)
+close_by_end(const int *fds, size_t n, int closed, int barrier)
 {
-	struct pollfd pfd = { .fd = 1 };
+	struct pollfd pfd = { .fd = closed };
+	int fd = 0;
 
-	fd = fcntl(fd, F_DUPFD, 3);
-	closed = fcntl(closed, F_DUPFD, 3);
-	barrier = fcntl(barrier == -1 ? closed : barrier, F_DUPFD, 3);
-	if (fd == -1 || closed == -1 || barrier == -1 || dup2(fd, 0) == -1 ||
-	    dup2(closed, 1) == -1 || dup2(barrier, 2) == -1 ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == -1)
 		_exit(1);
-	closefrom(3);
+	for (size_t i = 0; i < n; i++, fd++)
+		for (; fd < fds[i]; fd++)
+			close(fd);
+	closefrom(fd);
 	if (poll(&pfd, 1, BARRIER_TIME) == -1)
 		_exit(1);
-	pfd.fd = 2;
-	_exit(poll(&pfd, 1, BARRIER_TIME) == -1);
+	pfd.fd = barrier;
+	_exit(barrier != -1 && poll(&pfd, 1, BARRIER_TIME) == -1);
 }
 
 static int
@@ -51,47 +74,118 @@ ended(sd_event_source *source, const siginfo_t *si, void *arg)
 	return 0;
 }
 
-/* Whether systemd may have a copy too, and is waited for. */
-static void
-close_aside(sd_event *event, int fd, bool stored)
+/* Starts the child.  Returns -1 with errno. */
+static int
+start(struct aside *a, int closed[2], int barrier)
 {
 	sd_event_source *child;
-	int closed[2], barrier, r;
 	pid_t pid;
+	int r;
 
-	if (pipe2(closed, O_CLOEXEC) == -1) {
-		log_error("cannot make a pipe: %s", strerror(errno));
-		close(fd);
-		return;
-	}
-	/* systemd may have a copy, until it has done what it was told to. */
-	barrier = stored ? sdnotify_barrier() : -1;
-	if ((pid = fork()) == 0) {
+	if ((pid = fork()) == -1)
+		return -1;
+	if (pid == 0) {
 		close(closed[1]);
-		close_by_end(fd, closed[0], barrier);
+		a->fds[a->n++] = closed[0];
+		if (barrier != -1)
+			a->fds[a->n++] = barrier;
+		qsort(a->fds, a->n, sizeof(*a->fds), compare);
+		close_by_end(a->fds, a->n, closed[0], barrier);
 	}
-	if (pid == -1)
-		log_error("cannot start a process: %s", strerror(errno));
-	close(fd);
+	r = sd_event_add_child(a->event, &child, pid, WEXITED, ended, NULL);
+	if (r < 0)
+		log_error("cannot watch a process: %s", strerror(-r));
+	return 0;
+}
+
+/* Has the child close all, and closes them here.  Returns -1 with errno. */
+static int
+close_all(struct aside *a)
+{
+	int closed[2], barrier = -1, r, error;
+
+	if (pipe2(closed, O_CLOEXEC) == -1)
+		return -1;
+	/* systemd may have a copy, until it has done what it was told to. */
+	if (a->stored)
+		barrier = sdnotify_barrier();
+	r = start(a, closed, barrier);
+	error = errno;
+	for (size_t i = 0; r == 0 && i < a->n; i++)
+		close(a->fds[i]);
+	if (r == 0) {
+		a->n = 0;
+		a->stored = false;
+	}
 	if (barrier != -1)
 		close(barrier);
 	close(closed[0]);
 	close(closed[1]);
-	if (pid == -1)
+	errno = error;
+	return r;
+}
+
+static int timer_event(sd_event_source *, uint64_t, void *);
+
+static void
+close_after(struct aside *a, uint64_t ns)
+{
+	int r = 0;
+
+	if (a->timer == NULL)
+		r = sd_event_add_time(a->event, &a->timer, CLOCK_MONOTONIC, 0,
+		    1, timer_event, a);
+	if (r >= 0)
+		r = sd_event_source_set_time_relative(a->timer, ns / 1000);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(a->timer, SD_EVENT_ONESHOT);
+	if (r < 0 && r != -ESTALE)
+		log_fatal("cannot make a timer: %s", strerror(-r));
+}
+
+static int
+timer_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct aside *a = arg;
+
+	(void)source;
+	(void)usec;
+	if (close_all(a) == -1) {
+		log_error("cannot close %zu connections, trying again: %s",
+		    a->n, strerror(errno));
+		close_after(a, RETRY_TIME);
+	} else
+		a->timer = sd_event_source_disable_unref(a->timer);
+	return 0;
+}
+
+static void
+add(struct aside *a, sd_event *event, int fd)
+{
+	if (a->n == a->max) {
+		a->max = a->max == 0 ? 16 : 2 * a->max;
+		a->fds = reallocarray(a->fds, a->max + 2, sizeof(*a->fds));
+		if (a->fds == NULL)
+			log_fatal("no memory for %zu descriptors", a->max);
+	}
+	a->fds[a->n++] = fd;
+	if (a->n > 1 && a->event == event)
 		return;
-	r = sd_event_add_child(event, &child, pid, WEXITED, ended, NULL);
-	if (r < 0 && r != -ESTALE) /* which says that the loop has ended */
-		log_error("cannot watch a process: %s", strerror(-r));
+	if (a->event != event)
+		a->timer = sd_event_source_disable_unref(a->timer);
+	a->event = event;
+	close_after(a, 0);
 }
 
 void
 aside_close(sd_event *event, int fd)
 {
-	close_aside(event, fd, true);
+	pending.stored = true;
+	add(&pending, event, fd);
 }
 
 void
 aside_close_unstored(sd_event *event, int fd)
 {
-	close_aside(event, fd, false);
+	add(&pending, event, fd);
 }

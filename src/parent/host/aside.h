@@ -10,7 +10,9 @@
 
 /*
  * Closes a socket, of which a process of its own closes the last copy, by its
- * end.  If it is in systemd's store, it has to be taken out of that before.
+ * end: one for all that are closed in the same round of the event loop.  If it
+ * is in systemd's store, it has to be taken out of that before.  When the loop
+ * has ended, the end of this process closes it.
  */
 void aside_close(sd_event *, int fd);
 

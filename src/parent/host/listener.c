@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "parent/host/aside.h"
 #include "parent/host/listener.h"
 #include "common/log.h"
 
@@ -155,14 +156,15 @@ listener_open(struct listener *l, const char *path, int type,
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
 	if (listener_protect(l, rights) == -1) {
-		listener_close(l);
+		close(listener_release(l));
 		return -1;
 	}
 	if (listen(l->fd, BACKLOG) == 0)
 		return 0;
 fail:
 	log_error("socket %s: %s", path, strerror(errno));
-	listener_close(l);
+	if (l->fd != -1)
+		close(listener_release(l));
 	return -1;
 }
 
@@ -218,10 +220,13 @@ listener_release(struct listener *l)
 }
 
 void
-listener_close(struct listener *l)
+listener_close(struct listener *l, sd_event *event)
 {
 	int fd = listener_release(l);
 
-	if (fd != -1)
+	/* Only there descriptors can have been sent; others free their port. */
+	if (fd != -1 && socket_option_is(fd, SO_DOMAIN, AF_UNIX))
+		aside_close_unstored(event, fd);
+	else if (fd != -1)
 		close(fd);
 }

@@ -6,6 +6,8 @@
 
 #include <sys/types.h>
 
+#include <systemd/sd-event.h>
+
 struct listener {
 	const char *path; /* NULL: given to us, not ours */
 	int fd;
@@ -44,7 +46,7 @@ int listener_adopt(struct listener *, int fd, const char **why);
  */
 int listener_release(struct listener *);
 
-/* The same, and closes it. */
-void listener_close(struct listener *);
+/* The same, and closes it without waiting for what was written to it. */
+void listener_close(struct listener *, sd_event *);
 
 #endif

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "parent/host/aside.h"
 #include "parent/host/event.h"
 #include "parent/host/process.h"
 
@@ -308,9 +309,32 @@ watch(struct process *p)
 	return r < 0 ? -1 : 0;
 }
 
-static void
-close_fds(struct frame *f)
+/*
+ * Into a connection an outsider may have written descriptors, of which nobody
+ * must wait here for the last copy to be closed.
+ */
+static bool
+is_from_outside(const struct frame *f)
 {
+	int domain;
+	socklen_t len = sizeof(domain);
+
+	if (f->hdr.type != PROTO_SOURCE_OPEN &&
+	    (f->hdr.type != PROTO_SOCKET ||
+		f->u.socket.kind != SOCKET_CONNECTED))
+		return false;
+	return getsockopt(f->fds[0], SOL_SOCKET, SO_DOMAIN, &domain, &len) ==
+	    0 &&
+	    domain == AF_UNIX;
+}
+
+static void
+close_fds(struct process *p, struct frame *f)
+{
+	if (is_from_outside(f)) {
+		aside_close_unstored(p->env->event, f->fds[0]);
+		return;
+	}
 	for (size_t i = 0; i < FRAME_FDS_MAX; i++)
 		if (f->fds[i] != -1)
 			close(f->fds[i]);
@@ -332,7 +356,7 @@ release(struct process *p)
 
 	while ((out = TAILQ_FIRST(&p->out)) != NULL) {
 		TAILQ_REMOVE(&p->out, out, entry);
-		close_fds(&out->frame);
+		close_fds(p, &out->frame);
 		free(out);
 	}
 	p->nout = 0;
@@ -454,12 +478,12 @@ process_send(struct process *p, struct frame *f)
 	struct out_frame *out;
 
 	if (p->condemned || process_try_send(p, f)) {
-		close_fds(f);
+		close_fds(p, f);
 		return;
 	}
 	if (p->nout == p->ops->out_max) {
 		process_say_deaf(p);
-		close_fds(f);
+		close_fds(p, f);
 		process_kill(p);
 		return;
 	}
@@ -484,7 +508,7 @@ process_unsend(struct process *p, enum proto_type type, uint32_t consumer)
 		return false;
 	TAILQ_REMOVE(&p->out, out, entry);
 	p->nout--;
-	close_fds(&out->frame);
+	close_fds(p, &out->frame);
 	free(out);
 	return true;
 }
@@ -502,7 +526,7 @@ flush(struct process *p)
 			return;
 		}
 		p->nout--;
-		close_fds(&out->frame);
+		close_fds(p, &out->frame);
 		free(out);
 	}
 	if (!p->blocked && p->ops->writable != NULL)

@@ -14,6 +14,7 @@
 
 #include "common/channel.h"
 #include "common/log.h"
+#include "parent/host/aside.h"
 
 /* Uids of children: the base and one for each number. */
 #define UID_COUNT 65536

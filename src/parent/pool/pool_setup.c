@@ -52,7 +52,7 @@ spec_of(const struct config_pool *cp)
 int
 pool_setup_make(struct pool_setup *setup, const char *name,
     const struct config_pool *cp, const struct pool_setup *now,
-    struct process *entropy, sd_event *event)
+    struct process *entropy, struct process_env *env)
 {
 	const struct config_source *cs;
 	struct pool_source *s, *same;
@@ -62,7 +62,7 @@ pool_setup_make(struct pool_setup *setup, const char *name,
 	TAILQ_INIT(&setup->sources);
 	TAILQ_FOREACH(cs, &cp->sources, entry) {
 		same = find_same(now, cs);
-		s = pool_source_new(cs, name, entropy, event,
+		s = pool_source_new(cs, name, entropy, env,
 		    same == NULL && find_keeper(now, cs) == NULL);
 		if (s == NULL)
 			goto fail;

@@ -21,7 +21,7 @@ struct pool_setup {
  */
 int pool_setup_make(struct pool_setup *, const char *name,
     const struct config_pool *, const struct pool_setup *now,
-    struct process *entropy, sd_event *);
+    struct process *entropy, struct process_env *);
 
 void pool_setup_free(struct pool_setup *);
 

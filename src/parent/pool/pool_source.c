@@ -297,7 +297,7 @@ copy(const struct config_source *cs)
 
 struct pool_source *
 pool_source_new(const struct config_source *cs, const char *pool,
-    struct process *entropy, sd_event *event, bool keep)
+    struct process *entropy, struct process_env *env, bool keep)
 {
 	struct pool_source *s = must(calloc(1, sizeof(*s)));
 	char what[POOL_SOURCE_TEXT_SIZE - GUEST_NAME_SIZE - 3];
@@ -313,13 +313,14 @@ pool_source_new(const struct config_source *cs, const char *pool,
 	s->closed = true;
 	s->since = clock_now();
 	log_limit_init(&s->limit, s->since);
-	r = sd_event_add_time(event, &s->timer, CLOCK_MONOTONIC, 0, 1,
+	s->env = env;
+	r = sd_event_add_time(env->event, &s->timer, CLOCK_MONOTONIC, 0, 1,
 	    timer_event, s);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
 	if (r < 0)
 		log_error("cannot make a timer: %s", strerror(-r));
-	if (r < 0 || (keep && open_kept(s, event) == -1)) {
+	if (r < 0 || (keep && open_kept(s, env->event) == -1)) {
 		pool_source_free(s);
 		return NULL;
 	}
@@ -332,9 +333,9 @@ pool_source_free(struct pool_source *s)
 	sd_event_source_disable_unref(s->timer);
 	sd_event_source_disable_unref(s->io);
 	if (s->listener.fd != -1)
-		listener_close(&s->listener);
+		listener_close(&s->listener, s->env->event);
 	else if (s->kept_fd != -1)
-		close(s->kept_fd);
+		close(s->kept_fd); /* no unix socket */
 	config_source_free(s->config);
 	free(s);
 }

@@ -28,6 +28,7 @@ struct pool_source {
 	struct config_source *config;
 	struct log_subject subject; /* its pool and its name */
 	char text[POOL_SOURCE_TEXT_SIZE];
+	struct process_env *env;
 	struct process *entropy;  /* who reads it */
 	sd_event_source *timer;	  /* to open it (again) */
 	sd_event_source *io;	  /* of kept_fd, when somebody may connect */
@@ -61,7 +62,7 @@ TAILQ_HEAD(pool_sources, pool_source);
  * logging why.
  */
 struct pool_source *pool_source_new(const struct config_source *,
-    const char *pool, struct process *entropy, sd_event *, bool keep);
+    const char *pool, struct process *entropy, struct process_env *, bool keep);
 void pool_source_free(struct pool_source *);
 
 /* Takes over what the other keeps; see source_shares_kept(). */

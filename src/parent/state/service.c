@@ -281,7 +281,7 @@ service_apply(struct service *s, const struct config *config)
 	size_t i = 0;
 
 	if (plan_make(s, config, &plan) == -1) {
-		plan_drop(&plan);
+		plan_drop(s, &plan);
 		return SERVICE_UNCHANGED;
 	}
 	s->applied++;
@@ -295,7 +295,7 @@ service_apply(struct service *s, const struct config *config)
 	if (service_outlets_apply(s, config, &plan) == -1)
 		r = SERVICE_PARTLY;
 	remove_rest(s);
-	plan_drop(&plan);
+	plan_drop(s, &plan);
 	statistics_set(&s->statistics, config->statistics);
 	return r;
 }

@@ -96,6 +96,16 @@ refusal(const struct guest *g)
 	       "socket = systemd";
 }
 
+/* Closes what was not adopted. */
+static void
+refuse(struct service *s, const struct service_adoption *a)
+{
+	if (a->from == ADOPTED_STORED)
+		aside_close(s->env->event, a->fd);
+	else
+		aside_close_unstored(s->env->event, a->fd);
+}
+
 int
 service_adopt(struct service *s, const struct service_adoption *a,
     const char **why)
@@ -105,13 +115,13 @@ service_adopt(struct service *s, const struct service_adoption *a,
 	struct listener l;
 
 	if (listener_adopt(&l, a->fd, why) == -1) {
-		close(a->fd);
+		refuse(s, a);
 		return EINVAL;
 	}
 	if ((*why = refusal(g)) != NULL ||
 	    ((g == NULL || g->added) &&
 		service_find_place(s, a->pool, a->class, &place, why) == -1)) {
-		listener_close(&l);
+		refuse(s, a);
 		return EINVAL;
 	}
 	if (g != NULL && g->added && g->pool != place.pool) {
@@ -131,7 +141,7 @@ service_adopt(struct service *s, const struct service_adoption *a,
 		g->subject.class = place.class;
 	}
 	if (g->passed && same_socket(g->listener.fd, l.fd))
-		listener_close(&l);
+		listener_close(&l, s->env->event);
 	else if (set_listener(s, g, &l) == -1) {
 		*why = "cannot listen";
 		return EIO;
@@ -186,9 +196,9 @@ adopt_stored(struct service *s, const char *name, int fd)
 	strlcpy(text, name, sizeof(text));
 	if (is_stale(fd)) {
 		why = "its socket has been removed";
-		close(fd);
+		aside_close(s->env->event, fd);
 	} else if (take_apart(text, &a) == -1)
-		close(fd);
+		aside_close(s->env->event, fd);
 	else
 		error = service_adopt(s, &a, &why);
 	if (error == 0)

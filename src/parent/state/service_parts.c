@@ -110,7 +110,7 @@ service_pool_new(struct service *s, const struct config_pool *cp)
 	TAILQ_INIT(&p->classes);
 	pool_init(&p->pool, p->name, s->env, &cp->share, &pool_ops, s);
 	if (pool_setup_make(&setup, p->name, cp, &p->pool.setup,
-		&p->pool.entropy, s->env->event) == -1) {
+		&p->pool.entropy, s->env) == -1) {
 		free(p);
 		return NULL;
 	}

@@ -26,15 +26,15 @@ plan_successor(const struct config *config, const struct outlet *o)
 }
 
 static void
-drop_listeners(struct listener *listeners, size_t n)
+drop_listeners(struct service *s, struct listener *listeners, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		listener_close(&listeners[i]);
+		listener_close(&listeners[i], s->env->event);
 	free(listeners);
 }
 
 void
-plan_drop(struct plan *plan)
+plan_drop(struct service *s, struct plan *plan)
 {
 	struct service_pool *p;
 	struct plan_setup *ps;
@@ -48,9 +48,9 @@ plan_drop(struct plan *plan)
 		TAILQ_REMOVE(&plan->pools, p, entry);
 		service_pool_free(p, clock_now());
 	}
-	drop_listeners(plan->listeners, plan->nlisteners);
-	drop_listeners(plan->egds, plan->negds);
-	drop_listeners(plan->outlets, plan->noutlets);
+	drop_listeners(s, plan->listeners, plan->nlisteners);
+	drop_listeners(s, plan->egds, plan->negds);
+	drop_listeners(s, plan->outlets, plan->noutlets);
 }
 
 /* Makes what sources a pool is to have, other than now. */
@@ -64,7 +64,7 @@ plan_setup(struct plan *plan, struct pool *pool, const struct config_pool *cp)
 	ps = service_must(calloc(1, sizeof(*ps)));
 	ps->pool = pool;
 	if (pool_setup_make(&ps->setup, pool->name, cp, &pool->setup,
-		&pool->entropy, pool->env->event) == -1) {
+		&pool->entropy, pool->env) == -1) {
 		free(ps);
 		return -1;
 	}
@@ -199,7 +199,7 @@ plan_outlet(struct service *s, const struct config *config,
 	/* Whether there is such an address can be told by any port. */
 	elsewhere.socket.port = 0;
 	r = outlet_socket_listen(l, &elsewhere);
-	listener_close(l);
+	listener_close(l, s->env->event);
 	return r;
 }
 

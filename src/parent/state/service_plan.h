@@ -35,7 +35,7 @@ struct plan {
  * ends what has not been taken out of the plan.
  */
 int plan_make(struct service *, const struct config *, struct plan *);
-void plan_drop(struct plan *);
+void plan_drop(struct service *, struct plan *);
 
 /* A guest's EGD socket as an outlet: what strings it has are the guest's. */
 void plan_egd(struct config_outlet *, const struct config_guest *);
