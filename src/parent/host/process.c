@@ -70,11 +70,36 @@ process_say_line(const struct process *p, struct proto_log *child)
 		log_send(&line, "%s", child->text);
 }
 
+/* The end of a process, or why it is killed: there may be many. */
+static void
+say_end(void *arg, enum event event, const char *text, uint32_t suppressed)
+{
+	const struct process *p = arg;
+	const struct process_end *e = &p->end;
+	char more[FLAP_MORE_SIZE];
+
+	event_log(event, p->about,
+	    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", role_name(p->ops->role)),
+		LOG_NUMBER("VRNGD_PID", e->pid),
+		LOG_NUMBER("VRNGD_SUPPRESSED", suppressed),
+		e->code == CLD_EXITED ? LOG_NUMBER("VRNGD_STATUS", e->status)
+				      : LOG_NUMBER("VRNGD_SIGNAL", e->status)),
+	    "%s%s", text, flap_more(more, suppressed));
+}
+
+/* Something is wrong with a process, which has not ended yet. */
+static void
+process_end_is(struct process *p, int code, int status)
+{
+	p->end = (struct process_end){ p->pid, code, status };
+}
+
 /* It is about to be killed: for a frame, or because it reads none. */
 static void
-process_say_broken(const struct process *p, const struct frame *f)
+process_say_broken(struct process *p, const struct frame *f)
 {
-	event_log(EVENT_ALARM, p->about, LOG_FIELDS(PROCESS_FIELDS(p)),
+	process_end_is(p, CLD_KILLED, SIGKILL);
+	flap_say(&p->ends, EVENT_ALARM,
 	    "%s (pid %d) sent a frame that "
 	    "it must not send (%s, %u bytes, consumer %u): killing it",
 	    p->ops->program, p->pid, frame_name(f->hdr.type), f->hdr.length,
@@ -82,45 +107,46 @@ process_say_broken(const struct process *p, const struct frame *f)
 }
 
 static void
-process_say_deaf(const struct process *p)
+process_say_deaf(struct process *p)
 {
-	event_log(EVENT_ALARM, p->about, LOG_FIELDS(PROCESS_FIELDS(p)),
+	process_end_is(p, CLD_KILLED, SIGKILL);
+	flap_say(&p->ends, EVENT_ALARM,
 	    "%s (pid %d) does not read its channel: killing it",
 	    p->ops->program, p->pid);
 }
 
 static void
-say_signal(const struct process *p, int signal)
+process_say_hung(struct process *p)
 {
-	/* What seccomp forbids, it does not do of itself. */
-	event_log(signal == SIGSYS ? EVENT_ALARM : EVENT_PROCESS_DIED, p->about,
-	    LOG_FIELDS(PROCESS_FIELDS(p), LOG_NUMBER("VRNGD_SIGNAL", signal)),
-	    "%s (pid %d) died of "
-	    "signal %d (%s)",
-	    p->ops->program, p->pid, signal, strsignal(signal));
+	process_end_is(p, CLD_KILLED, SIGKILL);
+	flap_say(&p->ends, EVENT_PROCESS_HUNG,
+	    "%s (pid %d) makes no progress: replacing it", p->ops->program,
+	    p->pid);
 }
 
 /* It has ended, unless that is nothing to speak of. */
 static void
-process_say_end(const struct process *p, const siginfo_t *si)
+process_say_end(struct process *p, const siginfo_t *si)
 {
-	if (si->si_code == CLD_EXITED && si->si_status == 0)
+	int status = si->si_status;
+
+	if (si->si_code == CLD_EXITED && status == 0)
 		return;
+	process_end_is(p, si->si_code, status);
 	if (si->si_code != CLD_EXITED)
-		say_signal(p, si->si_status);
-	else if (si->si_status == 127)
-		event_log(EVENT_PROCESS_MISSING, p->about,
-		    LOG_FIELDS(PROCESS_FIELDS(p)),
-		    "cannot run %s/%s: is "
-		    "it installed and executable?",
+		/* What seccomp forbids, it does not do of itself. */
+		flap_say(&p->ends,
+		    status == SIGSYS ? EVENT_ALARM : EVENT_PROCESS_DIED,
+		    "%s (pid %d) died of signal %d (%s)", p->ops->program,
+		    p->pid, status, strsignal(status));
+	else if (status == 127)
+		flap_say(&p->ends, EVENT_PROCESS_MISSING,
+		    "cannot run %s/%s: is it installed and executable?",
 		    p->env->libexec, p->ops->program);
 	else
-		event_log(EVENT_PROCESS_DIED, p->about,
-		    LOG_FIELDS(PROCESS_FIELDS(p),
-			LOG_NUMBER("VRNGD_STATUS", si->si_status)),
-		    "%s (pid %d) exited "
-		    "with status %d",
-		    p->ops->program, p->pid, si->si_status);
+		flap_say(&p->ends, EVENT_PROCESS_DIED,
+		    "%s (pid %d) exited with status %d", p->ops->program,
+		    p->pid, status);
 }
 
 /*
@@ -409,9 +435,12 @@ process_start(struct process *p, struct process_env *env,
 		.arg = arg,
 		.about = about,
 		.log_limit = limit,
+		.ends = p->ends,
 		.channel = -1,
 		.up = -1,
 	};
+	if (p->ends.say == NULL)
+		flap_init(&p->ends, env->event, say_end, p);
 	TAILQ_INIT(&p->out);
 	if ((p->number = number_take(env)) == 0) {
 		log_error("cannot start %s: all %d uids are in use",
@@ -726,6 +755,7 @@ process_stop(struct process *p, uint64_t deadline)
 	struct process_life *l = p->life;
 	uint64_t now = clock_now();
 
+	flap_end(&p->ends);
 	if (p->pid == 0)
 		return;
 	process_hang_up(p);
@@ -758,13 +788,15 @@ process_finish(struct process_env *env, uint64_t deadline)
 
 	while (reap(env) && clock_now() < deadline)
 		usleep(1000);
-	LIST_FOREACH(l, &env->lives, entry)
-	life_kill(l);
+	for (l = LIST_FIRST(&env->lives); l != NULL; l = LIST_NEXT(l, entry))
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+		life_kill(l);
 	deadline = clock_now() + DYING_TIME;
 	while (reap(env) && clock_now() < deadline)
 		usleep(1000);
-	LIST_FOREACH(l, &env->lives, entry)
-	life_say_lingers(l);
+	for (l = LIST_FIRST(&env->lives); l != NULL; l = LIST_NEXT(l, entry))
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+		life_say_lingers(l);
 	env->tick = sd_event_source_disable_unref(env->tick);
 }
 
@@ -855,9 +887,7 @@ judge(struct process *p)
 	if (!p->pinged || p->silent < SILENT_TICKS ||
 	    (p->silent < STARVED_TICKS && is_runnable(p->pid)))
 		return;
-	event_log(EVENT_PROCESS_HUNG, p->about, LOG_FIELDS(PROCESS_FIELDS(p)),
-	    "%s (pid %d) makes no progress: replacing it", p->ops->program,
-	    p->pid);
+	process_say_hung(p);
 	p->hung = true;
 	process_kill(p);
 }
@@ -868,9 +898,10 @@ first_silent(struct process_env *env)
 {
 	struct process *p;
 
-	LIST_FOREACH(p, &env->watched, watch_entry)
-	if (p->silent >= SILENT_TICKS && p->judged != env->ticked)
-		break;
+	for (p = LIST_FIRST(&env->watched); p != NULL;
+	     p = LIST_NEXT(p, watch_entry))
+		if (p->silent >= SILENT_TICKS && p->judged != env->ticked)
+			break;
 	return p;
 }
 

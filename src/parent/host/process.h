@@ -15,6 +15,7 @@
 #include "common/channel.h"
 #include "common/log.h"
 #include "parent/host/aside.h"
+#include "parent/host/flap.h"
 
 /* Uids of children: the base and one for each number. */
 #define UID_COUNT 65536
@@ -59,6 +60,14 @@ struct process_env {
 	uint64_t numbers[UID_COUNT / 64]; /* in use, a bit each */
 };
 
+/* Why a process has ended, or is killed, as in siginfo_t. */
+struct process_end {
+	pid_t pid;
+	int code; /* CLD_EXITED, or another: */
+	int status;
+};
+
+/* All 0: none was started yet. */
 struct process {
 	struct process_env *env;
 	const struct process_ops *ops;
@@ -83,6 +92,8 @@ struct process {
 	TAILQ_HEAD(out_frames, out_frame) out;
 	uint32_t nout;		     /* frames in it */
 	struct log_limit *log_limit; /* of what it says */
+	struct process_end end;
+	struct flap ends; /* of all that were in this slot */
 };
 
 /*

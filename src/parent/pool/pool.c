@@ -12,10 +12,6 @@
 #define CAPACITY_MAX (UINT64_C(1) << 40) /* bytes */
 #define REPLACE_TIME NS_PER_SEC		 /* to end by itself */
 
-#define SOURCES_FIELDS(serving, all) \
-	LOG_FIELDS(LOG_NUMBER("VRNGD_SERVING", serving), \
-	    LOG_NUMBER("VRNGD_SOURCES", all))
-
 static int entropy_frame(struct process *, struct frame *);
 static void entropy_writable(struct process *);
 static void entropy_ended(struct process *, int);
@@ -149,6 +145,20 @@ stop_sources(struct pool *pool)
 }
 
 static void
+log_restarted(void *arg, enum event event, const char *text,
+    uint32_t suppressed)
+{
+	const struct pool *pool = arg;
+	char more[FLAP_MORE_SIZE];
+
+	event_log(event, &pool->subject,
+	    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", "entropy"),
+		LOG_NUMBER("VRNGD_GENERATION", pool->generation),
+		LOG_NUMBER("VRNGD_SUPPRESSED", suppressed)),
+	    "%s%s", text, flap_more(more, suppressed));
+}
+
+static void
 entropy_ended(struct process *p, int status)
 {
 	struct pool *pool = p->arg;
@@ -165,9 +175,7 @@ entropy_ended(struct process *p, int status)
 	if (!pool->ready && status != -1)
 		pool->ops->failed(pool, pool->arg);
 	else
-		event_log(EVENT_ENTROPY_RESTARTED, &pool->subject,
-		    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", "entropy"),
-			LOG_NUMBER("VRNGD_GENERATION", pool->generation)),
+		flap_say(&pool->restarts, EVENT_ENTROPY_RESTARTED,
 		    "the entropy process has ended: starting another");
 	if (deaths_free(&pool->entropy_deaths, clock_now()))
 		set_entropy_timer(pool, clock_now());
@@ -204,41 +212,60 @@ find_source(const struct pool *pool, uint32_t number)
 	return s;
 }
 
+/* Logs which sources are in use now: it can change often. */
+static void
+log_serving(void *arg, enum event event, const char *text, uint32_t suppressed)
+{
+	const struct pool *pool = arg;
+	const struct proto_pool *spec = &pool->setup.spec;
+	const struct log_subject *about = &pool->subject;
+	const struct pool_source *s = NULL;
+	char more[FLAP_MORE_SIZE];
+
+	if (pool->serving != 0 && spec->combine == COMBINE_FIRST)
+		s = find_source(pool, (uint32_t)__builtin_ctz(pool->serving));
+	if (s != NULL)
+		about = &s->subject;
+	event_log(event, about,
+	    LOG_FIELDS(
+		LOG_NUMBER("VRNGD_SERVING", __builtin_popcount(pool->serving)),
+		LOG_NUMBER("VRNGD_SOURCES", spec->nsources),
+		LOG_NUMBER("VRNGD_SUPPRESSED", suppressed)),
+	    "%s%s", text, flap_more(more, suppressed));
+}
+
 /*
  * Says which of several sources are in use now, if that has changed.  That a
  * pool starts with those that are healthy first is nothing to warn of.
  */
 static void
-say_serving(struct pool *pool, uint32_t serving)
+say_serving(struct pool *pool, uint32_t was)
 {
 	const struct proto_pool *spec = &pool->setup.spec;
 	enum event event = EVENT_POOL_SERVING;
+	uint32_t serving = pool->serving;
 	uint32_t n = (uint32_t)__builtin_popcount(serving);
 	const struct pool_source *s;
 
-	if (serving == pool->serving || spec->nsources == 1)
+	if (serving == was || spec->nsources == 1)
 		return;
 	if (serving == 0) {
-		event_log(EVENT_POOL_STARVED, &pool->subject,
-		    SOURCES_FIELDS(0, spec->nsources),
+		flap_say(&pool->flap, EVENT_POOL_STARVED,
 		    "pool %s: not enough healthy sources: guests wait",
 		    pool->name);
 		return;
 	}
-	if (pool->serving != 0 &&
-	    (spec->combine == COMBINE_XOR ? n < spec->nsources
-					  : serving > pool->serving))
+	if (was != 0 &&
+	    (spec->combine == COMBINE_XOR ? n < spec->nsources : serving > was))
 		event = EVENT_POOL_DEGRADED;
 	if (spec->combine == COMBINE_XOR) {
-		event_log(event, &pool->subject,
-		    SOURCES_FIELDS(n, spec->nsources),
-		    "pool %s: %u of %u sources serve", pool->name, n,
-		    spec->nsources);
+		flap_say(&pool->flap, event, "pool %s: %u of %u sources serve",
+		    pool->name, n, spec->nsources);
 		return;
 	}
 	s = find_source(pool, (uint32_t)__builtin_ctz(serving));
-	event_log(event, &s->subject, SOURCES_FIELDS(n, spec->nsources),
-	    "pool %s: source %s serves", pool->name, s->text);
+	flap_say(&pool->flap, event, "pool %s: source %s serves", pool->name,
+	    s->text);
 }
 
 static int
@@ -246,6 +273,7 @@ state_frame(struct pool *pool, const struct proto_source_state *state)
 {
 	struct pool_source *s = find_source(pool, state->number);
 	uint32_t all = (1U << pool->setup.spec.nsources) - 1;
+	uint32_t was = pool->serving;
 
 	if (s == NULL || state->status >= SOURCE_STATUSES ||
 	    (state->serving & ~all) != 0)
@@ -253,8 +281,8 @@ state_frame(struct pool *pool, const struct proto_source_state *state)
 	if (state->status != s->state.status)
 		pool_active(pool);
 	pool_source_update(s, state);
-	say_serving(pool, state->serving);
 	pool->serving = state->serving;
+	say_serving(pool, was);
 	return 0;
 }
 
@@ -308,6 +336,8 @@ pool_init(struct pool *pool, const char *name, struct process_env *env,
 	TAILQ_INIT(&pool->taps);
 	TAILQ_INIT(&pool->unsent);
 	log_limit_init(&pool->entropy_limit, clock_now());
+	flap_init(&pool->flap, env->event, log_serving, pool);
+	flap_init(&pool->restarts, env->event, log_restarted, pool);
 	deaths_init(&pool->entropy_deaths, clock_now());
 	alloc_init(&pool->alloc, share, clock_now());
 }
@@ -325,6 +355,8 @@ void
 pool_stop(struct pool *pool, uint64_t deadline)
 {
 	process_stop(&pool->entropy, deadline);
+	flap_end(&pool->flap);
+	flap_end(&pool->restarts);
 	pool->timer = sd_event_source_disable_unref(pool->timer);
 	pool->entropy_timer =
 	    sd_event_source_disable_unref(pool->entropy_timer);

@@ -47,6 +47,8 @@ struct pool {
 	uint64_t granted;		/* what was granted of it in all */
 	uint64_t capacity;		/* of the stock, bytes */
 	uint32_t serving;		/* sources in use, a bit each */
+	struct flap flap;		/* of changes of that */
+	struct flap restarts;		/* of the entropy process */
 	struct taps taps;		/* of all its members */
 	struct taps unsent;		/* with grants to be told */
 	sd_event_source *timer;		/* for the allocator, */

@@ -68,33 +68,32 @@ test_name(const struct pool_source *s)
 	    : "none";
 }
 
-/*
- * Logs an event of a source, unless there were too many of late.  `reason` is
- * why, in words, or NULL.
- */
-static LOG_FORMAT(4, 5) void pool_source_say(struct pool_source *s,
-    enum event event, const char *reason, const char *fmt, ...)
+/* Logs an event of a source, of which there may be many. */
+static void
+say(void *arg, enum event event, const char *text, uint32_t suppressed)
 {
-	char text[LOG_TEXT_SIZE], more[48] = "";
-	uint32_t suppressed;
-	va_list ap;
+	struct pool_source *s = arg;
+	char more[FLAP_MORE_SIZE];
 
-	if (!log_limit_pass(&s->limit, clock_now(), &suppressed))
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (suppressed > 0)
-		snprintf(more, sizeof(more), " (and %u lines suppressed)",
-		    suppressed);
 	event_log(event, &s->subject,
-	    LOG_FIELDS(LOG_TEXT("VRNGD_REASON", reason == NULL ? "" : reason),
+	    LOG_FIELDS(LOG_TEXT("VRNGD_REASON", s->reason),
 		LOG_TEXT("VRNGD_TEST", test_name(s)),
 		LOG_NUMBER("VRNGD_FAILURES", s->failures),
 		LOG_NUMBER("VRNGD_BYTES", pool_source_bytes(s)),
 		LOG_NUMBER("VRNGD_SUPPRESSED", suppressed)),
-	    "pool %s: source %s: %s%s", s->subject.pool, s->text, text, more);
+	    "pool %s: source %s: %s%s", s->subject.pool, s->text, text,
+	    flap_more(more, suppressed));
 }
+
+/* The same, for `reason`, in words, or NULL. */
+#define pool_source_say(s, event, why, ...) \
+	do { \
+		const char *reason_ = (why); \
+\
+		strlcpy((s)->reason, reason_ == NULL ? "" : reason_, \
+		    sizeof((s)->reason)); \
+		flap_say(&(s)->flap, (event), __VA_ARGS__); \
+	} while (0)
 
 /* Its reader sees it in another state than before. */
 static void
@@ -312,7 +311,7 @@ pool_source_new(const struct config_source *cs, const char *pool,
 	s->listener.fd = s->kept_fd = -1;
 	s->closed = true;
 	s->since = clock_now();
-	log_limit_init(&s->limit, s->since);
+	flap_init(&s->flap, env->event, say, s);
 	s->env = env;
 	r = sd_event_add_time(env->event, &s->timer, CLOCK_MONOTONIC, 0, 1,
 	    timer_event, s);
@@ -330,6 +329,7 @@ pool_source_new(const struct config_source *cs, const char *pool,
 void
 pool_source_free(struct pool_source *s)
 {
+	flap_end(&s->flap);
 	sd_event_source_disable_unref(s->timer);
 	sd_event_source_disable_unref(s->io);
 	if (s->listener.fd != -1)

@@ -35,12 +35,13 @@ struct pool_source {
 	struct listener listener; /* of a unix socket to listen at */
 	int kept_fd;		  /* see source_is_kept(); -1: none */
 	struct backoff backoff;
-	struct log_limit limit; /* of lines about it */
-	bool noted;		/* that it failed, since it was given last */
-	bool closed;		/* nobody reads it */
-	uint32_t given;		/* times that the reader was given it */
-	bool announced;		/* that it does not yield, since it last did */
-	bool lost;		/* that it is lost, since anything else */
+	struct flap flap;	      /* of its events, */
+	char reason[SOURCE_WHY_SIZE]; /* of the last one, or "" */
+	bool noted;	/* that it failed, since it was given last */
+	bool closed;	/* nobody reads it */
+	uint32_t given; /* times that the reader was given it */
+	bool announced; /* that it does not yield, since it last did */
+	bool lost;	/* that it is lost, since anything else */
 	struct proto_source_state state; /* the last, of this generation */
 	uint64_t since;			 /* ns, that it is in it */
 	const struct counters_source *counters; /* its reader's; NULL: none */

@@ -1,0 +1,112 @@
+/*
+ * Limits events that come again and again, without losing the last state.  Used
+ * by processes, pools and sources.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "parent/host/flap.h"
+
+void
+flap_init(struct flap *f, sd_event *loop,
+    void (*say)(void *, enum event, const char *, uint32_t), void *arg)
+{
+	*f = (struct flap){
+		.loop = loop,
+		.say = say,
+		.arg = arg,
+		.at = clock_now(),
+		.tokens = FLAP_BURST,
+	};
+}
+
+static void
+refill(struct flap *f, uint64_t now)
+{
+	uint64_t n = (now - f->at) / FLAP_TIME;
+
+	f->at += n * FLAP_TIME;
+	f->tokens =
+	    n + f->tokens > FLAP_BURST ? FLAP_BURST : f->tokens + (uint32_t)n;
+}
+
+/* Logs the last one that was suppressed. */
+static void
+say_last(struct flap *f)
+{
+	uint32_t n = f->suppressed;
+
+	f->timer = sd_event_source_disable_unref(f->timer);
+	if (n == 0)
+		return;
+	f->suppressed = 0;
+	f->say(f->arg, f->event, f->text, n - 1);
+}
+
+static int
+timer_event(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct flap *f = arg;
+
+	(void)source;
+	(void)usec;
+	refill(f, clock_now());
+	f->tokens -= f->tokens > 0;
+	say_last(f);
+	return 0;
+}
+
+static void
+suppress(struct flap *f)
+{
+	int r;
+
+	f->suppressed++;
+	if (f->timer != NULL)
+		return;
+	r = sd_event_add_time(f->loop, &f->timer, CLOCK_MONOTONIC,
+	    (f->at + FLAP_TIME) / 1000 + 1, 0, timer_event, f);
+	/* Without memory or a loop the next one says how many there were. */
+	if (r < 0)
+		f->timer = NULL;
+}
+
+void
+flap_say(struct flap *f, enum event event, const char *fmt, ...)
+{
+	uint32_t n = f->suppressed;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(f->text, sizeof(f->text), fmt, ap);
+	va_end(ap);
+	f->event = event;
+	refill(f, clock_now());
+	if (f->tokens == 0) {
+		suppress(f);
+		return;
+	}
+	f->tokens--;
+	f->suppressed = 0;
+	f->timer = sd_event_source_disable_unref(f->timer);
+	f->say(f->arg, event, f->text, n);
+}
+
+void
+flap_end(struct flap *f)
+{
+	if (f->say != NULL)
+		say_last(f);
+}
+
+const char *
+flap_more(char more[FLAP_MORE_SIZE], uint32_t suppressed)
+{
+	more[0] = '\0';
+	if (suppressed > 0)
+		snprintf(more, FLAP_MORE_SIZE, " (and %u lines suppressed)",
+		    suppressed);
+	return more;
+}
