@@ -46,11 +46,6 @@ start(int *up)
 
 	assert_int_equal(channel_pair(down), 0);
 	assert_int_equal(channel_up_pair(pipes), 0);
-	if ((pid = fork()) == 0)
-		flood(down[1], pipes[1]);
-	assert_int_not_equal(pid, -1);
-	close(down[1]);
-	close(pipes[1]);
 	frame_init(&f, PROTO_HELLO, 0, 0);
 	f.u.hello.version = PROTO_VERSION;
 	f.u.hello.role = ROLE_EGD;
@@ -58,6 +53,11 @@ start(int *up)
 	f.fds[0] = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_not_equal(f.fds[0], -1);
 	assert_int_equal(channel_send(down[0], &f), 0);
+	if ((pid = fork()) == 0)
+		flood(down[1], pipes[1]);
+	assert_int_not_equal(pid, -1);
+	close(down[1]);
+	close(pipes[1]);
 	close(f.fds[0]);
 	close(down[0]);
 	*up = pipes[0];
