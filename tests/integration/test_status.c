@@ -22,6 +22,7 @@
 #include "common/control_proto.h"
 #include "integration/admin.h"
 #include "integration/hostile.h"
+#include "integration/lingering.h"
 #include "integration/old_kernel.h"
 
 #define ROLE_STATUS "vrngd-status"
@@ -392,6 +393,57 @@ test_lingering_control(void **state)
 	suite_pass(s);
 }
 
+/* The same with a file whose close waits in spite of SIGKILL. */
+static void
+test_deaf(void **state)
+{
+	static const struct {
+		const char *socket;
+		uint32_t command; /* of a control request */
+	} rows[] = {
+		{ "status", 0 },
+		{ "control", CONTROL_LOG_LEVEL },
+		{ "control", CONTROL_GUEST_ADOPT },
+		{ "control", 0 },
+	};
+	struct control_request req = { .version = CONTROL_VERSION,
+		.name = "vm9" };
+	struct suite *s = *state;
+	struct lingering l;
+	int conns[4], fd;
+	bool status;
+
+	if (lingering_mount(&l) == -1)
+		suite_skip(s, "/dev/fuse cannot be used");
+	old_kernel(s);
+	start(s);
+	fd = lingering_open(&l);
+	CHECK(kill(s->d.pid, SIGSTOP));
+	CHECK(kill(daemon_child(&s->d, ROLE_STATUS, NULL), SIGSTOP));
+	for (size_t i = 0; i < 4; i++) {
+		status = strcmp(rows[i].socket, "status") == 0;
+		conns[i] = join(s, rows[i].socket,
+		    status ? SOCK_STREAM : SOCK_SEQPACKET);
+		assert_int_not_equal(conns[i], -1);
+		req.command = rows[i].command;
+		assert_int_equal(send_with(conns[i], &req, sizeof(req), fd),
+		    sizeof(req));
+	}
+	close(fd);
+	lingering_arm(&l);
+	CHECK(kill(daemon_child(&s->d, ROLE_STATUS, NULL), SIGCONT));
+	CHECK(kill(s->d.pid, SIGCONT));
+	for (int i = 0; i < 4; i++) {
+		check_quick(s);
+		close(conns[i]);
+		check_quick(s);
+	}
+	CHECK(kill(s->d.pid, SIGTERM));
+	assert_int_equal(daemon_wait(&s->d, (int)QUICK_MS), 0);
+	lingering_unmount(&l);
+	suite_pass(s);
+}
+
 /* Nor is anything closed at the end that clients have left in its sockets. */
 static void
 test_lingering_end(void **state)
@@ -553,6 +605,7 @@ main(void)
 		SUITE_EMPTY(test_descriptors),
 		SUITE_EMPTY(test_lingering),
 		SUITE_EMPTY(test_lingering_control),
+		SUITE_EMPTY(test_deaf),
 		SUITE_EMPTY(test_lingering_end),
 		SUITE_EMPTY(test_hung_worker),
 		SUITE_EMPTY(test_rights),
