@@ -155,6 +155,24 @@ test_adopted(void **state)
 	suite_pass(s);
 }
 
+/* What the manager was told but for the status, of which there may be news. */
+static const char *
+said(struct manager *m)
+{
+	char *line = m->said;
+	size_t len;
+
+	while (*line != '\0') {
+		len = strcspn(line, "\n");
+		len += line[len] == '\n';
+		if (strncmp(line, "STATUS=", 7) == 0)
+			memmove(line, line + len, strlen(line + len) + 1);
+		else
+			line += len;
+	}
+	return m->said;
+}
+
 /* No more descriptors than that: processes that close others' end soon. */
 static void
 await_fds(struct suite *s, int n)
@@ -195,7 +213,7 @@ test_again(void **state)
 	/* Another one takes its place. */
 	fd = manager_listen(&m, "vm0.sock");
 	adopt(&m, fd, "gold");
-	assert_string_equal(m.said,
+	assert_string_equal(said(&m),
 	    "FDSTOREREMOVE=1 FDNAME=g-vm0++gold\n"
 	    "FDSTORE=1 FDNAME=g-vm0++gold\n");
 	suite_served(&s->fe);
@@ -204,7 +222,7 @@ test_again(void **state)
 	suite_served(&s->fe);
 	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest remove vm0"), 0);
 	manager_hear(&m);
-	assert_string_equal(m.said, "FDSTOREREMOVE=1 FDNAME=g-vm0++gold\n");
+	assert_string_equal(said(&m), "FDSTOREREMOVE=1 FDNAME=g-vm0++gold\n");
 	close(fd);
 	manager_close(&m);
 	suite_pass(s);
@@ -290,8 +308,7 @@ test_refused(void **state)
 	refused(&m, &good, 1, "a\\x2db", "", "letters");
 	await_fds(s, fds);
 	manager_hear(&m);
-	/* Of the status there may be news. */
-	assert_null(strstr(m.said, "FDSTORE"));
+	assert_string_equal(said(&m), "");
 	close(good);
 	close(null);
 	close(pair[0]);
