@@ -57,7 +57,10 @@ runs(void (*inside)(void))
 static void
 excluded(void)
 {
-	static const int calls[] = { SCMP_SYS(ptrace),
+	static const int calls[] = {
+#ifndef VRNGD_SANITIZE
+		SCMP_SYS(ptrace),
+#endif
 		SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
 		SCMP_SYS(pidfd_getfd), SCMP_SYS(bpf), SCMP_SYS(userfaultfd),
 		SCMP_SYS(perf_event_open), SCMP_SYS(io_uring_setup),
@@ -69,7 +72,8 @@ excluded(void)
 		SCMP_SYS(open_by_handle_at), SCMP_SYS(mknodat),
 		SCMP_SYS(settimeofday), SCMP_SYS(clock_settime),
 		SCMP_SYS(sethostname), SCMP_SYS(swapon), SCMP_SYS(syslog),
-		SCMP_SYS(personality) };
+		SCMP_SYS(personality)
+	};
 	static const int namespaces[] = { CLONE_NEWNS, CLONE_NEWPID,
 		CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP,
 		CLONE_NEWNS | CLONE_NEWUSER };
