@@ -46,7 +46,7 @@ struct sandbox_rule {
  */
 #define SANDBOX_INT(n, value) \
 	SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, UINT32_MAX, (uint32_t)(value))
-#define SANDBOX_NULL(n) SCMP_CMP64(n, SCMP_CMP_EQ, 0)
+#define SANDBOX_NULL(n) SCMP_CMP64(n, SCMP_CMP_EQ, 0, 0)
 #define SANDBOX_NO_EXEC SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)
 
 /*

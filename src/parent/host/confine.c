@@ -102,7 +102,7 @@ exclude_namespaces(scmp_filter_ctx ctx)
 	uint64_t flag;
 
 	add(ctx, EPERM, SCMP_SYS(unshare),
-	    SCMP_A0_64(SCMP_CMP_NE, CLONE_NEWUSER));
+	    SCMP_A0_64(SCMP_CMP_NE, CLONE_NEWUSER, 0));
 	add(ctx, EPERM, SCMP_SYS(clone),
 	    SCMP_A0_64(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
 	for (size_t i = 0;
@@ -124,15 +124,15 @@ exclude_sockets(scmp_filter_ctx ctx)
 	int r;
 
 	add(ctx, EAFNOSUPPORT, SCMP_SYS(socket),
-	    SCMP_A0_64(SCMP_CMP_GT, AF_NETLINK));
+	    SCMP_A0_64(SCMP_CMP_GT, AF_NETLINK, 0));
 	for (int family = AF_INET + 1; family < AF_NETLINK; family++)
 		if (family != AF_INET6)
 			add(ctx, EAFNOSUPPORT, SCMP_SYS(socket),
-			    SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)family));
+			    SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)family, 0));
 	for (size_t i = 0; i < sizeof(inet) / sizeof(*inet); i++) {
 		r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM),
 		    SCMP_SYS(socket), 2,
-		    SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)inet[i]),
+		    SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)inet[i], 0),
 		    SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xf, SOCK_RAW));
 		if (r != 0)
 			log_fatal("seccomp: socket: %s", strerror(-r));
