@@ -225,5 +225,6 @@ void config_source_free(struct config_source *);
  * min_sources, stock and terms.
  */
 void config_pool_defaults(struct config_pool *);
+uint32_t config_pool_stock(const struct config_pool *);
 
 #endif

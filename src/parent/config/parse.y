@@ -145,9 +145,7 @@ missing_brace(struct config_parse *p)
 	if (schema_find(block->within->kind, word) != NULL) {
 		ERROR(&block->place, "an = is missing: write %s = %s", word,
 		    config_shown(p->reader, block->name));
-		block->kind = CONFIG_IGNORED;
-		p->block = block->within;
-		p->block->damaged = true;
+		config_block_drop(p);
 	} else
 		ERROR(&block->place, "%s: there is no { after the name: add it",
 		    block->title);

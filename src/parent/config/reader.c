@@ -1,7 +1,7 @@
 /*
  * What all of reading a configuration needs: memory that lives as long as the
- * reader, errors with their places, blocks and settings, and a guess at what a
- * misspelt word was meant to be.  Used by all of this folder.
+ * reader, errors with their places, and a guess at what a misspelt word was meant
+ * to be.  Used by all of this folder.
  */
 #include <search.h>
 #include <stdarg.h>
@@ -143,8 +143,9 @@ config_place_text(struct config_reader *r, struct config_place place,
 	return config_text(r, "%s:%d", place.file->path, place.line);
 }
 
-static struct config_block *
-new_block(struct config_reader *r, enum config_kind kind, const char *name)
+struct config_block *
+config_block_new(struct config_reader *r, enum config_kind kind,
+    const char *name)
 {
 	struct config_block *block = config_alloc(r, sizeof(*block));
 
@@ -153,9 +154,8 @@ new_block(struct config_reader *r, enum config_kind kind, const char *name)
 	block->name = name != NULL ? name : "";
 	block->title = config_text(r, "%s \"%s\"", schema_block(kind)->word,
 	    config_shown(r, block->name));
-	TAILQ_INIT(&block->blocks);
 	TAILQ_INIT(&block->settings);
-	TAILQ_INSERT_TAIL(&r->all, block, all);
+	TAILQ_INSERT_TAIL(&r->blocks, block, entry);
 	return block;
 }
 
@@ -164,10 +164,9 @@ config_reader_init(struct config_reader *r)
 {
 	*r = (struct config_reader){ 0 };
 	TAILQ_INIT(&r->errors);
-	TAILQ_INIT(&r->all);
-	TAILQ_INIT(&r->pools);
+	TAILQ_INIT(&r->blocks);
 	TAILQ_INIT(&r->files);
-	r->top = new_block(r, CONFIG_TOP, NULL);
+	r->top = config_block_new(r, CONFIG_TOP, NULL);
 }
 
 void
@@ -183,62 +182,13 @@ config_reader_free(struct config_reader *r)
 	}
 }
 
-/*
- * Pools, guests and services belong to the top level, whatever they stand in:
- * that may only lack its end.
- */
-void
-config_block_open(struct config_parse *p, const char *keyword, const char *name,
-    int line)
-{
-	enum config_kind kind =
-	    keyword != NULL ? schema_kind(keyword) : CONFIG_IGNORED;
-	struct config_block *block = new_block(p->reader, kind, name);
-	struct config_blocks *blocks = kind == CONFIG_POOL ? &p->reader->pools
-	    : kind & CONFIG_LEAVES ? &p->reader->top->blocks
-				   : &p->block->blocks;
-
-	block->place = (struct config_place){ p->file, line };
-	block->within = p->block;
-	TAILQ_INSERT_TAIL(blocks, block, entry);
-	p->block = block;
-}
-
-void
-config_item_add(struct config_parse *p, struct config_word word, int line)
-{
-	struct config_item *item = config_alloc(p->reader, sizeof(*item));
-
-	item->word = word;
-	item->place = (struct config_place){ p->file, line };
-	TAILQ_INSERT_TAIL(&p->items, item, entry);
-}
-
-void
-config_setting_add(struct config_parse *p, const char *name, bool is_list,
-    int line)
-{
-	struct config_setting *s = config_alloc(p->reader, sizeof(*s));
-	const struct config_item *first = TAILQ_FIRST(&p->items);
-
-	s->block = p->block;
-	s->name = name;
-	s->value = first != NULL ? first->word.text : "";
-	s->shown = config_shown(p->reader, s->value);
-	s->is_list = is_list;
-	s->place = (struct config_place){ p->file, line };
-	TAILQ_INIT(&s->items);
-	TAILQ_CONCAT(&s->items, &p->items, entry);
-	TAILQ_INSERT_TAIL(&p->block->settings, s, entry);
-}
-
 struct config_setting *
 setting_of(const struct config_block *block, const char *name)
 {
 	struct config_setting *s;
 
 	TAILQ_FOREACH(s, &block->settings, entry)
-		if (s->key != NULL && strcmp(s->key->name, name) == 0)
+		if (strcmp(s->name, name) == 0)
 			break;
 	return s;
 }
@@ -308,8 +258,8 @@ taken_order(const void *a, const void *b)
 }
 
 const struct config_taken *
-config_take(const struct config_block *block,
-    const struct config_setting *setting, const char *text)
+config_take(struct config_block *block, const struct config_setting *setting,
+    const char *text)
 {
 	struct config_taken *t = config_must(malloc(sizeof(*t))), **first;
 
@@ -319,4 +269,15 @@ config_take(const struct config_block *block,
 		return NULL;
 	free(t);
 	return *first;
+}
+
+struct config_block *
+config_named(struct config_reader *r, const char *text)
+{
+	struct config_taken t = { .text = text }, **found;
+
+	found = tfind(&t, &r->taken, taken_order);
+	return found != NULL && (*found)->block->object != NULL
+	    ? (*found)->block
+	    : NULL;
 }

@@ -1,14 +1,16 @@
 /*
- * The configuration while it is read: blocks and settings, each with its
- * place, the errors found so far, and what becomes of the blocks.  All of it
- * lives until the reader ends.
+ * The configuration while it is read: the blocks with their structs, the places
+ * of their settings, and the errors found so far.  All but the structs lives
+ * until the reader ends.
  *
  *	files.c			opens files and what they include
  *	scan.l, parse.y		text to blocks and settings
  *	reader.c		memory, errors, what a misspelt word means
  *	schema.c, values.c	keys and their values
- *	build.c			blocks against the schema, and to struct config
- *	rules.c, services.c	what ties keys together
+ *	fill.c			blocks and settings, into their structs
+ *	build.c			the structs, to struct config
+ *	rules.c			what ties keys together
+ *	pools.c, services.c	and what is special to pools, and to leaves
  *	sources.c, network.c	what is read, and where sockets are
  */
 #ifndef VRNGD_CONFIG_READER_H
@@ -65,33 +67,27 @@ struct config_setting {
 	TAILQ_ENTRY(config_setting) entry;
 	struct config_block *block;
 	const char *name;
-	const struct config_key *key; /* NULL: not one that is good here */
-	const char *value;	      /* text of the first, "" if none, */
-	const char *shown;	      /* and as it is fit for a message */
-	bool is_list;		      /* in braces; these may be empty */
-	bool bad;		      /* the value */
-	struct config_items items;    /* all values */
+	const struct config_key *key;
+	const char *value; /* text of the first, "" if none, */
+	const char *shown; /* and as it is fit for a message */
+	bool bad;	   /* the value */
 	struct config_place place;
 };
-
-TAILQ_HEAD(config_blocks, config_block);
 
 struct config_block {
 	struct config_reader *reader;
 	TAILQ_ENTRY(config_block) entry;
-	TAILQ_ENTRY(config_block) all; /* in the reader's list */
 	enum config_kind kind;
 	const char *name;  /* never NULL */
 	const char *title; /* kind and name, for messages */
 	struct config_place place;
-	struct config_block *within; /* the braces around it */
-	struct config_blocks blocks;
-	TAILQ_HEAD(, config_setting) settings;
+	struct config_block *within;	       /* the braces around it */
+	TAILQ_HEAD(, config_setting) settings; /* that are good here */
 	bool damaged;  /* something in it is lost or not known */
 	bool unclosed; /* its end is missing */
 	bool wrong;    /* a source that is not what it seems */
 
-	void *object;		     /* the struct that it becomes, or NULL */
+	void *object;		     /* its struct, or NULL */
 	struct config_block *parent; /* whose share it has part in */
 	uint64_t guaranteed;	     /* the sum of its children's rates */
 	const struct config_setting *where; /* its unix, tcp or udp */
@@ -106,14 +102,14 @@ struct config_error {
 struct config_reader {
 	struct config_memory *memory;
 	struct config_block *top;
-	struct config_blocks all;
-	struct config_blocks pools; /* and what was taken for one */
+	TAILQ_HEAD(, config_block) blocks;
+	struct config_block *pool; /* the first */
+	size_t npools;
 	TAILQ_HEAD(config_errors, config_error) errors;
 	TAILQ_HEAD(, config_file) files; /* that could be read */
 	uint32_t nfiles;
 	size_t nerrors;
 	void *taken; /* names and sockets, a tree of tsearch(3) */
-	struct config *config;
 };
 
 struct config_token {
@@ -187,14 +183,8 @@ const char *config_article(const char *word);
 void config_reader_init(struct config_reader *);
 void config_reader_free(struct config_reader *);
 
-/* A block opens, with NULL as keyword an ignored one. */
-void config_block_open(struct config_parse *, const char *keyword,
-    const char *name, int line);
-
-/* A value of the setting that is being read; and that setting. */
-void config_item_add(struct config_parse *, struct config_word, int line);
-void config_setting_add(struct config_parse *, const char *name, bool is_list,
-    int line);
+struct config_block *config_block_new(struct config_reader *, enum config_kind,
+    const char *name);
 
 /* The setting of that name that the block has, or NULL. */
 struct config_setting *setting_of(const struct config_block *,
@@ -218,11 +208,27 @@ const char *config_nearest_key(const char *word, enum config_kind);
  */
 struct config_taken {
 	const char *text;
-	const struct config_block *block;
+	struct config_block *block;
 	const struct config_setting *setting; /* NULL: the name of the block */
 };
-const struct config_taken *config_take(const struct config_block *,
+const struct config_taken *config_take(struct config_block *,
     const struct config_setting *, const char *text);
+
+/* The block that has a name, and a struct; or NULL. */
+struct config_block *config_named(struct config_reader *, const char *text);
+
+/*
+ * fill.c: a block opens, with NULL as keyword an ignored one; or is none after
+ * all.
+ */
+void config_block_open(struct config_parse *, const char *keyword,
+    const char *name, int line);
+void config_block_drop(struct config_parse *);
+
+/* A value of the setting that is being read; and that setting. */
+void config_item_add(struct config_parse *, struct config_word, int line);
+void config_setting_add(struct config_parse *, const char *name, bool is_list,
+    int line);
 
 /* files.c: reads the file at `path`, or those that an include there means. */
 void config_file_read(struct config_reader *, const char *path,
@@ -233,26 +239,27 @@ void config_file_include(struct config_parse *, const char *pattern, int line);
 void config_scan_text(struct config_parse *, const char *text, size_t len);
 
 /*
- * rules.c: of pools, classes, guests and services, parents first: the pool and
- * class of a leaf; the share; what goes with what; then whether a parent can
- * guarantee what its children are.
+ * rules.c: where a block stands, and its name.  Of pools, classes, guests and
+ * services, parents first: the pool and class of a leaf; the share; what goes
+ * with what; then whether a parent can guarantee what its children are.
  */
+void rules_block(struct config_block *);
 struct config_block *rules_parent(struct config_block *leaf);
 void rules_share(struct config_block *);
 void rules_with(const struct config_block *);
-void rules_sum(const struct config_block *);
+void rules_sum(struct config_block *);
 
 /* Reports all of these keys that the block has. */
 #define KEYS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 void rules_refuse(const struct config_block *, const char *const keys[],
     const char *why);
 
-/* Of a socket's keys, what belongs to unix, tcp or udp. */
+/* One address is enough; and a port is for tcp and udp. */
 void rules_port(const struct config_block *);
 
-/* A source, and a pool's sources together. */
+/* pools.c: a source, and then its pool. */
 void rules_source(struct config_block *);
-void rules_sources(struct config_block *pool);
+void rules_pool(struct config_block *);
 
 /* services.c: guests and services; and whether one listens alone at a place. */
 void rules_guest(struct config_block *);

@@ -1,6 +1,6 @@
 /*
- * Rules between the keys of a block, between a block and the class or pool that
- * it has a share of, and between the sources of a pool.  Used by build.c and
+ * Rules for the place and the name of a block, between its keys, and between it
+ * and the class or pool that it has a share of.  Used by build.c, pools.c and
  * services.c.
  */
 #include <sys/param.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/names.h"
 #include "parent/config/reader.h"
 
 #define PERIOD_DEFAULT (65536 * NS_PER_MS) /* QEMU's */
@@ -22,30 +23,92 @@ share_of(const struct config_block *block)
 	return schema_part(block->kind, block->object, PART_SHARE);
 }
 
-/* The block of that kind and name, anywhere within; or else what is near. */
-static struct config_block *
-find_block(struct config_blocks *blocks, enum config_kind kind,
-    const char *name, const char **near)
+/*
+ * Names are unique among all of their kind, or else in the pool that they stand
+ * in: a text for the name in that.
+ */
+static const char *
+scoped(struct config_reader *r, const struct config_block *pool,
+    enum config_kind kind, const char *name)
 {
-	struct config_block *block, *found = NULL;
-
-	TAILQ_FOREACH(block, blocks, entry) {
-		if (block->kind != kind)
-			continue;
-		if (strcmp(block->name, name) == 0)
-			return block;
-		config_near(name, block->name, near);
-		found = find_block(&block->blocks, kind, name, near);
-		if (found != NULL)
-			break;
-	}
-	return found;
+	return config_text(r, "%p %s %s", (const void *)pool,
+	    schema_block(kind)->word, name);
 }
 
-/* A name that no block has. */
-static void
-no_such(const struct config_setting *s, const char *where, const char *near)
+/* The pool around a source or a class; or, astray, the top level. */
+static const struct config_block *
+scope_of(const struct config_block *block)
 {
+	if (block->kind & (CONFIG_POOL | CONFIG_LEAVES))
+		return NULL;
+	while (block->within != NULL && block->kind != CONFIG_POOL)
+		block = block->within;
+	return block;
+}
+
+static void
+check_name(struct config_block *block)
+{
+	const char *word = schema_block(block->kind)->word;
+	const struct config_taken *first;
+
+	if (block->name[0] == '\0') {
+		config_error(block->reader, NULL, block->place,
+		    "%s needs a name: write %s \"NAME\" {", word, word);
+		return;
+	}
+	if (strnlen(block->name, CONFIG_NAME_SIZE) == CONFIG_NAME_SIZE)
+		block_error(block,
+		    "the name is longer than %d bytes: shorten it",
+		    CONFIG_NAME_SIZE - 1);
+	else if (!names_valid(block->name))
+		block_error(block,
+		    "a name is made of letters, digits, . _ and - only");
+	first = config_take(block, NULL,
+	    scoped(block->reader, scope_of(block), block->kind, block->name));
+	if (first != NULL)
+		config_error(block->reader, NULL, block->place,
+		    "there is %s %s already, in %s: give this one another name",
+		    config_article(word), block->title,
+		    config_place_text(block->reader, first->block->place,
+			block->place));
+}
+
+/* Whether the block may stand where it does. */
+static void
+check_place(const struct config_block *block)
+{
+	const struct schema_block *row = schema_block(block->kind);
+	const struct config_block *within = block->within;
+
+	if (!within->unclosed && within->kind != CONFIG_IGNORED &&
+	    (row->within & within->kind) == 0)
+		block_error(block, "%s %s stands %s, not %s%s",
+		    config_article(row->word), row->word, row->place,
+		    within->kind == CONFIG_TOP ? "at the top level" : "in ",
+		    within->kind == CONFIG_TOP ? "" : within->title);
+}
+
+void
+rules_block(struct config_block *block)
+{
+	check_place(block);
+	check_name(block);
+}
+
+/* A name that no block of the pool, or of all, has: what is near it? */
+static void
+no_such(const struct config_setting *s, const char *where,
+    const struct config_block *pool)
+{
+	enum config_kind kind = (enum config_kind)s->key->min;
+	const struct config_block *block;
+	const char *near = NULL;
+
+	TAILQ_FOREACH(block, &s->block->reader->blocks, entry)
+		if (block->kind == kind && block->object != NULL &&
+		    scope_of(block) == pool)
+			config_near(s->value, block->name, &near);
 	setting_error(s, "there is no %s \"%s\"%s: %s%s%s", s->name, s->shown,
 	    where, near ? "did you mean \"" : "add it, or name another",
 	    near ? near : "", near ? "\"?" : "");
@@ -57,47 +120,38 @@ find_pool(const struct config_block *leaf)
 {
 	struct config_reader *r = leaf->reader;
 	const struct config_setting *s = setting_of(leaf, "pool");
-	const char *name = s != NULL ? s->value : CONFIG_POOL_DEFAULT;
-	const char *near = NULL;
-	struct config_block *any = NULL,
-			    *block =
-				find_block(&r->pools, CONFIG_POOL, name, &near);
-	size_t npools = 0;
+	struct config_block *pool = config_named(r,
+	    scoped(r, NULL, CONFIG_POOL,
+		s != NULL ? s->value : CONFIG_POOL_DEFAULT));
 
-	if (block != NULL)
-		return block;
-	TAILQ_FOREACH(block, &r->pools, entry)
-		if (block->kind == CONFIG_POOL) {
-			any = block;
-			npools++;
-		}
-	if (s == NULL && npools == 1)
-		return any;
-	if (npools == 0 || r->top->damaged || (s == NULL && leaf->damaged))
+	if (pool != NULL)
+		return pool;
+	if (s == NULL && r->npools == 1)
+		return r->pool;
+	if (r->npools == 0 || r->top->damaged || (s == NULL && leaf->damaged))
 		return NULL;
 	if (s != NULL)
-		no_such(s, "", near);
+		no_such(s, "", NULL);
 	else
 		block_error(leaf,
 		    "it names no pool, and none of the %zu pools is called "
 		    "\"" CONFIG_POOL_DEFAULT "\": add pool = NAME",
-		    npools);
+		    r->npools);
 	return NULL;
 }
 
 struct config_block *
 rules_parent(struct config_block *leaf)
 {
+	struct config_reader *r = leaf->reader;
 	const struct config_setting *s = setting_of(leaf, "class");
 	struct config_block *pool = find_pool(leaf), *class;
-	const char *near = NULL;
 
 	if (pool == NULL || s == NULL)
 		return pool;
-	class = find_block(&pool->blocks, CONFIG_CLASS, s->value, &near);
+	class = config_named(r, scoped(r, pool, CONFIG_CLASS, s->value));
 	if (class == NULL && !pool->damaged)
-		no_such(s, config_text(leaf->reader, " in %s", pool->title),
-		    near);
+		no_such(s, config_text(r, " in %s", pool->title), pool);
 	return class;
 }
 
@@ -117,16 +171,23 @@ rules_port(const struct config_block *block)
 {
 	const struct config_socket *socket =
 	    schema_part(block->kind, block->object, PART_SOCKET);
-	const struct config_setting *s = setting_of(block, "port");
+	const struct config_setting *where = block->where, *s;
 
-	if (block->where == NULL)
+	if (where == NULL)
 		return;
-	if (s == NULL) {
+	TAILQ_FOREACH(s, &block->settings, entry)
+		if (s->key->type == TYPE_ADDRESS && s != where)
+			setting_error(s,
+			    "%s is a second address, after %s in %s: remove "
+			    "one",
+			    s->name, where->name,
+			    config_place_text(block->reader, where->place,
+				s->place));
+	if ((s = setting_of(block, "port")) == NULL) {
 		if (socket->transport != CONFIG_UNIX && !socket->passed &&
 		    !block->damaged)
-			setting_error(block->where,
-			    "%s needs a port: add port = N",
-			    block->where->name);
+			setting_error(where, "%s needs a port: add port = N",
+			    where->name);
 	} else if (socket->transport == CONFIG_UNIX)
 		setting_error(s, "a unix socket has no port: remove it");
 	else if (socket->passed)
@@ -222,9 +283,12 @@ void
 rules_share(struct config_block *block)
 {
 	const struct config_setting *max_bytes = setting_of(block, "max-bytes");
-	const struct config_setting *period = setting_of(block, "period");
+	const struct config_setting *period = setting_of(block, "period"), *s;
 	struct alloc_share *share = share_of(block);
 
+	TAILQ_FOREACH(s, &block->settings, entry)
+		if (s->bad && (s->key->flags & KEY_DEPENDED) != 0)
+			block->damaged = true;
 	share->rate.period = NS_PER_SEC;
 	if (period == NULL || period->bad)
 		share->ceil.period =
@@ -269,9 +333,10 @@ rules_with(const struct config_block *block)
 	const struct config_setting *s, *with;
 	const struct config_key *key;
 
+	if (!is_known(block))
+		return;
 	TAILQ_FOREACH(s, &block->settings, entry) {
-		if (s->key == NULL || !is_known(block) ||
-		    schema_goes(s->key, block->kind, block->object))
+		if (schema_goes(s->key, block->kind, block->object))
 			continue;
 		with = setting_of(block, s->key->with);
 		key = schema_find(block->kind, s->key->with);
@@ -284,7 +349,7 @@ rules_with(const struct config_block *block)
 }
 
 void
-rules_sum(const struct config_block *block)
+rules_sum(struct config_block *block)
 {
 	const struct config_setting *s = setting_of(block, "rate");
 	uint64_t own = share_of(block)->rate.bytes;
@@ -297,130 +362,4 @@ rules_sum(const struct config_block *block)
 	config_error(block->reader, block, s != NULL ? s->place : block->place,
 	    "the rates within it come to %s: %s rate = %s, or lower those", sum,
 	    s != NULL ? "write" : "add", sum);
-}
-
-/* What its type needs. */
-static void
-check_type(const struct config_block *block, struct config_source *source)
-{
-	const struct config_setting *type = setting_of(block, "type");
-	const struct config_setting *listens = setting_of(block, "listen");
-	uint32_t kind = source->spec.kind;
-
-	if (type == NULL && !block->damaged)
-		block_error(block,
-		    "it has no type: add one, such as type = kernel");
-	if (type == NULL || type->bad)
-		return;
-	if ((kind == SOURCE_DEVICE || kind == SOURCE_SERIAL) &&
-	    setting_of(block, "path") == NULL && !block->damaged)
-		setting_error(type,
-		    "a %s needs a path: add path = \"/dev/...\"",
-		    kind == SOURCE_SERIAL ? "serial line" : "device");
-	if (kind != SOURCE_EGD && kind != SOURCE_STREAM)
-		return;
-	if (kind == SOURCE_STREAM && listens != NULL &&
-	    setting_of(block, "connect") != NULL)
-		setting_error(listens,
-		    "listen and connect are opposites: remove one");
-	if (block->where == NULL && setting_of(block, "udp") == NULL &&
-	    !block->damaged)
-		setting_error(type,
-		    "it has no address: add unix = \"/...\", or tcp%s = "
-		    "\"127.0.0.1\" and port = N",
-		    kind == SOURCE_STREAM ? " or udp" : "");
-	rules_port(block);
-	source->spec.datagrams = source->socket.transport == CONFIG_UDP;
-}
-
-/* Raw noise needs a figure, by the block's own words or by a preset's. */
-static void
-check_noise(const struct config_block *block, struct proto_source *spec)
-{
-	const struct config_setting *noise = setting_of(block, "noise");
-	const struct config_setting *width = setting_of(block, "sample-bits");
-	const struct config_setting *bits = setting_of(block, "min-entropy");
-
-	if (noise != NULL && noise->bad)
-		return;
-	if (spec->noise == NOISE_CONDITIONED) {
-		spec->min_entropy = UINT32_C(1000) * spec->sample_bits;
-		return;
-	}
-	if (bits != NULL && !bits->bad && (width == NULL || !width->bad) &&
-	    spec->min_entropy > UINT32_C(1000) * spec->sample_bits)
-		setting_error(bits,
-		    "min-entropy \"%s\" must be 0.001 to %u for %u-bit samples",
-		    bits->shown, spec->sample_bits, spec->sample_bits);
-	if (bits == NULL && !block->damaged &&
-	    (setting_of(block, "preset") == NULL || width != NULL))
-		setting_error(noise != NULL ? noise : width,
-		    "raw noise needs an estimate: add min-entropy = BITS");
-}
-
-void
-rules_source(struct config_block *block)
-{
-	struct config_source *source = block->object;
-
-	check_type(block, source);
-	check_noise(block, &source->spec);
-	rules_with(block);
-}
-
-/* Whether nothing before this one reads what it reads. */
-static void
-check_same(const struct config_block *pool, const struct config_block *block)
-{
-	const struct config_source *source = block->object;
-	const struct config_block *other;
-	char text[CONFIG_WHERE_SIZE];
-
-	TAILQ_FOREACH(other, &pool->blocks, entry) {
-		if (other == block)
-			return;
-		if (other->kind != CONFIG_SOURCE || other->wrong ||
-		    !config_source_same(other->object, source))
-			continue;
-		block_error(block, "%s is read by %s too, in %s: remove one%s",
-		    config_source_text(source, text, sizeof(text)),
-		    other->title,
-		    config_place_text(block->reader, other->place,
-			block->place),
-		    source->spec.kind == SOURCE_QNG
-			? ", or tell them apart by serial"
-			: "");
-		return;
-	}
-}
-
-void
-rules_sources(struct config_block *block)
-{
-	const struct config_setting *min = setting_of(block, "min-sources");
-	struct config_pool *pool = block->object;
-	const struct config_block *source;
-	uint32_t n = 0;
-
-	TAILQ_FOREACH(source, &block->blocks, entry) {
-		if (source->kind != CONFIG_SOURCE)
-			continue;
-		if (++n == SOURCES_MAX + 1)
-			block_error(source,
-			    "a pool has at most %d sources: remove some",
-			    SOURCES_MAX);
-		if (!source->wrong && n <= SOURCES_MAX)
-			check_same(block, source);
-	}
-	if (n == 0 && !block->damaged)
-		block_error(block,
-		    "it has no source: add source \"kernel\" { ... }");
-	if (min == NULL && pool->combine == COMBINE_XOR)
-		pool->min_sources = n;
-	/* In a damaged pool, not all may have been counted. */
-	if (min != NULL && !min->bad && pool->min_sources > n && n > 0 &&
-	    pool->combine == COMBINE_XOR && !block->damaged)
-		setting_error(min,
-		    "min-sources \"%s\" must be 1 to %u, the number of sources",
-		    min->shown, n);
 }

@@ -2,7 +2,7 @@
  * The schema of the configuration: a row for each key says where it may stand,
  * what values it has and where they are kept.  Reading, printing, comparing,
  * inheriting and guessing what was meant are walks over these rows; only what
- * ties keys together is code (rules.c, services.c).
+ * ties keys together is code (rules.c, pools.c, services.c).
  *
  * CONTRIBUTING.md says what a new key costs.
  */
@@ -129,13 +129,13 @@ enum config_kind schema_kind(const char *word);
 void *schema_part(enum config_kind, void *object, enum config_part);
 
 /*
- * values.c: reads a value into the part that its key is of.  Returns NULL, or
- * what is wrong, as it follows the value in a message.
+ * values.c: reads a value into the struct of the setting's block.  Returns
+ * NULL, or what is wrong, as it follows the value in a message.
  */
-struct config_reader;
+struct config_setting;
 struct config_word;
-const char *value_read(struct config_reader *, const struct config_key *,
-    const struct config_word *, void *part);
+const char *value_read(const struct config_setting *,
+    const struct config_word *);
 
 /* A number as it is written for the key. */
 #define VALUE_TEXT_SIZE 64
@@ -150,9 +150,9 @@ const char *value_digits(const char *text, int base, uint64_t *);
 void *schema_new(enum config_kind, const char *name);
 void schema_defaults(enum config_kind, void *object);
 
-/* Takes from a parent, of the other kind, what is inherited. */
-void schema_inherit(enum config_kind, void *object, enum config_kind from,
-    const void *parent);
+/* Takes from a block's parent what is inherited, unless the block says. */
+struct config_block;
+void schema_inherit(const struct config_block *);
 
 /* Whether two are equal in the keys that have one of the flags, or in all. */
 bool schema_equal(enum config_kind, const void *a, const void *b,

@@ -163,7 +163,7 @@ set_allow(const struct config_block *block, struct config_outlet *outlet)
 
 	if (s == NULL)
 		default_allow(block, outlet);
-	else if (TAILQ_EMPTY(&s->items))
+	else if (outlet->nallowed == 0)
 		setting_error(s,
 		    "allow is empty: name a network, such as \"10.0.0.0/8\"");
 	else if (outlet->nallowed > ALLOWED_MAX)

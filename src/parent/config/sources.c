@@ -1,6 +1,6 @@
 /*
  * What sources are read from: their names in messages, the source that a path
- * alone means, and which of them are one device or equal.  Used by rules.c, by
+ * alone means, and which of them are one device or equal.  Used by pools.c, by
  * options.c for a plain command line, and by the pool.
  */
 #include <sys/stat.h>
@@ -187,13 +187,20 @@ config_source_of_path(const char *path)
 	return source;
 }
 
-void
-config_pool_defaults(struct config_pool *pool)
+uint32_t
+config_pool_stock(const struct config_pool *pool)
 {
 	const struct config_source *source;
 
-	schema_defaults(CONFIG_POOL, pool);
 	TAILQ_FOREACH(source, &pool->sources, entry)
 		if (is_kernel(source) || source->spec.kind == SOURCE_CPU)
-			pool->stock = STOCK_FAST;
+			return STOCK_FAST;
+	return pool->stock;
+}
+
+void
+config_pool_defaults(struct config_pool *pool)
+{
+	schema_defaults(CONFIG_POOL, pool);
+	pool->stock = config_pool_stock(pool);
 }

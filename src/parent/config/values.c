@@ -192,6 +192,13 @@ read_word(struct config_reader *r, const struct config_key *key,
 }
 
 static const char *
+read_bool(const char *text, uint64_t *n)
+{
+	*n = strcmp(text, "yes") == 0;
+	return *n != 0 || strcmp(text, "no") == 0 ? NULL : "must be yes or no";
+}
+
+static const char *
 read_id(const struct config_key *key, const char *text, uint64_t *n)
 {
 	const char *rest = value_digits(text, 10, n);
@@ -210,28 +217,6 @@ read_id(const struct config_key *key, const char *text, uint64_t *n)
 		*n = gr->gr_gid;
 	}
 	return NULL;
-}
-
-static const char *
-read_scalar(struct config_reader *r, const struct config_key *key,
-    const char *text, void *part)
-{
-	const char *wrong = NULL;
-	uint64_t n = 0;
-
-	if (key->type == TYPE_WORD)
-		wrong = read_word(r, key, text, &n);
-	else if (key->type == TYPE_USER || key->type == TYPE_GROUP)
-		wrong = read_id(key, text, &n);
-	else if (key->type != TYPE_BOOL)
-		wrong = read_number(r, key, text, &n);
-	else if (strcmp(text, "yes") == 0)
-		n = 1;
-	else if (strcmp(text, "no") != 0)
-		wrong = "must be yes or no";
-	if (wrong == NULL)
-		put(key, part, (key->flags & KEY_OPPOSITE) != 0 ? !n : n);
-	return wrong;
 }
 
 static bool
@@ -256,25 +241,33 @@ read_path(struct config_reader *r, const struct config_key *key,
 		return config_text(r,
 		    "is longer than %" PRIu64 " bytes: shorten the path",
 		    key->max);
+	free(*path); /* of another key for the same */
 	*path = config_must(strdup(text));
 	return NULL;
 }
 
-/* Where a socket is, other than one that systemd passes. */
+/* Where a socket is; of a leaf, it may be one that systemd passes. */
 static const char *
-read_address(struct config_reader *r, const struct config_key *key,
-    const char *text, struct config_socket *socket)
+read_address(const struct config_setting *s, const char *text,
+    struct config_socket *socket)
 {
+	const struct config_key *key = s->key;
+
 	uint8_t parsed[sizeof(struct in6_addr)];
 	char address[INET6_ADDRSTRLEN];
 	int family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET;
 
 	socket->transport = (enum config_transport)key->min;
+	socket->passed = (s->block->kind & CONFIG_LEAVES) != 0 &&
+	    strcmp(text, CONFIG_PASSED) == 0;
+	if (socket->passed)
+		return NULL;
 	if (socket->transport == CONFIG_UNIX)
-		return read_path(r, key, text, &socket->where);
+		return read_path(s->block->reader, key, text, &socket->where);
 	if (inet_pton(family, text, parsed) != 1 ||
 	    inet_ntop(family, parsed, address, sizeof(address)) == NULL)
 		return "must be a numeric address, such as 127.0.0.1 or ::1";
+	free(socket->where);
 	socket->where = config_must(strdup(address));
 	return NULL;
 }
@@ -309,18 +302,25 @@ read_init(struct config_reader *r, const char *bytes, size_t n,
 	return NULL;
 }
 
+/* Means several keys, unless they are given, too. */
 static const char *
-read_preset(struct config_reader *r, const struct config_key *key,
-    const char *text, struct proto_source *spec)
+read_preset(const struct config_setting *s, const char *text,
+    struct proto_source *spec)
 {
+	const struct config_block *block = s->block;
 	uint64_t n;
-	const char *wrong = read_word(r, key, text, &n);
+	const char *wrong = read_word(block->reader, s->key, text, &n);
 
 	if (wrong != NULL)
 		return wrong;
-	spec->noise = NOISE_RAW;
-	spec->min_entropy = presets[n].min_entropy;
-	return read_init(r, presets[n].init, strlen(presets[n].init), spec);
+	if (setting_of(block, "noise") == NULL)
+		spec->noise = NOISE_RAW;
+	if (setting_of(block, "min-entropy") == NULL)
+		spec->min_entropy = presets[n].min_entropy;
+	if (setting_of(block, "init") == NULL)
+		read_init(block->reader, presets[n].init,
+		    strlen(presets[n].init), spec);
+	return NULL;
 }
 
 /* One of the networks of allow; too many are told of by their number. */
@@ -352,11 +352,14 @@ read_network(struct config_reader *r, const char *text,
 }
 
 const char *
-value_read(struct config_reader *r, const struct config_key *key,
-    const struct config_word *word, void *part)
+value_read(const struct config_setting *s, const struct config_word *word)
 {
+	struct config_reader *r = s->block->reader;
+	const struct config_key *key = s->key;
+	void *part = schema_part(s->block->kind, s->block->object, key->part);
 	void *field = (char *)part + key->offset;
-	const char *text = word->text;
+	const char *text = word->text, *wrong;
+	uint64_t n = 0;
 
 	switch (key->type) {
 	case TYPE_TEXT:
@@ -364,18 +367,32 @@ value_read(struct config_reader *r, const struct config_key *key,
 	case TYPE_BYTES:
 		return read_init(r, text, word->len, field);
 	case TYPE_PRESET:
-		return read_preset(r, key, text, field);
+		return read_preset(s, text, field);
 	case TYPE_PATH:
 		return read_path(r, key, text, field);
 	case TYPE_ADDRESS:
-		return read_address(r, key, text, part);
+		return read_address(s, text, part);
 	case TYPE_NETWORKS:
 		return read_network(r, text, part);
 	case TYPE_NAME:
 		return NULL;
+	case TYPE_WORD:
+		wrong = read_word(r, key, text, &n);
+		break;
+	case TYPE_BOOL:
+		wrong = read_bool(text, &n);
+		n ^= (key->flags & KEY_OPPOSITE) != 0;
+		break;
+	case TYPE_USER:
+	case TYPE_GROUP:
+		wrong = read_id(key, text, &n);
+		break;
 	default:
-		return read_scalar(r, key, text, part);
+		wrong = read_number(r, key, text, &n);
 	}
+	if (wrong == NULL)
+		put(key, part, n);
+	return wrong;
 }
 
 /* In the largest unit that leaves a whole number. */
@@ -530,17 +547,16 @@ print(const struct config_key *key, const void *part, FILE *out, int depth)
 static bool
 is_equal(const struct config_key *key, const void *a, const void *b)
 {
-	const struct config_source *s = a, *t = b;
 	const char *x, *y;
 
-	if (is_number(key))
-		return get(key, a) == get(key, b);
-	if (key->type == TYPE_BYTES)
-		return s->spec.init_size == t->spec.init_size &&
-		    memcmp(s->spec.init, t->spec.init, SOURCE_INIT_SIZE) == 0;
-	x = text_of(key, a);
-	y = text_of(key, b);
-	return x == y || (x != NULL && y != NULL && strcmp(x, y) == 0);
+	if (key->type == TYPE_PATH || key->type == TYPE_ADDRESS ||
+	    key->type == TYPE_NAME) {
+		x = text_of(key, a);
+		y = text_of(key, b);
+		return x == y || (x != NULL && y != NULL && strcmp(x, y) == 0);
+	}
+	return memcmp((const char *)a + key->offset,
+		   (const char *)b + key->offset, key->size) == 0;
 }
 
 /* A part of a struct that is only looked at. */
@@ -571,13 +587,19 @@ schema_new(enum config_kind kind, const char *name)
 }
 
 void
-schema_inherit(enum config_kind kind, void *object, enum config_kind from,
-    const void *parent)
+schema_inherit(const struct config_block *block)
 {
+	const struct config_block *parent = block->parent;
+	const struct config_setting *s;
+
 	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
-		if ((k->flags & KEY_INHERITED) != 0 && (k->blocks & kind) != 0)
-			put(k, schema_part(kind, object, k->part),
-			    get(k, part_of(from, parent, k->part)));
+		if ((k->flags & KEY_INHERITED) != 0 &&
+		    (k->blocks & block->kind) != 0 &&
+		    ((s = setting_of(block, k->name)) == NULL || s->bad))
+			put(k, schema_part(block->kind, block->object, k->part),
+			    get(k,
+				part_of(parent->kind, parent->object,
+				    k->part)));
 }
 
 bool
