@@ -217,15 +217,22 @@ wait_outside(struct suite *s, const char *name, int *peer)
 static void
 test_listener_lingers(void **state)
 {
+	static const char *const sockets[] = { "e.sock", "e.sock", "vm1.sock",
+		"vm0.sock", "source.sock", "source.sock" };
 	struct suite *s = *state;
 	struct load load = { .fe = &s->fe, .depth = 1, .len = 64 };
-	int first, outside[4], peers[4];
+	int first, outside[6], peers[6];
 	struct record rec;
-	struct place p;
+	struct place p, source;
 	uint64_t start;
 
 	place_unix(s, &p, "e.sock");
-	admin_conf(s, "w", POOL "egd \"e\" { %s }\n", p.text);
+	place_unix(s, &source, "source.sock");
+	admin_conf(s, "w",
+	    POOL "pool \"other\" { source \"s\" { type = stream %s "
+		 "listen = yes } }\n",
+	    source.text);
+	admin_conf(s, "a", "egd \"e\" { %s }\n", p.text);
 	admin_conf_guest(s, "vm0", "");
 	admin_conf_guest(s, "vm1", "");
 	admin_start(s);
@@ -235,12 +242,8 @@ test_listener_lingers(void **state)
 	take(first, FE_TIMEOUT_MS);
 	/* It lets nobody in, and nobody misses it. */
 	CHECK(kill(daemon_child(&s->d, EGD_WORKER, NULL), SIGSTOP));
-	for (int i = 0; i < 4; i++)
-		outside[i] = wait_outside(s,
-		    i < 2	? "e.sock"
-			: i < 3 ? "vm1.sock"
-				: "vm0.sock",
-		    &peers[i]);
+	for (int i = 0; i < 6; i++)
+		outside[i] = wait_outside(s, sockets[i], &peers[i]);
 	record_init(&rec, 1 << 22);
 	load_run(&load, 1, 100, &rec);
 	admin_conf(s, "w", POOL);
@@ -253,7 +256,7 @@ test_listener_lingers(void **state)
 	start = fe_now();
 	assert_int_equal(daemon_stop(&s->d, SIGTERM), 0);
 	assert_in_range(fe_now() - start, 0, 3000 * test_patience());
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 6; i++) {
 		close(outside[i]);
 		close(peers[i]);
 	}
