@@ -32,7 +32,7 @@ flood(int down, int up)
 	child_start(ROLE_EGD);
 	for (int i = 0; i < LINES; i++)
 		log_info("line %d", i);
-	raise(SIGSTOP);
+	kill(getpid(), SIGSTOP);
 	log_info("last");
 	_exit(0);
 }
