@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 #include "integration/hostile.h"
+#include "integration/lingering.h"
+#include "integration/manager.h"
 #include "integration/reader.h"
 
 #define SECONDS	       60
@@ -30,7 +32,9 @@
 #define ATTACKERS_MAX  16 /* who pass descriptors, at the same time, */
 #define ATTACK_SECONDS 5  /* for so long each */
 #define SETTLE_MS      (20000 * test_patience())
-#define RSS_MORE       2048 /* KiB of the parent, in the end */
+/* That the daemon waits for the manager to close what it had, and more. */
+#define BARRIER_SECONDS 12
+#define RSS_MORE	2048 /* KiB of the parent, in the end */
 
 struct soak {
 	struct suite *s;
@@ -46,7 +50,12 @@ struct soak {
 	int log[2];
 	pthread_t log_reader;
 	atomic_bool log_stopped;
-	atomic_bool log_end;
+	/* The service manager, which reads now and then. */
+	struct manager manager;
+	pthread_t manager_reader;
+	atomic_bool manager_stopped;
+	atomic_bool end; /* of both */
+	struct lingering files;
 	bool spare; /* is configured */
 };
 
@@ -59,7 +68,7 @@ read_log(void *arg)
 	char text[4096];
 	ssize_t n;
 
-	while (!k->log_end) {
+	while (!k->end) {
 		struct pollfd pfd = { k->log[0], POLLIN, 0 };
 
 		if (k->log_stopped || poll(&pfd, 1, 20) != 1) {
@@ -71,6 +80,43 @@ read_log(void *arg)
 			break;
 	}
 	close(to);
+	return NULL;
+}
+
+/*
+ * Reads what the daemon notifies of, and closes what came with it: that may
+ * wait, and no more is read meanwhile.
+ */
+static void *
+read_messages(void *arg)
+{
+	union {
+		struct cmsghdr hdr;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct soak *k = arg;
+	char text[4096];
+	struct iovec iov = { .iov_base = text, .iov_len = sizeof(text) };
+	int fd;
+
+	while (!k->end) {
+		struct pollfd pfd = { k->manager.fd, POLLIN, 0 };
+		struct msghdr msg = { .msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = &control,
+			.msg_controllen = sizeof(control) };
+
+		if (k->manager_stopped || poll(&pfd, 1, 20) != 1) {
+			usleep(1000);
+			continue;
+		}
+		if (recvmsg(k->manager.fd, &msg,
+			MSG_DONTWAIT | MSG_CMSG_CLOEXEC) == -1 ||
+		    msg.msg_controllen < CMSG_LEN(sizeof(int)))
+			continue;
+		memcpy(&fd, CMSG_DATA(&control.hdr), sizeof(fd));
+		close(fd);
+	}
 	return NULL;
 }
 
@@ -95,12 +141,9 @@ visit(const struct place *p)
 	return fd;
 }
 
-/*
- * Sends a byte with a descriptor whose last close waits, and hangs up; `sent` is
- * closed when that has been done.
- */
+/* Sends a byte with a descriptor, and hangs up. */
 static void
-send_lingering(int fd, int sent)
+send_descriptor(int fd, int passed)
 {
 	union {
 		struct cmsghdr hdr;
@@ -114,11 +157,22 @@ send_lingering(int fd, int sent)
 		.msg_iovlen = 1,
 		.msg_control = &control,
 		.msg_controllen = sizeof(control) };
-	int peer, lingering = hostile_lingering(&peer);
 
-	memcpy(CMSG_DATA(&control.hdr), &lingering, sizeof(lingering));
+	memcpy(CMSG_DATA(&control.hdr), &passed, sizeof(passed));
 	(void)sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
+}
+
+/*
+ * The same with one whose last close waits; `sent` is closed when that has been
+ * done.
+ */
+static void
+send_lingering(int fd, int sent)
+{
+	int peer, lingering = hostile_lingering(&peer);
+
+	send_descriptor(fd, lingering);
 	close(sent);
 	close(lingering);
 }
@@ -277,6 +331,19 @@ continue_log(struct soak *k)
 	k->log_stopped = false;
 }
 
+/* Nor does the service manager read what it is notified of. */
+static void
+stop_manager(struct soak *k)
+{
+	k->manager_stopped = true;
+}
+
+static void
+continue_manager(struct soak *k)
+{
+	k->manager_stopped = false;
+}
+
 /* A source that comes and goes, or counts. */
 static void
 feed(struct soak *k)
@@ -320,6 +387,16 @@ stop_service(struct soak *k)
 	crowd(k);
 }
 
+/* One that nobody has come to since cannot be known to hang. */
+static void
+continue_service(struct soak *k)
+{
+	pid_t pid = daemon_child(&k->s->d, "vrngd-egd", "bad");
+
+	if (pid > 0)
+		kill(pid, SIGCONT);
+}
+
 static void (*const attacks[])(struct soak *) = {
 	pass_to_monitoring,
 	pass_to_service,
@@ -330,17 +407,42 @@ static void (*const attacks[])(struct soak *) = {
 	ask_for_status,
 	stop_log,
 	continue_log,
+	stop_manager,
+	continue_manager,
 	feed,
 	crowd,
 	stop_service,
 };
 
-/* In the daemon, before it is run: what it logs has a reader of its own. */
+/*
+ * Files whose last close does not even end by SIGKILL are passed to guest and
+ * service, with a request each.
+ */
 static void
-divert_log(void *arg)
+pass_files(struct soak *k)
+{
+	const struct place *to[] = { &k->egd, &k->guests[0], &k->monitoring };
+	int fd, file;
+
+	for (size_t i = 0; i < sizeof(to) / sizeof(*to); i++) {
+		if ((fd = visit(to[i])) == -1)
+			continue;
+		file = lingering_open(&k->files);
+		send_descriptor(fd, file);
+		close(file);
+	}
+	lingering_arm(&k->files);
+}
+
+/* In the daemon, before it is run: what it says has readers of its own. */
+static void
+divert(void *arg)
 {
 	struct soak *k = arg;
 
+	if (setenv("NOTIFY_SOCKET", k->manager.path, 1) == -1 ||
+	    setenv("FDSTORE", "64", 1) == -1)
+		_exit(126);
 	if (dup2(k->log[1], STDERR_FILENO) == -1)
 		_exit(126);
 	for (int fd = STDERR_FILENO + 1; fd < 256; fd++)
@@ -363,7 +465,8 @@ begin(struct soak *k)
 	}
 	configure(k);
 	CHECK(pipe2(k->log, O_CLOEXEC));
-	k->s->d.prepare = divert_log;
+	manager_open(&k->manager, k->s);
+	k->s->d.prepare = divert;
 	k->s->d.prepare_arg = k;
 }
 
@@ -379,22 +482,39 @@ start(struct soak *k)
 	     i < 1000 && stat(daemon_path(&k->s->d, "log"), &st) == -1; i++)
 		usleep(10000);
 	CHECK(pthread_create(&k->log_reader, NULL, read_log, k));
+	CHECK(pthread_create(&k->manager_reader, NULL, read_messages, k));
 	CHECK(daemon_log_wait(&k->s->d, " ready: ", 1, DAEMON_TIMEOUT_MS));
 }
 
-static void
-attack(struct soak *k)
+/* Attacks at random, for so many ms. */
+static uint64_t
+attack(struct soak *k, uint64_t ms)
 {
 	const uint32_t n = sizeof(attacks) / sizeof(*attacks);
-	const bool longer = getenv("VRNGD_LONG") != NULL;
-	uint64_t end = fe_now() + (longer ? LONG_SECONDS : SECONDS) * 1000;
-	uint64_t rounds = 0;
+	uint64_t end = fe_now() + ms, rounds = 0;
 
 	for (; fe_now() < end; rounds++) {
 		attacks[draw(k, n)](k);
 		usleep(draw(k, 50000));
 	}
+	return rounds;
+}
+
+/* A third of the time with files that cannot be closed. */
+static void
+attack_all(struct soak *k)
+{
+	const bool longer = getenv("VRNGD_LONG") != NULL;
+	uint64_t third = (longer ? LONG_SECONDS : SECONDS) * 1000 / 3;
+	uint64_t rounds = attack(k, third);
+
+	pass_files(k);
+	rounds += attack(k, third);
+	lingering_unmount(&k->files);
+	rounds += attack(k, third);
 	continue_log(k);
+	continue_manager(k);
+	continue_service(k);
 	reap(k, true);
 	print_message("# %ju attacks\n", (uintmax_t)rounds);
 }
@@ -410,6 +530,8 @@ test_soak(void **state)
 	k.s = *state;
 	k.seed = program_seed();
 	alarm(0);
+	if (lingering_mount(&k.files) == -1)
+		suite_skip(k.s, "no file system can be mounted by /dev/fuse");
 	begin(&k);
 	start(&k);
 	readers_start(k.readers);
@@ -417,16 +539,20 @@ test_soak(void **state)
 	for (size_t i = 0; i < sizeof(attacks) / sizeof(*attacks); i++)
 		attacks[i](&k);
 	continue_log(&k);
-	sleep(6);
+	continue_manager(&k);
+	continue_service(&k);
+	sleep(BARRIER_SECONDS);
 	daemon_usage(&k.s->d, &usage);
 	rss = proc_rss(k.s->d.pid);
-	attack(&k);
+	attack_all(&k);
 	CHECK(daemon_usage_wait(&k.s->d, &usage, SETTLE_MS));
 	assert_true(proc_rss(k.s->d.pid) <= rss + RSS_MORE);
 	good = readers_end(k.readers, (uint64_t)WAIT_MS);
 	assert_int_equal(daemon_stop(&k.s->d, SIGTERM), 0);
-	k.log_end = true;
+	k.end = true;
 	CHECK(pthread_join(k.log_reader, NULL));
+	CHECK(pthread_join(k.manager_reader, NULL));
+	manager_close(&k.manager);
 	close(k.log[0]);
 	close(k.log[1]);
 	assert_true(good);
