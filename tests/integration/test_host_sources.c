@@ -10,24 +10,9 @@
 #include <unistd.h>
 
 #include "integration/peer.h"
+#include "processor.h"
 
 #define SECOND 1000
-
-/* The first line of /proc/cpuinfo with the word shows it, if there is any. */
-static bool
-cpu_has(const char *instruction)
-{
-	char line[8192], word[32];
-	bool found = false;
-	FILE *f = fopen("/proc/cpuinfo", "re");
-
-	assert_non_null(f);
-	snprintf(word, sizeof(word), " %s ", instruction);
-	while (!found && fgets(line, sizeof(line), f) != NULL)
-		found = strstr(line, word) != NULL;
-	fclose(f);
-	return found;
-}
 
 static void
 served(struct suite *s, size_t len)
@@ -43,9 +28,9 @@ served(struct suite *s, size_t len)
 }
 
 static void
-with_cpu(struct suite *s, const char *instruction)
+with_cpu(struct suite *s, const char *instruction, bool rdseed)
 {
-	if (!cpu_has(instruction))
+	if (!processor_has(rdseed))
 		suite_skip(s, "the processor has no such instruction");
 	peer_start(s, "source \"cpu\" { type = cpu instruction = %s }",
 	    instruction);
@@ -56,13 +41,13 @@ with_cpu(struct suite *s, const char *instruction)
 static void
 test_rdseed(void **state)
 {
-	with_cpu(*state, "rdseed");
+	with_cpu(*state, "rdseed", true);
 }
 
 static void
 test_rdrand(void **state)
 {
-	with_cpu(*state, "rdrand");
+	with_cpu(*state, "rdrand", false);
 }
 
 static void
@@ -70,7 +55,7 @@ test_kernel_and_cpu(void **state)
 {
 	struct suite *s = *state;
 
-	if (!cpu_has("rdseed") && !cpu_has("rdrand"))
+	if (!processor_has(true) && !processor_has(false))
 		suite_skip(s, "the processor has neither instruction");
 	peer_start(s,
 	    "combine = xor source \"cpu\" { type = cpu } "
