@@ -546,7 +546,11 @@ test_soak(void **state)
 	rss = proc_rss(k.s->d.pid);
 	attack_all(&k);
 	CHECK(daemon_usage_wait(&k.s->d, &usage, SETTLE_MS));
+#ifndef VRNGD_SANITIZE /* which keep what was freed */
 	assert_true(proc_rss(k.s->d.pid) <= rss + RSS_MORE);
+#else
+	(void)rss;
+#endif
 	good = readers_end(k.readers, (uint64_t)WAIT_MS);
 	assert_int_equal(daemon_stop(&k.s->d, SIGTERM), 0);
 	k.end = true;
