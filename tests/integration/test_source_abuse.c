@@ -169,7 +169,6 @@ counts(void **state, bool big)
 	struct place p;
 	struct fifo f;
 	struct fe_used_elem used;
-	size_t before;
 	int fd;
 
 	place_inet(&p, SOCK_STREAM, true);
@@ -185,11 +184,10 @@ counts(void **state, bool big)
 		fe_kick(&s->fe);
 		fe_wait(&s->fe, 1, 500);
 	} while (fe_pop(&s->fe, &used) == 1);
-	before = daemon_log_count(&s->d, "it failed FIPS 140-2");
+	/* It is hung up on again, as said once. */
 	fd = place_accept(&p);
 	send_counter(fd, big);
 	close(fd);
-	admin_await(s, "it failed FIPS 140-2", before);
 	assert_int_equal(fe_pending(&s->fe), 0);
 	peer_make(&f, place_accept(&p));
 	fifo_feed(&f, 20000);
