@@ -8,6 +8,7 @@
 
 #include <bsd/string.h>
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +123,20 @@ say_reloaded(const struct vrngd *v, enum service_result r)
 		    n == 1 ? "" : "s");
 }
 
+/*
+ * Frees a configuration that has been applied, and gives back what it and its
+ * reading took, which lies among what stays.
+ */
+static void
+drop_config(struct config **config)
+{
+	config_free(*config);
+	*config = NULL;
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 static enum service_result
 apply_again(struct vrngd *v, struct mistakes *mistakes)
 {
@@ -131,7 +146,7 @@ apply_again(struct vrngd *v, struct mistakes *mistakes)
 	config = config_read(v->opt.config, log_mistake, mistakes);
 	if (config != NULL) {
 		r = service_apply(&v->service, config);
-		config_free(config);
+		drop_config(&config);
 	}
 	say_reloaded(v, r);
 	return r;
@@ -367,7 +382,7 @@ open_service(struct vrngd *v, const struct config *config)
 }
 
 static int
-run(struct vrngd *v, const struct config *config)
+run(struct vrngd *v, struct config **config)
 {
 	uint64_t deadline;
 	int r = 1;
@@ -385,7 +400,8 @@ run(struct vrngd *v, const struct config *config)
 	privilege_reduce();
 	if (v->monitored)
 		status_start(&v->status);
-	if (open_service(v, config) == 0) {
+	if (open_service(v, *config) == 0) {
+		drop_config(config);
 		r = sd_event_loop(v->env.event);
 		if (r < 0)
 			log_error("the event loop failed: %s", strerror(-r));
@@ -419,7 +435,7 @@ main(int argc, char **argv)
 	sink_open();
 	raise_nofile();
 	confine_parent();
-	status = open_env(&v) == -1 ? 1 : run(&v, config);
+	status = open_env(&v) == -1 ? 1 : run(&v, &config);
 	config_free(config);
 	sdnotify_flush();
 	sink_flush();

@@ -421,10 +421,10 @@ static void (*const attacks[])(struct soak *) = {
 static void
 pass_files(struct soak *k)
 {
-	const struct place *to[] = { &k->egd, &k->guests[0], &k->monitoring };
+	const struct place *to[3] = { &k->egd, &k->guests[0], &k->monitoring };
 	int fd, file;
 
-	for (size_t i = 0; i < sizeof(to) / sizeof(*to); i++) {
+	for (size_t i = 0; i < 3; i++) {
 		if ((fd = visit(to[i])) == -1)
 			continue;
 		file = lingering_open(&k->files);

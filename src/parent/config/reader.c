@@ -5,6 +5,7 @@
  */
 #include <search.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,16 @@
 #define SHOWN_MAX 120 /* bytes of a text in a message */
 #define NEAR_MAX  2   /* letters to change */
 
+/*
+ * So large that malloc(3) maps it, and free(3) gives it back: pieces of memory
+ * that end with the reader would leave holes among what stays.
+ */
+#define MEMORY_SIZE ((size_t)1 << 18)
+
 struct config_memory {
 	struct config_memory *next;
-	void *data;
+	size_t used;
+	_Alignas(max_align_t) char bytes[];
 };
 
 void *
@@ -28,34 +36,42 @@ config_must(void *data)
 	return data;
 }
 
-/* Keeps memory until the reader ends. */
-static void *
-keep(struct config_reader *r, void *data)
-{
-	struct config_memory *memory = config_must(malloc(sizeof(*memory)));
-
-	*memory = (struct config_memory){ r->memory, config_must(data) };
-	r->memory = memory;
-	return data;
-}
-
 void *
 config_alloc(struct config_reader *r, size_t size)
 {
-	return keep(r, calloc(1, size));
+	const size_t align = sizeof(max_align_t);
+	struct config_memory *m = r->memory;
+	void *place;
+
+	size = (size + align - 1) / align * align;
+	if (m == NULL || m->used > MEMORY_SIZE ||
+	    MEMORY_SIZE - m->used < size) {
+		m = config_must(calloc(1,
+		    sizeof(*m) + (size > MEMORY_SIZE ? size : MEMORY_SIZE)));
+		m->next = r->memory;
+		r->memory = m;
+	}
+	place = m->bytes + m->used;
+	m->used += size;
+	return place;
 }
 
 char *
 config_text(struct config_reader *r, const char *fmt, ...)
 {
-	va_list ap;
+	va_list ap, again;
 	char *text;
+	int n;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) == -1)
-		text = NULL;
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
-	return keep(r, text);
+	text = config_alloc(r, n < 0 ? 1 : (size_t)n + 1);
+	if (n > 0)
+		vsnprintf(text, (size_t)n + 1, fmt, again);
+	va_end(again);
+	return text;
 }
 
 const char *
@@ -177,7 +193,6 @@ config_reader_free(struct config_reader *r)
 	tdestroy(r->taken, free);
 	while ((memory = r->memory) != NULL) {
 		r->memory = memory->next;
-		free(memory->data);
 		free(memory);
 	}
 }

@@ -4,6 +4,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -43,6 +44,8 @@ say_last(struct flap *f)
 		return;
 	f->suppressed = 0;
 	f->say(f->arg, f->event, f->text, n - 1);
+	free(f->text);
+	f->text = NULL;
 }
 
 static int
@@ -59,10 +62,13 @@ timer_event(sd_event_source *source, uint64_t usec, void *arg)
 }
 
 static void
-suppress(struct flap *f)
+suppress(struct flap *f, const char *text)
 {
 	int r;
 
+	free(f->text);
+	if ((f->text = strdup(text)) == NULL)
+		log_fatal("no memory for a line");
 	f->suppressed++;
 	if (f->timer != NULL)
 		return;
@@ -76,22 +82,25 @@ suppress(struct flap *f)
 void
 flap_say(struct flap *f, enum event event, const char *fmt, ...)
 {
+	char text[LOG_TEXT_SIZE];
 	uint32_t n = f->suppressed;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(f->text, sizeof(f->text), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	f->event = event;
 	refill(f, clock_now());
 	if (f->tokens == 0) {
-		suppress(f);
+		suppress(f, text);
 		return;
 	}
 	f->tokens--;
 	f->suppressed = 0;
 	f->timer = sd_event_source_disable_unref(f->timer);
-	f->say(f->arg, event, f->text, n);
+	f->say(f->arg, event, text, n);
+	free(f->text);
+	f->text = NULL;
 }
 
 void

@@ -24,7 +24,7 @@ struct flap {
 	uint32_t tokens;     /* events that may be logged */
 	uint32_t suppressed; /* events since the last that was */
 	enum event event;    /* the last of them */
-	char text[LOG_TEXT_SIZE];
+	char *text; /* and what it says, allocated; NULL: none was suppressed */
 	sd_event_source *timer; /* to log that; or NULL */
 };
 
@@ -34,7 +34,7 @@ void flap_init(struct flap *, sd_event *loop,
 /* Logs an event, now or, if nothing follows, in FLAP_TIME at most. */
 void flap_say(struct flap *, enum event, const char *fmt, ...) LOG_FORMAT(3, 4);
 
-/* Logs what is left. */
+/* Logs what is left, and frees it. */
 void flap_end(struct flap *);
 
 /* For the end of a line: " (and 3 lines suppressed)", or "" if none were. */
