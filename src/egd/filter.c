@@ -56,7 +56,7 @@ static const struct sandbox_rule to_peers = {
 
 static const struct sandbox_rule to_addresses = {
 	.nr = SCMP_SYS(sendto),
-	.why = "datagrams for whoever sent one",
+	.why = "datagrams for the last sender",
 	.nargs = 1,
 	.args = { SANDBOX_INT(3, SANDBOX_SEND_FLAGS) },
 };

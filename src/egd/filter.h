@@ -8,8 +8,8 @@
 
 /*
  * Every system call that a worker may make once it has started.  `addressed`:
- * it has a socket for the datagrams of whoever comes, and may say where to each
- * of its own goes.  Returns how many rules there are.
+ * it has a socket for datagrams from any address, and may say where to each of
+ * its own goes.  Returns how many rules there are.
  */
 size_t egd_filter(struct sandbox_rule rules[SANDBOX_RULES_MAX], bool addressed);
 

@@ -184,8 +184,7 @@ adopt_event(int fd, void *arg)
 	sd_event *event = c->control->event;
 	int r = serve_and_answer(c, &c->adopt, sizeof(c->adopt), &fd);
 
-	if (fd != -1)
-		aside_close_unstored(event, fd);
+	aside_close_unstored(event, fd);
 	if (r == -1 || sd_event_source_set_enabled(c->io, SD_EVENT_ON) < 0)
 		drop(c);
 }
@@ -357,13 +356,11 @@ void
 control_close(struct control *ctl)
 {
 	struct control_client *c;
-	int fd;
 
 	while ((c = TAILQ_FIRST(&ctl->clients)) != NULL)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
 		drop(c);
 	ctl->io = sd_event_source_disable_unref(ctl->io);
 	ctl->timer = sd_event_source_disable_unref(ctl->timer);
-	if ((fd = listener_release(&ctl->listener)) != -1)
-		aside_close_unstored(ctl->event, fd);
+	aside_close_unstored(ctl->event, listener_release(&ctl->listener));
 }

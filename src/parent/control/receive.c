@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,12 +71,6 @@ io_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	close(fd);
 	r->done(passed, r->arg);
 	return 0;
-}
-
-bool
-receive_running(const struct receive *r)
-{
-	return r->io != NULL;
 }
 
 void

@@ -7,7 +7,6 @@
 #ifndef VRNGD_RECEIVE_H
 #define VRNGD_RECEIVE_H
 
-#include <stdbool.h>
 #include <systemd/sd-event.h>
 
 /*
@@ -29,9 +28,6 @@ struct receive {
  */
 int receive_start(struct receive *, sd_event *, int conn, receive_done *done,
     void *arg);
-
-/* Whether that goes on. */
-bool receive_running(const struct receive *);
 
 /* Stops it; `done` is not called. */
 void receive_stop(struct receive *);

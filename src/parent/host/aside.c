@@ -162,6 +162,8 @@ timer_event(sd_event_source *source, uint64_t usec, void *arg)
 static void
 add(struct aside *a, sd_event *event, int fd)
 {
+	if (fd == -1)
+		return;
 	if (a->n == a->max) {
 		a->max = a->max == 0 ? 16 : 2 * a->max;
 		a->fds = reallocarray(a->fds, a->max + 2, sizeof(*a->fds));
