@@ -261,14 +261,12 @@ add_client(struct control *ctl, int fd)
 	return 0;
 }
 
-static int
-timer_event(sd_event_source *source, uint64_t usec, void *arg)
+static void
+accept_again(void *arg)
 {
 	struct control *ctl = arg;
 
-	(void)source;
-	(void)usec;
-	return sd_event_source_set_enabled(ctl->io, SD_EVENT_ON);
+	sd_event_source_set_enabled(ctl->io, SD_EVENT_ON);
 }
 
 static void
@@ -280,8 +278,7 @@ pause_accepting(struct control *ctl)
 		log_error("control: cannot accept a connection: %s",
 		    strerror(errno));
 	sd_event_source_set_enabled(ctl->io, SD_EVENT_OFF);
-	sd_event_source_set_time_relative(ctl->timer, ACCEPT_PAUSE / 1000);
-	sd_event_source_set_enabled(ctl->timer, SD_EVENT_ONESHOT);
+	timer_after(&ctl->pause, ACCEPT_PAUSE);
 }
 
 static int
@@ -303,22 +300,6 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	return 0;
 }
 
-static int
-watch(struct control *ctl)
-{
-	int r;
-
-	r = sd_event_add_io(ctl->event, &ctl->io, ctl->listener.fd, EPOLLIN,
-	    listen_event, ctl);
-	if (r >= 0)
-		r = sd_event_add_time(ctl->event, &ctl->timer, CLOCK_MONOTONIC,
-		    0, 0, timer_event, ctl);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(ctl->timer, SD_EVENT_OFF);
-	errno = -r;
-	return r < 0 ? -1 : 0;
-}
-
 int
 control_open(struct control *ctl, sd_event *event, const char *path,
     uid_t owner, control_handler *handler, void *arg)
@@ -328,6 +309,7 @@ control_open(struct control *ctl, sd_event *event, const char *path,
 		.group = (gid_t)-1,
 		.mode = 0600,
 	};
+	int r;
 
 	*ctl = (struct control){
 		.event = event,
@@ -336,6 +318,7 @@ control_open(struct control *ctl, sd_event *event, const char *path,
 		.listener.fd = -1,
 	};
 	TAILQ_INIT(&ctl->clients);
+	timer_init(&ctl->pause, event, accept_again, ctl);
 	log_limit_init(&ctl->log_limit, clock_now());
 	if (strlcpy(ctl->path, path, sizeof(ctl->path)) >= sizeof(ctl->path)) {
 		log_error("control socket %s: the path is too long", path);
@@ -344,8 +327,10 @@ control_open(struct control *ctl, sd_event *event, const char *path,
 	if (listener_open(&ctl->listener, ctl->path, SOCK_SEQPACKET, &rights) ==
 	    -1)
 		return -1;
-	if (watch(ctl) == -1) {
-		log_error("control: cannot listen: %s", strerror(errno));
+	r = sd_event_add_io(event, &ctl->io, ctl->listener.fd, EPOLLIN,
+	    listen_event, ctl);
+	if (r < 0) {
+		log_error("control: cannot listen: %s", strerror(-r));
 		control_close(ctl);
 		return -1;
 	}
@@ -361,6 +346,6 @@ control_close(struct control *ctl)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
 		drop(c);
 	ctl->io = sd_event_source_disable_unref(ctl->io);
-	ctl->timer = sd_event_source_disable_unref(ctl->timer);
+	timer_free(&ctl->pause);
 	aside_close_unstored(ctl->event, listener_release(&ctl->listener));
 }

@@ -18,8 +18,9 @@
 #include <systemd/sd-event.h>
 
 #include "common/control_proto.h"
-#include "parent/host/listener.h"
 #include "common/log.h"
+#include "parent/host/listener.h"
+#include "parent/host/timer.h"
 
 #define CONTROL_CLIENTS_MAX 32
 
@@ -48,7 +49,7 @@ struct control {
 	char path[CONTROL_SOCKET_SIZE];
 	struct listener listener;
 	sd_event_source *io;
-	sd_event_source *timer;		/* to accept again */
+	struct timer pause;		/* until it accepts again */
 	struct control_clients clients; /* the longest idle one first */
 	size_t nclients;
 	struct log_limit log_limit;

@@ -81,8 +81,7 @@ tell_later(struct notify *n)
 
 	if (at < n->told + STATUS_INTERVAL)
 		at = n->told + STATUS_INTERVAL;
-	sd_event_source_set_time(n->timer, at / 1000);
-	sd_event_source_set_enabled(n->timer, SD_EVENT_ONESHOT);
+	timer_at(&n->timer, at);
 	sd_event_source_set_enabled(n->post, SD_EVENT_OFF);
 }
 
@@ -99,14 +98,12 @@ post_event(sd_event_source *source, void *arg)
  * What has been told is old as soon as bytes flow no more, of which nothing
  * tells: so this goes on until that has been seen.
  */
-static int
-timer_event(sd_event_source *source, uint64_t usec, void *arg)
+static void
+tell_status(void *arg)
 {
 	struct notify *n = arg;
 	char status[NOTIFY_STATUS_SIZE];
 
-	(void)source;
-	(void)usec;
 	notify_status(n->service, status);
 	if (strcmp(status, n->status) != 0) {
 		strlcpy(n->status, status, sizeof(n->status));
@@ -117,34 +114,31 @@ timer_event(sd_event_source *source, uint64_t usec, void *arg)
 		tell_later(n);
 	else
 		sd_event_source_set_enabled(n->post, SD_EVENT_ON);
-	return 0;
 }
 
-static int
-watchdog_event(sd_event_source *source, uint64_t usec, void *arg)
+static void
+tell_alive(void *arg)
 {
 	struct notify *n = arg;
 
-	(void)usec;
 	sdnotify_watchdog();
-	sd_event_source_set_time_relative(source, n->watchdog_usec);
-	return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	timer_after(&n->watchdog, n->watchdog_time);
 }
 
 /*
  * Tells the manager that the daemon is alive, four to two times as often as it
  * asks for.  sd_event_set_watchdog(3) does that too, but waits for the manager.
  */
-static int
+static void
 watch_dog(struct notify *n, sd_event *event)
 {
 	uint64_t usec;
 
 	if (sd_watchdog_enabled(0, &usec) <= 0)
-		return 0;
-	n->watchdog_usec = usec / 4;
-	return sd_event_add_time_relative(event, &n->watchdog, CLOCK_MONOTONIC,
-	    n->watchdog_usec, n->watchdog_usec, watchdog_event, n);
+		return;
+	timer_init(&n->watchdog, event, tell_alive, n);
+	n->watchdog_time = n->watchdog.slack = usec / 4 * 1000;
+	timer_after(&n->watchdog, n->watchdog_time);
 }
 
 int
@@ -156,14 +150,10 @@ notify_open(struct notify *n, sd_event *event, struct service *s)
 	if (!sdnotify_available())
 		return 0;
 	sdnotify_watch(event);
-	r = watch_dog(n, event);
-	if (r >= 0)
-		r = sd_event_add_time(event, &n->timer, CLOCK_MONOTONIC, 0,
-		    STATUS_ACCURACY / 1000, timer_event, n);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(n->timer, SD_EVENT_OFF);
-	if (r >= 0)
-		r = sd_event_add_post(event, &n->post, post_event, n);
+	watch_dog(n, event);
+	timer_init(&n->timer, event, tell_status, n);
+	n->timer.slack = STATUS_ACCURACY;
+	r = sd_event_add_post(event, &n->post, post_event, n);
 	errno = -r;
 	return r < 0 ? -1 : 0;
 }
@@ -202,7 +192,7 @@ void
 notify_close(struct notify *n)
 {
 	n->post = sd_event_source_disable_unref(n->post);
-	n->timer = sd_event_source_disable_unref(n->timer);
-	n->watchdog = sd_event_source_disable_unref(n->watchdog);
+	timer_free(&n->timer);
+	timer_free(&n->watchdog);
 	sdnotify_send("STOPPING=1\nSTATUS=ending");
 }

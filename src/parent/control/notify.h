@@ -13,17 +13,18 @@
 #include <stdbool.h>
 #include <systemd/sd-event.h>
 
+#include "parent/host/timer.h"
 #include "parent/state/service.h"
 
 #define NOTIFY_STATUS_SIZE 160 /* with the terminating NUL */
 
 struct notify {
 	struct service *service;
-	sd_event_source *post;	   /* something has happened */
-	sd_event_source *timer;	   /* to tell of it */
-	sd_event_source *watchdog; /* NULL: there is none */
-	uint64_t watchdog_usec;	   /* from one message to the next */
-	uint64_t told;		   /* ns, when that was last */
+	sd_event_source *post; /* something has happened */
+	struct timer timer;    /* to tell of it */
+	struct timer watchdog;
+	uint64_t watchdog_time; /* ns from one message to the next; 0: none */
+	uint64_t told;		/* ns, when that was last */
 	bool ready;
 	char status[NOTIFY_STATUS_SIZE]; /* as it was told */
 };

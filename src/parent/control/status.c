@@ -31,18 +31,11 @@ static const struct process_ops status_ops = {
 };
 
 static void
-set_timer(sd_event_source *timer, uint64_t at)
-{
-	sd_event_source_set_time(timer, at / 1000);
-	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-}
-
-static void
 start_again(struct status *st, uint64_t now)
 {
 	if (!deaths_free(&st->deaths, now))
 		now += backoff_failed(&st->backoff, now, 0, 1);
-	set_timer(st->retry, now);
+	timer_at(&st->retry, now);
 }
 
 void
@@ -68,12 +61,10 @@ status_start(struct status *st)
 	process_send(&st->process, &f);
 }
 
-static int
-retry_event(sd_event_source *source, uint64_t usec, void *arg)
+static void
+retry(void *arg)
 {
-	(void)source, (void)usec;
 	status_start(arg);
-	return 0;
 }
 
 /* Drops a status that is being written. */
@@ -83,7 +74,7 @@ stop_writing(struct status *st)
 	if (st->fd != -1)
 		close(st->fd);
 	st->fd = -1;
-	sd_event_source_set_enabled(st->writer, SD_EVENT_OFF);
+	timer_stop(&st->writer);
 }
 
 static void
@@ -118,7 +109,7 @@ status_frame(struct process *p, struct frame *f)
 	if (f->hdr.type != PROTO_STATUS_ASK || st->asked)
 		return -1;
 	st->asked = true;
-	set_timer(st->writer, earliest(st, clock_now()));
+	timer_at(&st->writer, earliest(st, clock_now()));
 	return 0;
 }
 
@@ -154,48 +145,31 @@ give_up(struct status *st, int error)
 	if (log_limit_pass(&st->limit, clock_now(), &suppressed))
 		log_error("cannot write the status: %s", strerror(error));
 	stop_writing(st);
-	set_timer(st->writer, clock_now() + NS_PER_SEC);
+	timer_at(&st->writer, clock_now() + NS_PER_SEC);
 }
 
-static int
-writer_event(sd_event_source *source, uint64_t usec, void *arg)
+static void
+write_slice(void *arg)
 {
 	struct status *st = arg;
 	uint64_t now = clock_now();
 	bool done;
 
-	(void)source, (void)usec;
 	if (st->fd == -1)
 		begin(st);
 	if (st->fd == -1) {
 		give_up(st, errno);
-		return 0;
+		return;
 	}
 	done = status_json_write(&st->json, now + STATUS_SLICE);
 	if (st->json.json.error != 0)
 		give_up(st, st->json.json.error);
 	else if (!done)
-		set_timer(st->writer, now);
+		timer_at(&st->writer, now);
 	else if (fcntl(st->fd, F_ADD_SEALS, SEALS) == -1)
 		give_up(st, errno);
 	else
 		answer(st);
-	return 0;
-}
-
-static int
-add_timer(struct status *st, sd_event_source **timer,
-    sd_event_time_handler_t handler)
-{
-	int r;
-
-	r = sd_event_add_time(st->env->event, timer, CLOCK_MONOTONIC, 0, 1,
-	    handler, st);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(*timer, SD_EVENT_OFF);
-	if (r < 0)
-		log_error("cannot make a timer: %s", strerror(-r));
-	return r < 0 ? -1 : 0;
 }
 
 int
@@ -218,9 +192,8 @@ status_open(struct status *st, struct service *s, const char *path, gid_t group)
 	log_limit_init(&st->limit, now);
 	deaths_init(&st->deaths, now);
 	status_json_init(&st->json, s);
-	if (add_timer(st, &st->retry, retry_event) == -1 ||
-	    add_timer(st, &st->writer, writer_event) == -1)
-		return -1;
+	timer_init(&st->retry, st->env->event, retry, st);
+	timer_init(&st->writer, st->env->event, write_slice, st);
 	if ((st->path = strdup(path)) == NULL) {
 		log_error("status socket %s: %s", path, strerror(errno));
 		return -1;
@@ -240,8 +213,8 @@ status_close(struct status *st, uint64_t deadline)
 		return;
 	process_stop(&st->process, deadline);
 	stop_writing(st);
-	st->retry = sd_event_source_disable_unref(st->retry);
-	st->writer = sd_event_source_disable_unref(st->writer);
+	timer_free(&st->retry);
+	timer_free(&st->writer);
 	/* Clients may wait there, with descriptors. */
 	aside_close_unstored(st->env->event, listener_release(&st->listener));
 	free(st->path);

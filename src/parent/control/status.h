@@ -16,6 +16,7 @@
 #include "parent/control/status_json.h"
 #include "parent/host/backoff.h"
 #include "parent/host/listener.h"
+#include "parent/host/timer.h"
 #include "parent/pool/deaths.h"
 
 #define STATUS_RATE  5		      /* a second, */
@@ -30,9 +31,9 @@ struct status {
 	struct process process;
 	struct deaths deaths;
 	struct backoff backoff;
-	struct log_limit limit;	 /* of what the process says */
-	sd_event_source *retry;	 /* to start it again */
-	sd_event_source *writer; /* the next slice */
+	struct log_limit limit; /* of what the process says */
+	struct timer retry;	/* to start it again */
+	struct timer writer;	/* the next slice */
 	struct status_json json;
 	int fd;		     /* that a status is written to; -1: none is */
 	bool asked;	     /* a question is not answered */

@@ -20,15 +20,16 @@
 #include "common/log.h"
 #include "parent/host/aside.h"
 #include "parent/host/sdnotify.h"
+#include "parent/host/timer.h"
 
 #define BARRIER_TIME 10000	/* ms that the service manager may take */
 #define RETRY_TIME   NS_PER_SEC /* without processes or descriptors */
 
 /* The descriptors that are to be closed when this round is over. */
 static struct aside {
-	sd_event *event;	/* of the timer */
-	sd_event_source *timer; /* on while there are some; or NULL */
-	int *fds;		/* with room for two more than max */
+	sd_event *event;
+	struct timer timer; /* set while there are some */
+	int *fds;	    /* with room for two more than max */
 	size_t n;
 	size_t max;
 	bool stored; /* some may be in systemd's store */
@@ -125,38 +126,17 @@ close_all(struct aside *a)
 	return r;
 }
 
-static int timer_event(sd_event_source *, uint64_t, void *);
-
 static void
-close_after(struct aside *a, uint64_t ns)
-{
-	int r = 0;
-
-	if (a->timer == NULL)
-		r = sd_event_add_time(a->event, &a->timer, CLOCK_MONOTONIC, 0,
-		    1, timer_event, a);
-	if (r >= 0)
-		r = sd_event_source_set_time_relative(a->timer, ns / 1000);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(a->timer, SD_EVENT_ONESHOT);
-	if (r < 0 && r != -ESTALE)
-		log_fatal("cannot make a timer: %s", strerror(-r));
-}
-
-static int
-timer_event(sd_event_source *source, uint64_t usec, void *arg)
+round_over(void *arg)
 {
 	struct aside *a = arg;
 
-	(void)source;
-	(void)usec;
 	if (close_all(a) == -1) {
 		log_error("cannot close %zu connections, trying again: %s",
 		    a->n, strerror(errno));
-		close_after(a, RETRY_TIME);
+		timer_after(&a->timer, RETRY_TIME);
 	} else
-		a->timer = sd_event_source_disable_unref(a->timer);
-	return 0;
+		timer_free(&a->timer);
 }
 
 static void
@@ -173,10 +153,12 @@ add(struct aside *a, sd_event *event, int fd)
 	a->fds[a->n++] = fd;
 	if (a->n > 1 && a->event == event)
 		return;
-	if (a->event != event)
-		a->timer = sd_event_source_disable_unref(a->timer);
+	if (a->event != event) {
+		timer_free(&a->timer);
+		timer_init(&a->timer, event, round_over, a);
+	}
 	a->event = event;
-	close_after(a, 0);
+	timer_after(&a->timer, 0);
 }
 
 void

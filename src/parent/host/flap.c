@@ -10,19 +10,6 @@
 #include "common/clock.h"
 #include "parent/host/flap.h"
 
-void
-flap_init(struct flap *f, sd_event *loop,
-    void (*say)(void *, enum event, const char *, uint32_t), void *arg)
-{
-	*f = (struct flap){
-		.loop = loop,
-		.say = say,
-		.arg = arg,
-		.at = clock_now(),
-		.tokens = FLAP_BURST,
-	};
-}
-
 static void
 refill(struct flap *f, uint64_t now)
 {
@@ -39,7 +26,7 @@ say_last(struct flap *f)
 {
 	uint32_t n = f->suppressed;
 
-	f->timer = sd_event_source_disable_unref(f->timer);
+	timer_free(&f->timer);
 	if (n == 0)
 		return;
 	f->suppressed = 0;
@@ -48,35 +35,37 @@ say_last(struct flap *f)
 	f->text = NULL;
 }
 
-static int
-timer_event(sd_event_source *source, uint64_t usec, void *arg)
+static void
+timer_over(void *arg)
 {
 	struct flap *f = arg;
 
-	(void)source;
-	(void)usec;
 	refill(f, clock_now());
 	f->tokens -= f->tokens > 0;
 	say_last(f);
-	return 0;
+}
+
+void
+flap_init(struct flap *f, sd_event *event,
+    void (*say)(void *, enum event, const char *, uint32_t), void *arg)
+{
+	*f = (struct flap){
+		.say = say,
+		.arg = arg,
+		.at = clock_now(),
+		.tokens = FLAP_BURST,
+	};
+	timer_init(&f->timer, event, timer_over, f);
 }
 
 static void
 suppress(struct flap *f, const char *text)
 {
-	int r;
-
 	free(f->text);
 	if ((f->text = strdup(text)) == NULL)
 		log_fatal("no memory for a line");
 	f->suppressed++;
-	if (f->timer != NULL)
-		return;
-	r = sd_event_add_time(f->loop, &f->timer, CLOCK_MONOTONIC,
-	    (f->at + FLAP_TIME) / 1000 + 1, 0, timer_event, f);
-	/* Without memory or a loop the next one says how many there were. */
-	if (r < 0)
-		f->timer = NULL;
+	timer_at(&f->timer, f->at + FLAP_TIME);
 }
 
 void
@@ -97,7 +86,7 @@ flap_say(struct flap *f, enum event event, const char *fmt, ...)
 	}
 	f->tokens--;
 	f->suppressed = 0;
-	f->timer = sd_event_source_disable_unref(f->timer);
+	timer_stop(&f->timer);
 	f->say(f->arg, event, text, n);
 	free(f->text);
 	f->text = NULL;

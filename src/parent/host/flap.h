@@ -10,12 +10,12 @@
 #include <systemd/sd-event.h>
 
 #include "parent/host/event.h"
+#include "parent/host/timer.h"
 
 #define FLAP_BURST 10		     /* events at once, */
 #define FLAP_TIME  (10 * NS_PER_SEC) /* and one in this time */
 
 struct flap {
-	sd_event *loop;
 	/* Logs an event, before which so many were suppressed. */
 	void (
 	    *say)(void *arg, enum event, const char *text, uint32_t suppressed);
@@ -25,10 +25,10 @@ struct flap {
 	uint32_t suppressed; /* events since the last that was */
 	enum event event;    /* the last of them */
 	char *text; /* and what it says, allocated; NULL: none was suppressed */
-	sd_event_source *timer; /* to log that; or NULL */
+	struct timer timer; /* to log that */
 };
 
-void flap_init(struct flap *, sd_event *loop,
+void flap_init(struct flap *, sd_event *,
     void (*say)(void *, enum event, const char *, uint32_t), void *arg);
 
 /* Logs an event, now or, if nothing follows, in FLAP_TIME at most. */

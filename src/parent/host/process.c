@@ -223,7 +223,8 @@ process_exec(const struct process *p, int channel, int up)
 static int channel_event(sd_event_source *, int, uint32_t, void *);
 static int up_event(sd_event_source *, int, uint32_t, void *);
 static int child_event(sd_event_source *, const siginfo_t *, void *);
-static int tick_event(sd_event_source *, uint64_t, void *);
+static void tick_over(void *);
+static void life_step(void *);
 
 /*
  * What is held for a process until it has been reaped: its pid, which no other
@@ -239,8 +240,8 @@ struct process_life {
 	pid_t pid;
 	uint32_t number;
 	sd_event_source *child;
-	sd_event_source *timer; /* of the next step of its end; or NULL */
-	bool killed;		/* SIGKILL was sent */
+	struct timer timer; /* of the next step of its end */
+	bool killed;	    /* SIGKILL was sent */
 };
 
 /* A number that no process has, next after the last.  Returns 0 if none. */
@@ -288,7 +289,7 @@ life_free(struct process_life *l)
 {
 	LIST_REMOVE(l, entry);
 	sd_event_source_disable_unref(l->child);
-	sd_event_source_disable_unref(l->timer);
+	timer_free(&l->timer);
 	number_return(l->env, l->number);
 	free(l);
 }
@@ -312,6 +313,7 @@ life_new(struct process *p)
 		};
 	}
 	l->number = p->number;
+	timer_init(&l->timer, l->env->event, life_step, l);
 	LIST_INSERT_HEAD(&p->env->lives, l, entry);
 	return l;
 }
@@ -653,28 +655,6 @@ child_event(sd_event_source *source, const siginfo_t *si, void *arg)
 	return 0;
 }
 
-/* When the loop has ended no timer is needed: process_finish() follows. */
-static void
-must(int r)
-{
-	if (r < 0 && r != -ESTALE)
-		log_fatal("cannot make a timer: %s", strerror(-r));
-}
-
-static int life_event(sd_event_source *, uint64_t, void *);
-
-/* Has life_event() take the next step `ns` from now. */
-static void
-life_after(struct process_life *l, uint64_t ns)
-{
-	int r;
-
-	l->timer = sd_event_source_disable_unref(l->timer);
-	r = sd_event_add_time_relative(l->env->event, &l->timer,
-	    CLOCK_MONOTONIC, ns / 1000, 1, life_event, l);
-	must(r);
-}
-
 /* Returns false without CAP_KILL. */
 static bool
 life_kill(struct process_life *l)
@@ -692,30 +672,28 @@ life_say_lingers(const struct process_life *l)
 	    l->pid);
 }
 
-static int
-life_event(sd_event_source *source, uint64_t usec, void *arg)
+/* When the loop has ended process_finish() does this. */
+static void
+life_step(void *arg)
 {
 	struct process_life *l = arg;
 	struct process *p = l->process;
 	bool killed = l->killed;
 
-	(void)source;
-	(void)usec;
 	/* One that could not be watched. */
 	if (l->child == NULL && waitpid(l->pid, NULL, WNOHANG) == l->pid) {
 		life_free(l);
-		return 0;
+		return;
 	}
 	if (!life_kill(l) || (p == NULL && killed)) {
 		life_say_lingers(l);
-		return 0;
+		return;
 	}
-	life_after(l, LINGERS_TIME);
+	timer_after(&l->timer, LINGERS_TIME);
 	if (p != NULL) {
 		release(p);
 		p->ops->ended(p, -1);
 	}
-	return 0;
 }
 
 static void
@@ -728,7 +706,7 @@ kill_within(struct process *p, uint64_t grace)
 	if (p->life->killed)
 		return;
 	if (life_kill(p->life)) {
-		life_after(p->life, grace);
+		timer_after(&p->life->timer, grace);
 		return;
 	}
 	/* Without CAP_KILL: it ends itself when its channel does. */
@@ -762,9 +740,9 @@ process_stop(struct process *p, uint64_t deadline)
 	release(p);
 	if (deadline <= now || l->killed) {
 		life_kill(l);
-		life_after(l, LINGERS_TIME);
+		timer_after(&l->timer, LINGERS_TIME);
 	} else
-		life_after(l, deadline - now);
+		timer_at(&l->timer, deadline);
 }
 
 /* Reaps what has ended.  Returns whether anything is left. */
@@ -797,22 +775,7 @@ process_finish(struct process_env *env, uint64_t deadline)
 	for (l = LIST_FIRST(&env->lives); l != NULL; l = LIST_NEXT(l, entry))
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		life_say_lingers(l);
-	env->tick = sd_event_source_disable_unref(env->tick);
-}
-
-static void
-tick_later(struct process_env *env)
-{
-	int r = 0;
-
-	if (env->tick == NULL)
-		r = sd_event_add_time(env->event, &env->tick, CLOCK_MONOTONIC,
-		    0, 1, tick_event, env);
-	if (r >= 0)
-		r = sd_event_source_set_time_relative(env->tick, TICK / 1000);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(env->tick, SD_EVENT_ONESHOT);
-	must(r);
+	timer_free(&env->tick);
 }
 
 void
@@ -828,7 +791,9 @@ process_expect(struct process *p)
 	p->watched = true;
 	if (LIST_EMPTY(&env->watched)) {
 		env->ticked = clock_now();
-		tick_later(env);
+		if (env->tick.event == NULL)
+			timer_init(&env->tick, env->event, tick_over, env);
+		timer_after(&env->tick, TICK);
 	}
 	LIST_INSERT_HEAD(&env->watched, p, watch_entry);
 }
@@ -905,16 +870,14 @@ first_silent(struct process_env *env)
 	return p;
 }
 
-static int
-tick_event(sd_event_source *source, uint64_t usec, void *arg)
+static void
+tick_over(void *arg)
 {
 	struct process_env *env = arg;
 	struct process *p, *next;
 	uint64_t now = clock_now();
 	bool late = now - env->ticked > LATE_TICKS * TICK;
 
-	(void)source;
-	(void)usec;
 	env->ticked = now;
 	for (p = LIST_FIRST(&env->watched); p != NULL; p = next) {
 		next = LIST_NEXT(p, watch_entry);
@@ -929,6 +892,5 @@ tick_event(sd_event_source *source, uint64_t usec, void *arg)
 		judge(p);
 	}
 	if (!LIST_EMPTY(&env->watched))
-		tick_later(env);
-	return 0;
+		timer_after(&env->tick, TICK);
 }

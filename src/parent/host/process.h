@@ -54,7 +54,7 @@ struct process_env {
 	enum log_level log_level;
 	LIST_HEAD(, process_life) lives; /* all that have not been reaped */
 	LIST_HEAD(, process) watched;	 /* with an answer to come */
-	sd_event_source *tick;		 /* on while some are; or NULL */
+	struct timer tick;		 /* set while some are */
 	uint64_t ticked;		 /* ns, when it last came */
 	uint32_t last_number;
 	uint64_t numbers[UID_COUNT / 64]; /* in use, a bit each */

@@ -23,6 +23,7 @@
 #include "common/clock.h"
 #include "common/passing.h"
 #include "parent/host/sdnotify.h"
+#include "parent/host/timer.h"
 
 #define MESSAGE_SIZE 512 /* bytes, with the terminating NUL */
 #define FLUSH_TIME   (100 * NS_PER_MS)
@@ -54,8 +55,8 @@ static struct {
 	bool ready;    /* this is initialized */
 	bool reported; /* a failure, until a message was sent */
 	sd_event *event;
-	sd_event_source *room;	/* for more; NULL: not waited for */
-	sd_event_source *retry; /* NULL: not now */
+	sd_event_source *room; /* for more; NULL: not waited for */
+	struct timer retry;
 } queue;
 
 static void
@@ -172,20 +173,18 @@ room_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	return 0;
 }
 
-static int
-retry_event(sd_event_source *source, uint64_t usec, void *arg)
+static void
+retry(void *arg)
 {
-	(void)source, (void)usec, (void)arg;
-	queue.retry = sd_event_source_disable_unref(queue.retry);
+	(void)arg;
 	send_waiting();
-	return 0;
 }
 
 /* Goes on when there is room or, where nobody receives, a while later. */
 static void
 go_on_later(int error)
 {
-	if (queue.event == NULL || queue.room != NULL || queue.retry != NULL)
+	if (queue.event == NULL || queue.room != NULL)
 		return;
 	if (error == EAGAIN &&
 	    sd_event_add_io(queue.event, &queue.room, queue.fd, EPOLLOUT,
@@ -195,8 +194,7 @@ go_on_later(int error)
 		log_warning("cannot notify the service manager, retrying: %s",
 		    strerror(error));
 	queue.reported = true;
-	sd_event_add_time_relative(queue.event, &queue.retry, CLOCK_MONOTONIC,
-	    RETRY_TIME / 1000, 0, retry_event, NULL);
+	timer_after(&queue.retry, RETRY_TIME);
 }
 
 static void
@@ -221,6 +219,7 @@ sdnotify_watch(sd_event *event)
 {
 	init();
 	queue.event = event;
+	timer_init(&queue.retry, event, retry, NULL);
 	send_waiting();
 }
 
@@ -401,7 +400,7 @@ sdnotify_close(void)
 	while ((m = TAILQ_FIRST(&queue.messages)) != NULL)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
 		drop(m);
-	queue.retry = sd_event_source_disable_unref(queue.retry);
+	timer_free(&queue.retry);
 	disconnect();
 	queue.event = NULL;
 }

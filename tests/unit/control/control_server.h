@@ -157,7 +157,10 @@ server_run(struct server *s, int ready)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* With a timer the loop has all its descriptors from the start. */
 	if (sd_event_new(&fake.event) < 0 ||
+	    sd_event_add_time(fake.event, NULL, CLOCK_MONOTONIC, UINT64_MAX, 0,
+		NULL, NULL) < 0 ||
 	    sd_event_add_signal(fake.event, NULL, SIGTERM, NULL, NULL) < 0 ||
 	    control_open(&fake.ctl, fake.event, s->path, (uid_t)-1, fake_handle,
 		&fake) == -1 ||

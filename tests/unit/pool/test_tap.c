@@ -142,7 +142,7 @@ unplumb(struct plumbing *p)
 	hear(p);
 	member_remove(&p->pool, &p->member);
 	sd_event_source_disable_unref(p->pool.timer);
-	sd_event_source_disable_unref(p->env.tick);
+	timer_free(&p->env.tick);
 	sd_event_unref(p->env.event);
 	close(p->pool.entropy.channel);
 	close(p->entropy);
