@@ -34,7 +34,6 @@ struct frame {
 		struct proto_network network;
 		struct proto_socket socket;
 		struct proto_status status;
-		struct proto_now now;
 		struct proto_inflight inflight;
 	} u;
 	int fds[FRAME_FDS_MAX];

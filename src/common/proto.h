@@ -110,8 +110,6 @@ enum proto_layer {
 	X(BYTES,	ROLE_PARENT,	ROLE_WORKER,	proto_empty,	1) \
 	X(WANT,		ROLE_WORKER,	ROLE_PARENT,	proto_want,	0) \
 	X(WANT_ASK,	ROLE_PARENT,	ROLE_WORKER,	proto_empty,	0) \
-	X(NOW_ASK,	ROLE_EGD,	ROLE_PARENT,	proto_empty,	0) \
-	X(NOW,		ROLE_PARENT,	ROLE_EGD,	proto_now,	0) \
 	X(INFLIGHT_ASK,	ROLE_VHOST,	ROLE_PARENT,	proto_inflight,	0) \
 	X(INFLIGHT,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	1)
 /* clang-format on */
@@ -396,15 +394,6 @@ struct proto_want {
 };
 
 /* WANT_ASK: the demand is to be told, new or not. */
-
-/*
- * NOW_ASK: what could be had at once?  NOW tells, after all that could be has
- * been granted to the last WANT.
- */
-struct proto_now {
-	uint64_t granted;   /* running total, as in WANT */
-	uint64_t available; /* bytes that could be granted besides */
-};
 
 /* INFLIGHT_ASK: memory for VHOST_USER_GET_INFLIGHT_FD, that the parent makes,
  * seals and returns as the fd of INFLIGHT. */

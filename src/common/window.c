@@ -117,7 +117,7 @@ window_want(struct window *w, uint64_t need, bool any_request)
 		window_drop(w, w->held - w->ready);
 	frame_init(&f, PROTO_WANT, w->consumer, w->generation);
 	want->received = w->received;
-	want->held = min(w->held + w->put_by, NEED_MAX);
+	want->held = min(w->held, NEED_MAX);
 	want->need = w->received + need;
 	want->room = want->need + w->ready;
 	if (need == 0)

@@ -22,11 +22,10 @@ struct window {
 	uint32_t request_max;	/* bytes; a longer request is cut */
 	uint64_t received;	/* running total, this generation */
 	struct proto_want told; /* the last WANT */
-	bool untold;	 /* it is to be told: it could not be, or asked */
-	bool fresh;	 /* some bytes have just come */
-	uint32_t start;	 /* bytes[start .. start + held) */
-	uint32_t held;	 /* are there to be used */
-	uint32_t put_by; /* were taken out, and not handed on yet */
+	bool untold;	/* it is to be told: it could not be, or asked */
+	bool fresh;	/* some bytes have just come */
+	uint32_t start; /* bytes[start .. start + held) */
+	uint32_t held;	/* are there to be used */
 	/* Last: its pages cost nothing until they are used. */
 	uint8_t bytes[WINDOW_SIZE];
 };

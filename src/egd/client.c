@@ -1,251 +1,318 @@
 /*
- * Adds, removes and closes clients of a service.  Used by accepting (door.c),
- * serving and the frames of the parent.
+ * The state machine of a client with a connection: what it does when that can
+ * be read or written, and when bytes are there for it, for the EGD protocol and
+ * for raw streams.  Used by main.c, listener.c and serve.c, through the
+ * protocol that frames.c selects.
+ *
+ * EGD 01 and 00 are answered at once from the bytes of the window that no
+ * client waits for.  What 01 is short of is wanted for the next one
+ * (worker->shortfall).
  */
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
-#include <bsd/string.h>
 #include <errno.h>
-#include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "egd/worker.h"
+#include "egd/client.h"
+#include "egd/clients.h"
 
-#define SEND_BUFFER 4096 /* bytes, so that few lie unread */
-#define KEEP_IDLE   60	 /* s, until a peer that says nothing is probed */
-
-void
-client_init(struct clients *cs)
-{
-	TAILQ_INIT(&cs->free);
-	TAILQ_INIT(&cs->quiet);
-}
+#define EGD_QUANTUM 256	 /* bytes: any one request */
+#define DISCARD	    4096 /* bytes read and thrown away at once */
 
 static uint32_t
-place_of(const struct worker *w, const struct client *c)
+min(uint32_t a, uint32_t b)
 {
-	return (uint32_t)(c - w->clients.place);
+	return a < b ? a : b;
 }
 
-/* A place, with nothing in it but its number of old. */
-static struct client *
-take_place(struct worker *w)
+/*
+ * Sends up to `n` bytes of the window.  Returns whether they all went; if not,
+ * the client is blocked, or closed.
+ */
+static bool
+send_bytes(struct worker *w, struct client *c, uint32_t n)
 {
-	struct clients *cs = &w->clients;
-	struct client *c;
+	ssize_t sent;
 
-	if ((c = TAILQ_FIRST(&cs->free)) != NULL)
-		TAILQ_REMOVE(&cs->free, c, quiet);
-	else
-		c = &cs->place[cs->used++];
-	*c = (struct client){ .fd = -1, .serial = ++w->serials };
-	c->shown = &w->page->clients[place_of(w, c)];
-	w->page->nplaces = cs->used;
-	return c;
-}
-
-/* Shows the parent that a client has come to its place, and that it has gone. */
-static void
-show(struct worker *w, struct client *c)
-{
-	strlcpy(c->shown->peer, c->peer.text, sizeof(c->shown->peer));
-	c->shown->bytes = c->shown->requests = 0;
-	__atomic_store_n(&c->shown->since, w->now, __ATOMIC_RELEASE);
-	w->page->nclients = ++w->clients.n;
-}
-
-static void
-hide(struct worker *w, struct client *c)
-{
-	__atomic_store_n(&c->shown->since, 0, __ATOMIC_RELAXED);
-	/* Before another is written there. */
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	w->page->nclients = --w->clients.n;
-}
-
-static void
-set_option(int fd, int level, int option, int value)
-{
-	/* Nothing depends on it. */
-	(void)setsockopt(fd, level, option, &value, sizeof(value));
-}
-
-static void
-set_options(int fd, bool inet)
-{
-	set_option(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
-	if (!inet)
-		return;
-	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE);
-}
-
-struct client *
-client_open(struct worker *w, int fd, const struct peer *peer)
-{
-	struct client *c = take_place(w);
-
-	c->peer = *peer;
-	show(w, c);
-	w->page->counters.connections++;
-	w->door.empty_since = 0;
-	if (fd != -1) {
-		c->fd = fd;
-		c->watched = EPOLLIN;
-		set_options(fd, peer->inet);
-		if (worker_watch(w, EPOLL_CTL_ADD, fd, c->watched,
-			place_of(w, c), c->serial) == -1) {
-			client_close(w, c, strerror(errno));
-			return NULL;
-		}
+	sent = send(c->fd, window_bytes(&w->window), n,
+	    MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent == -1 && errno != EAGAIN && errno != ENOBUFS) {
+		clients_lost(w, c, errno);
+		return false;
 	}
-	worker_say(w, &w->log_clients, "connected %s %s",
-	    w->door.kind == SOCKET_CONNECTED ? "to" : "by", c->peer.text);
-	client_enter(w, c, CLIENT_SPEAKING);
-	return c;
+	if (sent > 0) {
+		drr_give(&w->clients->drr, &c->turn, (uint32_t)sent);
+		clients_gave(w, c, (uint32_t)sent);
+	}
+	if (sent == n)
+		return true;
+	clients_block(w, c);
+	return false;
 }
 
+/* Sends what is left of an answer; nothing else is done before. */
 static void
-busy(struct worker *w, struct client *c)
+flush(struct worker *w, struct client *c)
 {
-	if (c->quiet_since != 0)
-		TAILQ_REMOVE(&w->clients.quiet, c, quiet);
-	c->quiet_since = 0;
-}
+	ssize_t sent;
 
-void
-client_touch(struct worker *w, struct client *c)
-{
-	busy(w, c);
-	c->quiet_since = w->now;
-	TAILQ_INSERT_TAIL(&w->clients.quiet, c, quiet);
-}
-
-static void
-close_fd(struct worker *w, struct client *c)
-{
-	if (c->fd == -1)
+	sent = send(c->fd, c->out + c->out_start,
+	    (size_t)(c->out_end - c->out_start), MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent == -1 && errno != EAGAIN && errno != ENOBUFS) {
+		clients_lost(w, c, errno);
 		return;
-	/* Somebody else may have the connection, too. */
-	(void)worker_watch(w, EPOLL_CTL_DEL, c->fd, 0, 0, 0);
-	close(c->fd);
-	c->fd = -1;
-}
-
-void
-client_close(struct worker *w, struct client *c, const char *why)
-{
-	struct clients *cs = &w->clients;
-
-	worker_say(w, &w->log_clients,
-	    "%s disconnected%s%s, %" PRIu64 " bytes in %" PRIu64 " requests",
-	    c->peer.text, why == NULL ? "" : ": ", why == NULL ? "" : why,
-	    c->shown->bytes, c->shown->requests);
-	close_fd(w, c);
-	busy(w, c);
-	now_leave(w, c);
-	command_end(w, c);
-	cs->full -= c->state == CLIENT_FULL;
-	turns_leave(&w->turns, &c->turn);
-	hide(w, c);
-	explicit_bzero(c, sizeof(*c));
-	TAILQ_INSERT_HEAD(&cs->free, c, quiet);
-	if (cs->n == 0)
-		w->door.empty_since = w->now;
-	if (w->door.kind == SOCKET_CONNECTED)
-		w->finished = true;
-}
-
-struct client *
-client_find(struct clients *cs, uint32_t place, uint32_t serial)
-{
-	struct client *c = &cs->place[place];
-
-	if (place >= cs->used || c->state == CLIENT_NONE || c->serial != serial)
-		return NULL;
-	return c;
-}
-
-/* The events that it cannot do without. */
-static uint32_t
-needed_events(const struct worker *w, const struct client *c)
-{
-	uint32_t events = 0;
-
-	if (c->state == CLIENT_SPEAKING ||
-	    (w->outlet.serve.protocol != SERVE_EGD && !c->deaf))
-		events |= EPOLLIN;
-	if (c->state == CLIENT_LISTENING || c->state == CLIENT_FULL)
-		events |= EPOLLOUT;
-	return events;
+	}
+	if (sent > 0)
+		c->out_start += (uint16_t)sent;
+	if (c->out_start < c->out_end) {
+		clients_enter(w, c, CLIENT_WRITING);
+		return;
+	}
+	explicit_bzero(c->out, c->out_end);
+	c->out_start = c->out_end = 0;
+	clients_enter(w, c, CLIENT_READING);
 }
 
 static void
-watch(struct worker *w, struct client *c, uint32_t events)
+answer(struct worker *w, struct client *c, size_t len)
 {
-	c->watched = events;
-	if (worker_watch(w, EPOLL_CTL_MOD, c->fd, events, place_of(w, c),
-		c->serial) == -1)
-		log_fatal("epoll_ctl: %s", strerror(errno));
+	clients_answered(w, c);
+	c->out_end = (uint16_t)len;
+	flush(w, c);
 }
 
-void
-client_watch(struct worker *w, struct client *c)
+/* EGD 01: as many bytes as there are at once. */
+static void
+answer_now(struct worker *w, struct client *c, uint32_t wanted)
 {
-	uint32_t events = needed_events(w, c);
+	uint32_t n = min(wanted, clients_surplus(w));
 
-	if (c->fd != -1 && (events & ~c->watched) != 0)
-		watch(w, c, events);
+	c->out[0] = (uint8_t)n;
+	memcpy(c->out + 1, window_bytes(&w->window), n);
+	clients_gave(w, c, n);
+	w->page->counters.short_answers += n < wanted;
+	if (wanted > 0)
+		w->shortfall = wanted - n;
+	answer(w, c, 1U + n);
 }
 
-void
-client_unwatch(struct worker *w, struct client *c)
+/* A command without an answer was done. */
+static void
+done(struct worker *w, struct client *c)
 {
-	uint32_t events = needed_events(w, c);
-
-	if (c->fd != -1 && events != c->watched)
-		watch(w, c, events);
+	clients_answered(w, c);
+	clients_enter(w, c, CLIENT_READING);
 }
 
-void
-client_enter(struct worker *w, struct client *c, enum client_state state)
+/* Does what a complete command says, or begins to. */
+static void
+execute(struct worker *w, struct client *c, const struct egd_said *said)
 {
-	w->clients.full += state == CLIENT_FULL;
-	w->clients.full -= c->state == CLIENT_FULL;
-	c->state = state;
-	c->shown->waiting = state == CLIENT_TAKING ||
-	    state == CLIENT_COLLECTING || state == CLIENT_ASKING;
-	if (c->fd == -1)
+	switch (said->command) {
+	case EGD_AVAILABLE:
+		answer(w, c, egd_say_available(c->out, clients_surplus(w)));
+		break;
+	case EGD_NOW:
+		answer_now(w, c, said->wanted);
+		break;
+	case EGD_WAIT:
+		if (said->wanted == 0)
+			done(w, c);
+		else
+			clients_wait(w, c, said->wanted);
+		break;
+	case EGD_WRITE:
+		done(w, c);
+		break;
+	case EGD_PID:
+		answer(w, c, egd_say_pid(c->out, w->pid));
+		break;
+	}
+}
+
+/* Passes on what a client wrote, if that is wanted. */
+static void
+pass_on(const struct worker *w, const struct egd_said *said)
+{
+	if (said->size > 0 && w->writes_fd != -1 &&
+	    write(w->writes_fd, said->data, said->size) == -1)
 		return;
-	if (state == CLIENT_SPEAKING || state == CLIENT_LISTENING ||
-	    state == CLIENT_FULL)
-		client_touch(w, c);
+}
+
+/*
+ * Closes a client that does not speak the protocol.  What it sent besides is
+ * read: if it were not, what it has been answered might be lost on its way
+ * (RFC 1122, 4.2.2.13).
+ */
+static void
+reject(struct worker *w, struct client *c, uint8_t command)
+{
+	uint8_t rest[DISCARD];
+	char why[32];
+
+	w->page->counters.malformed++;
+	if (recv(c->fd, rest, sizeof(rest), MSG_DONTWAIT) > 0)
+		explicit_bzero(rest, sizeof(rest));
+	snprintf(why, sizeof(why), "unknown command 0x%02x", command);
+	clients_close(w, c, why);
+}
+
+/* Parses what was read, until something has to be waited for. */
+static void
+parse(struct worker *w, struct client *c)
+{
+	enum egd_result result;
+	struct egd_said said;
+	size_t used;
+
+	while (c->state == CLIENT_READING && c->in_start < c->in_end) {
+		result = egd_hear(&c->egd, c->in + c->in_start,
+		    (size_t)(c->in_end - c->in_start), &used, &said);
+		c->in_start += (uint8_t)used;
+		if (said.command == EGD_WRITE)
+			pass_on(w, &said);
+		if (result == EGD_UNKNOWN)
+			reject(w, c, said.command);
+		else if (result == EGD_COMMAND)
+			execute(w, c, &said);
+	}
+	if (c->in_end > 0 && c->in_start == c->in_end) {
+		explicit_bzero(c->in, c->in_end);
+		c->in_start = c->in_end = 0;
+	}
+}
+
+static void
+read_commands(struct worker *w, struct client *c, uint32_t events)
+{
+	ssize_t n;
+
+	n = recv(c->fd, c->in, sizeof(c->in), MSG_DONTWAIT);
+	if (n == -1 && errno == EAGAIN && (events & EPOLLIN) != 0)
+		return;
+	if (n <= 0) {
+		clients_lost(w, c, n == 0 ? 0 : errno);
+		return;
+	}
+	c->in_end = (uint8_t)n;
+	c->input = n == sizeof(c->in) ? INPUT_MORE : INPUT_NONE;
+	parse(w, c);
+}
+
+static void
+egd_event(struct worker *w, struct client *c, uint32_t events)
+{
+	const uint32_t end = EPOLLHUP | EPOLLERR;
+
+	/* A client that has hung up may have sent commands before. */
+	if (c->state == CLIENT_READING && (events & (EPOLLIN | end)) != 0)
+		read_commands(w, c, events);
+	else if ((events & end) != 0)
+		clients_lost(w, c, 0);
+	else if (c->state == CLIENT_WRITING) {
+		flush(w, c);
+		parse(w, c);
+	} else if (c->state == CLIENT_BLOCKED)
+		clients_resume(w, c);
 	else
-		busy(w, c);
-	client_watch(w, c);
+		clients_unwatch(w, c);
 }
 
-uint64_t
-client_deadline(const struct worker *w)
+static bool
+egd_take(struct worker *w, struct client *c)
 {
-	const struct client *c = TAILQ_FIRST(&w->clients.quiet);
-	uint64_t timeout = w->outlet.serve.idle_timeout;
-
-	if (timeout == 0 || c == NULL)
-		return 0;
-	return c->quiet_since + timeout < timeout ? UINT64_MAX
-						  : c->quiet_since + timeout;
+	if (!send_bytes(w, c, min(c->turn.missing, w->window.held)) ||
+	    c->turn.missing > 0)
+		return true;
+	done(w, c);
+	parse(w, c);
+	/* So that it does not lose its turn for want of a request. */
+	if (c->state == CLIENT_READING && c->input == INPUT_MORE)
+		read_commands(w, c, EPOLLIN);
+	return true;
 }
 
-void
-client_expire(struct worker *w)
+static void
+egd_begin(struct worker *w, struct client *c)
 {
-	uint64_t deadline;
-
-	while ((deadline = client_deadline(w)) != 0 && deadline <= w->now)
-		client_close(w, TAILQ_FIRST(&w->clients.quiet), "idle");
+	/* It speaks first. */
+	(void)w;
+	(void)c;
 }
+
+uint32_t
+client_chunk(const struct worker *w)
+{
+	uint32_t max = w->window.request_max;
+
+	return max == 0 ? 1 : min(max, CLIENT_CHUNK_MAX);
+}
+
+static void
+stream_begin(struct worker *w, struct client *c)
+{
+	clients_wait(w, c, client_chunk(w));
+}
+
+/* Reads what a client sends, so that its writes do not block. */
+static void
+discard(struct worker *w, struct client *c)
+{
+	uint8_t bytes[DISCARD];
+	ssize_t n;
+
+	n = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	if (n == -1 && errno != EAGAIN)
+		clients_lost(w, c, errno);
+	else if (n == 0) {
+		c->input = INPUT_ENDED;
+		clients_unwatch(w, c);
+	}
+}
+
+static void
+stream_event(struct worker *w, struct client *c, uint32_t events)
+{
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+		clients_lost(w, c, 0);
+		return;
+	}
+	if ((events & EPOLLOUT) != 0) {
+		if (c->state == CLIENT_BLOCKED)
+			clients_resume(w, c);
+		else
+			clients_unwatch(w, c);
+	}
+	if ((events & EPOLLIN) != 0)
+		discard(w, c);
+}
+
+static bool
+stream_take(struct worker *w, struct client *c)
+{
+	uint64_t before = c->shown->bytes;
+
+	send_bytes(w, c, min(c->turn.missing, w->window.held));
+	if (c->state != CLIENT_NONE && c->shown->bytes > before)
+		clients_answered(w, c);
+	if (c->state == CLIENT_WAITING && c->turn.missing == 0)
+		clients_wait(w, c, client_chunk(w));
+	return true;
+}
+
+const struct protocol client_egd = {
+	.quantum = EGD_QUANTUM,
+	.begin = egd_begin,
+	.event = egd_event,
+	.take = egd_take,
+};
+
+const struct protocol client_stream = {
+	.quantum = CLIENT_CHUNK_MAX,
+	.begin = stream_begin,
+	.event = stream_event,
+	.take = stream_take,
+};

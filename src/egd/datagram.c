@@ -1,6 +1,7 @@
 /*
  * The peers of a UDP socket, which are clients without a connection.  Used by
- * main.c when the socket can be read, and by client_bytes.c.
+ * main.c when the socket can be read, and by listener.c and serve.c through the
+ * protocol that frames.c selects.
  */
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -12,7 +13,10 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "egd/worker.h"
+#include "egd/client.h"
+#include "egd/clients.h"
+#include "egd/datagram.h"
+#include "egd/listener.h"
 
 #define DATAGRAM_MAX 1024 /* bytes */
 #define READ_AT_ONCE 16	  /* datagrams, then others' turn comes */
@@ -34,23 +38,20 @@ min(uint32_t a, uint32_t b)
 static struct client *
 find_peer(struct worker *w)
 {
-	return w->clients.n == 0 ? NULL : &w->clients.place[0];
+	return w->clients->n == 0 ? NULL : &w->clients->place[0];
 }
 
 static void
 watch(struct worker *w, bool writable)
 {
-	worker_must_watch(w, EPOLL_CTL_MOD, w->door.fd,
+	worker_must_watch(w, EPOLL_CTL_MOD, w->listener->fd,
 	    EPOLLIN | (writable ? EPOLLOUT : 0), EVENT_SOCKET);
 }
 
-void
-datagram_start(struct worker *w, const struct peer *peer)
+static void
+datagram_begin(struct worker *w, struct client *c)
 {
-	struct client *c = client_open(w, -1, peer);
-
-	if (c != NULL)
-		client_wait(w, c, CLIENT_TAKING, serve_chunk(w));
+	clients_wait(w, c, client_chunk(w));
 }
 
 /* A datagram came from there: whoever sent it has what is sent from now on. */
@@ -63,32 +64,28 @@ heard_from(struct worker *w, const struct sockaddr_storage *from, socklen_t len)
 	if (from->ss_family != AF_INET && from->ss_family != AF_INET6)
 		return;
 	peer_at(&peer, from);
-	if (!door_allows(w, &peer))
+	if (!listener_allows(w, &peer))
 		return;
 	if (c != NULL && !peer_same(&c->peer, &peer)) {
-		client_close(w, c, "another peer has taken its place");
+		clients_close(w, c, "another peer has taken its place");
 		c = NULL;
 	}
-	w->door.to = *from;
-	w->door.to_len = len;
-	if (c == NULL) {
-		datagram_start(w, &peer);
-		c = find_peer(w);
-	}
-	if (c == NULL)
+	w->listener->to = *from;
+	w->listener->to_len = len;
+	if (c == NULL && (c = clients_add(w, -1, &peer)) == NULL)
 		return;
-	client_touch(w, c);
+	clients_touch(w, c);
 	c->unheard = 0;
-	if (c->state == CLIENT_SPEAKING)
-		client_wait(w, c, CLIENT_TAKING, serve_chunk(w));
+	if (c->state == CLIENT_READING)
+		clients_wait(w, c, client_chunk(w));
 }
 
-/* Sends no more until it is heard from again. */
+/* Sends no more until the peer sends a datagram again. */
 static void
 rest(struct worker *w, struct client *c)
 {
-	turns_pause(&w->turns, &c->turn);
-	client_enter(w, c, CLIENT_SPEAKING);
+	drr_pause(&w->clients->drr, &c->turn);
+	clients_enter(w, c, CLIENT_READING);
 }
 
 /* Whether an error that was told is that nobody receives at some address. */
@@ -133,14 +130,14 @@ read_error(struct worker *w)
 	struct client *c = find_peer(w);
 	struct peer peer;
 
-	if (recvmsg(w->door.fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
+	if (recvmsg(w->listener->fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
 		return false;
 	if (c == NULL || !is_refusal(&msg) ||
 	    (to.ss_family != AF_INET && to.ss_family != AF_INET6))
 		return true;
 	peer_at(&peer, &to);
 	if (peer_same(&c->peer, &peer))
-		client_close(w, c, strerror(ECONNREFUSED));
+		clients_close(w, c, strerror(ECONNREFUSED));
 	return true;
 }
 
@@ -159,17 +156,17 @@ read_datagrams(struct worker *w)
 	socklen_t len;
 	uint8_t byte;
 
-	for (int i = 0; i < READ_AT_ONCE && !w->finished; i++) {
+	for (int i = 0; i < READ_AT_ONCE && w->stage != WORKER_FINISHED; i++) {
 		from.ss_family = AF_UNSPEC;
 		len = sizeof(from);
-		if (recvfrom(w->door.fd, &byte, sizeof(byte), MSG_DONTWAIT,
+		if (recvfrom(w->listener->fd, &byte, sizeof(byte), MSG_DONTWAIT,
 			(struct sockaddr *)&from, &len) != -1) {
-			if (w->door.kind == SOCKET_BOUND)
+			if (w->kind == SOCKET_BOUND)
 				heard_from(w, &from, len);
 		} else if (errno == EAGAIN)
 			return;
-		else if (w->door.kind == SOCKET_CONNECTED)
-			client_lost(w, find_peer(w), errno);
+		else if (w->kind == SOCKET_CONNECTED)
+			clients_lost(w, find_peer(w), errno);
 	}
 }
 
@@ -178,15 +175,15 @@ datagram_event(struct worker *w, uint32_t events)
 {
 	struct client *c;
 
-	if ((events & EPOLLERR) != 0 && w->door.kind == SOCKET_BOUND)
+	if ((events & EPOLLERR) != 0 && w->kind == SOCKET_BOUND)
 		read_errors(w);
 	if ((events & ~(uint32_t)EPOLLOUT) != 0)
 		read_datagrams(w);
 	if ((events & EPOLLOUT) == 0)
 		return;
 	watch(w, false);
-	if ((c = find_peer(w)) != NULL && c->state == CLIENT_FULL)
-		client_resume(w, c);
+	if ((c = find_peer(w)) != NULL && c->state == CLIENT_BLOCKED)
+		clients_resume(w, c);
 }
 
 /*
@@ -199,24 +196,24 @@ send_datagram(struct worker *w, uint32_t n)
 	const struct sockaddr *to = NULL;
 	socklen_t len = 0;
 
-	if (w->door.kind == SOCKET_BOUND) {
-		to = (const struct sockaddr *)&w->door.to;
-		len = w->door.to_len;
+	if (w->kind == SOCKET_BOUND) {
+		to = (const struct sockaddr *)&w->listener->to;
+		len = w->listener->to_len;
 	}
 	for (int i = 0; i < 2; i++) {
-		if (sendto(w->door.fd, window_bytes(&w->window), n,
+		if (sendto(w->listener->fd, window_bytes(&w->window), n,
 			MSG_DONTWAIT | MSG_NOSIGNAL, to, len) != -1)
 			return 0;
-		if (errno == EAGAIN || w->door.kind == SOCKET_CONNECTED)
+		if (errno == EAGAIN || w->kind == SOCKET_CONNECTED)
 			break;
 	}
 	return errno;
 }
 
-bool
+static bool
 datagram_take(struct worker *w, struct client *c)
 {
-	uint32_t n, enough = min(DATAGRAM_MAX, serve_chunk(w));
+	uint32_t n, enough = min(DATAGRAM_MAX, client_chunk(w));
 	int error;
 
 	n = min(w->window.held, enough);
@@ -226,18 +223,25 @@ datagram_take(struct worker *w, struct client *c)
 		return false;
 	error = send_datagram(w, n);
 	if (error == EAGAIN) {
-		client_fill(w, c);
+		clients_block(w, c);
 		watch(w, true);
 	} else if (error == 0 || error == ENOBUFS) {
 		/* With ENOBUFS it was lost, as any datagram may be. */
-		client_handed(w, c, n);
-		client_answered(w, c);
+		drr_give(&w->clients->drr, &c->turn, n);
+		clients_gave(w, c, n);
+		clients_answered(w, c);
 		c->unheard += n;
-		if (w->door.kind == SOCKET_BOUND && c->unheard >= UNHEARD_MAX)
+		if (w->kind == SOCKET_BOUND && c->unheard >= UNHEARD_MAX)
 			rest(w, c);
 		else
-			client_wait(w, c, CLIENT_TAKING, serve_chunk(w));
+			clients_wait(w, c, client_chunk(w));
 	} else
-		client_lost(w, c, error);
+		clients_lost(w, c, error);
 	return true;
 }
+
+const struct protocol datagram_raw = {
+	.quantum = CLIENT_CHUNK_MAX,
+	.begin = datagram_begin,
+	.take = datagram_take,
+};

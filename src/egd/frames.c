@@ -7,9 +7,17 @@
 #include <unistd.h>
 
 #include "common/child.h"
-#include "egd/worker.h"
+#include "egd/client.h"
+#include "egd/clients.h"
+#include "egd/datagram.h"
+#include "egd/frames.h"
+#include "egd/listener.h"
 
-#define EGD_QUANTUM 256 /* bytes: any one request */
+static const struct protocol *const protocols[] = {
+	[SERVE_EGD] = &client_egd,
+	[SERVE_STREAM] = &client_stream,
+	[SERVE_DATAGRAM] = &datagram_raw,
+};
 
 static _Noreturn void
 makes_no_sense(const struct frame *f)
@@ -17,35 +25,33 @@ makes_no_sense(const struct frame *f)
 	log_fatal("%s makes no sense now", frame_name(f->hdr.type));
 }
 
-/* Ends the clients whose addresses are not allowed any more. */
+/* Closes the clients whose addresses are not allowed any more. */
 static void
-sift(struct worker *w)
+close_refused(struct worker *w)
 {
 	struct client *c;
 
 	child_busy(&w->watch);
-	for (uint32_t i = 0; i < w->clients.used; i++) {
-		c = &w->clients.place[i];
+	for (uint32_t i = 0; i < w->clients->used; i++) {
+		c = &w->clients->place[i];
 		if (c->state != CLIENT_NONE && c->peer.inet &&
-		    !networks_have(&w->outlet.allowed, c->peer.address))
-			client_close(w, c,
+		    !networks_have(&w->service.allowed, c->peer.address))
+			clients_close(w, c,
 			    "its address is not allowed any more");
 	}
 }
 
-/* The outlet is, from now on, what it was said to become. */
+/* The service is what it was announced to become, from now on. */
 static void
 become(struct worker *w)
 {
-	uint32_t protocol = w->coming.serve.protocol;
-
-	w->outlet = w->coming;
-	if (!w->served)
-		turns_init(&w->turns,
-		    protocol == SERVE_EGD ? EGD_QUANTUM : STREAM_CHUNK);
-	else if (w->door.kind != SOCKET_CONNECTED)
-		sift(w);
-	w->served = true;
+	w->service = w->coming;
+	if (w->stage == WORKER_NEW) {
+		w->stage = WORKER_SERVED;
+		w->protocol = protocols[w->service.serve.protocol];
+		drr_init(&w->clients->drr, w->protocol->quantum);
+	} else if (w->kind != SOCKET_CONNECTED)
+		close_refused(w);
 }
 
 void
@@ -56,9 +62,10 @@ frames_serve(struct worker *w, const struct frame *f)
 	if (w->ncoming > 0 || s->protocol > SERVE_DATAGRAM ||
 	    s->max_clients == 0 || s->max_clients > CLIENTS_MAX ||
 	    s->nallowed > ALLOWED_MAX ||
-	    (w->served && s->protocol != w->outlet.serve.protocol))
+	    (w->stage != WORKER_NEW &&
+		s->protocol != w->service.serve.protocol))
 		makes_no_sense(f);
-	w->coming = (struct outlet){ .serve = *s };
+	w->coming = (struct service){ .serve = *s };
 	w->ncoming = s->nallowed;
 	if (w->ncoming == 0)
 		become(w);
@@ -87,32 +94,39 @@ rewire(struct worker *w, const struct frame *f)
 	w->window.consumer = f->hdr.consumer;
 	window_rewire(&w->window, f->hdr.generation, f->fds[0]);
 	worker_must_watch(w, EPOLL_CTL_ADD, f->fds[0], EPOLLIN, EVENT_BYTES);
-	w->wired = true;
-	w->crowded = false;
+	w->bytes_paused = false;
+	if (w->stage == WORKER_LIMITED)
+		w->stage = WORKER_WIRED;
+}
+
+static void
+limit(struct worker *w, const struct frame *f)
+{
+	window_limit(&w->window, &f->u.limits);
+	w->window.untold = w->stage >= WORKER_WIRED;
+	if (w->stage == WORKER_SERVED)
+		w->stage = WORKER_LIMITED;
 }
 
 static void
 dispatch(struct worker *w, const struct frame *f)
 {
+	if (w->stage == WORKER_NEW && f->hdr.type != PROTO_ALLOW)
+		makes_no_sense(f);
 	if (f->hdr.type == PROTO_SERVE)
 		frames_serve(w, f);
 	else if (f->hdr.type == PROTO_ALLOW)
 		allow(w, f);
 	else if (f->hdr.type == PROTO_WRITES)
 		take_writes(w, f);
-	else if (f->hdr.type == PROTO_LIMITS) {
-		window_limit(&w->window, &f->u.limits);
-		w->window.untold = w->wired;
-		w->limited = true;
-	} else if (f->hdr.type == PROTO_BYTES && w->limited)
+	else if (f->hdr.type == PROTO_LIMITS)
+		limit(w, f);
+	else if (f->hdr.type == PROTO_BYTES && w->stage >= WORKER_LIMITED)
 		rewire(w, f);
-	else if (f->hdr.type == PROTO_SOCKET && w->served && w->limited &&
-	    !w->door.open)
-		door_open(w, f);
+	else if (f->hdr.type == PROTO_SOCKET && w->stage == WORKER_WIRED)
+		listener_open(w, f->u.socket.kind, f->fds[0]);
 	else if (f->hdr.type == PROTO_WANT_ASK)
-		w->window.untold = w->wired;
-	else if (f->hdr.type == PROTO_NOW)
-		now_told(w, f);
+		w->window.untold = w->stage >= WORKER_WIRED;
 	else
 		makes_no_sense(f);
 }
@@ -123,10 +137,8 @@ frames_read(struct worker *w)
 	enum channel_result result;
 	struct frame f;
 
-	while (
-	    (result = child_recv(&w->watch, &f, ROLE_EGD)) == CHANNEL_FRAME) {
+	while ((result = child_recv(&w->watch, &f, ROLE_EGD)) == CHANNEL_FRAME)
 		dispatch(w, &f);
-	}
 	if (result != CHANNEL_AGAIN)
 		channel_end(result, &f);
 }

@@ -12,9 +12,15 @@
 
 #include "common/channel.h"
 #include "common/child.h"
+#include "common/clock.h"
 #include "common/locked.h"
+#include "egd/client.h"
+#include "egd/clients.h"
+#include "egd/datagram.h"
 #include "egd/filter.h"
-#include "egd/worker.h"
+#include "egd/frames.h"
+#include "egd/listener.h"
+#include "egd/serve.h"
 
 #define NOFILE	       (CLIENTS_MAX + WORKER_FDS) /* as far as may be */
 #define EVENTS_AT_ONCE 64
@@ -24,13 +30,9 @@ connection_event(struct worker *w, uint64_t data, uint32_t events)
 {
 	struct client *c;
 
-	c = client_find(&w->clients, (uint32_t)data, (uint32_t)(data >> 32));
-	if (c == NULL)
-		return;
-	if (w->outlet.serve.protocol == SERVE_EGD)
-		command_event(w, c, events);
-	else
-		stream_event(w, c, events);
+	c = clients_find(w->clients, (uint32_t)data, (uint32_t)(data >> 32));
+	if (c != NULL)
+		w->protocol->event(w, c, events);
 }
 
 static void
@@ -48,10 +50,10 @@ event(struct worker *w, uint64_t data, uint32_t events)
 		window_receive(&w->window);
 		break;
 	case EVENT_SOCKET:
-		if (w->outlet.serve.protocol == SERVE_DATAGRAM)
+		if (w->service.serve.protocol == SERVE_DATAGRAM)
 			datagram_event(w, events);
 		else
-			door_accept(w);
+			listener_accept(w);
 		break;
 	default:
 		connection_event(w, data, events);
@@ -59,20 +61,17 @@ event(struct worker *w, uint64_t data, uint32_t events)
 	}
 }
 
-/* For epoll_wait(2): until the first of the things that have their time. */
+/* For epoll_wait(2): until the first deadline. */
 static int
 timeout(const struct worker *w)
 {
-	const uint64_t deadlines[] = { now_deadline(w), client_deadline(w),
-		door_deadline(w) };
-	uint64_t first = UINT64_MAX, ms;
+	uint64_t first = clients_deadline(w), other = listener_deadline(w), ms;
 
 	if (w->more)
 		return 0;
-	for (size_t i = 0; i < sizeof(deadlines) / sizeof(*deadlines); i++)
-		if (deadlines[i] != 0 && deadlines[i] < first)
-			first = deadlines[i];
-	if (first == UINT64_MAX)
+	if (first == 0 || (other != 0 && other < first))
+		first = other;
+	if (first == 0)
 		return -1;
 	if (first <= w->now)
 		return 0;
@@ -80,16 +79,15 @@ timeout(const struct worker *w)
 	return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
-/* While there is something to tell, waits for room to tell it. */
+/* While a frame is to be sent, waits for room in the channel. */
 static void
 watch_up(struct worker *w)
 {
-	bool full =
-	    !child_answer(&w->watch) || w->window.untold || w->asks.unsent;
+	bool full = !child_answer(&w->watch) || w->window.untold;
 
-	if (full == w->full)
+	if (full == w->up_awaited)
 		return;
-	w->full = full;
+	w->up_awaited = full;
 	worker_must_watch(w, EPOLL_CTL_MOD, CHANNEL_UP_FD, full ? EPOLLOUT : 0,
 	    EVENT_UP);
 }
@@ -98,15 +96,10 @@ watch_up(struct worker *w)
 static void
 go_on(struct worker *w)
 {
-	client_expire(w);
-	door_expire(w);
+	clients_expire(w);
+	listener_expire(w);
 	serve_run(w);
-	if (!w->more) {
-		/* Whoever is answered may have asked for more. */
-		now_settle(w);
-		serve_run(w);
-	}
-	serve_tell(w);
+	serve_report(w);
 	watch_up(w);
 }
 
@@ -120,7 +113,7 @@ handle(struct worker *w, const struct epoll_event *events, int n)
 	bool clients = n <= 0;
 	uint32_t which;
 
-	for (int i = 0; i < n && !w->finished; i++) {
+	for (int i = 0; i < n && w->stage != WORKER_FINISHED; i++) {
 		which = (uint32_t)events[i].data.u64;
 		if (which != EVENT_CHANNEL && which != EVENT_UP) {
 			clients = true;
@@ -138,7 +131,7 @@ run(struct worker *w)
 	struct epoll_event events[EVENTS_AT_ONCE];
 	int n;
 
-	while (!w->finished) {
+	while (w->stage != WORKER_FINISHED) {
 		n = epoll_wait(w->epoll_fd, events, EVENTS_AT_ONCE, timeout(w));
 		if (n == -1 && errno != EINTR)
 			log_fatal("epoll_wait: %s", strerror(errno));
@@ -168,12 +161,20 @@ start(struct worker *w)
 int
 main(void)
 {
-	static struct worker w;
+	static struct clients clients;
+	static struct listener listener;
+	static struct worker w = {
+		.clients = &clients,
+		.listener = &listener,
+		.protocol = &client_egd, /* until SERVE names it */
+	};
 
 	child_start(ROLE_EGD);
 	/* The window first: where little may be locked there are few clients. */
 	locked_keep(&w.window, sizeof(w.window));
-	locked_keep(&w.clients, sizeof(w.clients));
+	locked_keep(&clients, sizeof(clients));
+	clients_init(&clients);
+	listener_init(&listener);
 	worker_init(&w, child_counters(ROLE_EGD));
 	start(&w);
 	run(&w);

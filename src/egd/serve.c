@@ -4,57 +4,35 @@
  */
 #include <sys/epoll.h>
 
-#include "egd/worker.h"
+#include "egd/clients.h"
+#include "egd/serve.h"
 
-#define TURNS_AT_ONCE 256 /* then others' turn comes */
-
-uint32_t
-serve_chunk(const struct worker *w)
-{
-	uint32_t max = w->window.request_max;
-
-	return max == 0 ? 1 : max < STREAM_CHUNK ? max : STREAM_CHUNK;
-}
-
-/* Gives the first client what there is for it.  Returns false if nothing. */
-static bool
-give(struct worker *w, struct client *c)
-{
-	switch (w->outlet.serve.protocol) {
-	case SERVE_EGD:
-		command_take(w, c);
-		return true;
-	case SERVE_STREAM:
-		stream_take(w, c);
-		return true;
-	default:
-		return datagram_take(w, c);
-	}
-}
+#define TURNS_AT_ONCE 256 /* then other events are handled */
 
 void
 serve_run(struct worker *w)
 {
-	struct turn *first;
+	struct client *first;
 	unsigned int n = 0;
 
 	w->more = false;
-	while (w->window.held > 0 && (first = turns_first(&w->turns)) != NULL) {
+	while (
+	    w->window.held > 0 && (first = clients_first(w->clients)) != NULL) {
 		if (n++ == TURNS_AT_ONCE) {
 			w->more = true;
 			return;
 		}
-		if (!give(w, client_of_turn(first)))
+		if (!w->protocol->take(w, first))
 			break;
 	}
 	w->window.fresh = false;
 }
 
-/* Adds up the time during which somebody waits for bytes, or an answer. */
+/* Adds up the time during which clients wait for bytes. */
 static void
-keep_time(struct worker *w)
+count_waiting(struct worker *w)
 {
-	bool waiting = w->turns.waiting > 0 || now_deadline(w) != 0;
+	bool waiting = w->clients->drr.waiting > 0;
 	struct counters_page *page = w->page;
 	uint64_t waited = w->now - page->waiting_since;
 
@@ -62,58 +40,58 @@ keep_time(struct worker *w)
 		page->waiting_since = w->now;
 	else if (!waiting && page->waiting_since != 0) {
 		page->waiting_since = 0;
-		/* Nobody sees it twice. */
+		/* It is never seen twice. */
 		__atomic_store_n(&page->counters.wait_ns,
 		    page->counters.wait_ns + waited, __ATOMIC_RELEASE);
 	}
 }
 
 /*
- * Leaves bytes in their channel while the window has no room for them, since
- * nobody can take any now.
+ * Leaves bytes in their channel while the window has no room for them, since no
+ * client can take any now.
  */
 static void
 watch_bytes(struct worker *w)
 {
-	bool crowded = WINDOW_SIZE - w->window.held < BYTES_PACKET_MAX;
+	bool pause = WINDOW_SIZE - w->window.held < BYTES_PACKET_MAX;
 
 	if (w->window.bytes_fd == -1)
-		crowded = false;
-	else if (crowded != w->crowded)
-		worker_must_watch(w, crowded ? EPOLL_CTL_DEL : EPOLL_CTL_ADD,
+		pause = false;
+	else if (pause != w->bytes_paused)
+		worker_must_watch(w, pause ? EPOLL_CTL_DEL : EPOLL_CTL_ADD,
 		    w->window.bytes_fd, EPOLLIN, EVENT_BYTES);
-	w->crowded = crowded;
+	w->bytes_paused = pause;
 }
 
 /*
- * Of streams, that less is missing than was told is no news until it is less
- * than half: they take what they can get, and not every little needs an answer.
+ * The need of streams is reported as less only when it is less than half of
+ * what was reported: they take what they can get, and not every little needs an
+ * answer.
  */
 static uint64_t
-news(const struct worker *w, uint64_t need)
+damped(const struct worker *w, uint64_t need)
 {
 	uint64_t told = w->window.told.need, left;
 
-	if (w->outlet.serve.protocol == SERVE_EGD || told < w->window.received)
+	if (w->service.serve.protocol == SERVE_EGD || told < w->window.received)
 		return need;
 	left = told - w->window.received;
 	return left <= need && left >= need / 2 ? left : need;
 }
 
 void
-serve_tell(struct worker *w)
+serve_report(struct worker *w)
 {
-	uint64_t need = 0;
+	const struct clients *cs = w->clients;
+	uint64_t missing = cs->drr.missing + w->shortfall, need = 0;
 
-	keep_time(w);
-	if (!w->wired)
+	count_waiting(w);
+	if (w->stage < WORKER_WIRED)
 		return;
 	watch_bytes(w);
-	if (w->turns.missing > w->window.held)
-		need = w->turns.missing - w->window.held;
-	need = news(w, need < NEED_MAX ? need : NEED_MAX);
+	if (missing > w->window.held)
+		need = missing - w->window.held;
+	need = damped(w, need < NEED_MAX ? need : NEED_MAX);
 	window_want(&w->window, need,
-	    w->turns.waiting > 0 || w->clients.full > 0);
-	if (!w->window.untold && !w->more)
-		now_ask(w);
+	    cs->drr.waiting > 0 || cs->blocked > 0 || w->shortfall > 0);
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/channel.h"
+#include "common/clock.h"
 #include "egd/worker.h"
 
 #define FDS_FEW 16 /* enough for WORKER_FDS, if there are not many */
@@ -39,11 +41,8 @@ worker_init(struct worker *w, struct counters_page *page)
 	w->now = clock_now();
 	w->pid = getpid();
 	w->most = most_clients();
-	w->writes_fd = w->door.fd = -1;
+	w->writes_fd = -1;
 	window_init(&w->window);
-	now_init(&w->asks);
-	client_init(&w->clients);
-	turns_init(&w->turns, 0);
 	log_limit_init(&w->log_clients, w->now);
 	log_limit_init(&w->log_refused, w->now);
 	if ((w->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
@@ -73,7 +72,7 @@ worker_must_watch(struct worker *w, int op, int fd, uint32_t events,
 }
 
 void
-worker_say(struct worker *w, struct log_limit *limit, const char *fmt, ...)
+worker_log(struct worker *w, struct log_limit *limit, const char *fmt, ...)
 {
 	char text[LOG_TEXT_SIZE];
 	uint32_t suppressed;

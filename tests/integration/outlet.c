@@ -246,17 +246,6 @@ grant(struct outlet *o)
 }
 
 static void
-tell(struct outlet *o)
-{
-	struct frame f;
-
-	frame_init(&f, PROTO_NOW, CONSUMER, o->generation);
-	f.u.now.granted = o->granted + o->promised;
-	f.u.now.available = o->available;
-	send_frame(o, &f);
-}
-
-static void
 handle(struct outlet *o, const struct frame *f)
 {
 	size_t used = strlen(o->log);
@@ -274,11 +263,6 @@ handle(struct outlet *o, const struct frame *f)
 		assert_true(o->want.room >= o->want.need);
 		assert_true(o->want.received <= o->granted);
 		grant(o);
-		break;
-	case PROTO_NOW_ASK:
-		o->asks++;
-		if (o->tells)
-			tell(o);
 		break;
 	case PROTO_PONG:
 		o->pongs++;

@@ -43,12 +43,8 @@ struct outlet {
 	uint64_t given;	  /* bytes of the stream, in all generations */
 	enum outlet_grants grants;
 	uint64_t limit;		/* of `given`, for these; 0: none */
-	bool tells;		/* answers NOW_ASK, */
-	uint64_t available;	/* with so much, */
-	uint64_t promised;	/* and so many bytes more than were sent */
 	struct proto_want want; /* the last one */
 	unsigned int wants;
-	unsigned int asks; /* NOW_ASK */
 	unsigned int pongs;
 	unsigned int busies;
 	const struct counters_page *page;
@@ -82,6 +78,9 @@ void outlet_send(struct outlet *, enum proto_type);
  */
 struct outlet *outlet_unix(enum proto_protocol);
 struct outlet *outlet_tcp(enum proto_protocol);
+
+/* It holds a window from now on, and has it filled. */
+void outlet_fill(struct outlet *, uint32_t window);
 
 /* Sends bytes of the stream, as if they had been granted. */
 void outlet_give(struct outlet *, size_t n);

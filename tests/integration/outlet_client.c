@@ -67,7 +67,6 @@ start(enum proto_protocol protocol)
 	struct outlet *o = outlet_start();
 
 	o->grants = GRANT_NEED;
-	o->tells = true;
 	outlet_serve(o, protocol, CLIENTS_MAX, 0, local);
 	outlet_limits(o, 0, 1, REQUEST_MAX);
 	outlet_bytes(o);
@@ -106,6 +105,19 @@ outlet_tcp(enum proto_protocol protocol)
 	o->port = ntohs(in.sin_port);
 	outlet_socket(o, SOCKET_LISTENING, o->fd);
 	return o;
+}
+
+void
+outlet_fill(struct outlet *o, uint32_t window)
+{
+	uint64_t end = outlet_ms() + OUTLET_TIMEOUT;
+
+	o->grants = GRANT_ROOM;
+	outlet_limits(o, window, 1, REQUEST_MAX);
+	while (o->granted < window && outlet_ms() < end)
+		outlet_pump(o, 1);
+	assert_int_equal(o->granted, window);
+	outlet_quiet(o);
 }
 
 int

@@ -12,6 +12,8 @@
 
 #include "integration/suite.h"
 
+#define WINDOW 512 /* bytes, where a test needs one */
+
 typedef struct outlet *make_outlet(enum proto_protocol);
 
 /* The answer to EGD_PID. */
@@ -33,6 +35,7 @@ check_commands(make_outlet *make)
 	struct outlet *o = make(SERVE_EGD);
 	int fd = outlet_connect(o);
 
+	outlet_fill(o, WINDOW);
 	SAY(fd, "\004");
 	hears_pid(o, fd);
 	SAY(fd, "\002\020");
@@ -44,9 +47,9 @@ check_commands(make_outlet *make)
 	outlet_served(o, fd, 271, 10);
 	SAY(fd, "\001\000");
 	HEARS(o, fd, "\000");
-	o->available = 0x123456;
+	outlet_quiet(o);
 	SAY(fd, "\000");
-	HEARS(o, fd, "\000\x91\xa2\xb0");
+	HEARS(o, fd, "\000\000\017\260"); /* (WINDOW - 10) * 8 */
 	SAY(fd, "\002\000");
 	outlet_silent(o, fd);
 	SAY(fd, "\003\000\010\005hello");
@@ -88,7 +91,7 @@ check_pieces(make_outlet *make, bool whole)
 	struct outlet *o = make(SERVE_EGD);
 	int fd = outlet_connect(o);
 
-	o->available = 1;
+	outlet_fill(o, WINDOW);
 	if (whole)
 		SAY(fd, said);
 	for (size_t i = 0; !whole && i < sizeof(said) - 1; i++) {
@@ -102,7 +105,7 @@ check_pieces(make_outlet *make, bool whole)
 	outlet_served(o, fd, 3, 5);
 	HEARS(o, fd, "\001");
 	outlet_served(o, fd, 8, 1);
-	HEARS(o, fd, "\000\000\000\010");
+	HEARS(o, fd, "\000\000\017\270"); /* (WINDOW - 9) * 8 */
 	hears_pid(o, fd);
 	outlet_served(o, fd, 9, 255);
 	outlet_silent(o, fd);
@@ -149,12 +152,10 @@ test_blocking(void **state)
 		outlet_served(o, fd, 9 * (uint64_t)i, 9);
 	}
 	outlet_silent(o, fd);
-	assert_int_equal(o->asks, 0);
 	outlet_give(o, 10);
 	outlet_served(o, fd, 90, 10);
 	hears_pid(o, fd);
 	HEARS(o, fd, "\000");
-	assert_int_equal(o->asks, 1);
 	assert_int_equal(outlet_stats(o)->counters.requests, 3);
 	assert_int_equal(o->stats.counters.short_answers, 1);
 	assert_true(o->stats.counters.wait_ns > 100 * UINT64_C(1000000));
@@ -275,6 +276,7 @@ check_slow(make_outlet *make)
 	size_t n;
 
 	assert_non_null(buf);
+	outlet_fill(o, WINDOW);
 	setsockopt(slow, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	for (size_t i = 0; i < sizeof(said); i += 2) {
 		said[i] = 2;
@@ -294,7 +296,7 @@ check_slow(make_outlet *make)
 	assert_int_equal(n, 255 * 1000);
 	assert_int_equal(outlet_stats(o)->counters.requests, 1020);
 	assert_int_equal(o->stats.counters.bytes, 255 * 1000 + 20 * 32);
-	assert_int_equal(o->given, o->stats.counters.bytes);
+	assert_in_range(o->given - o->stats.counters.bytes, 1, WINDOW);
 	suite_unique(buf, n);
 	free(buf);
 	close(slow);

@@ -106,7 +106,6 @@ test_come_and_go(void **state)
 	long rss;
 
 	(void)state;
-	o->tells = false;
 	o->grants = GRANT_NOTHING;
 	outlet_crowd(o, &stay, 1);
 	had = proc_fds(o->pid);

@@ -110,8 +110,8 @@ rule(struct attack *a, enum proto_protocol protocol)
 
 	switch (draw(a, 40)) {
 	case 0:
-		o->tells = draw(a, 2) == 0;
-		o->promised = draw(a, 3) * 100;
+		if (o->grants != GRANT_NOTHING)
+			o->grants = draw(a, 2) == 0 ? GRANT_NEED : GRANT_ROOM;
 		break;
 	case 1:
 		outlet_bytes(o);
@@ -179,8 +179,6 @@ end(struct attack *a, int had)
 			close(a->fds[i]);
 	if (a->honest != -1)
 		close(a->honest);
-	o->tells = true;
-	o->promised = 0;
 	for (int i = 0; i < 200 && outlet_stats(o)->clients > 0; i++)
 		outlet_pump(o, 10);
 	assert_int_equal(o->stats.clients, 0);

@@ -238,10 +238,9 @@ connected(enum proto_protocol protocol, int *fd)
 	struct outlet *o = outlet_start();
 	int fds[2];
 
-	o->grants = GRANT_NEED;
-	o->tells = true;
+	o->grants = GRANT_ROOM;
 	outlet_serve(o, protocol, 1, 0, (const char *const[]){ NULL });
-	outlet_limits(o, 0, 1, REQUEST_MAX);
+	outlet_limits(o, protocol == SERVE_EGD ? 512 : 0, 1, REQUEST_MAX);
 	outlet_bytes(o);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	outlet_socket(o, SOCKET_CONNECTED, fds[0]);

@@ -20,6 +20,7 @@
 #define RATE	   4096 /* bytes a second */
 #define BURST	   1024
 #define LIMITED_MS 2000
+#define TRIES	   100
 #define AGAIN_MS   1000 /* at most, until a stream connects again */
 #define PORT_MAX   1023 /* of those that not everybody may listen at */
 
@@ -49,6 +50,59 @@ serves(const struct place *p)
 
 	take(fd, 255);
 	close(fd);
+}
+
+/* The client asks for 255 bytes at once; returns how many it gets. */
+static size_t
+take_now(int fd)
+{
+	struct pollfd pfd = { fd, POLLIN, 0 };
+	uint8_t answer[256];
+	size_t had = 0;
+	ssize_t r;
+
+	assert_int_equal(write(fd, "\001\377", 2), 2);
+	do {
+		assert_int_equal(poll(&pfd, 1, FE_TIMEOUT_MS), 1);
+		r = read(fd, answer + had, sizeof(answer) - had);
+		assert_true(r > 0);
+		had += (size_t)r;
+	} while (had < 1U + answer[0]);
+	assert_int_equal(had, 1U + answer[0]);
+	return answer[0];
+}
+
+/*
+ * All that may be asked for at once is there for the first command of a new
+ * worker, and of another client, even if the service may have little.
+ */
+static void
+test_at_once(void **state)
+{
+	struct suite *s = *state;
+	struct place p, small;
+	int fd, tries;
+
+	place_unix(s, &p, "egd");
+	place_unix(s, &small, "small");
+	admin_conf(s, "w",
+	    POOL "egd \"e\" { %s } "
+		 "egd \"f\" { %s max-bytes = 1000 period = 1s }\n",
+	    "", p.text, small.text);
+	admin_start(s);
+	for (int i = 0; i < 3; i++) {
+		fd = place_connect(&p);
+		assert_int_equal(take_now(fd), 255);
+		close(fd);
+	}
+	fd = place_connect(&small);
+	assert_int_equal(take_now(fd), 255);
+	/* Whatever is missing then comes by its rate. */
+	for (tries = 0; tries < TRIES && take_now(fd) < 255; tries++)
+		usleep(50000);
+	assert_true(tries < TRIES);
+	close(fd);
+	suite_pass(s);
 }
 
 /* A socket of a guest's becomes that of a service, of its EGD, and back. */
@@ -339,6 +393,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		SUITE_EMPTY(test_at_once),
 		SUITE_EMPTY(test_same_path),
 		SUITE_EMPTY(test_same_port),
 		SUITE_EMPTY(test_low_port),

@@ -207,12 +207,6 @@ void alloc_void(struct alloc *, struct alloc_node *, uint64_t now,
     uint64_t bytes);
 
 /*
- * Bytes that a leaf could be granted at `now` if it asked for that much, as far
- * as its buckets and the stock go: others may come first.
- */
-uint64_t alloc_available(struct alloc *, struct alloc_node *, uint64_t now);
-
-/*
  * The node at or above a leaf whose ceil has the leaf's requests wait, as of
  * the last call that was about it; NULL if it is not that.
  */

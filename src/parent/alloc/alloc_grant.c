@@ -203,14 +203,6 @@ affordable(const struct alloc_node *leaf, uint64_t bytes)
 	return bytes;
 }
 
-uint64_t
-alloc_available(struct alloc *a, struct alloc_node *leaf, uint64_t now)
-{
-	node_refill_path(leaf, now);
-	return affordable(leaf,
-	    node_kind(leaf) == ALLOC_STOCKED ? a->stock : UINT64_MAX);
-}
-
 /* The leaf whose turn it is, if those of `kinds` can be served, or NULL. */
 static struct alloc_node *
 next_waiting(struct alloc *a, unsigned int kinds)

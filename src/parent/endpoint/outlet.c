@@ -22,6 +22,12 @@ static void outlet_go_on(struct outlet *, bool clean);
 #define KERNEL_WRITES "/dev/urandom"
 #define LIFE_MIN      (1 * NS_PER_SEC) /* of a worker that has done well */
 
+/*
+ * Bytes that an EGD service holds ready at least, however small its burst: any
+ * one command 01, which is answered from these.
+ */
+#define EGD_WINDOW_MIN 255
+
 static int worker_frame(struct process *, struct frame *);
 static void worker_ended(struct process *, int);
 
@@ -55,6 +61,9 @@ send_limits(struct outlet *o)
 
 	frame_init(&f, PROTO_LIMITS, o->worker.number, o->pool->generation);
 	f.u.limits.window = alloc_window(leaf, o->pool->setup.spec.stock);
+	if (o->config.kind == CONFIG_OUTLET_EGD &&
+	    f.u.limits.window < EGD_WINDOW_MIN)
+		f.u.limits.window = EGD_WINDOW_MIN;
 	f.u.limits.request_min = alloc_request_min(leaf);
 	f.u.limits.request_max = alloc_request_max(leaf);
 	process_send(&o->worker, &f);
@@ -178,18 +187,12 @@ static int
 worker_frame(struct process *p, struct frame *f)
 {
 	struct outlet *o = p->arg;
-	struct frame now;
 
 	switch (f->hdr.type) {
 	case PROTO_READY:
 		return 0;
 	case PROTO_WANT:
 		return tap_want(o->pool, &o->tap, f);
-	case PROTO_NOW_ASK:
-		frame_init(&now, PROTO_NOW, p->number, o->pool->generation);
-		now.u.now = tap_now(o->pool, &o->tap);
-		process_send(p, &now);
-		return 0;
 	}
 	return -1;
 }

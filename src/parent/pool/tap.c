@@ -245,14 +245,3 @@ tap_want(struct pool *pool, struct tap *t, const struct frame *f)
 	member_want(pool, t->member);
 	return 0;
 }
-
-struct proto_now
-tap_now(struct pool *pool, const struct tap *t)
-{
-	struct proto_now now = { .granted = t->granted };
-
-	if (process_running(&pool->entropy) && !t->blocked)
-		now.available = alloc_available(&pool->alloc, &t->member->leaf,
-		    clock_now());
-	return now;
-}

@@ -66,9 +66,6 @@ void tap_leave(struct pool *, struct tap *);
 /* Takes a demand out of a frame.  Returns -1 if it makes no sense. */
 int tap_want(struct pool *, struct tap *, const struct frame *);
 
-/* What it could be granted at once. */
-struct proto_now tap_now(struct pool *, const struct tap *);
-
 /* For its member: it is granted so much, or bytes come another way. */
 void tap_grant(struct pool *, struct tap *, uint64_t bytes);
 void tap_deliver(struct pool *, const struct tap *);

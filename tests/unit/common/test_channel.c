@@ -294,7 +294,7 @@ test_up_broken(void **state)
 	frame_init(&f, PROTO_WANT_ASK, 0, 0);
 	assert_int_equal(channel_tell(up[1], &f), 0);
 	assert_int_equal(channel_hear(up[0], &f, ROLE_VHOST), CHANNEL_BROKEN);
-	frame_init(&f, PROTO_NOW_ASK, 0, 0);
+	frame_init(&f, PROTO_STATUS_ASK, 0, 0);
 	assert_int_equal(channel_tell(up[1], &f), 0);
 	assert_int_equal(channel_hear(up[0], &f, ROLE_VHOST), CHANNEL_BROKEN);
 	assert_int_equal(channel_tell(up[1], &good), 0);

@@ -292,31 +292,6 @@ test_replaced(void **state)
 	unplumb(&p);
 }
 
-static void
-test_now(void **state)
-{
-	struct plumbing p;
-	struct proto_now now;
-
-	(void)state;
-	plumb(&p, 3600);
-	want(&p, 0, 0, 40000, 0);
-	now = tap_now(&p.pool, &p.taps[0]);
-	assert_int_equal(now.granted, 40000);
-	assert_in_range(now.available, 60000, 60010);
-	now = tap_now(&p.pool, &p.taps[1]);
-	assert_int_equal(now.granted, 0);
-	assert_in_range(now.available, 60000, 60010);
-	/* Nor can there be more than there is in stock. */
-	p.pool.stock = p.pool.granted + 1000;
-	pool_update_stock(&p.pool);
-	assert_int_equal(tap_now(&p.pool, &p.taps[1]).available, 1000);
-	p.pool.entropy.pid = 0;
-	assert_int_equal(tap_now(&p.pool, &p.taps[1]).available, 0);
-	p.pool.entropy.pid = 1;
-	unplumb(&p);
-}
-
 /* A limit that has requests wait is told of, once; want of stock is not. */
 static void
 test_throttled(void **state)
@@ -425,7 +400,6 @@ main(void)
 		cmocka_unit_test(test_exact),
 		cmocka_unit_test(test_void),
 		cmocka_unit_test(test_replaced),
-		cmocka_unit_test(test_now),
 		cmocka_unit_test(test_throttled),
 		cmocka_unit_test(test_dry),
 		cmocka_unit_test(test_active),

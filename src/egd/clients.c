@@ -1,0 +1,311 @@
+/*
+ * Adds, watches and closes clients of a service, and counts what they are
+ * given.  Used by listener.c, serve.c, frames.c and the protocols (client.c,
+ * datagram.c).
+ */
+#include <sys/epoll.h>
+
+#include <bsd/string.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "egd/clients.h"
+
+#define SEND_BUFFER 4096 /* bytes, so that few lie unread */
+#define KEEP_IDLE   60	 /* s, until a peer that says nothing is probed */
+
+void
+clients_init(struct clients *cs)
+{
+	drr_init(&cs->drr, 0);
+	TAILQ_INIT(&cs->free);
+	TAILQ_INIT(&cs->idle);
+}
+
+static uint32_t
+place_of(const struct worker *w, const struct client *c)
+{
+	return (uint32_t)(c - w->clients->place);
+}
+
+/* A place, with nothing in it. */
+static struct client *
+take_place(struct worker *w)
+{
+	struct clients *cs = w->clients;
+	struct client *c;
+
+	if ((c = TAILQ_FIRST(&cs->free)) != NULL)
+		TAILQ_REMOVE(&cs->free, c, entry);
+	else
+		c = &cs->place[cs->used++];
+	*c = (struct client){ .fd = -1, .serial = ++cs->serials };
+	c->shown = &w->page->clients[place_of(w, c)];
+	w->page->nplaces = cs->used;
+	return c;
+}
+
+/* Shows the parent that a client has come to its place, and that it has gone. */
+static void
+show(struct worker *w, struct client *c)
+{
+	strlcpy(c->shown->peer, c->peer.text, sizeof(c->shown->peer));
+	c->shown->bytes = c->shown->requests = 0;
+	__atomic_store_n(&c->shown->since, w->now, __ATOMIC_RELEASE);
+	w->page->nclients = ++w->clients->n;
+}
+
+static void
+hide(struct worker *w, struct client *c)
+{
+	__atomic_store_n(&c->shown->since, 0, __ATOMIC_RELAXED);
+	/* Before another is written there. */
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	w->page->nclients = --w->clients->n;
+}
+
+static void
+set_option(int fd, int level, int option, int value)
+{
+	/* Nothing depends on it. */
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+static void
+set_options(int fd, bool inet)
+{
+	set_option(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+	if (!inet)
+		return;
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE);
+}
+
+struct client *
+clients_add(struct worker *w, int fd, const struct peer *peer)
+{
+	struct client *c = take_place(w);
+
+	c->peer = *peer;
+	show(w, c);
+	w->page->counters.connections++;
+	w->clients->empty_since = 0;
+	if (fd != -1) {
+		c->fd = fd;
+		c->watched = EPOLLIN;
+		set_options(fd, peer->inet);
+		if (worker_watch(w, EPOLL_CTL_ADD, fd, c->watched,
+			place_of(w, c), c->serial) == -1) {
+			clients_close(w, c, strerror(errno));
+			return NULL;
+		}
+	}
+	worker_log(w, &w->log_clients, "connected %s %s",
+	    w->kind == SOCKET_CONNECTED ? "to" : "by", c->peer.text);
+	clients_enter(w, c, CLIENT_READING);
+	return c;
+}
+
+static void
+leave_idle(struct worker *w, struct client *c)
+{
+	if (c->idle_since != 0)
+		TAILQ_REMOVE(&w->clients->idle, c, entry);
+	c->idle_since = 0;
+}
+
+void
+clients_touch(struct worker *w, struct client *c)
+{
+	leave_idle(w, c);
+	c->idle_since = w->now;
+	TAILQ_INSERT_TAIL(&w->clients->idle, c, entry);
+}
+
+static void
+close_fd(struct worker *w, struct client *c)
+{
+	if (c->fd == -1)
+		return;
+	/* Somebody else may have the connection, too. */
+	(void)worker_watch(w, EPOLL_CTL_DEL, c->fd, 0, 0, 0);
+	close(c->fd);
+	c->fd = -1;
+}
+
+void
+clients_close(struct worker *w, struct client *c, const char *why)
+{
+	struct clients *cs = w->clients;
+
+	worker_log(w, &w->log_clients,
+	    "%s disconnected%s%s, %" PRIu64 " bytes in %" PRIu64 " requests",
+	    c->peer.text, why == NULL ? "" : ": ", why == NULL ? "" : why,
+	    c->shown->bytes, c->shown->requests);
+	close_fd(w, c);
+	leave_idle(w, c);
+	cs->blocked -= c->state == CLIENT_BLOCKED;
+	drr_leave(&cs->drr, &c->turn);
+	hide(w, c);
+	explicit_bzero(c, sizeof(*c));
+	TAILQ_INSERT_HEAD(&cs->free, c, entry);
+	if (cs->n > 0)
+		return;
+	cs->empty_since = w->now;
+	w->shortfall = 0;
+	if (w->kind == SOCKET_CONNECTED)
+		w->stage = WORKER_FINISHED;
+}
+
+void
+clients_lost(struct worker *w, struct client *c, int error)
+{
+	bool gone = error == EPIPE || error == ECONNRESET || error == 0;
+
+	clients_close(w, c, gone ? NULL : strerror(error));
+}
+
+struct client *
+clients_find(struct clients *cs, uint32_t place, uint32_t serial)
+{
+	struct client *c = &cs->place[place];
+
+	if (place >= cs->used || c->state == CLIENT_NONE || c->serial != serial)
+		return NULL;
+	return c;
+}
+
+/* The events that it cannot do without. */
+static uint32_t
+needed_events(const struct worker *w, const struct client *c)
+{
+	uint32_t events = 0;
+
+	if (c->state == CLIENT_READING ||
+	    (w->service.serve.protocol != SERVE_EGD && c->input != INPUT_ENDED))
+		events |= EPOLLIN;
+	if (c->state == CLIENT_WRITING || c->state == CLIENT_BLOCKED)
+		events |= EPOLLOUT;
+	return events;
+}
+
+static void
+watch(struct worker *w, struct client *c, uint32_t events)
+{
+	c->watched = events;
+	if (worker_watch(w, EPOLL_CTL_MOD, c->fd, events, place_of(w, c),
+		c->serial) == -1)
+		log_fatal("epoll_ctl: %s", strerror(errno));
+}
+
+void
+clients_unwatch(struct worker *w, struct client *c)
+{
+	uint32_t events = needed_events(w, c);
+
+	if (c->fd != -1 && events != c->watched)
+		watch(w, c, events);
+}
+
+void
+clients_enter(struct worker *w, struct client *c, enum client_state state)
+{
+	uint32_t events;
+
+	w->clients->blocked += state == CLIENT_BLOCKED;
+	w->clients->blocked -= c->state == CLIENT_BLOCKED;
+	c->state = state;
+	c->shown->waiting = state == CLIENT_WAITING;
+	if (c->fd == -1)
+		return;
+	if (state == CLIENT_WAITING)
+		leave_idle(w, c);
+	else
+		clients_touch(w, c);
+	events = needed_events(w, c);
+	if ((events & ~c->watched) != 0)
+		watch(w, c, events);
+}
+
+void
+clients_wait(struct worker *w, struct client *c, uint32_t missing)
+{
+	clients_enter(w, c, CLIENT_WAITING);
+	drr_wait(&w->clients->drr, &c->turn, missing);
+}
+
+void
+clients_block(struct worker *w, struct client *c)
+{
+	c->missing = c->turn.missing;
+	drr_pause(&w->clients->drr, &c->turn);
+	clients_enter(w, c, CLIENT_BLOCKED);
+}
+
+void
+clients_resume(struct worker *w, struct client *c)
+{
+	clients_wait(w, c, c->missing);
+}
+
+struct client *
+clients_first(struct clients *cs)
+{
+	struct drr_entry *e = drr_first(&cs->drr);
+
+	if (e == NULL)
+		return NULL;
+	return (
+	    struct client *)(void *)((char *)e - offsetof(struct client, turn));
+}
+
+void
+clients_gave(struct worker *w, struct client *c, uint32_t n)
+{
+	window_drop(&w->window, n);
+	c->shown->bytes += n;
+	w->page->counters.bytes += n;
+}
+
+uint32_t
+clients_surplus(const struct worker *w)
+{
+	uint64_t missing = w->clients->drr.missing;
+
+	return missing < w->window.held ? w->window.held - (uint32_t)missing
+					: 0;
+}
+
+void
+clients_answered(struct worker *w, struct client *c)
+{
+	c->shown->requests++;
+	w->page->counters.requests++;
+}
+
+uint64_t
+clients_deadline(const struct worker *w)
+{
+	const struct client *c = TAILQ_FIRST(&w->clients->idle);
+	uint64_t timeout = w->service.serve.idle_timeout;
+
+	if (timeout == 0 || c == NULL)
+		return 0;
+	return c->idle_since + timeout < timeout ? UINT64_MAX
+						 : c->idle_since + timeout;
+}
+
+void
+clients_expire(struct worker *w)
+{
+	uint64_t deadline;
+
+	while ((deadline = clients_deadline(w)) != 0 && deadline <= w->now)
+		clients_close(w, TAILQ_FIRST(&w->clients->idle), "idle");
+}
