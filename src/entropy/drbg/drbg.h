@@ -5,7 +5,7 @@
  * the operating system is never used, so that equal seeds make equal output.
  * For one thread.
  *
- * This and the drbg_*.h files are the only ones that know libcrypto.
+ * This and seed.h are the only ones that know libcrypto.
  *
  * Where secrets are: a generator's key and counter are on libcrypto's secure
  * heap, which is locked in memory as far as RLIMIT_MEMLOCK goes and left out of
@@ -31,6 +31,26 @@
 #define DRBG_OUTPUT_MAX 65536
 
 struct drbg;
+
+/*
+ * A known answer of NIST's: instantiate, reseed if there is entropy for it,
+ * generate twice, of which the second output counts.  What prediction resistance
+ * wants is entropy before each of them.  Hexadecimal, 64 bytes at most.
+ */
+struct drbg_vector {
+	const char *name;
+	const char *seed; /* entropy input and nonce */
+	const char *reseed;
+	const char *resistance[2];
+	const char *answer;
+};
+
+/* Those of drbg_start(): one of each way through the generator. */
+#define DRBG_VECTORS 3
+extern const struct drbg_vector drbg_vectors[DRBG_VECTORS];
+
+/* Returns the name of the first vector that fails, or NULL. */
+const char *drbg_check(const struct drbg_vector *, size_t n);
 
 /*
  * Loads libcrypto, for the rest of the process, and holds it against NIST's

@@ -7,17 +7,20 @@
 #include <sys/resource.h>
 
 #include <dlfcn.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/params.h>
+#include <openssl/provider.h>
 #include <openssl/rand.h>
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "entropy/drbg/drbg_check.h"
-#include "unit/drbg/vectors.h"
-#include "entropy/drbg/drbg_seed.h"
 #include "common/log.h"
+#include "entropy/drbg/seed.h"
+#include "unit/drbg/vectors.h"
 
 /*
  * What drbg_*() may do after drbg_start(), and the test itself: write,
@@ -97,9 +100,6 @@ start_confined(void *arg)
 	return works() ? 0 : 1;
 }
 
-/* For the tests that look behind drbg.h; until the end, as drbg_start()'s. */
-static struct drbg_library library;
-
 /* The first test: starts what all others need, first where it reads nothing. */
 static void
 test_start(void **state)
@@ -108,7 +108,6 @@ test_start(void **state)
 
 	(void)state;
 	drbg_start();
-	drbg_ctr_load(&library);
 	assert_int_equal(status, 0);
 }
 
@@ -135,9 +134,152 @@ test_system(void **state)
 	assert_int_equal(WTERMSIG(status), SIGSYS);
 }
 
+/* A generator of libcrypto's behind the provider, and the hands on it. */
+struct rand {
+	OSSL_LIB_CTX *context;
+	EVP_RAND_CTX *source;
+	EVP_RAND_CTX *ctr;
+};
+
+static EVP_RAND_CTX *
+rand_new(OSSL_LIB_CTX *context, const char *name, EVP_RAND_CTX *parent)
+{
+	EVP_RAND *rand = EVP_RAND_fetch(context, name, NULL);
+	EVP_RAND_CTX *new;
+
+	assert_non_null(rand);
+	new = EVP_RAND_CTX_new(rand, parent);
+	assert_non_null(new);
+	EVP_RAND_free(rand);
+	return new;
+}
+
+static void
+rand_open(struct rand *r)
+{
+	char cipher[] = "AES-256-CTR";
+	int with_df = 1;
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_DRBG_PARAM_CIPHER, cipher,
+		    0),
+		OSSL_PARAM_construct_int(OSSL_DRBG_PARAM_USE_DF, &with_df),
+		OSSL_PARAM_construct_end(),
+	};
+
+	r->context = OSSL_LIB_CTX_new();
+	assert_non_null(r->context);
+	assert_true(OSSL_PROVIDER_add_builtin(r->context, SEED_PROVIDER,
+	    seed_provider));
+	assert_non_null(OSSL_PROVIDER_load(r->context, SEED_PROVIDER));
+	assert_non_null(OSSL_PROVIDER_load(r->context, "default"));
+	r->source = rand_new(r->context, SEED_NAME, NULL);
+	r->ctr = rand_new(r->context, "CTR-DRBG", r->source);
+	assert_true(EVP_RAND_CTX_set_params(r->ctr, params));
+}
+
+static void
+rand_close(struct rand *r)
+{
+	EVP_RAND_CTX_free(r->ctr);
+	EVP_RAND_CTX_free(r->source);
+	OSSL_LIB_CTX_free(r->context);
+	ERR_clear_error();
+}
+
+/* Bytes, or none: NULL. */
+struct string {
+	uint8_t bytes[64];
+	size_t n;
+};
+
+static const uint8_t *
+parse(struct string *s, const char *hex)
+{
+	s->n = 0;
+	if (hex == NULL)
+		return NULL;
+	assert_true(OPENSSL_hexstr2buf_ex(s->bytes, sizeof(s->bytes), &s->n,
+	    hex, '\0'));
+	return s->bytes;
+}
+
+static bool
+rand_instantiate(struct rand *r, const char *seed, const char *personal)
+{
+	struct string s, p = { .n = 0 };
+
+	parse(&s, seed);
+	parse(&p, personal);
+	return seed_put(r->source, s.bytes, s.n) == 0 &&
+	    EVP_RAND_instantiate(r->ctr, SEED_STRENGTH, 0, p.bytes, p.n, NULL);
+}
+
+static bool
+rand_reseed(struct rand *r, const char *seed, const char *more)
+{
+	struct string s, m;
+	const uint8_t *bytes = parse(&m, more);
+
+	parse(&s, seed);
+	return seed_put(r->source, s.bytes, s.n) == 0 &&
+	    EVP_RAND_reseed(r->ctr, 0, NULL, 0, bytes, m.n);
+}
+
+/*
+ * Additional input of an output that is reseeded for goes into the reseeding
+ * (SP 800-90A 9.3.1, step 7.4).
+ */
+static bool
+rand_generate(struct rand *r, const char *seed, const char *more, uint8_t *out,
+    size_t n)
+{
+	struct string m;
+	const uint8_t *bytes;
+
+	if (seed != NULL) {
+		if (!rand_reseed(r, seed, more))
+			return false;
+		more = NULL;
+	}
+	bytes = parse(&m, more);
+	return EVP_RAND_generate(r->ctr, out, n, SEED_STRENGTH, 0, bytes, m.n);
+}
+
+static bool
+passes(const struct vector *v)
+{
+	const struct drbg_vector *p = &v->plain;
+	struct string answer;
+	uint8_t out[64];
+	struct rand r;
+	bool passed;
+
+	parse(&answer, p->answer);
+	rand_open(&r);
+	passed = rand_instantiate(&r, p->seed, v->personal) &&
+	    (p->reseed == NULL || rand_reseed(&r, p->reseed, v->more_reseed)) &&
+	    rand_generate(&r, p->resistance[0], v->more[0], out, answer.n) &&
+	    rand_generate(&r, p->resistance[1], v->more[1], out, answer.n) &&
+	    memcmp(out, answer.bytes, answer.n) == 0;
+	rand_close(&r);
+	return passed;
+}
+
+static bool
+passes_start(const struct vector *v)
+{
+	const char *failed = drbg_check(&v->plain, 1);
+
+	ERR_clear_error();
+	if (failed != NULL)
+		assert_ptr_equal(failed, v->plain.name);
+	return failed == NULL;
+}
+
 /* Changes a digit of *hex, if there is one, and expects that to be noticed. */
 static void
-falsify(const struct drbg_vector *v, const char **hex)
+falsify(bool (*check)(const struct vector *), const struct vector *v,
+    const char **hex)
 {
 	const char *right = *hex;
 	char wrong[2 * 64 + 1];
@@ -151,31 +293,39 @@ falsify(const struct drbg_vector *v, const char **hex)
 		memcpy(wrong, right, n + 1);
 		wrong[at] = wrong[at] == '0' ? '1' : '0';
 		*hex = wrong;
-		assert_ptr_equal(drbg_check(&library, v, 1), v->name);
+		assert_false(check(v));
 	}
 	*hex = right;
-	assert_null(drbg_check(&library, v, 1));
+	assert_true(check(v));
+}
+
+static void
+falsify_each(bool (*check)(const struct vector *), struct vector v)
+{
+	assert_true(check(&v));
+	falsify(check, &v, &v.plain.seed);
+	falsify(check, &v, &v.personal);
+	falsify(check, &v, &v.plain.reseed);
+	falsify(check, &v, &v.more_reseed);
+	for (int k = 0; k < 2; k++) {
+		falsify(check, &v, &v.plain.resistance[k]);
+		falsify(check, &v, &v.more[k]);
+	}
+	falsify(check, &v, &v.plain.answer);
 }
 
 static void
 test_vectors(void **state)
 {
-	struct drbg_vector v;
-
 	(void)state;
-	assert_int_equal(VECTORS, 12);
-	assert_null(drbg_check(&library, vectors, VECTORS));
-	for (size_t i = 0; i < VECTORS; i++) {
-		v = vectors[i];
-		falsify(&v, &v.seed);
-		falsify(&v, &v.personal);
-		falsify(&v, &v.reseed.entropy);
-		falsify(&v, &v.reseed.more);
-		for (int k = 0; k < 2; k++) {
-			falsify(&v, &v.outputs[k].entropy);
-			falsify(&v, &v.outputs[k].more);
-		}
-		falsify(&v, &v.answer);
+	assert_int_equal(DRBG_VECTORS + VECTORS, 12);
+	for (size_t i = 0; i < VECTORS; i++)
+		falsify_each(passes, vectors[i]);
+	for (size_t i = 0; i < DRBG_VECTORS; i++) {
+		falsify_each(passes,
+		    (struct vector){ .plain = drbg_vectors[i] });
+		falsify_each(passes_start,
+		    (struct vector){ .plain = drbg_vectors[i] });
 	}
 }
 
@@ -189,21 +339,22 @@ test_answer(void **state)
 
 	(void)state;
 	assert_true(OPENSSL_hexstr2buf_ex(seed, sizeof(seed), &n,
-	    vectors[0].seed, '\0'));
+	    drbg_vectors[0].seed, '\0'));
 	assert_int_equal(n, sizeof(seed));
 	assert_true(OPENSSL_hexstr2buf_ex(answer, sizeof(answer), &n,
-	    vectors[0].answer, '\0'));
+	    drbg_vectors[0].answer, '\0'));
 	assert_int_equal(drbg_seed(d, seed, sizeof(seed), 0), 0);
 	assert_int_equal(drbg_generate(d, out, sizeof(out), 0), 0);
 	assert_int_equal(drbg_generate(d, out, sizeof(out), 0), 0);
 	assert_memory_equal(out, answer, sizeof(answer));
 	drbg_free(d);
 	/* Nor is there an error left that a later one would be taken for. */
-	assert_string_equal(drbg_ctr_error(), "no reason is given");
+	assert_int_equal(ERR_peek_error(), 0);
 }
 
 /* In place of libcrypto's, which a generator that has a seed is seeded with. */
 static bool refusing;
+static EVP_RAND_CTX *refused;
 
 int
 EVP_RAND_reseed(EVP_RAND_CTX *rand, int resistance, const unsigned char *seed,
@@ -212,6 +363,7 @@ EVP_RAND_reseed(EVP_RAND_CTX *rand, int resistance, const unsigned char *seed,
 	int (*reseed)(EVP_RAND_CTX *, int, const unsigned char *, size_t,
 	    const unsigned char *, size_t);
 
+	refused = rand;
 	if (refusing)
 		return 0;
 	*(void **)&reseed = dlsym(RTLD_NEXT, "EVP_RAND_reseed");
@@ -298,29 +450,30 @@ static void
 test_revoked(void **state)
 {
 	static const uint8_t seed[SEED_SIZE] = { 1 };
-	static const struct drbg_input none = { NULL, 0 },
-				       good = { seed, SEED_SIZE },
-				       small = { seed, SEED_SIZE - 1 };
-	struct drbg_ctr c;
-	uint8_t out[32];
+	struct drbg *d = generator_lasting();
+	struct rand r;
 
 	(void)state;
-	assert_int_equal(drbg_ctr_open(&c, &library), 0);
-	assert_int_equal(drbg_ctr_generate(&c, out, 32, none), -1);
-	assert_int_equal(drbg_ctr_seed(&c, small, none), -1);
-	assert_string_not_equal(drbg_ctr_error(), "no reason is given");
-	assert_int_equal(drbg_ctr_generate(&c, out, 32, none), -1);
-	assert_int_equal(drbg_ctr_seed(&c, good, none), 0);
-	assert_int_equal(drbg_ctr_generate(&c, out, 32, none), 0);
-	drbg_ctr_unseed(&c);
-	assert_int_equal(drbg_ctr_generate(&c, out, 32, none), -1);
-	/* One that it never came to look at. */
-	assert_int_equal(drbg_ctr_seed(&c, good, none), 0);
+	generator_seed(d, 1, 0);
 	refusing = true;
-	assert_int_equal(drbg_ctr_seed(&c, good, none), -1);
+	assert_int_equal(drbg_seed(d, seed, sizeof(seed), 0), -1);
 	refusing = false;
-	assert_int_equal(drbg_ctr_generate(&c, out, 32, none), -1);
-	drbg_ctr_close(&c);
+	assert_int_equal(EVP_RAND_get_state(refused),
+	    EVP_RAND_STATE_UNINITIALISED);
+	assert_false(
+	    EVP_RAND_instantiate(refused, SEED_STRENGTH, 0, seed, 0, NULL));
+	drbg_free(d);
+	/* One that is too short, and one that it never came to look at. */
+	rand_open(&r);
+	assert_int_equal(seed_put(r.source, seed, SEED_SIZE - 1), 0);
+	assert_false(
+	    EVP_RAND_instantiate(r.ctr, SEED_STRENGTH, 0, seed, 0, NULL));
+	assert_int_equal(seed_put(r.source, seed, SEED_SIZE), 0);
+	seed_revoke(r.source);
+	assert_true(EVP_RAND_uninstantiate(r.ctr));
+	assert_false(
+	    EVP_RAND_instantiate(r.ctr, SEED_STRENGTH, 0, seed, 0, NULL));
+	rand_close(&r);
 }
 
 /* A seed is given away once, whatever libcrypto wants it for. */
@@ -328,16 +481,15 @@ static void
 test_once(void **state)
 {
 	static const uint8_t seed[SEED_SIZE] = { 1 };
-	struct drbg_ctr c;
+	struct rand r;
 
 	(void)state;
-	assert_int_equal(drbg_ctr_open(&c, &library), 0);
-	assert_int_equal(drbg_seed_put(c.source, seed, sizeof(seed)), 0);
+	rand_open(&r);
+	assert_int_equal(seed_put(r.source, seed, sizeof(seed)), 0);
 	assert_true(
-	    EVP_RAND_instantiate(c.rand, DRBG_STRENGTH, 0, seed, 0, NULL));
-	assert_false(EVP_RAND_reseed(c.rand, 0, NULL, 0, NULL, 0));
-	drbg_ctr_close(&c);
-	drbg_ctr_error();
+	    EVP_RAND_instantiate(r.ctr, SEED_STRENGTH, 0, seed, 0, NULL));
+	assert_false(EVP_RAND_reseed(r.ctr, 0, NULL, 0, NULL, 0));
+	rand_close(&r);
 }
 
 /* In place of libc's, by which libcrypto would reseed. */

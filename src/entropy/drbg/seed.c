@@ -1,12 +1,12 @@
 /*
- * A provider of libcrypto that hands over one seed, once.  Used by drbg_ctr.c.
+ * A provider of libcrypto that hands over one seed, once.  Used by drbg.c.
  */
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/params.h>
 
-#include "entropy/drbg/drbg_seed.h"
+#include "entropy/drbg/seed.h"
 
 /* The name of the parameter that is a seed. */
 #define PARAM_SEED "seed"
@@ -29,9 +29,7 @@ static OSSL_FUNC_provider_query_operation_fn seed_query;
 static void *
 seed_new(void *provider, void *parent, const OSSL_DISPATCH *parent_calls)
 {
-	(void)provider;
-	(void)parent;
-	(void)parent_calls;
+	(void)provider, (void)parent, (void)parent_calls;
 	return OPENSSL_zalloc(sizeof(struct seed));
 }
 
@@ -45,12 +43,9 @@ static int
 seed_instantiate(void *arg, unsigned int strength, int resistance,
     const unsigned char *personal, size_t npersonal, const OSSL_PARAM params[])
 {
-	(void)arg;
-	(void)resistance;
-	(void)personal;
-	(void)npersonal;
-	(void)params;
-	return strength <= DRBG_STRENGTH;
+	(void)arg, (void)resistance, (void)personal, (void)npersonal,
+	    (void)params;
+	return strength <= SEED_STRENGTH;
 }
 
 static int
@@ -66,13 +61,8 @@ static int
 seed_generate(void *arg, unsigned char *out, size_t n, unsigned int strength,
     int resistance, const unsigned char *input, size_t ninput)
 {
-	(void)arg;
-	(void)out;
-	(void)n;
-	(void)strength;
-	(void)resistance;
-	(void)input;
-	(void)ninput;
+	(void)arg, (void)out, (void)n, (void)strength, (void)resistance,
+	    (void)input, (void)ninput;
 	return 0;
 }
 
@@ -87,10 +77,7 @@ seed_get(void *arg, unsigned char **out, int entropy, size_t min, size_t max,
 {
 	struct seed *s = arg, given = *s;
 
-	(void)entropy;
-	(void)resistance;
-	(void)input;
-	(void)ninput;
+	(void)entropy, (void)resistance, (void)input, (void)ninput;
 	*s = (struct seed){ NULL, 0 };
 	if (given.bytes == NULL || given.n < min || given.n > max)
 		return 0;
@@ -112,7 +99,7 @@ seed_get_params(void *arg, OSSL_PARAM params[])
 	if (p != NULL && !OSSL_PARAM_set_int(p, EVP_RAND_STATE_READY))
 		return 0;
 	p = OSSL_PARAM_locate(params, OSSL_RAND_PARAM_STRENGTH);
-	return p == NULL || OSSL_PARAM_set_uint(p, DRBG_STRENGTH);
+	return p == NULL || OSSL_PARAM_set_uint(p, SEED_STRENGTH);
 }
 
 static int
@@ -150,7 +137,7 @@ seed_query(void *provider, int operation, int *no_cache)
 		{ 0, NULL },
 	};
 	static const OSSL_ALGORITHM rands[] = {
-		{ DRBG_SEED_NAME, "provider=" DRBG_SEED_PROVIDER, calls, NULL },
+		{ SEED_NAME, "provider=" SEED_PROVIDER, calls, NULL },
 		{ NULL, NULL, NULL, NULL },
 	};
 
@@ -160,7 +147,7 @@ seed_query(void *provider, int operation, int *no_cache)
 }
 
 int
-drbg_seed_provider(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core,
+seed_provider(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core,
     const OSSL_DISPATCH **out, void **provider)
 {
 	static const OSSL_DISPATCH calls[] = {
@@ -168,15 +155,14 @@ drbg_seed_provider(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *core,
 		{ 0, NULL },
 	};
 
-	(void)handle;
-	(void)core;
+	(void)handle, (void)core;
 	*out = calls;
 	*provider = NULL;
 	return 1;
 }
 
 int
-drbg_seed_put(EVP_RAND_CTX *source, const uint8_t *seed, size_t n)
+seed_put(EVP_RAND_CTX *source, const uint8_t *seed, size_t n)
 {
 	void *bytes = (void *)(uintptr_t)seed;
 	OSSL_PARAM params[] = {
@@ -188,7 +174,7 @@ drbg_seed_put(EVP_RAND_CTX *source, const uint8_t *seed, size_t n)
 }
 
 void
-drbg_seed_revoke(EVP_RAND_CTX *source)
+seed_revoke(EVP_RAND_CTX *source)
 {
-	drbg_seed_put(source, NULL, 0);
+	seed_put(source, NULL, 0);
 }
