@@ -63,6 +63,18 @@ struct alloc_share {
 	bool generated;		 /* of a leaf: it does not draw on stock */
 };
 
+/* Of what is above it: nothing guaranteed, and no limit of its own. */
+static inline struct alloc_share
+alloc_no_share(bool generated)
+{
+	return (struct alloc_share){
+		.rate.period = 1,
+		.ceil.period = 1,
+		.weight = 1,
+		.generated = generated,
+	};
+}
+
 /* What leaves are served from. */
 enum alloc_kind {
 	ALLOC_STOCKED,
@@ -165,6 +177,15 @@ void alloc_remove(struct alloc *, struct alloc_node *, uint64_t now);
  */
 void alloc_change(struct alloc *, struct alloc_node *,
     struct alloc_node *parent, const struct alloc_share *, uint64_t now);
+
+/*
+ * Inserts a node above a leaf, with the leaf's share, so that other leaves can
+ * be added below it; extracts the node above a leaf that is alone below it.
+ * The buckets and the meter of the one are those of the other from then on.
+ */
+void alloc_insert(struct alloc *, struct alloc_node *, struct alloc_node *leaf,
+    uint64_t now);
+void alloc_extract(struct alloc *, struct alloc_node *leaf, uint64_t now);
 
 /*
  * Of a leaf: bytes it may hold ready (0: none), where the stock holds

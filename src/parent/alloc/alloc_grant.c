@@ -1,6 +1,6 @@
 /*
  * Makes grants: who gets how much, and when to look again; pure.  Used by
- * pool.c and tap.c, and by the models of the unit tests.
+ * pool.c and consumer.c, and by the models of the unit tests.
  */
 #include <stddef.h>
 

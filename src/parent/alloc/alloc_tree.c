@@ -1,6 +1,6 @@
 /*
  * Builds and changes the tree of pool, classes and leaves; pure.  Used by
- * pool.c and member.c.
+ * pool.c and consumer.c.
  */
 #include <stddef.h>
 
@@ -168,6 +168,35 @@ alloc_change(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
 	set_threshold(n);
 	node_update_below(a, n);
 	node_update_path(a, n->parent);
+}
+
+void
+alloc_insert(struct alloc *a, struct alloc_node *n, struct alloc_node *leaf,
+    uint64_t now)
+{
+	const struct alloc_share none = alloc_no_share(leaf->share.generated);
+
+	node_refill_path(leaf, now);
+	alloc_add(a, n, leaf->parent, &leaf->share, now);
+	n->own = leaf->own;
+	n->cap = leaf->cap;
+	n->meter = leaf->meter;
+	alloc_change(a, leaf, n, &none, now);
+}
+
+void
+alloc_extract(struct alloc *a, struct alloc_node *leaf, uint64_t now)
+{
+	struct alloc_node *n = leaf->parent;
+	struct alloc_share share = n->share;
+
+	share.generated = leaf->share.generated;
+	node_refill_path(leaf, now);
+	leaf->own = n->own;
+	leaf->cap = n->cap;
+	leaf->meter = n->meter;
+	alloc_change(a, leaf, n->parent, &share, now);
+	alloc_remove(a, n, now);
 }
 
 const struct alloc_node *

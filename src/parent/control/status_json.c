@@ -172,7 +172,7 @@ put_class(struct json *j, struct service_class *c, uint64_t now)
 static const char *
 service_state(const struct outlet *o)
 {
-	if (tap_need(&o->tap) > 0)
+	if (o->consumer.leaf.waiting > 0)
 		return "waiting";
 	if (counted_nclients(&o->counted) > 0)
 		return "connected";
@@ -197,7 +197,7 @@ guest_state(const struct guest *g)
 			sd_event_source_get_enabled(g->listen_io, NULL) > 0
 		    ? "idle"
 		    : "paused";
-	return g->member.leaf.waiting > 0 ? "waiting" : "connected";
+	return g->consumer.leaf.waiting > 0 ? "waiting" : "connected";
 }
 
 static void
@@ -214,26 +214,26 @@ put_polling(struct json *j, const struct config_polling *polling,
 static void
 put_guest(struct json *j, struct guest *g, uint64_t now)
 {
-	struct alloc_node *leaf = &g->member.leaf;
+	struct alloc_node *node = guest_node(g);
 	const struct counters counters = guest_counters(g), *c = &counters;
 	bool running = process_running(&g->worker);
 
 	json_open(j, NULL, '{');
 	json_put_string(j, "name", g->name);
-	json_put_name(j, "class", class_name(leaf));
+	json_put_name(j, "class", class_name(node));
 	json_put_name(j, "socket", g->path);
 	json_put_name(j, "egd_socket",
 	    g->egd == NULL ? NULL : g->egd->config.socket.where);
 	json_put_number(j, "egd_clients",
 	    g->egd == NULL ? 0 : counted_nclients(&g->egd->counted));
 	json_put_string(j, "state", guest_state(g));
-	put_share(j, &leaf->share);
-	json_put_number(j, "bytes_per_second", meter_rate(&leaf->meter, now));
+	put_share(j, &node->share);
+	json_put_number(j, "bytes_per_second", meter_rate(&node->meter, now));
 	REQUEST_COUNTERS(PUT_COUNTER)
 	json_put_number(j, "connected_ns", running ? now - g->connected : 0);
 	json_put_number(j, "connections", g->connections);
 	json_put_string(j, "delivery",
-	    names_text(names_delivery, g->member.delivery.mode));
+	    names_text(names_delivery, g->consumer.delivery.mode));
 	put_polling(j, &g->polling, c);
 	put_positive(j, "worker_pid", running ? (uint64_t)g->worker.pid : 0);
 	json_close(j, '}');
@@ -251,11 +251,11 @@ put_client(struct json *j, const struct counters_client *c, uint64_t now)
 	json_close(j, '}');
 }
 
-/* A service, of which a guest's EGD socket is one. */
+/* A service or a guest's EGD socket, with the share of a node. */
 static void
-put_service(struct json *j, struct outlet *o, const char *kind, uint64_t now)
+put_service(struct json *j, struct outlet *o, struct alloc_node *node,
+    const char *kind, uint64_t now)
 {
-	struct alloc_node *leaf = &o->member->leaf;
 	const struct counters counters = outlet_counters(o), *c = &counters;
 	struct counters_client client;
 	char where[CONFIG_WHERE_SIZE];
@@ -264,21 +264,21 @@ put_service(struct json *j, struct outlet *o, const char *kind, uint64_t now)
 	json_open(j, NULL, '{');
 	json_put_string(j, "name", o->name);
 	json_put_string(j, "kind", kind);
-	json_put_name(j, "class", class_name(leaf));
+	json_put_name(j, "class", class_name(node));
 	json_put_name(j, "where", where);
 	json_put_string(j, "transport",
 	    names_text(names_transport, o->config.socket.transport));
 	json_put_bool(j, "connects", o->config.connect);
 	json_put_number(j, "local_port", o->config.local_port);
 	json_put_string(j, "state", service_state(o));
-	put_share(j, &leaf->share);
-	json_put_number(j, "bytes_per_second", meter_rate(&leaf->meter, now));
+	put_share(j, &node->share);
+	json_put_number(j, "bytes_per_second", meter_rate(&node->meter, now));
 	REQUEST_COUNTERS(PUT_COUNTER)
 	CLIENT_COUNTERS(PUT_COUNTER)
 	json_put_number(j, "clients_connected", counted_nclients(&o->counted));
 	json_put_number(j, "max_clients", o->config.max_clients);
 	json_put_string(j, "delivery",
-	    names_text(names_delivery, o->member->delivery.mode));
+	    names_text(names_delivery, o->consumer.delivery.mode));
 	put_positive(j, "worker_pid", (uint64_t)o->worker.pid);
 	json_open(j, "clients", '[');
 	for (uint32_t place = 0; counted_client(&o->counted, &place, &client);)
@@ -289,11 +289,11 @@ put_service(struct json *j, struct outlet *o, const char *kind, uint64_t now)
 
 /* Counts a guest in its class, and in those that it is in. */
 static void
-count_guest(const struct guest *g)
+count_guest(struct guest *g)
 {
 	struct service_class *c;
 
-	for (c = class_above(&g->member.leaf); c != NULL;
+	for (c = class_above(guest_node(g)); c != NULL;
 	     c = class_above(&c->node))
 		c->nguests++;
 }
@@ -384,7 +384,7 @@ write_guest_socket(struct status_json *w)
 	}
 	w->service->cursor = TAILQ_NEXT(g, entry);
 	if (g->pool == &w->pool->pool && g->egd != NULL)
-		put_service(&w->json, g->egd, "guest", w->now);
+		put_service(&w->json, g->egd, guest_node(g), "guest", w->now);
 }
 
 static void
@@ -401,7 +401,7 @@ write_service(struct status_json *w)
 	}
 	w->outlet = TAILQ_NEXT(o, entry);
 	if (o->pool == &w->pool->pool)
-		put_service(&w->json, o,
+		put_service(&w->json, o, &o->consumer.leaf,
 		    o->config.kind == CONFIG_OUTLET_EGD ? "egd" : "stream",
 		    w->now);
 }

@@ -13,9 +13,14 @@
 #include "parent/host/event.h"
 
 void
-counted_init(struct counted *c, enum proto_role role, const struct tap *tap)
+counted_init(struct counted *c, enum proto_role role,
+    const struct consumer *consumer)
 {
-	*c = (struct counted){ .role = role, .tap = tap, .page.fd = -1 };
+	*c = (struct counted){
+		.role = role,
+		.consumer = consumer,
+		.page.fd = -1,
+	};
 }
 
 /* What is in the page, but for counters that the role does not have. */
@@ -41,7 +46,7 @@ static void
 begin(struct counted *c)
 {
 	c->began = clock_now();
-	c->granted = c->tap->given;
+	c->granted = c->consumer->given;
 	c->counters = (struct counters){ 0 };
 }
 
@@ -94,7 +99,7 @@ counted_read(struct counted *c)
 			read.wait_ns += now - since;
 	}
 	c->counters = counters_clamp(&read, &c->counters,
-	    c->tap->given - c->granted, now - c->began);
+	    c->consumer->given - c->granted, now - c->began);
 	return &c->counters;
 }
 

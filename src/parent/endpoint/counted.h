@@ -10,20 +10,27 @@
 #include "common/counters.h"
 #include "common/log.h"
 #include "parent/host/page.h"
-#include "parent/pool/tap.h"
+#include "parent/pool/consumer.h"
 
 struct counted {
-	const struct tap *tap; /* by which the workers are granted bytes */
+	const struct consumer *consumer; /* that the workers are */
 	enum proto_role role;
 	struct page page;
 	uint64_t began;		  /* ns, when it was made, or seems to be */
-	uint64_t granted;	  /* bytes to the tap, by then */
+	uint64_t granted;	  /* bytes to the consumer, by then */
 	struct counters counters; /* of the page, when it was read last */
 	struct counters past;	  /* of those that were closed */
 };
 
+/* What statistics report, now or as of the last report. */
+struct totals {
+	struct counters counters;
+	uint64_t granted;   /* bytes */
+	uint64_t throttled; /* ns */
+};
+
 /* No page.  What is passed must outlive it. */
-void counted_init(struct counted *, enum proto_role, const struct tap *);
+void counted_init(struct counted *, enum proto_role, const struct consumer *);
 
 /*
  * Begins with a new page, or (resume) with one of an earlier daemon, whose

@@ -112,10 +112,8 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 		.name = g->name,
 		.pool = pool->name,
 	};
-	member_init(pool, &g->member, parent, share, &terms->delivery);
+	guest_session_init(g, parent, share, &terms->delivery);
 	g->polling = terms->polling;
-	g->member.about = &g->subject;
-	guest_session_init(g);
 	log_limit_init(&g->log_limit, clock_now());
 	log_limit_init(&g->worker_limit, clock_now());
 }
@@ -124,11 +122,60 @@ void
 guest_change(struct guest *g, struct alloc_node *parent,
     const struct alloc_share *share, const struct config_terms *terms)
 {
-	member_change(g->pool, &g->member, parent, share, &terms->delivery);
+	const struct alloc_share none = alloc_no_share(share->generated);
+
 	g->polling = terms->polling;
-	if (g->egd != NULL)
+	if (g->egd != NULL) {
+		alloc_change(&g->pool->alloc, g->node, parent, share,
+		    clock_now());
+		consumer_change(g->pool, &g->egd->consumer, g->node, &none,
+		    &terms->delivery);
 		outlet_limit(g->egd);
+		parent = g->node;
+		share = &none;
+	}
+	consumer_change(g->pool, &g->consumer, parent, share, &terms->delivery);
 	guest_session_limit(g);
+}
+
+struct alloc_node *
+guest_node(struct guest *g)
+{
+	return g->node != NULL ? g->node : &g->consumer.leaf;
+}
+
+uint64_t
+guest_throttled(const struct guest *g)
+{
+	return g->consumer.throttle.total +
+	    (g->egd == NULL ? 0 : g->egd->consumer.throttle.total);
+}
+
+void
+guest_add_egd(struct guest *g, const struct config_outlet *co)
+{
+	const struct alloc_share none =
+	    alloc_no_share(g->consumer.leaf.share.generated);
+
+	g->egd = calloc(1, sizeof(*g->egd));
+	g->node = calloc(1, sizeof(*g->node));
+	if (g->egd == NULL || g->node == NULL)
+		log_fatal("no memory for an EGD socket");
+	consumer_share(g->pool, &g->consumer, g->node);
+	outlet_init(g->egd, co, g->env, g->pool, g->node, &none,
+	    &g->consumer.delivery, &g->subject);
+}
+
+void
+guest_remove_egd(struct guest *g, uint64_t deadline)
+{
+	outlet_stop(g->egd, deadline);
+	g->consumer.throttle.total += g->egd->consumer.throttle.total;
+	consumer_unshare(g->pool, &g->consumer);
+	free(g->egd);
+	free(g->node);
+	g->egd = NULL;
+	g->node = NULL;
 }
 
 void
@@ -203,9 +250,8 @@ guest_stop(struct guest *g, uint64_t deadline)
 {
 	guest_session_stop(g, deadline);
 	if (g->egd != NULL)
-		outlet_stop(g->egd, deadline);
-	free(g->egd);
-	member_remove(g->pool, &g->member);
+		guest_remove_egd(g, deadline);
+	consumer_remove(g->pool, &g->consumer);
 	guest_unlisten(g);
 	free(g->path);
 }

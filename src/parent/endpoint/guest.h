@@ -36,13 +36,14 @@ struct guest {
 	struct deaths deaths;	/* of its workers */
 	struct deaths ends;	/* of its connections, clean ones */
 	struct config_polling polling;
-	struct member member;
-	struct tap tap;		    /* of its vhost-user connection */
-	struct outlet *egd;	    /* its EGD socket, allocated; NULL: none */
-	struct counted counted;	    /* of its vhost-user connections */
-	uint32_t connections;	    /* so far, this one too */
-	struct backoff backoff;	    /* of workers that die */
-	struct log_limit log_limit; /* of comings and goings */
+	struct consumer consumer; /* its vhost-user connection */
+	struct outlet *egd;	  /* its EGD socket, allocated; NULL: none */
+	struct alloc_node *node;  /* above both, allocated with that */
+	struct totals reported;
+	struct counted counted;	       /* of its vhost-user connections */
+	uint32_t connections;	       /* so far, this one too */
+	struct backoff backoff;	       /* of workers that die */
+	struct log_limit log_limit;    /* of comings and goings */
 	struct log_limit worker_limit; /* of what its workers say */
 	uint64_t connected;	       /* ns, when */
 	uint32_t died;		       /* workers of this connection */
@@ -67,6 +68,16 @@ void guest_listen_after(struct guest *, uint64_t ns);
 void guest_init(struct guest *, const char *name, struct process_env *,
     struct store *, struct pool *, struct alloc_node *parent,
     const struct alloc_share *, const struct config_terms *);
+
+/* The node of the pool's tree with the guest's share. */
+struct alloc_node *guest_node(struct guest *);
+
+/* For how long its requests have waited because of limits (ns). */
+uint64_t guest_throttled(const struct guest *);
+
+/* Gives it an EGD socket, or ends it by the deadline (ns). */
+void guest_add_egd(struct guest *, const struct config_outlet *);
+void guest_remove_egd(struct guest *, uint64_t deadline);
 
 /* Changes its place in the pool's tree, its share and its terms. */
 void guest_change(struct guest *, struct alloc_node *parent,

@@ -108,9 +108,9 @@ static void
 set_limits(const struct guest *g, struct proto_limits *limits)
 {
 	limits->window =
-	    alloc_window(&g->member.leaf, g->pool->setup.spec.stock);
-	limits->request_min = alloc_request_min(&g->member.leaf);
-	limits->request_max = alloc_request_max(&g->member.leaf);
+	    alloc_window(&g->consumer.leaf, g->pool->setup.spec.stock);
+	limits->request_min = alloc_request_min(&g->consumer.leaf);
+	limits->request_max = alloc_request_max(&g->consumer.leaf);
 	limits->poll_us = g->polling.us;
 	limits->poll_share = g->polling.share;
 }
@@ -146,7 +146,7 @@ start_worker(struct guest *g)
 		process_kill(&g->worker);
 		return;
 	}
-	bytes = tap_join(g->pool, &g->tap, g->worker.number);
+	bytes = consumer_join(g->pool, &g->consumer, g->worker.number);
 	frame_init(&f, PROTO_START, g->worker.number, g->pool->generation);
 	f.fds[0] = fcntl(g->deposit, F_DUPFD_CLOEXEC, 0);
 	f.fds[1] = bytes;
@@ -317,7 +317,7 @@ guest_session_resume(struct guest *g, int stored)
 	if (counted_resume(&g->counted, page) == -1)
 		log_about(LOG_LEVEL_ERROR, &g->subject,
 		    "cannot make memory for counters: %s", strerror(errno));
-	counters_add(&g->member.told.counters, &g->counted.counters);
+	counters_add(&g->reported.counters, &g->counted.counters);
 	begin(g, stored);
 	start_worker(g);
 	log_resumed(g);
@@ -354,7 +354,7 @@ worker_frame(struct process *p, struct frame *f)
 	case PROTO_READY:
 		return 0;
 	case PROTO_WANT:
-		return tap_want(g->pool, &g->tap, f);
+		return consumer_want(g->pool, &g->consumer, f);
 	case PROTO_INFLIGHT_ASK:
 		return send_inflight(g, f->u.inflight.size);
 	}
@@ -398,7 +398,7 @@ worker_ended(struct process *p, int status)
 {
 	struct guest *g = p->arg;
 
-	tap_leave(g->pool, &g->tap);
+	consumer_leave(g->pool, &g->consumer);
 	g->died += status != 0;
 	if (status == 0)
 		end(g, pace(g));
@@ -414,9 +414,9 @@ worker_ended(struct process *p, int status)
 }
 
 static void
-rewire(struct tap *t, int fd)
+rewire(struct consumer *c, int fd)
 {
-	struct guest *g = t->arg;
+	struct guest *g = c->arg;
 	struct frame f;
 
 	if (fd == -1) {
@@ -429,27 +429,30 @@ rewire(struct tap *t, int fd)
 }
 
 static void
-ask(struct tap *t)
+ask(struct consumer *c)
 {
-	struct guest *g = t->arg;
+	struct guest *g = c->arg;
 	struct frame f;
 
 	frame_init(&f, PROTO_WANT_ASK, g->worker.number, g->pool->generation);
 	process_send(&g->worker, &f);
 }
 
-static const struct tap_ops tap_ops = {
+static const struct consumer_ops consumer_ops = {
 	.rewire = rewire,
 	.ask = ask,
 };
 
 void
-guest_session_init(struct guest *g)
+guest_session_init(struct guest *g, struct alloc_node *parent,
+    const struct alloc_share *share, const struct proto_delivery *delivery)
 {
 	g->deposit = -1;
 	deaths_init(&g->ends, clock_now());
-	tap_init(&g->tap, &g->member, &tap_ops, g);
-	counted_init(&g->counted, ROLE_VHOST, &g->tap);
+	consumer_init(g->pool, &g->consumer, parent, share, delivery,
+	    &consumer_ops, g);
+	g->consumer.about = &g->subject;
+	counted_init(&g->counted, ROLE_VHOST, &g->consumer);
 }
 
 void
@@ -476,7 +479,7 @@ void
 guest_session_stop(struct guest *g, uint64_t deadline)
 {
 	process_stop(&g->worker, deadline);
-	tap_leave(g->pool, &g->tap);
+	consumer_leave(g->pool, &g->consumer);
 	counted_end(&g->counted);
 	forget(g);
 }

@@ -7,8 +7,9 @@
 
 #include "parent/endpoint/guest.h"
 
-/* No session. */
-void guest_session_init(struct guest *);
+/* No session, and a consumer below a node of the pool's tree. */
+void guest_session_init(struct guest *, struct alloc_node *parent,
+    const struct alloc_share *, const struct proto_delivery *);
 
 /*
  * Begins a session with a connection, which is this function's.  Returns 0, or

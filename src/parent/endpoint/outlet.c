@@ -56,7 +56,7 @@ outlet_may_log(struct outlet *o)
 static void
 send_limits(struct outlet *o)
 {
-	struct alloc_node *leaf = &o->member->leaf;
+	struct alloc_node *leaf = &o->consumer.leaf;
 	struct frame f;
 
 	frame_init(&f, PROTO_LIMITS, o->worker.number, o->pool->generation);
@@ -150,7 +150,7 @@ outlet_worker_start(struct outlet *o, int fd, enum proto_socket_kind kind)
 		return -1;
 	}
 	o->connected = clock_now();
-	bytes = tap_join(o->pool, &o->tap, o->worker.number);
+	bytes = consumer_join(o->pool, &o->consumer, o->worker.number);
 	if (bytes == -1 || page_give(&o->counted.page, &o->worker) == -1) {
 		if (bytes != -1)
 			close(bytes);
@@ -192,7 +192,7 @@ worker_frame(struct process *p, struct frame *f)
 	case PROTO_READY:
 		return 0;
 	case PROTO_WANT:
-		return tap_want(o->pool, &o->tap, f);
+		return consumer_want(o->pool, &o->consumer, f);
 	}
 	return -1;
 }
@@ -206,16 +206,16 @@ worker_ended(struct process *p, int status)
 	/* It waits for a while until it ends, unless it was connected. */
 	if (!o->config.connect && clock_now() - o->connected < LIFE_MIN)
 		clean = false;
-	tap_leave(o->pool, &o->tap);
+	consumer_leave(o->pool, &o->consumer);
 	log_stats(o, true);
 	counted_end(&o->counted);
 	outlet_go_on(o, clean);
 }
 
 static void
-rewire(struct tap *t, int fd)
+rewire(struct consumer *c, int fd)
 {
-	struct outlet *o = t->arg;
+	struct outlet *o = c->arg;
 
 	if (fd == -1)
 		process_kill(&o->worker);
@@ -224,9 +224,9 @@ rewire(struct tap *t, int fd)
 }
 
 static void
-ask(struct tap *t)
+ask(struct consumer *c)
 {
-	struct outlet *o = t->arg;
+	struct outlet *o = c->arg;
 	struct frame f;
 
 	frame_init(&f, PROTO_WANT_ASK, o->worker.number, o->pool->generation);
@@ -235,14 +235,14 @@ ask(struct tap *t)
 
 /* One of its clients can make it wait, and all others with it. */
 static void
-granted(struct tap *t)
+granted(struct consumer *c)
 {
-	struct outlet *o = t->arg;
+	struct outlet *o = c->arg;
 
 	process_expect(&o->worker);
 }
 
-static const struct tap_ops outlet_tap_ops = {
+static const struct consumer_ops consumer_ops = {
 	.rewire = rewire,
 	.ask = ask,
 	.granted = granted,
@@ -295,7 +295,7 @@ static void
 outlet_worker_stop(struct outlet *o, uint64_t deadline)
 {
 	process_stop(&o->worker, deadline);
-	tap_leave(o->pool, &o->tap);
+	consumer_leave(o->pool, &o->consumer);
 	counted_end(&o->counted);
 }
 
@@ -460,9 +460,11 @@ copy(const char *text)
 	return s;
 }
 
-static void
-init(struct outlet *o, const struct config_outlet *co, struct process_env *env,
-    struct pool *pool)
+void
+outlet_init(struct outlet *o, const struct config_outlet *co,
+    struct process_env *env, struct pool *pool, struct alloc_node *parent,
+    const struct alloc_share *share, const struct proto_delivery *delivery,
+    const struct log_subject *subject)
 {
 	*o = (struct outlet){ .env = env, .pool = pool, .config = *co };
 	o->config.socket.where = copy(co->socket.where);
@@ -472,36 +474,16 @@ init(struct outlet *o, const struct config_outlet *co, struct process_env *env,
 	strlcpy(o->name, co->name, sizeof(o->name));
 	log_limit_init(&o->worker_limit, clock_now());
 	log_limit_init(&o->log_limit, clock_now());
-}
-
-void
-outlet_init(struct outlet *o, const struct config_outlet *co,
-    struct process_env *env, struct pool *pool, struct alloc_node *parent)
-{
-	init(o, co, env, pool);
-	o->subject = &o->own_subject;
+	o->subject = subject != NULL ? subject : &o->own_subject;
 	o->own_subject = (struct log_subject){
 		.kind = co->kind == CONFIG_OUTLET_EGD ? "egd" : "stream",
 		.name = o->name,
 		.pool = pool->name,
 	};
-	member_init(pool, &o->own, parent, &co->share, &co->delivery);
-	o->own.about = o->subject;
-	o->member = &o->own;
-	tap_init(&o->tap, o->member, &outlet_tap_ops, o);
-	counted_init(&o->counted, ROLE_EGD, &o->tap);
-}
-
-void
-outlet_init_guest(struct outlet *o, const struct config_outlet *co,
-    struct process_env *env, struct pool *pool, struct member *m,
-    const struct log_subject *subject)
-{
-	init(o, co, env, pool);
-	o->subject = subject;
-	o->member = m;
-	tap_init(&o->tap, m, &outlet_tap_ops, o);
-	counted_init(&o->counted, ROLE_EGD, &o->tap);
+	consumer_init(pool, &o->consumer, parent, share, delivery,
+	    &consumer_ops, o);
+	o->consumer.about = o->subject;
+	counted_init(&o->counted, ROLE_EGD, &o->consumer);
 }
 
 int
@@ -532,8 +514,7 @@ outlet_start(struct outlet *o, struct listener *made)
 }
 
 void
-outlet_change(struct outlet *o, const struct config_outlet *co,
-    struct alloc_node *parent)
+outlet_change(struct outlet *o, const struct config_outlet *co)
 {
 	o->config.rights = co->rights;
 	o->config.max_clients = co->max_clients;
@@ -542,9 +523,6 @@ outlet_change(struct outlet *o, const struct config_outlet *co,
 	o->config.nallowed = co->nallowed;
 	if (o->listener.path != NULL)
 		listener_protect(&o->listener, &co->rights);
-	if (o->member == &o->own)
-		member_change(o->pool, o->member, parent, &co->share,
-		    &co->delivery);
 	outlet_worker_change(o);
 }
 
@@ -558,8 +536,7 @@ void
 outlet_stop(struct outlet *o, uint64_t deadline)
 {
 	outlet_worker_stop(o, deadline);
-	if (o->member == &o->own)
-		member_remove(o->pool, o->member);
+	consumer_remove(o->pool, &o->consumer);
 	o->io = sd_event_source_disable_unref(o->io);
 	o->timer = sd_event_source_disable_unref(o->timer);
 	if (o->pending != -1)

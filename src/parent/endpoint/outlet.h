@@ -29,9 +29,8 @@ struct outlet {
 	struct process_env *env;
 	struct pool *pool;
 	bool accept_writes;
-	struct member own;
-	struct member *member; /* its own or its guest's */
-	struct tap tap;
+	struct consumer consumer;
+	struct totals reported;	  /* of one of its own */
 	struct listener listener; /* fd -1: it connects */
 	int pending;		  /* a connection on its way; -1: none */
 	int failure;		/* errno of the last try to connect; 0: none */
@@ -48,14 +47,13 @@ struct outlet {
 TAILQ_HEAD(outlets, outlet);
 
 /*
- * Prepares an outlet of its own, as it is configured, below a node of the
- * pool's tree; or one of a guest, that is its guest's member.  `subject` is what
- * lines are about, or NULL: itself.  The outlet must not move from now on.
+ * Prepares an outlet, as it is configured, below a node of the pool's tree.
+ * Lines are about `subject`; NULL: about the outlet.  The outlet must not move
+ * from now on.
  */
 void outlet_init(struct outlet *, const struct config_outlet *,
-    struct process_env *, struct pool *, struct alloc_node *parent);
-void outlet_init_guest(struct outlet *, const struct config_outlet *,
-    struct process_env *, struct pool *, struct member *,
+    struct process_env *, struct pool *, struct alloc_node *parent,
+    const struct alloc_share *, const struct proto_delivery *,
     const struct log_subject *);
 
 /*
@@ -64,12 +62,8 @@ void outlet_init_guest(struct outlet *, const struct config_outlet *,
  */
 int outlet_start(struct outlet *, struct listener *);
 
-/*
- * Changes what may differ while clients are served: rights, limits, who is
- * allowed; and, of one of its own, its place in the tree.
- */
-void outlet_change(struct outlet *, const struct config_outlet *,
-    struct alloc_node *parent);
+/* Changes what may differ while clients are served: rights, limits, allow. */
+void outlet_change(struct outlet *, const struct config_outlet *);
 
 /* The pool takes what clients write, or it is thrown away (the default). */
 void outlet_accept_writes(struct outlet *, bool);

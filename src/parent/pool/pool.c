@@ -1,6 +1,6 @@
 /*
  * A pool: its entropy process, its allocator, and when grants are made.  Used
- * by the state, which makes pools, and by taps.
+ * by the state, which makes pools, and by consumers.
  */
 #include <bsd/string.h>
 #include <errno.h>
@@ -58,7 +58,7 @@ timer_event(sd_event_source *source, uint64_t usec, void *arg)
 	(void)source;
 	(void)usec;
 	pool->woken = clock_now();
-	member_grant(pool);
+	pool_grant(pool);
 	return 0;
 }
 
@@ -82,7 +82,7 @@ static int
 start_entropy(struct pool *pool)
 {
 	pool->generation++;
-	tap_end_all(pool);
+	consumer_end_all(pool);
 	pool->stock = pool->granted = 0;
 	pool->capacity = pool->setup.spec.stock;
 	pool_update_stock(pool);
@@ -99,7 +99,7 @@ start_entropy(struct pool *pool)
 	if (page_give(&pool->page, &pool->entropy) == -1)
 		process_kill(&pool->entropy);
 	tell_setup(pool);
-	tap_connect_all(pool);
+	consumer_connect_all(pool);
 	return 0;
 }
 
@@ -186,7 +186,7 @@ entropy_ended(struct process *p, int status)
 static void
 entropy_writable(struct process *p)
 {
-	tap_send_grants(p->arg);
+	consumer_send_grants(p->arg);
 }
 
 static int
@@ -197,7 +197,7 @@ stock_frame(struct pool *pool, const struct proto_stock *stock)
 	pool->stock = stock->total;
 	pool->capacity = stock->capacity;
 	pool_update_stock(pool);
-	member_grant(pool);
+	pool_grant(pool);
 	return 0;
 }
 
@@ -302,7 +302,7 @@ entropy_frame(struct process *p, struct frame *f)
 	case PROTO_STOCK:
 		return stock_frame(pool, &f->u.stock);
 	case PROTO_VOID:
-		return tap_void(pool, f);
+		return consumer_void(pool, f);
 	case PROTO_SOURCE_STATE:
 		return state_frame(pool, &f->u.source_state);
 	}
@@ -333,7 +333,7 @@ pool_init(struct pool *pool, const char *name, struct process_env *env,
 	strlcpy(pool->name, name, sizeof(pool->name));
 	pool->subject.pool = pool->name;
 	TAILQ_INIT(&pool->setup.sources);
-	TAILQ_INIT(&pool->taps);
+	TAILQ_INIT(&pool->consumers);
 	TAILQ_INIT(&pool->unsent);
 	log_limit_init(&pool->entropy_limit, clock_now());
 	flap_init(&pool->flap, env->event, log_serving, pool);

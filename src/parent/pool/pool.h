@@ -1,6 +1,6 @@
 /*
  * A pool: sources, the entropy process that reads them, and the allocator that
- * shares what they yield among the members.
+ * shares what they yield among the consumers.
  */
 #ifndef VRNGD_POOL_H
 #define VRNGD_POOL_H
@@ -11,9 +11,9 @@
 
 #include "parent/alloc/alloc.h"
 #include "parent/host/backoff.h"
+#include "parent/pool/consumer.h"
 #include "parent/pool/deaths.h"
 #include "parent/config/config.h"
-#include "parent/pool/member.h"
 #include "parent/pool/pool_setup.h"
 #include "parent/host/page.h"
 #include "parent/host/process.h"
@@ -26,8 +26,8 @@ struct pool_ops {
 	void (*ready)(struct pool *, void *arg);
 	/* The entropy process ended before it ever was. */
 	void (*failed)(struct pool *, void *arg);
-	/* A member has to wait because of its limits: see throttle.h. */
-	void (*throttled)(struct pool *, struct member *, void *arg);
+	/* A consumer has to wait because of limits: see throttle.h. */
+	void (*throttled)(struct pool *, struct consumer *, void *arg);
 	/* It is not idle any more: see pool_active(). */
 	void (*active)(struct pool *, void *arg);
 };
@@ -49,8 +49,8 @@ struct pool {
 	uint32_t serving;		/* sources in use, a bit each */
 	struct flap flap;		/* of changes of that */
 	struct flap restarts;		/* of the entropy process */
-	struct taps taps;		/* of all its members */
-	struct taps unsent;		/* with grants to be told */
+	struct consumers consumers;	/* with a worker */
+	struct consumers unsent;	/* with pending grants */
 	sd_event_source *timer;		/* for the allocator, */
 	uint64_t woken;			/* ns, when it last came */
 	sd_event_source *entropy_timer; /* to start it again */
@@ -65,7 +65,7 @@ struct pool {
 	bool replaced;	       /* the process ends: its sources are no more */
 };
 
-/* A pool with a share, but without sources and members. */
+/* A pool with a share, but without sources and consumers. */
 void pool_init(struct pool *, const char *name, struct process_env *,
     const struct alloc_share *, const struct pool_ops *, void *arg);
 
@@ -93,7 +93,7 @@ pool_active(struct pool *pool)
 	pool->ops->active(pool, pool->arg);
 }
 
-/* For members: the stock changed; the allocator wants to run at `at` (ns). */
+/* For consumers: the stock changed; the allocator wants to run at `at` (ns). */
 void pool_update_stock(struct pool *);
 void pool_wake_at(struct pool *, uint64_t at);
 

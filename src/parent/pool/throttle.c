@@ -1,6 +1,6 @@
 /*
- * Measures how long a member waits for its limits, and decides when to log
- * that; pure.  Used by member.c.
+ * Measures how long a consumer waits for its limits, and decides when to log
+ * that; pure.  Used by consumer.c.
  */
 #include "parent/pool/throttle.h"
 

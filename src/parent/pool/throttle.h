@@ -1,5 +1,5 @@
 /*
- * How long a member's requests wait because of its limits, and when that is
+ * How long a consumer's requests wait because of its limits, and when that is
  * worth a line: not for each of the short waits that a limit is made of, and
  * not again and again.
  */

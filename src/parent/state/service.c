@@ -187,7 +187,7 @@ apply_guest(struct service *s, const struct config_guest *cg,
 	g->added = false;
 	if (set_listener(s, g, cg, made) == -1)
 		return -1;
-	return service_egd_apply(s, g, cg, egd);
+	return service_egd_apply(g, cg, egd);
 }
 
 /* Ends what the configuration does not have any more. */
@@ -226,7 +226,7 @@ remove_rest(struct service *s)
  * stay.
  */
 static const struct config_terms *
-inherited(struct service *s, const struct guest *g)
+inherited(struct service *s, struct guest *g)
 {
 	struct service_pool *p;
 	struct service_class *c;
@@ -234,10 +234,10 @@ inherited(struct service *s, const struct guest *g)
 	TAILQ_FOREACH(p, &s->pools, entry) {
 		if (&p->pool != g->pool || !p->kept)
 			continue;
-		if (g->member.leaf.parent == &p->pool.alloc.root)
+		if (guest_node(g)->parent == &p->pool.alloc.root)
 			return &p->terms;
 		TAILQ_FOREACH(c, &p->classes, entry)
-			if (&c->node == g->member.leaf.parent)
+			if (&c->node == guest_node(g)->parent)
 				return c->kept ? &c->terms : NULL;
 	}
 	return NULL;
@@ -268,7 +268,7 @@ keep_added(struct service *s, const struct config *config)
 		if (!g->kept || is_configured(config, g))
 			continue;
 		share = service_plain_share(terms);
-		guest_change(g, g->member.leaf.parent, &share, terms);
+		guest_change(g, guest_node(g)->parent, &share, terms);
 	}
 }
 

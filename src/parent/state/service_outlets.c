@@ -80,7 +80,7 @@ drop_egd(struct guest *g, const struct config *config, struct plan *plan)
 			return;
 	}
 	hand_on(g->egd, config, plan);
-	service_egd_free(g, clock_now() + REMOVAL_TIME);
+	guest_remove_egd(g, clock_now() + REMOVAL_TIME);
 }
 
 /*
@@ -149,9 +149,11 @@ apply_outlet(struct service *s, const struct config_outlet *co,
 		c = service_find_class(p, co->class->name);
 		parent = &c->node;
 	}
-	if (o != NULL)
-		outlet_change(o, co, parent);
-	else if (co->socket.passed && made->fd == -1)
+	if (o != NULL) {
+		consumer_change(o->pool, &o->consumer, parent, &co->share,
+		    &co->delivery);
+		outlet_change(o, co);
+	} else if (co->socket.passed && made->fd == -1)
 		return 0;
 	else {
 		o = service_outlet_new(s, co, &p->pool, parent);
@@ -181,8 +183,8 @@ service_outlets_apply(struct service *s, const struct config *config,
 }
 
 int
-service_egd_apply(struct service *s, struct guest *g,
-    const struct config_guest *cg, struct listener *made)
+service_egd_apply(struct guest *g, const struct config_guest *cg,
+    struct listener *made)
 {
 	struct config_outlet co;
 
@@ -190,11 +192,11 @@ service_egd_apply(struct service *s, struct guest *g,
 		return 0;
 	plan_egd(&co, cg);
 	if (g->egd != NULL)
-		outlet_change(g->egd, &co, NULL);
+		outlet_change(g->egd, &co);
 	else {
-		service_egd_new(s, g, &co);
+		guest_add_egd(g, &co);
 		if (begin(g->egd, made) == -1) {
-			service_egd_free(g, clock_now());
+			guest_remove_egd(g, clock_now());
 			return -1;
 		}
 	}

@@ -22,7 +22,7 @@ int service_outlets_apply(struct service *, const struct config *,
     struct plan *);
 
 /* The same for one guest's EGD socket. */
-int service_egd_apply(struct service *, struct guest *,
-    const struct config_guest *, struct listener *made);
+int service_egd_apply(struct guest *, const struct config_guest *,
+    struct listener *made);
 
 #endif

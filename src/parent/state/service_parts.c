@@ -37,10 +37,10 @@ pool_failed(struct pool *pool, void *arg)
 }
 
 static void
-pool_throttled(struct pool *pool, struct member *m, void *arg)
+pool_throttled(struct pool *pool, struct consumer *c, void *arg)
 {
 	(void)arg;
-	statistics_throttled(pool, m);
+	statistics_throttled(pool, c);
 }
 
 static void
@@ -62,12 +62,7 @@ static const struct pool_ops pool_ops = {
 struct alloc_share
 service_plain_share(const struct config_terms *terms)
 {
-	return (struct alloc_share){
-		.rate.period = 1,
-		.ceil.period = 1,
-		.weight = 1,
-		.generated = terms->delivery.mode == DELIVERY_DRBG,
-	};
+	return alloc_no_share(terms->delivery.mode == DELIVERY_DRBG);
 }
 
 int
@@ -202,7 +197,8 @@ service_outlet_new(struct service *s, const struct config_outlet *co,
 {
 	struct outlet *o = service_must(calloc(1, sizeof(*o)));
 
-	outlet_init(o, co, s->env, pool, parent);
+	outlet_init(o, co, s->env, pool, parent, &co->share, &co->delivery,
+	    NULL);
 	TAILQ_INSERT_TAIL(&s->outlets, o, entry);
 	return o;
 }
@@ -213,20 +209,4 @@ service_outlet_free(struct service *s, struct outlet *o, uint64_t deadline)
 	TAILQ_REMOVE(&s->outlets, o, entry);
 	outlet_stop(o, deadline);
 	free(o);
-}
-
-void
-service_egd_new(struct service *s, struct guest *g,
-    const struct config_outlet *co)
-{
-	g->egd = service_must(calloc(1, sizeof(*g->egd)));
-	outlet_init_guest(g->egd, co, s->env, g->pool, &g->member, &g->subject);
-}
-
-void
-service_egd_free(struct guest *g, uint64_t deadline)
-{
-	outlet_stop(g->egd, deadline);
-	free(g->egd);
-	g->egd = NULL;
 }

@@ -56,9 +56,4 @@ struct outlet *service_outlet_new(struct service *,
     const struct config_outlet *, struct pool *, struct alloc_node *parent);
 void service_outlet_free(struct service *, struct outlet *, uint64_t deadline);
 
-/* Gives a guest an EGD socket, or ends it by the deadline (ns). */
-void service_egd_new(struct service *, struct guest *,
-    const struct config_outlet *);
-void service_egd_free(struct guest *, uint64_t deadline);
-
 #endif

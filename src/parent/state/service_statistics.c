@@ -18,14 +18,25 @@ grown(uint64_t total, uint64_t before)
 	return total > before ? total - before : 0;
 }
 
+static struct totals
+totals_of(struct counters counters, const struct alloc_node *node,
+    uint64_t throttled)
+{
+	return (struct totals){
+		.counters = counters,
+		.granted = node->meter.total,
+		.throttled = throttled,
+	};
+}
+
 /* With its vhost-user connections. */
-static struct counters
-all_counters(struct guest *g)
+static struct totals
+guest_totals(struct guest *g)
 {
 	struct counters c = guest_counters(g);
 
 	c.connections += g->connections;
-	return c;
+	return totals_of(c, guest_node(g), guest_throttled(g));
 }
 
 /* With its vhost-user connection, likewise. */
@@ -36,42 +47,36 @@ all_clients(const struct guest *g)
 	    (g->egd == NULL ? 0 : counted_nclients(&g->egd->counted));
 }
 
-/* Whether anything has happened to a member since the last record of it. */
-static bool
-is_due(const struct member *m, uint64_t connections)
-{
-	return m->leaf.waiting > 0 || m->leaf.meter.total != m->told.granted ||
-	    connections != m->told.counters.connections;
-}
-
+/*
+ * Reports what a guest or a service has been given since the last report, if
+ * anything has happened to it.
+ */
 static void
-tell_member(struct member *m, const struct counters *total, uint32_t clients,
-    uint64_t period)
+report(const struct log_subject *about, const struct alloc_node *node,
+    struct totals total, struct totals *last, uint32_t clients, uint64_t period)
 {
-	struct member_told *told = &m->told;
-	uint64_t granted = m->leaf.meter.total, throttled = m->throttle.total;
-	const struct counters grew = counters_grown(total, &told->counters);
+	const struct counters grew =
+	    counters_grown(&total.counters, &last->counters);
 	const struct counters *c = &grew;
+	uint64_t throttled = total.throttled - last->throttled;
 
-	event_log(EVENT_STATISTICS, m->about,
+	if (node->waiting == 0 && total.granted == last->granted &&
+	    total.counters.connections == last->counters.connections)
+		return;
+	event_log(EVENT_STATISTICS, about,
 	    LOG_FIELDS(COUNTERS(EVENT_COUNTER)
 			   LOG_NUMBER("VRNGD_CLIENTS", clients),
-		LOG_NUMBER("VRNGD_GRANTED", granted - told->granted),
-		LOG_NUMBER("VRNGD_THROTTLED_NS", throttled - told->throttled),
+		LOG_NUMBER("VRNGD_GRANTED", total.granted - last->granted),
+		LOG_NUMBER("VRNGD_THROTTLED_NS", throttled),
 		LOG_NUMBER("VRNGD_RATE", meter_per_second(c->bytes, period)),
-		LOG_NUMBER("VRNGD_BYTES_TOTAL", total->bytes),
+		LOG_NUMBER("VRNGD_BYTES_TOTAL", total.counters.bytes),
 		LOG_NUMBER("VRNGD_INTERVAL_NS", period)),
 	    "statistics: %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
 	    " short, %" PRIu64 " malformed) in %" PRIu64 " s, %" PRIu64
 	    " ms with a request waiting, %" PRIu64 " ms of it for limits",
 	    c->bytes, c->requests, c->short_answers, c->malformed,
-	    period / NS_PER_SEC, c->wait_ns / NS_PER_MS,
-	    (throttled - told->throttled) / NS_PER_MS);
-	*told = (struct member_told){
-		.counters = *total,
-		.granted = granted,
-		.throttled = throttled,
-	};
+	    period / NS_PER_SEC, c->wait_ns / NS_PER_MS, throttled / NS_PER_MS);
+	*last = total;
 }
 
 static uint64_t
@@ -150,23 +155,18 @@ tell_pool(struct pool *pool, uint64_t period)
 static void
 tell(struct service *s, uint64_t period)
 {
-	struct counters counters;
 	struct service_pool *p;
 	struct outlet *o;
 	struct guest *g;
 
-	TAILQ_FOREACH(g, &s->guests, entry) {
-		counters = all_counters(g);
-		if (is_due(&g->member, counters.connections))
-			tell_member(&g->member, &counters, all_clients(g),
-			    period);
-	}
-	TAILQ_FOREACH(o, &s->outlets, entry) {
-		counters = outlet_counters(o);
-		if (is_due(&o->own, counters.connections))
-			tell_member(&o->own, &counters,
-			    counted_nclients(&o->counted), period);
-	}
+	TAILQ_FOREACH(g, &s->guests, entry)
+		report(&g->subject, guest_node(g), guest_totals(g),
+		    &g->reported, all_clients(g), period);
+	TAILQ_FOREACH(o, &s->outlets, entry)
+		report(o->subject, &o->consumer.leaf,
+		    totals_of(outlet_counters(o), &o->consumer.leaf,
+			o->consumer.throttle.total),
+		    &o->reported, counted_nclients(&o->counted), period);
 	TAILQ_FOREACH(p, &s->pools, entry) {
 		if (p->pool.active)
 			tell_pool(&p->pool, period);
@@ -265,40 +265,57 @@ statistics_end(struct statistics *st)
 	st->timer = sd_event_source_disable_unref(st->timer);
 }
 
+/* The class that a node of a pool's tree is; NULL: another kind of node. */
+static const struct service_class *
+class_of(const struct pool *pool, const struct alloc_node *node)
+{
+	const struct service_pool *p = (const void *)((const char *)pool -
+	    offsetof(struct service_pool, pool));
+
+	return service_class_of(p, node);
+}
+
 /* What has a limit, for a field and for people. */
 static const char *
-limit_text(const struct pool *pool, const struct member *m, char *text,
+limit_text(const struct pool *pool, const struct alloc_node *limit, char *text,
     size_t size)
 {
-	const struct service_pool *p;
-	const struct service_class *c;
+	const struct service_class *c = class_of(pool, limit);
 
-	if (m->limit == &m->leaf) {
-		snprintf(text, size, "its own");
-		return "guest";
-	}
-	if (m->limit == &pool->alloc.root) {
+	if (limit == &pool->alloc.root) {
 		snprintf(text, size, "pool %s's", pool->name);
 		return "pool";
 	}
-	p = (const void *)((const char *)pool -
-	    offsetof(struct service_pool, pool));
-	c = service_class_of(p, m->limit);
-	snprintf(text, size, "class %s's", c == NULL ? "?" : c->name);
-	return "class";
+	if (c != NULL) {
+		snprintf(text, size, "class %s's", c->name);
+		return "class";
+	}
+	snprintf(text, size, "its own");
+	return "guest";
+}
+
+/* The node of a guest with two consumers, or the leaf of any other. */
+static struct alloc_node *
+own_node(const struct pool *pool, struct consumer *c)
+{
+	struct alloc_node *above = c->leaf.parent;
+
+	return above == &pool->alloc.root || class_of(pool, above) != NULL
+	    ? &c->leaf
+	    : above;
 }
 
 void
-statistics_throttled(struct pool *pool, struct member *m)
+statistics_throttled(struct pool *pool, struct consumer *c)
 {
-	const struct bucket_rate *ceil = &m->limit->share.ceil;
-	const struct throttle *t = &m->throttle;
-	uint64_t given = meter_rate(&m->leaf.meter, clock_now());
+	const struct bucket_rate *ceil = &c->limit->share.ceil;
+	const struct throttle *t = &c->throttle;
+	uint64_t given = meter_rate(&own_node(pool, c)->meter, clock_now());
 	uint64_t most = meter_per_second(ceil->bytes, ceil->period);
 	char text[CONFIG_NAME_SIZE + 16];
-	const char *kind = limit_text(pool, m, text, sizeof(text));
+	const char *kind = limit_text(pool, c->limit, text, sizeof(text));
 
-	event_log(EVENT_THROTTLED, m->about,
+	event_log(EVENT_THROTTLED, c->about,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_WAIT_NS", t->waited),
 		LOG_NUMBER("VRNGD_RATE", given), LOG_NUMBER("VRNGD_CEIL", most),
 		LOG_TEXT("VRNGD_LIMIT", kind)),

@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "parent/pool/member.h"
+#include "parent/pool/consumer.h"
 
 struct pool;
 struct service;
@@ -32,7 +32,7 @@ void statistics_finish(struct statistics *);
 /* Ends, without more. */
 void statistics_end(struct statistics *);
 
-/* Logs that a member had to wait because of its limits. */
-void statistics_throttled(struct pool *, struct member *);
+/* Logs that a consumer had to wait because of limits. */
+void statistics_throttled(struct pool *, struct consumer *);
 
 #endif

@@ -14,7 +14,7 @@
 #include "parent/host/page.h"
 
 struct reader {
-	struct tap tap;
+	struct consumer consumer;
 	struct counted counted;
 	struct counters_page *page; /* as the worker has it */
 };
@@ -31,7 +31,7 @@ static void
 start(struct reader *r, enum proto_role role)
 {
 	*r = (struct reader){ 0 };
-	counted_init(&r->counted, role, &r->tap);
+	counted_init(&r->counted, role, &r->consumer);
 	assert_int_equal(counted_begin(&r->counted), 0);
 	map(r);
 }
@@ -52,7 +52,7 @@ test_sum(void **state)
 
 	(void)state;
 	start(&r, ROLE_VHOST);
-	r.tap.given = 100;
+	r.consumer.given = 100;
 	r.page->counters.bytes = 64;
 	r.page->counters.requests = 1;
 	assert_int_equal(counted_read(&r.counted)->bytes, 64);
@@ -65,7 +65,7 @@ test_sum(void **state)
 	assert_int_equal(sum.requests, 2);
 	assert_int_equal(counted_begin(&r.counted), 0);
 	map(&r);
-	r.tap.given = 150;
+	r.consumer.given = 150;
 	r.page->counters.bytes = 50;
 	sum = counted_total(&r.counted);
 	assert_int_equal(sum.bytes, 150);
@@ -102,7 +102,7 @@ test_hostile(void **state)
 
 	(void)state;
 	start(&r, ROLE_VHOST);
-	r.tap.given = 1000;
+	r.consumer.given = 1000;
 	memset(r.page, 0xff, sizeof(r.page->counters));
 	now = *counted_read(&r.counted);
 	assert_int_equal(now.bytes, 1000);
@@ -115,7 +115,7 @@ test_hostile(void **state)
 	memset(r.page, 0, sizeof(r.page->counters));
 	now = *counted_read(&r.counted);
 	assert_memory_equal(&now, &last, sizeof(now));
-	r.tap.given = 2000;
+	r.consumer.given = 2000;
 	r.page->counters.bytes = 1500;
 	assert_int_equal(counted_read(&r.counted)->bytes, 1500);
 	stop(&r);
@@ -153,12 +153,12 @@ test_resume(void **state)
 
 	(void)state;
 	start(&a, ROLE_VHOST);
-	a.tap.given = 640;
+	a.consumer.given = 640;
 	a.page->counters.bytes = 640;
 	a.page->counters.requests = 10;
 	a.page->counters.wait_ns = UINT64_C(5000000000);
 	b = (struct reader){ 0 };
-	counted_init(&b.counted, ROLE_VHOST, &b.tap);
+	counted_init(&b.counted, ROLE_VHOST, &b.consumer);
 	fd = fcntl(a.counted.page.fd, F_DUPFD_CLOEXEC, 0);
 	assert_int_equal(counted_resume(&b.counted, fd), 0);
 	stop(&a);
@@ -166,7 +166,7 @@ test_resume(void **state)
 	assert_int_equal(counted_read(&b.counted)->bytes, 640);
 	assert_int_equal(b.counted.counters.requests, 10);
 	assert_true(b.counted.counters.wait_ns == UINT64_C(5000000000));
-	b.tap.given = 64;
+	b.consumer.given = 64;
 	b.page->counters.bytes = 704;
 	b.page->counters.requests = 11;
 	b.page->counters.wait_ns += 1;
@@ -194,7 +194,7 @@ test_strange(void **state)
 	assert_int_equal(ftruncate(strange[0], sizeof(struct counters)), 0);
 	for (size_t i = 0; i < sizeof(strange) / sizeof(strange[0]); i++) {
 		r = (struct reader){ 0 };
-		counted_init(&r.counted, ROLE_VHOST, &r.tap);
+		counted_init(&r.counted, ROLE_VHOST, &r.consumer);
 		assert_int_equal(counted_resume(&r.counted, strange[i]), 0);
 		map(&r);
 		assert_int_equal(counted_read(&r.counted)->bytes, 0);
@@ -213,7 +213,7 @@ test_strange_counters(void **state)
 	start(&a, ROLE_VHOST);
 	memset(a.page, 0xff, sizeof(a.page->counters));
 	b = (struct reader){ 0 };
-	counted_init(&b.counted, ROLE_VHOST, &b.tap);
+	counted_init(&b.counted, ROLE_VHOST, &b.consumer);
 	assert_int_equal(counted_resume(&b.counted,
 			     fcntl(a.counted.page.fd, F_DUPFD_CLOEXEC, 0)),
 	    0);

@@ -1,6 +1,6 @@
 /*
- * Two taps on one part of a pool: together they get no more than one would,
- * and neither keeps the other from its share.
+ * Two consumers with one share of a pool: together they get no more than one
+ * would, and neither keeps the other from its part.
  */
 #include "unit/unit.h"
 
@@ -10,42 +10,45 @@
 #include "common/log.h"
 #include "parent/pool/pool.h"
 
-#define BURST	 100000
-#define CONSUMER 10 /* and the one after */
-#define TAPS	 2
+#define BURST	  100000
+#define NUMBER	  10 /* of the first consumer, and the one after */
+#define CONSUMERS 2
 
 struct plumbing {
 	struct pool pool;
 	struct process_env env;
-	struct member member;
-	struct tap taps[TAPS];
-	int bytes[TAPS];      /* that a worker reads from */
-	uint64_t given[TAPS]; /* as the entropy process heard it */
-	unsigned int asked[TAPS];
+	struct alloc_node node; /* with the share of both */
+	struct consumer consumers[CONSUMERS];
+	int bytes[CONSUMERS];	   /* that a worker reads from */
+	uint64_t given[CONSUMERS]; /* as the entropy process received it */
+	unsigned int asked[CONSUMERS];
 	unsigned int throttled;
 	unsigned int actives; /* times that the pool was not idle any more */
 	int entropy;	      /* its end of the channel */
 };
 
 static void
-count_ask(struct tap *t)
+count_ask(struct consumer *c)
 {
-	struct plumbing *p = t->arg;
+	struct plumbing *p = c->arg;
 
-	p->asked[t - p->taps]++;
+	p->asked[c - p->consumers]++;
 }
 
 static void
-take_rewire(struct tap *t, int fd)
+take_rewire(struct consumer *c, int fd)
 {
-	struct plumbing *p = t->arg;
+	struct plumbing *p = c->arg;
 
 	assert_int_not_equal(fd, -1);
-	close(p->bytes[t - p->taps]);
-	p->bytes[t - p->taps] = fd;
+	close(p->bytes[c - p->consumers]);
+	p->bytes[c - p->consumers] = fd;
 }
 
-static const struct tap_ops ops = { .rewire = take_rewire, .ask = count_ask };
+static const struct consumer_ops ops = {
+	.rewire = take_rewire,
+	.ask = count_ask,
+};
 
 static void
 count_active(struct pool *pool, void *arg)
@@ -57,12 +60,12 @@ count_active(struct pool *pool, void *arg)
 }
 
 static void
-count_throttled(struct pool *pool, struct member *m, void *arg)
+count_throttled(struct pool *pool, struct consumer *c, void *arg)
 {
 	struct plumbing *p = arg;
 
 	assert_ptr_equal(pool, &p->pool);
-	assert_ptr_equal(m, &p->member);
+	assert_in_range(c - p->consumers, 0, CONSUMERS - 1);
 	p->throttled++;
 }
 
@@ -71,9 +74,9 @@ static const struct pool_ops pool_ops = {
 	.throttled = count_throttled,
 };
 
-/* Hears all that the entropy process is told. */
+/* Receives all frames to the entropy process. */
 static void
-hear(struct plumbing *p)
+receive(struct plumbing *p)
 {
 	enum channel_result result;
 	struct frame f;
@@ -83,7 +86,7 @@ hear(struct plumbing *p)
 		if (f.hdr.type == PROTO_CONSUMER)
 			close(f.fds[0]);
 		if (f.hdr.type == PROTO_GRANT)
-			p->given[f.hdr.consumer - CONSUMER] = f.u.grant.total;
+			p->given[f.hdr.consumer - NUMBER] = f.u.grant.total;
 	}
 	assert_int_equal(result, CHANNEL_AGAIN);
 }
@@ -91,12 +94,13 @@ hear(struct plumbing *p)
 static void
 join(struct plumbing *p, int i)
 {
-	p->bytes[i] = tap_join(&p->pool, &p->taps[i], (uint32_t)(CONSUMER + i));
+	p->bytes[i] =
+	    consumer_join(&p->pool, &p->consumers[i], (uint32_t)(NUMBER + i));
 	assert_int_not_equal(p->bytes[i], -1);
 	p->given[i] = 0;
 }
 
-/* A pool with plenty, and a member that may have `ceil` an hour. */
+/* A pool with plenty, and two consumers that may have `ceil` an hour. */
 static void
 plumb(struct plumbing *p, uint64_t ceil)
 {
@@ -108,6 +112,7 @@ plumb(struct plumbing *p, uint64_t ceil)
 		.burst = BURST,
 		.weight = 1 };
 	const struct proto_delivery raw = { .mode = DELIVERY_RAW };
+	const struct alloc_share none = alloc_no_share(false);
 	int fds[2];
 
 	memset(p, 0, sizeof(*p));
@@ -125,22 +130,26 @@ plumb(struct plumbing *p, uint64_t ceil)
 	p->pool.stock = UINT32_MAX;
 	p->pool.capacity = 65536;
 	pool_update_stock(&p->pool);
-	member_init(&p->pool, &p->member, &p->pool.alloc.root, &part, &raw);
-	for (int i = 0; i < TAPS; i++) {
-		tap_init(&p->taps[i], &p->member, &ops, p);
+	consumer_init(&p->pool, &p->consumers[0], &p->pool.alloc.root, &part,
+	    &raw, &ops, p);
+	consumer_share(&p->pool, &p->consumers[0], &p->node);
+	consumer_init(&p->pool, &p->consumers[1], &p->node, &none, &raw, &ops,
+	    p);
+	for (int i = 0; i < CONSUMERS; i++)
 		join(p, i);
-	}
 }
 
 static void
 unplumb(struct plumbing *p)
 {
-	for (int i = 0; i < TAPS; i++) {
-		tap_leave(&p->pool, &p->taps[i]);
+	for (int i = 0; i < CONSUMERS; i++) {
+		consumer_leave(&p->pool, &p->consumers[i]);
 		close(p->bytes[i]);
 	}
-	hear(p);
-	member_remove(&p->pool, &p->member);
+	receive(p);
+	consumer_remove(&p->pool, &p->consumers[1]);
+	consumer_unshare(&p->pool, &p->consumers[0]);
+	consumer_remove(&p->pool, &p->consumers[0]);
 	sd_event_source_disable_unref(p->pool.timer);
 	timer_free(&p->env.tick);
 	sd_event_unref(p->env.event);
@@ -148,17 +157,16 @@ unplumb(struct plumbing *p)
 	close(p->entropy);
 }
 
-/* A tap wants `need` in all, of which it has had `received`. */
+/* A consumer wants `need` in all, of which it has had `received`. */
 static void
 want(struct plumbing *p, int i, uint64_t received, uint64_t need, uint64_t held)
 {
 	struct frame f;
 
-	frame_init(&f, PROTO_WANT, (uint32_t)(CONSUMER + i),
-	    p->pool.generation);
+	frame_init(&f, PROTO_WANT, (uint32_t)(NUMBER + i), p->pool.generation);
 	f.u.want = (struct proto_want){ received, need, need, held };
-	assert_int_equal(tap_want(&p->pool, &p->taps[i], &f), 0);
-	hear(p);
+	assert_int_equal(consumer_want(&p->pool, &p->consumers[i], &f), 0);
+	receive(p);
 }
 
 static void
@@ -173,7 +181,7 @@ test_one_part(void **state)
 	want(&p, 1, 0, BURST, 0);
 	assert_true(p.given[0] + p.given[1] <= BURST + 10);
 	/* Whoever comes again has not gained anything. */
-	tap_leave(&p.pool, &p.taps[1]);
+	consumer_leave(&p.pool, &p.consumers[1]);
 	close(p.bytes[1]);
 	join(&p, 1);
 	want(&p, 1, 0, BURST, 0);
@@ -186,24 +194,66 @@ static void
 test_turns(void **state)
 {
 	struct plumbing p;
-	uint64_t had[TAPS] = { 0 };
+	uint64_t had[CONSUMERS] = { 0 };
 
 	(void)state;
 	plumb(&p, UINT64_C(3600) * 100000);
-	want(&p, 0, 0, BURST, 0);
-	want(&p, 1, 0, BURST, 0);
-	had[0] = p.given[0];
+	for (int t = 0; t < CONSUMERS; t++) {
+		want(&p, t, 0, BURST / 2, 0);
+		had[t] = p.given[t];
+	}
 	for (int i = 0; i < 100; i++) {
 		usleep(1000);
-		for (int t = 0; t < TAPS; t++)
+		for (int t = 0; t < CONSUMERS; t++)
 			want(&p, t, p.given[t], p.given[t] + 4096, 0);
 	}
-	for (int t = 0; t < TAPS; t++)
+	for (int t = 0; t < CONSUMERS; t++)
 		had[t] = p.given[t] - had[t];
 	print_message("# %ju and %ju bytes\n", (uintmax_t)had[0],
 	    (uintmax_t)had[1]);
 	assert_true(had[0] > 1000);
 	assert_in_range(had[1], had[0] * 3 / 5, had[0] * 5 / 3);
+	unplumb(&p);
+}
+
+/*
+ * Whoever gets a second consumer, or loses it, has gained nothing: what is in
+ * the bucket stays, and so does what counts against it.
+ */
+static void
+test_share(void **state)
+{
+	struct plumbing p;
+	struct consumer *c = &p.consumers[0];
+
+	(void)state;
+	plumb(&p, 3600);
+	want(&p, 0, 0, 30000, 0);
+	want(&p, 1, 0, 20000, 0);
+	assert_int_equal(p.node.meter.total, 50000);
+	consumer_leave(&p.pool, &p.consumers[1]);
+	consumer_remove(&p.pool, &p.consumers[1]);
+	for (int i = 0; i < 3; i++) {
+		consumer_unshare(&p.pool, c);
+		assert_ptr_equal(c->leaf.parent, &p.pool.alloc.root);
+		assert_in_range(c->leaf.cap.tokens, 50000, 50010);
+		assert_int_equal(c->leaf.meter.total, 50000);
+		assert_int_equal(c->leaf.share.burst, BURST);
+		consumer_share(&p.pool, c, &p.node);
+		assert_ptr_equal(c->leaf.parent, &p.node);
+		assert_in_range(p.node.cap.tokens, 50000, 50010);
+		assert_int_equal(p.node.outstanding, 30000);
+	}
+	consumer_unshare(&p.pool, c);
+	/* A request that waits goes on waiting, and is served. */
+	want(&p, 0, 30000, 30000 + 2 * BURST, 0);
+	assert_in_range(p.given[0], 80000 - 64, 80010);
+	consumer_share(&p.pool, c, &p.node);
+	assert_int_equal(p.pool.alloc.root.waiting, 1);
+	consumer_init(&p.pool, &p.consumers[1], &p.node,
+	    &p.consumers[0].leaf.share, &c->delivery, &ops, &p);
+	close(p.bytes[1]);
+	join(&p, 1);
 	unplumb(&p);
 }
 
@@ -219,12 +269,12 @@ test_exact(void **state)
 	want(&p, 1, 0, 1000, 0);
 	assert_int_equal(p.given[0], 100);
 	assert_int_equal(p.given[1], 1000);
-	assert_int_equal(p.member.leaf.outstanding, 1100);
+	assert_int_equal(p.node.outstanding, 1100);
 	want(&p, 0, 100, 100, 0);
-	assert_int_equal(p.member.leaf.outstanding, 1000);
-	tap_leave(&p.pool, &p.taps[1]);
+	assert_int_equal(p.node.outstanding, 1000);
+	consumer_leave(&p.pool, &p.consumers[1]);
 	close(p.bytes[1]);
-	assert_int_equal(p.member.leaf.outstanding, 0);
+	assert_int_equal(p.node.outstanding, 0);
 	join(&p, 1);
 	want(&p, 0, 100, 150, 0);
 	assert_int_equal(p.given[0], 150);
@@ -243,24 +293,24 @@ test_void(void **state)
 	plumb(&p, 3600);
 	want(&p, 0, 0, 500, 0);
 	want(&p, 1, 0, 500, 0);
-	frame_init(&f, PROTO_VOID, CONSUMER, 1);
+	frame_init(&f, PROTO_VOID, NUMBER, 1);
 	f.u.voided.total = 200;
-	assert_int_equal(tap_void(&p.pool, &f), 0);
-	hear(&p);
+	assert_int_equal(consumer_void(&p.pool, &f), 0);
+	receive(&p);
 	assert_int_equal(p.given[0], 700);
 	assert_int_equal(p.given[1], 500);
 	f.u.voided = (struct proto_void){ .total = 700, .blocked = 1 };
-	assert_int_equal(tap_void(&p.pool, &f), 0);
+	assert_int_equal(consumer_void(&p.pool, &f), 0);
 	want(&p, 1, 500, 600, 0);
 	assert_int_equal(p.given[0], 700);
 	assert_int_equal(p.given[1], 600);
 	f.u.voided.blocked = 0;
-	assert_int_equal(tap_void(&p.pool, &f), 0);
-	hear(&p);
+	assert_int_equal(consumer_void(&p.pool, &f), 0);
+	receive(&p);
 	assert_int_equal(p.given[0], 1200);
 	/* More than was granted cannot have been void. */
 	f.u.voided.total = 5000;
-	assert_int_equal(tap_void(&p.pool, &f), -1);
+	assert_int_equal(consumer_void(&p.pool, &f), -1);
 	unplumb(&p);
 }
 
@@ -277,18 +327,18 @@ test_replaced(void **state)
 	want(&p, 0, 60000, 60000, 60000);
 	want(&p, 1, 30000, 30000, 30000);
 	p.pool.generation++;
-	tap_end_all(&p.pool);
+	consumer_end_all(&p.pool);
 	p.pool.stock = UINT32_MAX;
 	p.pool.granted = 0;
 	pool_update_stock(&p.pool);
-	tap_connect_all(&p.pool);
-	hear(&p);
+	consumer_connect_all(&p.pool);
+	receive(&p);
 	memset(p.given, 0, sizeof(p.given));
 	want(&p, 0, 0, 0, 60000);
 	want(&p, 1, 0, 5000, 30000);
 	assert_int_equal(p.given[0], 0);
 	assert_int_equal(p.given[1], 5000);
-	assert_int_equal(p.member.leaf.outstanding, 95000);
+	assert_int_equal(p.node.outstanding, 95000);
 	unplumb(&p);
 }
 
@@ -301,19 +351,20 @@ test_throttled(void **state)
 	(void)state;
 	plumb(&p, UINT64_C(3600) * 100000);
 	want(&p, 0, 0, BURST + 20000, 0);
-	assert_true(p.member.throttle.waiting);
-	assert_ptr_equal(p.member.limit, &p.member.leaf);
+	assert_true(p.consumers[0].throttle.waiting);
+	assert_ptr_equal(p.consumers[0].limit, &p.node);
 	assert_int_equal(p.throttled, 0);
 	for (int i = 0; i < 300; i++) {
 		usleep(1000);
 		want(&p, 0, p.given[0], p.given[0] + 1000, 0);
 	}
 	assert_int_equal(p.throttled, 1);
-	assert_in_range(p.member.throttle.total, 200 * NS_PER_MS, NS_PER_SEC);
+	assert_in_range(p.consumers[0].throttle.total, 200 * NS_PER_MS,
+	    NS_PER_SEC);
 	/* All that it needs. */
 	usleep(20000);
 	want(&p, 0, p.given[0], p.given[0] + 1, 0);
-	assert_false(p.member.throttle.waiting);
+	assert_false(p.consumers[0].throttle.waiting);
 	unplumb(&p);
 }
 
@@ -335,7 +386,7 @@ test_dry(void **state)
 	want(&p, 0, BURST, BURST + 50000, 0);
 	assert_int_equal(p.given[0], BURST + 50000);
 	assert_int_equal(p.throttled, 0);
-	assert_true(p.member.throttle.total < 100 * NS_PER_MS);
+	assert_true(p.consumers[0].throttle.total < 100 * NS_PER_MS);
 	unplumb(&p);
 }
 
@@ -380,14 +431,15 @@ test_nonsense(void **state)
 
 	(void)state;
 	plumb(&p, 3600);
-	frame_init(&f, PROTO_WANT, CONSUMER, 1);
+	frame_init(&f, PROTO_WANT, NUMBER, 1);
 	for (size_t i = 0; i < sizeof(wants) / sizeof(*wants); i++) {
 		f.u.want = wants[i];
-		assert_int_equal(tap_want(&p.pool, &p.taps[0], &f), -1);
+		assert_int_equal(consumer_want(&p.pool, &p.consumers[0], &f),
+		    -1);
 	}
 	f.u.want = (struct proto_want){ 0 };
 	f.hdr.generation = 2;
-	assert_int_equal(tap_want(&p.pool, &p.taps[0], &f), -1);
+	assert_int_equal(consumer_want(&p.pool, &p.consumers[0], &f), -1);
 	unplumb(&p);
 }
 
@@ -397,6 +449,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_part),
 		cmocka_unit_test(test_turns),
+		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_exact),
 		cmocka_unit_test(test_void),
 		cmocka_unit_test(test_replaced),
@@ -406,5 +459,5 @@ main(void)
 		cmocka_unit_test(test_nonsense),
 	};
 
-	return UNIT_MAIN("tap", tests);
+	return UNIT_MAIN("consumer", tests);
 }

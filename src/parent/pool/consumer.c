@@ -1,0 +1,392 @@
+/*
+ * Consumers: their demand, the grants that the allocator makes to them, and
+ * their byte channels.  Used by guests and services, one for each worker, and
+ * by pool.c.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "parent/pool/pool.h"
+
+#define WATCH_INTERVAL NS_PER_SEC /* between looks at the entropy process */
+
+static struct consumer *
+consumer_of(struct alloc_node *leaf)
+{
+	return (struct consumer *)(void *)((char *)leaf -
+	    offsetof(struct consumer, leaf));
+}
+
+/* For how long its kind of bytes has not been there, as of `now`. */
+static uint64_t
+dry(const struct pool *pool, const struct consumer *c, uint64_t now)
+{
+	if (c->leaf.share.generated)
+		return 0;
+	return pool->dry_total +
+	    (pool->dry_since == 0 ? 0 : now - pool->dry_since);
+}
+
+/* Measures how long its requests wait because of limits. */
+static void
+watch(struct pool *pool, struct consumer *c, uint64_t now)
+{
+	struct throttle *t = &c->throttle;
+	const struct alloc_node *limit = alloc_limit(&c->leaf);
+	bool report = false;
+
+	if (!t->waiting && limit != NULL)
+		throttle_begin(t, now, dry(pool, c, now));
+	else if (t->waiting && c->leaf.waiting > 0)
+		report = throttle_go_on(t, now, dry(pool, c, now));
+	else if (t->waiting)
+		report = throttle_end(t, now, dry(pool, c, now));
+	if (limit != NULL)
+		c->limit = limit;
+	if (report)
+		pool->ops->throttled(pool, c, pool->arg);
+}
+
+/* Notes since when requests have waited for stock. */
+static void
+watch_stock(struct pool *pool, uint64_t now)
+{
+	const struct alloc_node *root = &pool->alloc.root;
+	bool is_dry =
+	    pool->alloc.stock < GRANT_MIN && root->waiting > root->generating;
+
+	if (is_dry == (pool->dry_since != 0))
+		return;
+	if (!is_dry)
+		pool->dry_total += now - pool->dry_since;
+	pool->dry_since = is_dry ? now : 0;
+}
+
+/* Bytes granted that the entropy process does not know of. */
+static uint64_t
+pending(const struct consumer *c)
+{
+	return c->leaf.granted + c->voided - c->announced;
+}
+
+static void
+grant(struct pool *pool, struct consumer *c, uint64_t bytes)
+{
+	c->given += bytes;
+	if (!c->leaf.share.generated)
+		pool->granted += bytes;
+	if (!c->unsent)
+		TAILQ_INSERT_TAIL(&pool->unsent, c, unsent_entry);
+	c->unsent = true;
+}
+
+void
+consumer_send_grants(struct pool *pool)
+{
+	struct consumer *c;
+	struct frame f;
+
+	if (!process_running(&pool->entropy))
+		return;
+	while ((c = TAILQ_FIRST(&pool->unsent)) != NULL) {
+		frame_init(&f, PROTO_GRANT, c->number, pool->generation);
+		f.u.grant.total = c->leaf.granted + c->voided;
+		if (!process_try_send(&pool->entropy, &f))
+			return;
+		c->announced = f.u.grant.total;
+		TAILQ_REMOVE(&pool->unsent, c, unsent_entry);
+		c->unsent = false;
+		process_expect(&pool->entropy);
+		if (c->ops->granted != NULL)
+			c->ops->granted(c);
+	}
+}
+
+/*
+ * Has the allocator run when it wants to.  Requests that wait are work for the
+ * entropy process even if none can be granted: it is watched as long as they do.
+ */
+static void
+wake(struct pool *pool, uint64_t now)
+{
+	uint64_t at = alloc_deadline(&pool->alloc);
+
+	if (pool->alloc.root.waiting > 0) {
+		process_expect(&pool->entropy);
+		if (at > now + WATCH_INTERVAL)
+			at = now + WATCH_INTERVAL;
+	}
+	pool_wake_at(pool, at);
+}
+
+void
+pool_grant(struct pool *pool)
+{
+	struct alloc_node *leaf;
+	struct consumer *c;
+	uint64_t now = clock_now(), bytes;
+
+	/* Without an entropy process a grant would be lost. */
+	if (!process_running(&pool->entropy)) {
+		watch_stock(pool, now);
+		return;
+	}
+	while ((leaf = alloc_next(&pool->alloc, now, &bytes)) != NULL) {
+		c = consumer_of(leaf);
+		pool_active(pool);
+		grant(pool, c, bytes);
+		if (c->throttle.waiting || leaf->waiting > 0)
+			watch(pool, c, now);
+	}
+	watch_stock(pool, now);
+	while ((leaf = alloc_hoarder(&pool->alloc)) != NULL) {
+		/* Its demand does not count until it is sent again. */
+		c = consumer_of(leaf);
+		c->want.need = c->want.room = 0;
+		c->ops->ask(c);
+	}
+	consumer_send_grants(pool);
+	wake(pool, now);
+}
+
+/* Passes the demand on; of what was granted so many bytes are outstanding. */
+static void
+demand(struct pool *pool, struct consumer *c, uint64_t outstanding)
+{
+	uint64_t now = clock_now();
+
+	alloc_want(&pool->alloc, &c->leaf, now, c->blocked ? 0 : c->want.need,
+	    c->blocked ? 0 : c->want.room, outstanding);
+	pool_grant(pool);
+	if (c->leaf.waiting > 0 || c->throttle.waiting) {
+		pool_active(pool);
+		watch(pool, c, now);
+	}
+}
+
+int
+consumer_want(struct pool *pool, struct consumer *c, const struct frame *f)
+{
+	const struct proto_want *want = &f->u.want;
+	uint64_t granted = c->leaf.granted;
+
+	/* A demand from before the entropy process was replaced. */
+	if (f->hdr.generation != pool->generation)
+		return f->hdr.generation < pool->generation ? 0 : -1;
+	if (want->received > granted || want->need > want->room ||
+	    want->room - want->received > NEED_MAX + ALLOC_WINDOW_MAX ||
+	    want->room < want->received ||
+	    want->held > NEED_MAX + ALLOC_WINDOW_MAX)
+		return -1;
+	c->want = *want;
+	demand(pool, c, granted - want->received + want->held);
+	return 0;
+}
+
+/*
+ * A consumer's totals begin again at 0, with so many bytes outstanding.  Grants
+ * that the entropy process does not know of were not made.
+ */
+static void
+restart(struct pool *pool, struct consumer *c, uint64_t outstanding)
+{
+	if (c->unsent)
+		TAILQ_REMOVE(&pool->unsent, c, unsent_entry);
+	if (!c->leaf.share.generated)
+		pool->granted -= pending(c);
+	c->given -= pending(c);
+	c->unsent = c->blocked = false;
+	c->announced = c->voided = 0;
+	c->want = (struct proto_want){ 0 };
+	alloc_restart(&pool->alloc, &c->leaf, clock_now(), outstanding);
+	pool_update_stock(pool);
+}
+
+static void
+send_delivery(struct pool *pool, const struct consumer *c)
+{
+	struct frame f;
+
+	/* The next entropy process receives it when the consumer is connected. */
+	if (!c->connected || !process_running(&pool->entropy))
+		return;
+	frame_init(&f, PROTO_DELIVERY, c->number, pool->generation);
+	f.u.delivery = c->delivery;
+	process_send(&pool->entropy, &f);
+}
+
+/*
+ * Makes a byte channel for a consumer's worker and gives the writing end to the
+ * entropy process, if there is one.  Returns the reading end, or -1.
+ */
+static int
+connect_consumer(struct pool *pool, struct consumer *c)
+{
+	struct frame f;
+	int fds[2];
+
+	if (channel_pair(fds) == -1) {
+		log_error("cannot make a byte channel: %s", strerror(errno));
+		return -1;
+	}
+	frame_init(&f, PROTO_CONSUMER, c->number, pool->generation);
+	f.fds[0] = fds[0];
+	c->connected = process_running(&pool->entropy);
+	if (c->connected) {
+		process_send(&pool->entropy, &f);
+		if (c->delivery.mode != DELIVERY_RAW)
+			send_delivery(pool, c);
+	} else
+		close(fds[0]);
+	return fds[1];
+}
+
+/* What was granted stays outstanding: workers may hold it. */
+void
+consumer_end_all(struct pool *pool)
+{
+	struct consumer *c;
+
+	TAILQ_FOREACH(c, &pool->consumers, pool_entry) {
+		restart(pool, c, c->leaf.outstanding);
+		c->connected = false;
+	}
+}
+
+void
+consumer_connect_all(struct pool *pool)
+{
+	struct consumer *c;
+
+	TAILQ_FOREACH(c, &pool->consumers, pool_entry)
+		c->ops->rewire(c, connect_consumer(pool, c));
+}
+
+int
+consumer_void(struct pool *pool, const struct frame *f)
+{
+	const struct proto_void *v = &f->u.voided;
+	struct consumer *c;
+	uint64_t bytes;
+
+	TAILQ_FOREACH(c, &pool->consumers, pool_entry)
+		if (c->number == f->hdr.consumer)
+			break;
+	if (c == NULL)
+		return 0;
+	if (v->total < c->voided || v->total > c->announced || v->blocked > 1)
+		return -1;
+	bytes = v->total - c->voided;
+	alloc_void(&pool->alloc, &c->leaf, clock_now(), bytes);
+	c->given -= bytes;
+	c->voided = v->total;
+	c->blocked = v->blocked == 1;
+	demand(pool, c, c->leaf.outstanding);
+	return 0;
+}
+
+void
+consumer_init(struct pool *pool, struct consumer *c, struct alloc_node *parent,
+    const struct alloc_share *share, const struct proto_delivery *delivery,
+    const struct consumer_ops *ops, void *arg)
+{
+	*c = (struct consumer){
+		.delivery = *delivery,
+		.limit = &c->leaf,
+		.ops = ops,
+		.arg = arg,
+	};
+	alloc_add(&pool->alloc, &c->leaf, parent, share, clock_now());
+}
+
+/* The time that it waits, and where, is measured anew. */
+static void
+forget_limit(struct consumer *c)
+{
+	c->throttle.waiting = false;
+	c->limit = &c->leaf;
+}
+
+void
+consumer_change(struct pool *pool, struct consumer *c,
+    struct alloc_node *parent, const struct alloc_share *share,
+    const struct proto_delivery *delivery)
+{
+	bool other = memcmp(&c->delivery, delivery, sizeof(*delivery)) != 0;
+	bool was_generated = c->leaf.share.generated;
+
+	/* Pending grants will be of the new kind. */
+	if (share->generated && !was_generated)
+		pool->granted -= pending(c);
+	else if (was_generated && !share->generated)
+		pool->granted += pending(c);
+	forget_limit(c);
+	alloc_change(&pool->alloc, &c->leaf, parent, share, clock_now());
+	c->delivery = *delivery;
+	if (other)
+		send_delivery(pool, c);
+	pool_update_stock(pool);
+	pool_grant(pool);
+}
+
+void
+consumer_share(struct pool *pool, struct consumer *c, struct alloc_node *node)
+{
+	forget_limit(c);
+	alloc_insert(&pool->alloc, node, &c->leaf, clock_now());
+}
+
+void
+consumer_unshare(struct pool *pool, struct consumer *c)
+{
+	forget_limit(c);
+	alloc_extract(&pool->alloc, &c->leaf, clock_now());
+	pool_grant(pool);
+}
+
+void
+consumer_remove(struct pool *pool, struct consumer *c)
+{
+	alloc_remove(&pool->alloc, &c->leaf, clock_now());
+}
+
+int
+consumer_join(struct pool *pool, struct consumer *c, uint32_t number)
+{
+	int fd;
+
+	c->number = number;
+	if ((fd = connect_consumer(pool, c)) == -1) {
+		c->number = 0;
+		return -1;
+	}
+	TAILQ_INSERT_TAIL(&pool->consumers, c, pool_entry);
+	pool_active(pool);
+	return fd;
+}
+
+void
+consumer_leave(struct pool *pool, struct consumer *c)
+{
+	struct frame f;
+
+	if (c->number == 0)
+		return;
+	restart(pool, c, 0);
+	TAILQ_REMOVE(&pool->consumers, c, pool_entry);
+	if (process_running(&pool->entropy) && c->connected &&
+	    !process_unsend(&pool->entropy, PROTO_CONSUMER, c->number)) {
+		frame_init(&f, PROTO_CONSUMER_GONE, c->number,
+		    pool->generation);
+		process_send(&pool->entropy, &f);
+	} else if (c->connected)
+		while (
+		    process_unsend(&pool->entropy, PROTO_DELIVERY, c->number))
+			continue;
+	c->number = 0;
+	c->connected = false;
+	demand(pool, c, 0);
+}

@@ -1,0 +1,103 @@
+/*
+ * Consumers of a pool: each takes bytes through one worker, and is a leaf of
+ * the allocator's tree.  A guest with a vhost-user and an EGD socket has two,
+ * below a node with the guest's share.
+ */
+#ifndef VRNGD_CONSUMER_H
+#define VRNGD_CONSUMER_H
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/channel.h"
+#include "common/log.h"
+#include "parent/alloc/alloc.h"
+#include "parent/pool/throttle.h"
+
+struct consumer;
+struct pool;
+
+struct consumer_ops {
+	/*
+	 * The worker is to read from `fd` (now its own) from now on; -1: it
+	 * cannot receive bytes any more and must end.
+	 */
+	void (*rewire)(struct consumer *, int fd);
+	/* The worker is to send its demand again. */
+	void (*ask)(struct consumer *);
+	/* The worker is about to receive granted bytes.  May be NULL. */
+	void (*granted)(struct consumer *);
+};
+
+struct consumer {
+	TAILQ_ENTRY(consumer) pool_entry;   /* of those with a worker */
+	TAILQ_ENTRY(consumer) unsent_entry; /* of those with pending grants */
+	struct alloc_node leaf; /* with the bytes granted in this generation */
+	const struct log_subject *about; /* of lines about it; may be NULL */
+	struct proto_delivery delivery;
+	struct throttle throttle;
+	const struct alloc_node *limit; /* that throttled it last */
+	const struct consumer_ops *ops;
+	void *arg;
+	uint32_t number;	/* its worker's; 0: none */
+	bool connected;		/* the entropy process knows it */
+	bool blocked;		/* its byte channel is full */
+	bool unsent;		/* has pending grants */
+	struct proto_want want; /* the last one */
+	uint64_t given;	    /* bytes granted, of all generations and workers */
+	uint64_t announced; /* bytes in GRANT frames of this generation, */
+	uint64_t voided;    /* and of these void, as in VOID frames */
+};
+
+TAILQ_HEAD(consumers, consumer);
+
+/*
+ * Adds a consumer without worker below a node of the pool's tree; the ops must
+ * outlive it.  Changes its place, share and way of delivery.  Removes one
+ * without worker.
+ */
+void consumer_init(struct pool *, struct consumer *, struct alloc_node *parent,
+    const struct alloc_share *, const struct proto_delivery *,
+    const struct consumer_ops *, void *arg);
+void consumer_change(struct pool *, struct consumer *,
+    struct alloc_node *parent, const struct alloc_share *,
+    const struct proto_delivery *);
+void consumer_remove(struct pool *, struct consumer *);
+
+/*
+ * Puts a node with the consumer's share above it, for others to be added below
+ * that node; or takes the node away again when it is alone there.
+ */
+void consumer_share(struct pool *, struct consumer *, struct alloc_node *);
+void consumer_unshare(struct pool *, struct consumer *);
+
+/*
+ * It has a worker, with that number.  Returns the fd that the worker reads its
+ * bytes from, or -1 after logging why.
+ */
+int consumer_join(struct pool *, struct consumer *, uint32_t number);
+
+/* Its worker is gone; what it was granted is void.  Without one: nothing. */
+void consumer_leave(struct pool *, struct consumer *);
+
+/* Takes a demand out of a frame.  Returns -1 if it is not valid. */
+int consumer_want(struct pool *, struct consumer *, const struct frame *);
+
+/*
+ * Makes every grant that can be made now; called whenever something about the
+ * pool has changed.
+ */
+void pool_grant(struct pool *);
+
+/*
+ * For the pool: the entropy process reports what it could not deliver, is about
+ * to be replaced, has been, or can receive frames again.
+ */
+int consumer_void(struct pool *, const struct frame *);
+void consumer_end_all(struct pool *);
+void consumer_connect_all(struct pool *);
+void consumer_send_grants(struct pool *);
+
+#endif
