@@ -33,6 +33,7 @@ struct frame {
 		struct proto_serve serve;
 		struct proto_network network;
 		struct proto_socket socket;
+		struct proto_client client;
 		struct proto_status status;
 		struct proto_inflight inflight;
 	} u;

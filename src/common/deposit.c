@@ -1,7 +1,8 @@
 /*
  * The descriptors and the state of a vhost-user session, kept in one
  * descriptor that outlives the worker.  Used by the vhost worker, which fills
- * it, and by the parent's guest_session.c, which keeps it.
+ * it, and by the parent's guest_session.c, which keeps it; and by the EGD
+ * worker for its clients' connections.
  */
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -80,8 +81,8 @@ deposit_close(struct deposit_parts *parts)
 	parts->n = 0;
 }
 
-int
-deposit_peek(int deposit, struct deposit_parts *parts)
+static int
+receive(int deposit, struct deposit_parts *parts, int flags)
 {
 	union passing place;
 	struct iovec iov = {
@@ -93,7 +94,7 @@ deposit_peek(int deposit, struct deposit_parts *parts)
 
 	parts->n = 0;
 	passing_expect(&msg, &place, DEPOSIT_PARTS_MAX);
-	n = recvmsg(deposit, &msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	n = recvmsg(deposit, &msg, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n == -1)
 		return errno == EAGAIN ? 0 : -1;
 	parts->n = passing_take(&msg, parts->fds, DEPOSIT_PARTS_MAX);
@@ -101,6 +102,18 @@ deposit_peek(int deposit, struct deposit_parts *parts)
 	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
 		deposit_close(parts);
 	return 1;
+}
+
+int
+deposit_peek(int deposit, struct deposit_parts *parts)
+{
+	return receive(deposit, parts, MSG_PEEK);
+}
+
+int
+deposit_take(int deposit, struct deposit_parts *parts)
+{
+	return receive(deposit, parts, 0);
 }
 
 int

@@ -25,6 +25,14 @@ enum deposit_id {
 	DEPOSIT_OTHERS,
 };
 
+/*
+ * An EGD worker's deposit (CLIENTS in proto.h) has the connections of clients
+ * alone, each under the id of its place and this.  The state of all clients is
+ * in memory of its own, sealed against resizing, all 0 at first.
+ */
+#define CLIENT_ID_FIRST	   16
+#define CLIENTS_STATE_SIZE (97 * 4096) /* bytes */
+
 /* A message: descriptors and their ids. */
 struct deposit_parts {
 	size_t n;
@@ -50,6 +58,9 @@ int deposit_rewind(int deposit);
  * no parts.
  */
 int deposit_peek(int deposit, struct deposit_parts *);
+
+/* Removes the next message, and reads it like deposit_peek(). */
+int deposit_take(int deposit, struct deposit_parts *);
 
 /* Closes the descriptors of a message, but those that are -1. */
 void deposit_close(struct deposit_parts *);

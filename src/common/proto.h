@@ -104,6 +104,9 @@ enum proto_layer {
 	X(ALLOW,	ROLE_PARENT,	ROLE_EGD,	proto_network,	0) \
 	X(WRITES,	ROLE_PARENT,	ROLE_EGD,	proto_empty,	1) \
 	X(SOCKET,	ROLE_PARENT,	ROLE_EGD | ROLE_STATUS, proto_socket, 1) \
+	X(CLIENTS,	ROLE_PARENT,	ROLE_EGD,	proto_empty,	2) \
+	X(CLIENT,	ROLE_PARENT,	ROLE_EGD,	proto_client,	1) \
+	X(CLIENT_GONE,	ROLE_EGD,	ROLE_PARENT,	proto_client,	0) \
 	X(STATUS_ASK,	ROLE_STATUS,	ROLE_PARENT,	proto_empty,	0) \
 	X(STATUS,	ROLE_PARENT,	ROLE_STATUS,	proto_status,	1) \
 	X(LIMITS,	ROLE_PARENT,	ROLE_WORKER,	proto_limits,	0) \
@@ -370,6 +373,19 @@ enum proto_socket_kind {
 struct proto_socket {
 	uint32_t kind;	 /* enum proto_socket_kind */
 	uint32_t unused; /* 0 */
+};
+
+/*
+ * CLIENTS: memory for the clients' state, and a deposit with the connections of
+ * the clients that an earlier worker had (fds; deposit.h).  Once, after BYTES,
+ * if clients have connections.  CLIENT: a new connection (fd), in a place that
+ * is free.  CLIENT_GONE: the worker has closed a connection, or refused it; the
+ * parent, which has another descriptor of it, closes that, and the place is
+ * free.
+ */
+struct proto_client {
+	uint32_t place;	    /* less than CLIENTS_MAX */
+	uint32_t connected; /* of CLIENT: 1: the service has connected to it */
 };
 
 /*

@@ -196,6 +196,37 @@ test_broken(void **state)
 	close(pair[1]);
 }
 
+/* A client's connection goes down, and its end comes up, with its place. */
+static void
+test_clients(void **state)
+{
+	int pair[2], up[2];
+	struct frame out, in;
+
+	(void)state;
+	assert_int_equal(channel_pair(pair), 0);
+	assert_int_equal(channel_up_pair(up), 0);
+	frame_init(&out, PROTO_CLIENT, 7, 0);
+	out.u.client.place = CLIENTS_MAX - 1;
+	out.fds[0] = pair[0];
+	assert_int_equal(channel_send(pair[0], &out), 0);
+	assert_int_equal(channel_recv(pair[1], &in, ROLE_PARENT, ROLE_EGD),
+	    CHANNEL_FRAME);
+	assert_int_equal(in.u.client.place, CLIENTS_MAX - 1);
+	assert_int_equal(fcntl(in.fds[0], F_GETFD), FD_CLOEXEC);
+	assert_int_equal(in.fds[1], -1);
+	close(in.fds[0]);
+	frame_init(&out, PROTO_CLIENT_GONE, 7, 0);
+	out.u.client.place = 12;
+	assert_int_equal(channel_tell(up[1], &out), 0);
+	assert_int_equal(channel_hear(up[0], &in, ROLE_EGD), CHANNEL_FRAME);
+	assert_int_equal(in.u.client.place, 12);
+	for (int i = 0; i < 2; i++) {
+		close(pair[i]);
+		close(up[i]);
+	}
+}
+
 static void
 test_full(void **state)
 {
@@ -377,6 +408,7 @@ main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_header),
 		cmocka_unit_test(test_fds),
+		cmocka_unit_test(test_clients),
 		cmocka_unit_test(test_no_fds),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_full),

@@ -121,6 +121,35 @@ test_order(void **state)
 	assert_int_equal(unit_count_fds(), fds);
 }
 
+/* All messages, each once, in their order. */
+static void
+test_taken(void **state)
+{
+	ino_t inodes[3][DEPOSIT_PARTS_MAX];
+	struct deposit_parts parts;
+	size_t fds = unit_count_fds();
+	int d = deposit_make();
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(put(d, CLIENT_ID_FIRST + 100 * i,
+				     DEPOSIT_PARTS_MAX - i, inodes[i]),
+		    0);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(deposit_take(d, &parts), 1);
+		assert_int_equal(parts.n, DEPOSIT_PARTS_MAX - i);
+		for (size_t k = 0; k < parts.n; k++) {
+			assert_int_equal(parts.ids[k],
+			    CLIENT_ID_FIRST + 100 * i + k);
+			assert_int_equal(inode(parts.fds[k]), inodes[i][k]);
+		}
+		deposit_close(&parts);
+	}
+	assert_int_equal(deposit_take(d, &parts), 0);
+	close(d);
+	assert_int_equal(unit_count_fds(), fds);
+}
+
 static void
 test_full(void **state)
 {
@@ -602,6 +631,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_taken),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_strange),
 		cmocka_unit_test(test_resume),
