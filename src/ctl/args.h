@@ -1,12 +1,12 @@
 /*
- * The command line, taken apart.
+ * The parsed command line.
  */
 #ifndef VRNGCTL_ARGS_H
 #define VRNGCTL_ARGS_H
 
 #include "ctl/connect.h"
 
-/* Options, and bits of those that a command takes. */
+/* Options, and bits for those that a command accepts. */
 enum option_bit {
 	OPT_JSON = 1 << 8, /* beyond any character */
 	OPT_ONCE = 1 << 9,
@@ -32,10 +32,10 @@ struct args {
 	const char *operand; /* NULL: none, as with OPT_SERVICE */
 };
 
-/* Does what a command says.  Returns 0, or -1 with the reason. */
+/* Runs a command.  Returns 0, or -1 with the reason. */
 typedef int command_function(const struct args *, struct failure *);
 
-/* Ends the process: the command line is wrong. */
+/* Exits with a message about the command line. */
 _Noreturn void usage_error(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
 

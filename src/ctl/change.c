@@ -1,5 +1,5 @@
 /*
- * The commands that have the daemon change something.  Used by main.c.
+ * The commands that change something in the daemon.  Used by main.c.
  */
 #include <bsd/string.h>
 #include <stdio.h>
@@ -12,20 +12,20 @@
 #include "common/log.h"
 #include "common/names.h"
 
-/* Copies a name into a request, if it can be one. */
+/* Copies a name into a request, or exits if it is invalid. */
 static void
 set_name(char to[GUEST_NAME_SIZE], const char *what, const char *name)
 {
 	if (name[0] == '\0' || !names_valid(name))
-		usage_error("%s '%s': a name has letters, digits, '.', '_' "
-			    "and '-' only",
+		usage_error("%s '%s': names may contain only letters, digits, "
+			    "'.', '_' and '-'",
 		    what, name);
 	if (strlcpy(to, name, GUEST_NAME_SIZE) >= GUEST_NAME_SIZE)
 		usage_error("%s '%s' is longer than %d characters", what, name,
 		    GUEST_NAME_SIZE - 1);
 }
 
-/* The daemon has another working directory, and wants absolute paths. */
+/* Makes a path absolute: the daemon has another working directory. */
 static void
 set_socket(char to[CONTROL_SOCKET_SIZE], const char *path)
 {
@@ -35,15 +35,14 @@ set_socket(char to[CONTROL_SOCKET_SIZE], const char *path)
 	if (path[0] == '\0')
 		usage_error("--socket '' is empty");
 	if (path[0] != '/' && getcwd(directory, sizeof(directory)) == NULL)
-		usage_error("--socket '%s': the working directory's path is "
-			    "too long: give an absolute one",
+		usage_error("--socket '%s': path of the working directory is "
+			    "too long, use an absolute path",
 		    path);
 	n = snprintf(to, CONTROL_SOCKET_SIZE, "%s%s%s", directory,
 	    path[0] == '/' ? "" : "/", path);
 	if (n < 0 || n >= CONTROL_SOCKET_SIZE)
-		usage_error("--socket '%s' is longer than the %d bytes that a "
-			    "socket address has room for",
-		    path, CONTROL_SOCKET_SIZE - 1);
+		usage_error("--socket '%s' is longer than %d bytes", path,
+		    CONTROL_SOCKET_SIZE - 1);
 }
 
 int
@@ -61,7 +60,7 @@ change_guest_add(const struct args *args, struct failure *why)
 
 	set_name(req.name, "guest", args->operand);
 	if (args->socket == NULL)
-		usage_error("guest add needs --socket");
+		usage_error("guest add: missing --socket");
 	set_socket(req.socket, args->socket);
 	if (args->class != NULL)
 		set_name(req.class, "--class", args->class);
@@ -70,7 +69,7 @@ change_guest_add(const struct args *args, struct failure *why)
 	return connect_ask(args->control, &req, -1, why);
 }
 
-/* Of an option or, where a unit's drop-in says so, of the environment. */
+/* Copies the name from an option or, for units, from the environment. */
 static void
 set_place(char to[GUEST_NAME_SIZE], const char *what, const char *name,
     const char *variable)
@@ -97,8 +96,8 @@ change_guest_adopt(const struct args *args, struct failure *why)
 		return fail(why, EXIT_REFUSED, "LISTEN_FDS: %s", strerror(-n));
 	if (n != 1)
 		return fail(why, EXIT_REFUSED,
-		    "guest %s: systemd has passed %d sockets, where one is "
-		    "wanted: start vrngd-guest@%s.socket",
+		    "guest %s: systemd passed %d sockets, expected 1: start "
+		    "vrngd-guest@%s.socket",
 		    req.name, n, req.name);
 	return connect_ask(args->control, &req, SD_LISTEN_FDS_START, why);
 }
@@ -122,8 +121,7 @@ change_source_retest(const struct args *args, struct failure *why)
 		set_name(req.pool, "--pool", args->pool);
 	if (connect_ask(args->control, &req, -1, why) == -1)
 		return -1;
-	printf("source %s is tested again: it may serve when it has passed\n",
-	    req.name);
+	printf("source %s: retest started\n", req.name);
 	return 0;
 }
 
@@ -140,8 +138,8 @@ change_log_level(const struct args *args, struct failure *why)
 
 	while (strcmp(levels[req.log_level], args->operand) != 0)
 		if (++req.log_level > LOG_LEVEL_DEBUG)
-			usage_error("log '%s': error, warning, info or debug "
-				    "is wanted",
+			usage_error("log '%s': level must be error, warning, "
+				    "info or debug",
 			    args->operand);
 	return connect_ask(args->control, &req, -1, why);
 }

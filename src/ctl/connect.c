@@ -50,25 +50,23 @@ connect_request(enum control_command command)
 	return req;
 }
 
-/*
- * Who would be let in at `path`: writes "be root or in group NAME", as far as
- * the socket's owner and mode tell.
- */
+/* Writes who may connect, from the group and mode of the socket. */
 static void
 who_may(const char *path, char *text, size_t size)
 {
 	const struct group *group;
 	struct stat st;
 
-	strlcpy(text, "be root", size);
+	strlcpy(text, "run as root", size);
 	if (stat(path, &st) == -1 || (st.st_mode & S_IWGRP) == 0 ||
 	    st.st_gid == 0)
 		return;
 	group = getgrgid(st.st_gid);
 	if (group != NULL)
-		snprintf(text, size, "be root or in group %s", group->gr_name);
+		snprintf(text, size, "run as root or in group %s",
+		    group->gr_name);
 	else
-		snprintf(text, size, "be root or in group %u", st.st_gid);
+		snprintf(text, size, "run as root or in group %u", st.st_gid);
 }
 
 static int
@@ -86,7 +84,7 @@ fail_connect(const char *path, const char *option, struct failure *why)
 	case ENOENT:
 	case ECONNREFUSED:
 		return fail(why, EXIT_UNREACHABLE,
-		    "no daemon listens at %s: start vrngd, or name its socket "
+		    "no daemon listens at %s: start vrngd, or set its socket "
 		    "with %s",
 		    path, option);
 	case EAGAIN:
@@ -94,7 +92,8 @@ fail_connect(const char *path, const char *option, struct failure *why)
 		    "the daemon at %s does not answer", path);
 	case EPROTOTYPE:
 		return fail(why, EXIT_UNREACHABLE,
-		    "%s is another kind of socket: name that of vrngd with %s",
+		    "%s is another kind of socket: set the socket of vrngd "
+		    "with %s",
 		    path, option);
 	}
 	return fail(why, EXIT_UNREACHABLE, "cannot connect to %s: %s", path,
@@ -112,9 +111,8 @@ connect_open(const char *path, int type, const char *option,
 	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
 	    sizeof(sun.sun_path))
 		return fail(why, EXIT_UNREACHABLE,
-		    "%s: the path is longer than the %zu bytes that a socket's "
-		    "may have",
-		    path, sizeof(sun.sun_path) - 1);
+		    "%s: path of the socket is longer than %zu bytes", path,
+		    sizeof(sun.sun_path) - 1);
 	fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return fail_connect(path, option, why);
@@ -139,8 +137,8 @@ connect_fail_read(const char *path, ssize_t received, struct failure *why)
 }
 
 /*
- * Reads the answer.  The first attempt after the daemon has closed may tell just
- * that, while there is still something to be read.
+ * Reads the answer.  If the daemon has closed the connection, the first attempt
+ * may fail with ECONNRESET although the answer is still in the socket.
  */
 static int
 read_reply(int fd, const char *path, struct control_reply *reply,
@@ -162,15 +160,13 @@ read_reply(int fd, const char *path, struct control_reply *reply,
 	if ((size_t)n >= sizeof(reply->version) &&
 	    reply->version != CONTROL_VERSION)
 		return fail(why, EXIT_REFUSED,
-		    "vrngctl speaks version %d of the control protocol and the "
-		    "daemon version %u: use those of one release, and start "
-		    "the daemon again",
+		    "control protocol versions differ, vrngctl %d and daemon "
+		    "%u: update both and restart the daemon",
 		    CONTROL_VERSION, reply->version);
 	if ((size_t)n <= head || (size_t)n > sizeof(*reply) ||
 	    reply->text[(size_t)n - head - 1] != '\0')
 		return fail(why, EXIT_REFUSED,
-		    "the daemon at %s sent an answer that makes no sense",
-		    path);
+		    "invalid answer from the daemon at %s", path);
 	return 0;
 }
 
@@ -179,14 +175,14 @@ static void
 send_request(int fd, const struct control_request *req, int passed)
 {
 	union passing place;
-	/* Which is not written to. */
+	/* sendmsg(2) does not write to it. */
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)req,
 		.iov_len = sizeof(*req) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
 	passing_put(&msg, &place, &passed, passed != -1);
-	/* If it cannot be sent, nor can an answer be read. */
+	/* An error here shows when the answer is read. */
 	do {
 		n = sendmsg(fd, &msg, MSG_NOSIGNAL);
 	} while (n == -1 && errno == EINTR);
@@ -211,7 +207,8 @@ connect_ask(const char *path, const struct control_request *req, int passed,
 	if (reply.error == 0)
 		fputs(reply.text, stdout);
 	else if (len == 0)
-		return fail(why, EXIT_REFUSED, "the daemon refused: %s",
+		return fail(why, EXIT_REFUSED,
+		    "the daemon rejected the request: %s",
 		    strerror(reply.error));
 	else
 		return fail(why, EXIT_REFUSED, "%.*s", (int)len - 1,

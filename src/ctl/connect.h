@@ -1,6 +1,6 @@
 /*
- * The daemon, as vrngctl reaches it: connections to its sockets, a request on
- * the control socket and its answer.
+ * Connections to the daemon's sockets, and a request on the control socket with
+ * its answer.
  */
 #ifndef VRNGCTL_CONNECT_H
 #define VRNGCTL_CONNECT_H
@@ -12,12 +12,12 @@
 /* Exit statuses. */
 enum exit_status {
 	EXIT_DONE = 0,
-	EXIT_REFUSED = 1,     /* the daemon refused, or something failed */
+	EXIT_REFUSED = 1,     /* rejected by the daemon, or another failure */
 	EXIT_USAGE = 2,	      /* the command line is wrong */
 	EXIT_UNREACHABLE = 3, /* no daemon at the socket */
 };
 
-/* Why something did not work.  It begins as zeros. */
+/* The reason of a failure; zeros at first. */
 struct failure {
 	enum exit_status status;
 	char *text; /* lines for standard error, allocated; or NULL */
@@ -34,19 +34,18 @@ int fail(struct failure *, enum exit_status, const char *fmt, ...)
 int connect_open(const char *path, int type, const char *option,
     struct failure *);
 
-/* The daemon at `path` did not answer to the end: fills in why. */
+/* Fills in the failure of a read: the daemon at `path` did not answer. */
 int connect_fail_read(const char *path, ssize_t received, struct failure *);
 
 /*
- * Asks the daemon for a change at its control socket, giving it the descriptor
- * `passed` unless that is -1.  What it says goes to standard output.  Returns 0
- * if the daemon did what was asked, or -1 with the reason, which is what it
- * says then.
+ * Sends a request to the control socket, with the descriptor `passed` unless
+ * that is -1, and prints the answer on standard output.  Returns 0 if the daemon
+ * has carried out the request, or -1 with the reason from its answer.
  */
 int connect_ask(const char *path, const struct control_request *, int passed,
     struct failure *);
 
-/* A request with nothing but a command; the rest is 0. */
+/* A request with this command; all other fields are 0. */
 struct control_request connect_request(enum control_command);
 
 #endif

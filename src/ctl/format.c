@@ -1,5 +1,5 @@
 /*
- * Formats values for people.  Used by the tables and by top.
+ * Formats values for output.  Used by the tables and by top.
  */
 #include <bsd/string.h>
 #include <ctype.h>
@@ -24,7 +24,7 @@ format_bytes(char text[FORMAT_SIZE], uint64_t bytes)
 		unit *= 1024;
 		i++;
 	}
-	/* One decimal, below 10 and if it is not 0. */
+	/* One decimal below 10, unless it is 0. */
 	if (bytes / unit < 10 && bytes % unit / (unit / 1024) * 10 >= 1024)
 		snprintf(text, FORMAT_SIZE, "%" PRIu64 ".%" PRIu64 "%c",
 		    bytes / unit, bytes % unit / (unit / 1024) * 10 / 1024,

@@ -1,5 +1,5 @@
 /*
- * Numbers and text, made for people.
+ * Numbers and text, formatted for output.
  */
 #ifndef VRNGCTL_FORMAT_H
 #define VRNGCTL_FORMAT_H
@@ -18,12 +18,12 @@
 const char *format_bytes(char text[FORMAT_SIZE], uint64_t bytes);
 
 /*
- * Bytes a second of a rate, an object with "bytes" and "period_ns": as
- * format_bytes(); or, if that is less than one, "8/65s"; "-" for none, NULL.
+ * A rate, an object with "bytes" and "period_ns", in bytes per second, as
+ * format_bytes() or, below one, as "8/65s"; NULL is "-".
  */
 const char *format_rate(char text[FORMAT_SIZE], struct json_object *rate);
 
-/* Bytes a second, rounded down; 0 for none. */
+/* Bytes per second, rounded down; 0 for NULL. */
 uint64_t format_per_second(struct json_object *rate);
 
 /* A count, in at most 6 characters, with k, M, G for powers of 1000. */
@@ -33,8 +33,8 @@ const char *format_count(char text[FORMAT_SIZE], uint64_t n);
 const char *format_time(char text[FORMAT_SIZE], uint64_t ns);
 
 /*
- * Copies text, with a question mark for what a terminal might take as a
- * command.  Returns `to`.
+ * Copies text, with a question mark in place of each character that could control
+ * a terminal.  Returns `to`.
  */
 const char *format_text(char *to, size_t size, const char *text);
 

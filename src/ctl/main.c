@@ -1,6 +1,6 @@
 /*
- * vrngctl: shows what vrngd does, and changes it while it runs.  Started by
- * administrators and by systemd for reloads.
+ * vrngctl: shows the status of a running vrngd, and changes it.  Started by
+ * administrators and, for reloads and guest units, by systemd.
  */
 #include <bsd/string.h>
 #include <err.h>
@@ -38,9 +38,9 @@ static const struct option longopts[] = {
 
 struct command {
 	const char *name;
-	const char *word;    /* the second one, or NULL */
-	const char *operand; /* what it is, for messages; NULL: none */
-	int options;	     /* bits that it takes */
+	const char *word;    /* the subcommand, or NULL */
+	const char *operand; /* for messages; NULL: none */
+	int options;	     /* bits of the options it accepts */
 	command_function *run;
 };
 
@@ -48,30 +48,30 @@ static const char usage_text[] =
     "usage: vrngctl [-s SOCKET] [--status SOCKET] COMMAND\n"
     "\n"
     "  status [--json] [--clients]\n"
-    "                           pools, sources, classes, guests and services,\n"
-    "                           and the clients of these, or all of them\n"
-    "  top [--once]             the same live, the busiest first; q quits\n"
-    "  reload                   have the daemon read its configuration again\n"
+    "                           show pools, sources, classes, guests, services\n"
+    "                           and clients (by default ten of each service)\n"
+    "  top [--once]             show the status once per second; q quits\n"
+    "  reload                   reload the configuration\n"
     "  guest add NAME --socket PATH [--class CLASS] [--pool POOL]\n"
-    "                           serve one more guest\n"
+    "                           add a guest\n"
     "  guest adopt NAME [--class CLASS] [--pool POOL]\n"
-    "                           serve a guest at a socket of systemd's\n"
-    "  guest remove NAME        serve a guest no more\n"
+    "                           add a guest with a socket from systemd\n"
+    "  guest remove NAME        remove a guest\n"
     "  source retest NAME [--pool POOL]\n"
-    "                           test a source again that was found bad\n"
-    "  log LEVEL                log error, warning, info or debug and above\n"
+    "                           test a failed source again\n"
+    "  log LEVEL                set the log level: error, warning, info, debug\n"
     "  qemu-args GUEST [--egd] [--memory SIZE]\n"
     "  qemu-args --service NAME [--memory SIZE]\n"
-    "                           options for QEMU, to be pasted\n"
+    "                           print options for QEMU\n"
     "  libvirt-xml GUEST [--egd]\n"
     "  libvirt-xml --service NAME\n"
-    "                           domain XML for libvirt, to be pasted\n"
+    "                           print domain XML for libvirt\n"
     "\n"
-    "  -s, --control SOCKET     the daemon's control socket\n"
+    "  -s, --control SOCKET     control socket of the daemon\n"
     "                           (" CONTROL_PATH ")\n"
-    "      --status SOCKET      and its monitoring socket (that of the control\n"
-    "                           socket, with \"status\" for \"control\")\n"
-    "  -h, --help               print this\n"
+    "      --status SOCKET      monitoring socket of the daemon (path of the\n"
+    "                           control socket, with \"status\" for \"control\")\n"
+    "  -h, --help               print this help\n"
     "  -V, --version            print the version\n";
 
 void
@@ -87,7 +87,7 @@ usage_error(const char *fmt, ...)
 	exit(EXIT_USAGE);
 }
 
-/* Ends the process, with success unless output could not be written. */
+/* Exits, with success unless the output could not be written. */
 static _Noreturn void
 finish(void)
 {
@@ -100,23 +100,22 @@ static const struct command commands[] = {
 	{ "status", NULL, NULL, OPT_JSON | OPT_CLIENTS, status_run },
 	{ "top", NULL, NULL, OPT_ONCE, top_run },
 	{ "reload", NULL, NULL, 0, change_reload },
-	{ "guest", "add", "a name", OPT_SOCKET | OPT_CLASS | OPT_POOL,
+	{ "guest", "add", "guest name", OPT_SOCKET | OPT_CLASS | OPT_POOL,
 	    change_guest_add },
-	{ "guest", "adopt", "a name", OPT_CLASS | OPT_POOL,
+	{ "guest", "adopt", "guest name", OPT_CLASS | OPT_POOL,
 	    change_guest_adopt },
-	{ "guest", "remove", "a guest's name", 0, change_guest_remove },
-	{ "source", "retest", "a source's name", OPT_POOL,
-	    change_source_retest },
-	{ "log", NULL, "a level", 0, change_log_level },
-	{ "qemu-args", NULL, "a guest's name",
-	    OPT_MEMORY | OPT_EGD | OPT_SERVICE, snippet_run_qemu },
-	{ "libvirt-xml", NULL, "a guest's name", OPT_EGD | OPT_SERVICE,
+	{ "guest", "remove", "guest name", 0, change_guest_remove },
+	{ "source", "retest", "source name", OPT_POOL, change_source_retest },
+	{ "log", NULL, "level", 0, change_log_level },
+	{ "qemu-args", NULL, "guest name", OPT_MEMORY | OPT_EGD | OPT_SERVICE,
+	    snippet_run_qemu },
+	{ "libvirt-xml", NULL, "guest name", OPT_EGD | OPT_SERVICE,
 	    snippet_run_libvirt },
 	{ "names", NULL, "guests, classes, pools, sources or services", 0,
 	    status_run_names },
 };
 
-/* Takes one option.  Those that a command takes or not are noted. */
+/* Parses one option, and records those that only some commands accept. */
 static void
 set_option(struct args *args, int option, char **argv)
 {
@@ -154,7 +153,7 @@ set_option(struct args *args, int option, char **argv)
 	case OPT_EGD:
 		break;
 	case ':':
-		usage_error("%s needs a value", argv[optind - 1]);
+		usage_error("missing value of %s", argv[optind - 1]);
 	default:
 		if (optopt > 0 && optopt < OPT_JSON)
 			usage_error("unknown option -%c", optopt);
@@ -163,14 +162,14 @@ set_option(struct args *args, int option, char **argv)
 	args->given |= option;
 }
 
-/* The command that the words name.  `*used` is how many of them. */
+/* Finds the command that the words name.  `*used` is the number of words. */
 static const struct command *
 find_command(char **words, int nwords, int *used)
 {
 	char wanted[64] = "";
 
 	if (nwords == 0)
-		usage_error("which command?");
+		usage_error("missing command");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const struct command *cmd = &commands[i];
 
@@ -185,7 +184,7 @@ find_command(char **words, int nwords, int *used)
 		strlcat(wanted, cmd->word, sizeof(wanted));
 	}
 	if (wanted[0] != '\0')
-		usage_error("%s what? %s", words[0], wanted);
+		usage_error("%s: missing subcommand (%s)", words[0], wanted);
 	usage_error("unknown command '%s'", words[0]);
 }
 
@@ -195,7 +194,7 @@ check_options(const struct command *cmd, int given)
 	for (const struct option *o = longopts; o->name != NULL; o++)
 		if (o->val >= OPT_JSON && (o->val & given) != 0 &&
 		    (o->val & cmd->options) == 0)
-			usage_error("%s%s%s takes no --%s", cmd->name,
+			usage_error("%s%s%s: --%s is not allowed", cmd->name,
 			    cmd->word != NULL ? " " : "",
 			    cmd->word != NULL ? cmd->word : "", o->name);
 }
@@ -222,8 +221,8 @@ parse(struct args *args, int argc, char **argv)
 	optind += used;
 	if (cmd->operand != NULL && args->service == NULL) {
 		if (optind == argc)
-			usage_error("%s needs %s", argv[optind - 1],
-			    cmd->operand);
+			usage_error("%s: missing operand (%s)",
+			    argv[optind - 1], cmd->operand);
 		args->operand = argv[optind++];
 	}
 	if (optind < argc)
@@ -231,15 +230,15 @@ parse(struct args *args, int argc, char **argv)
 	return cmd;
 }
 
-/* Says why, with the program's name before each line. */
+/* Prints the reason, with the program's name before each line. */
 static enum exit_status
-tell_failure(struct failure *why)
+report_failure(struct failure *why)
 {
 	char *line, *rest = why->text;
 
 	fflush(stdout);
 	if (rest == NULL)
-		warnx("no memory");
+		warnx("out of memory");
 	while ((line = strsep(&rest, "\n")) != NULL)
 		fprintf(stderr, "vrngctl: %s\n", line);
 	free(why->text);
@@ -254,6 +253,6 @@ main(int argc, char **argv)
 	const struct command *cmd = parse(&args, argc, argv);
 
 	if (cmd->run(&args, &why) == -1)
-		return tell_failure(&why);
+		return report_failure(&why);
 	finish();
 }

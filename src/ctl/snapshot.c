@@ -1,6 +1,6 @@
 /*
- * Fetches the status over Varlink and finds things in it.  Used by all commands
- * that show something.
+ * Fetches the status over Varlink, and looks up values in it.  Used by all
+ * commands that show something.
  */
 #include <sys/socket.h>
 
@@ -30,7 +30,7 @@ read_answer(int fd, const char *path, struct failure *why)
 		if (len == room) {
 			room = room == 0 ? READ_SIZE : room * 2;
 			if (room > ANSWER_MAX)
-				errx(EXIT_REFUSED, "the status is too long");
+				errx(EXIT_REFUSED, "status is too long");
 			if ((more = realloc(text, room)) == NULL)
 				err(EXIT_REFUSED, NULL);
 			text = more;
@@ -57,7 +57,7 @@ snapshot_take(const char *path, struct failure *why)
 
 	if (fd == -1)
 		return NULL;
-	/* If it cannot be sent, nor can an answer be read. */
+	/* An error here shows when the answer is read. */
 	(void)send(fd, CALL, sizeof(CALL), MSG_NOSIGNAL);
 	text = read_answer(fd, path, why);
 	close(fd);
@@ -70,11 +70,10 @@ snapshot_take(const char *path, struct failure *why)
 	if (status != NULL)
 		json_object_get(status);
 	else if (snapshot_text(reply, "error")[0] != '\0')
-		fail(why, EXIT_REFUSED, "the daemon refused: %s",
+		fail(why, EXIT_REFUSED, "the daemon rejected the request: %s",
 		    snapshot_text(reply, "error"));
 	else
-		fail(why, EXIT_REFUSED,
-		    "the daemon at %s sent an answer that makes no sense",
+		fail(why, EXIT_REFUSED, "invalid answer from the daemon at %s",
 		    path);
 	json_object_put(reply);
 	return status;
@@ -159,7 +158,7 @@ snapshot_is_guests(struct json_object *service)
 	return strcmp(snapshot_text(service, "kind"), "guest") == 0;
 }
 
-/* Whether an object has that name, which may begin with its kind. */
+/* Whether an object has this name, with or without its kind in front. */
 static bool
 is_called(struct json_object *o, const char *name)
 {
@@ -189,7 +188,7 @@ snapshot_find(struct json_object *status, const char *list, const char *name,
 				continue;
 			if (n++ < NAMES_SHOWN)
 				fprintf(f, "%s %s",
-				    n == 1 ? ": there are" : ",",
+				    n == 1 ? " (there are" : ",",
 				    snapshot_text(o, "name"));
 			if (!is_called(o, name))
 				continue;
@@ -198,15 +197,16 @@ snapshot_find(struct json_object *status, const char *list, const char *name,
 		}
 	if (n > NAMES_SHOWN)
 		fprintf(f, " and %zu more", n - NAMES_SHOWN);
+	if (n > 0)
+		fputc(')', f);
 	if (fclose(f) == EOF)
 		err(EXIT_REFUSED, NULL);
 	if (twice)
 		fail(why, EXIT_REFUSED,
-		    "there is an egd and a stream called %s: say egd:%s or "
-		    "stream:%s",
-		    name, name, name);
+		    "ambiguous service %s: use egd:%s or stream:%s", name, name,
+		    name);
 	else if (found == NULL)
-		fail(why, EXIT_REFUSED, "no %.*s is called %s%s",
+		fail(why, EXIT_REFUSED, "unknown %.*s %s%s",
 		    (int)strlen(list) - 1, list, name, known);
 	free(known);
 	return twice ? NULL : found;

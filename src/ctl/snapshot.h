@@ -1,7 +1,6 @@
 /*
- * The status of the daemon at one moment, as it came: a JSON object, with an
- * array "pools" of objects, each with its arrays "sources", "classes", "guests"
- * and "services".
+ * The status of the daemon at one moment: a JSON object with an array "pools" of
+ * objects, each with arrays "sources", "classes", "guests" and "services".
  */
 #ifndef VRNGCTL_SNAPSHOT_H
 #define VRNGCTL_SNAPSHOT_H
@@ -14,14 +13,14 @@
 #include "ctl/connect.h"
 
 /*
- * Asks the daemon at `path`.  Returns the status, to be given back with
+ * Queries the daemon at `path`.  Returns the status, which the caller frees with
  * json_object_put(), or NULL with the reason.
  */
 struct json_object *snapshot_take(const char *path, struct failure *);
 
 /*
- * The value of a key of an object; what is missing, null, or of another type is
- * "", 0, false, or an empty array.
+ * The value of a key of an object.  A value that is missing, null, or of another
+ * type reads as "", 0, false, or an empty array.
  */
 const char *snapshot_text(struct json_object *, const char *key);
 uint64_t snapshot_number(struct json_object *, const char *key);
@@ -37,11 +36,11 @@ struct json_object *snapshot_item(struct json_object *, const char *key,
 	     ((item) = snapshot_item(object, key, item##_i)) != NULL; \
 	     item##_i++)
 
-/* How well a pool is supplied. */
+/* The sources that a pool serves from. */
 enum supply {
-	SUPPLY_FULL,	 /* from the sources that it is meant to be */
-	SUPPLY_FALLBACK, /* from a later one, or not from all of them */
-	SUPPLY_NONE,	 /* from none */
+	SUPPLY_FULL,	 /* the first one, or all that it combines */
+	SUPPLY_FALLBACK, /* a later one, or only some of them */
+	SUPPLY_NONE,	 /* none */
 };
 
 enum supply snapshot_supply(struct json_object *pool);
@@ -50,9 +49,9 @@ enum supply snapshot_supply(struct json_object *pool);
 bool snapshot_is_guests(struct json_object *service);
 
 /*
- * The one of that name in one of the lists of pools, "guests" or "services";
- * a service's name may be "egd:NAME" or "stream:NAME", where one of each has it.
- * Or NULL, with the reason and names that there are.
+ * Finds a guest or service by name, in the lists "guests" or "services" of all
+ * pools.  "egd:NAME" or "stream:NAME" selects one of two services with the same
+ * name.  Returns NULL with the reason and the existing names if there is none.
  */
 struct json_object *snapshot_find(struct json_object *, const char *list,
     const char *name, struct failure *);

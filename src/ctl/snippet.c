@@ -1,7 +1,6 @@
 /*
- * vrngctl qemu-args and libvirt-xml: what a virtual machine must be told, to be
- * pasted: templates for each way to connect it, and the values that fill them.
- * Used by main.c.
+ * vrngctl qemu-args and libvirt-xml: the settings of a virtual machine, from a
+ * template for each kind of connection and the values for it.  Used by main.c.
  */
 #include <arpa/inet.h>
 
@@ -31,7 +30,7 @@ struct values {
 
 #define VALUE(values, letter) (values)->of[(letter) - 'a']
 
-/* How values are written: as they are, or as their place wants it. */
+/* How values are quoted. */
 enum quoting {
 	QUOTE_NOT,
 	QUOTE_OPTION, /* the value of an option of QEMU: commas are doubled */
@@ -39,7 +38,7 @@ enum quoting {
 	QUOTE_XML,    /* an attribute in single quotes (XML 1.0, 2.3, 2.4) */
 };
 
-/* Of a guest's vhost-user device. */
+/* For a guest's vhost-user device. */
 #define VHOST_CHARDEV "socket,id=vrngd-%i,path=%p"
 static const char vhost_qemu[] =
     "-m %m \\\n"
@@ -48,8 +47,8 @@ static const char vhost_qemu[] =
     "-chardev %c \\\n"
     "-device vhost-user-rng-pci,chardev=vrngd-%i\n";
 /*
- * The device is as libvirt writes its own: QEMU makes devices that are written
- * in the short form first, at an address that libvirt has given away.
+ * The device is in JSON, as libvirt writes its own: QEMU creates devices in the
+ * short form first, at an address that libvirt has assigned to another.
  */
 static const char vhost_libvirt[] =
     "<domain type='kvm' "
@@ -67,7 +66,7 @@ static const char vhost_libvirt[] =
     "  </qemu:commandline>\n"
     "</domain>\n";
 
-/* Of a device that QEMU feeds from an EGD socket or a stream. */
+/* For a device that QEMU feeds from an EGD socket or a stream. */
 static const char egd_qemu[] =
     "-chardev %c \\\n"
     "-object rng-egd,id=vrngd-rng-%i,chardev=vrngd-%i \\\n"
@@ -88,7 +87,7 @@ static const char egd_libvirt[] = "<domain type='kvm'>\n"
 #define ADDRESS	  "host='%h' service='%r'"
 #define RAW	  "        <protocol type='raw'/>\n"
 
-/* The ways to such a socket. */
+/* The kinds of connections to such a socket. */
 static const struct way {
 	const char *transport;
 	bool connects; /* vrngd does: QEMU listens */
@@ -111,17 +110,17 @@ static const struct way {
 		   "mode='connect' host='%h' service='%l'/>\n" },
 };
 
-/* Where a service or a guest's EGD socket is, as a client of it must know. */
+/* The address of a service or of a guest's EGD socket, as its client needs it. */
 struct place {
 	const struct way *way;
 	char path[PLACE_SIZE];	     /* no control characters; or */
 	char host[INET6_ADDRSTRLEN]; /* a numeric address */
 	char port[6];
 	char local_port[11]; /* "0": any */
-	bool any; /* it was any address; `host` is now that of this host */
+	bool any;	     /* any address; `host` is the loopback address */
 };
 
-/* Whether text can be pasted at all: it has no control characters. */
+/* Whether text can be quoted: it has no control characters. */
 static bool
 quote_possible(const char *text)
 {
@@ -168,7 +167,7 @@ put_value(FILE *f, const char *text, enum quoting quoting)
 	fputs(quote, f);
 }
 
-/* A template with its values, allocated. */
+/* Fills a template with its values.  The caller frees the text. */
 static char *
 fill(const char *template, const struct values *v, enum quoting quoting)
 {
@@ -189,8 +188,8 @@ fill(const char *template, const struct values *v, enum quoting quoting)
 }
 
 /*
- * Takes a numeric address.  A client cannot connect to any address, which one
- * may listen at: this host's own stands for it.
+ * Sets the numeric address.  For a service that listens at any address, it is the
+ * loopback address, since a client cannot connect to any address.
  */
 static bool
 take_host(struct place *p, const char *host)
@@ -214,7 +213,7 @@ take_host(struct place *p, const char *host)
 	return inet_ntop(AF_INET6, &in6, p->host, sizeof(p->host)) != NULL;
 }
 
-/* Takes "127.0.0.1:7000" or "[::1]:7000". */
+/* Sets address and port from "127.0.0.1:7000" or "[::1]:7000". */
 static bool
 take_address(struct place *p, const char *where)
 {
@@ -242,8 +241,8 @@ take_address(struct place *p, const char *where)
 }
 
 /*
- * A sender whose address or port is any reaches no socket of QEMU's for
- * datagrams: it is connected to one, and deaf after the first error from there.
+ * QEMU's datagram socket is connected: it receives only from the address and
+ * port that it was given, so that vrngd must send from a known one.
  */
 static int
 check_sender(const struct place *p, const char *name, struct failure *why)
@@ -252,21 +251,18 @@ check_sender(const struct place *p, const char *name, struct failure *why)
 		return 0;
 	if (strcmp(p->local_port, "0") == 0)
 		return fail(why, EXIT_REFUSED,
-		    "service %s: QEMU hears datagrams only from a port that it "
-		    "was told, and vrngd sends from any: add local-port = PORT "
-		    "to the stream, or remove connect, so that QEMU sends "
-		    "first",
+		    "service %s: QEMU needs to know the port of the sender: add "
+		    "local-port = PORT to the stream, or remove connect",
 		    name);
 	if (strncmp(p->host, "127.", 4) == 0 || strcmp(p->host, "::1") == 0)
 		return 0;
 	return fail(why, EXIT_REFUSED,
-	    "service %s: it is not known which address of this host %s is sent "
-	    "datagrams from: give it to QEMU as host, with port=%s,"
-	    "localaddr=%s,localport=%s",
-	    name, p->host, p->local_port, p->host, p->port);
+	    "service %s: unknown source address of this host: give it to QEMU "
+	    "as host, with port=%s,localaddr=%s,localport=%s",
+	    name, p->local_port, p->host, p->port);
 }
 
-/* The way to what is reached so; NULL: none. */
+/* Finds the kind of connection; NULL: none. */
 static const struct way *
 find_way(const char *transport, bool connects)
 {
@@ -304,12 +300,12 @@ place_of_service(struct place *p, struct json_object *service,
 	}
 	if (!good)
 		return fail(why, EXIT_REFUSED,
-		    "service %s: '%s' is no %s socket that a client could use",
-		    name, text, format_text(word, sizeof(word), transport));
+		    "service %s: invalid address '%s' of transport '%s'", name,
+		    text, format_text(word, sizeof(word), transport));
 	return check_sender(p, name, why);
 }
 
-/* The path of a guest's socket, which may be missing or no good. */
+/* Sets the path of a guest's socket, which may be missing or invalid. */
 static int
 place_of_guest(struct place *p, struct json_object *guest, bool egd,
     struct failure *why)
@@ -321,20 +317,19 @@ place_of_guest(struct place *p, struct json_object *guest, bool egd,
 	strlcpy(p->path, path, sizeof(p->path));
 	if (path[0] == '\0' && egd)
 		return fail(why, EXIT_REFUSED,
-		    "guest %s has no EGD socket: configure one, egd = PATH",
+		    "guest %s has no EGD socket: add egd = PATH to the guest",
 		    name);
 	if (path[0] == '\0')
 		return fail(why, EXIT_REFUSED,
-		    "guest %s: the path of its socket is not known", name);
+		    "guest %s: unknown path of its socket", name);
 	if (!quote_possible(path))
 		return fail(why, EXIT_REFUSED,
-		    "guest %s: the path of its %ssocket has control "
-		    "characters",
+		    "guest %s: path of its %ssocket has control characters",
 		    name, egd ? "EGD " : "");
 	return 0;
 }
 
-/* Fills the templates of a way, of vhost-user or of EGD, and prints them. */
+/* Fills the templates for vhost-user or EGD, and prints them. */
 static void
 print_snippet(const struct args *args, const struct place *p, const char *id,
     bool egd, bool qemu)
@@ -381,15 +376,15 @@ print_service(const struct args *args, struct json_object *status,
 		return -1;
 	name = snapshot_text(service, "name");
 	if (place.any)
-		warnx("service %s listens at every address of this host: on "
-		      "another host write one of these in place of %s",
+		warnx("service %s listens at all addresses: on another host, "
+		      "use an address of this host in place of %s",
 		    name, place.host);
 	snprintf(id, sizeof(id), "service-%s", name);
 	print_snippet(args, &place, id, true, qemu);
 	return 0;
 }
 
-/* By EGD if that is asked for, or is the guest's only way. */
+/* Uses EGD on request, or if the guest has only an EGD socket. */
 static int
 print_guest(const struct args *args, struct json_object *status,
     struct failure *why, bool qemu)
@@ -413,7 +408,7 @@ print_guest(const struct args *args, struct json_object *status,
 	return 0;
 }
 
-/* Prints one of the snippets for the guest or service that is named. */
+/* Prints a snippet for the given guest or service. */
 static int
 run_snippet(const struct args *args, struct failure *why, bool qemu)
 {
@@ -421,7 +416,7 @@ run_snippet(const struct args *args, struct failure *why, bool qemu)
 	int r;
 
 	if (args->service != NULL && (args->given & OPT_EGD) != 0)
-		usage_error("--egd goes with a guest, not with --service");
+		usage_error("--egd is not allowed with --service");
 	if ((status = snapshot_take(args->status, why)) == NULL)
 		return -1;
 	if (args->service != NULL)
@@ -440,8 +435,8 @@ snippet_run_qemu(const struct args *args, struct failure *why)
 
 	if (digits == 0 || args->memory[0] == '0' || strlen(unit) > 1 ||
 	    (unit[0] != '\0' && strchr("MGT", unit[0]) == NULL))
-		usage_error("--memory '%s': a size as for QEMU's -m is wanted, "
-			    "such as 512M",
+		usage_error("--memory '%s': must be a size for QEMU's -m, such "
+			    "as 512M",
 		    args->memory);
 	return run_snippet(args, why, true);
 }

@@ -1,5 +1,5 @@
 /*
- * What a virtual machine must be told, to be pasted.
+ * vrngctl qemu-args and libvirt-xml: settings of virtual machines.
  */
 #ifndef VRNGCTL_SNIPPET_H
 #define VRNGCTL_SNIPPET_H

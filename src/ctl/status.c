@@ -1,6 +1,6 @@
 /*
- * vrngctl status and names: tables of what the daemon reports.  A column is a
- * row of one of the lists below.  Used by main.c and, for its picture, by top.c.
+ * vrngctl status and names: tables of the status.  Each list below has the
+ * columns of a table.  Used by main.c and, for the tables, by top.c.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -11,11 +11,11 @@
 #include "ctl/table.h"
 #include "ctl/term.h"
 
-#define WIDE	      80 /* columns, that all figures fit in */
+#define WIDE	      80 /* columns that all cells need */
 #define INDENT	      2
-#define CLIENTS_SHOWN 10  /* of each service, unless all are */
-#define TEXT_SIZE     256 /* with the NUL; longer text is cut */
-/* Of blocks of good data, one in so many fails the tests of FIPS 140-2. */
+#define CLIENTS_SHOWN 10  /* per service, without --clients */
+#define TEXT_SIZE     256 /* with the NUL; longer text is truncated */
+/* One in this number of good blocks fails the tests of FIPS 140-2. */
 #define FIPS_USUAL 1300
 
 #define NITEMS(array) (sizeof(array) / sizeof((array)[0]))
@@ -82,14 +82,14 @@ static const struct column client_columns[] = {
 	{ "CLIENT", "peer", COLUMN_TEXT },
 };
 
-/* The line on its sources may have a mark that catches the eye. */
+/* In live mode, a mark highlights the line about degraded sources. */
 static void
 print_head(struct json_object *pool, FILE *f, bool live)
 {
 	static const char *const notes[] = {
 		[SUPPLY_FULL] = "",
-		[SUPPLY_FALLBACK] = ": a fallback",
-		[SUPPLY_NONE] = ": guests will wait",
+		[SUPPLY_FALLBACK] = " (fallback)",
+		[SUPPLY_NONE] = ": guests wait",
 	};
 	struct json_object *limit = snapshot_object(pool, "limit");
 	const char *combine = snapshot_text(pool, "combine");
@@ -106,7 +106,7 @@ print_head(struct json_object *pool, FILE *f, bool live)
 		fprintf(f, "limit %s%s, burst %s", format_rate(a, limit),
 		    format_per_second(limit) > 0 ? "/s" : "",
 		    format_bytes(b, snapshot_number(pool, "burst")));
-	fprintf(f, "\n  now %s/s, in all %s\n",
+	fprintf(f, "\n  now %s/s, total %s\n",
 	    format_bytes(a, snapshot_number(pool, "bytes_per_second")),
 	    format_bytes(b, snapshot_number(pool, "bytes")));
 	fprintf(f, "  stock %s of %s, %zu guest%s\n",
@@ -124,7 +124,7 @@ print_head(struct json_object *pool, FILE *f, bool live)
 	    first || supply == SUPPLY_NONE ? notes[supply] : "");
 }
 
-/* The name of a test, as SP 800-90B has it. */
+/* The name of a test in SP 800-90B. */
 static const char *
 test_name(const char *key)
 {
@@ -194,7 +194,7 @@ write_fips(struct json_object *health, FILE *f)
 	    FIPS_USUAL);
 }
 
-/* What there is to say of a source beyond its row. */
+/* The notes below the row of a source. */
 static void
 write_source(struct json_object *source, FILE *f)
 {
@@ -205,7 +205,7 @@ write_source(struct json_object *source, FILE *f)
 	write_fips(health, f);
 }
 
-/* Where a service is, and who has come. */
+/* The address of a service, and the numbers of its clients. */
 static void
 write_service(struct json_object *service, FILE *f)
 {
@@ -222,14 +222,15 @@ write_service(struct json_object *service, FILE *f)
 			snapshot_number(service, "clients_connected")),
 		    format_count(most,
 			snapshot_number(service, "max_clients")));
-	fprintf(f, "%s so far",
-	    format_count(n, snapshot_number(service, "connections")));
+	fprintf(f, "%s %s",
+	    format_count(n, snapshot_number(service, "connections")),
+	    connects ? "connections" : "accepted");
 	if (away != 0)
-		fprintf(f, ", %s turned away", format_count(n, away));
+		fprintf(f, ", %s rejected", format_count(n, away));
 	fputc('\n', f);
 }
 
-/* That there are more clients of a service behind the last one shown. */
+/* A note about the clients of a service that are not listed. */
 static void
 write_client(struct json_object *client, FILE *f)
 {
@@ -237,13 +238,13 @@ write_client(struct json_object *client, FILE *f)
 	char n[FORMAT_SIZE], name[TEXT_SIZE];
 
 	if (more > 0)
-		fprintf(f, "%s more of %s: vrngctl status --clients shows all",
+		fprintf(f, "%s more of %s: vrngctl status --clients lists all",
 		    format_count(n, more),
 		    format_text(name, sizeof(name),
 			snapshot_text(client, "service")));
 }
 
-/* The lists of a pool, in the order in which they are shown. */
+/* The tables of a pool, in the order of their output. */
 static const struct table tables[] = {
 	{ "sources", source_columns, NITEMS(source_columns), 0, 3, true,
 	    write_source },
@@ -270,7 +271,7 @@ is_polling(struct json_object *pool)
 	return false;
 }
 
-/* Gives a pool a list of its services' clients, as many as are shown. */
+/* Adds to a pool a list of the clients of its services, as far as listed. */
 static void
 gather_clients(struct json_object *pool, bool all)
 {
@@ -313,7 +314,7 @@ by_rate(const void *a, const void *b)
 	return (rates[0] < rates[1]) - (rates[0] > rates[1]);
 }
 
-/* Those that get the most come first. */
+/* Sorts by current rate, the highest first. */
 static void
 sort(struct json_object *pool, const char *key)
 {

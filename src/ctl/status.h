@@ -1,6 +1,5 @@
 /*
- * The commands that show the status, and its tables for one that does so again
- * and again.
+ * vrngctl status and names, and the tables for vrngctl top.
  */
 #ifndef VRNGCTL_STATUS_H
 #define VRNGCTL_STATUS_H
@@ -14,10 +13,10 @@ int status_run(const struct args *, struct failure *);
 int status_run_names(const struct args *, struct failure *);
 
 /*
- * Prints the tables of each pool behind an empty line, without notes and
- * clients; guests and services that get the most come first.  Lines have at most
- * `limit` columns.  One that begins with an exclamation mark tells that a pool
- * is not supplied as it is meant to be.
+ * Prints the tables of each pool after an empty line, without notes and
+ * clients; guests and services with the highest rate come first.  Lines have at
+ * most `limit` columns.  A line that begins with an exclamation mark reports a
+ * pool without its intended sources.
  */
 void status_print(struct json_object *, FILE *, size_t limit);
 

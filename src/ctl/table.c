@@ -10,12 +10,12 @@
 #include "ctl/format.h"
 #include "ctl/table.h"
 
-#define CELL_SIZE   80 /* with the NUL; longer text is cut */
-#define CUT_MIN	    8  /* characters left of a column that is cut */
+#define CELL_SIZE   80 /* with the NUL; longer text is truncated */
+#define CUT_MIN	    8  /* minimum width of a truncated column */
 #define NOTE_INDENT 4
 #define NOTE_MIN    20 /* columns of a note, however narrow the terminal */
 
-/* How many in a hundred polls were hits. */
+/* The percentage of polls that were hits. */
 static void
 format_hits(char text[FORMAT_SIZE], struct json_object *o)
 {
@@ -28,7 +28,7 @@ format_hits(char text[FORMAT_SIZE], struct json_object *o)
 		    (double)snapshot_number(o, "hits") * 100 / (double)polls);
 }
 
-/* A value that is text, behind `indent` spaces or the mark of a source. */
+/* A text value after `indent` spaces or the mark of a source. */
 static void
 format_name(char cell[CELL_SIZE], struct json_object *o, const char *key,
     const char *mark, uint64_t indent)
@@ -89,7 +89,7 @@ format_cell(char cell[CELL_SIZE], const struct column *c, struct json_object *o)
 	}
 }
 
-/* Makes columns wide enough for what is in a row. */
+/* Widens the columns for the cells of a row. */
 static void
 widen(const struct table *t, size_t width[TABLE_COLUMNS], struct json_object *o)
 {
@@ -102,7 +102,7 @@ widen(const struct table *t, size_t width[TABLE_COLUMNS], struct json_object *o)
 	}
 }
 
-/* Makes a column up to `excess` narrower.  Returns what is left of that. */
+/* Narrows a column by up to `excess`.  Returns the rest of the excess. */
 static size_t
 cut(size_t *width, size_t excess)
 {
@@ -147,7 +147,7 @@ print_row(const struct table *t, const size_t width[TABLE_COLUMNS],
 	}
 }
 
-/* How much of a text goes on a line: whole words, unless one is too long. */
+/* The length of text that fits a line: whole words, unless one is too long. */
 static size_t
 line_length(const char *text, size_t room)
 {

@@ -1,6 +1,5 @@
 /*
- * Tables of JSON objects: a row for each object, a column for each of some of
- * its values.
+ * Tables of JSON objects: a row for each object, a column for each listed key.
  */
 #ifndef VRNGCTL_TABLE_H
 #define VRNGCTL_TABLE_H
@@ -13,7 +12,7 @@
 
 #define TABLE_COLUMNS 12
 
-/* How a value is shown. */
+/* The format of a column. */
 enum column_format {
 	COLUMN_TEXT,	/* text, "-" for none */
 	COLUMN_BYTES,	/* format_bytes(), "-" for null */
@@ -26,7 +25,7 @@ enum column_format {
 	COLUMN_HITS,	/* of an object with "hits" and "polls", in percent */
 };
 
-/* A column: the heading, and which value of an object stands below it. */
+/* A column: the heading, the key of its values, and their format. */
 struct column {
 	const char *heading;
 	const char *key;
@@ -39,15 +38,15 @@ struct table {
 	size_t ncolumns;
 	int indent;  /* spaces before each row */
 	size_t left; /* columns that are aligned to the left */
-	bool tail;   /* the last column is, too, and is cut first */
-	/* Writes lines that stand below the row of an object; NULL: none. */
+	bool tail;   /* so is the last column, which is truncated first */
+	/* Writes notes below the row of an object; NULL: none. */
 	void (*notes)(struct json_object *, FILE *);
 };
 
 /*
  * Prints an empty line and the table of an object's array, unless that is
- * empty.  Lines have at most `limit` columns (0: any number): the tail and then
- * the first column are cut, which a tilde shows, and notes are wrapped.
+ * empty.  Lines have at most `limit` columns (0: no limit): the last column (if
+ * `tail`) and then the first one are truncated with a tilde, notes are wrapped.
  */
 void table_print(const struct table *, struct json_object *, FILE *,
     size_t limit);

@@ -1,6 +1,6 @@
 /*
- * The terminal: its size, and as a screen with keys and signals.  Used by top.c
- * and, for the size, by status.c.
+ * The terminal: size, screen, keys and signals.  Used by top.c and, for the size,
+ * by status.c.
  */
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -62,7 +62,7 @@ watched_set(sigset_t *set)
 		sigaddset(set, watched[i]);
 }
 
-/* Keys come one by one and unseen; those that make signals go on doing so. */
+/* Reads keys one by one without echo; keys for signals still send these. */
 static int
 enter(const struct term *t)
 {
@@ -130,7 +130,7 @@ take_signal(struct term *t)
 		kill(getpid(), SIGSTOP);
 		return enter(t) == -1 ? 'q' : TERM_REDRAW;
 	}
-	/* The end, as if the signal had not been blocked. */
+	/* Exit as if the signal had not been blocked. */
 	signal((int)si.ssi_signo, SIG_DFL);
 	kill(getpid(), (int)si.ssi_signo);
 	term_close(t);
@@ -153,7 +153,7 @@ term_wait(struct term *t, uint64_t ns)
 	return read(STDIN_FILENO, &key, 1) == 1 ? key : 'q';
 }
 
-/* How many lines there are after the first. */
+/* The number of lines after the first. */
 static size_t
 count_lines(const char *text)
 {

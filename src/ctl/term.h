@@ -1,6 +1,5 @@
 /*
- * The terminal as a screen: its own page, which goes without a trace, keys
- * and signals as events.
+ * The terminal as a screen: the alternate page, with keys and signals as events.
  */
 #ifndef VRNGCTL_TERM_H
 #define VRNGCTL_TERM_H
@@ -12,40 +11,40 @@
 
 #include "ctl/connect.h"
 
-#define TERM_TIME   (-1) /* nothing came */
-#define TERM_REDRAW (-2) /* another size, or back from having been stopped */
+#define TERM_TIME   (-1) /* timeout */
+#define TERM_REDRAW (-2) /* resized, or continued after a stop */
 
 struct term {
 	struct termios saved;
 	int signals; /* signalfd(2) */
 };
 
-/* Whether standard input and output are a terminal that can do this. */
+/* Whether standard input and output are a terminal with these functions. */
 bool term_usable(void);
 
-/* Columns and lines of standard output, 80 and 24 if it does not tell. */
+/* Columns and lines of standard output; 80 and 24 if unknown. */
 void term_size(size_t *columns, size_t *lines);
 
 /*
- * Takes the terminal over; signals that end or stop the process are blocked
- * and watched from now on.  Returns 0, or -1 with the reason.
+ * Opens the screen; from now on signals that end or stop the process are blocked
+ * and watched.  Returns 0, or -1 with the reason.
  */
 int term_open(struct term *, struct failure *);
 
-/* Gives the terminal back as it was. */
+/* Restores the terminal. */
 void term_close(struct term *);
 
 /*
- * Waits for at most `ns`.  Returns a byte that was typed, 'q' for the end of
- * input, or one of the above.  A signal that ends the process does so here,
- * after the terminal has been given back.
+ * Waits for at most `ns`.  Returns a typed byte, 'q' at the end of input, or one
+ * of the values above.  On a signal that ends the process, restores the terminal
+ * and exits.
  */
 int term_wait(struct term *, uint64_t ns);
 
 /*
- * Shows text: its first line, and of the others those from number `*from` on
- * that there is room for.  `*from` is made smaller if it is too large.  A line
- * that begins with an exclamation mark stands out.
+ * Shows text: its first line, and as many others, from line `*from` on, as fit.
+ * Lowers `*from` if it is too large.  Highlights a line that begins with an
+ * exclamation mark.
  */
 void term_show(const char *text, size_t *from);
 

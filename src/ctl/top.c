@@ -14,7 +14,7 @@
 
 #define PERIOD NS_PER_SEC
 
-/* How many guests, clients and services there are, and are connected. */
+/* Counts guests, services and clients, and those connected. */
 static void
 print_head(struct json_object *status, FILE *f)
 {
@@ -48,7 +48,7 @@ print_head(struct json_object *status, FILE *f)
 	fputc('\n', f);
 }
 
-/* Prints the tables of a status, which is given back. */
+/* Prints the tables of a status, and frees it. */
 static void
 print_picture(struct json_object *status, FILE *f)
 {
@@ -60,7 +60,7 @@ print_picture(struct json_object *status, FILE *f)
 	json_object_put(status);
 }
 
-/* The tables of now, or why there are none, as text that is allocated. */
+/* The current tables, or the error, as text that the caller frees. */
 static char *
 picture(const char *path)
 {
@@ -85,8 +85,8 @@ picture(const char *path)
 }
 
 /*
- * Which line a key scrolls to.  The arrow and page keys send sequences, whose
- * letter or digit is looked at alone.
+ * The first line after a key.  The arrow and page keys send sequences, of which
+ * only the letter or digit counts.
  */
 static size_t
 scroll(size_t from, int key)
@@ -134,7 +134,7 @@ run_screen(const char *path, struct failure *why)
 		free(text);
 	}
 	term_close(&t);
-	return key == 'q' ? 0 : fail(why, EXIT_REFUSED, "no memory");
+	return key == 'q' ? 0 : fail(why, EXIT_REFUSED, "out of memory");
 }
 
 int

@@ -1,12 +1,12 @@
 /*
- * Who gets how much, live.
+ * vrngctl top.
  */
 #ifndef VRNGCTL_TOP_H
 #define VRNGCTL_TOP_H
 
 #include "ctl/args.h"
 
-/* Once a second until q is pressed, or just once. */
+/* Shows the status once per second until q is pressed, or once. */
 int top_run(const struct args *, struct failure *);
 
 #endif

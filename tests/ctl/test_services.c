@@ -13,23 +13,23 @@ test_status(void **state)
 		"REQS WAIT CUT BAD\n"
 		"  local   egd    bronze connected   64K   1M     0     0     "
 		"0    0   0   0\n"
-		"    at /run/vrngd/egd.sock: 2 of 64 clients, 17 so far\n"
+		"    at /run/vrngd/egd.sock: 2 of 64 clients, 17 accepted\n"
 		"  lan     egd    bronze waiting     64K   1M  512K  117M "
 		"1929k  12s   4   2\n"
-		"    at 0.0.0.0:7000: 12 of 64 clients, 1929 so far, 5 turned "
-		"away\n"
+		"    at 0.0.0.0:7000: 12 of 64 clients, 1929 accepted, 5 "
+		"rejected\n"
 		"  legacy  stream gold   idle ",
 		"\n  vm7     stream gold   connecting ",
-		"\n    connects to /run/qemu/a,b <'&'> c: 0 so far\n",
-		"\n    at udp 127.0.0.1:1025: 1 of 64 clients, 1 so far\n",
+		"\n    connects to /run/qemu/a,b <'&'> c: 0 connections\n",
+		"\n    at udp 127.0.0.1:1025: 1 of 64 clients, 1 accepted\n",
 		"\n  vm5     guest  gold   waiting ",
-		"\n    at /run/vrngd/vm5.egd: 1 of 64 clients, 1 so far\n"
+		"\n    at /run/vrngd/vm5.egd: 1 of 64 clients, 1 accepted\n"
 		"\n  SERVICE KIND   STATE     FOR BYTES REQS CLIENT\n"
 		"  local   egd    connected 61s    4K   64 pid 4000, uid 107\n"
 		"  local   egd    waiting   62s    4K   65 pid 4001, uid 107\n"
 		"  lan     egd    connected 61s    4K   64 10.0.0.1:4000\n",
 		"  lan     egd    waiting   70s    4K   73 10.0.0.1:4009\n"
-		"    2 more of lan: vrngctl status --clients shows all\n"
+		"    2 more of lan: vrngctl status --clients lists all\n"
 		"  udp     stream connected 61s    4K   64 10.0.0.1:4000\n"
 		"  vm5     guest  connected 61s    4K   64 pid 4000, uid 107\n"
 		"\npool slow: ",
@@ -78,7 +78,7 @@ test_none(void **state)
 	check_done(&s, "top --once");
 	check_contains(result.out, "4 of 5 guests connected\n");
 	check_fails(&s, "qemu-args --service lan", 1,
-	    "vrngctl: no service is called lan\n");
+	    "vrngctl: unknown service lan\n");
 	server_stop(&s);
 }
 

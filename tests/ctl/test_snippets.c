@@ -79,7 +79,7 @@ test_egd(void **state)
 	    "-object rng-egd,id=vrngd-rng-service-lan,"
 	    "chardev=vrngd-service-lan \\\n"
 	    "-device virtio-rng-pci,rng=vrngd-rng-service-lan\n",
-	    "vrngctl: service lan listens at every address");
+	    "vrngctl: service lan listens at all addresses");
 	check_printed(&s, "libvirt-xml --service lan",
 	    HEAD "      <backend model='egd' type='tcp'>\n"
 		 "        <source mode='connect' host='127.0.0.1' "
@@ -144,23 +144,24 @@ test_refused(void **state)
 	const char *const rows[][2] = {
 		{ "qemu-args vm2 --egd", "guest vm2 has no EGD socket" },
 		{ "libvirt-xml vm2 --egd", "guest vm2 has no EGD socket" },
-		{ "qemu-args vm9 --egd", "no guest is called vm9: there are " },
+		{ "qemu-args vm9 --egd", "unknown guest vm9 (there are " },
 		{ "qemu-args --service vm1",
-		    "no service is called vm1: there are local, lan, legacy, "
-		    "vm7, udp, both, both, feed\n" },
-		{ "qemu-args --service stream:lan", "no service is called" },
+		    "unknown service vm1 (there are local, lan, legacy, vm7, "
+		    "udp, both, both, feed)\n" },
+		{ "qemu-args --service stream:lan",
+		    "unknown service stream:lan " },
 		{ "qemu-args --service both",
-		    "an egd and a stream called both: say egd:both or "
-		    "stream:both\n" },
+		    "ambiguous service both: use egd:both or stream:both\n" },
 	};
 	const char *const usage[][2] = {
-		{ "qemu-args --egd", "needs a guest's name" },
-		{ "qemu-args --service", "--service needs a value" },
+		{ "qemu-args --egd", "missing operand (guest name)" },
+		{ "qemu-args --service", "missing value of --service" },
 		{ "qemu-args vm1 --service lan", "unexpected argument 'vm1'" },
-		{ "qemu-args --service lan --egd", "--egd goes with a guest" },
-		{ "guest remove vm1 --egd", "takes no --egd" },
-		{ "guest remove --service lan", "takes no --service" },
-		{ "top --clients", "takes no --clients" },
+		{ "qemu-args --service lan --egd",
+		    "--egd is not allowed with --service" },
+		{ "guest remove vm1 --egd", "--egd is not allowed" },
+		{ "guest remove --service lan", "--service is not allowed" },
+		{ "top --clients", "--clients is not allowed" },
 	};
 	struct server s = { 0 };
 
@@ -212,7 +213,7 @@ test_odd_places(void **state)
 		    rows[i].transport, rows[i].where);
 		server_start(&s);
 		check_fails(&s, "qemu-args --service odd", 1,
-		    " socket that a client could use\n");
+		    "vrngctl: service odd: invalid address ");
 		assert_int_equal(strcspn(result.err, "\n"),
 		    strlen(result.err) - 1);
 		server_stop(&s);
@@ -230,7 +231,7 @@ test_senders(void **state)
 		"\"where\":\"udp 127.0.0.1:1027\"}";
 	server_start(&s);
 	check_fails(&s, "qemu-args --service odd", 1,
-	    "so that QEMU sends first\n");
+	    "to the stream, or remove connect\n");
 	server_stop(&s);
 	s.odd = "{\"name\":\"odd\",\"transport\":\"udp\",\"connects\":true,"
 		"\"where\":\"udp 192.0.2.1:1027\",\"local_port\":1028}";

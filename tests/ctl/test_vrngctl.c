@@ -108,8 +108,8 @@ test_refused(void **state)
 	check_fails(&s, "reload", 1, "vrngctl: vrngd.conf:1: unknown");
 	check_contains(result.err, "\nvrngctl: vrngd.conf:20: unknown");
 	check_fails(&s, "qemu-args vm9", 1,
-	    "no guest is called vm9: there are vm1, vm2, vm3, vm5, vm4\n");
-	check_fails(&s, "libvirt-xml vm3", 1, "socket is not known\n");
+	    "unknown guest vm9 (there are vm1, vm2, vm3, vm5, vm4)\n");
+	check_fails(&s, "libvirt-xml vm3", 1, "unknown path of its socket\n");
 	server_stop(&s);
 }
 
@@ -118,30 +118,31 @@ test_usage(void **state)
 {
 	const char *const rows[][2] = {
 		{ "nonsense", "unknown command 'nonsense'" },
-		{ "guest", "guest what? add or adopt or remove" },
-		{ "source", "source what? retest" },
-		{ "source test hw", "source what? retest" },
-		{ "source retest", "needs a source's name" },
+		{ "guest",
+		    "guest: missing subcommand (add or adopt or remove)" },
+		{ "source", "source: missing subcommand (retest)" },
+		{ "source test hw", "source: missing subcommand (retest)" },
+		{ "source retest", "missing operand (source name)" },
 		{ "source retest hw slow", "unexpected argument 'slow'" },
 		{ "source retest h/w", "letters, digits" },
 		{ "source retest hw --pool a/b", "letters, digits" },
-		{ "source retest hw --class x", "takes no --class" },
-		{ "guest add", "needs a name" },
-		{ "guest add vm9", "needs --socket" },
-		{ "guest add vm9 --socket", "--socket needs a value" },
+		{ "source retest hw --class x", "--class is not allowed" },
+		{ "guest add", "missing operand (guest name)" },
+		{ "guest add vm9", "guest add: missing --socket" },
+		{ "guest add vm9 --socket", "missing value of --socket" },
 		{ "guest add v/m --socket /s", "letters, digits" },
-		{ "guest adopt", "needs a name" },
+		{ "guest adopt", "missing operand (guest name)" },
 		{ "guest adopt v:m", "letters, digits" },
-		{ "guest adopt vm9 --socket /s", "takes no --socket" },
+		{ "guest adopt vm9 --socket /s", "--socket is not allowed" },
 		{ "guest add vm9 --socket /s --class a/b", "letters, digits" },
-		{ "guest remove", "needs a guest's name" },
+		{ "guest remove", "missing operand (guest name)" },
 		{ "guest remove vm1 vm2", "unexpected argument 'vm2'" },
-		{ "guest remove vm1 --class x", "takes no --class" },
-		{ "status --once", "takes no --once" },
+		{ "guest remove vm1 --class x", "--class is not allowed" },
+		{ "status --once", "--once is not allowed" },
 		{ "status --jsn", "unknown option --jsn" },
 		{ "status -x", "unknown option -x" },
 		{ "log loud", "error, warning, info or debug" },
-		{ "log", "needs a level" },
+		{ "log", "missing operand (level)" },
 		{ "qemu-args vm1 --memory 5X", "such as 512M" },
 		{ "qemu-args vm1 --memory 0", "such as 512M" },
 	};
@@ -161,7 +162,7 @@ test_usage(void **state)
 	strlcpy(words, "guest add vm9 --socket /", sizeof(words));
 	memset(words + 24, 'x', 107);
 	words[24 + 107] = '\0';
-	check_fails(&s, words, 2, "longer than the 107 bytes");
+	check_fails(&s, words, 2, "longer than 107 bytes");
 	check_done(&s, "--help");
 	check_contains(result.out, "usage: vrngctl ");
 	check_lines(80);
@@ -184,7 +185,7 @@ test_unreachable(void **state)
 	check_fails(&s, "status", 3, words);
 	check_fails(&s, "top", 3, "with --status");
 	check_fails(&s, "reload", 3, s.path);
-	check_contains(result.err, "start vrngd, or name its socket with -s");
+	check_contains(result.err, "start vrngd, or set its socket with -s");
 	strlcpy(s.path, "/dev/null", sizeof(s.path));
 	check_fails(&s, "reload", 3, "/dev/null");
 	check_fails(&s, "status", 3, "/dev/null.status");
@@ -196,12 +197,12 @@ test_unreachable(void **state)
 	run_as(&running, 1234, "status");
 	assert_int_equal(result.status, 3);
 	check_contains(result.err, "no permission to connect to ");
-	snprintf(words, sizeof(words), "be root or in group %d\n",
+	snprintf(words, sizeof(words), "run as root or in group %d\n",
 	    SERVER_GROUP);
 	check_contains(result.err, words);
 	run_as(&running, 1234, "reload");
 	assert_int_equal(result.status, 3);
-	check_contains(result.err, "control: be root\n");
+	check_contains(result.err, "control: run as root\n");
 	server_stop(&running);
 }
 
@@ -219,7 +220,7 @@ test_rights(void **state)
 	assert_int_equal(result.status, 0);
 	run_as(&s, SERVER_GROUP, "log info");
 	assert_int_equal(result.status, 3);
-	check_contains(result.err, "control: be root\n");
+	check_contains(result.err, "control: run as root\n");
 	server_stop(&s);
 	/* Whoever can connect to the control socket has no right by that. */
 	s = (struct server){ .open = true };
