@@ -30,14 +30,10 @@ pool_wake_at(struct pool *pool, uint64_t at)
 {
 	uint64_t earliest = pool->woken + alloc_slack(&pool->alloc);
 
-	if (at == ALLOC_NEVER) {
-		sd_event_source_set_enabled(pool->timer, SD_EVENT_OFF);
-		return;
-	}
-	if (at < earliest)
-		at = earliest;
-	sd_event_source_set_time(pool->timer, (at + 999) / 1000);
-	sd_event_source_set_enabled(pool->timer, SD_EVENT_ONESHOT);
+	if (at == ALLOC_NEVER)
+		timer_stop(&pool->timer);
+	else
+		timer_at(&pool->timer, at < earliest ? earliest : at);
 }
 
 void
@@ -50,16 +46,13 @@ pool_update_stock(struct pool *pool)
 	alloc_stock(&pool->alloc, available, pool->capacity);
 }
 
-static int
-timer_event(sd_event_source *source, uint64_t usec, void *arg)
+static void
+timer_over(void *arg)
 {
 	struct pool *pool = arg;
 
-	(void)source;
-	(void)usec;
 	pool->woken = clock_now();
 	pool_grant(pool);
-	return 0;
 }
 
 /* Tells a new entropy process of the pool and its sources. */
@@ -103,35 +96,25 @@ start_entropy(struct pool *pool)
 	return 0;
 }
 
-static void
-set_entropy_timer(struct pool *pool, uint64_t at)
-{
-	sd_event_source_set_time(pool->entropy_timer, at / 1000);
-	sd_event_source_set_enabled(pool->entropy_timer, SD_EVENT_ONESHOT);
-}
-
 /* The entropy process is to be started again. */
 static void
 start_later(struct pool *pool)
 {
 	uint64_t now = clock_now();
 
-	set_entropy_timer(pool,
+	timer_at(&pool->entropy_timer,
 	    now + backoff_failed(&pool->entropy_backoff, now, 0, 1));
 }
 
-static int
-entropy_timer_event(sd_event_source *source, uint64_t usec, void *arg)
+static void
+entropy_timer_over(void *arg)
 {
 	struct pool *pool = arg;
 
-	(void)source;
-	(void)usec;
 	if (pool->replaced)
 		process_kill(&pool->entropy);
 	else if (start_entropy(pool) == -1)
 		start_later(pool);
-	return 0;
 }
 
 static void
@@ -168,7 +151,7 @@ entropy_ended(struct process *p, int status)
 	page_close(&pool->page);
 	if (pool->replaced) {
 		pool->replaced = false;
-		set_entropy_timer(pool, clock_now());
+		timer_after(&pool->entropy_timer, 0);
 		return;
 	}
 	/* One that somebody has killed says nothing about the next. */
@@ -178,7 +161,7 @@ entropy_ended(struct process *p, int status)
 		flap_say(&pool->restarts, EVENT_ENTROPY_RESTARTED,
 		    "the entropy process has ended: starting another");
 	if (deaths_free(&pool->entropy_deaths, clock_now()))
-		set_entropy_timer(pool, clock_now());
+		timer_after(&pool->entropy_timer, 0);
 	else
 		start_later(pool);
 }
@@ -309,21 +292,6 @@ entropy_frame(struct process *p, struct frame *f)
 	return -1;
 }
 
-static int
-add_timer(struct pool *pool, sd_event_source **timer,
-    sd_event_time_handler_t handler)
-{
-	int r;
-
-	r = sd_event_add_time(pool->env->event, timer, CLOCK_MONOTONIC, 0, 1,
-	    handler, pool);
-	if (r < 0) {
-		log_error("cannot make a timer: %s", strerror(-r));
-		return -1;
-	}
-	return sd_event_source_set_enabled(*timer, SD_EVENT_OFF);
-}
-
 void
 pool_init(struct pool *pool, const char *name, struct process_env *env,
     const struct alloc_share *share, const struct pool_ops *ops, void *arg)
@@ -336,6 +304,8 @@ pool_init(struct pool *pool, const char *name, struct process_env *env,
 	TAILQ_INIT(&pool->consumers);
 	TAILQ_INIT(&pool->unsent);
 	log_limit_init(&pool->entropy_limit, clock_now());
+	timer_init(&pool->timer, env->event, timer_over, pool);
+	timer_init(&pool->entropy_timer, env->event, entropy_timer_over, pool);
 	flap_init(&pool->flap, env->event, log_serving, pool);
 	flap_init(&pool->restarts, env->event, log_restarted, pool);
 	deaths_init(&pool->entropy_deaths, clock_now());
@@ -345,9 +315,6 @@ pool_init(struct pool *pool, const char *name, struct process_env *env,
 int
 pool_start(struct pool *pool)
 {
-	if (add_timer(pool, &pool->timer, timer_event) < 0 ||
-	    add_timer(pool, &pool->entropy_timer, entropy_timer_event) < 0)
-		return -1;
 	return start_entropy(pool);
 }
 
@@ -357,9 +324,8 @@ pool_stop(struct pool *pool, uint64_t deadline)
 	process_stop(&pool->entropy, deadline);
 	flap_end(&pool->flap);
 	flap_end(&pool->restarts);
-	pool->timer = sd_event_source_disable_unref(pool->timer);
-	pool->entropy_timer =
-	    sd_event_source_disable_unref(pool->entropy_timer);
+	timer_free(&pool->timer);
+	timer_free(&pool->entropy_timer);
 	pool_setup_free(&pool->setup);
 	page_close(&pool->page);
 }
@@ -374,6 +340,5 @@ pool_set_sources(struct pool *pool, struct pool_setup *setup)
 	pool->replaced = process_running(&pool->entropy);
 	process_hang_up(&pool->entropy);
 	/* When it is killed or, if there is none, another is started. */
-	set_entropy_timer(pool,
-	    clock_now() + (pool->replaced ? REPLACE_TIME : 0));
+	timer_after(&pool->entropy_timer, pool->replaced ? REPLACE_TIME : 0);
 }

@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <systemd/sd-event.h>
 
 #include "parent/alloc/alloc.h"
 #include "parent/host/backoff.h"
@@ -17,6 +16,7 @@
 #include "parent/pool/pool_setup.h"
 #include "parent/host/page.h"
 #include "parent/host/process.h"
+#include "parent/host/timer.h"
 
 struct pool;
 
@@ -51,9 +51,9 @@ struct pool {
 	struct flap restarts;		/* of the entropy process */
 	struct consumers consumers;	/* with a worker */
 	struct consumers unsent;	/* with pending grants */
-	sd_event_source *timer;		/* for the allocator, */
+	struct timer timer;		/* for the allocator, */
 	uint64_t woken;			/* ns, when it last came */
-	sd_event_source *entropy_timer; /* to start it again */
+	struct timer entropy_timer;	/* to start it again */
 	struct log_limit entropy_limit; /* of what that process says */
 	struct deaths entropy_deaths;
 	struct backoff entropy_backoff; /* when there were too many */

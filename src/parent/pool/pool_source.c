@@ -14,58 +14,44 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/names.h"
 #include "parent/host/event.h"
 #include "parent/pool/pool_source.h"
 
-/* For people, and for fields. */
-static const struct {
-	const char *text, *name;
-} tests[TESTS] = {
-	[TEST_REPETITION] = { "the repetition count test", "repetition" },
-	[TEST_PROPORTION] = { "the adaptive proportion test", "proportion" },
-	[TEST_LAG] = { "the lag test", "lag" },
-	[TEST_STUCK] = { "the test for stuck words", "stuck" },
-	[TEST_DEVICE] = { "the device's own test", "device" },
-	[TEST_COMBINED] = { "the test of all sources combined", "combined" },
-	[TEST_STATISTICS] = { "FIPS 140-2 six blocks in a row (2^-62 by chance)",
-	    "statistics" },
+/* For people; fields have the names of names_test. */
+static const char *const failures[TESTS] = {
+	[TEST_NONE] = "it failed a test",
+	[TEST_REPETITION] = "it failed the repetition count test",
+	[TEST_PROPORTION] = "it failed the adaptive proportion test",
+	[TEST_LAG] = "it failed the lag test",
+	[TEST_STUCK] = "it failed the test for stuck words",
+	[TEST_DEVICE] = "it failed the device's own test",
+	[TEST_COMBINED] = "it failed the test of all sources combined",
+	[TEST_STATISTICS] =
+	    "it failed FIPS 140-2 six blocks in a row (2^-62 by chance)",
 };
+
+/* The test that it failed last, if that is why it is in its state. */
+static uint32_t
+failed_test(const struct pool_source *s)
+{
+	uint32_t status = s->state.status, test = s->state.test;
+	bool failed = status == SOURCE_FAILED || status == SOURCE_LATCHED;
+
+	return failed && test < TESTS ? test : TEST_NONE;
+}
 
 /*
  * Remembers that it failed, and why; whatever follows from that before it is
  * opened again is no failure more.
  */
 static void
-pool_source_note(struct pool_source *s, const char *why)
+note_failure(struct pool_source *s, const char *why)
 {
 	s->failures += !s->noted;
 	s->noted = true;
 	s->failed = clock_now();
 	strlcpy(s->failure, why, sizeof(s->failure));
-}
-
-/* What test it failed, in words.  Returns `why`. */
-static const char *
-pool_source_describe(const struct pool_source *s, char why[SOURCE_WHY_SIZE])
-{
-	uint32_t test = s->state.test;
-
-	snprintf(why, SOURCE_WHY_SIZE, "it failed %s",
-	    test < TESTS && tests[test].text != NULL ? tests[test].text
-						     : "a test");
-	return why;
-}
-
-/* The test that it failed last, if that is why it is in its state. */
-static const char *
-test_name(const struct pool_source *s)
-{
-	uint32_t status = s->state.status, test = s->state.test;
-
-	return (status == SOURCE_FAILED || status == SOURCE_LATCHED) &&
-		test < TESTS && tests[test].name != NULL
-	    ? tests[test].name
-	    : "none";
 }
 
 /* Logs an event of a source, of which there may be many. */
@@ -77,7 +63,7 @@ say(void *arg, enum event event, const char *text, uint32_t suppressed)
 
 	event_log(event, &s->subject,
 	    LOG_FIELDS(LOG_TEXT("VRNGD_REASON", s->reason),
-		LOG_TEXT("VRNGD_TEST", test_name(s)),
+		LOG_TEXT("VRNGD_TEST", names_test[failed_test(s)]),
 		LOG_NUMBER("VRNGD_FAILURES", s->failures),
 		LOG_NUMBER("VRNGD_BYTES", pool_source_bytes(s)),
 		LOG_NUMBER("VRNGD_SUPPRESSED", suppressed)),
@@ -86,7 +72,7 @@ say(void *arg, enum event event, const char *text, uint32_t suppressed)
 }
 
 /* The same, for `reason`, in words, or NULL. */
-#define pool_source_say(s, event, why, ...) \
+#define report(s, event, why, ...) \
 	do { \
 		const char *reason_ = (why); \
 \
@@ -95,54 +81,38 @@ say(void *arg, enum event event, const char *text, uint32_t suppressed)
 		flap_say(&(s)->flap, (event), __VA_ARGS__); \
 	} while (0)
 
-/* Its reader sees it in another state than before. */
+/* Logs the status that its reader has found. */
 static void
-pool_source_changed(struct pool_source *s)
+report_status(struct pool_source *s)
 {
-	char why[SOURCE_WHY_SIZE];
-	bool was_announced = s->announced, was_lost = s->lost;
+	const char *why = failures[failed_test(s)];
+	uint32_t status = s->state.status;
 
-	pool_source_describe(s, why);
-	s->announced = s->state.status != SOURCE_OK;
-	s->lost = false;
-	switch (s->state.status) {
-	case SOURCE_OK:
-		pool_source_say(s,
-		    was_announced ? EVENT_SOURCE_RECOVERED
-				  : EVENT_SOURCE_HEALTHY,
-		    NULL, "%s", was_announced ? "yields again" : "healthy");
-		break;
-	case SOURCE_STALLED:
-		pool_source_say(s, EVENT_SOURCE_STALLED, NULL,
-		    "it yields nothing: not used until it does");
-		pool_source_note(s, "it yielded nothing");
-		break;
-	case SOURCE_FAILED:
-		pool_source_say(s, EVENT_SOURCE_FAILED, why,
+	if (status == SOURCE_OK && s->announced)
+		report(s, EVENT_SOURCE_RECOVERED, NULL, "yields again");
+	else if (status == SOURCE_OK)
+		report(s, EVENT_SOURCE_HEALTHY, NULL, "healthy");
+	else if (status == SOURCE_FAILED)
+		report(s, EVENT_SOURCE_FAILED, why,
 		    "%s: not used until it has passed the start-up tests again",
 		    why);
-		break;
-	case SOURCE_LATCHED:
-		pool_source_say(s, EVENT_SOURCE_LATCHED, why,
+	else if (status == SOURCE_LATCHED)
+		report(s, EVENT_SOURCE_LATCHED, why,
 		    "%s, and not by chance: not used until vrngctl source "
 		    "retest %s",
 		    why, s->config->spec.name);
-		break;
-	default:
-		s->announced = was_announced;
-		s->lost = was_lost;
-	}
+	else if (status == SOURCE_STALLED) {
+		report(s, EVENT_SOURCE_STALLED, NULL,
+		    "it yields nothing: not used until it does");
+		note_failure(s, "it yielded nothing");
+	} else
+		return;
+	s->announced = status != SOURCE_OK;
+	s->lost = false;
 }
 
 /* A source that failed a test waits longer than one that was lost. */
 #define FAILED_SLOWER 10
-
-static void
-timer_set(sd_event_source *timer, uint64_t at)
-{
-	sd_event_source_set_time(timer, (at + 999) / 1000);
-	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
-}
 
 static void
 set_status(struct pool_source *s, enum proto_source_status status)
@@ -173,18 +143,19 @@ lose(struct pool_source *s, const char *why)
 	uint64_t now = clock_now();
 
 	if (!s->lost)
-		pool_source_say(s, EVENT_SOURCE_LOST, why,
+		report(s, EVENT_SOURCE_LOST, why,
 		    "lost: %s; trying to open it again", why);
 	s->announced = s->lost = true;
-	pool_source_note(s, why);
+	note_failure(s, why);
 	set_status(s, SOURCE_LOST);
-	timer_set(s->timer, now + backoff_failed(&s->backoff, now, 0, 1));
+	timer_at(&s->timer, now + backoff_failed(&s->backoff, now, 0, 1));
 }
 
-/* Opens it, if somebody is there to read it. */
+/* Opens it, if its reader runs. */
 static void
-try_open(struct pool_source *s)
+try_open(void *arg)
 {
+	struct pool_source *s = arg;
 	char why[SOURCE_WHY_SIZE];
 	int fd = -1;
 
@@ -208,15 +179,6 @@ try_open(struct pool_source *s)
 		lose(s, s->kept_fd == -1 ? why : strerror(errno));
 }
 
-static int
-timer_event(sd_event_source *source, uint64_t usec, void *arg)
-{
-	(void)source;
-	(void)usec;
-	try_open(arg);
-	return 0;
-}
-
 /* Somebody connects, to be the source; others wait until that ends. */
 static int
 accept_event(sd_event_source *source, int fd, uint32_t events, void *arg)
@@ -233,7 +195,7 @@ accept_event(sd_event_source *source, int fd, uint32_t events, void *arg)
 		lose(s, strerror(errno));
 		return 0;
 	}
-	pool_source_say(s, EVENT_SOURCE_CONNECTED, NULL, "connected");
+	report(s, EVENT_SOURCE_CONNECTED, NULL, "connected");
 	give(s, conn);
 	return 0;
 }
@@ -300,7 +262,6 @@ pool_source_new(const struct config_source *cs, const char *pool,
 {
 	struct pool_source *s = must(calloc(1, sizeof(*s)));
 	char what[POOL_SOURCE_TEXT_SIZE - GUEST_NAME_SIZE - 3];
-	int r;
 
 	s->config = copy(cs);
 	s->subject.pool = pool;
@@ -313,13 +274,8 @@ pool_source_new(const struct config_source *cs, const char *pool,
 	s->since = clock_now();
 	flap_init(&s->flap, env->event, say, s);
 	s->env = env;
-	r = sd_event_add_time(env->event, &s->timer, CLOCK_MONOTONIC, 0, 1,
-	    timer_event, s);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
-	if (r < 0)
-		log_error("cannot make a timer: %s", strerror(-r));
-	if (r < 0 || (keep && open_kept(s, env->event) == -1)) {
+	timer_init(&s->timer, env->event, try_open, s);
+	if (keep && open_kept(s, env->event) == -1) {
 		pool_source_free(s);
 		return NULL;
 	}
@@ -330,7 +286,7 @@ void
 pool_source_free(struct pool_source *s)
 {
 	flap_end(&s->flap);
-	sd_event_source_disable_unref(s->timer);
+	timer_free(&s->timer);
 	sd_event_source_disable_unref(s->io);
 	if (s->listener.fd != -1)
 		listener_close(&s->listener, s->env->event);
@@ -393,7 +349,7 @@ pool_source_start(struct pool_source *s)
 		return;
 	/* Quarantine does not end because another process reads it. */
 	if (clock_now() < s->backoff.until)
-		timer_set(s->timer, s->backoff.until);
+		timer_at(&s->timer, s->backoff.until);
 	else
 		try_open(s);
 }
@@ -471,7 +427,7 @@ pool_source_stop(struct pool_source *s)
 		set_status(s, SOURCE_WAITING);
 	s->closed = true;
 	s->given = 0;
-	sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+	timer_stop(&s->timer);
 	if (s->io != NULL)
 		sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
 }
@@ -482,20 +438,19 @@ closed(struct pool_source *s)
 {
 	const struct proto_source_state *state = &s->state;
 	uint64_t now = clock_now();
-	char why[SOURCE_WHY_SIZE];
 
 	s->closed = true;
 	if (state->status == SOURCE_LATCHED || state->status == SOURCE_FAILED)
-		pool_source_note(s, pool_source_describe(s, why));
+		note_failure(s, failures[failed_test(s)]);
 	if (state->status == SOURCE_LATCHED)
 		return;
 	if (state->status == SOURCE_FAILED) {
-		timer_set(s->timer,
+		timer_at(&s->timer,
 		    now + backoff_failed(&s->backoff, now, 0, FAILED_SLOWER));
 		return;
 	}
 	if (s->config->replay && state->error == 0) {
-		pool_source_say(s, EVENT_SOURCE_EXHAUSTED, NULL,
+		report(s, EVENT_SOURCE_EXHAUSTED, NULL,
 		    "its test data has been used up");
 		set_status(s, SOURCE_EXHAUSTED);
 		return;
@@ -517,7 +472,7 @@ pool_source_update(struct pool_source *s,
 	}
 	if (state->status != was) {
 		s->since = clock_now();
-		pool_source_changed(s);
+		report_status(s);
 	}
 	if (state->closed)
 		closed(s);
@@ -539,7 +494,7 @@ pool_source_retest(struct pool_source *s, const char **why)
 	    s->text);
 	s->backoff = (struct backoff){ 0 };
 	set_status(s, SOURCE_WAITING);
-	sd_event_source_set_enabled(s->timer, SD_EVENT_OFF);
+	timer_stop(&s->timer);
 	try_open(s);
 	return 0;
 }

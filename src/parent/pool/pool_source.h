@@ -18,6 +18,7 @@
 #include "parent/host/event.h"
 #include "common/log.h"
 #include "parent/host/process.h"
+#include "parent/host/timer.h"
 #include "parent/pool/source_open.h"
 
 /* How the source is shown to people: its name, and what it is. */
@@ -30,7 +31,7 @@ struct pool_source {
 	char text[POOL_SOURCE_TEXT_SIZE];
 	struct process_env *env;
 	struct process *entropy;  /* who reads it */
-	sd_event_source *timer;	  /* to open it (again) */
+	struct timer timer;	  /* to open it (again) */
 	sd_event_source *io;	  /* of kept_fd, when somebody may connect */
 	struct listener listener; /* of a unix socket to listen at */
 	int kept_fd;		  /* see source_is_kept(); -1: none */

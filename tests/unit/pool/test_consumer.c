@@ -118,8 +118,6 @@ plumb(struct plumbing *p, uint64_t ceil)
 	memset(p, 0, sizeof(*p));
 	assert_true(sd_event_new(&p->env.event) >= 0);
 	pool_init(&p->pool, "test", &p->env, &all, &pool_ops, p);
-	assert_true(sd_event_add_time(p->env.event, &p->pool.timer,
-			CLOCK_MONOTONIC, 0, 1, NULL, NULL) >= 0);
 	assert_int_equal(channel_pair(fds), 0);
 	p->pool.entropy.channel = fds[0];
 	p->pool.entropy.pid = 1;
@@ -150,7 +148,7 @@ unplumb(struct plumbing *p)
 	consumer_remove(&p->pool, &p->consumers[1]);
 	consumer_unshare(&p->pool, &p->consumers[0]);
 	consumer_remove(&p->pool, &p->consumers[0]);
-	sd_event_source_disable_unref(p->pool.timer);
+	timer_free(&p->pool.timer);
 	timer_free(&p->env.tick);
 	sd_event_unref(p->env.event);
 	close(p->pool.entropy.channel);
