@@ -349,6 +349,9 @@ struct proto_serve {
 	uint32_t nallowed;     /* ALLOW frames that follow, at most ALLOWED_MAX:
 				* addresses in none of them are turned away */
 	uint32_t addressed;    /* 1: the first SERVE is before SOCKET_BOUND */
+	uint32_t connects;     /* 1: the service connects to its clients, which
+				* need not be in the networks */
+	uint32_t unused;       /* 0 */
 };
 
 /* A network.  IPv4: mapped to IPv6 (RFC 4291, 2.5.5.2), bits from 96 up. */
@@ -378,14 +381,14 @@ struct proto_socket {
 /*
  * CLIENTS: memory for the clients' state, and a deposit with the connections of
  * the clients that an earlier worker had (fds; deposit.h).  Once, after BYTES,
- * if clients have connections.  CLIENT: a new connection (fd), in a place that
- * is free.  CLIENT_GONE: the worker has closed a connection, or refused it; the
+ * if clients have connections.  CLIENT: a new connection (fd), accepted or made,
+ * for a place that is free.  CLIENT_GONE: the worker has closed a connection, or refused it; the
  * parent, which has another descriptor of it, closes that, and the place is
  * free.
  */
 struct proto_client {
-	uint32_t place;	    /* less than CLIENTS_MAX */
-	uint32_t connected; /* of CLIENT: 1: the service has connected to it */
+	uint32_t place;	 /* less than CLIENTS_MAX */
+	uint32_t unused; /* 0 */
 };
 
 /*

@@ -90,6 +90,7 @@ send_serve(struct outlet *o)
 	f.u.serve.max_clients = co->max_clients;
 	f.u.serve.idle_timeout = co->idle_timeout;
 	f.u.serve.nallowed = co->nallowed;
+	f.u.serve.connects = co->connect;
 	f.u.serve.addressed =
 	    co->socket.transport == CONFIG_UDP && !co->connect;
 	process_send(&o->worker, &f);
