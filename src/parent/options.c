@@ -1,6 +1,6 @@
 /*
- * Parses the command line, and makes a configuration of it where there is no
- * file.  Used by main.c.
+ * Parses the command line, and builds a configuration from it if there is no
+ * configuration file.  Used by main.c.
  */
 #include <sys/un.h>
 
@@ -68,33 +68,33 @@ static const char usage_text[] =
     "       vrngd -s PATH [-c COUNT] [-f FILE] [-m BYTES] [-p MS] [-v]\n"
     "       vrngd --fd FDNUM [-f FILE] [-m BYTES] [-p MS] [-v]\n"
     "\n"
-    "  -C, --config FILE        the configuration, if there are neither -s nor\n"
-    "                           --fd (/etc/vrngd/vrngd.conf)\n"
-    "  -n, --check              check it, print what it comes to, and exit\n"
-    "      --control PATH       where vrngctl changes things\n"
+    "  -C, --config FILE        configuration file, without -s and --fd\n"
+    "                           (/etc/vrngd/vrngd.conf)\n"
+    "  -n, --check              check the configuration, print it with all\n"
+    "                           defaults, and exit\n"
+    "      --control PATH       control socket, for changes by vrngctl\n"
     "                           (/run/vrngd/control)\n"
-    "      --control-group NAME whose members may ask for the status\n"
-    "      --control-owner USER who owns the control socket\n"
-    "      --status PATH        where vrngctl asks for the status (that of the\n"
-    "                           control socket, with \"status\" for \"control\")\n"
-    "  -s, --socket-path PATH   listen at PATH0 to PATHn-1; a %d in PATH is\n"
-    "                           replaced by the number instead; given several\n"
-    "                           times, each PATH is taken as it is\n"
-    "  -c, --socket-count N     how many guests (1)\n"
+    "      --control-group NAME group that may query the status\n"
+    "      --control-owner USER owner of the control socket\n"
+    "      --status PATH        monitoring socket (path of the control socket,\n"
+    "                           with \"status\" for \"control\")\n"
+    "  -s, --socket-path PATH   listen at PATH0 to PATHn-1; the number replaces\n"
+    "                           a %d in PATH; if given several times, each PATH\n"
+    "                           is used unchanged\n"
+    "  -c, --socket-count N     number of guests (1)\n"
     "      --fd FDNUM           serve one guest on this listening socket\n"
-    "  -f, --rng-source FILE    the source, a device or a FIFO (/dev/urandom);\n"
-    "                           also --filename\n"
-    "  -m, --max-bytes BYTES    that all guests together get in a period (no\n"
+    "  -f, --rng-source FILE    source: a device, serial line or FIFO\n"
+    "                           (/dev/urandom); also --filename\n"
+    "  -m, --max-bytes BYTES    limit for all guests together per period (no\n"
     "                           limit)\n"
-    "  -p, --period MS          milliseconds (65536)\n"
-    "      --poll-us US         how long to look for the next request before\n"
-    "                           going to sleep, in microseconds (0)\n"
-    "      --uid-base N         first of the uids for child processes\n"
-    "                           (1879048192)\n"
-    "      --libexec DIR        where the programs of the child processes are\n"
-    "      --print-capabilities print what this backend can do, as JSON\n"
-    "  -v, --verbose            log more\n"
-    "  -h, --help               print this\n"
+    "  -p, --period MS          length of a period in milliseconds (65536)\n"
+    "      --poll-us US         maximum busy-poll time for the next request, in\n"
+    "                           microseconds (0)\n"
+    "      --uid-base N         first uid for child processes (1879048192)\n"
+    "      --libexec DIR        directory of the child programs\n"
+    "      --print-capabilities print the backend's capabilities as JSON\n"
+    "  -v, --verbose            log debug messages\n"
+    "  -h, --help               print this help\n"
     "  -V, --version            print the version\n";
 
 static const char capabilities_text[] = "{\n"
@@ -133,9 +133,8 @@ number(const char *option, const char *value, long long low, long long high)
 
 	n = strtonum(value, low, high, &error);
 	if (error != NULL)
-		usage_error("%s '%s' is %s: a whole number from %lld to %lld "
-			    "is wanted",
-		    option, value, error, low, high);
+		usage_error("%s '%s' is %s: must be %lld to %lld", option,
+		    value, error, low, high);
 	return n;
 }
 
@@ -145,8 +144,7 @@ user(const char *name)
 	const struct passwd *pw = getpwnam(name);
 
 	if (pw == NULL)
-		usage_error("--control-owner '%s': there is no such user",
-		    name);
+		usage_error("--control-owner '%s': unknown user", name);
 	return pw->pw_uid;
 }
 
@@ -156,12 +154,11 @@ group(const char *name)
 	const struct group *gr = getgrnam(name);
 
 	if (gr == NULL)
-		usage_error("--control-group '%s': there is no such group",
-		    name);
+		usage_error("--control-group '%s': unknown group", name);
 	return gr->gr_gid;
 }
 
-/* The path of guest `i` out of `pattern`, which the caller frees. */
+/* The path of guest `i` from `pattern`.  The caller frees it. */
 static char *
 numbered_path(const char *pattern, size_t i)
 {
@@ -175,7 +172,7 @@ numbered_path(const char *pattern, size_t i)
 	else
 		n = asprintf(&path, "%s%zu", pattern, i);
 	if (n == -1)
-		usage_error("--socket-path: no memory");
+		usage_error("--socket-path: out of memory");
 	return path;
 }
 
@@ -185,39 +182,37 @@ check_path(const char *path)
 	struct sockaddr_un sun;
 
 	if (strlen(path) >= sizeof(sun.sun_path))
-		usage_error("--socket-path '%s' is longer than the %zu bytes "
-			    "that a socket address has room for",
-		    path, sizeof(sun.sun_path) - 1);
+		usage_error("--socket-path '%s' is longer than %zu bytes", path,
+		    sizeof(sun.sun_path) - 1);
 }
 
 /*
- * Turns the arguments of -s into one path a guest: a single one is a pattern,
- * several are exact.
+ * Sets the path of each guest from the arguments of -s: a single argument is a
+ * pattern, several are exact.
  */
 static void
 set_paths(struct options *opt, char **args, size_t nargs, size_t count)
 {
 	if (nargs > 1 && count != 0)
-		usage_error("--socket-count '%zu' goes with one --socket-path, "
-			    "not with %zu",
-		    count, nargs);
+		usage_error("--socket-count '%zu' is not allowed with several "
+			    "--socket-path",
+		    count);
 	opt->nguests = nargs > 1 ? nargs : count == 0 ? 1 : count;
 	opt->socket_paths = calloc(opt->nguests, sizeof(char *));
 	if (opt->socket_paths == NULL)
-		usage_error("--socket-count: no memory");
+		usage_error("--socket-count: out of memory");
 	for (size_t i = 0; i < opt->nguests; i++) {
 		opt->socket_paths[i] =
 		    nargs > 1 ? args[i] : numbered_path(args[0], i);
 		check_path(opt->socket_paths[i]);
 		for (size_t j = 0; nargs > 1 && j < i; j++)
 			if (strcmp(args[i], args[j]) == 0)
-				usage_error("--socket-path '%s' is given "
-					    "twice",
+				usage_error("duplicate --socket-path '%s'",
 				    args[i]);
 	}
 }
 
-/* QEMU asks for capabilities whatever else is on the command line. */
+/* Prints the capabilities, regardless of other options, as QEMU expects. */
 static void
 answer_capabilities(int argc, char **argv)
 {
@@ -232,13 +227,13 @@ bad_option(int option, char **argv)
 	const char *arg = argv[optind - 1];
 
 	if (option == ':')
-		usage_error("%s needs a value", arg);
+		usage_error("missing value of %s", arg);
 	if (optopt != 0 && optopt < 256)
 		usage_error("unknown option -%c", optopt);
 	usage_error("unknown option %s", arg);
 }
 
-/* Takes one option other than -s and -c. */
+/* Sets one option other than -s and -c. */
 static void
 set_option(struct options *opt, int option, char **argv)
 {
@@ -300,7 +295,7 @@ set_option(struct options *opt, int option, char **argv)
 	}
 }
 
-/* The options of guests go with guests; else the configuration has it all. */
+/* Rejects the options of guests, which the configuration file replaces. */
 static void
 set_config(struct options *opt, size_t count)
 {
@@ -317,12 +312,12 @@ set_config(struct options *opt, size_t count)
 	if (count != 0)
 		surplus = "--socket-count";
 	if (surplus != NULL)
-		usage_error("%s goes with --socket-path or --fd", surplus);
+		usage_error("%s requires --socket-path or --fd", surplus);
 	if (opt->config != NULL)
 		return;
 	if (access(DEFAULT_CONFIG, F_OK) == -1)
-		usage_error("--socket-path or --fd is needed, or a "
-			    "configuration in %s",
+		usage_error("missing --socket-path, --fd, or configuration "
+			    "file %s",
 		    DEFAULT_CONFIG);
 	opt->config = DEFAULT_CONFIG;
 }
@@ -343,7 +338,7 @@ options_parse(struct options *opt, int argc, char **argv)
 	};
 	answer_capabilities(argc, argv);
 	if ((paths = calloc((size_t)argc, sizeof(char *))) == NULL)
-		usage_error("no memory");
+		usage_error("out of memory");
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":C:ns:c:f:m:p:vhV", longopts,
 		    NULL)) != -1) {
@@ -360,18 +355,17 @@ options_parse(struct options *opt, int argc, char **argv)
 	if (optind < argc)
 		usage_error("unexpected argument '%s'", argv[optind]);
 	if (opt->listen_fd != -1 && count != 0)
-		usage_error("--fd '%d' is one guest: --socket-count '%zu' does "
-			    "not go with it",
+		usage_error("--fd '%d' serves one guest: --socket-count '%zu' "
+			    "is not allowed",
 		    opt->listen_fd, count);
 	if (opt->source != NULL && opt->source[0] == '\0')
 		usage_error("--rng-source '' is empty");
 	if ((opt->config != NULL || opt->check) &&
 	    (opt->listen_fd != -1 || npaths > 0))
-		usage_error("--%s goes without --socket-path and --fd",
+		usage_error("--%s is not allowed with --socket-path or --fd",
 		    opt->check ? "check" : "config");
 	if (opt->listen_fd != -1 && npaths > 0)
-		usage_error("--fd '%d' and --socket-path '%s' exclude each "
-			    "other",
+		usage_error("--fd '%d' is not allowed with --socket-path '%s'",
 		    opt->listen_fd, paths[0]);
 	if (opt->listen_fd != -1)
 		opt->nguests = 1;
@@ -390,11 +384,11 @@ static void *
 must_alloc(void *p)
 {
 	if (p == NULL)
-		usage_error("no memory");
+		usage_error("out of memory");
 	return p;
 }
 
-/* A guest named after its socket, or by its number if that name is taken. */
+/* Adds a guest named after its socket, or by its number if the name exists. */
 static void
 add_guest(struct config *config, struct config_pool *pool, const char *path,
     size_t i)

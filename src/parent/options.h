@@ -17,17 +17,17 @@
 
 struct options {
 	const char *config;  /* path of the configuration; NULL: none */
-	bool check;	     /* -n: only print what it says */
+	bool check;	     /* -n: only check and print it */
 	const char *control; /* path of the control socket, or NULL */
 	const char *status;  /* path of the monitoring socket, or NULL */
-	gid_t control_group; /* who may ask there; -1: no group */
-	uid_t control_owner; /* of the socket; -1: ours */
+	gid_t control_group; /* may query the status; -1: no group */
+	uid_t control_owner; /* of the socket; -1: the daemon's user */
 	char **socket_paths; /* of each guest, in order */
 	size_t nguests;
 	int listen_fd;	     /* --fd: one guest; -1: none */
 	const char *source;  /* path */
-	const char *libexec; /* where the roles' programs are */
-	uint64_t max_bytes;  /* a period, all guests; 0: no limit */
+	const char *libexec; /* directory of the roles' programs */
+	uint64_t max_bytes;  /* per period, for all guests; 0: no limit */
 	uint64_t period;     /* ns */
 	uint32_t poll_us;    /* as in struct proto_limits */
 	uint32_t uid_base;

@@ -1,6 +1,6 @@
 /*
- * Reads Varlink calls with json-c and says how each is answered.  Used by
- * client.c.
+ * Parses Varlink calls with json-c, and builds the replies to all but a status.
+ * Used by client.c.
  */
 #include <json-c/json.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "status/call.h"
 
-/* The methods that there are. */
+/* The known methods. */
 static const struct {
 	const char *name;
 	enum call_kind kind;
@@ -29,7 +29,7 @@ parse(const char *text, size_t len)
 	json_tokener_set_flags(tokener,
 	    JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	call = json_tokener_parse_ex(tokener, text, (int)len);
-	/* What follows the object, or is missing, makes it none. */
+	/* Rejects an incomplete object, and text after the object. */
 	if (json_tokener_get_error(tokener) != json_tokener_success ||
 	    json_tokener_get_parse_end(tokener) != len ||
 	    !json_object_is_type(call, json_type_object)) {

@@ -4,7 +4,7 @@
  *	{"method":"io.vrngd.Status.Get"}
  *	{"parameters":{"status":{...}}}
  *
- * Pure, but for memory.
+ * Pure, except for memory.
  */
 #ifndef VRNGD_CALL_H
 #define VRNGD_CALL_H
@@ -13,28 +13,28 @@
 #include <stddef.h>
 
 #define CALL_SIZE_MAX  4096 /* bytes, with the NUL */
-#define CALL_DEPTH_MAX 8    /* of arrays and objects in each other */
+#define CALL_DEPTH_MAX 8    /* nesting of arrays and objects */
 
 /* Around a status, in the reply to CALL_STATUS. */
 #define CALL_REPLY_BEGIN "{\"parameters\":{\"status\":"
 #define CALL_REPLY_END	 "}}" /* and the NUL */
 
 enum call_kind {
-	CALL_BAD,    /* not a call: the connection ends */
-	CALL_STATUS, /* the status is wanted */
+	CALL_BAD,    /* invalid: the connection is closed */
+	CALL_STATUS, /* the reply is the status */
 	CALL_REPLY,  /* `reply` is the answer */
 };
 
 struct call {
 	enum call_kind kind;
-	bool oneway; /* no answer is wanted */
-	char *reply; /* allocated, of CALL_REPLY; NULL: no memory */
+	bool oneway; /* no reply */
+	char *reply; /* allocated, for CALL_REPLY; NULL: out of memory */
 };
 
-/* Lets the JSON library do what it does once, before system calls are few. */
+/* Initializes the JSON library, before the system call filter is set. */
 void call_init(void);
 
-/* Reads a call of `len` bytes, without its NUL. */
+/* Parses a call of `len` bytes, without its NUL. */
 struct call call_parse(const char *text, size_t len);
 
 #endif

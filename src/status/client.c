@@ -1,6 +1,7 @@
 /*
- * Serves the clients of the monitoring socket.  A client makes one call after
- * the other; while it is answered no more is read.  Used by main.c.
+ * Serves the clients of the monitoring socket.  The calls of a client are answered
+ * one after the other; while one is answered, no more input is read.  Used by
+ * main.c.
  */
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -13,10 +14,10 @@
 
 #include "status/client.h"
 
-#define SENDS_AT_ONCE 16    /* then others' turn comes */
+#define SENDS_AT_ONCE 16    /* then other clients are served */
 #define SEND_SIZE     65536 /* bytes */
 
-/* Maps a status and closes its file: with one user, or NULL with errno. */
+/* Maps a status and closes its file.  Returns it with one user, or NULL. */
 static struct snapshot *
 map_snapshot(int fd, uint64_t size)
 {
@@ -24,7 +25,7 @@ map_snapshot(int fd, uint64_t size)
 	void *text = MAP_FAILED;
 
 	errno = EINVAL;
-	/* Private: before Linux 6.7 a sealed file cannot be shared. */
+	/* Private: before Linux 6.7 a sealed file cannot be mapped shared. */
 	if (size > 0 && size <= SNAPSHOT_SIZE_MAX)
 		text = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (text != MAP_FAILED && (s = malloc(sizeof(*s))) == NULL)
@@ -55,8 +56,9 @@ watch(const struct server *s, struct client *c, int op, uint32_t events)
 }
 
 /*
- * A client may have sent descriptors, of which the last copy is closed with its
- * connection or when its bytes are read: that may wait.
+ * Reports work to the parent first: a client may have sent descriptors, whose
+ * last copy is closed with the connection or when the bytes are read, and that
+ * close may block.
  */
 static void
 close_connection(const struct server *s, int fd)
@@ -76,7 +78,7 @@ drop(struct server *s, struct client *c)
 	free(c);
 }
 
-/* Events that a client in that state waits for; its end always. */
+/* Watches the events of a client's state. */
 static void
 set_state(struct server *s, struct client *c, enum client_state state)
 {
@@ -97,7 +99,7 @@ set_state(struct server *s, struct client *c, enum client_state state)
 		c->deadline = clock_now() + CLIENT_CALL_TIME;
 }
 
-/* Takes a call.  Returns false if the connection must end. */
+/* Handles a call.  Returns false if the connection must be closed. */
 static bool
 take_call(struct server *s, struct client *c, size_t len)
 {
@@ -121,7 +123,7 @@ take_call(struct server *s, struct client *c, size_t len)
 	return true;
 }
 
-/* Takes the calls that are there, until one is to be answered. */
+/* Handles the received calls, up to one that needs an answer. */
 static void
 take_calls(struct server *s, struct client *c)
 {
@@ -129,7 +131,7 @@ take_calls(struct server *s, struct client *c)
 
 	while (c->state == CLIENT_READING &&
 	    (end = memchr(c->in, '\0', c->nin)) != NULL) {
-		/* The client that was idle longest comes first. */
+		/* Moves a client to the end: the first one was idle longest. */
 		TAILQ_REMOVE(&s->clients, c, entry);
 		TAILQ_INSERT_TAIL(&s->clients, c, entry);
 		if (!take_call(s, c, (size_t)(end - c->in))) {
@@ -143,7 +145,7 @@ take_calls(struct server *s, struct client *c)
 		c->deadline = 0;
 }
 
-/* Descriptors that come with the bytes are not received: the kernel drops them. */
+/* Reads without receiving descriptors: the kernel closes them. */
 static void
 receive(struct server *s, struct client *c)
 {
@@ -163,7 +165,7 @@ receive(struct server *s, struct client *c)
 	take_calls(s, c);
 }
 
-/* The part of an answer from `at` on.  Returns its size; 0: that was all. */
+/* The part of an answer from `at` on.  Returns its size; 0 at the end. */
 static size_t
 answer_part(const struct client *c, size_t at, const char **text)
 {
@@ -230,9 +232,9 @@ transmit(struct server *s, struct client *c)
 }
 
 /*
- * The client that has to make room for one more of a user, if there are as many
- * as may be: the one of that user, or of all, that has been idle longest.
- * Returns whether there is room now.
+ * Makes room for a client of a user.  At the limit of the user or of all users,
+ * the client of these that was idle longest is disconnected.  Returns whether
+ * there is room now.
  */
 static bool
 make_room(struct server *s, uid_t uid)
@@ -278,14 +280,14 @@ client_add(struct server *s, int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == -1 ||
 	    !make_room(s, peer.uid)) {
 		if (log_limit_pass(&s->log_limit, clock_now(), &suppressed))
-			log_warning("client limit reached: pid %d, uid %u "
-				    "disconnected",
+			log_warning("client limit reached, rejected: pid %d, "
+				    "uid %u",
 			    peer.pid, peer.uid);
 		close_connection(s, fd);
 		return;
 	}
 	if ((c = calloc(1, sizeof(*c))) == NULL)
-		log_fatal("no memory for a client");
+		log_fatal("out of memory for a client");
 	c->fd = fd;
 	c->pid = peer.pid;
 	c->uid = peer.uid;
@@ -335,7 +337,7 @@ client_answer(struct server *s, int fd, uint64_t size)
 	s->answers++;
 	for (c = TAILQ_FIRST(&s->clients); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		/* Memory of statuses that are not read is bounded. */
+		/* The memory of statuses that clients have not read is limited. */
 		if (c->snapshot != NULL &&
 		    s->answers - c->answer >= SNAPSHOTS_MAX) {
 			drop(s, c);
@@ -373,10 +375,11 @@ client_expire(struct server *s, uint64_t now)
 			continue;
 		}
 		if (log_limit_pass(&s->log_limit, now, &suppressed))
-			log_warning("pid %d, uid %u does not %s: disconnected",
-			    c->pid, c->uid,
-			    c->state == CLIENT_READING ? "finish its call"
-						       : "read its answer");
+			log_warning(
+			    "timeout, client did not %s: pid %d, uid %u",
+			    c->state == CLIENT_READING ? "complete its call"
+						       : "read the answer",
+			    c->pid, c->uid);
 		drop(s, c);
 	}
 	return first;

@@ -1,6 +1,6 @@
 /*
- * What the status process may ask the kernel for.  Used by main.c, and by the
- * test that tries every system call.
+ * The system call filter of the status process.  Used by main.c, and by the test
+ * that tries every system call.
  */
 #include <sys/socket.h>
 
@@ -10,10 +10,10 @@
 
 static const struct sandbox_rule status_rules[] = {
 	{ .nr = SANDBOX_EPOLL_WAIT, .why = "the main loop" },
-	{ .nr = SCMP_SYS(epoll_ctl), .why = "clients come and go" },
+	{ .nr = SCMP_SYS(epoll_ctl), .why = "connections of clients" },
 	{ .nr = SCMP_SYS(recvmsg), .why = "frames" },
 	{ .nr = SCMP_SYS(write), .why = "frames" },
-	{ .nr = SCMP_SYS(recvfrom), .why = "calls, without descriptors" },
+	{ .nr = SCMP_SYS(recvfrom), .why = "calls without descriptors" },
 	{ .nr = SCMP_SYS(sendto),
 	    .why = "answers",
 	    .nargs = 2,
@@ -31,8 +31,8 @@ static const struct sandbox_rule status_rules[] = {
 	    .nargs = 1,
 	    .args = { SANDBOX_NO_EXEC } },
 	{ .nr = SCMP_SYS(munmap), .why = "statuses" },
-	{ .nr = SCMP_SYS(clock_gettime), .why = "where there is no vDSO" },
-	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
+	{ .nr = SCMP_SYS(clock_gettime), .why = "hosts without vDSO" },
+	{ .nr = SCMP_SYS(exit_group), .why = "exit" },
 };
 
 size_t

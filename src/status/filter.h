@@ -7,8 +7,8 @@
 #include "common/sandbox.h"
 
 /*
- * Every system call that the process may make once it has started.  Returns how
- * many rules there are.
+ * The system calls that the process may make after its start.  Returns the number
+ * of rules.
  */
 size_t status_filter(struct sandbox_rule rules[SANDBOX_RULES_MAX]);
 
