@@ -1,8 +1,7 @@
 /*
- * Frames over a channel: checks each against the table of proto.h, sends and
- * receives those of the parent with their descriptors, and those of children
- * over a pipe, which cannot carry any.  Used by every process that has a
- * channel.
+ * Sends and receives frames over a channel, and checks each against the table of
+ * proto.h.  Frames of the parent carry descriptors over a socket; frames of
+ * children go over a pipe, without descriptors.  Used by all processes.
  */
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -80,7 +79,7 @@ channel_pair(int fds[2])
 	return 0;
 }
 
-/* A longer frame would be cut in two. */
+/* A longer frame would be split. */
 _Static_assert(offsetof(struct frame, fds) < PIPE_BUF, "a packet of a pipe");
 
 int
@@ -140,7 +139,7 @@ channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 
 	memset(f, 0, sizeof(*f));
 	forget_fds(f);
-	/* One more than any frame has, to notice it. */
+	/* One more than any frame has, to detect surplus descriptors. */
 	passing_expect(&msg, &place, FRAME_FDS_MAX + 1);
 	do {
 		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
@@ -167,7 +166,7 @@ channel_hear(int fd, struct frame *f, enum proto_role from)
 
 	memset(f, 0, sizeof(*f));
 	do {
-		/* What is longer than any frame reaches into what is behind. */
+		/* A frame longer than any valid one extends into the bytes after it. */
 		n = read(fd, f, sizeof(*f));
 	} while (n == -1 && errno == EINTR);
 	forget_fds(f);
@@ -191,6 +190,6 @@ channel_end(enum channel_result result, const struct frame *f)
 {
 	if (result != CHANNEL_BROKEN)
 		channel_lost();
-	log_fatal("broken frame from the parent: type %s, %u bytes",
+	log_fatal("invalid frame from the parent: type %s, %u bytes",
 	    frame_name(f->hdr.type), f->hdr.length);
 }

@@ -1,9 +1,8 @@
 /*
- * Channels: frames of proto.h, each checked against the table there before
- * anybody looks inside.  Down, to a child, they go over a SOCK_SEQPACKET
- * socket; up, to the parent, over a pipe of packets, which can carry no
- * descriptors: so there are none of a child's that the parent would have to
- * close, and might have to wait for.
+ * Channels: frames of proto.h, each checked against the table there before its
+ * payload is read.  Down, to a child, they go over a SOCK_SEQPACKET socket; up, to
+ * the parent, over a pipe of packets.  A pipe carries no descriptors, so that a
+ * child cannot pass one whose close would block the parent.
  */
 #ifndef VRNGD_CHANNEL_H
 #define VRNGD_CHANNEL_H
@@ -40,12 +39,12 @@ struct frame {
 	int fds[FRAME_FDS_MAX];
 };
 
-/* What came of reading a channel. */
+/* The result of reading a channel. */
 enum channel_result {
 	CHANNEL_FRAME,	/* a frame, checked */
-	CHANNEL_AGAIN,	/* nothing there now */
-	CHANNEL_CLOSED, /* the other side is gone */
-	CHANNEL_BROKEN, /* the frame breaks the protocol */
+	CHANNEL_AGAIN,	/* no frame available */
+	CHANNEL_CLOSED, /* the peer has closed it */
+	CHANNEL_BROKEN, /* the frame violates the protocol */
 };
 
 /*
@@ -61,50 +60,50 @@ void frame_init(struct frame *, enum proto_type, uint32_t consumer,
 bool frame_valid(const struct frame_header *, size_t size, size_t nfds,
     enum proto_role from, enum proto_role to);
 
-/* A frame type's name, for messages; never NULL. */
+/* The name of a frame type for messages; never NULL. */
 const char *frame_name(uint32_t type);
 
 /*
- * Makes the way down of a channel, or a byte channel: the first end only
+ * Creates the down side of a channel, or a byte channel: the first end only
  * sends, the second only receives.  Both are close-on-exec.  Returns 0, or -1
  * with errno.
  */
 int channel_pair(int fds[2]);
 
 /*
- * Makes the way up of a channel: the first end only reads, the second only
- * writes.  Neither blocks, both are close-on-exec.  Of a user with very many
- * pipes it may hold no more than two frames (pipe(7), pipe-user-pages-soft).
- * Returns 0, or -1 with errno.
+ * Creates the up side of a channel: the first end only reads, the second only
+ * writes.  Both are non-blocking and close-on-exec.  If a user has many pipes, it
+ * may hold only two frames (pipe(7), pipe-user-pages-soft).  Returns 0, or -1 with
+ * errno.
  */
 int channel_up_pair(int fds[2]);
 
 /*
- * Sends a frame down, with the fds that its type carries; they stay the
- * caller's.  Never blocks.  Returns 0, or -1 with errno: EAGAIN if the channel
- * is full, EPIPE or ECONNRESET if the other side is gone.
+ * Sends a frame down, with the fds of its type, which the caller still owns.
+ * Does not block.  Returns 0, or -1 with errno: EAGAIN if the channel is full,
+ * EPIPE or ECONNRESET if the peer has closed it.
  */
 int channel_send(int fd, const struct frame *);
 
-/* Sends a frame up; likewise. */
+/* Sends a frame up, likewise. */
 int channel_tell(int fd, const struct frame *);
 
 /*
  * Reads one frame that `from` sent down to `to`, without blocking.  On
- * CHANNEL_BROKEN its fds are closed and the header tells what was claimed.
+ * CHANNEL_BROKEN its fds are closed, and its header is unchecked.
  */
 enum channel_result channel_recv(int fd, struct frame *, enum proto_role from,
     enum proto_role to);
 
-/* Reads one frame that the child `from` sent up; likewise. */
+/* Reads one frame that the child `from` sent up, likewise. */
 enum channel_result channel_hear(int fd, struct frame *, enum proto_role from);
 
-/* Ends a child whose parent is gone, quietly. */
+/* Ends a child whose parent has exited, without a message. */
 _Noreturn void channel_lost(void);
 
 /*
- * Ends a child that can read no more frames, `result` being CHANNEL_CLOSED or
- * CHANNEL_BROKEN, and `f` what channel_recv() left.
+ * Ends a child after channel_recv() has returned CHANNEL_CLOSED or CHANNEL_BROKEN
+ * with the frame `f`.
  */
 _Noreturn void channel_end(enum channel_result result, const struct frame *f);
 

@@ -1,6 +1,6 @@
 /*
- * The first steps of a child: takes its channel, receives HELLO, confines
- * itself.  Used by the main() of each role.
+ * Starts a child: opens its channel, receives HELLO, and confines the process.
+ * Used by the main() of each role.
  */
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -36,8 +36,8 @@ send_line(enum log_level level, const char *text)
 }
 
 /*
- * A full channel loses the line, since logging must not hold up service: the
- * next line that finds room is preceded by how many were lost.
+ * Drops the line if the channel is full, since logging must not delay service.
+ * The number of lost lines precedes the next line.
  */
 static void
 sink_channel(void *arg, const struct log_line *line)
@@ -47,7 +47,7 @@ sink_channel(void *arg, const struct log_line *line)
 
 	if (*lost > 0) {
 		snprintf(text, sizeof(text),
-		    "%u lines lost: the channel was full", *lost);
+		    "channel was full, log lines lost: %u", *lost);
 		if (send_line(LOG_LEVEL_WARNING, text))
 			*lost = 0;
 	}
@@ -76,7 +76,7 @@ child_start(enum proto_role role)
 	enum channel_result result;
 
 	if (!have_channel())
-		log_fatal("this program is started by vrngd(8) only");
+		log_fatal("only vrngd(8) can start this program");
 	closefrom(CHANNEL_UP_FD + 1);
 	log_open(sink_channel, &lost);
 	result = channel_recv(CHANNEL_FD, &f, ROLE_PARENT, role);
@@ -84,7 +84,7 @@ child_start(enum proto_role role)
 		channel_end(result, &f);
 	if (f.hdr.type != PROTO_HELLO || f.u.hello.version != PROTO_VERSION ||
 	    f.u.hello.role != (uint32_t)role)
-		log_fatal("the parent speaks another protocol: %s, version %u",
+		log_fatal("unexpected protocol of the parent: %s, version %u",
 		    frame_name(f.hdr.type), f.u.hello.version);
 	log_set_level((enum log_level)f.u.hello.log_level);
 	sandbox_confine(&f.u.hello, f.fds[0]);
@@ -151,8 +151,8 @@ child_await(struct frame *f, enum proto_role role, enum proto_type type)
 	if (result != CHANNEL_FRAME)
 		channel_end(result, f);
 	if (f->hdr.type != type)
-		log_fatal("%s where %s should be", frame_name(f->hdr.type),
-		    frame_name(type));
+		log_fatal("unexpected %s frame, expected %s",
+		    frame_name(f->hdr.type), frame_name(type));
 }
 
 void *
@@ -176,7 +176,7 @@ child_ready(const struct sandbox_rule *rules, size_t nrules,
 {
 	struct pollfd pfd = { .fd = CHANNEL_UP_FD, .events = POLLOUT };
 
-	/* Lines may have filled the channel, and READY must not be lost. */
+	/* Log lines may have filled the channel, and READY must not be lost. */
 	while (poll(&pfd, 1, -1) == -1)
 		if (errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));

@@ -1,15 +1,15 @@
 /*
- * The control protocol: how vrngctl has vrngd change something.  The status is
- * no part of it: see src/status.
+ * The control protocol, by which vrngctl requests changes of vrngd.  The status
+ * has a protocol of its own, see src/status.
  *
  * The control socket is a unix socket of type SOCK_SEQPACKET.  A client sends
- * a request, one frame of exactly sizeof(struct control_request), and is
- * answered with one frame, a struct control_reply up to the end of its text;
- * then it may send another.  Nothing in a frame is a pointer, every string is
- * terminated, unused bytes are 0.
+ * a request, one frame of exactly sizeof(struct control_request), and receives
+ * one frame, a struct control_reply up to the end of its text; then it may send
+ * another request.  Frames contain no pointers, strings are terminated, unused
+ * bytes are 0.
  *
- * The version is the first field of either frame and stays there: whoever
- * reads another one looks no further.
+ * The version is the first field of both frames in all versions: a reader that
+ * finds another version ignores the rest.
  */
 #ifndef VRNGD_CONTROL_PROTO_H
 #define VRNGD_CONTROL_PROTO_H
@@ -33,9 +33,9 @@ enum control_command {
 	CONTROL_GUEST_ADD,    /* name, socket; class, pool or "" */
 	CONTROL_GUEST_REMOVE, /* name */
 	CONTROL_LOG_LEVEL,    /* log_level */
-	/* name, a source's; pool, or "" if no other pool has one of it. */
+	/* name of a source; pool, or "" if the name is unique. */
 	CONTROL_SOURCE_RETEST,
-	/* name; class, pool or ""; with it comes a listening unix socket. */
+	/* name; class, pool or ""; passes a listening unix socket. */
 	CONTROL_GUEST_ADOPT,
 };
 
@@ -58,8 +58,8 @@ struct control_reply {
 
 /*
  * The path of the monitoring socket that goes with a control socket: the last
- * "control" in its name becomes "status"; without one, ".status" is added.
- * What is too long is cut, and too long for a socket then.
+ * "control" in its name becomes "status"; without one, ".status" is appended.  A
+ * path that is too long is truncated to one that is too long for a socket.
  */
 static inline void
 control_status_path(const char *control, char *path, size_t size)

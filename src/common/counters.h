@@ -1,9 +1,9 @@
 /*
- * Counters: what a worker has done, in one table.  A worker counts in a page
- * of memory that it shares with the parent; the parent reads it when it
- * reports, in the status (JSON) and in the journal, and asks nobody.  A new
- * counter is a row here, the line that counts it, and the manual.  The entropy
- * process has such a page too, with the meters of its sources.
+ * The table of counters.  A worker counts in a page of memory that it shares with
+ * the parent, which reads it for the status (JSON) and the journal without a
+ * message.  A new counter needs a row here, the line that counts it, and a line in
+ * the manual.  The entropy process has such a page too, with the meters of its
+ * sources.
  */
 #ifndef VRNGD_COUNTERS_H
 #define VRNGD_COUNTERS_H
@@ -17,35 +17,35 @@
 /*
  *	name		JSON key		journal field
  */
-/* Of every worker. */
+/* All workers. */
 #define REQUEST_COUNTERS(X) \
-	/* bytes handed to the guest, or clients */ \
+	/* bytes delivered to the guest or the clients */ \
 	X(bytes,	"bytes",		"VRNGD_BYTES") \
 	/* requests completed */ \
 	X(requests,	"requests",		"VRNGD_REQUESTS") \
-	/* of these, with fewer bytes than were asked for */ \
+	/* requests completed with fewer bytes than requested */ \
 	X(short_answers, "short_answers",	"VRNGD_CUT") \
-	/* requests that are malformed: completed with nothing, or refused */ \
+	/* malformed requests: completed without bytes, or rejected */ \
 	X(malformed,	"malformed",		"VRNGD_REFUSED") \
-	/* ns during which a request waited */ \
+	/* ns during which at least one request waited */ \
 	X(wait_ns,	"wait_ns",		"VRNGD_WAIT_NS")
 
-/* Of ROLE_EGD. */
+/* ROLE_EGD. */
 #define CLIENT_COUNTERS(X) \
-	/* clients that have connected */ \
+	/* accepted clients */ \
 	X(connections,	"connections",		"VRNGD_CONNECTIONS") \
-	/* clients that were not let in: not allowed, or too many */ \
+	/* rejected clients: not allowed, or above the limit */ \
 	X(turned_away,	"turned_away",		"VRNGD_TURNED_AWAY")
 
-/* Of ROLE_VHOST; in JSON they are in the object "polling". */
+/* ROLE_VHOST; in JSON they are in the object "polling". */
 #define POLL_COUNTERS(X) \
-	/* times that the ring was polled for the next request, */ \
+	/* polls of the ring for the next request */ \
 	X(polls,	"polls",		"VRNGD_POLLS") \
-	/* that it came meanwhile, */ \
+	/* polls that found a request */ \
 	X(poll_hits,	"hits",			"VRNGD_POLL_HITS") \
-	/* that it did not, */ \
+	/* polls that found none */ \
 	X(poll_misses,	"misses",		"VRNGD_POLL_MISSES") \
-	/* and ns spent so */ \
+	/* ns spent polling */ \
 	X(poll_ns,	"ns",			"VRNGD_POLL_NS")
 /* clang-format on */
 
@@ -57,7 +57,7 @@ enum counter_index {
 	COUNTERS(COUNTER_INDEX) COUNTERS_N
 };
 
-/* By name, and by number for sums. */
+/* Counters by name, and by number for sums. */
 struct counters {
 	union {
 		struct {
@@ -69,28 +69,29 @@ struct counters {
 #undef COUNTER_INDEX
 #undef COUNTER_MEMBER
 
-/* A client of an EGD worker.  What is 64 bits wide is never seen in part. */
+/* A client of an EGD worker.  64-bit values are read and written atomically. */
 struct counters_client {
-	uint64_t since;	   /* ns, when it connected; 0: a free place */
-	uint64_t bytes;	   /* handed to it */
-	uint64_t requests; /* answered */
-	uint64_t waiting;  /* 1: for bytes */
+	uint64_t since;	   /* ns, time of its connection; 0: a free place */
+	uint64_t bytes;	   /* delivered */
+	uint64_t requests; /* completed */
+	uint64_t waiting;  /* 1: waits for bytes */
 	char peer[CLIENT_TEXT_SIZE]; /* "127.0.0.1:4711", "pid 12, uid 0" */
 };
 
 /*
- * What a worker shares with the parent: of ROLE_VHOST the counters alone.  The
- * parent makes it, all 0, and reads it with counters_load().
+ * The page that a worker shares with the parent; ROLE_VHOST has only the counters.
+ * The parent creates it, zeroed, and reads it with counters_load().
  */
 struct counters_page {
 	struct counters counters;
-	uint64_t waiting_since; /* ns: adds to wait_ns; 0: no request waits */
-	uint64_t nclients;	/* connected now, */
-	uint64_t nplaces;	/* in the first of these places */
+	uint64_t
+	    waiting_since; /* ns, start of the current wait; 0: no request waits */
+	uint64_t nclients; /* connected clients */
+	uint64_t nplaces;  /* used places at the beginning of `clients` */
 	struct counters_client clients[CLIENTS_MAX];
 };
 
-/* A source, in the page of the entropy process, which has SOURCES_MAX. */
+/* A source in the page of the entropy process, which has SOURCES_MAX. */
 struct counters_source {
 	struct meter meter; /* of bytes read */
 	struct proto_health health;
@@ -110,7 +111,7 @@ counters_size(enum proto_role role)
 	}
 }
 
-/* More is not believed of any counter, so that sums do not overflow. */
+/* Counters are clamped to this value, so that sums do not overflow. */
 #define COUNTER_MAX (UINT64_C(1) << 60)
 
 /* A value in memory that another process writes to. */
@@ -134,7 +135,7 @@ counters_add(struct counters *sum, const struct counters *c)
 		sum->each[i] += c->each[i];
 }
 
-/* By how much each counter has grown; 0 if it has not. */
+/* The increase of each counter, at least 0. */
 static inline struct counters
 counters_grown(const struct counters *c, const struct counters *before)
 {
@@ -146,9 +147,9 @@ counters_grown(const struct counters *c, const struct counters *before)
 }
 
 /*
- * What is believed of counters that were read in a worker's page, which may
- * have anything in it: none of them less than it was `before`, bytes at most
- * `granted`, and none of the others more than `most`.
+ * Clamps counters from a worker's page, which can contain any values: each to at
+ * least its value in `before`, bytes to at most `granted`, and the others to at
+ * most `most`.
  */
 static inline struct counters
 counters_clamp(const struct counters *c, const struct counters *before,

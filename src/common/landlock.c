@@ -1,6 +1,6 @@
 /*
- * Denies a process the file system and the network by Landlock.  Used by
- * sandbox.c.
+ * Denies a process access to the file system and the network by Landlock.  Used
+ * by sandbox.c.
  */
 #include <sys/syscall.h>
 
@@ -13,14 +13,14 @@
 
 #define CREATE_RULESET_VERSION (1U << 0)
 
-/* struct landlock_ruleset_attr as of ABI 6; older kernels take a part of it. */
+/* struct landlock_ruleset_attr of ABI 6; older kernels accept a part of it. */
 struct ruleset_attr {
 	uint64_t handled_access_fs;  /* ABI 1 */
 	uint64_t handled_access_net; /* ABI 4 */
 	uint64_t scoped;	     /* ABI 6 */
 };
 
-/* How many access rights to files each ABI has, as bits from 0 up. */
+/* The number of access rights to files in each ABI, as bits from 0 up. */
 static const unsigned int fs_rights[] = { 0, 13, 14, 15, 15, 16 };
 
 #define FS_RIGHTS_ABIS ((int)(sizeof(fs_rights) / sizeof(fs_rights[0])))

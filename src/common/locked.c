@@ -1,6 +1,6 @@
 /*
- * Locks memory for random bytes, and wipes it.  Used by the entropy process
- * wherever bytes of a source are kept, and by the workers for their windows.
+ * Locks memory for random bytes, and wipes it.  Used by the entropy process for
+ * all bytes of sources, and by the workers for their windows.
  */
 #include <sys/mman.h>
 
@@ -15,7 +15,7 @@
 #include "common/locked.h"
 #include "common/log.h"
 
-#define ON_FAULT 1 /* MLOCK_ONFAULT, that not all C libraries know */
+#define ON_FAULT 1 /* MLOCK_ONFAULT, which some C libraries do not define */
 
 static void
 exclude_from_dumps(void *memory, size_t size)
@@ -25,15 +25,15 @@ exclude_from_dumps(void *memory, size_t size)
 		    strerror(errno));
 }
 
-/* Says so, once. */
+/* Logs the failure once. */
 static void
 cannot_lock(void)
 {
 	static atomic_flag warned = ATOMIC_FLAG_INIT;
 
 	if (!atomic_flag_test_and_set(&warned))
-		log_warning("cannot lock random bytes in memory (%s): they may "
-			    "be swapped out; raise RLIMIT_MEMLOCK",
+		log_warning("cannot lock memory, random bytes may be swapped "
+			    "out: raise RLIMIT_MEMLOCK (%s)",
 		    strerror(errno));
 }
 

@@ -1,6 +1,6 @@
 /*
- * Memory for bytes of sources and for what is known of them: locked, so that it
- * is not swapped out, and left out of core dumps.
+ * Locked memory for bytes of sources and data derived from them: not swapped out,
+ * and excluded from core dumps.
  */
 #ifndef VRNGD_LOCKED_H
 #define VRNGD_LOCKED_H
@@ -8,17 +8,17 @@
 #include <stddef.h>
 
 /*
- * Maps `size` bytes of 0.  Ends the process if there are none; if they must not
- * be locked that is logged, once in a process.
+ * Maps `size` zeroed bytes.  Ends the process if that fails; a failure to lock
+ * them is logged, once in a process.
  */
 void *locked_map(size_t size);
 
-/* Wipes and unmaps them; NULL is nothing. */
+/* Wipes and unmaps them; NULL is ignored. */
 void locked_unmap(void *memory, size_t size);
 
 /*
- * Locks the pages that a variable is in, each from when it is first used, and
- * leaves them out of core dumps.  Ends the process and logs likewise.
+ * Locks the pages of a variable, each from its first use, and excludes them from
+ * core dumps.  Handles failures like the function above.
  */
 void locked_keep(void *memory, size_t size);
 

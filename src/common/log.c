@@ -1,6 +1,6 @@
 /*
- * Log lines with a level, a subject and fields, and the limits on how many
- * pass.  Used by every process; the sink differs.
+ * Log lines with a level, a subject and fields, and their rate limits.  Used by all
+ * processes, with different sinks.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ static struct {
 	void (*at_end)(void);
 } logger = { sink_stderr, NULL, LOG_LEVEL_INFO, NULL };
 
-/* The sink of a process that has none yet: programs say their own name. */
+/* The sink of a process before log_open(). */
 static void
 sink_stderr(void *arg, const struct log_line *line)
 {

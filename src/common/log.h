@@ -1,7 +1,7 @@
 /*
- * Logging: one way for every process, with levels.  The parent's sink writes
- * to standard error or the journal; a child's sink sends the line to the
- * parent, which adds the child's name.
+ * Logging with levels, for all processes.  The parent's sink writes to standard
+ * error or the journal; a child's sink sends the line to the parent, which adds
+ * the name of the child.
  */
 #ifndef VRNGD_LOG_H
 #define VRNGD_LOG_H
@@ -11,27 +11,27 @@
 
 #include "common/proto.h"
 
-/* In the order of syslog(3), of which these are a part. */
+/* A subset of the levels of syslog(3), in the same order. */
 enum log_level {
-	LOG_LEVEL_ERROR,   /* something does not work */
-	LOG_LEVEL_WARNING, /* something is not as it should be */
-	LOG_LEVEL_INFO,	   /* what an administrator wants to know */
+	LOG_LEVEL_ERROR,   /* a function fails */
+	LOG_LEVEL_WARNING, /* a degraded or unexpected state */
+	LOG_LEVEL_INFO,	   /* normal events */
 	LOG_LEVEL_DEBUG,   /* with -v */
 };
 
-/* What a line is about; all of it may be NULL. */
+/* The subject of a line; all fields may be NULL. */
 struct log_subject {
-	const char *kind;   /* a word: "guest", "egd", "stream"; with */
-	const char *name;   /* this what the sink puts before the text */
-	const char *pool;   /* that it draws on or is, and */
-	const char *class;  /* the class in it, */
-	const char *source; /* or the source of it */
+	const char *kind;   /* "guest", "egd" or "stream", with */
+	const char *name;   /* its name: the sink prefixes both to the text */
+	const char *pool;   /* its pool, or the subject itself */
+	const char *class;  /* its class */
+	const char *source; /* a source of the pool */
 };
 
-/* A figure or a word of a line, for whoever reads the log by program. */
+/* A field of a line, for programs that read the log. */
 struct log_field {
-	const char *name; /* in capitals; NULL: no more follow */
-	const char *text; /* or NULL: */
+	const char *name; /* in capitals; NULL: end of the list */
+	const char *text; /* NULL: `number` is the value */
 	uint64_t number;
 };
 
@@ -42,22 +42,22 @@ struct log_field {
 #define LOG_FIELDS(...) \
 	((const struct log_field[]){ __VA_ARGS__, { .name = NULL } })
 
-/* All that a sink is told. */
+/* The input of a sink. */
 struct log_line {
 	enum log_level level;
-	const struct log_subject *about; /* NULL: nothing in particular */
-	const char *id;			 /* of the event that it is, or NULL */
+	const struct log_subject *about; /* or NULL */
+	const char *id;			 /* MESSAGE_ID of the event, or NULL */
 	const struct log_field *fields;	 /* or NULL */
 	const char *text;		 /* without a newline */
 };
 
 typedef void log_sink(void *arg, const struct log_line *);
 
-/* Sends all that follows to `sink`; before, lines go to standard error. */
+/* Sends all later lines to `sink`; before, they go to standard error. */
 void log_open(log_sink *sink, void *arg);
 void log_set_level(enum log_level);
 
-/* Has log_fatal() call this, to write what the sink has not written yet. */
+/* Sets the function that log_fatal() calls to flush the sink. */
 void log_at_end(void (*flush)(void));
 
 #define LOG_FORMAT(fmt, args) __attribute__((format(printf, fmt, args)))
@@ -67,26 +67,26 @@ void log_warning(const char *fmt, ...) LOG_FORMAT(1, 2);
 void log_info(const char *fmt, ...) LOG_FORMAT(1, 2);
 void log_debug(const char *fmt, ...) LOG_FORMAT(1, 2);
 
-/* A line about something. */
+/* Logs a line with a subject. */
 void log_about(enum log_level, const struct log_subject *, const char *fmt, ...)
     LOG_FORMAT(3, 4);
 
-/* A line with all that is in `line`, but for its text. */
+/* Logs a line with all fields of `line` except its text. */
 void log_send(const struct log_line *, const char *fmt, ...) LOG_FORMAT(2, 3);
 void log_vsend(const struct log_line *, const char *fmt, va_list)
     LOG_FORMAT(2, 0);
 
-/* Logs an error and ends the process with status 1, without clean-up. */
+/* Logs an error and exits with status 1, without cleanup. */
 _Noreturn void log_fatal(const char *fmt, ...) LOG_FORMAT(1, 2);
 
 /*
- * A token bucket for lines that somebody else can cause: LOG_BURST lines at
- * once, then one a second.
+ * A token bucket for lines that an outsider can cause: LOG_BURST lines at once,
+ * then one per second.
  */
 struct log_limit {
-	uint64_t at; /* ns, of the last line allowed */
+	uint64_t at; /* ns, time of the last line that was logged */
 	uint32_t tokens;
-	uint32_t suppressed; /* lines since then */
+	uint32_t suppressed; /* lines suppressed since then */
 };
 
 #define LOG_BURST 10
@@ -96,7 +96,7 @@ void log_limit_init(struct log_limit *, uint64_t now);
 
 /*
  * Whether one more line may be logged at `now` (ns, monotonic).  If so,
- * `*suppressed` tells how many were not since the last.
+ * `*suppressed` is the number of lines suppressed before it.
  */
 int log_limit_pass(struct log_limit *, uint64_t now, uint32_t *suppressed);
 

@@ -1,5 +1,5 @@
 /*
- * Bytes as they go by: how many in all, and how many a second of late.
+ * A meter of bytes: the total and the current rate.
  */
 #ifndef VRNGD_METER_H
 #define VRNGD_METER_H
@@ -11,11 +11,11 @@
 struct meter {
 	uint64_t total;
 	uint64_t start;	   /* ns, of the current window */
-	uint64_t current;  /* bytes in it, */
-	uint64_t previous; /* and in the one before */
+	uint64_t current;  /* bytes in it */
+	uint64_t previous; /* bytes in the previous one */
 };
 
-/* Begins the window that `now` is in. */
+/* Moves on to the window that contains `now`. */
 static inline void
 meter_turn(struct meter *m, uint64_t now)
 {
@@ -34,7 +34,7 @@ meter_add(struct meter *m, uint64_t now, uint64_t bytes)
 	m->current += bytes;
 }
 
-/* Bytes a second, in the window that ends now. */
+/* Bytes per second in the window that ends now. */
 static inline uint64_t
 meter_rate(struct meter *m, uint64_t now)
 {
@@ -42,7 +42,7 @@ meter_rate(struct meter *m, uint64_t now)
 
 	meter_turn(m, now);
 	left = METER_WINDOW - (now < m->start ? 0 : now - m->start);
-	/* The share of the one before, without a product that overflows. */
+	/* The part of the previous window, without overflow of the product. */
 	return m->current + m->previous / METER_WINDOW * left +
 	    m->previous % METER_WINDOW * left / METER_WINDOW;
 }
@@ -50,8 +50,8 @@ meter_rate(struct meter *m, uint64_t now)
 #define METER_RATE_MAX (UINT64_C(1) << 60)
 
 /*
- * Bytes a second, of so many bytes in so many ns: rounded, and never more than
- * METER_RATE_MAX, which no number of bytes from a child can get past.
+ * The rate of `bytes` in `ns`, in bytes per second, rounded, and at most
+ * METER_RATE_MAX for any number of bytes that a child may claim.
  */
 static inline uint64_t
 meter_per_second(uint64_t bytes, uint64_t ns)

@@ -1,6 +1,6 @@
 /*
- * Descriptors in messages of unix sockets.  Used by channels, deposits, the
- * control socket and vhost-user sessions.
+ * Passes descriptors in messages of unix sockets.  Used by channels, deposits,
+ * the control socket and vhost-user sessions.
  */
 #include <errno.h>
 #include <string.h>

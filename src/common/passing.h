@@ -1,5 +1,5 @@
 /*
- * Descriptors in messages of unix sockets: see unix(7), SCM_RIGHTS.
+ * File descriptor passing over unix sockets: see unix(7), SCM_RIGHTS.
  */
 #ifndef VRNGD_PASSING_H
 #define VRNGD_PASSING_H
@@ -10,21 +10,22 @@
 
 #define PASSING_MAX 64 /* descriptors in one message */
 
-/* The place of a message's descriptors. */
+/* The control buffer of a message. */
 union passing {
 	char buf[CMSG_SPACE(sizeof(int) * PASSING_MAX)];
 	struct cmsghdr first;
 };
 
 /*
- * Adds `n` descriptors, at most PASSING_MAX, to a message that is to be sent.
- * They stay the caller's; the message points to the place from then on.
+ * Adds `n` descriptors, at most PASSING_MAX, to a message to send.  The caller
+ * still owns them; the message points to the control buffer.
  */
 void passing_put(struct msghdr *, union passing *, const int *fds, size_t n);
 
 /*
- * Makes room for `n` descriptors, at most PASSING_MAX, in a message that is to
- * be received.  Of more, the kernel says MSG_CTRUNC, which may be one too late.
+ * Makes room for `n` descriptors, at most PASSING_MAX, in a message to receive.
+ * If there are more, the kernel sets MSG_CTRUNC, possibly only from the second
+ * surplus descriptor on.
  */
 void passing_expect(struct msghdr *, union passing *, size_t n);
 

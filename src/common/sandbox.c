@@ -1,7 +1,7 @@
 /*
- * Confines a child: root directory, uid, capabilities, limits, seccomp.  Used
- * by child.c and the main() of each role; main.c of the parent asks which
- * layers there are.
+ * Confines a child: root directory, uid, capabilities, limits, seccomp.  Used by
+ * child.c and the main() of each role, and by main.c of the parent to find the
+ * available layers.
  */
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -24,7 +24,7 @@
 #include "common/sandbox.h"
 
 static const struct {
-	uint32_t layers; /* any of these will do */
+	uint32_t layers; /* alternatives */
 	const char *name;
 } layer_names[] = {
 	{ LAYER_UID, "a uid for each process" },
@@ -63,7 +63,7 @@ ids_mapped(const char *map_path, uint32_t base, uint32_t count)
 	return mapped;
 }
 
-/* Whether a process may make itself a user namespace: tried in a child. */
+/* Whether a process can create a user namespace: tried in a child. */
 static bool
 userns_available(void)
 {
@@ -124,7 +124,8 @@ static void
 enter_root(uint32_t layers, int root_fd)
 {
 	if ((layers & LAYER_USERNS) != 0 && unshare(CLONE_NEWUSER) == -1)
-		log_fatal("cannot make a user namespace: %s", strerror(errno));
+		log_fatal("cannot create a user namespace: %s",
+		    strerror(errno));
 	if ((layers & (LAYER_CHROOT | LAYER_USERNS)) == 0)
 		return;
 	if (fchdir(root_fd) == -1 || chroot(".") == -1)
@@ -153,9 +154,9 @@ become(uint32_t id)
 	if (setresuid(id, id, id) == -1)
 		log_fatal("setresuid %u: %s", id, strerror(errno));
 	if (getresuid(&r, &e, &s) == -1 || r != id || e != id || s != id)
-		log_fatal("uid %u was not taken", id);
+		log_fatal("cannot change to uid %u", id);
 	if (setresuid(0, 0, 0) != -1)
-		log_fatal("uid 0 can be had back");
+		log_fatal("still able to regain uid 0");
 }
 
 static void
@@ -200,7 +201,7 @@ sandbox_confine(const struct proto_hello *hello, int root_fd)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		log_fatal("no_new_privs: %s", strerror(errno));
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == -1)
-		log_fatal("cannot become not dumpable: %s", strerror(errno));
+		log_fatal("cannot disable core dumps: %s", strerror(errno));
 	if ((hello->layers & LAYER_LANDLOCK) != 0 && landlock_deny_all() == -1)
 		log_fatal("Landlock: %s", strerror(errno));
 }
@@ -210,7 +211,7 @@ set_limit(__rlimit_resource_t resource, const char *name, rlim_t value)
 {
 	struct rlimit limit;
 
-	/* One that is lower already cannot be raised. */
+	/* A hard limit that is lower already cannot be raised. */
 	if (getrlimit(resource, &limit) == -1)
 		log_fatal("rlimit %s: %s", name, strerror(errno));
 	if (limit.rlim_max > value)
@@ -227,19 +228,19 @@ set_limits(unsigned long nofile)
 	set_limit(RLIMIT_NPROC, "nproc", 0);
 	if (nofile != 0)
 		set_limit(RLIMIT_NOFILE, "nofile", nofile);
-#ifndef VRNGD_SANITIZE /* whose reports may go to a file */
+#ifndef VRNGD_SANITIZE /* their reports may go to a file */
 	set_limit(RLIMIT_FSIZE, "fsize", 0);
 #endif
-	/* A guest may pass anything as an eventfd: get an error, not a signal. */
+	/* A guest may pass any descriptor as an eventfd: fail without SIGPIPE. */
 	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR ||
 	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		log_fatal("signal: %s", strerror(errno));
 }
 
 #ifdef VRNGD_SANITIZE
-/* What the sanitizers' own runtime needs to keep its books and to report. */
+/* System calls of the sanitizers' runtime. */
 static const struct sandbox_rule sanitizer_rules[] = {
-	{ .nr = SCMP_SYS(sigaltstack), .why = "its signal stack" },
+	{ .nr = SCMP_SYS(sigaltstack), .why = "signal stack" },
 	{ .nr = SCMP_SYS(rt_sigaction), .why = "reporting" },
 	{ .nr = SCMP_SYS(rt_sigprocmask), .why = "reporting" },
 	{ .nr = SCMP_SYS(rt_sigreturn), .why = "reporting" },
@@ -249,10 +250,10 @@ static const struct sandbox_rule sanitizer_rules[] = {
 	{ .nr = SCMP_SYS(mmap), .why = "shadow memory" },
 	{ .nr = SCMP_SYS(munmap), .why = "shadow memory" },
 	{ .nr = SCMP_SYS(mprotect), .why = "shadow memory" },
-	{ .nr = SCMP_SYS(sched_yield), .why = "its locks" },
-	{ .nr = SCMP_SYS(futex), .why = "its locks" },
+	{ .nr = SCMP_SYS(sched_yield), .why = "locks" },
+	{ .nr = SCMP_SYS(futex), .why = "locks" },
 	{ .nr = SCMP_SYS(openat), .why = "symbols: fails in an empty root" },
-	{ .nr = SCMP_SYS(readlink), .why = "symbols: fails likewise" },
+	{ .nr = SCMP_SYS(readlink), .why = "symbols: fails in an empty root" },
 	{ .nr = SCMP_SYS(pipe), .why = "probing memory before it is read" },
 	{ .nr = SCMP_SYS(pipe2), .why = "probing memory before it is read" },
 };
@@ -281,7 +282,7 @@ sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
 		return;
 	set_limits(nofile);
 	if ((ctx = seccomp_init(SCMP_ACT_KILL_PROCESS)) == NULL)
-		log_fatal("seccomp: cannot make a filter");
+		log_fatal("seccomp: cannot create a filter");
 	for (size_t i = 0; i < nrules; i++)
 		add_rule(ctx, &rules[i]);
 #ifdef VRNGD_SANITIZE
@@ -289,7 +290,7 @@ sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
 	     i < sizeof(sanitizer_rules) / sizeof(*sanitizer_rules); i++)
 		add_rule(ctx, &sanitizer_rules[i]);
 #endif
-	/* So does a call in the manner of another architecture. */
+	/* So does a system call of another architecture. */
 	error = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
 	    SCMP_ACT_KILL_PROCESS);
 	if (error == 0)

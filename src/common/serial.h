@@ -1,6 +1,6 @@
 /*
- * The speeds of serial lines, in baud, that termios(3) has names for: those
- * that the configuration takes, and that a serial source can set.
+ * The speeds of serial lines in baud that termios(3) defines, for the
+ * configuration and the serial source.
  */
 #ifndef VRNGD_SERIAL_H
 #define VRNGD_SERIAL_H

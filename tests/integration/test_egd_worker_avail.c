@@ -269,7 +269,7 @@ test_nonsense(void **state)
 	check_nonsense(o, "SERVE makes no sense now");
 	o = outlet_start();
 	outlet_limits(o, 0, 1, 1);
-	check_nonsense(o, "LIMITS where SERVE should be");
+	check_nonsense(o, "unexpected LIMITS frame, expected SERVE");
 	o = outlet_start();
 	outlet_serve(o, SERVE_EGD, 1, 0, nobody);
 	outlet_bytes(o);

@@ -220,8 +220,8 @@ test_not_locked(void **state)
 #endif
 	s->d.prepare = lock_nothing;
 	fd = start_all(s, &f);
-	admin_await(s, "guest vm0: cannot lock random bytes in memory", 0);
-	admin_await(s, "egd e: cannot lock random bytes in memory", 0);
+	admin_await(s, "guest vm0: cannot lock memory, random bytes", 0);
+	admin_await(s, "egd e: cannot lock memory, random bytes", 0);
 	assert_int_equal(daemon_log_count(&s->d, "cannot lock"), 3);
 	close(fd);
 	fifo_free(&f);

@@ -97,7 +97,7 @@ test_lost(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_true(next(up, &line));
-	snprintf(wanted, sizeof(wanted), "%d lines lost: the channel was full",
+	snprintf(wanted, sizeof(wanted), "channel was full, log lines lost: %d",
 	    LINES - lines);
 	assert_string_equal(line.text, wanted);
 	assert_int_equal(line.level, LOG_LEVEL_WARNING);
