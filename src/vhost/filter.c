@@ -1,6 +1,6 @@
 /*
- * What a vhost worker may ask the kernel for.  Used by main.c, and by the test
- * that tries every system call.
+ * The system call filter of a vhost worker.  Used by main.c, and by the test that
+ * tries every system call.
  */
 #include <sys/socket.h>
 
@@ -11,22 +11,22 @@
 
 static const struct sandbox_rule vhost_rules[] = {
 	{ .nr = SANDBOX_EPOLL_WAIT, .why = "the main loop" },
-	{ .nr = SCMP_SYS(epoll_ctl), .why = "kick and byte channels change" },
+	{ .nr = SCMP_SYS(epoll_ctl), .why = "kick and byte channels" },
 	{ .nr = SCMP_SYS(recvmsg), .why = "vhost-user messages, frames" },
 	{ .nr = SCMP_SYS(recvfrom), .why = "granted bytes" },
 	{ .nr = SCMP_SYS(sendmsg),
-	    .why = "vhost-user replies, the deposit",
+	    .why = "vhost-user replies, session state",
 	    .nargs = 1,
 	    .args = { SANDBOX_INT(2, SANDBOX_SEND_FLAGS) } },
-	{ .nr = SCMP_SYS(sched_yield), .why = "looking at the ring" },
+	{ .nr = SCMP_SYS(sched_yield), .why = "polling" },
 	{ .nr = SCMP_SYS(write), .why = "calls to the driver, frames" },
 	{ .nr = SCMP_SYS(setsockopt),
-	    .why = "where to read on, in the connection or the deposit",
+	    .why = "SO_PEEK_OFF of connection and deposit",
 	    .nargs = 2,
 	    .args = { SANDBOX_INT(1, SOL_SOCKET),
 		SANDBOX_INT(2, SO_PEEK_OFF) } },
 	{ .nr = SCMP_SYS(getsockopt),
-	    .why = "how far a worker before has come",
+	    .why = "SO_PEEK_OFF, to resume a session",
 	    .nargs = 2,
 	    .args = { SANDBOX_INT(1, SOL_SOCKET),
 		SANDBOX_INT(2, SO_PEEK_OFF) } },
@@ -44,11 +44,12 @@ static const struct sandbox_rule vhost_rules[] = {
 	    .why = "the size of a memory file",
 	    .nargs = 1,
 	    .args = { SANDBOX_INT(3, AT_EMPTY_PATH) } },
-	{ .nr = SCMP_SYS(fstat), .why = "the same, other libraries" },
+	{ .nr = SCMP_SYS(fstat),
+	    .why = "the size of a memory file, other libraries" },
 	{ .nr = SCMP_SYS(close), .why = "descriptors of the frontend" },
-	{ .nr = SCMP_SYS(clock_gettime), .why = "where there is no vDSO" },
+	{ .nr = SCMP_SYS(clock_gettime), .why = "hosts without vDSO" },
 	{ .nr = SCMP_SYS(rt_sigreturn), .why = "SIGBUS" },
-	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
+	{ .nr = SCMP_SYS(exit_group), .why = "exit" },
 };
 
 size_t

@@ -1,7 +1,7 @@
 /*
- * What each vhost-user request must look like, and what it does: the table of
- * requests and their handlers.  Used by main.c for each message of the session,
- * and for the parent's answer to GET_INFLIGHT_FD.
+ * The table of vhost-user requests with their required form, and their handlers.
+ * Used by main.c for each message of the session, and for the parent's answer to
+ * GET_INFLIGHT_FD.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -14,8 +14,8 @@
 #define QUEUES 1
 
 /*
- * A handler returns NULL, or why the request cannot be done.  A descriptor
- * that it keeps it takes out of the message (and puts -1 there).
+ * A handler returns NULL, or the reason to reject the request.  It replaces a
+ * descriptor that it keeps with -1 in the message.
  */
 typedef const char *handler(struct worker *, struct message *);
 
@@ -34,7 +34,7 @@ typedef const char *handler(struct worker *, struct message *);
 	    FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | \
 	    FEATURE(VHOST_USER_PROTOCOL_F_STATUS))
 
-/* Replies with one number.  Returns NULL, for a handler to return in turn. */
+/* Replies with one number.  Returns NULL, as the result of the handler. */
 static const char *
 handler_reply(struct worker *w, uint64_t value)
 {
@@ -59,10 +59,10 @@ set_features(struct worker *w, struct message *m)
 		    (w->protocol_features &
 			FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK)) == 0 ||
 		    (m->hdr.flags & VHOST_USER_NEED_REPLY) == 0;
-		return "packed rings are not offered (packed=on must go)";
+		return "packed rings were not offered: remove packed=on";
 	}
 	if ((features & ~FEATURES) != 0)
-		log_debug("features that were not offered: %#llx",
+		log_debug("ignoring features that were not offered: %#llx",
 		    (unsigned long long)(features & ~FEATURES));
 	w->features = features;
 	w->memory.logging = (features & FEATURE(VHOST_F_LOG_ALL)) != 0;
@@ -105,7 +105,7 @@ reset_owner(struct worker *w, struct message *m)
 	return NULL;
 }
 
-/* The state of the device as it was at first; memory and eventfds stay. */
+/* Resets the state of the device; memory and eventfds stay. */
 static const char *
 reset_device(struct worker *w, struct message *m)
 {
@@ -143,7 +143,7 @@ set_mem_table(struct worker *w, struct message *m)
 	    m->nfds != table->nregions ||
 	    m->hdr.size < offsetof(struct vhost_user_memory, regions) +
 		    table->nregions * sizeof(table->regions[0]))
-		return "its regions are not as many as it says";
+		return "number of regions does not match";
 	ring_stop(w);
 	memory_clear(&w->memory);
 	for (uint32_t i = 0; i < table->nregions; i++)
@@ -156,7 +156,7 @@ set_mem_table(struct worker *w, struct message *m)
 	return NULL;
 }
 
-/* The ring goes on in what it had: no region that it lies in has moved. */
+/* The ring stays where it is: existing regions do not move. */
 static const char *
 add_mem_reg(struct worker *w, struct message *m)
 {
@@ -179,7 +179,7 @@ rem_mem_reg(struct worker *w, struct message *m)
 	ring_stop(w);
 	r = memory_remove(&w->memory, &m->payload.region.region);
 	ring_update(w);
-	return r == -1 ? "there is no such region" : NULL;
+	return r == -1 ? "unknown region" : NULL;
 }
 
 static const char *
@@ -191,7 +191,7 @@ set_log_base(struct worker *w, struct message *m)
 	mapping_close(&w->memory.log);
 	mapping_open(&w->memory.log, m->fds[0], log->offset, log->size, &why);
 	w->memory.log.id = m->ids[0];
-	/* A reply without payload, unless it is to carry the outcome. */
+	/* A reply without payload, unless REPLY_ACK wants the result. */
 	if ((w->protocol_features & FEATURE(VHOST_USER_PROTOCOL_F_LOG_SHMFD)) !=
 		0 &&
 	    (m->hdr.flags & VHOST_USER_NEED_REPLY) == 0)
@@ -199,7 +199,7 @@ set_log_base(struct worker *w, struct message *m)
 	return why;
 }
 
-/* Nothing is ever written to it: what it would tell is in the log itself. */
+/* The eventfd is not used: it would only notify of changes of the log. */
 static const char *
 set_log_fd(struct worker *w, struct message *m)
 {
@@ -241,7 +241,7 @@ set_vring_num(struct worker *w, struct message *m)
 
 	if (num == 0 || num > VHOST_USER_QUEUE_SIZE_MAX ||
 	    (num & (num - 1)) != 0)
-		return "a queue size is a power of two up to 32768";
+		return "queue size is not a power of two up to 32768";
 	ring_stop(w);
 	w->queue.num = num;
 	ring_update(w);
@@ -262,7 +262,7 @@ static const char *
 set_vring_base(struct worker *w, struct message *m)
 {
 	if (m->payload.state.num > UINT16_MAX)
-		return "an index has 16 bits";
+		return "avail index exceeds 16 bits";
 	ring_stop(w);
 	w->queue.next = (uint16_t)m->payload.state.num;
 	ring_update(w);
@@ -315,14 +315,14 @@ static const char *
 set_vring_enable(struct worker *w, struct message *m)
 {
 	if (m->payload.state.num > 1)
-		return "a ring is enabled (1) or not (0)";
+		return "value is not 0 or 1";
 	ring_stop(w);
 	w->enabled = m->payload.state.num == 1;
 	ring_update(w);
 	return NULL;
 }
 
-/* The parent makes the memory; worker_inflight() replies. */
+/* The parent creates the memory; worker_inflight() replies. */
 static const char *
 get_inflight_fd(struct worker *w, struct message *m)
 {
@@ -332,7 +332,7 @@ get_inflight_fd(struct worker *w, struct message *m)
 	if (ask->num_queues != QUEUES || ask->queue_size == 0 ||
 	    ask->queue_size > VHOST_USER_QUEUE_SIZE_MAX) {
 		session_reply(&w->session, m->hdr.size);
-		return "it is not about one queue of at most 32768 entries";
+		return "not exactly one queue of at most 32768 entries";
 	}
 	frame_init(&f, PROTO_INFLIGHT_ASK, w->rng.window.consumer, 0);
 	f.u.inflight.size = inflight_size(ask->queue_size);
@@ -370,7 +370,7 @@ set_inflight_fd(struct worker *w, struct message *m)
 	const char *why = NULL;
 
 	if (in->num_queues != QUEUES)
-		return "it is not about one queue";
+		return "not exactly one queue";
 	ring_stop(w);
 	w->inflight = (struct inflight){ 0 };
 	mapping_close(map);
@@ -379,14 +379,14 @@ set_inflight_fd(struct worker *w, struct message *m)
 	    inflight_attach(&w->inflight, map->start, map->size,
 		in->queue_size) == -1) {
 		mapping_close(map);
-		why = "it is too small for its queue";
+		why = "too small for its queue";
 	}
 	map->id = m->ids[0];
 	ring_update(w);
 	return why;
 }
 
-/* What the payload begins with, to check the queue that it is about. */
+/* The beginning of the payload, to check the index of its queue. */
 enum payload_kind {
 	PAYLOAD_OTHER,
 	PAYLOAD_STATE,	  /* a vring_state or _addr, with an index */
@@ -401,7 +401,7 @@ struct rule {
 	size_t fds_min;
 	size_t fds_max;
 	enum payload_kind kind;
-	bool replies; /* not by REPLY_ACK, but itself */
+	bool replies; /* has a reply without REPLY_ACK */
 };
 
 #define RULE(request, handle, size, fds, kind, replies) \
@@ -450,7 +450,7 @@ static const struct rule rules[VHOST_USER_REQUESTS] = {
 	RULE(RESET_DEVICE, reset_device, 0, 0, PAYLOAD_OTHER, false),
 	RULE(GET_MAX_MEM_SLOTS, get_max_mem_slots, 0, 0, PAYLOAD_OTHER, true),
 	RULE(ADD_MEM_REG, add_mem_reg, REGION_SIZE, 1, PAYLOAD_OTHER, false),
-	/* Older frontends send the region's descriptor once more. */
+	/* Older frontends send the descriptor of the region again. */
 	[VHOST_USER_REM_MEM_REG] = { "REM_MEM_REG", rem_mem_reg, REGION_SIZE,
 	    REGION_SIZE, 0, 1, PAYLOAD_OTHER, false },
 	RULE(SET_STATUS, set_status, 8, 0, PAYLOAD_OTHER, false),
@@ -464,17 +464,17 @@ check(const struct rule *rule, const struct message *m)
 	uint64_t u64 = m->payload.u64;
 
 	if (m->hdr.size < rule->size_min || m->hdr.size > rule->size_max)
-		return "its payload has the wrong size";
+		return "wrong payload size";
 	if (m->nfds < rule->fds_min || m->nfds > rule->fds_max)
-		return "it has the wrong number of file descriptors";
+		return "wrong number of file descriptors";
 	if (rule->kind == PAYLOAD_STATE && m->payload.state.index >= QUEUES)
-		return "there is no such queue";
+		return "unknown queue";
 	if (rule->kind == PAYLOAD_VRING_FD &&
 	    (u64 & VHOST_USER_VRING_INDEX_MASK) >= QUEUES)
-		return "there is no such queue";
+		return "unknown queue";
 	if (rule->kind == PAYLOAD_VRING_FD &&
 	    ((u64 & VHOST_USER_VRING_NOFD) != 0) != (m->nfds == 0))
-		return "it has a descriptor, or none, against its own word";
+		return "descriptor does not match the NOFD flag";
 	return NULL;
 }
 
@@ -489,14 +489,14 @@ worker_handle(struct worker *w)
 	    rules[m->hdr.request].handle != NULL)
 		rule = &rules[m->hdr.request];
 	if (rule == NULL)
-		why = "it is unknown";
+		why = "unknown request";
 	else if ((why = check(rule, m)) == NULL)
 		why = rule->handle(w, m);
 	if (why != NULL)
-		log_warning("vhost-user request %u (%s) refused: %s",
-		    m->hdr.request, rule == NULL ? "-" : rule->name, why);
+		log_warning("vhost-user request rejected: %s (%u): %s",
+		    rule == NULL ? "-" : rule->name, m->hdr.request, why);
 	if (rule != NULL && rule->replies) {
-		/* The frontend waits for one, whatever it asked. */
+		/* The frontend waits for a reply, even to a rejected request. */
 		if (w->session.out_len == 0 && !w->asked_inflight)
 			session_reply(&w->session,
 			    rule->size_max > 8 ? rule->size_max : 8);

@@ -1,6 +1,6 @@
 /*
- * Resumes a session that another worker left in its deposit.  Used by main.c
- * when START says so.
+ * Resumes a session from the deposit of the worker before.  Used by main.c on
+ * START.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,11 +10,11 @@
 #include "common/log.h"
 #include "vhost/worker.h"
 
-/* What a deposit has comes from a process that may have been anything. */
+/* Ends the worker.  A compromised worker may have written the deposit. */
 _Noreturn static void
 lost(const char *why)
 {
-	log_error("the session cannot be taken up: %s", why);
+	log_error("cannot resume session: %s", why);
 	_exit(EXIT_SESSION_LOST);
 }
 
@@ -24,7 +24,7 @@ open_file(struct worker *w)
 {
 	struct deposit_parts parts;
 	struct mapping map = { 0 };
-	const char *why = "its deposit has no memory file";
+	const char *why = "missing memory file";
 	int r = 0;
 
 	if (deposit_rewind(w->save.deposit) == -1)
@@ -70,7 +70,7 @@ take_region(struct memory *mem, const struct saved_state *s, uint32_t id,
 			lost(why);
 }
 
-/* Gives a descriptor to whatever it is for; `*fd` is -1 if that keeps it. */
+/* Uses a descriptor by its id; `*fd` is -1 afterwards if it is kept. */
 static void
 take_part(struct worker *w, const struct saved_state *s, uint32_t id, int *fd)
 {
@@ -120,7 +120,7 @@ take_parts(struct worker *w, const struct saved_state *s)
 	    (s->kick_id != 0) != (w->kick_fd != -1) ||
 	    (s->call_id != 0) != (w->call.fd != -1) ||
 	    (s->err_id != 0) != (w->err.fd != -1))
-		lost("its deposit is not complete");
+		lost("incomplete deposit");
 }
 
 static void
@@ -139,11 +139,11 @@ take_state(struct worker *w, const struct saved_state *s)
 	q->addr = s->addr;
 	q->addr_set = (s->flags & SAVED_ADDR_SET) != 0;
 	if ((s->num & (s->num - 1)) != 0 || s->num > VHOST_USER_QUEUE_SIZE_MAX)
-		lost("its queue size is no power of two");
+		lost("queue size is not a power of two");
 	q->num = s->num;
 	q->next = s->next;
 	q->shrunk = s->shrunk;
-	/* All that was completed was completed in order. */
+	/* Requests are completed in order. */
 	if ((s->flags & SAVED_RUNNING) != 0) {
 		if (queue_map(q, &why) == -1)
 			lost(why);
@@ -153,11 +153,11 @@ take_state(struct worker *w, const struct saved_state *s)
 	if (w->memory.inflight.base != NULL &&
 	    inflight_attach(&w->inflight, w->memory.inflight.start,
 		w->memory.inflight.size, (uint16_t)s->inflight_num) == -1)
-		lost("its memory for requests in flight is too small");
+		lost("in-flight memory is too small for its queue");
 	w->save.next_id = s->next_id;
 }
 
-/* Goes on where the worker before was with the message that it had handled. */
+/* Completes the message that the worker before had handled. */
 static void
 take_message(struct worker *w, const struct saved_state *s)
 {
@@ -169,14 +169,14 @@ take_message(struct worker *w, const struct saved_state *s)
 	if (s->consume > 0 &&
 	    ((uint32_t)left > s->consume ||
 		session_consume(&w->session, (size_t)left) == -1))
-		lost("its connection and what is known of it do not agree");
+		lost("connection does not match the saved state");
 	if (s->reply == REPLY_SENDING)
-		lost("a worker died while it was answering the frontend, and "
-		     "whether that has its reply cannot be known");
+		lost("worker died during a reply, which the frontend may or "
+		     "may not have received");
 	if (s->reply != REPLY_OWED)
 		return;
 	if (s->reply_len > sizeof(out->hdr) + sizeof(s->reply_payload))
-		lost("its reply is too long");
+		lost("saved reply is too long");
 	out->hdr = s->reply_hdr;
 	memcpy(&out->payload, s->reply_payload, sizeof(s->reply_payload));
 	w->session.out_len = s->reply_len;
@@ -198,19 +198,19 @@ save_resume(struct worker *w, int deposit)
 	w->save = (struct save){ .deposit = deposit, .reply_fd = -1 };
 	open_file(w);
 	if (w->save.file->abandoned != 0)
-		lost("its deposit is not complete");
+		lost("incomplete deposit");
 	if (w->save.file->version == SAVE_VERSION)
 		s = &w->save.file->copies[w->save.file->count % 2];
 	else if (w->save.file->version != 0)
-		lost("it was left by a vrngd of another version");
+		lost("saved by an incompatible version of vrngd");
 	if (s->nregions > VHOST_USER_MEM_SLOTS)
-		lost("it has more memory than there is room for");
+		lost("too many memory regions");
 	take_parts(w, s);
 	take_state(w, s);
 	take_message(w, s);
-	/* What the parent has put there counts as the parent's (unix(7)). */
+	/* Descriptors sent by the parent count for its limit (unix(7)). */
 	if (s == &nothing && save_gather(w) == -1)
-		log_debug("the deposit stays as it was: %s", strerror(errno));
+		log_debug("cannot gather the deposit: %s", strerror(errno));
 	ring_update(w);
 	save_state(w, 0, (enum saved_reply)s->reply);
 }

@@ -15,10 +15,10 @@
 #include "common/log.h"
 #include "vhost/worker.h"
 
-#define LOOK_TIME  10000 /* ns, until messages and bytes have their turn */
-#define LOOKS	   16	 /* at the ring, for one at the clock */
-#define LAST_LOOKS 32	 /* before going to sleep */
-#define RUNS_MAX   16	 /* without sleep, until others have their turn */
+#define LOOK_TIME  10000 /* ns, until messages and bytes are handled */
+#define LOOKS	   16	 /* checks of the ring per check of the clock */
+#define LAST_LOOKS 32	 /* checks before sleeping */
+#define RUNS_MAX   16 /* runs without sleep, until other events are handled */
 
 static void
 notifier_init(struct notifier *n, int fd, uint32_t id)
@@ -33,9 +33,9 @@ notifier_init(struct notifier *n, int fd, uint32_t id)
 }
 
 /*
- * Adds one to an eventfd of the frontend's, which may be anything.  One that
- * is not set to O_NONBLOCK could hold us up, so it is asked first whether it
- * takes more; if it does not, the notification is there already.
+ * Adds one to an eventfd of the frontend, which may be any descriptor.  If it lacks
+ * O_NONBLOCK, the write could block: so poll(2) first; if it is not writable, a
+ * notification is already pending.
  */
 static void
 notify(const struct notifier *n)
@@ -57,14 +57,14 @@ ring_set_kick(struct worker *w, int fd, uint32_t id)
 {
 	int error;
 
-	/* The frontend has it open too, so closing alone leaves it watched. */
+	/* The frontend has it open too, so epoll(7) would watch it after a close. */
 	if (w->kick_fd != -1) {
 		worker_watch(w, EPOLL_CTL_DEL, w->kick_fd, 0, EVENT_KICK);
 		close(w->kick_fd);
 	}
 	w->kick_fd = fd;
 	w->kick_id = id;
-	/* Edge-triggered, it need never be read. */
+	/* Edge-triggered: it need not be read. */
 	if (fd == -1 ||
 	    worker_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET, EVENT_KICK) ==
 		0)
@@ -80,7 +80,7 @@ void
 ring_set_call(struct worker *w, int fd, uint32_t id)
 {
 	notifier_init(&w->call, fd, id);
-	/* A call that went to the one before is not lost. */
+	/* Repeats a call that may have gone to the previous eventfd. */
 	if (w->running)
 		notify(&w->call);
 }
@@ -91,14 +91,14 @@ ring_set_err(struct worker *w, int fd, uint32_t id)
 	notifier_init(&w->err, fd, id);
 }
 
-/* Has the driver kick, or not, as the ring is looked at or not. */
+/* Enables kicks of the driver, unless the ring is polled. */
 static void
 set_watched(struct worker *w)
 {
 	if (w->polling.looking == w->queue.watched)
 		return;
 	queue_watch(&w->queue, w->polling.looking);
-	/* What came before it knew of that was not kicked for. */
+	/* Requests from before the change came without a kick. */
 	if (!w->polling.looking && queue_peek(&w->queue) != QUEUE_EMPTY)
 		w->more = true;
 }
@@ -130,7 +130,7 @@ ring_start(struct worker *w)
 
 	w->broken = false;
 	if (queue_map(&w->queue, &why) == -1) {
-		log_warning("the ring cannot be served: %s", why);
+		log_warning("cannot serve the ring: %s", why);
 		notify(&w->err);
 		return;
 	}
@@ -139,9 +139,9 @@ ring_start(struct worker *w)
 		w->queue.next = (uint16_t)(w->queue.used +
 		    inflight_start(&w->inflight, w->queue.used));
 	w->running = w->more = true;
-	/* A worker before may not have come to it. */
+	/* The worker before may have died before it did this. */
 	queue_dirty(&w->queue);
-	log_debug("the ring is served: %u entries, from index %u", w->queue.num,
+	log_debug("serving the ring: %u entries, from index %u", w->queue.num,
 	    w->queue.next);
 	notify(&w->call);
 }
@@ -154,7 +154,7 @@ ring_update(struct worker *w)
 		ring_start(w);
 }
 
-/* Whether a request could be served as soon as it comes. */
+/* Whether the next request can be served at once. */
 static bool
 can_serve(const struct worker *w)
 {
@@ -162,7 +162,7 @@ can_serve(const struct worker *w)
 	    w->rng.window.held > 0;
 }
 
-/* Completes what can be.  Returns whether the driver was called. */
+/* Completes available requests.  Returns whether the driver was called. */
 static bool
 run_once(struct worker *w)
 {
@@ -175,7 +175,7 @@ run_once(struct worker *w)
 	state = rng_run(&w->rng, &call);
 	w->more = state == RNG_MORE;
 	if (state == RNG_BROKEN && !w->broken) {
-		log_warning("the avail index makes no sense");
+		log_warning("invalid avail index");
 		notify(&w->err);
 	}
 	w->broken = state == RNG_BROKEN;
@@ -191,7 +191,7 @@ run_once(struct worker *w)
 	return call;
 }
 
-/* Leaves the CPU to its other thread for a moment. */
+/* Yields to the other hardware thread of the CPU. */
 static void
 relax(void)
 {
@@ -204,7 +204,7 @@ relax(void)
 #endif
 }
 
-/* Whether a few looks at the ring see anything. */
+/* Whether one of a few checks of the ring finds a request. */
 static bool
 see(const struct worker *w, int looks)
 {
@@ -217,8 +217,8 @@ see(const struct worker *w, int looks)
 }
 
 /*
- * Before going to sleep it looks once more: the next request of a driver which
- * polls, too, is there before we could be woken for it.
+ * Checks the ring again before sleeping: the next request of a driver that polls
+ * too arrives before a wake-up could happen.
  */
 bool
 ring_run(struct worker *w)
@@ -238,8 +238,8 @@ ring_run(struct worker *w)
 }
 
 /*
- * Whoever was called may be waiting for this very CPU, and a look is worth no
- * more than what others would do with it.
+ * Offers the CPU to other processes, since the called guest may be waiting for
+ * it.
  */
 static void
 cede(struct worker *w, uint64_t now)

@@ -8,7 +8,7 @@
 #include "common/log.h"
 #include "vhost/worker.h"
 
-/* So many messages in a deposit are gathered into fewer, with what counts. */
+/* With this many messages, those in use are gathered into fewer. */
 #define MESSAGES_MAX 128
 
 static bool
@@ -20,7 +20,7 @@ is_of(const struct message *m, uint32_t id)
 	return false;
 }
 
-/* Whether the session uses what has an id, or may before long. */
+/* Whether the session uses the descriptor with an id, or may use it soon. */
 static bool
 is_used(const struct worker *w, uint32_t id)
 {
@@ -45,7 +45,7 @@ put(struct save *save, const struct deposit_parts *parts)
 	return 0;
 }
 
-/* Takes the parts that are used out of `from`, and closes the others. */
+/* Moves the parts in use from `from`, and closes the others. */
 static void
 gather(const struct worker *w, struct deposit_parts *used,
     struct deposit_parts *from)
@@ -61,9 +61,8 @@ gather(const struct worker *w, struct deposit_parts *used,
 }
 
 /*
- * Puts what is used of the oldest messages behind the others and removes
- * those, so many at once that what remains fits into one message.  Returns how
- * many those were, or -1 with errno.
+ * Gathers the parts in use of the oldest messages into one new message, and
+ * removes the old ones.  Returns the number of removed messages, or -1 with errno.
  */
 static int
 gather_some(struct worker *w, uint32_t most)
@@ -130,8 +129,7 @@ save_fds(struct worker *w, struct message *m)
 	if (enough && put(save, &parts) == 0 &&
 	    (save->messages < MESSAGES_MAX || save_gather(w) == 0))
 		return;
-	log_warning("this connection cannot outlive its worker: %s",
-	    strerror(errno));
+	log_warning("session will not be resumable: %s", strerror(errno));
 	save->file->abandoned = 1;
 }
 

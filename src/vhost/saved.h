@@ -1,13 +1,12 @@
 /*
- * Saving a session in its deposit, so that a worker which comes after this one
- * can go on with it (deposit.h).
+ * The state of a session in its deposit, from which the next worker can resume it
+ * (deposit.h).
  *
- * The memory file has two copies of the state and a counter that tells which
- * one counts: to save is to fill the other copy and then to count on.  The
- * state is saved with every message, before it is taken out of the connection.
- * Requests change nothing that would have to be saved: they are completed in
- * their order, so that where the avail ring is to be read follows from used.idx
- * in the guest's memory.
+ * The memory file has two copies of the state, and a counter that selects the
+ * valid one: to save, fill the other copy and then increment the counter.  The
+ * state is saved with every message, before the message is consumed.  Requests do
+ * not change it: they are completed in order, so that the next entry of the avail
+ * ring follows from used.idx in the guest's memory.
  */
 #ifndef VRNGD_SAVED_H
 #define VRNGD_SAVED_H
@@ -23,7 +22,7 @@
 
 #define SAVE_VERSION 4
 
-/* A part of a file that is mapped, or an eventfd. */
+/* A mapped part of a file, or an eventfd. */
 struct saved_place {
 	uint32_t id; /* in the deposit; 0: none */
 	uint32_t unused;
@@ -40,7 +39,7 @@ struct saved_region {
 enum saved_reply {
 	REPLY_NONE,
 	REPLY_OWED,
-	REPLY_SENDING, /* it may have gone, or not */
+	REPLY_SENDING, /* it may have been sent */
 };
 
 /* Flags of struct saved_state. */
@@ -59,7 +58,7 @@ struct saved_state {
 	uint32_t flags;
 	struct vhost_user_vring_addr addr;
 	uint32_t num;
-	uint16_t next;	 /* avail entry to read; SAVED_RUNNING: less used.idx */
+	uint16_t next; /* avail entry to read; SAVED_RUNNING: minus used.idx */
 	uint16_t shrunk; /* queue.h */
 	struct saved_place log;
 	struct saved_place inflight;
@@ -67,11 +66,11 @@ struct saved_state {
 	uint32_t kick_id;
 	uint32_t call_id;
 	uint32_t err_id;
-	uint32_t next_id; /* not given yet */
-	uint32_t consume; /* bytes of a message that has been handled */
-	uint32_t reply;	  /* enum saved_reply, to it */
+	uint32_t next_id; /* next free id */
+	uint32_t consume; /* bytes of the handled message */
+	uint32_t reply;	  /* enum saved_reply, its reply */
 	uint32_t reply_len;
-	uint32_t reply_id; /* of its descriptor */
+	uint32_t reply_id; /* id of its descriptor */
 	uint32_t nregions;
 	struct vhost_user_header reply_hdr;
 	uint32_t unused;
@@ -79,11 +78,11 @@ struct saved_state {
 	struct saved_region regions[VHOST_USER_MEM_SLOTS];
 };
 
-/* The memory file; all zero at first. */
+/* The memory file; zeroed at first. */
 struct saved {
-	uint32_t version;   /* SAVE_VERSION, or 0: nothing was saved yet */
-	uint32_t abandoned; /* 1: the deposit is not complete */
-	uint64_t count;	    /* saves; copies[count % 2] is the last */
+	uint32_t version;   /* SAVE_VERSION; 0: nothing saved yet */
+	uint32_t abandoned; /* 1: the deposit is incomplete */
+	uint64_t count; /* number of saves; copies[count % 2] is the last one */
 	struct saved_state copies[2];
 };
 
@@ -95,7 +94,7 @@ struct save {
 	struct saved *file;
 	uint32_t next_id;
 	uint32_t messages; /* in the deposit */
-	int reply_fd;	   /* found in it; -1: none */
+	int reply_fd;	   /* of a saved reply; -1: none */
 };
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The vhost worker: all that there is of a guest's session, in one struct.
+ * The vhost worker: the state of a guest's session.
  */
 #ifndef VRNGD_WORKER_H
 #define VRNGD_WORKER_H
@@ -16,7 +16,7 @@
 #include "vhost/saved.h"
 #include "vhost/protocol/session.h"
 
-/* What epoll reports, in data.u32. */
+/* The source of an epoll event, in data.u32. */
 enum worker_event {
 	EVENT_CHANNEL,
 	EVENT_UP,
@@ -25,22 +25,22 @@ enum worker_event {
 	EVENT_BYTES,
 };
 
-/* An eventfd of the frontend's that we write to. */
+/* An eventfd of the frontend to write to. */
 struct notifier {
 	int fd;	       /* -1: none */
 	uint32_t id;   /* in the deposit */
-	bool blocking; /* a write could wait */
+	bool blocking; /* a write could block */
 };
 
 struct worker {
 	int epoll_fd;
 	struct child_watch watch;
 	struct session session;
-	bool started;  /* START has come */
-	bool finished; /* the session is to be ended */
+	bool started;  /* START was received */
+	bool finished; /* end the session */
 	uint64_t features;
 	uint64_t protocol_features;
-	uint8_t status; /* device status; kept, not acted on */
+	uint8_t status; /* device status; stored only */
 	struct memory memory;
 	struct queue queue; /* the requestq */
 	struct inflight inflight;
@@ -54,69 +54,69 @@ struct worker {
 	bool kick_set;	     /* by SET_VRING_KICK, with or without fd */
 	bool enabled;	     /* by SET_VRING_ENABLE, or always */
 	bool running;	     /* the ring is mapped and served */
-	bool broken;	     /* and was found to make no sense */
-	bool more;	     /* and has more requests to be looked at */
-	bool asked_inflight; /* a reply waits for its memory */
-	bool has_input;	     /* there may be a message to be read */
+	bool broken;	     /* its avail index is invalid */
+	bool more;	     /* it has more requests */
+	bool asked_inflight; /* a reply waits for memory from the parent */
+	bool has_input;	     /* there may be a message to read */
 };
 
-/* Adds, changes (op as for epoll_ctl) a descriptor to wait for.  -1: errno. */
+/* Watches a descriptor (op as in epoll_ctl(2)).  -1: errno. */
 int worker_watch(struct worker *, int op, int fd, uint32_t events,
     enum worker_event);
 
-/* Handles the session's message and queues the reply that is owed for it. */
+/* Handles the message of the session, and queues its reply. */
 void worker_handle(struct worker *);
 
-/* Answers GET_INFLIGHT_FD with the memory that the parent made. */
+/* Answers GET_INFLIGHT_FD with the memory from the parent. */
 void worker_inflight(struct worker *, int fd);
 
 /*
- * Starts or stops the ring, as what is known of it now demands.  To be called
- * after every change to it or to the memory that it lies in.  Its requests are
- * served later (worker->more), when that change has been saved.
+ * Starts the ring if it is complete and enabled, and stops it otherwise.  Call this
+ * after every change of the ring or of its memory.  Its requests are served later
+ * (worker->more), when the change has been saved.
  */
 void ring_update(struct worker *);
 
-/* Stops serving it; what was read ahead is given up. */
+/* Stops serving it; requests that were read ahead are left in the ring. */
 void ring_stop(struct worker *);
 
 /* Serves it, if it runs.  Returns whether the driver was called. */
 bool ring_run(struct worker *);
 
 /*
- * While it is looked at (worker->polling): looks for requests, for a few tens
- * of microseconds at most, and serves them.
+ * During a poll (worker->polling): checks for requests, for a few tens of
+ * microseconds at most, and serves them.
  */
 void ring_look(struct worker *);
 
-/* The three eventfds of a ring: takes a new one, -1 for none, and its id. */
+/* Sets an eventfd of the ring, -1 for none, with its id in the deposit. */
 int ring_set_kick(struct worker *, int fd, uint32_t id);
 void ring_set_call(struct worker *, int fd, uint32_t id);
 void ring_set_err(struct worker *, int fd, uint32_t id);
 
 /*
- * Puts a message's descriptors into the deposit, as message->ids.  One that
- * cannot take them is given up, with a line in the log: the session then ends
- * with this worker.
+ * Stores the descriptors of a message in the deposit, as message->ids.  If that
+ * fails, the deposit is abandoned with a log message, and the session cannot be
+ * resumed after this worker.
  */
 void save_fds(struct worker *, struct message *);
 
 /*
- * Puts what is used of the deposit's messages into fewer, which are this
- * process's own.  Returns 0, or -1 with errno; the deposit is complete even then.
+ * Gathers the parts in use of the deposit's messages into fewer messages, sent by
+ * this process.  Returns 0, or -1 with errno; the deposit is complete in either
+ * case.
  */
 int save_gather(struct worker *);
 
 /*
- * Saves the state, and that `consume` bytes of the message at hand are to be
- * consumed, and what has become of its reply.
+ * Saves the state, with the number of bytes of the current message to consume, and
+ * the state of its reply.
  */
 void save_state(struct worker *, uint32_t consume, enum saved_reply);
 
 /*
- * Takes up the session of a deposit (fd): a new one, or one that another worker
- * has left.  If it cannot be taken up, the worker ends with EXIT_SESSION_LOST,
- * after logging why.
+ * Starts or resumes the session of a deposit (fd).  If it cannot be resumed, logs
+ * the reason and exits with EXIT_SESSION_LOST.
  */
 void save_resume(struct worker *, int deposit);
 

@@ -226,8 +226,9 @@ test_each(void **state)
 		else {
 			assert_true(plan->killed);
 			print_message("# lost at stop %u\n", n);
-			assert_int_equal(
-			    daemon_log_count(&s->d, "cannot be known"), 1);
+			assert_int_equal(daemon_log_count(&s->d,
+					     "worker died during a reply"),
+			    1);
 			lost++;
 		}
 		fe_close(&s->fe);
@@ -235,7 +236,7 @@ test_each(void **state)
 		    daemon_child_gone(&s->d, ROLE_VHOST, "vm0", FE_TIMEOUT_MS));
 		if (!plan->killed)
 			break;
-		if (daemon_log_count(&s->d, "cannot be known") > 0)
+		if (daemon_log_count(&s->d, "worker died during a reply") > 0)
 			restart(s, plan);
 	}
 	print_message("# %u stops, %u sessions lost\n", n - 1, lost);

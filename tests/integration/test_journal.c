@@ -45,7 +45,7 @@ test_fields(void **state)
 	assert_int_equal(fe_set_u64(&s->fe, 0x41, 0), 1);
 	do
 		assert_true(journal_next(fd, &r, FE_TIMEOUT_MS));
-	while (strstr(journal_value(&r, "MESSAGE"), "refused") == NULL);
+	while (strstr(journal_value(&r, "MESSAGE"), "rejected") == NULL);
 	journal_is(&r, "PRIORITY", "4");
 	journal_is(&r, "VRNGD_GUEST", "vm0");
 	journal_is(&r, "VRNGD_POOL", "default");

@@ -50,8 +50,8 @@ inflight_attach(struct inflight *inf, void *start, uint64_t size, uint16_t num)
 }
 
 /*
- * Clears the marks of what became visible since the region's used_idx.  The
- * backend before us may have died before it did this itself.
+ * Clears the marks of the requests that became visible since the region's
+ * used_idx.  The backend before may have died before it did this itself.
  */
 static void
 finish_batch(struct inflight *inf, uint16_t used_idx)
@@ -77,7 +77,7 @@ inflight_stop(struct inflight *inf)
 		inf->region->desc[i].inflight = 0;
 }
 
-/* Memory that no backend has used yet, or one with another queue. */
+/* Initializes memory that was unused, or used for another queue. */
 static void
 format(struct inflight *inf, uint16_t used_idx)
 {
@@ -114,8 +114,8 @@ inflight_start(struct inflight *inf, uint16_t used_idx)
 }
 
 /*
- * Looks through all of the region each time: it is done once in the life of a
- * backend, for the few requests that a guest makes at once.
+ * Searches the whole region each time: this happens once in the life of a backend,
+ * for the few requests that a guest has in flight.
  */
 int
 inflight_resubmit(struct inflight *inf)
@@ -137,7 +137,7 @@ inflight_resubmit(struct inflight *inf)
 			head = i;
 		}
 	}
-	/* None if the frontend has changed them meanwhile. */
+	/* None if the frontend has changed the region meanwhile. */
 	inf->resubmit = head == -1 ? 0 : inf->resubmit - 1;
 	inf->from_counter = least;
 	inf->from_head = (uint16_t)(head + 1);

@@ -1,6 +1,6 @@
 /*
- * Maps guest memory and translates its addresses; survives SIGBUS.  Used by
- * all that touch memory of the frontend.
+ * Maps guest memory, translates its addresses, and survives SIGBUS.  Used by all
+ * code that accesses memory of the frontend.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,10 +14,10 @@
 
 #define PAGE_MIN 4096
 
-/* For the handler of SIGBUS, which is told nothing but an address. */
+/* For the handler of SIGBUS, which receives only an address. */
 static struct memory *sigbus_memory;
 
-/* Puts private memory in the place of a mapping, if `addr` is in it. */
+/* Replaces a mapping with private memory, if it contains `addr`. */
 static bool
 mapping_replace(const struct mapping *map, const uint8_t *addr)
 {
@@ -64,8 +64,8 @@ memory_init(struct memory *mem)
 }
 
 /*
- * The page size of a file, to which its mappings must be aligned: on hugetlbfs
- * the block size tells it.
+ * The page size of a file, to which its mappings must be aligned: on hugetlbfs it
+ * is the block size.
  */
 static uint64_t
 page_size(const struct stat *st)
@@ -92,11 +92,11 @@ mapping_open(struct mapping *map, int fd, uint64_t offset, uint64_t size,
 	page = page_size(&st);
 	if (size == 0 || __builtin_add_overflow(offset, size, &end) ||
 	    end > INT64_MAX - page) {
-		*why = "its size or offset is out of range";
+		*why = "size or offset is out of range";
 		return -1;
 	}
 	if (S_ISREG(st.st_mode) && end > (uint64_t)st.st_size) {
-		*why = "it reaches past the end of its file";
+		*why = "region exceeds its file";
 		return -1;
 	}
 	first = offset & ~(page - 1);
@@ -123,7 +123,7 @@ mapping_close(struct mapping *map)
 	*map = (struct mapping){ 0 };
 }
 
-/* Whether two ranges of addresses share one; neither wraps around. */
+/* Whether two ranges overlap; they must not wrap around. */
 static bool
 overlap(uint64_t a, uint64_t asize, uint64_t b, uint64_t bsize)
 {
@@ -151,7 +151,7 @@ memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
 	}
 	if (wraps(desc->guest_addr, desc->size) ||
 	    wraps(desc->user_addr, desc->size)) {
-		*why = "its addresses wrap around";
+		*why = "addresses of the region wrap around";
 		return -1;
 	}
 	for (i = 0; i < mem->nregions; i++) {
@@ -161,7 +161,7 @@ memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
 			desc->size) ||
 		    overlap(o->user_addr, o->size, desc->user_addr,
 			desc->size)) {
-			*why = "it overlaps another region";
+			*why = "region overlaps another one";
 			return -1;
 		}
 	}
@@ -216,7 +216,7 @@ region_has(const struct region *r, uint64_t addr)
 	    addr - r->desc.guest_addr < r->desc.size;
 }
 
-/* The region that has a guest address, or NULL. */
+/* The region that contains a guest address, or NULL. */
 static struct region *
 region_find(struct memory *mem, uint64_t addr)
 {

@@ -1,11 +1,10 @@
 /*
- * Guest memory, and every other memory that the frontend shares with us: the
- * one place where such memory is mapped and where its addresses are checked.
+ * Guest memory, and all other memory that the frontend shares: the only place that
+ * maps it and checks its addresses.
  *
- * The frontend may shrink a file under a mapping.  The access that hits the
- * hole would end the process by SIGBUS; instead the mapping is replaced with
- * private memory and `lost` is set, so that the access goes through and the
- * session can be ended in order.
+ * The frontend may shrink a file below a mapping.  An access to the hole would end
+ * the process by SIGBUS; instead the mapping is replaced with private memory and
+ * `lost` is set, so that the access succeeds and the session ends in order.
  */
 #ifndef VRNGD_MEMORY_H
 #define VRNGD_MEMORY_H
@@ -17,16 +16,16 @@
 
 #include "vhost/protocol/vhost_user.h"
 
-#define LOG_PAGE_SIZE 4096 /* a bit of the dirty log stands for these */
+#define LOG_PAGE_SIZE 4096 /* bytes per bit of the dirty log */
 
-/* A part of a file, mapped. */
+/* A mapped part of a file. */
 struct mapping {
 	uint8_t *base;	/* what mmap() returned, or NULL */
 	size_t length;	/* bytes mapped */
-	uint8_t *start; /* the part that was asked for */
+	uint8_t *start; /* the requested part */
 	size_t size;
-	uint64_t offset; /* of it in the file */
-	uint32_t id;	 /* of the file, in the deposit */
+	uint64_t offset; /* its offset in the file */
+	uint32_t id;	 /* id of the file in the deposit */
 };
 
 struct region {
@@ -37,7 +36,7 @@ struct region {
 struct memory {
 	struct region regions[VHOST_USER_MEM_SLOTS];
 	uint32_t nregions;  /* sorted by guest address */
-	uint32_t recent;    /* where the last address was */
+	uint32_t recent;    /* region of the last address */
 	struct mapping log; /* the dirty log */
 	struct mapping inflight;
 	bool shrunk;  /* regions were removed, and none added since */
@@ -45,42 +44,42 @@ struct memory {
 	volatile sig_atomic_t lost;
 };
 
-/* Makes an empty memory, and SIGBUS harmless.  One to a process. */
+/* Initializes an empty memory, and handles SIGBUS.  One per process. */
 void memory_init(struct memory *);
 
 /*
- * Maps `size` bytes at `offset` of a file, for reading and writing.  The fd
- * stays the caller's.  Returns 0, or -1 and in `*why` the reason.
+ * Maps `size` bytes at `offset` of a file, for reading and writing.  The caller
+ * still owns the fd.  Returns 0, or -1 with the reason in `*why`.
  */
 int mapping_open(struct mapping *, int fd, uint64_t offset, uint64_t size,
     const char **why);
 void mapping_close(struct mapping *);
 
 /*
- * Adds a region (VHOST_USER_ADD_MEM_REG) of a file that has `id` in the
- * deposit; it must not overlap another in guest or frontend addresses.  Returns
- * as mapping_open().
+ * Adds a region (VHOST_USER_ADD_MEM_REG) of a file with this `id` in the deposit.
+ * It must not overlap another in guest or frontend addresses.  Returns like
+ * mapping_open().
  */
 int memory_add(struct memory *, const struct vhost_user_region *, int fd,
     uint32_t id, const char **why);
 
-/* Removes the region of just these addresses and size.  -1: there is none. */
+/* Removes the region with exactly these addresses and size.  -1: none. */
 int memory_remove(struct memory *, const struct vhost_user_region *);
 void memory_clear(struct memory *);
 
 /*
- * Where guest address `addr` is mapped; `*len` (bytes) is cut to what follows
- * in the same region.  NULL if the address is in no region.
+ * The mapping of guest address `addr`; `*len` (bytes) is reduced to the rest of the
+ * region.  NULL if the address is in no region.
  */
 uint8_t *memory_guest(struct memory *, uint64_t addr, uint64_t *len);
 
 /*
- * Where the frontend's address `addr` is mapped, if all `len` bytes are in one
- * region; else NULL.
+ * The mapping of the frontend's address `addr`, if all `len` bytes are in one
+ * region; otherwise NULL.
  */
 uint8_t *memory_user(struct memory *, uint64_t addr, uint64_t len);
 
-/* Marks guest memory as written, if the frontend logs that. */
+/* Marks guest memory as written, if the frontend logs writes. */
 void memory_dirty(struct memory *, uint64_t guest_addr, uint64_t len);
 
 #endif

@@ -77,13 +77,13 @@ queue_map(struct queue *q, const char **why)
 	avail = memory_user(q->mem, q->addr.avail, avail_size(q->num));
 	used = memory_user(q->mem, q->addr.used, used_size(q->num));
 	if (desc == NULL || avail == NULL || used == NULL) {
-		*why = "a ring is not in the guest's memory";
+		*why = "ring is not in the guest's memory";
 		return -1;
 	}
 	if ((uintptr_t)desc % DESC_ALIGN != 0 ||
 	    (uintptr_t)avail % AVAIL_ALIGN != 0 ||
 	    (uintptr_t)used % USED_ALIGN != 0) {
-		*why = "a ring is not aligned";
+		*why = "ring is not aligned";
 		return -1;
 	}
 	q->desc = (struct virtq_desc *)(void *)desc;
@@ -142,7 +142,7 @@ read_guest(struct memory *mem, void *to, uint64_t addr, uint64_t len)
 	return true;
 }
 
-/* Takes a snapshot of one descriptor.  Returns the fault, or NULL. */
+/* Reads one descriptor.  Returns the fault, or NULL. */
 static const char *
 read_desc(struct queue *q, const struct table *t, uint32_t i,
     struct virtq_desc *d)
@@ -154,7 +154,7 @@ read_desc(struct queue *q, const struct table *t, uint32_t i,
 	else if (!read_guest(q->mem, d, t->guest_addr + i * sizeof(*d),
 		     sizeof(*d)))
 		return "indirect table outside memory";
-	/* A snapshot: no field is to be fetched from the guest again. */
+	/* A snapshot: no field is fetched from the guest again. */
 	__asm__ volatile("" : : : "memory");
 	d->addr = le64toh(d->addr);
 	d->len = le32toh(d->len);
@@ -187,7 +187,7 @@ add_buffer(struct queue *q, struct request *req, uint64_t addr, uint64_t len)
 	return NULL;
 }
 
-/* Whether a request has all that will be written to it. */
+/* Whether a request has all the segments that can be used. */
 static bool
 is_full(const struct request *req)
 {
@@ -202,11 +202,11 @@ static const char *
 enter_indirect(struct table *t, const struct virtq_desc *d)
 {
 	if (t->indirect)
-		return "indirect table within another";
+		return "nested indirect table";
 	if ((d->flags & DESC_F_NEXT) != 0)
 		return "indirect table with a next descriptor";
 	if (d->len == 0 || d->len % sizeof(*d) != 0)
-		return "indirect table of no whole number of descriptors";
+		return "indirect table with a partial descriptor";
 	*t = (struct table){
 		.guest_addr = d->addr,
 		.entries = d->len / sizeof(*d),
@@ -215,7 +215,7 @@ enter_indirect(struct table *t, const struct virtq_desc *d)
 	return NULL;
 }
 
-/* How many descriptors a chain may have: more would be a loop. */
+/* The maximum length of a chain: a longer one has a loop. */
 static uint32_t
 chain_max(const struct table *t)
 {
@@ -225,9 +225,9 @@ chain_max(const struct table *t)
 }
 
 /*
- * Follows a chain from descriptor `i` and collects what is device-writable in
- * it.  Device-readable buffers (which the entropy device has no use for, 5.4.6)
- * are passed over.  Returns the fault at which it had to stop, or NULL.
+ * Follows a chain from descriptor `i` and collects its device-writable buffers.
+ * Device-readable buffers are skipped (the entropy device has none, 5.4.6).
+ * Returns the fault that ended the chain, or NULL.
  */
 static const char *
 walk_chain(struct queue *q, struct request *req, uint32_t i)
@@ -272,7 +272,7 @@ queue_read(struct queue *q, uint16_t head, struct request *req)
 	req->nsegments = 0;
 	req->fault = walk_chain(q, req, head);
 	if (req->fault == NULL && req->len == 0)
-		req->fault = "nothing in it is device-writable";
+		req->fault = "chain without device-writable buffer";
 }
 
 void
@@ -289,7 +289,7 @@ queue_is_older(const struct queue *q, uint16_t next)
 	return ahead > 0 && ahead <= q->num;
 }
 
-/* Logs a write to the used ring, if the frontend wants that (VRING_F_LOG). */
+/* Logs a write to the used ring, if VRING_F_LOG is set. */
 static void
 dirty_used(struct queue *q, uint64_t offset, uint64_t len)
 {
@@ -327,7 +327,7 @@ queue_publish(struct queue *q)
 	dirty_used(q, offsetof(struct virtq_used, idx), sizeof(q->ring->idx));
 	q->told = q->used;
 	q->called = true;
-	/* The index must be out before the driver's wish is read. */
+	/* The index must be visible before the driver's flags are read. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!q->event_idx)
 		return (le16toh(__atomic_load_n(&q->avail->flags,
@@ -339,7 +339,7 @@ queue_publish(struct queue *q)
 	    (uint16_t)(q->used - event - 1) < (uint16_t)(q->used - old);
 }
 
-/* Tells the driver the avail index after which it is to kick (2.7.10). */
+/* Sets the avail index after which the driver kicks (2.7.10). */
 static void
 set_event(struct queue *q, uint16_t idx)
 {
@@ -352,7 +352,7 @@ set_event(struct queue *q, uint16_t idx)
 	    sizeof(*avail_event));
 }
 
-/* The same without EVENT_IDX.  Returns whether that is a change. */
+/* The same without EVENT_IDX.  Returns whether the flag has changed. */
 static bool
 set_flags(struct queue *q, uint16_t flags)
 {
@@ -373,7 +373,7 @@ queue_arm(struct queue *q)
 		set_event(q, q->next);
 	else if (!set_flags(q, 0))
 		return;
-	/* The wish must be out before the index is looked at once more. */
+	/* The flag must be visible before the index is read again. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
@@ -384,7 +384,7 @@ queue_watch(struct queue *q, bool watched)
 	if (!watched)
 		queue_arm(q);
 	else if (q->event_idx)
-		/* Behind all that the driver may not have thought of yet. */
+		/* An index that the driver cannot reach soon. */
 		set_event(q, (uint16_t)(q->next - q->num - 1));
 	else
 		set_flags(q, USED_F_NO_NOTIFY);

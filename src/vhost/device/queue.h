@@ -11,7 +11,7 @@
 #include "vhost/device/memory.h"
 #include "vhost/protocol/vhost_user.h"
 
-#define REQUEST_SEGMENTS 64 /* of a request; later ones are unused */
+#define REQUEST_SEGMENTS 64 /* per request; later ones are ignored */
 
 /* Device-writable memory of a request, within one region. */
 struct segment {
@@ -20,12 +20,12 @@ struct segment {
 	uint32_t len;
 };
 
-/* A descriptor chain, as it was when it was read. */
+/* A snapshot of a descriptor chain. */
 struct request {
-	uint32_t head; /* goes back to the driver as it came */
+	uint32_t head; /* returned to the driver unchanged */
 	uint32_t len;  /* bytes, of all segments */
 	uint32_t nsegments;
-	const char *fault; /* why it ends where it ends, or NULL */
+	const char *fault; /* the fault that ended it, or NULL */
 	struct segment segments[REQUEST_SEGMENTS];
 };
 
@@ -40,77 +40,75 @@ struct queue {
 	bool addr_set;
 	bool event_idx;		 /* EVENT_IDX was negotiated */
 	uint16_t next;		 /* avail entry to read next */
-	uint16_t used;		 /* used.idx, with what is not told */
-	uint16_t told;		 /* used.idx, as the driver sees it */
-	bool called;		 /* the driver heard of used.idx before */
-	bool watched;		 /* somebody looks: no kicks, please */
-	uint16_t shrunk;	 /* avail.idx when memory was last taken away */
+	uint16_t used;		 /* used.idx, including invisible requests */
+	uint16_t told;		 /* used.idx in memory */
+	bool called;		 /* the driver was called before */
+	bool watched;		 /* polled: kicks are disabled */
+	uint16_t shrunk;	 /* avail.idx when memory was last removed */
 	struct virtq_desc *desc; /* NULL: not mapped */
 	struct virtq_avail *avail;
 	struct virtq_used *ring;
 };
 
-/* The fault of a chain with a buffer in no region of memory. */
+/* The fault of a chain with a buffer outside of memory. */
 extern const char queue_outside[];
 
-/* What the avail ring has. */
+/* The state of the avail ring. */
 enum queue_state {
 	QUEUE_EMPTY,
 	QUEUE_REQUEST,
-	QUEUE_BROKEN, /* avail.idx jumped: it makes no sense */
+	QUEUE_BROKEN, /* avail.idx is invalid */
 };
 
 /* An unset queue in `mem`. */
 void queue_init(struct queue *, struct memory *mem);
 
 /*
- * Finds the rings in memory, and the used index there.  Returns 0, or -1 and
- * in `*why` the reason.  The driver may move and change everything behind it.
+ * Finds the rings in memory, and the used index there.  Returns 0, or -1 with the
+ * reason in `*why`.  The guest may change their contents at any time.
  */
 int queue_map(struct queue *, const char **why);
 void queue_unmap(struct queue *);
 
-/* Whether there is a request to read. */
+/* Checks for a request to read. */
 enum queue_state queue_peek(const struct queue *);
 
 /*
- * The head of the next request, which may be anything, after queue_peek() said
- * that there is one.
+ * The head of the next request, unchecked, after queue_peek() has found one.
  */
 uint16_t queue_pop(struct queue *);
 
-/* Reads the chain at `head`.  One with a fault has the segments before it. */
+/* Reads the chain at `head`; with a fault, the segments before the fault. */
 void queue_read(struct queue *, uint16_t head, struct request *);
 
 /*
- * Memory is about to be taken away.  Whether the request at `next` was made
- * before that.
+ * queue_shrink() records that memory is about to be removed; queue_is_older() is
+ * whether the request at `next` was made available before that.
  */
 void queue_shrink(struct queue *);
 bool queue_is_older(const struct queue *, uint16_t next);
 
-/* Gives a request back with `len` bytes written, not yet visibly. */
+/* Returns a request with `len` bytes written; not visible yet. */
 void queue_push(struct queue *, uint32_t head, uint32_t len);
 
-/* Logs all of the used ring as written, if the frontend wants that. */
+/* Logs all of the used ring as written, if the frontend logs writes. */
 void queue_dirty(struct queue *);
 
 /*
- * Makes visible what was pushed.  Returns whether the driver wants to be
- * called.
+ * Makes pushed requests visible.  Returns whether the driver wants a call.
  */
 bool queue_publish(struct queue *);
 
 /*
- * Asks the driver to kick for the next request (EVENT_IDX, 2.7.10).  A request
- * that it made available meanwhile is seen by queue_peek() after this.  While
- * the queue is watched: nothing.
+ * Enables a kick for the next request (EVENT_IDX, 2.7.10).  queue_peek() after
+ * this finds a request that was made available meanwhile.  Has no effect while the
+ * queue is watched.
  */
 void queue_arm(struct queue *);
 
 /*
- * Asks the driver not to kick, since somebody looks at the queue; or, as
- * queue_arm(), to kick again.  It may kick all the same.
+ * Disables kicks during a poll, or enables them again like queue_arm().  The driver
+ * may kick nevertheless.
  */
 void queue_watch(struct queue *, bool watched);
 

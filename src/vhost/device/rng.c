@@ -1,6 +1,6 @@
 /*
  * Fills requests from the window and completes them.  Used by ring.c, and by
- * main.c when bytes have come.
+ * main.c when bytes have arrived.
  */
 #include <stddef.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "common/clock.h"
 #include "vhost/device/rng.h"
 
-#define BATCHES_MAX 8 /* of PENDING_MAX requests, before others' turn */
+#define BATCHES_MAX 8 /* rounds of PENDING_MAX requests, before other events */
 
 static uint32_t
 min(uint32_t a, uint32_t b)
@@ -28,7 +28,7 @@ rng_init(struct rng *r, struct queue *queue, struct inflight *inflight,
 	log_limit_init(&r->log_limit, clock_now());
 }
 
-/* The bytes that complete a request. */
+/* The number of bytes that complete a request. */
 static uint32_t
 target(const struct rng *r, const struct request *req)
 {
@@ -36,9 +36,9 @@ target(const struct rng *r, const struct request *req)
 }
 
 /*
- * Reads requests ahead, as many as there is room for.  They stay in the avail
- * ring as far as anybody else can tell.  One that points to memory which the
- * frontend may just have taken away to put it back larger waits for that.
+ * Reads requests ahead, as many as there is room for.  To the outside they are
+ * still in the avail ring.  A request whose memory the frontend may have just
+ * removed, to add it again with another size, waits for that.
  */
 static enum rng_state
 fetch(struct rng *r)
@@ -84,13 +84,12 @@ log_refused(struct rng *r, const struct request *req)
 	uint32_t suppressed;
 
 	if (log_limit_pass(&r->log_limit, clock_now(), &suppressed))
-		log_warning("request with descriptor %u %s: %s (%u such lines "
-			    "suppressed)",
-		    req->head, req->len == 0 ? "answered with nothing" : "cut",
-		    req->fault, suppressed);
+		log_warning("request %s: %s: descriptor %u (suppressed: %u)",
+		    req->len == 0 ? "rejected" : "shortened", req->fault,
+		    req->head, suppressed);
 }
 
-/* Takes `n` bytes out of the window, into a request. */
+/* Moves `n` bytes from the window into a request. */
 static void
 take(struct rng *r, const struct request *req, uint32_t n)
 {
@@ -121,9 +120,9 @@ complete(struct rng *r, const struct request *req, uint32_t n)
 }
 
 /*
- * The fewest bytes with which to complete a request that wants `want`.  What
- * has just come was granted to it, so it does not wait for the rest where that
- * could take for ever; but it is not fed single bytes either.
+ * The minimum number of bytes to complete a request of `want` bytes.  Bytes that
+ * have just arrived were granted to it, so it does not wait for the rest where that
+ * could take forever; but it is not completed with single bytes.
  */
 static uint32_t
 enough(const struct rng *r, uint32_t want)
@@ -131,9 +130,7 @@ enough(const struct rng *r, uint32_t want)
 	return r->window.fresh ? min(want, r->window.request_min) : want;
 }
 
-/*
- * Completes requests in their order while there are bytes.  Returns how many.
- */
+/* Completes requests in order while there are bytes.  Returns their number. */
 static uint32_t
 serve(struct rng *r)
 {
@@ -151,14 +148,14 @@ serve(struct rng *r)
 		r->npending--;
 		served++;
 	}
-	/* Few have to wait, usually: the pages of the others are never used. */
+	/* Usually few requests wait: the pages of the others stay unused. */
 	if (r->npending == 0)
 		r->first = 0;
 	r->window.fresh = false;
 	return served;
 }
 
-/* Adds up the time during which a request waits. */
+/* Counts the time during which at least one request waits. */
 static void
 keep_time(struct rng *r)
 {
@@ -218,7 +215,7 @@ rng_rewind(struct rng *r)
 	keep_time(r);
 }
 
-/* What the requests that wait miss, as far as they may ask at once. */
+/* The bytes that waiting requests need, up to the limit of a WANT. */
 static uint64_t
 missing(const struct rng *r)
 {

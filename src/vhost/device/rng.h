@@ -1,6 +1,6 @@
 /*
- * The entropy device (virtio 1.2, 5.4): fills the requests of a virtqueue from
- * a window of bytes that were granted, and asks the parent for more.
+ * The entropy device (virtio 1.2, 5.4): fills the requests of a virtqueue from a
+ * window of granted bytes, and sends its demand to the parent.
  */
 #ifndef VRNGD_RNG_H
 #define VRNGD_RNG_H
@@ -20,44 +20,43 @@ struct rng {
 	struct queue *queue;
 	struct inflight *inflight;
 	bool held_back;	  /* a request waits for its memory */
-	uint64_t waiting; /* ns, since when; 0: no request waits */
+	uint64_t waiting; /* ns, start of the wait; 0: no request waits */
 	struct counters *counters;
-	struct log_limit log_limit; /* of refused requests */
+	struct log_limit log_limit; /* for malformed requests */
 	uint32_t first;		    /* of pending, a ring */
 	uint32_t npending;
 	struct window window;
-	/* Behind it: an idle guest's worker has no page for either of them. */
+	/* Last: the worker of an idle guest does not use these pages. */
 	struct request pending[PENDING_MAX];
 };
 
-/* How rng_run() left the queue. */
+/* The state of the queue after rng_run(). */
 enum rng_state {
-	RNG_WAITING, /* a kick or bytes will come */
-	RNG_MORE,    /* it goes on, after a look at other things */
-	RNG_BROKEN,  /* the avail ring makes no sense */
+	RNG_WAITING, /* wait for a kick or bytes */
+	RNG_MORE,    /* call it again, after other events */
+	RNG_BROKEN,  /* the avail ring is invalid */
 };
 
-/* A device without bytes and without demand, which counts what it does. */
+/* Initializes a device without bytes and demand. */
 void rng_init(struct rng *, struct queue *, struct inflight *,
     struct counters *);
 
 /*
- * Completes what can be completed, on a mapped queue, but no more than a few
- * hundred requests at once.  `*call` is set if the
- * driver wants to be called.
+ * Completes requests of a mapped queue, at most a few hundred at once.  Sets
+ * `*call` if the driver wants a call.
  */
 enum rng_state rng_run(struct rng *, bool *call);
 
 /*
- * Gives up the requests read ahead: they are in the avail ring still, at
+ * Drops the requests that were read ahead: they are still in the avail ring, at
  * queue->next.
  */
 void rng_rewind(struct rng *);
 
-/* The avail entry that is to be read next after rng_rewind(). */
+/* The avail entry to read next after rng_rewind(). */
 uint16_t rng_next(const struct rng *);
 
-/* Tells the parent what is wanted, if that is news to it. */
+/* Sends the demand to the parent, if it has changed. */
 void rng_want(struct rng *);
 
 #endif

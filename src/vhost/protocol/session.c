@@ -1,6 +1,6 @@
 /*
- * Reads and writes the session's messages without waiting.  Used by main.c and
- * requests.c.
+ * Reads and writes the messages of the session without blocking.  Used by main.c
+ * and requests.c.
  */
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -28,7 +28,7 @@ session_init(struct session *s, int fd)
 	s->fd = fd;
 }
 
-/* Adds received descriptors to the message.  Returns -1 if too many. */
+/* Adds received descriptors to the message.  Returns -1 if there are too many. */
 static int
 take_fds(struct session *s, struct msghdr *msg)
 {
@@ -39,7 +39,7 @@ take_fds(struct session *s, struct msghdr *msg)
 	return n > room || (msg->msg_flags & MSG_CTRUNC) != 0 ? -1 : 0;
 }
 
-/* Begins to read at what has not been consumed. */
+/* Starts reading at the first byte that has not been consumed. */
 static int
 rewind_input(struct session *s)
 {
@@ -52,8 +52,8 @@ rewind_input(struct session *s)
 }
 
 /*
- * Reads on until the message is `want` bytes long; with `fds`, only until some
- * have come.
+ * Reads until the message has `want` bytes; with `fds`, only until descriptors
+ * have arrived.
  */
 static enum session_result
 fill(struct session *s, size_t want, bool fds, const char **why)
@@ -66,7 +66,7 @@ fill(struct session *s, size_t want, bool fds, const char **why)
 	while (s->in_len < want && (!fds || s->in.nfds == 0)) {
 		iov.iov_base = (uint8_t *)&s->in.hdr + s->in_len;
 		iov.iov_len = want - s->in_len;
-		/* One more than a message may have, to notice it. */
+		/* One more than a message may have, to detect surplus descriptors. */
 		if (fds)
 			passing_expect(&msg, &place, VHOST_USER_FDS_MAX + 1);
 		n = recvmsg(s->fd, &msg,
@@ -76,7 +76,7 @@ fill(struct session *s, size_t want, bool fds, const char **why)
 		if (n <= 0)
 			return SESSION_CLOSED;
 		if (fds && take_fds(s, &msg) == -1) {
-			*why = "a message has too many file descriptors";
+			*why = "message has too many file descriptors";
 			return SESSION_BROKEN;
 		}
 		s->in_len += (size_t)n;
@@ -85,8 +85,9 @@ fill(struct session *s, size_t want, bool fds, const char **why)
 }
 
 /*
- * To peek at something without fds brings those of what was sent next: so they
- * are asked for only where there must be some, and no more once they are there.
+ * Peeking at bytes without descriptors also returns the descriptors of the bytes
+ * sent next: so they are requested only where some must be, and only until they
+ * have arrived.
  */
 static bool
 brings_fds(const struct message *m)
@@ -123,18 +124,18 @@ session_read(struct session *s, const char **why)
 	if (result != SESSION_MESSAGE)
 		return result;
 	if ((hdr->flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION) {
-		*why = "a message is not of version 1";
+		*why = "message version is not 1";
 		return SESSION_BROKEN;
 	}
 	if (hdr->size > sizeof(s->in.payload)) {
-		*why = "a message is longer than any that there is";
+		*why = "message is too long";
 		return SESSION_BROKEN;
 	}
 	len = sizeof(*hdr) + hdr->size;
 	result = fill(s, len, false, why);
 	if (result != SESSION_MESSAGE || !brings_fds(&s->in))
 		return result;
-	/* All has come: once more, with the fds. */
+	/* The message is complete: peek again, with its descriptors. */
 	if (rewind_input(s) == -1)
 		return SESSION_CLOSED;
 	result = fill(s, len, true, why);
@@ -166,7 +167,7 @@ session_unconsumed(const struct session *s)
 
 	if (getsockopt(s->fd, SOL_SOCKET, SO_PEEK_OFF, &offset, &len) == -1)
 		return -1;
-	/* -1: nothing was ever read. */
+	/* -1: nothing was read yet. */
 	return offset < 0 ? 0 : offset;
 }
 

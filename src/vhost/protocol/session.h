@@ -1,11 +1,10 @@
 /*
- * A vhost-user session's messages: reading them whole, with their descriptors,
- * and writing replies, without ever waiting for the frontend.
+ * The messages of a vhost-user session: reads complete messages with their
+ * descriptors, and writes replies, without blocking on the frontend.
  *
- * A message stays in the connection until it is done with: it is read with
- * MSG_PEEK.  The connection's SO_PEEK_OFF tells how much of a message that was
- * read whole has not been consumed, also to a process that comes after this
- * one.
+ * A message is read with MSG_PEEK, and stays in the connection until it has been
+ * handled.  SO_PEEK_OFF of the connection is the number of bytes of a complete
+ * message that have not been consumed, also for a later process.
  */
 #ifndef VRNGD_SESSION_H
 #define VRNGD_SESSION_H
@@ -17,9 +16,9 @@
 
 #include "vhost/protocol/vhost_user.h"
 
-/* A request, or the reply to it.  Its fds are closed after it was handled. */
+/* A request or its reply.  Its fds are closed after it was handled. */
 struct message {
-	uint32_t unused; /* lets the payload follow the header */
+	uint32_t unused; /* aligns the payload directly after the header */
 	struct vhost_user_header hdr;
 	union vhost_user_payload payload;
 	int fds[VHOST_USER_FDS_MAX];
@@ -30,50 +29,49 @@ struct message {
 struct session {
 	int fd; /* the connection */
 	struct message in;
-	size_t in_len; /* bytes of it that have been read */
+	size_t in_len; /* bytes of it read so far */
 	struct message out;
-	size_t out_len;	 /* bytes of it; 0: none waits */
-	size_t out_done; /* bytes of it that have gone */
+	size_t out_len;	 /* bytes of it; 0: no reply */
+	size_t out_done; /* bytes of it sent so far */
 };
 
 enum session_result {
-	SESSION_MESSAGE, /* session->in is whole */
+	SESSION_MESSAGE, /* session->in is complete */
 	SESSION_AGAIN,	 /* wait until the connection is readable */
-	SESSION_CLOSED,	 /* the frontend is gone */
-	SESSION_BROKEN,	 /* what it sends is not vhost-user */
+	SESSION_CLOSED,	 /* the frontend has closed it */
+	SESSION_BROKEN,	 /* invalid vhost-user message */
 };
 
 void session_init(struct session *, int fd);
 
 /*
- * Reads a message.  After SESSION_MESSAGE, when it has been handled,
- * session_consume() and, when its reply has gone, session_next() are due.  On
- * SESSION_BROKEN, `*why` tells what is wrong.
+ * Reads a message.  After SESSION_MESSAGE, the caller calls session_consume() when
+ * the message has been handled, and session_next() when its reply has been sent.
+ * On SESSION_BROKEN, `*why` is the reason.
  */
 enum session_result session_read(struct session *, const char **why);
 void session_next(struct session *);
 
 /*
- * Takes `len` bytes of a message that was read out of the connection.  -1:
- * they are not there.
+ * Removes `len` bytes of a message from the connection.  -1: it has fewer.
  */
 int session_consume(struct session *, size_t len);
 
 /*
- * How many bytes of the message that was read last have not been consumed, by
- * whomever.  -1: errno.
+ * The number of bytes of the last complete message that have not been consumed, by
+ * this or an earlier process.  -1: errno.
  */
 ssize_t session_unconsumed(const struct session *);
 
 /*
- * Makes room for a reply to session->in with a payload of `size` bytes (at
- * most 24), zeroed, and returns it.
+ * Prepares a reply to session->in with a zeroed payload of `size` bytes (at most
+ * 24), and returns it.
  */
 struct message *session_reply(struct session *, uint32_t size);
 
 /*
- * Sends the reply, or the rest of it.  Returns SESSION_AGAIN if it waits for
- * the connection to be writable, SESSION_MESSAGE if nothing waits.
+ * Sends the reply, or the rest of it.  Returns SESSION_AGAIN if the connection is
+ * not writable, SESSION_MESSAGE if the reply is complete.
  */
 enum session_result session_flush(struct session *);
 

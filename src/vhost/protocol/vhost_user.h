@@ -1,6 +1,6 @@
 /*
- * vhost-user on the wire (QEMU docs/interop/vhost-user.rst), as far as the
- * entropy device has a use for it.  All integers are in the host's byte order.
+ * The vhost-user protocol (QEMU docs/interop/vhost-user.rst), as far as the
+ * entropy device uses it.  All integers are in host byte order.
  */
 #ifndef VRNGD_VHOST_USER_H
 #define VRNGD_VHOST_USER_H
@@ -12,7 +12,7 @@
 #define VHOST_USER_REPLY	(1 << 2)
 #define VHOST_USER_NEED_REPLY	(1 << 3)
 
-#define VHOST_USER_PAYLOAD_MAX	  1024 /* the longest we know: 268 */
+#define VHOST_USER_PAYLOAD_MAX	  1024 /* the longest known one: 268 */
 #define VHOST_USER_FDS_MAX	  8    /* regions of SET_MEM_TABLE */
 #define VHOST_USER_MEM_SLOTS	  509
 #define VHOST_USER_QUEUE_SIZE_MAX 32768
