@@ -22,11 +22,11 @@ delivery_init(struct delivery *d, struct supply *supply, int epoll_fd)
 	d->supply = supply;
 	d->epoll_fd = epoll_fd;
 	d->output = locked_map(BYTES_PACKET_MAX);
-	/* Of which those that are never reached take no memory. */
+	/* Unused entries of the table take no memory. */
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): of pointers */
 	d->consumers = calloc(CONSUMERS_MAX, sizeof(*d->consumers));
 	if (d->consumers == NULL)
-		log_fatal("no memory for consumers");
+		log_fatal("out of memory for consumers");
 	TAILQ_INIT(&d->unseeded);
 }
 
@@ -44,7 +44,7 @@ delivery_add(struct delivery *d, uint32_t number, int fd)
 	if (number == 0 || number >= CONSUMERS_MAX || find(d, number) != NULL)
 		return -1;
 	if ((c = calloc(1, sizeof(*c))) == NULL)
-		log_fatal("no memory for a consumer");
+		log_fatal("out of memory for a consumer");
 	c->number = number;
 	c->fd = fd;
 	d->consumers[number] = c;
@@ -53,7 +53,7 @@ delivery_add(struct delivery *d, uint32_t number, int fd)
 	return 0;
 }
 
-/* Has something to tell of a consumer. */
+/* Queues a report about a consumer to the parent. */
 static void
 set_news(struct delivery *d, struct consumer *c)
 {
@@ -122,14 +122,14 @@ delivery_mode(struct delivery *d, uint32_t number,
 	return 0;
 }
 
-/* Granted, and neither sent nor void. */
+/* The bytes granted, minus those sent and void. */
 static uint64_t
 due(const struct consumer *c)
 {
 	return c->granted - c->sent - c->voided;
 }
 
-/* Seeds a consumer's DRBG, if there is enough for that. */
+/* Seeds the DRBG of a consumer, if the supply has enough bytes. */
 static bool
 seed(struct delivery *d, struct consumer *c)
 {
@@ -145,8 +145,8 @@ seed(struct delivery *d, struct consumer *c)
 }
 
 /*
- * The next bytes of a consumer's DRBG, with a seed before them if it is time.
- * Returns false if that cannot be had.
+ * Generates the next bytes of a consumer's DRBG, after a reseed if one is due.
+ * Returns false if no seed is available.
  */
 static bool
 generate(struct delivery *d, struct consumer *c, size_t n)
@@ -156,13 +156,13 @@ generate(struct delivery *d, struct consumer *c, size_t n)
 	if (!c->unseeded && !drbg_needs_seed(c->drbg, now) &&
 	    drbg_generate(c->drbg, d->output, n, now) == 0)
 		return true;
-	/* Those who have waited longer go first. */
+	/* Queues a consumer after those that have waited longer. */
 	if (!c->unseeded && !TAILQ_EMPTY(&d->unseeded))
 		return false;
 	return seed(d, c) && drbg_generate(c->drbg, d->output, n, now) == 0;
 }
 
-/* Sends a packet of a DRBG's output, as send_stock(). */
+/* Sends a packet of a DRBG's output, like send_stock(). */
 static ssize_t
 send_generated(struct delivery *d, struct consumer *c, size_t size)
 {
@@ -178,9 +178,9 @@ send_generated(struct delivery *d, struct consumer *c, size_t size)
 }
 
 /*
- * Sends a packet out of the supply, in one piece even if it lies there in two:
- * sendmsg(2), which could pass descriptors, is not allowed.  Returns its size; 0
- * if there is nothing; -1 with errno.
+ * Sends a packet from the supply, in one piece even if the bytes are in two: the
+ * filter forbids sendmsg(2), which could pass descriptors.  Returns its size; 0 if
+ * the supply is empty; -1 with errno.
  */
 static ssize_t
 send_stock(struct delivery *d, struct consumer *c, size_t size)
@@ -206,7 +206,7 @@ send_stock(struct delivery *d, struct consumer *c, size_t size)
 	return n;
 }
 
-/* A consumer that is gone is left alone until the parent says so as well. */
+/* A consumer whose worker has exited is ignored until the parent removes it. */
 static void
 deliver(struct delivery *d, struct consumer *c)
 {

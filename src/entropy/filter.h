@@ -7,9 +7,9 @@
 #include "common/sandbox.h"
 
 /*
- * Every system call that the main thread and the readers may make after set-up,
- * with sources of these kinds: bits, 1 << enum proto_source_kind.  Returns how
- * many rules there are.
+ * The system calls that the main thread and the readers may make after their
+ * start, with sources of these kinds (bits, 1 << enum proto_source_kind).  Returns
+ * the number of rules.
  */
 size_t entropy_filter(struct sandbox_rule rules[SANDBOX_RULES_MAX],
     uint32_t kinds);

@@ -1,6 +1,6 @@
 /*
  * A source and its reader thread.  Used by main.c, which opens sources, and by
- * supply.c, which takes from them.
+ * supply.c, which reads their stock.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 #define READ_FAST (1 * NS_PER_MS)
 #define READ_SLOW (20 * NS_PER_MS)
-/* Bytes that a stalled source has to yield until it counts as healthy again. */
+/* Bytes that a stalled source must deliver to count as healthy again. */
 #define YIELD_MIN 512
 
 size_t
@@ -25,14 +25,14 @@ chunk_next(size_t chunk, size_t max, uint64_t ns)
 	return chunk;
 }
 
-/* Lets the main thread look. */
+/* Wakes the main thread. */
 static void
 tell(const struct source *src)
 {
 	const uint64_t one = 1;
 
 	if (write(src->event_fd, &one, sizeof(one)) == -1 && errno != EAGAIN)
-		log_fatal("cannot tell of news: %s", strerror(errno));
+		log_fatal("cannot notify the main thread: %s", strerror(errno));
 }
 
 static void
@@ -54,7 +54,7 @@ set_status(struct source *src, enum proto_source_status status)
 	tell(src);
 }
 
-/* A test that is not one of the bytes alone has failed; the lock is held. */
+/* Records a failure of a test other than those of the bytes; needs the lock. */
 static void
 fail_test(struct source *src, enum proto_test test)
 {
@@ -63,8 +63,8 @@ fail_test(struct source *src, enum proto_test test)
 }
 
 /*
- * Reads once, up to `size` bytes.  Returns how many there were; -1 and what
- * became of the source if there will be none.
+ * Reads once, up to `size` bytes.  Returns their number, or -1 with the new state
+ * of the source if it has ended.
  */
 static ssize_t
 read_once(struct source *src, uint8_t *to, size_t size, uint64_t *took,
@@ -101,7 +101,7 @@ read_once(struct source *src, uint8_t *to, size_t size, uint64_t *took,
 	return drop || n <= 0 ? -1 : n;
 }
 
-/* Takes over what the tests of the bytes have come to. */
+/* Publishes the results of the tests. */
 static void
 count(struct source *src)
 {
@@ -117,7 +117,7 @@ count(struct source *src)
 }
 
 /*
- * What was kept may be handed out, unless the source has been condemned
+ * Releases the bytes held back, unless another test has failed the source
  * meanwhile; `next` bytes are read next.
  */
 static void
@@ -137,7 +137,7 @@ release(struct source *src, size_t next)
 	tell(src);
 }
 
-/* Nothing is handed out any more until it has passed its start-up tests. */
+/* Stops delivery until the source has passed its start-up tests. */
 static void
 doubt(struct source *src)
 {
@@ -150,7 +150,7 @@ doubt(struct source *src)
 		set_status(src, SOURCE_STARTING);
 }
 
-/* Holds bytes back, releases or forgets them, as the tests say. */
+/* Holds back, releases or wipes bytes, by the verdict of the tests. */
 static void
 judge(struct source *src, enum health_verdict verdict, uint8_t *at, size_t n,
     size_t next)
@@ -182,8 +182,8 @@ judge(struct source *src, enum health_verdict verdict, uint8_t *at, size_t n,
 }
 
 /*
- * Before the next bytes are waited for: a stalled source that has too little
- * room to yield any more has yielded enough.
+ * Called before waiting for bytes: a stalled source whose stock has no room for
+ * more bytes has delivered enough to recover.
  */
 static void
 settle(struct source *src, size_t chunk)
@@ -199,7 +199,7 @@ settle(struct source *src, size_t chunk)
 		tell(src);
 }
 
-/* Reads until there is an end to it.  Returns what became of the source. */
+/* Reads until the source ends or fails.  Returns its new state. */
 static enum proto_source_status
 read_on(struct source *src)
 {
@@ -227,7 +227,7 @@ read_on(struct source *src)
 	}
 }
 
-/* From being opened to being closed. */
+/* Handles a source from open to close. */
 static enum proto_source_status
 serve(struct source *src)
 {
@@ -305,14 +305,14 @@ source_start(struct source *src, const struct proto_source *spec,
 	    (errno = pthread_cond_init(&src->opened, NULL)) != 0 ||
 	    (errno = pthread_create(&thread, NULL, source_thread, src)) != 0 ||
 	    (errno = pthread_detach(thread)) != 0)
-		log_fatal("cannot start a reader: %s", strerror(errno));
+		log_fatal("cannot start a reader thread: %s", strerror(errno));
 	while (sem_wait(&src->started) == -1)
 		continue;
 }
 
 /*
- * What is left from before may fill the stock, while nobody takes it: the
- * oldest of it makes way for what start-up tests hold back.
+ * Remaining bytes may fill the stock while none are delivered: the oldest ones
+ * are dropped to make room for the bytes of the start-up tests.
  */
 static void
 make_room(struct source *src)
@@ -345,7 +345,7 @@ source_open(struct source *src, int fd)
 	return 0;
 }
 
-/* Wipes what is in stock, by the main thread. */
+/* Wipes the stock; called by the main thread. */
 static void
 discard(struct source *src)
 {
@@ -365,7 +365,7 @@ source_condemn(struct source *src, enum proto_test test)
 	discard(src);
 }
 
-/* Whether it is being read as it should be; the lock is held. */
+/* Whether the reader is waiting for bytes; needs the lock. */
 static bool
 is_read(const struct source *src)
 {
@@ -373,7 +373,7 @@ is_read(const struct source *src)
 	    src->state.status == SOURCE_STARTING;
 }
 
-/* Whether it has been waited for too long; the lock is held. */
+/* Whether the timeout has expired; needs the lock. */
 static bool
 has_stalled(struct source *src, uint64_t now)
 {

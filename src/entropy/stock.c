@@ -17,17 +17,17 @@ stock_init(struct stock *s, size_t capacity)
 	s->bytes = locked_map(capacity);
 	if ((errno = pthread_mutex_init(&s->lock, NULL)) != 0 ||
 	    (errno = pthread_cond_init(&s->room, NULL)) != 0)
-		log_fatal("cannot make a lock: %s", strerror(errno));
+		log_fatal("cannot create a lock: %s", strerror(errno));
 }
 
-/* The lock is held. */
+/* Needs the lock. */
 static bool
 has_room(const struct stock *s, size_t want)
 {
 	return s->capacity - s->held - s->kept >= want;
 }
 
-/* Notes whether `want` bytes have to wait; the lock is held. */
+/* Records whether `want` bytes must wait for room; needs the lock. */
 static bool
 note_full(struct stock *s, size_t want)
 {

@@ -1,8 +1,8 @@
 /*
- * The stock of a source: a ring of bytes that its reader fills and the main
- * thread hands out.  The memory is locked and left out of core dumps, and each
- * byte is wiped when it has been handed out.  Bytes are read and sent in place;
- * the lock guards the positions only.
+ * The stock of a source: a ring of bytes that its reader fills and the main thread
+ * delivers.  The memory is locked and excluded from core dumps, and each byte is
+ * wiped after delivery.  Bytes are read and sent in place; the lock guards only the
+ * positions.
  */
 #ifndef VRNGD_STOCK_H
 #define VRNGD_STOCK_H
@@ -17,47 +17,46 @@
 struct stock {
 	uint8_t *bytes;
 	size_t capacity; /* bytes */
-	size_t kept;	 /* the reader's: bytes put in and not released */
+	size_t kept;	 /* used by the reader: bytes held back */
 	pthread_mutex_t lock;
-	pthread_cond_t room; /* signalled when bytes are taken */
+	pthread_cond_t room; /* signalled when bytes are removed */
 	size_t start;	     /* guarded: the oldest byte */
-	size_t held;	     /* guarded: bytes that may be handed out */
-	bool full;	     /* guarded: the reader waits for room, */
-	size_t most;	     /* guarded: until no more than this is held */
+	size_t held;	     /* guarded: bytes that can be delivered */
+	bool full;	     /* guarded: the reader waits for room */
+	size_t most;	     /* guarded: until at most this much is held */
 };
 
-/* Makes an empty stock; ends the process if it cannot. */
+/* Creates an empty stock; ends the process on failure. */
 void stock_init(struct stock *, size_t capacity);
 
 /*
- * For the reader: waits until `want` bytes (at most half the capacity) fit,
- * and returns where to put the first of them; `*n` tells how many fit there in
- * one piece, at most `want`.
+ * For the reader: waits until there is room for `want` bytes (at most half the
+ * capacity), and returns the position of the first.  `*n` is the number of bytes
+ * that fit there in one piece, at most `want`.
  */
 uint8_t *stock_reserve(struct stock *, size_t want, size_t *n);
 
-/* For the reader: whether that would not wait. */
+/* For the reader: whether stock_reserve() would not wait. */
 bool stock_has_room(struct stock *, size_t want);
 
 /*
- * For the reader: `n` bytes were put where stock_reserve() said, and are not
- * to be handed out yet; all such bytes may be, from now on; or are wiped.
- * `next` bytes are what it will reserve then, if it is known: the stock is full
- * at once if they do not fit.
+ * For the reader: holds back `n` bytes at the position from stock_reserve();
+ * releases all bytes held back; or wipes them.  `next` is the number of bytes that
+ * it will reserve next, if known: if they do not fit, the stock is full at once.
  */
 void stock_keep(struct stock *, size_t n);
 void stock_release(struct stock *, size_t next);
 void stock_forget(struct stock *);
 
-/* For the main thread: how many bytes may be handed out. */
+/* For the main thread: the number of bytes that can be delivered. */
 size_t stock_held(struct stock *);
 
-/* For the main thread: whether the reader waits for room, or is about to. */
+/* For the main thread: whether the reader waits for room, or is going to. */
 bool stock_full(struct stock *);
 
 /*
- * For the main thread: the oldest `n` bytes, or as many as there are, as one
- * or two pieces.  Returns how many.  They stay until stock_remove().
+ * For the main thread: finds the oldest `n` bytes, or as many as there are, in one
+ * or two pieces.  Returns their number.  They stay until stock_remove().
  */
 size_t stock_peek(struct stock *, size_t n, struct iovec iov[2]);
 

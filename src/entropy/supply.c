@@ -1,6 +1,6 @@
 /*
- * Chooses or combines the sources of a pool.  Used by delivery.c, and by
- * main.c when a source's state has changed.
+ * Selects or combines the sources of a pool.  Used by delivery.c, and by main.c
+ * when the state of a source has changed.
  */
 #include <string.h>
 
@@ -19,7 +19,7 @@ source_entropy(const struct proto_source *spec)
 	return spec->min_entropy * 8 / spec->sample_bits;
 }
 
-/* How many bytes of that entropy make a seed. */
+/* The size of a seed from bytes with that entropy. */
 static size_t
 seed_size(uint32_t entropy)
 {
@@ -43,8 +43,8 @@ supply_init(struct supply *s, const struct proto_pool *pool,
 	for (uint32_t i = 0; i < pool->nsources; i++)
 		if (seed_size(source_entropy(&sources[i].dev.spec)) >
 		    DRBG_SEED_MAX)
-			log_warning("source %s: too little entropy to seed a "
-				    "DRBG with",
+			log_warning("source %s: min-entropy is too low to seed "
+				    "a DRBG",
 			    sources[i].dev.spec.name);
 	stock_init(&s->empty, STOCK_SIZE_MIN);
 	s->stock = &s->empty;
@@ -62,8 +62,8 @@ is_ok(const struct supply *s, uint32_t i)
 }
 
 /*
- * The source to be given out: the first that is healthy or, if there is none,
- * that has something left from when it was.  -1: none.
+ * The source to deliver from: the first healthy one or, if there is none, the
+ * first with tested bytes left.  -1: none.
  */
 static int
 choose(struct supply *s)
@@ -88,7 +88,7 @@ serve_first(struct supply *s)
 	s->stock = i == -1 ? &s->empty : &s->sources[i].stock;
 }
 
-/* Wipes what the sources came to. */
+/* Wipes the combined bytes. */
 static void
 discard_result(struct supply *s)
 {
@@ -115,8 +115,8 @@ xor_into(uint8_t *to, struct stock *stock, size_t n)
 }
 
 /*
- * What the sources came to together is not random: since nobody knows which of
- * them are to blame, all that took part begin again.
+ * The combined bytes are not random.  Which source is at fault is unknown, so all
+ * combined sources start again.
  */
 static void
 condemn(struct supply *s)
@@ -127,7 +127,7 @@ condemn(struct supply *s)
 	discard_result(s);
 }
 
-/* How many bytes all healthy sources have and the result has room for. */
+/* The number of bytes that all healthy sources have and the result can hold. */
 static size_t
 ready(struct supply *s)
 {
@@ -144,8 +144,8 @@ ready(struct supply *s)
 }
 
 /*
- * Combines so many bytes, or as many as there is room for in one piece.
- * Returns whether that went well.
+ * Combines `n` bytes, or as many as fit in one piece.  Returns whether they have
+ * passed the tests.
  */
 static bool
 combine(struct supply *s, size_t n)
@@ -197,7 +197,7 @@ serve_xor(struct supply *s)
 }
 
 /*
- * Reads the state of the sources.  Returns whether one that is part of the
+ * Reads the state of the sources.  Returns whether a source whose bytes are in the
  * result has failed a test, even if it had stopped serving before that.
  */
 static bool
@@ -261,8 +261,8 @@ supply_remove(struct supply *s, size_t n)
 }
 
 /*
- * The entropy of a byte that is given out, 1/1000 bit: that of the source, or
- * of the best of those that are XORed.  0: there is no source.
+ * The entropy of a delivered byte, 1/1000 bit: that of the source, or of the best
+ * of the combined sources.  0: no source.
  */
 static uint32_t
 byte_entropy(const struct supply *s)

@@ -1,6 +1,6 @@
 /*
- * The supply of a pool: what its sources come to together, the first healthy
- * one of them or all of them XORed.  The main thread's alone.
+ * The supply of a pool: the bytes of the first healthy source, or of all sources
+ * combined by XOR.  Used only by the main thread.
  */
 #ifndef VRNGD_SUPPLY_H
 #define VRNGD_SUPPLY_H
@@ -16,45 +16,43 @@
 
 struct supply {
 	struct proto_pool pool;
-	struct source *sources;			       /* pool.nsources */
-	struct proto_source_state states[SOURCES_MAX]; /* as of last time */
-	uint32_t serving;      /* sources in use, a bit each */
-	uint32_t parts;	       /* sources whose bytes are in the result */
-	struct stock empty;    /* what there is without a source */
-	struct stock result;   /* of COMBINE_XOR */
-	struct health *health; /* of that */
-	struct stock *stock;   /* what is given out; never NULL */
+	struct source *sources; /* pool.nsources */
+	struct proto_source_state
+	    states[SOURCES_MAX]; /* as of the last update */
+	uint32_t serving;	 /* sources in use, a bit each */
+	uint32_t parts;		 /* sources whose bytes are in the result */
+	struct stock empty;	 /* the stock without a source */
+	struct stock result;	 /* result of COMBINE_XOR */
+	struct health *health;	 /* tests of the result */
+	struct stock *stock;	 /* the stock to deliver from; never NULL */
 };
 
-/*
- * Makes the supply of `sources`, which the caller starts and keeps.
- */
+/* Initializes the supply of `sources`, which the caller starts and owns. */
 void supply_init(struct supply *, const struct proto_pool *,
     struct source *sources);
 
 /*
- * Looks at the sources: moves what they have to where it is given out, and
- * turns to another or stops as their states demand.
+ * Updates the supply from the state of the sources: combines their bytes, and
+ * selects another source or none.
  */
 void supply_update(struct supply *, uint64_t now);
 
-/* When that is to be done at the latest, ns; UINT64_MAX: never. */
+/* The time of the next update, ns; UINT64_MAX: none. */
 uint64_t supply_deadline(struct supply *, uint64_t now);
 
-/* How many bytes may be given out now. */
+/* The number of bytes that can be delivered now. */
 size_t supply_held(struct supply *);
 
 /*
- * The next `n` bytes, or as many as there are, as one or two pieces; they stay
- * until supply_remove(), which wipes them.  Returns how many.
+ * Finds the next `n` bytes, or as many as there are, in one or two pieces; they stay
+ * until supply_remove(), which wipes them.  Returns their number.
  */
 size_t supply_peek(struct supply *, size_t n, struct iovec iov[2]);
 void supply_remove(struct supply *, size_t n);
 
 /*
- * Takes so many bytes that there are DRBG_SEED_BITS of entropy in them, by what
- * is known of the sources in use.  Returns how many, or 0 if there are too few
- * for now.
+ * Removes bytes with at least DRBG_SEED_BITS of entropy, by the entropy of the
+ * sources in use.  Returns their number, or 0 if there are too few now.
  */
 size_t supply_seed(struct supply *, uint8_t *seed, size_t size);
 

@@ -12,7 +12,7 @@
 #define PAUSE_MAX 64 /* ms */
 
 #ifndef HAVE_FTDI
-/* There is one, but the parent cannot open it. */
+/* The device exists, but the parent cannot open it. */
 const struct source_kind kind_qng = { .name = "qng", .has_fd = true };
 #endif
 
@@ -33,10 +33,9 @@ kind_find(uint32_t kind)
 }
 
 /*
- * Waits until `fd` can be read or written (`events`).  Drivers without a poll
- * method, such as that of /dev/hwrng, always say that they can: if it was not
- * so, `*pause` (ms, 0 at first) is waited before they are believed again.
- * Returns 0 or an errno.
+ * Waits until `fd` is readable or writable (`events`).  Drivers without a poll
+ * method, such as that of /dev/hwrng, always report that: if that was wrong, waits
+ * `*pause` (ms, 0 at first) before the next attempt.  Returns 0 or an errno.
  */
 static int
 wait_for(int fd, short events, int *pause)

@@ -15,8 +15,8 @@
 #include "entropy/kind/kind_cpu.h"
 #include "common/log.h"
 
-/* How often Intel's guide (DRNG Software Implementation Guide, 5.2.1) has an
- * instruction tried at once.  RDSEED has less to give than can be asked for. */
+/* Attempts in a row, by Intel's DRNG Software Implementation Guide, 5.2.1.
+ * RDSEED delivers less than can be requested. */
 #define TRIES_RDRAND 10
 #define TRIES_RDSEED 1000
 
@@ -74,7 +74,7 @@ relax(void)
 	_mm_pause();
 }
 
-/* The instruction that was asked for, if this processor has it. */
+/* The configured instruction, if this processor has it. */
 static bool
 choose(struct cpu *cpu, uint32_t instruction)
 {
@@ -101,7 +101,7 @@ choose(struct cpu *cpu, uint32_t instruction)
 }
 #endif
 
-/* Waits for a word, not longer than until `deadline`. */
+/* Waits for a word until `deadline`. */
 static bool
 draw(cpu_step *step, unsigned int tries, uint64_t deadline, uint64_t *word)
 {
@@ -118,8 +118,8 @@ draw(cpu_step *step, unsigned int tries, uint64_t deadline, uint64_t *word)
 }
 
 /*
- * Some processors, such as AMD's of family 22 after a resume, yield the same
- * word for ever and say that all is well.  Chance does so once in 2^62 words.
+ * Some processors, such as AMD's family 22 after a resume, return the same word
+ * forever and report success.  By chance that happens once in 2^62 words.
  */
 static bool
 broken(uint64_t word, uint64_t last)
@@ -127,7 +127,7 @@ broken(uint64_t word, uint64_t last)
 	return word == 0 || word == UINT64_MAX || word == last;
 }
 
-/* The first word is not given out, so that none needs to be remembered. */
+/* The first word is discarded, so that no delivered word must be kept. */
 ssize_t
 cpu_fill(struct device *d, cpu_step *step, unsigned int tries, uint8_t *buf,
     size_t size)
@@ -164,7 +164,7 @@ static void
 cpu_prepare(struct device *d)
 {
 	if ((d->state = calloc(1, sizeof(struct cpu))) == NULL)
-		log_fatal("no memory for a source");
+		log_fatal("out of memory for a source");
 }
 
 static int

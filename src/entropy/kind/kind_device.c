@@ -1,5 +1,5 @@
 /*
- * Sources of kind device: any file that can be read.  Used by kind.c's table.
+ * Sources of kind device: readable files.  Used by kind.c's table.
  */
 #include "entropy/kind/kind.h"
 

@@ -1,6 +1,5 @@
 /*
- * Sources of kind egd: another host's EGD server, of which this is a client.
- * Used by kind.c's table.
+ * Sources of kind egd: a client of an EGD server.  Used by kind.c's table.
  */
 #include <sys/socket.h>
 
@@ -13,19 +12,19 @@
 #include "entropy/kind/kind.h"
 #include "common/log.h"
 
-#define COMMAND_READ 2 /* with a length: so many bytes, once there are */
+#define COMMAND_READ 2 /* followed by a length: answered with all bytes */
 #define REQUEST_SIZE 255
 #define PIPELINE     4 /* requests not yet answered */
 
 struct egd {
-	size_t due; /* bytes asked for that have not been read */
+	size_t due; /* requested bytes that have not been read */
 };
 
 static void
 egd_prepare(struct device *d)
 {
 	if ((d->state = calloc(1, sizeof(struct egd))) == NULL)
-		log_fatal("no memory for a source");
+		log_fatal("out of memory for a source");
 }
 
 static int
@@ -38,9 +37,8 @@ egd_open(struct device *d)
 }
 
 /*
- * Asks for more, so that at most `size` bytes are due: in as few requests as
- * can be, but before the last of them has been answered.  Returns 0 or an
- * errno.
+ * Requests more bytes, so that at most `size` bytes are due: in as few requests as
+ * possible, but before the last one has been answered.  Returns 0 or an errno.
  */
 static int
 ask(struct device *d, size_t size)
@@ -63,10 +61,9 @@ ask(struct device *d, size_t size)
 }
 
 /*
- * Waits for an answer, for twice the time after which the source has stalled.
- * Some servers answer with less than was asked for when they have no more, and
- * would be waited for without end: another connection begins anew.  Returns 0
- * or an errno.
+ * Waits for an answer, for at most twice the timeout of the source.  Some servers
+ * answer with fewer bytes than requested when they have no more: without a limit
+ * the wait would not end; a new connection starts again.  Returns 0 or an errno.
  */
 static int
 await_answer(const struct device *d)
@@ -83,7 +80,7 @@ await_answer(const struct device *d)
 	return n == 0 ? ETIMEDOUT : 0;
 }
 
-/* Answers have no framing: what comes is what was asked for, in any pieces. */
+/* Answers have no framing: all bytes are requested ones, in any pieces. */
 static ssize_t
 egd_read(struct device *d, uint8_t *buf, size_t size)
 {
@@ -91,7 +88,7 @@ egd_read(struct device *d, uint8_t *buf, size_t size)
 	ssize_t n;
 	int error;
 
-	/* A server that is gone may have left an answer. */
+	/* A server may have sent an answer before it disconnected. */
 	if (((error = ask(d, size)) != 0 && error != EPIPE) ||
 	    (error = await_answer(d)) != 0) {
 		errno = error;
@@ -105,7 +102,7 @@ egd_read(struct device *d, uint8_t *buf, size_t size)
 
 static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(getsockopt),
-	    .why = "whether it is connected",
+	    .why = "result of connect(2)",
 	    .nargs = 2,
 	    .args = { SANDBOX_INT(1, SOL_SOCKET), SANDBOX_INT(2, SO_ERROR) } },
 };

@@ -9,8 +9,8 @@
 #include "entropy/kind/kind.h"
 
 /*
- * The system call itself, which waits until the kernel's generator is seeded:
- * the C library's may answer from a generator that it keeps in this process.
+ * The system call itself, which waits until the kernel's generator is seeded: the
+ * C library's function may use a generator in this process.
  */
 static ssize_t
 kernel_read(struct device *d, uint8_t *buf, size_t size)
@@ -25,7 +25,7 @@ kernel_read(struct device *d, uint8_t *buf, size_t size)
 }
 
 static const struct sandbox_rule rules[] = {
-	{ .nr = SCMP_SYS(getrandom), .why = "the kernel as a source" },
+	{ .nr = SCMP_SYS(getrandom), .why = "sources of kind kernel" },
 };
 
 const struct source_kind kind_kernel = {

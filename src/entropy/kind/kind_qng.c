@@ -1,8 +1,8 @@
 /*
- * QNG generators on USB, behind FTDI's chips.  The parent opens the device's
- * node; libusb gets that descriptor, enumerates no devices of its own and so
- * needs neither threads nor files, and libftdi1 speaks to the chip.  Used by
- * kind.c's table, if built with libftdi1.
+ * QNG generators on USB, with FTDI chips.  The parent opens the node of the device.
+ * libusb receives that descriptor and does not enumerate devices, so that it needs
+ * no threads and files.  libftdi1 controls the chip.  Used by kind.c's table, if
+ * built with libftdi1.
  */
 #include <errno.h>
 #include <ftdi.h>
@@ -18,37 +18,38 @@
 
 #define INTERFACE     0
 #define ENDPOINT_IN   0x81
-#define PACKET_HEADER 2	   /* bytes of each packet: the chip's own state */
-#define BAUD	      9600 /* means nothing, but has to be something */
-#define LATENCY	      2	   /* ms, until the chip sends what it has */
+#define PACKET_HEADER 2	   /* bytes of each packet: state of the chip */
+#define BAUD	      9600 /* arbitrary, but required */
+#define LATENCY	      2	   /* ms, until the chip sends its bytes */
 #define RECEIVE_LIMIT 50   /* ms */
 #define SEND_LIMIT    100  /* ms */
-#define GONE_LIMIT    1000 /* ms, until the kernel knows of an unplugging */
+#define GONE_LIMIT    1000 /* ms, until the kernel reports an unplugged device */
 
 struct qng_usb {
-	struct ftdi_context *ftdi; /* NULL: could not be had */
+	struct ftdi_context *ftdi; /* NULL: out of memory */
 	struct qng qng;
 	bool speaking; /* the chip is ready for commands */
 };
 
 static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(ioctl),
-	    .why = "the requests of USB devices (USBDEVFS_*)",
+	    .why = "requests of USB devices (USBDEVFS_*)",
 	    .nargs = 1,
 	    .args = { SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xff00, 'U' << 8) } },
 	{ .nr = SCMP_SYS(lseek), .why = "libusb reads the descriptors" },
-	{ .nr = SCMP_SYS(readlink), .why = "libusb asks /proc: not there" },
-	{ .nr = SCMP_SYS(readlinkat), .why = "the same, other machines" },
-	{ .nr = SCMP_SYS(timerfd_settime), .why = "libusb's time limits" },
+	{ .nr = SCMP_SYS(readlink),
+	    .why = "libusb tries /proc, which does not exist" },
+	{ .nr = SCMP_SYS(readlinkat), .why = "likewise, other architectures" },
+	{ .nr = SCMP_SYS(timerfd_settime), .why = "timeouts of libusb" },
 	{ .nr = SCMP_SYS(clock_nanosleep), .why = "the start-up sequence" },
-	{ .nr = SCMP_SYS(nanosleep), .why = "the same, other libraries" },
+	{ .nr = SCMP_SYS(nanosleep), .why = "likewise, other libraries" },
 	{ .nr = SCMP_SYS(mprotect),
 	    .why = "a thread's first malloc(3)",
 	    .nargs = 1,
 	    .args = { SANDBOX_NO_EXEC } },
 };
 
-/* What libftdi1 takes a chip to be, by the release number it gives. */
+/* The type of a chip for libftdi1, by its release number. */
 static const struct {
 	uint16_t release;
 	enum ftdi_chip_type type;
@@ -63,7 +64,7 @@ static const struct {
 	{ 0x1000, TYPE_230X },
 };
 
-/* The errno of what libusb returned; of libftdi1's own errors EIO. */
+/* The errno of an error of libusb; EIO for errors of libftdi1. */
 static int
 usb_errno(int result)
 {
@@ -95,7 +96,7 @@ port_send(void *arg, uint8_t command)
 	return n == sizeof(command) ? 0 : ETIMEDOUT;
 }
 
-/* What libftdi1 has received and handed on does not stay there. */
+/* Wipes the bytes that libftdi1 has returned from its buffer. */
 static void
 wipe(struct ftdi_context *ftdi)
 {
@@ -105,9 +106,8 @@ wipe(struct ftdi_context *ftdi)
 }
 
 /*
- * The first byte takes one transfer, and what else it brought is had without
- * another: ftdi_read_data() would go on until `size` bytes are there, and lose
- * them all if it took too long.
+ * Reads one byte with a transfer, and then the other bytes of this transfer:
+ * ftdi_read_data() would wait for `size` bytes, and lose them all on a timeout.
  */
 static ssize_t
 port_receive(void *arg, uint8_t *buf, size_t size)
@@ -168,7 +168,7 @@ static const struct qng_port port = {
 	.pause = port_pause,
 };
 
-/* Takes the device behind `fd` from the kernel's driver, if that has it. */
+/* Detaches the device of `fd` from the kernel's driver, if attached. */
 static int
 claim(struct ftdi_context *ftdi, int fd)
 {
@@ -186,7 +186,7 @@ claim(struct ftdi_context *ftdi, int fd)
 	return result < 0 ? usb_errno(result) : 0;
 }
 
-/* Tells libftdi1 what ftdi_usb_open_dev() would have found out. */
+/* Sets the fields of libftdi1 that ftdi_usb_open_dev() would set. */
 static int
 describe(struct ftdi_context *ftdi)
 {
@@ -217,7 +217,7 @@ set_up_chip(struct ftdi_context *ftdi)
 	return 0;
 }
 
-/* A device that is unplugged only fails at first, and then is gone. */
+/* An unplugged device first fails, and disappears a moment later. */
 static int
 or_gone(int fd, int error)
 {
@@ -236,12 +236,12 @@ qng_usb_prepare(struct device *dev)
 	if ((usb = calloc(1, sizeof(*usb))) == NULL)
 		log_fatal("source %s: out of memory", dev->spec.name);
 	dev->state = usb;
-	/* Of every context of this process, as none has anything to find. */
+	/* For all contexts of this process: no device is enumerated. */
 	libusb_set_option(NULL, LIBUSB_OPTION_NO_DEVICE_DISCOVERY);
 	usb->ftdi = ftdi_new();
 	if (usb->ftdi == NULL ||
 	    ftdi_read_data_set_chunksize(usb->ftdi, QNG_READ_MAX) != 0)
-		log_fatal("source %s: cannot make use of libusb",
+		log_fatal("source %s: cannot initialize libusb",
 		    dev->spec.name);
 }
 

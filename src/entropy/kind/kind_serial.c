@@ -15,10 +15,10 @@
 #include "common/log.h"
 #include "common/serial.h"
 
-#define INIT_TIME (2 * NS_PER_SEC) /* until the device must have taken it */
+#define INIT_TIME (2 * NS_PER_SEC) /* ms, for the device to accept it */
 
 struct serial {
-	struct termios saved; /* the settings as they were */
+	struct termios saved; /* the original settings */
 	bool changed;
 };
 
@@ -45,10 +45,9 @@ set_speed(struct termios *t, uint32_t baud)
 }
 
 /*
- * Eight bits as they come, without any flow control; modem lines do not count.
- * HUPCL stays as the administrator has it, so DTR does what it does for every
- * program: it rises when the port is opened, and when it is closed for the last
- * time it falls (which tells many generators to stop, and resets some), or not.
+ * Sets raw mode with eight bits, without flow control and modem lines.  HUPCL stays
+ * as the administrator has set it: DTR rises when the port is opened, and with
+ * HUPCL falls at its last close, which stops many generators and resets some.
  */
 static void
 make_raw(struct termios *t)
@@ -61,7 +60,7 @@ make_raw(struct termios *t)
 	t->c_cc[VTIME] = 0;
 }
 
-/* tcsetattr(3) succeeds if any of it could be done: this looks at the rest. */
+/* tcsetattr(3) succeeds if it could set anything: checks the settings. */
 static int
 set_line(int fd, const struct termios *wanted)
 {
@@ -75,7 +74,7 @@ set_line(int fd, const struct termios *wanted)
 	return 0;
 }
 
-/* So that no write waits for a device that takes nothing. */
+/* Sets O_NONBLOCK, so that a write does not block on the device. */
 static int
 set_nonblocking(int fd)
 {
@@ -87,7 +86,7 @@ set_nonblocking(int fd)
 	return 0;
 }
 
-/* Sends what starts the device, if it takes it in time. */
+/* Sends `init` to the device, if the device accepts it in time. */
 static int
 send_init(struct device *d)
 {
@@ -115,7 +114,7 @@ static void
 serial_prepare(struct device *d)
 {
 	if ((d->state = calloc(1, sizeof(struct serial))) == NULL)
-		log_fatal("no memory for a source");
+		log_fatal("out of memory for a source");
 }
 
 static int
@@ -137,7 +136,7 @@ serial_open(struct device *d)
 	if ((error = set_line(d->fd, &wanted)) != 0 ||
 	    (error = set_nonblocking(d->fd)) != 0)
 		return error;
-	/* What came before may be half a byte, or at another speed. */
+	/* Earlier bytes may be incomplete, or from another speed. */
 	if (tcflush(d->fd, TCIFLUSH) == -1)
 		return errno;
 	return send_init(d);
@@ -149,7 +148,7 @@ serial_read(struct device *d, uint8_t *buf, size_t size)
 	return kind_read(d->fd, buf, size);
 }
 
-/* Output that the device has not taken would hold up close(2). */
+/* Output that the device has not accepted would block close(2). */
 static void
 serial_close(struct device *d)
 {
@@ -165,38 +164,38 @@ serial_close(struct device *d)
 /* A command is an int; some C libraries extend its sign. */
 #define COMMAND(cmd) SCMP_A1_64(SCMP_CMP_MASKED_EQ, UINT32_MAX, (uint32_t)(cmd))
 /*
- * TCGETS2 and its kin of which <termios.h> does not know the argument: any size
- * and direction of it.
+ * TCGETS2 and TCSETS2, whose argument <termios.h> does not define: matches any
+ * size and direction of it.
  */
 #define COMMAND2(nr) SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xffff, 'T' << 8 | (nr))
 
 static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(ioctl),
-	    .why = "TCGETS: the line's settings",
+	    .why = "TCGETS: settings of the line",
 	    .nargs = 1,
 	    .args = { COMMAND(TCGETS) } },
 	{ .nr = SCMP_SYS(ioctl),
-	    .why = "TCSETS: the line's settings",
+	    .why = "TCSETS: settings of the line",
 	    .nargs = 1,
 	    .args = { COMMAND(TCSETS) } },
 	{ .nr = SCMP_SYS(ioctl),
-	    .why = "TCGETS2: the same, from glibc 2.42",
+	    .why = "TCGETS2: settings, glibc 2.42",
 	    .nargs = 1,
 	    .args = { COMMAND2(0x2a) } },
 	{ .nr = SCMP_SYS(ioctl),
-	    .why = "TCSETS2: the same, from glibc 2.42",
+	    .why = "TCSETS2: settings, glibc 2.42",
 	    .nargs = 1,
 	    .args = { COMMAND2(0x2b) } },
 	{ .nr = SCMP_SYS(ioctl),
-	    .why = "TCFLSH: old bytes",
+	    .why = "TCFLSH: discarding old bytes",
 	    .nargs = 1,
 	    .args = { COMMAND(TCFLSH) } },
 	{ .nr = SCMP_SYS(fcntl),
-	    .why = "F_GETFL: writes that do not wait",
+	    .why = "F_GETFL: non-blocking writes",
 	    .nargs = 1,
 	    .args = { COMMAND(F_GETFL) } },
 	{ .nr = SCMP_SYS(fcntl),
-	    .why = "F_SETFL: writes that do not wait",
+	    .why = "F_SETFL: non-blocking writes",
 	    .nargs = 1,
 	    .args = { COMMAND(F_SETFL) } },
 };

@@ -14,13 +14,13 @@
 #include "common/log.h"
 
 #define DATAGRAM_MAX 65536
-#define CALL_PERIOD  NS_PER_SEC /* of silence, until the server is called */
+#define CALL_PERIOD  NS_PER_SEC /* without a datagram, until one is sent */
 
-/* What datagrams need. */
+/* State for datagrams. */
 struct stream {
-	bool calls;	   /* there is one peer: it must hear of us first */
-	uint64_t call_at;  /* when that is due */
-	size_t start, end; /* of what is left */
+	bool calls;	   /* connected: the peer needs a datagram first */
+	uint64_t call_at;  /* time of the next datagram to it */
+	size_t start, end; /* of the remaining bytes */
 	uint8_t left[DATAGRAM_MAX]; /* of the last datagram */
 };
 
@@ -32,8 +32,8 @@ stream_prepare(struct device *d)
 }
 
 /*
- * Sends the datagram that makes us known to a server.  That there is nobody
- * yet, or was not a moment ago, is no error.  Returns 0 or an errno.
+ * Sends a datagram, from which the server learns our address.  An unreachable
+ * server is not an error.  Returns 0 or an errno.
  */
 static int
 call(struct device *d)
@@ -69,8 +69,8 @@ stream_open(struct device *d)
 }
 
 /*
- * Receives one datagram, of which what does not fit into `buf` is kept.  Does
- * not wait.  Returns as recvmsg(2) does, but never more than `size`.
+ * Receives one datagram without waiting, and keeps the bytes that do not fit into
+ * `buf`.  Returns like recvmsg(2), at most `size`.
  */
 static ssize_t
 receive(struct device *d, uint8_t *buf, size_t size)
@@ -102,8 +102,8 @@ take_left(struct stream *s, uint8_t *buf, size_t size)
 }
 
 /*
- * Waits until there may be a datagram, and calls the server meanwhile.  Returns
- * 1; 0 if there will be no more; -1 with errno.
+ * Waits for a datagram, and sends datagrams to the server meanwhile.  Returns 1; 0
+ * at the end; -1 with errno.
  */
 static int
 wait_datagram(struct device *d)
@@ -137,7 +137,7 @@ read_datagram(struct device *d, uint8_t *buf, size_t size)
 	ssize_t n;
 	int ready;
 
-	/* An empty one is no end, and a refused call no error. */
+	/* An empty datagram is not the end; ECONNREFUSED is not an error. */
 	while ((n = receive(d, buf, size)) <= 0) {
 		if (n == -1 && errno != EAGAIN && errno != EINTR &&
 		    errno != ECONNREFUSED)
@@ -169,10 +169,10 @@ stream_close(struct device *d)
 
 static const struct sandbox_rule rules[] = {
 	{ .nr = SCMP_SYS(getsockopt),
-	    .why = "whether it is connected",
+	    .why = "result of connect(2)",
 	    .nargs = 2,
 	    .args = { SANDBOX_INT(1, SOL_SOCKET), SANDBOX_INT(2, SO_ERROR) } },
-	{ .nr = SCMP_SYS(getpeername), .why = "whether it has one peer" },
+	{ .nr = SCMP_SYS(getpeername), .why = "whether it is connected" },
 };
 
 const struct source_kind kind_stream = {

@@ -9,18 +9,18 @@
 #include "entropy/kind/qng.h"
 
 #define COMMAND_STOP   0xe0
-#define COMMAND_SERIAL 0x60 /* answered by QNG_SERIAL_SIZE bytes */
+#define COMMAND_SERIAL 0x60 /* answered with QNG_SERIAL_SIZE bytes */
 #define COMMAND_START  0x96
-#define COMMAND_CLEAR  0xc0 /* forget that statistics were bad */
-#define COMMAND_STATUS 0xb0 /* answered by 4 bytes, the lowest first */
+#define COMMAND_CLEAR  0xc0 /* clears the flag of bad statistics */
+#define COMMAND_STATUS 0xb0 /* answered with 4 bytes, little-endian */
 
 #define STATUS_SIZE	 4
 #define STATUS_BAD_STATS 0x04 /* in the first byte */
 
-/* A generator may miss a command, or answer with what was left of a stream. */
+/* A generator may miss a command, or answer with bytes left from a stream. */
 #define ATTEMPTS 5
 
-#define QUIET_TIME     (10 * NS_PER_MS) /* without a byte: it has stopped */
+#define QUIET_TIME     (10 * NS_PER_MS) /* without a byte: stopped */
 #define DRAIN_LIMIT    (500 * NS_PER_MS)
 #define ANSWER_LIMIT   (500 * NS_PER_MS)
 #define SETTLE_TIME    (10 * NS_PER_MS) /* from its start to its first byte */
@@ -39,7 +39,7 @@ send_command(const struct qng *q, uint8_t command)
 	return q->port->send(q->arg, command);
 }
 
-/* Reads until nothing more comes.  EPROTO: it does not end. */
+/* Reads until no more bytes arrive.  EPROTO: the stream does not end. */
 static int
 drain(const struct qng *q)
 {
@@ -57,12 +57,12 @@ drain(const struct qng *q)
 		if (now(q) - start > DRAIN_LIMIT)
 			error = EPROTO;
 	} while (error == 0 && now(q) - last < QUIET_TIME);
-	/* They were random bytes, if of no use. */
+	/* These were random bytes. */
 	explicit_bzero(waste, sizeof(waste));
 	return error;
 }
 
-/* Receives all of `size` bytes, or returns an errno. */
+/* Receives exactly `size` bytes, or returns an errno. */
 static int
 receive_all(const struct qng *q, uint8_t *buf, size_t size)
 {
@@ -91,7 +91,7 @@ ask(const struct qng *q, uint8_t command, uint8_t *answer, size_t size)
 	return receive_all(q, answer, size);
 }
 
-/* Ends the stream, so that what comes next answers a question. */
+/* Stops the stream, so that the next bytes are the answer to a command. */
 static int
 quiesce(const struct qng *q)
 {
@@ -104,8 +104,8 @@ quiesce(const struct qng *q)
 }
 
 /*
- * Stops the generator and hears its serial from it, twice with `learn`: one
- * answer that is not known yet may be what was left of a stream.
+ * Stops the generator and reads its serial, twice with `learn`: a first, unknown
+ * answer may be bytes left from a stream.
  */
 static int
 identify(struct qng *q, bool learn)
@@ -136,7 +136,7 @@ insist(struct qng *q, bool learn)
 	return error;
 }
 
-/* Starts the stream of one that has stopped; `first` clears its status. */
+/* Starts the stream of a stopped generator; `first` clears its status. */
 static int
 stream(struct qng *q, bool first)
 {

@@ -1,11 +1,9 @@
 /*
- * What ComScire's QNG generators want to hear and have to say: one-byte
- * commands, whatever carries them.
+ * The protocol of ComScire's QNG generators: one-byte commands, over any port.
  *
- * A generator streams random bytes from its start to its stop, and answers
- * questions only while it is stopped.  It calls its own statistics bad in its
- * status, for which the stream is stopped once a second; what was on its way
- * is thrown away then.
+ * A generator streams random bytes from its start to its stop, and answers commands
+ * only while it is stopped.  Its status reports bad statistics; to read it, the
+ * stream is stopped once per second, and bytes in transit are discarded.
  */
 #ifndef VRNGD_QNG_H
 #define VRNGD_QNG_H
@@ -19,16 +17,16 @@
 #define QNG_SERIAL_SIZE 6    /* bytes */
 #define QNG_READ_MAX	8192 /* bytes at once */
 
-/* What carries the bytes, and tells the time.  Each gets `arg`. */
+/* The port and the clock.  Each function receives `arg`. */
 struct qng_port {
 	/* Sends one command within 100 ms.  Returns 0 or an errno. */
 	int (*send)(void *arg, uint8_t command);
 	/*
-	 * Receives at most `size` bytes.  Returns how many; 0: none came within
-	 * 100 ms; -1: errno says why.
+	 * Receives at most `size` bytes.  Returns their number; 0: none within
+	 * 100 ms; -1: errno is set.
 	 */
 	ssize_t (*receive)(void *arg, uint8_t *buf, size_t size);
-	/* Throws away what has come and was not received.  0 or an errno. */
+	/* Discards arrived bytes.  Returns 0 or an errno. */
 	int (*purge)(void *arg);
 	uint64_t (*now)(void *arg); /* ns */
 	void (*pause)(void *arg, uint64_t ns);
@@ -38,26 +36,26 @@ struct qng {
 	const struct qng_port *port;
 	void *arg;
 	uint8_t serial[QNG_SERIAL_SIZE]; /* marks the end of a stream */
-	uint64_t checked;		 /* when its status was, ns */
-	bool unwell;			 /* it says so itself */
+	uint64_t checked;		 /* ns, time of its last status */
+	bool unwell;			 /* the generator reports a fault */
 };
 
 /*
- * Makes a generator stream, whatever it was doing.  Returns 0 or an errno:
- * ETIMEDOUT if it does not answer, EPROTO if it does not answer as it should,
- * or what the port says.  Takes less than 10 seconds.
+ * Starts the stream of a generator in any state.  Returns 0 or an errno: ETIMEDOUT
+ * without an answer, EPROTO after an invalid answer, or an error of the port.
+ * Takes less than 10 seconds.
  */
 int qng_start(struct qng *, const struct qng_port *, void *arg);
 
 /*
- * Waits for bytes of the stream and returns how many of the at most `size`
- * were read; -1: errno says why.  A generator from which nothing comes for 5
- * seconds is ETIMEDOUT; EIO with `unwell` set: its statistics are bad.  After
- * an error it has to be started again.
+ * Waits for bytes of the stream, and reads at most `size`.  Returns their number;
+ * -1: errno is set, to ETIMEDOUT without bytes for 5 seconds, or to EIO with
+ * `unwell` if its statistics are bad.  After an error the generator must be started
+ * again.
  */
 ssize_t qng_read(struct qng *, uint8_t *buf, size_t size);
 
-/* Ends the stream, as far as that can be done. */
+/* Stops the stream, if possible. */
 void qng_stop(struct qng *);
 
 #endif
