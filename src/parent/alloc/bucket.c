@@ -1,6 +1,5 @@
 /*
- * Token buckets in integer arithmetic; pure.  Used by the allocator, and for
- * limits of how often something may happen.
+ * Token buckets in integer arithmetic; pure.  Used by the allocator.
  */
 #include "parent/alloc/bucket.h"
 

@@ -17,7 +17,6 @@
 #include "parent/host/backoff.h"
 #include "parent/host/listener.h"
 #include "parent/host/timer.h"
-#include "parent/pool/deaths.h"
 
 #define STATUS_RATE  5		      /* a second, */
 #define STATUS_BURST 5		      /* and so many at once */

@@ -8,7 +8,6 @@
 #include <systemd/sd-event.h>
 
 #include "parent/host/backoff.h"
-#include "parent/pool/deaths.h"
 #include "parent/host/listener.h"
 #include "parent/endpoint/outlet.h"
 #include "parent/pool/pool.h"

@@ -1,9 +1,11 @@
 /*
- * How long to wait before trying again something that keeps failing.
+ * When to try again something that keeps failing: after ever longer waits
+ * (backoff), or at once, but only so often (deaths).
  */
 #ifndef VRNGD_BACKOFF_H
 #define VRNGD_BACKOFF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/clock.h"
@@ -38,6 +40,34 @@ backoff_failed(struct backoff *b, uint64_t now, uint32_t free, uint32_t slower)
 	wait = (wait < BACKOFF_LAST ? wait : BACKOFF_LAST) * slower;
 	b->until = now + wait;
 	return wait;
+}
+
+#define DEATHS_BURST 20 /* replaced at once, */
+#define DEATHS_RATE  5	/* and a second */
+
+/* Processes that die and are replaced at once. */
+struct deaths {
+	uint64_t forgotten; /* ns, when all of them are */
+};
+
+/* No process has died by `now` (ns). */
+static inline void
+deaths_init(struct deaths *d, uint64_t now)
+{
+	d->forgotten = now;
+}
+
+/* A process has died at `now` (ns).  Whether to replace it at once. */
+static inline bool
+deaths_free(struct deaths *d, uint64_t now)
+{
+	const uint64_t one = NS_PER_SEC / DEATHS_RATE;
+	uint64_t from = d->forgotten > now ? d->forgotten : now;
+
+	if (from - now > (DEATHS_BURST - 1) * one)
+		return false;
+	d->forgotten = from + one;
+	return true;
 }
 
 #endif

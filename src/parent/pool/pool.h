@@ -11,7 +11,6 @@
 #include "parent/alloc/alloc.h"
 #include "parent/host/backoff.h"
 #include "parent/pool/consumer.h"
-#include "parent/pool/deaths.h"
 #include "parent/config/config.h"
 #include "parent/pool/pool_setup.h"
 #include "parent/host/page.h"

@@ -55,6 +55,30 @@ test_slower(void **state)
 	assert_int_equal(backoff_failed(&b, 1, 1, 10), 10 * BACKOFF_LAST);
 }
 
+/* So many are free at once, and then as many as their rate allows. */
+static void
+test_deaths(void **state)
+{
+	struct deaths d;
+	uint64_t now = NS_PER_SEC, one = NS_PER_SEC / DEATHS_RATE;
+
+	(void)state;
+	deaths_init(&d, now);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < DEATHS_BURST; i++)
+			assert_true(deaths_free(&d, now));
+		assert_false(deaths_free(&d, now));
+		assert_false(deaths_free(&d, now + one - 1));
+		assert_true(deaths_free(&d, now + one));
+		assert_false(deaths_free(&d, now + one));
+		now += one + DEATHS_BURST * one;
+	}
+	now += 1000 * one;
+	for (int i = 0; i < DEATHS_BURST; i++)
+		assert_true(deaths_free(&d, now));
+	assert_false(deaths_free(&d, now));
+}
+
 int
 main(void)
 {
@@ -62,6 +86,7 @@ main(void)
 		cmocka_unit_test(test_grows),
 		cmocka_unit_test(test_forgets),
 		cmocka_unit_test(test_slower),
+		cmocka_unit_test(test_deaths),
 	};
 
 	return UNIT_MAIN("backoff", tests);
