@@ -6,230 +6,156 @@
 
 #include "entropy/health/fips.h"
 
+#define RUNS	 6  /* lengths that are told apart, the last: or more */
 #define LONG_RUN 26 /* bits */
-#define WHOLE	 7  /* of an end: the byte has no other bits */
-
-struct range {
-	uint32_t min, max;
-};
-
-static const struct range monobit = { 9726, 10274 };
-/*
- * The poker test's 16/5000 * sum - 5000, of the squares of how often each of
- * the 16 values of 4 bits was there, must be above 2.16 and below 46.17.
- */
-static const struct range poker = { 1563176, 1576928 };
-static const struct range runs[FIPS_RUNS] = {
-	{ 2315, 2685 },
-	{ 1114, 1386 },
-	{ 527, 723 },
-	{ 240, 384 },
-	{ 103, 209 },
-	{ 103, 209 },
-};
+#define LAST	 (FIPS_WINDOWS - 1)
 
 static bool
-within(uint32_t n, const struct range *range)
+within(uint32_t n, uint32_t min, uint32_t max)
 {
-	return n >= range->min && n <= range->max;
+	return n >= min && n <= max;
 }
 
-/* Splits a byte into runs, the most significant bits first. */
-static void
-fips_split(struct fips *fips, uint8_t byte)
+static bool
+has_long_run(uint64_t bits)
 {
-	uint32_t bit, length, field, shift = 8;
-	bool first = true;
+	uint64_t ones = bits, zeros = ~bits;
 
-	while (shift > 0) {
-		bit = byte >> (shift - 1) & 1;
-		for (length = 0; shift > 0; length++, shift--) {
-			if ((byte >> (shift - 1) & 1) != bit)
-				break;
-		}
-		if (first)
-			fips->first[byte] = (uint8_t)(bit * 8 + length - 1);
-		if (shift == 0)
-			fips->last[byte] = (uint8_t)(bit * 8 + length - 1);
-		field = bit * FIPS_RUNS + length - 1;
-		if (!first && shift > 0)
-			fips->inner[byte][field / 4] += UINT64_C(1)
-			    << field % 4 * 16;
-		first = false;
+	for (int i = 1; i < LONG_RUN; i++) {
+		ones &= bits << i;
+		zeros &= ~bits << i;
 	}
+	return (ones | zeros) != 0;
 }
 
-void
-fips_init(struct fips *fips)
-{
-	uint32_t i;
-
-	memset(fips, 0, sizeof(*fips));
-	for (i = 0; i < 256; i++)
-		fips_split(fips, (uint8_t)i);
-	fips_restart(fips);
-}
-
+/* Begins with a byte whose first run nothing before it is part of. */
 static void
-fips_begin(struct fips *fips)
+begin(struct fips_block *b, uint8_t byte)
 {
-	/* The first run adds to one that is open and has no bits yet. */
-	fips->block = (struct fips_block){ .end = WHOLE };
+	b->bits = UINT64_C(0x5555555555555500) << (byte >> 7) | byte;
 }
 
-void
-fips_restart(struct fips *fips)
-{
-	fips_begin(fips);
-	fips->row = fips->worst = 0;
-	fips->passed = 0;
-}
-
-/* `n` runs of that bit, if they have any length. */
+/* Adds bytes, each of which completes the windows of the one before it. */
 static void
-fips_run(struct fips_block *block, uint32_t bit, uint32_t length, uint32_t n)
+add(struct fips_block *b, const uint8_t *bytes, size_t n)
 {
-	if (length == 0)
-		return;
-	if (length >= LONG_RUN)
-		block->long_runs += n;
-	if (length > FIPS_RUNS)
-		length = FIPS_RUNS;
-	block->runs[bit][length - 1] += n;
+	uint64_t bits = b->bits;
+
+	for (size_t i = 0; i < n; i++) {
+		bits = bits << 8 | bytes[i];
+		b->windows[bits >> 6 & LAST]++;
+		b->windows[bits >> 2 & LAST]++;
+		/* A long run has two bytes without other bits, and ends here. */
+		if ((((bits >> 8) + 1) & 0xffff) <= 1 && has_long_run(bits))
+			b->long_run = true;
+	}
+	b->bits = bits;
 }
 
 /*
- * `n` times, a run of `length` bits that ends as told and then a byte that
- * begins as told: returns the length of the run that is there now.
+ * The number of places where `n` bits are equal to `bit`.  below[w] is how many
+ * windows are less than w; those that have these bits from their bit `at` on
+ * are at one end of each of 2^at ranges.
  */
 static uint32_t
-fips_join(struct fips_block *block, fips_end end, uint32_t length,
-    fips_end first, uint32_t n)
+count_equal(const uint32_t *below, uint32_t bit, uint32_t n)
 {
-	uint32_t more = (first & 7) + 1;
+	uint32_t range, part, sum = 0;
 
-	if (end >> 3 == first >> 3)
-		return length + more;
-	fips_run(block, end >> 3, length, n);
-	return more;
-}
-
-/* The length of the run at the end of the last byte. */
-static uint32_t
-fips_last_run(const struct fips_block *block)
-{
-	uint32_t more = block->end & 7;
-
-	return more == WHOLE ? block->open : more + 1;
-}
-
-/* A byte of equal bits, or the one after such a byte. */
-static void
-fips_whole(struct fips_block *block, fips_end first)
-{
-	uint32_t length = fips_last_run(block);
-
-	length = fips_join(block, block->end, length, first, 1);
-	if ((first & 7) == WHOLE)
-		block->open = length;
-	else
-		fips_run(block, first >> 3, length, 1);
-}
-
-/* Counts the runs where bytes meet, within bytes, and the last. */
-static void
-fips_count_runs(const struct fips *fips, struct fips_block *block)
-{
-	uint64_t sums[3] = { 0 };
-	uint32_t i, j, n, length;
-	fips_end end, first;
-
-	for (i = 0; i < 256; i++) {
-		for (j = 0; j < 3; j++)
-			sums[j] += block->bytes[i] * fips->inner[i][j];
-		if ((n = block->joints[i]) == 0)
-			continue;
-		end = (fips_end)(i >> 4);
-		first = i & 15;
-		length = fips_join(block, end, (end & 7) + 1, first, n);
-		fips_run(block, first >> 3, length, n);
+	for (uint32_t at = 0; at < 4; at++) {
+		range = FIPS_WINDOWS >> at;
+		part = range >> n;
+		for (uint32_t w = bit * (range - part); w < FIPS_WINDOWS;
+		     w += range)
+			sum += below[w + part] - below[w];
 	}
-	for (i = 0; i < 2 * FIPS_RUNS; i++) {
-		n = sums[i / 4] >> i % 4 * 16 & 0xffff;
-		block->runs[i / FIPS_RUNS][i % FIPS_RUNS] += n;
+	return sum;
+}
+
+/* A run of `length` bits has length - n + 1 places where `n` are equal. */
+static bool
+runs_passed(const uint32_t *below, uint32_t bit)
+{
+	static const uint32_t limits[RUNS][2] = { { 2315, 2685 },
+		{ 1114, 1386 }, { 527, 723 }, { 240, 384 }, { 103, 209 },
+		{ 103, 209 } };
+	uint32_t equal, next = count_equal(below, bit, RUNS + 1), runs;
+	uint32_t longer = 0; /* runs than those of this length */
+	bool good = true;
+
+	for (uint32_t length = RUNS; length > 0; length--) {
+		equal = count_equal(below, bit, length);
+		runs = equal - next - longer;
+		good = good &&
+		    within(runs, limits[length - 1][0], limits[length - 1][1]);
+		longer += runs;
+		next = equal;
 	}
-	fips_run(block, block->end >> 3, fips_last_run(block), 1);
+	return good;
 }
 
 /* Whether a block, now full, is as it should be. */
 static bool
-fips_passed(struct fips *fips)
+passed(struct fips_block *b)
 {
-	struct fips_block *block = &fips->block;
-	uint32_t nibbles[16] = { 0 }, ones = 0, squares = 0, i;
-	bool good;
+	const uint8_t other = b->bits & 1 ? 0 : 0xff;
+	const size_t range = FIPS_WINDOWS / 16; /* with the same nibble */
+	uint32_t below[FIPS_WINDOWS + 1], squares = 0, n;
 
-	for (i = 0; i < 256; i++) {
-		nibbles[i >> 4] += block->bytes[i];
-		nibbles[i & 15] += block->bytes[i];
+	below[0] = 0;
+	/* The last run ends with the block. */
+	add(b, &other, 1);
+	for (size_t w = 0; w < FIPS_WINDOWS; w++)
+		below[w + 1] = below[w] + b->windows[w];
+	for (size_t w = 0; w < FIPS_WINDOWS; w += range) {
+		n = below[w + range] - below[w];
+		squares += n * n;
 	}
-	for (i = 0; i < 16; i++) {
-		ones += nibbles[i] * (uint32_t)__builtin_popcount(i);
-		squares += nibbles[i] * nibbles[i];
-	}
-	good = within(ones, &monobit) && within(squares, &poker);
-	fips_count_runs(fips, block);
-	for (i = 0; i < FIPS_RUNS; i++)
-		good = good && within(block->runs[0][i], &runs[i]) &&
-		    within(block->runs[1][i], &runs[i]);
-	return good && block->long_runs == 0;
-}
-
-/* `n` bytes of one block. */
-static void
-fips_count(const struct fips *fips, struct fips_block *block,
-    const uint8_t *bytes, size_t n)
-{
-	fips_end end = block->end, first;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		block->bytes[bytes[i]]++;
-		first = fips->first[bytes[i]];
-		if ((first & 7) == WHOLE || (end & 7) == WHOLE) {
-			block->end = end;
-			fips_whole(block, first);
-		} else
-			block->joints[end << 4 | first]++;
-		end = fips->last[bytes[i]];
-	}
-	block->end = end;
-	block->seen += (uint32_t)n;
+	/* 16/5000 * squares - 5000 must be above 2.16 and below 46.17. */
+	return within(count_equal(below, 1, 1), 9726, 10274) &&
+	    within(squares, 1563176, 1576928) && runs_passed(below, 0) &&
+	    runs_passed(below, 1) && !b->long_run;
 }
 
 void
-fips_feed(struct fips *fips, const uint8_t *bytes, size_t n,
+fips_restart(struct fips *f)
+{
+	*f = (struct fips){ .row = 0 };
+}
+
+static void
+end_block(struct fips *f, struct proto_health *counts)
+{
+	counts->fips_blocks++;
+	if (passed(&f->block)) {
+		f->passed++;
+		f->row = 0;
+	} else {
+		counts->fips_failed++;
+		f->row++;
+	}
+	if (f->row > f->worst)
+		f->worst = f->row;
+	f->block = (struct fips_block){ .seen = 0 };
+}
+
+void
+fips_feed(struct fips *f, const uint8_t *bytes, size_t n,
     struct proto_health *counts)
 {
+	struct fips_block *b = &f->block;
 	size_t part;
 
 	for (; n > 0; bytes += part, n -= part) {
-		part = FIPS_BLOCK - fips->block.seen;
+		part = b->seen == 0 ? 1 : FIPS_BLOCK - b->seen;
 		if (part > n)
 			part = n;
-		fips_count(fips, &fips->block, bytes, part);
-		if (fips->block.seen < FIPS_BLOCK)
-			continue;
-		counts->fips_blocks++;
-		if (fips_passed(fips)) {
-			fips->passed++;
-			fips->row = 0;
-		} else {
-			counts->fips_failed++;
-			fips->row++;
-		}
-		if (fips->row > fips->worst)
-			fips->worst = fips->row;
-		fips_begin(fips);
+		if (b->seen == 0)
+			begin(b, bytes[0]);
+		else
+			add(b, bytes, part);
+		b->seen += part;
+		if (b->seen == FIPS_BLOCK)
+			end_block(f, counts);
 	}
 }

@@ -7,55 +7,43 @@
  * alarm with a probability of 0.00003.  Of FIPS_ROW_DOUBTED in a row all fail once
  * in 1.7 million times.
  *
- * All of it follows from how often there was each byte, and each pair of ends
- * where two bytes meet: that is what is counted as bytes come.
+ * All of it but the long run follows from how often each window comes: a nibble
+ * with the 6 bits that follow, which is as far as runs are told apart.  That is
+ * what is counted as bytes come.
  */
 #ifndef VRNGD_FIPS_H
 #define VRNGD_FIPS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/proto.h"
 
-#define FIPS_BLOCK 2500 /* bytes */
-#define FIPS_RUNS  6	/* lengths that are told apart, the last: or more */
+#define FIPS_BLOCK   2500 /* bytes */
+#define FIPS_WINDOWS (1 << 10)
 
 /* Blocks in a row that fail. */
 #define FIPS_ROW_DOUBTED 2
 #define FIPS_ROW_FAILED	 6
 
-/*
- * An end of a byte: the bit in it, times 8, and how many more like that there
- * are next to it: 7 if the byte is made of nothing else.
- */
-typedef uint8_t fips_end;
-
 /* What was seen of a block. */
 struct fips_block {
-	uint32_t seen;	      /* bytes, */
-	uint16_t bytes[256];  /* of each value; */
-	uint16_t joints[256]; /* a last end times 16, and the next first */
-	fips_end end;	      /* the last */
-	uint32_t open;	      /* bits in the run there, if end & 7 is 7 */
-	uint32_t runs[2][FIPS_RUNS];
-	uint32_t long_runs;
+	size_t seen;   /* bytes */
+	uint64_t bits; /* the last */
+	bool long_run;
+	uint16_t windows[FIPS_WINDOWS]; /* how often each came */
 };
 
 struct fips {
-	/* Of each byte: its ends, and the runs that touch neither of them. */
-	fips_end first[256], last[256];
-	uint64_t inner[256][3]; /* numbers of 16 bits, by bit and length */
 	struct fips_block block;
 	uint32_t row;	/* of the last blocks, how many have failed */
 	uint32_t worst; /* the most of these at any time */
 	uint64_t passed;
 };
 
-void fips_init(struct fips *);
-
 /*
- * Begins with no block; what there was of one is wiped.  Of the blocks before
+ * Begins, for the first time or anew, with no block; what there was of one is wiped.  Of the blocks before
  * nothing is known any more.
  */
 void fips_restart(struct fips *);

@@ -82,7 +82,7 @@ health_new(const struct proto_source *spec)
 		lag_init(&h->lag, &copies);
 		h->startup = STARTUP_WORDS * sizeof(uint64_t);
 	}
-	fips_init(&h->fips);
+	fips_restart(&h->fips);
 	health_restart(h);
 	return h;
 }

@@ -9,16 +9,17 @@
 #include "entropy/health/fips.h"
 
 #define BITS 20000
+#define RUNS 6 /* lengths that are told apart, the last: or more */
 
 struct model {
 	uint32_t ones, nibbles[16], longest;
-	uint32_t runs[2][FIPS_RUNS + 1]; /* by length */
+	uint32_t runs[2][RUNS + 1]; /* by length */
 };
 
 static void
 model_run(struct model *m, uint32_t bit, uint32_t length)
 {
-	uint32_t n = length > FIPS_RUNS ? FIPS_RUNS : length;
+	uint32_t n = length > RUNS ? RUNS : length;
 
 	m->runs[bit][n]++;
 	if (length > m->longest)
@@ -49,7 +50,7 @@ model_count(const uint8_t *block)
 }
 
 /* FIPS 140-2, 4.9.1, change notice of October 2001. */
-static const uint32_t limits[FIPS_RUNS + 1][2] = { { 0, 0 }, { 2315, 2685 },
+static const uint32_t limits[RUNS + 1][2] = { { 0, 0 }, { 2315, 2685 },
 	{ 1114, 1386 }, { 527, 723 }, { 240, 384 }, { 103, 209 },
 	{ 103, 209 } };
 
@@ -65,7 +66,7 @@ model_passed_but(const struct model *m, const uint32_t *ignored)
 	poker = poker * 16 / 5000 - 5000;
 	good &= poker > 2.16 && poker < 46.17;
 	for (size_t bit = 0; bit < 2; bit++)
-		for (size_t i = 1; i <= FIPS_RUNS; i++)
+		for (size_t i = 1; i <= RUNS; i++)
 			good &= &m->runs[bit][i] == ignored ||
 			    (m->runs[bit][i] >= limits[i][0] &&
 				m->runs[bit][i] <= limits[i][1]);
@@ -115,7 +116,7 @@ test_model(void **state)
 	struct model m;
 
 	(void)state;
-	fips_init(&f);
+	fips_restart(&f);
 	for (int i = 0; i < 1500; i++) {
 		/* Up to 52 % ones; 51.37 % are too many. */
 		threshold = 5000 + (uint32_t)unit_below(&seed, 200);
@@ -146,10 +147,10 @@ set_runs(uint32_t *runs, uint32_t length, uint32_t n)
 {
 	uint32_t other;
 
-	for (int away = 1; runs[length] != n && away < FIPS_RUNS; away++) {
+	for (int away = 1; runs[length] != n && away < RUNS; away++) {
 		for (int side = -away; side <= away; side += 2 * away) {
 			other = (uint32_t)((int)length + side);
-			if (other < 1 || other > FIPS_RUNS)
+			if (other < 1 || other > RUNS)
 				continue;
 			while (runs[length] < n &&
 			    runs[other] > limits[other][0] + 10) {
@@ -173,7 +174,7 @@ order_runs(uint8_t *lengths, const uint32_t *runs, size_t total, uint64_t *seed)
 	size_t k = 0, bits = 0, other;
 	uint8_t length;
 
-	for (length = 1; length <= FIPS_RUNS; length++)
+	for (length = 1; length <= RUNS; length++)
 		for (uint32_t i = 0; i < runs[length]; i++, k++) {
 			lengths[k] = length;
 			bits += length;
@@ -181,7 +182,7 @@ order_runs(uint8_t *lengths, const uint32_t *runs, size_t total, uint64_t *seed)
 	assert_int_equal(k, 5000);
 	/* The last are the longest, and take the rest. */
 	for (size_t i = 0; bits + i < total; i++)
-		lengths[k - 1 - i % runs[FIPS_RUNS]]++;
+		lengths[k - 1 - i % runs[RUNS]]++;
 	for (size_t i = 1; i < k; i++) {
 		other = (size_t)unit_below(seed, i + 1);
 		length = lengths[i];
@@ -198,16 +199,16 @@ static void
 make_runs(uint8_t *block, uint32_t bit, uint32_t length, uint32_t n,
     uint64_t *seed)
 {
-	static const uint32_t usual[FIPS_RUNS + 1] = { 0, 2500, 1250, 625, 313,
-		156, 156 };
+	static const uint32_t usual[RUNS + 1] = { 0, 2500, 1250, 625, 313, 156,
+		156 };
 	static uint8_t lengths[2][5000];
-	uint32_t runs[FIPS_RUNS + 1];
+	uint32_t runs[RUNS + 1];
 	struct model m;
 	size_t at, total = 0;
 
 	memcpy(runs, usual, sizeof(runs));
 	set_runs(runs, length, n);
-	for (uint32_t i = 1; i <= FIPS_RUNS; i++)
+	for (uint32_t i = 1; i <= RUNS; i++)
 		total += (size_t)i * runs[i];
 	if (total < BITS / 2)
 		total = BITS / 2;
@@ -233,9 +234,9 @@ test_runs(void **state)
 	uint64_t seed = 4;
 
 	(void)state;
-	fips_init(&f);
+	fips_restart(&f);
 	for (uint32_t bit = 0; bit < 2; bit++)
-		for (uint32_t length = 1; length <= FIPS_RUNS; length++)
+		for (uint32_t length = 1; length <= RUNS; length++)
 			for (uint32_t i = 0; i < 4; i++) {
 				uint32_t n = limits[length][i / 2];
 
@@ -258,7 +259,7 @@ test_long_run(void **state)
 	struct model m;
 
 	(void)state;
-	fips_init(&f);
+	fips_restart(&f);
 	noise_fill(good, sizeof(good), &seed);
 	assert_true(passes(&f, good, &seed));
 	for (size_t at = 0; at + 26 <= BITS; at += 7) {
@@ -294,7 +295,7 @@ test_poker(void **state)
 	uint8_t nibble;
 
 	(void)state;
-	fips_init(&f);
+	fips_restart(&f);
 	for (size_t i = 0; i < sizeof(nibbles); i++) {
 		other = (size_t)unit_below(&seed, i + 1);
 		nibbles[i] = nibbles[other];
@@ -331,7 +332,7 @@ test_monobit(void **state)
 	int seen[2] = { 0 };
 
 	(void)state;
-	fips_init(&f);
+	fips_restart(&f);
 	noise_fill(block, sizeof(block), &seed);
 	m = model_count(block);
 	while (m.ones < 10290) {
@@ -353,7 +354,7 @@ test_restart(void **state)
 	uint64_t seed = 9;
 
 	(void)state;
-	fips_init(&f);
+	fips_restart(&f);
 	memset(block, 0, sizeof(block));
 	fips_feed(&f, block, sizeof(block) - 1, &counts);
 	fips_restart(&f);
