@@ -9,7 +9,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "parent/pool/pool.h"
+#include "parent/pool/consumer.h"
+#include "parent/pool/pool_state.h"
 
 #define WATCH_INTERVAL NS_PER_SEC /* between looks at the entropy process */
 
@@ -65,6 +66,16 @@ watch_stock(struct pool *pool, uint64_t now)
 	pool->dry_since = is_dry ? now : 0;
 }
 
+void
+pool_update_stock(struct pool *pool)
+{
+	uint64_t available = 0;
+
+	if (process_running(&pool->entropy) && pool->stock > pool->granted)
+		available = pool->stock - pool->granted;
+	alloc_stock(&pool->alloc, available, pool->capacity);
+}
+
 /* Bytes granted that the entropy process does not know of. */
 static uint64_t
 pending(const struct consumer *c)
@@ -113,13 +124,17 @@ static void
 wake(struct pool *pool, uint64_t now)
 {
 	uint64_t at = alloc_deadline(&pool->alloc);
+	uint64_t earliest = pool->woken + alloc_slack(&pool->alloc);
 
 	if (pool->alloc.root.waiting > 0) {
 		process_expect(&pool->entropy);
 		if (at > now + WATCH_INTERVAL)
 			at = now + WATCH_INTERVAL;
 	}
-	pool_wake_at(pool, at);
+	if (at == ALLOC_NEVER)
+		timer_stop(&pool->timer);
+	else
+		timer_at(&pool->timer, at < earliest ? earliest : at);
 }
 
 void

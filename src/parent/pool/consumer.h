@@ -51,8 +51,6 @@ struct consumer {
 	uint64_t voided;    /* and of these void, as in VOID frames */
 };
 
-TAILQ_HEAD(consumers, consumer);
-
 /*
  * Adds a consumer without worker below a node of the pool's tree; the ops must
  * outlive it.  Changes its place, share and way of delivery.  Removes one
@@ -90,6 +88,9 @@ int consumer_want(struct pool *, struct consumer *, const struct frame *);
  * pool has changed.
  */
 void pool_grant(struct pool *);
+
+/* The pool's stock, or what was granted of it, has changed. */
+void pool_update_stock(struct pool *);
 
 /*
  * For the pool: the entropy process reports what it could not deliver, is about

@@ -1,6 +1,6 @@
 /*
- * A pool: its entropy process, its allocator, and when grants are made.  Used
- * by the state, which makes pools, and by consumers.
+ * A pool: its entropy process, what that reports, and when grants are made.
+ * Used by the state, which makes pools.
  */
 #include <bsd/string.h>
 #include <errno.h>
@@ -24,27 +24,6 @@ static const struct process_ops entropy_ops = {
 	.writable = entropy_writable,
 	.ended = entropy_ended,
 };
-
-void
-pool_wake_at(struct pool *pool, uint64_t at)
-{
-	uint64_t earliest = pool->woken + alloc_slack(&pool->alloc);
-
-	if (at == ALLOC_NEVER)
-		timer_stop(&pool->timer);
-	else
-		timer_at(&pool->timer, at < earliest ? earliest : at);
-}
-
-void
-pool_update_stock(struct pool *pool)
-{
-	uint64_t available = 0;
-
-	if (process_running(&pool->entropy) && pool->stock > pool->granted)
-		available = pool->stock - pool->granted;
-	alloc_stock(&pool->alloc, available, pool->capacity);
-}
 
 static void
 timer_over(void *arg)
