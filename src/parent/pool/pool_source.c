@@ -7,7 +7,6 @@
 #include <bsd/string.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,8 +164,8 @@ try_open(void *arg)
 		sd_event_source_set_enabled(s->io, SD_EVENT_ON);
 		return;
 	}
-	if (s->kept_fd != -1)
-		fd = fcntl(s->kept_fd, F_DUPFD_CLOEXEC, 0);
+	if (s->kept.fd != -1)
+		fd = fcntl(s->kept.fd, F_DUPFD_CLOEXEC, 0);
 	else if (source_needs_fd(s->config))
 		fd = source_open(s->config, why);
 	else {
@@ -176,7 +175,7 @@ try_open(void *arg)
 	if (fd != -1)
 		give(s, fd);
 	else
-		lose(s, s->kept_fd == -1 ? why : strerror(errno));
+		lose(s, s->kept.fd == -1 ? why : strerror(errno));
 }
 
 /* Somebody connects, to be the source; others wait until that ends. */
@@ -215,18 +214,17 @@ open_kept(struct pool_source *s, sd_event *event)
 	if (!source_is_kept(cs))
 		return 0;
 	if (cs->listen && cs->socket.transport == CONFIG_UNIX) {
-		if (listener_open(&s->listener, cs->socket.where, SOCK_STREAM,
+		if (listener_open(&s->kept, cs->socket.where, SOCK_STREAM,
 			&rights) == -1)
 			return -1;
-		s->kept_fd = s->listener.fd;
-	} else if ((s->kept_fd = source_keep(cs, why)) == -1) {
+	} else if ((s->kept.fd = source_keep(cs, why)) == -1) {
 		log_about(LOG_LEVEL_ERROR, &s->subject,
 		    "pool %s: source %s: %s", s->subject.pool, s->text, why);
 		return -1;
 	}
 	if (!cs->listen || cs->socket.transport == CONFIG_UDP)
 		return 0;
-	r = sd_event_add_io(event, &s->io, s->kept_fd, EPOLLIN, accept_event,
+	r = sd_event_add_io(event, &s->io, s->kept.fd, EPOLLIN, accept_event,
 	    s);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
@@ -269,7 +267,7 @@ pool_source_new(const struct config_source *cs, const char *pool,
 	snprintf(s->text, sizeof(s->text), "%s (%s)", cs->spec.name,
 	    config_source_text(cs, what, sizeof(what)));
 	s->entropy = entropy;
-	s->listener.fd = s->kept_fd = -1;
+	s->kept.fd = -1;
 	s->closed = true;
 	s->since = clock_now();
 	flap_init(&s->flap, env->event, say, s);
@@ -288,10 +286,7 @@ pool_source_free(struct pool_source *s)
 	flap_end(&s->flap);
 	timer_free(&s->timer);
 	sd_event_source_disable_unref(s->io);
-	if (s->listener.fd != -1)
-		listener_close(&s->listener, s->env->event);
-	else if (s->kept_fd != -1)
-		close(s->kept_fd); /* no unix socket */
+	listener_close(&s->kept, s->env->event);
 	config_source_free(s->config);
 	free(s);
 }
@@ -299,14 +294,13 @@ pool_source_free(struct pool_source *s)
 void
 pool_source_inherit(struct pool_source *s, struct pool_source *from)
 {
-	s->listener = from->listener;
-	if (s->listener.path != NULL)
-		s->listener.path = s->config->socket.where;
-	s->kept_fd = from->kept_fd;
+	s->kept = from->kept;
+	if (s->kept.path != NULL)
+		s->kept.path = s->config->socket.where;
 	s->io = from->io;
 	if (s->io != NULL)
 		sd_event_source_set_userdata(s->io, s);
-	from->listener.fd = from->kept_fd = -1;
+	from->kept.fd = -1;
 	from->io = NULL;
 }
 
@@ -317,7 +311,7 @@ pool_source_try(const struct pool_source *s)
 	char why[SOURCE_WHY_SIZE];
 	int fd;
 
-	if (s->kept_fd != -1 || !source_needs_fd(s->config) ||
+	if (s->kept.fd != -1 || !source_needs_fd(s->config) ||
 	    kind == SOURCE_EGD || kind == SOURCE_STREAM)
 		return true;
 	if ((fd = source_open(s->config, why)) == -1) {

@@ -30,11 +30,10 @@ struct pool_source {
 	struct log_subject subject; /* its pool and its name */
 	char text[POOL_SOURCE_TEXT_SIZE];
 	struct process_env *env;
-	struct process *entropy;  /* who reads it */
-	struct timer timer;	  /* to open it (again) */
-	sd_event_source *io;	  /* of kept_fd, when somebody may connect */
-	struct listener listener; /* of a unix socket to listen at */
-	int kept_fd;		  /* see source_is_kept(); -1: none */
+	struct process *entropy; /* who reads it */
+	struct timer timer;	 /* to open it (again) */
+	struct listener kept;	 /* see source_is_kept() */
+	sd_event_source *io;	 /* of that, to accept a connection */
 	struct backoff backoff;
 	struct flap flap;	      /* of its events, */
 	char reason[SOURCE_WHY_SIZE]; /* of the last one, or "" */
