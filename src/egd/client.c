@@ -1,12 +1,16 @@
 /*
  * The state machine of a client with a connection: what it does when that can
  * be read or written, and when bytes are there for it, for the EGD protocol and
- * for raw streams.  Used by main.c, listener.c and serve.c, through the
+ * for raw streams.  Used by step.c, listener.c and serve.c, through the
  * protocol that frames.c selects.
  *
  * EGD 01 and 00 are answered at once from the bytes of the window that no
  * client waits for.  What 01 is short of is wanted for the next one
  * (worker->shortfall).
+ *
+ * The state of an EGD client is saved before bytes are sent, after that, and
+ * when all of its input is parsed: from any of these the next worker can go on,
+ * as it knows how many bytes were received and sent since (resume.c).
  */
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -18,6 +22,7 @@
 
 #include "egd/client.h"
 #include "egd/clients.h"
+#include "egd/position.h"
 
 #define EGD_QUANTUM 256	 /* bytes: any one request */
 #define DISCARD	    4096 /* bytes read and thrown away at once */
@@ -28,29 +33,41 @@ min(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/*
- * Sends up to `n` bytes of the window.  Returns whether they all went; if not,
- * the client is blocked, or closed.
- */
-static bool
-send_bytes(struct worker *w, struct client *c, uint32_t n)
+/* Sends bytes.  Returns how many went, or -1 after closing the client. */
+static ssize_t
+transmit(struct worker *w, struct client *c, const uint8_t *bytes, size_t n)
+{
+	ssize_t sent = send(c->fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (sent == -1 && (errno == EAGAIN || errno == ENOBUFS))
+		return 0;
+	if (sent == -1)
+		clients_lost(w, c, errno);
+	return sent;
+}
+
+/* The same, of an EGD client: while they are sent, that is saved. */
+static ssize_t
+transmit_saved(struct worker *w, struct client *c, const uint8_t *bytes,
+    size_t n)
 {
 	ssize_t sent;
 
-	sent = send(c->fd, window_bytes(&w->window), n,
-	    MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (sent == -1 && errno != EAGAIN && errno != ENOBUFS) {
-		clients_lost(w, c, errno);
-		return false;
-	}
-	if (sent > 0) {
-		drr_give(&w->clients->drr, &c->turn, (uint32_t)sent);
-		clients_gave(w, c, (uint32_t)sent);
-	}
-	if (sent == n)
-		return true;
-	clients_block(w, c);
-	return false;
+	c->saved.sending = (uint16_t)n;
+	clients_save(w, c);
+	if ((sent = transmit(w, c, bytes, n)) == -1)
+		return -1;
+	c->saved.sending = 0;
+	c->saved.sent += (uint32_t)sent;
+	return sent;
+}
+
+/* Bytes of the window were sent, which it waits for. */
+static void
+give(struct worker *w, struct client *c, uint32_t n)
+{
+	drr_give(&w->clients->drr, &c->turn, n);
+	clients_gave(w, c, n);
 }
 
 /* Sends what is left of an answer; nothing else is done before. */
@@ -59,18 +76,21 @@ flush(struct worker *w, struct client *c)
 {
 	ssize_t sent;
 
-	sent = send(c->fd, c->out + c->out_start,
-	    (size_t)(c->out_end - c->out_start), MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (sent == -1 && errno != EAGAIN && errno != ENOBUFS) {
-		clients_lost(w, c, errno);
+	sent = transmit_saved(w, c, c->out + c->out_start,
+	    (size_t)(c->out_end - c->out_start));
+	if (sent == -1)
 		return;
-	}
-	if (sent > 0)
-		c->out_start += (uint16_t)sent;
+	c->out_start += (uint16_t)sent;
 	if (c->out_start < c->out_end) {
+		if (c->out_start > 0)
+			c->saved.flags |= SAVED_PARTIAL;
+		clients_save(w, c);
 		clients_enter(w, c, CLIENT_WRITING);
 		return;
 	}
+	c->saved.flags &= (uint8_t)~SAVED_PARTIAL;
+	c->saved.command = SAVED_NO_COMMAND;
+	clients_save(w, c);
 	explicit_bzero(c->out, c->out_end);
 	c->out_start = c->out_end = 0;
 	clients_enter(w, c, CLIENT_READING);
@@ -99,7 +119,7 @@ answer_now(struct worker *w, struct client *c, uint32_t wanted)
 	answer(w, c, 1U + n);
 }
 
-/* A command without an answer was done. */
+/* A command was done, whose bytes have gone or that has no answer. */
 static void
 done(struct worker *w, struct client *c)
 {
@@ -107,30 +127,46 @@ done(struct worker *w, struct client *c)
 	clients_enter(w, c, CLIENT_READING);
 }
 
-/* Does what a complete command says, or begins to. */
+/* Does what the command in hand says, or begins to. */
 static void
-execute(struct worker *w, struct client *c, const struct egd_said *said)
+execute(struct worker *w, struct client *c)
 {
-	switch (said->command) {
+	switch (c->saved.command) {
 	case EGD_AVAILABLE:
 		answer(w, c, egd_say_available(c->out, clients_surplus(w)));
 		break;
 	case EGD_NOW:
-		answer_now(w, c, said->wanted);
+		answer_now(w, c, c->saved.left);
 		break;
 	case EGD_WAIT:
-		if (said->wanted == 0)
-			done(w, c);
-		else
-			clients_wait(w, c, said->wanted);
-		break;
-	case EGD_WRITE:
-		done(w, c);
+		clients_wait(w, c, c->saved.left);
 		break;
 	case EGD_PID:
 		answer(w, c, egd_say_pid(c->out, w->pid));
 		break;
 	}
+}
+
+/* A command is complete. */
+static void
+accept_command(struct worker *w, struct client *c, const struct egd_said *said)
+{
+	if (said->command == EGD_WRITE ||
+	    (said->command == EGD_WAIT && said->wanted == 0)) {
+		done(w, c);
+		return;
+	}
+	if (said->command != EGD_WAIT)
+		c->saved.flags |= SAVED_FRAMED;
+	if ((c->saved.flags & SAVED_FRAMED) != 0 &&
+	    (c->saved.flags & SAVED_SHIFTED) != 0) {
+		clients_close(w, c,
+		    "bytes sent again by a new worker precede an answer");
+		return;
+	}
+	c->saved.command = said->command;
+	c->saved.left = said->wanted;
+	execute(w, c);
 }
 
 /* Passes on what a client wrote, if that is wanted. */
@@ -165,24 +201,28 @@ static void
 parse(struct worker *w, struct client *c)
 {
 	enum egd_result result;
+	struct saved_client *s = &c->saved;
 	struct egd_said said;
 	size_t used;
 
-	while (c->state == CLIENT_READING && c->in_start < c->in_end) {
-		result = egd_hear(&c->egd, c->in + c->in_start,
-		    (size_t)(c->in_end - c->in_start), &used, &said);
-		c->in_start += (uint8_t)used;
+	while (c->state == CLIENT_READING && s->in_start < s->in_end) {
+		result = egd_hear(&s->egd, c->in + s->in_start,
+		    (size_t)(s->in_end - s->in_start), &used, &said);
+		s->in_start += (uint8_t)used;
 		if (said.command == EGD_WRITE)
 			pass_on(w, &said);
 		if (result == EGD_UNKNOWN)
 			reject(w, c, said.command);
 		else if (result == EGD_COMMAND)
-			execute(w, c, &said);
+			accept_command(w, c, &said);
 	}
-	if (c->in_end > 0 && c->in_start == c->in_end) {
-		explicit_bzero(c->in, c->in_end);
-		c->in_start = c->in_end = 0;
-	}
+	if (c->state == CLIENT_NONE || s->in_start < s->in_end ||
+	    s->in_end == 0)
+		return;
+	used = s->in_end;
+	s->in_start = s->in_end = 0;
+	clients_save(w, c);
+	explicit_bzero(c->in, used);
 }
 
 static void
@@ -190,15 +230,21 @@ read_commands(struct worker *w, struct client *c, uint32_t events)
 {
 	ssize_t n;
 
-	n = recv(c->fd, c->in, sizeof(c->in), MSG_DONTWAIT);
+	if (!c->peer.inet && c->saved.received > POSITION_RENEW) {
+		position_begin(c->fd);
+		c->saved.received = 0;
+		clients_save(w, c);
+	}
+	n = recv(c->fd, c->in, SAVED_INPUT_SIZE, MSG_DONTWAIT);
 	if (n == -1 && errno == EAGAIN && (events & EPOLLIN) != 0)
 		return;
 	if (n <= 0) {
 		clients_lost(w, c, n == 0 ? 0 : errno);
 		return;
 	}
-	c->in_end = (uint8_t)n;
-	c->input = n == sizeof(c->in) ? INPUT_MORE : INPUT_NONE;
+	c->saved.in_end = (uint8_t)n;
+	c->saved.received += (uint32_t)n;
+	c->input = n == SAVED_INPUT_SIZE ? INPUT_MORE : INPUT_NONE;
 	parse(w, c);
 }
 
@@ -224,8 +270,19 @@ egd_event(struct worker *w, struct client *c, uint32_t events)
 static bool
 egd_take(struct worker *w, struct client *c)
 {
-	if (!send_bytes(w, c, min(c->turn.missing, w->window.held)) ||
-	    c->turn.missing > 0)
+	uint32_t n = min(c->turn.missing, w->window.held);
+	ssize_t sent = transmit_saved(w, c, window_bytes(&w->window), n);
+
+	if (sent == -1)
+		return true;
+	give(w, c, (uint32_t)sent);
+	c->saved.left -= (uint8_t)sent;
+	if (c->saved.left == 0)
+		c->saved.command = SAVED_NO_COMMAND;
+	clients_save(w, c);
+	if (sent < n)
+		clients_block(w, c);
+	if (c->saved.left > 0)
 		return true;
 	done(w, c);
 	parse(w, c);
@@ -235,12 +292,13 @@ egd_take(struct worker *w, struct client *c)
 	return true;
 }
 
+/* Goes on with what an earlier worker has received, if there was one. */
 static void
 egd_begin(struct worker *w, struct client *c)
 {
-	/* It speaks first. */
-	(void)w;
-	(void)c;
+	clients_enter(w, c, CLIENT_READING);
+	execute(w, c);
+	parse(w, c);
 }
 
 uint32_t
@@ -293,12 +351,17 @@ stream_event(struct worker *w, struct client *c, uint32_t events)
 static bool
 stream_take(struct worker *w, struct client *c)
 {
-	uint64_t before = c->shown->bytes;
+	uint32_t n = min(c->turn.missing, w->window.held);
+	ssize_t sent = transmit(w, c, window_bytes(&w->window), n);
 
-	send_bytes(w, c, min(c->turn.missing, w->window.held));
-	if (c->state != CLIENT_NONE && c->shown->bytes > before)
+	if (sent == -1)
+		return true;
+	give(w, c, (uint32_t)sent);
+	if (sent > 0)
 		clients_answered(w, c);
-	if (c->state == CLIENT_WAITING && c->turn.missing == 0)
+	if (sent < n)
+		clients_block(w, c);
+	else if (c->turn.missing == 0)
 		clients_wait(w, c, client_chunk(w));
 	return true;
 }

@@ -1,7 +1,7 @@
 /*
  * Adds, watches and closes clients of a service, and counts what they are
- * given.  Used by listener.c, serve.c, frames.c and the protocols (client.c,
- * datagram.c).
+ * given.  Used by listener.c, resume.c, serve.c, frames.c, step.c and the
+ * protocols (client.c, datagram.c).
  */
 #include <sys/epoll.h>
 
@@ -14,7 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/channel.h"
 #include "egd/clients.h"
+#include "egd/position.h"
 
 #define SEND_BUFFER 4096 /* bytes, so that few lie unread */
 #define KEEP_IDLE   60	 /* s, until a peer that says nothing is probed */
@@ -23,29 +25,47 @@ void
 clients_init(struct clients *cs)
 {
 	drr_init(&cs->drr, 0);
-	TAILQ_INIT(&cs->free);
 	TAILQ_INIT(&cs->idle);
 }
 
-static uint32_t
-place_of(const struct worker *w, const struct client *c)
+uint32_t
+clients_place(const struct worker *w, const struct client *c)
 {
 	return (uint32_t)(c - w->clients->place);
 }
 
-/* A place, with nothing in it. */
+uint32_t
+clients_free_place(const struct clients *cs)
+{
+	uint32_t i = 0;
+
+	while (i < cs->used && cs->place[i].state != CLIENT_NONE)
+		i++;
+	return i;
+}
+
+void
+clients_save(struct worker *w, const struct client *c)
+{
+	saved_commit(w->saved, clients_place(w, c), &c->saved);
+}
+
+/* Prepares a place. */
 static struct client *
-take_place(struct worker *w)
+take_place(struct worker *w, uint32_t place, int fd)
 {
 	struct clients *cs = w->clients;
-	struct client *c;
+	struct client *c = &cs->place[place];
 
-	if ((c = TAILQ_FIRST(&cs->free)) != NULL)
-		TAILQ_REMOVE(&cs->free, c, entry);
-	else
-		c = &cs->place[cs->used++];
-	*c = (struct client){ .fd = -1, .serial = ++cs->serials };
-	c->shown = &w->page->clients[place_of(w, c)];
+	if (cs->used <= place)
+		cs->used = place + 1;
+	*c = (struct client){
+		.state = CLIENT_READING,
+		.fd = fd,
+		.serial = ++cs->serials,
+		.in = w->saved->in[place],
+		.shown = &w->page->clients[place],
+	};
 	w->page->nplaces = cs->used;
 	return c;
 }
@@ -87,28 +107,79 @@ set_options(int fd, bool inet)
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE);
 }
 
-struct client *
-clients_add(struct worker *w, int fd, const struct peer *peer)
+/* The events that it cannot do without. */
+static uint32_t
+needed_events(const struct worker *w, const struct client *c)
 {
-	struct client *c = take_place(w);
+	uint32_t events = 0;
+
+	if (c->state == CLIENT_READING ||
+	    (w->service.serve.protocol != SERVE_EGD && c->input != INPUT_ENDED))
+		events |= EPOLLIN;
+	if (c->state == CLIENT_WRITING || c->state == CLIENT_BLOCKED)
+		events |= EPOLLOUT;
+	return events;
+}
+
+struct client *
+clients_put(struct worker *w, uint32_t place, int fd, const struct peer *peer)
+{
+	struct client *c = take_place(w, place, fd);
 
 	c->peer = *peer;
 	show(w, c);
-	w->page->counters.connections++;
 	w->clients->empty_since = 0;
+	return c;
+}
+
+void
+clients_start(struct worker *w, struct client *c)
+{
+	uint32_t place = clients_place(w, c);
+
+	saved_begin(w->saved, place);
+	c->watched = EPOLLIN;
+	if (c->fd != -1 &&
+	    worker_watch(w, EPOLL_CTL_ADD, c->fd, EPOLLIN, place, c->serial) ==
+		-1)
+		clients_close(w, c, strerror(errno));
+	else
+		w->protocol->begin(w, c);
+	saved_end(w->saved);
+}
+
+/* Begins to save the state of a client. */
+static void
+begin_saving(struct worker *w, struct client *c)
+{
+	struct position p = { 0 };
+
+	if (w->service.serve.protocol == SERVE_EGD && c->peer.inet)
+		position_read(c->fd, true, &p);
+	else if (w->service.serve.protocol == SERVE_EGD)
+		position_begin(c->fd);
+	c->saved = (struct saved_client){
+		.received = p.received,
+		.sent = p.sent,
+		.state = SAVED_OPEN,
+		.command = SAVED_NO_COMMAND,
+	};
+	saved_forget(w->saved, clients_place(w, c));
+	clients_save(w, c);
+}
+
+struct client *
+clients_add(struct worker *w, uint32_t place, int fd, const struct peer *peer)
+{
+	struct client *c = clients_put(w, place, fd, peer);
+
+	w->page->counters.connections++;
 	if (fd != -1) {
-		c->fd = fd;
-		c->watched = EPOLLIN;
 		set_options(fd, peer->inet);
-		if (worker_watch(w, EPOLL_CTL_ADD, fd, c->watched,
-			place_of(w, c), c->serial) == -1) {
-			clients_close(w, c, strerror(errno));
-			return NULL;
-		}
+		begin_saving(w, c);
 	}
 	worker_log(w, &w->log_clients, "connected %s %s",
-	    w->kind == SOCKET_CONNECTED ? "to" : "by", c->peer.text);
-	clients_enter(w, c, CLIENT_READING);
+	    w->service.serve.connects ? "to" : "by", c->peer.text);
 	return c;
 }
 
@@ -128,15 +199,51 @@ clients_touch(struct worker *w, struct client *c)
 	TAILQ_INSERT_TAIL(&w->clients->idle, c, entry);
 }
 
+void
+clients_drop(struct worker *w, uint32_t place, int fd)
+{
+	/* The parent may have the connection for some more time. */
+	(void)shutdown(fd, SHUT_RDWR);
+	close(fd);
+	saved_commit(w->saved, place,
+	    &(const struct saved_client){ .state = SAVED_NONE });
+	if (w->keeps) {
+		w->clients->gone[place / 64] |= UINT64_C(1) << place % 64;
+		w->clients->ngone++;
+	}
+}
+
 static void
 close_fd(struct worker *w, struct client *c)
 {
 	if (c->fd == -1)
 		return;
-	/* Somebody else may have the connection, too. */
+	c->saved.state = SAVED_CLOSING;
+	clients_save(w, c);
 	(void)worker_watch(w, EPOLL_CTL_DEL, c->fd, 0, 0, 0);
-	close(c->fd);
-	c->fd = -1;
+	clients_drop(w, clients_place(w, c), c->fd);
+}
+
+bool
+clients_report(struct worker *w)
+{
+	struct clients *cs = w->clients;
+	struct frame f;
+
+	frame_init(&f, PROTO_CLIENT_GONE, w->window.consumer, 0);
+	for (uint32_t i = 0; cs->ngone > 0; i++)
+		while (cs->gone[i] != 0) {
+			f.u.client.place =
+			    i * 64 + (uint32_t)__builtin_ctzll(cs->gone[i]);
+			if (channel_tell(CHANNEL_UP_FD, &f) == -1) {
+				if (errno == EAGAIN)
+					return false;
+				channel_lost();
+			}
+			cs->gone[i] &= cs->gone[i] - 1;
+			cs->ngone--;
+		}
+	return true;
 }
 
 void
@@ -154,7 +261,6 @@ clients_close(struct worker *w, struct client *c, const char *why)
 	drr_leave(&cs->drr, &c->turn);
 	hide(w, c);
 	explicit_bzero(c, sizeof(*c));
-	TAILQ_INSERT_HEAD(&cs->free, c, entry);
 	if (cs->n > 0)
 		return;
 	cs->empty_since = w->now;
@@ -181,25 +287,11 @@ clients_find(struct clients *cs, uint32_t place, uint32_t serial)
 	return c;
 }
 
-/* The events that it cannot do without. */
-static uint32_t
-needed_events(const struct worker *w, const struct client *c)
-{
-	uint32_t events = 0;
-
-	if (c->state == CLIENT_READING ||
-	    (w->service.serve.protocol != SERVE_EGD && c->input != INPUT_ENDED))
-		events |= EPOLLIN;
-	if (c->state == CLIENT_WRITING || c->state == CLIENT_BLOCKED)
-		events |= EPOLLOUT;
-	return events;
-}
-
 static void
 watch(struct worker *w, struct client *c, uint32_t events)
 {
 	c->watched = events;
-	if (worker_watch(w, EPOLL_CTL_MOD, c->fd, events, place_of(w, c),
+	if (worker_watch(w, EPOLL_CTL_MOD, c->fd, events, clients_place(w, c),
 		c->serial) == -1)
 		log_fatal("epoll_ctl: %s", strerror(errno));
 }

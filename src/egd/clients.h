@@ -15,9 +15,8 @@
 #include "egd/drr.h"
 #include "egd/egd.h"
 #include "egd/peer.h"
+#include "egd/saved.h"
 #include "egd/worker.h"
-
-#define CLIENT_IN_SIZE 32 /* bytes: as many commands at once, or fewer */
 
 /* What happens next, and who has to do it. */
 enum client_state {
@@ -46,12 +45,10 @@ struct client {
 	uint64_t idle_since; /* ns; 0: is not in the list */
 	TAILQ_ENTRY(client) entry;
 	struct drr_entry turn;
-	struct egd egd;
-	uint8_t in[CLIENT_IN_SIZE]; /* what it sent, */
-	uint8_t in_start;	    /* parsed up to here, */
-	uint8_t in_end;		    /* read up to here */
-	uint16_t out_start;	    /* sent up to here, */
-	uint16_t out_end;	    /* of so many bytes */
+	struct saved_client saved; /* what outlives this process */
+	uint8_t *in;		   /* what it sent, SAVED_INPUT_SIZE at most */
+	uint16_t out_start;	   /* sent up to here, */
+	uint16_t out_end;	   /* of so many bytes */
 	uint8_t out[EGD_ANSWER_MAX];
 	struct counters_client *shown; /* its place in the page */
 	struct peer peer;
@@ -67,8 +64,9 @@ struct clients {
 	uint32_t serials;	 /* of clients, so far */
 	uint64_t empty_since;	 /* ns; 0: there is a client, or never was */
 	struct drr drr;		 /* who is given bytes next */
-	struct client_list free; /* places */
 	struct client_list idle; /* who has to do something, longest first */
+	uint64_t gone[CLIENTS_MAX / 64]; /* a bit: CLIENT_GONE is pending */
+	uint32_t ngone;
 	struct client place[CLIENTS_MAX];
 };
 
@@ -76,11 +74,33 @@ struct clients {
 void clients_init(struct clients *);
 
 /*
- * Adds a client, whose connection is `fd` if it has one of its own, in state
- * CLIENT_READING; logs it.  Returns NULL if it cannot be watched: it is closed.
- * There must be fewer than CLIENTS_MAX.
+ * Puts a client in a free place, whose connection is `fd` if it has one of its
+ * own, in state CLIENT_READING.
  */
-struct client *clients_add(struct worker *, int fd, const struct peer *);
+struct client *clients_put(struct worker *, uint32_t place, int fd,
+    const struct peer *);
+
+/* The same, of a new client: logs it, and begins to save its state. */
+struct client *clients_add(struct worker *, uint32_t place, int fd,
+    const struct peer *);
+
+/* Begins to serve a client. */
+void clients_start(struct worker *, struct client *);
+
+/* A free place, of fewer than CLIENTS_MAX clients. */
+uint32_t clients_free_place(const struct clients *);
+
+/* The place of a client. */
+uint32_t clients_place(const struct worker *, const struct client *);
+
+/* Saves the state of a client. */
+void clients_save(struct worker *, const struct client *);
+
+/* Closes a connection of that place which is no client's, or no longer. */
+void clients_drop(struct worker *, uint32_t place, int fd);
+
+/* Reports closed connections.  Returns false: the channel has no room. */
+bool clients_report(struct worker *);
 
 /* Closes a client, and logs why: NULL if there is no reason to log. */
 void clients_close(struct worker *, struct client *, const char *why);

@@ -1,6 +1,6 @@
 /*
  * The peers of a UDP socket, which are clients without a connection.  Used by
- * main.c when the socket can be read, and by listener.c and serve.c through the
+ * step.c when the socket can be read, and by listener.c and serve.c through the
  * protocol that frames.c selects.
  */
 #include <sys/epoll.h>
@@ -72,8 +72,8 @@ heard_from(struct worker *w, const struct sockaddr_storage *from, socklen_t len)
 	}
 	w->listener->to = *from;
 	w->listener->to_len = len;
-	if (c == NULL && (c = clients_add(w, -1, &peer)) == NULL)
-		return;
+	if (c == NULL)
+		c = clients_add(w, 0, -1, &peer);
 	clients_touch(w, c);
 	c->unheard = 0;
 	if (c->state == CLIENT_READING)

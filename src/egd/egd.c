@@ -1,7 +1,6 @@
 /*
- * Parses EGD commands and formats answers; pure.  Used by command.c.
+ * Parses EGD commands and formats answers; pure.  Used by client.c and saved.c.
  */
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +19,19 @@ head_size(uint8_t command)
 	};
 
 	return command < sizeof(sizes) ? sizes[command] : 0;
+}
+
+bool
+egd_valid(const struct egd *e)
+{
+	uint8_t size = head_size(e->head[0]);
+
+	if (e->nhead == 0)
+		return e->data == 0;
+	if (e->nhead == size)
+		return e->head[0] == EGD_WRITE && e->data > 0 &&
+		    e->data <= e->head[3];
+	return e->nhead < size && e->data == 0;
 }
 
 /* Takes data of EGD_WRITE, as much as there is. */

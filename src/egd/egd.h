@@ -13,6 +13,7 @@
 
 #include <sys/types.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,9 @@ struct egd_said {
 	uint8_t size;	     /* bytes of data here, of EGD_WRITE */
 	const uint8_t *data; /* in what was given to egd_hear() */
 };
+
+/* Whether egd_hear() could have left it so, which it relies on. */
+bool egd_valid(const struct egd *);
 
 /*
  * Hears `len` bytes from a client, up to the end of a command or of what there

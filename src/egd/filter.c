@@ -1,9 +1,11 @@
 /*
- * What an EGD worker may ask the kernel for.  Used by main.c, and by the test
+ * What an EGD worker may ask the kernel for.  Used by step.c, and by the test
  * that tries every system call.
  */
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -17,12 +19,35 @@ static const struct sandbox_rule rules_of_all[] = {
 	{ .nr = SCMP_SYS(recvfrom), .why = "commands, granted bytes" },
 	{ .nr = SCMP_SYS(write), .why = "frames, what clients write" },
 	{ .nr = SCMP_SYS(accept4), .why = "clients of a listening socket" },
+	{ .nr = SCMP_SYS(shutdown), .why = "connections that the parent has" },
 	{ .nr = SCMP_SYS(getpeername), .why = "who was connected to" },
 	{ .nr = SCMP_SYS(getsockopt),
 	    .why = "a client's pid and uid",
 	    .nargs = 2,
 	    .args = { SANDBOX_INT(1, SOL_SOCKET),
 		SANDBOX_INT(2, SO_PEERCRED) } },
+	{ .nr = SCMP_SYS(getsockopt),
+	    .why = "what was received of a unix socket",
+	    .nargs = 2,
+	    .args = { SANDBOX_INT(1, SOL_SOCKET),
+		SANDBOX_INT(2, SO_PEEK_OFF) } },
+	{ .nr = SCMP_SYS(getsockopt),
+	    .why = "how far a connection has come",
+	    .nargs = 2,
+	    .args = { SANDBOX_INT(1, IPPROTO_TCP), SANDBOX_INT(2, TCP_INFO) } },
+	{ .nr = SCMP_SYS(ioctl),
+	    .why = "and what of it is not read",
+	    .nargs = 1,
+	    .args = { SANDBOX_INT(1, SIOCINQ) } },
+	{ .nr = SCMP_SYS(ioctl),
+	    .why = "or not acknowledged",
+	    .nargs = 1,
+	    .args = { SANDBOX_INT(1, SIOCOUTQ) } },
+	{ .nr = SCMP_SYS(setsockopt),
+	    .why = "to count what is received",
+	    .nargs = 2,
+	    .args = { SANDBOX_INT(1, SOL_SOCKET),
+		SANDBOX_INT(2, SO_PEEK_OFF) } },
 	{ .nr = SCMP_SYS(setsockopt),
 	    .why = "little lies unread",
 	    .nargs = 2,

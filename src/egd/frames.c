@@ -1,9 +1,12 @@
 /*
  * Frames of the parent: START, limits, connections that it made.  Used by
- * main.c when the channel can be read.
+ * step.c when the channel can be read.
  */
 #include <sys/epoll.h>
+#include <sys/mman.h>
 
+#include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/child.h"
@@ -34,8 +37,7 @@ close_refused(struct worker *w)
 	child_busy(&w->watch);
 	for (uint32_t i = 0; i < w->clients->used; i++) {
 		c = &w->clients->place[i];
-		if (c->state != CLIENT_NONE && c->peer.inet &&
-		    !networks_have(&w->service.allowed, c->peer.address))
+		if (c->state != CLIENT_NONE && !listener_permits(w, &c->peer))
 			clients_close(w, c,
 			    "its address is not allowed any more");
 	}
@@ -50,7 +52,7 @@ become(struct worker *w)
 		w->stage = WORKER_SERVED;
 		w->protocol = protocols[w->service.serve.protocol];
 		drr_init(&w->clients->drr, w->protocol->quantum);
-	} else if (w->kind != SOCKET_CONNECTED)
+	} else
 		close_refused(w);
 }
 
@@ -108,6 +110,34 @@ limit(struct worker *w, const struct frame *f)
 		w->stage = WORKER_LIMITED;
 }
 
+/* Takes the clients of an earlier worker: resume_clients() follows. */
+static void
+take_clients(struct worker *w, const struct frame *f)
+{
+	void *state = mmap(NULL, CLIENTS_STATE_SIZE, PROT_READ | PROT_WRITE,
+	    MAP_SHARED, f->fds[0], 0);
+
+	if (state == MAP_FAILED)
+		log_fatal("cannot map the clients' state: %s", strerror(errno));
+	close(f->fds[0]);
+	w->saved = state;
+	w->deposit = f->fds[1];
+	w->keeps = true;
+	listener_hold(w);
+}
+
+/* Takes a connection that the parent has accepted, or made. */
+static void
+take_client(struct worker *w, const struct frame *f)
+{
+	uint32_t place = f->u.client.place;
+
+	if (!w->keeps || place >= CLIENTS_MAX ||
+	    w->clients->place[place].state != CLIENT_NONE)
+		makes_no_sense(f);
+	listener_admit(w, place, f->fds[0]);
+}
+
 static void
 dispatch(struct worker *w, const struct frame *f)
 {
@@ -125,6 +155,11 @@ dispatch(struct worker *w, const struct frame *f)
 		rewire(w, f);
 	else if (f->hdr.type == PROTO_SOCKET && w->stage == WORKER_WIRED)
 		listener_open(w, f->u.socket.kind, f->fds[0]);
+	else if (f->hdr.type == PROTO_CLIENTS && w->stage == WORKER_WIRED &&
+	    w->service.serve.protocol != SERVE_DATAGRAM)
+		take_clients(w, f);
+	else if (f->hdr.type == PROTO_CLIENT)
+		take_client(w, f);
 	else if (f->hdr.type == PROTO_WANT_ASK)
 		w->window.untold = w->stage >= WORKER_WIRED;
 	else
@@ -137,8 +172,12 @@ frames_read(struct worker *w)
 	enum channel_result result;
 	struct frame f;
 
-	while ((result = child_recv(&w->watch, &f, ROLE_EGD)) == CHANNEL_FRAME)
+	while (
+	    (result = child_recv(&w->watch, &f, ROLE_EGD)) == CHANNEL_FRAME) {
 		dispatch(w, &f);
+		if (f.hdr.type == PROTO_CLIENTS || f.hdr.type == PROTO_SOCKET)
+			return;
+	}
 	if (result != CHANNEL_AGAIN)
 		channel_end(result, &f);
 }

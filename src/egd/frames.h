@@ -10,7 +10,10 @@
 /* Takes the first frame, a SERVE. */
 void frames_serve(struct worker *, const struct frame *);
 
-/* Reads the frames that have come, and does what they say. */
+/*
+ * Reads the frames that have come, and does what they say; up to CLIENTS or
+ * SOCKET, after which the worker is confined.
+ */
 void frames_read(struct worker *);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Accepts connections within the limits, and refuses the rest.  Used by main.c
- * when the listener can be read, and when a deadline has passed; by frames.c and
- * datagram.c.
+ * Admits connections within the limits, and refuses the rest.  Used by step.c
+ * when the listener can be read, and when a deadline has passed; by frames.c,
+ * resume.c and datagram.c.
  */
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -33,53 +33,80 @@ refuse(struct worker *w, const struct peer *peer, const char *why)
 }
 
 bool
+listener_permits(const struct worker *w, const struct peer *peer)
+{
+	return !peer->inet || w->service.serve.connects ||
+	    networks_have(&w->service.allowed, peer->address);
+}
+
+bool
 listener_allows(struct worker *w, const struct peer *peer)
 {
-	if (!peer->inet || networks_have(&w->service.allowed, peer->address))
+	if (listener_permits(w, peer))
 		return true;
 	refuse(w, peer, "its address is not allowed");
 	return false;
 }
 
-/* Adds a client whose connection is `fd`, or that has none of its own (-1). */
-static void
-admit(struct worker *w, int fd, const struct peer *peer)
+void
+listener_admit(struct worker *w, uint32_t place, int fd)
 {
-	struct client *c = clients_add(w, fd, peer);
-
-	if (c != NULL)
-		w->protocol->begin(w, c);
-}
-
-/* Adds the only client, which is at the other end of the socket. */
-static void
-admit_only(struct worker *w, int fd)
-{
-	struct sockaddr_storage at = { .ss_family = AF_UNSPEC };
-	socklen_t len = sizeof(at);
+	struct client *c;
 	struct peer peer;
 
-	if (getpeername(fd, (struct sockaddr *)&at, &len) == -1)
-		at.ss_family = AF_UNSPEC;
-	peer_of(&peer, fd, &at);
-	admit(w, w->listener->fd == -1 ? fd : -1, &peer);
+	child_busy(&w->watch);
+	if (!peer_of(&peer, fd) || !listener_allows(w, &peer)) {
+		clients_drop(w, place, fd);
+		return;
+	}
+	if (w->clients->n >= w->service.serve.max_clients ||
+	    w->clients->n >= w->most) {
+		refuse(w, &peer, "there are as many clients as may be");
+		clients_drop(w, place, fd);
+		return;
+	}
+	c = clients_add(w, place, fd, &peer);
+	if (w->stage == WORKER_OPEN)
+		clients_start(w, c);
 }
 
+/* Begins to use the socket, and to serve the clients that there are. */
 static void
 begin(struct worker *w)
 {
 	struct listener *l = w->listener;
-	int fd = l->fd;
+	struct clients *cs = w->clients;
+	bool datagram = w->service.serve.protocol == SERVE_DATAGRAM;
+	struct peer peer;
 
 	l->opens_at = 0;
-	w->clients->empty_since = w->now;
-	if (w->kind == SOCKET_CONNECTED &&
-	    w->service.serve.protocol != SERVE_DATAGRAM)
+	w->stage = WORKER_OPEN;
+	cs->empty_since = cs->n > 0 ? 0 : w->now;
+	for (uint32_t i = 0; i < cs->used; i++)
+		if (cs->place[i].state != CLIENT_NONE)
+			clients_start(w, &cs->place[i]);
+	if (l->fd != -1 && (w->kind != SOCKET_CONNECTED || datagram))
+		worker_must_watch(w, EPOLL_CTL_ADD, l->fd, EPOLLIN,
+		    EVENT_SOCKET);
+	else if (l->fd != -1) {
+		listener_admit(w, 0, l->fd);
 		l->fd = -1;
-	else
-		worker_must_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN, EVENT_SOCKET);
-	if (w->kind == SOCKET_CONNECTED)
-		admit_only(w, fd);
+		if (cs->n == 0)
+			w->stage = WORKER_FINISHED;
+	}
+	if (w->kind == SOCKET_CONNECTED && datagram) {
+		peer_of(&peer, l->fd);
+		clients_start(w, clients_add(w, 0, -1, &peer));
+	}
+}
+
+void
+listener_hold(struct worker *w)
+{
+	w->stage = WORKER_GIVEN;
+	w->listener->opens_at = w->now;
+	if (w->service.serve.protocol == SERVE_EGD && w->window.ready > 0)
+		w->listener->opens_at += FIRST_BYTES;
 }
 
 void
@@ -90,28 +117,9 @@ listener_open(struct worker *w, uint32_t kind, int fd)
 	if (kind > SOCKET_BOUND || (kind == SOCKET_LISTENING && datagram) ||
 	    (kind == SOCKET_BOUND && !datagram))
 		log_fatal("a socket of kind %u makes no sense here", kind);
-	w->stage = WORKER_OPEN;
 	w->kind = (enum proto_socket_kind)kind;
 	w->listener->fd = fd;
-	w->listener->opens_at = w->now;
-	if (w->service.serve.protocol == SERVE_EGD && w->window.ready > 0)
-		w->listener->opens_at += FIRST_BYTES;
-}
-
-/* A connection was accepted. */
-static void
-accepted(struct worker *w, int fd, const struct sockaddr_storage *at)
-{
-	struct peer peer;
-
-	peer_of(&peer, fd, at);
-	if (!listener_allows(w, &peer)) {
-		close(fd);
-	} else if (w->clients->n >= w->service.serve.max_clients) {
-		refuse(w, &peer, "there are as many clients as may be");
-		close(fd);
-	} else
-		admit(w, fd, &peer);
+	listener_hold(w);
 }
 
 /* Accepts none for a while: there is no descriptor, or memory, for it. */
@@ -129,8 +137,6 @@ pause_accepting(struct worker *w, int error)
 void
 listener_accept(struct worker *w)
 {
-	struct sockaddr_storage at;
-	socklen_t len;
 	int fd;
 
 	if (w->listener->pause_until != 0)
@@ -140,9 +146,7 @@ listener_accept(struct worker *w)
 			pause_accepting(w, EMFILE);
 			return;
 		}
-		at.ss_family = AF_UNSPEC;
-		len = sizeof(at);
-		fd = accept4(w->listener->fd, (struct sockaddr *)&at, &len,
+		fd = accept4(w->listener->fd, NULL, NULL,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd == -1 && (errno == EAGAIN || errno == ECONNABORTED))
 			return;
@@ -151,15 +155,16 @@ listener_accept(struct worker *w)
 			return;
 		}
 		w->listener->error = 0;
-		accepted(w, fd, &at);
+		listener_admit(w, clients_free_place(w->clients), fd);
 	}
 }
 
-/* When a worker without clients ends (ns); 0: not. */
+/* When a worker without clients ends (ns); 0: not, or not yet. */
 static uint64_t
 end_of_linger(const struct worker *w)
 {
-	if (w->kind == SOCKET_CONNECTED || w->clients->empty_since == 0)
+	if (w->kind == SOCKET_CONNECTED || w->clients->empty_since == 0 ||
+	    w->clients->ngone > 0)
 		return 0;
 	return w->clients->empty_since + LINGER;
 }

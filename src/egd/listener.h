@@ -32,7 +32,16 @@ void listener_init(struct listener *);
  */
 void listener_open(struct worker *, uint32_t kind, int fd);
 
-/* Whether the service allows an address; refuses the peer if not. */
+/* The same, without a socket: the parent accepts. */
+void listener_hold(struct worker *);
+
+/* Takes a connection for a place: it becomes a client, or is closed. */
+void listener_admit(struct worker *, uint32_t place, int fd);
+
+/* Whether the service allows an address. */
+bool listener_permits(const struct worker *, const struct peer *);
+
+/* The same; a refused peer is counted and logged. */
 bool listener_allows(struct worker *, const struct peer *);
 
 /* Accepts the clients that have connected, a few at a time. */

@@ -1,6 +1,6 @@
 /*
- * Formats the address of a socket's other end, for the log.  Used by client.c,
- * door.c and datagram.c.
+ * Formats the address of a socket's other end, for the log.  Used by
+ * listener.c, resume.c and datagram.c.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -39,22 +39,27 @@ peer_at(struct peer *p, const struct sockaddr_storage *at)
 	}
 }
 
-void
-peer_of(struct peer *p, int fd, const struct sockaddr_storage *at)
+bool
+peer_of(struct peer *p, int fd)
 {
+	struct sockaddr_storage at = { .ss_family = AF_UNSPEC };
 	struct ucred cred;
-	socklen_t len = sizeof(cred);
+	socklen_t len = sizeof(at);
 
-	if (at->ss_family == AF_INET || at->ss_family == AF_INET6) {
-		peer_at(p, at);
-		return;
+	if (getpeername(fd, (struct sockaddr *)&at, &len) == -1)
+		return false;
+	if (at.ss_family == AF_INET || at.ss_family == AF_INET6) {
+		peer_at(p, &at);
+		return true;
 	}
 	*p = (struct peer){ .inet = false };
+	len = sizeof(cred);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
 		snprintf(p->text, sizeof(p->text), "pid %d, uid %u",
 		    (int)cred.pid, cred.uid);
 	else
 		strlcpy(p->text, "somebody", sizeof(p->text));
+	return true;
 }
 
 bool

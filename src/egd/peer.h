@@ -18,8 +18,8 @@ struct peer {
 	char text[CLIENT_TEXT_SIZE]; /* "127.0.0.1:4711", "pid 12, uid 0" */
 };
 
-/* The peer of a socket, whose address accept(2) or getpeername(2) told. */
-void peer_of(struct peer *, int fd, const struct sockaddr_storage *);
+/* The peer of a connection.  Returns false if there is none any more. */
+bool peer_of(struct peer *, int fd);
 
 /* The one with that internet address. */
 void peer_at(struct peer *, const struct sockaddr_storage *);

@@ -1,6 +1,6 @@
 /*
  * Gives granted bytes to the waiting clients in turn, and sends the demand for
- * more.  Used by main.c after every round of events.
+ * more.  Used by step.c after every round of events.
  */
 #include <sys/epoll.h>
 
@@ -14,6 +14,7 @@ serve_run(struct worker *w)
 {
 	struct client *first;
 	unsigned int n = 0;
+	bool enough;
 
 	w->more = false;
 	while (
@@ -22,7 +23,10 @@ serve_run(struct worker *w)
 			w->more = true;
 			return;
 		}
-		if (!w->protocol->take(w, first))
+		saved_begin(w->saved, clients_place(w, first));
+		enough = w->protocol->take(w, first);
+		saved_end(w->saved);
+		if (!enough)
 			break;
 	}
 	w->window.fresh = false;

@@ -22,6 +22,7 @@
 struct client;
 struct clients;
 struct listener;
+struct saved;
 struct worker;
 
 /* What epoll reports, in the low half of data.u64, besides clients' places. */
@@ -38,7 +39,8 @@ enum worker_stage {
 	WORKER_SERVED,	 /* SERVE, with its networks */
 	WORKER_LIMITED,	 /* LIMITS */
 	WORKER_WIRED,	 /* BYTES */
-	WORKER_OPEN,	 /* SOCKET */
+	WORKER_GIVEN,	 /* CLIENTS or SOCKET: waits for the first bytes */
+	WORKER_OPEN,	 /* serves clients */
 	WORKER_FINISHED, /* the last client is gone: the worker ends */
 };
 
@@ -51,7 +53,7 @@ struct service {
 /* What differs from protocol to protocol. */
 struct protocol {
 	uint32_t quantum; /* bytes of a client's turn */
-	/* A client has connected. */
+	/* A client has connected, or is resumed. */
 	void (*begin)(struct worker *, struct client *);
 	/* Its connection can be read or written, or has ended. */
 	void (*event)(struct worker *, struct client *, uint32_t events);
@@ -64,10 +66,13 @@ struct worker {
 	pid_t pid;
 	uint64_t now; /* ns, of this round of events */
 	enum worker_stage stage;
-	bool more;	    /* bytes and turns are left for the next round */
-	bool bytes_paused;  /* the window has no room; the channel waits */
-	bool up_awaited;    /* room in the channel to the parent */
-	uint32_t most;	    /* clients, by how many descriptors there may be */
+	bool more;	     /* bytes and turns are left for the next round */
+	bool bytes_paused;   /* the window has no room; the channel waits */
+	bool up_awaited;     /* room in the channel to the parent */
+	bool keeps;	     /* the parent keeps the connections (CLIENTS), */
+	int deposit;	     /* those of an earlier worker; -1: none */
+	struct saved *saved; /* and the clients' state */
+	uint32_t most;	     /* clients, by how many descriptors there may be */
 	uint32_t shortfall; /* bytes, of the last EGD 01; 0: was answered all */
 	int writes_fd;	    /* for what clients write; -1: nowhere */
 	struct child_watch watch;

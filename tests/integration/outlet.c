@@ -22,6 +22,7 @@
 #include <bsd/unistd.h>
 
 #include "common/clock.h"
+#include "common/deposit.h"
 #include "integration/daemon.h"
 
 #define CONSUMER 5
@@ -49,7 +50,7 @@ outlet_stream(uint64_t i)
 }
 
 static void
-exec_worker(int channel, int up)
+exec_worker(int channel, int up, bool stops)
 {
 	const char *dir = getenv("VRNGD_LIBEXEC");
 	char path[256];
@@ -61,6 +62,8 @@ exec_worker(int channel, int up)
 	    dup2(up, CHANNEL_UP_FD) == -1)
 		_exit(127);
 	signal(SIGPIPE, SIG_DFL);
+	if (stops)
+		raise(SIGSTOP);
 	execl(path, path, (char *)NULL);
 	_exit(127);
 }
@@ -90,17 +93,13 @@ send_page(struct outlet *o)
 	close(f.fds[0]);
 }
 
-struct outlet *
-outlet_start(void)
+/* Starts a worker. */
+static void
+spawn(struct outlet *o)
 {
-	struct outlet *o = calloc(1, sizeof(*o));
 	struct frame f;
 	int fds[2], up[2];
 
-	assert_non_null(o);
-	assert_non_null(o->log = calloc(1, LOG_SIZE));
-	o->bytes = o->fd = -1;
-	o->generation = 6;
 	assert_int_equal(channel_pair(fds), 0);
 	assert_int_equal(channel_up_pair(up), 0);
 	o->channel = fds[0];
@@ -115,10 +114,53 @@ outlet_start(void)
 	close(f.fds[0]);
 	send_page(o);
 	if ((o->pid = fork()) == 0)
-		exec_worker(fds[1], up[1]);
+		exec_worker(fds[1], up[1], o->born != NULL);
 	assert_true(o->pid > 0);
 	close(fds[1]);
 	close(up[1]);
+	if (o->born != NULL)
+		o->born(o);
+}
+
+static struct outlet *
+start(void (*born)(struct outlet *))
+{
+	struct outlet *o = calloc(1, sizeof(*o));
+
+	assert_non_null(o);
+	assert_non_null(o->log = calloc(1, LOG_SIZE));
+	o->bytes = o->fd = -1;
+	o->generation = 6;
+	for (size_t i = 0; i < CLIENTS_MAX; i++)
+		o->kept[i] = -1;
+	o->saved_fd = memfd_create("clients", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(o->saved_fd, CLIENTS_STATE_SIZE), 0);
+	o->saved = mmap(NULL, CLIENTS_STATE_SIZE, PROT_READ | PROT_WRITE,
+	    MAP_SHARED, o->saved_fd, 0);
+	assert_true(o->saved != MAP_FAILED);
+	o->born = born;
+	spawn(o);
+	return o;
+}
+
+struct outlet *
+outlet_start(void)
+{
+	return start(NULL);
+}
+
+struct outlet *
+outlet_traced(void (*born)(struct outlet *))
+{
+	struct outlet *o = start(born);
+
+	o->revives = true;
+	o->grants = GRANT_ROOM;
+	outlet_serve(o, SERVE_EGD, CLIENTS_MAX, 0,
+	    (const char *const[]){ "127.0.0.0/8", NULL });
+	outlet_limits(o, 512, 1, REQUEST_MAX);
+	outlet_bytes(o);
+	outlet_clients(o);
 	return o;
 }
 
@@ -153,7 +195,12 @@ outlet_stop(struct outlet *o)
 		close(o->bytes);
 	if (o->fd != -1)
 		close(o->fd);
+	for (uint32_t i = 0; i < o->places; i++)
+		if (o->kept[i] != -1)
+			close(o->kept[i]);
 	munmap((void *)(uintptr_t)o->page, sizeof(*o->page));
+	munmap(o->saved, CLIENTS_STATE_SIZE);
+	close(o->saved_fd);
 	free(o->log);
 	free(o);
 }
@@ -177,6 +224,7 @@ outlet_limits(struct outlet *o, uint32_t window, uint32_t request_min,
 	f.u.limits.window = window;
 	f.u.limits.request_min = request_min;
 	f.u.limits.request_max = request_max;
+	o->limits = f;
 	send_frame(o, &f);
 }
 
@@ -206,6 +254,76 @@ outlet_socket(struct outlet *o, enum proto_socket_kind kind, int fd)
 	f.u.socket.kind = kind;
 	f.fds[0] = fd;
 	send_frame(o, &f);
+}
+
+/* Puts the connections of all clients into a deposit. */
+static void
+put_clients(struct outlet *o, int deposit)
+{
+	struct deposit_parts parts = { .n = 0 };
+
+	for (uint32_t i = 0; i < o->places; i++) {
+		if (o->kept[i] != -1) {
+			parts.ids[parts.n] = CLIENT_ID_FIRST + i;
+			parts.fds[parts.n++] = o->kept[i];
+		}
+		if (parts.n < DEPOSIT_PARTS_MAX && i + 1 < o->places)
+			continue;
+		if (parts.n > 0)
+			assert_int_equal(deposit_put(deposit, &parts), 0);
+		parts.n = 0;
+	}
+}
+
+void
+outlet_clients(struct outlet *o)
+{
+	struct frame f;
+
+	frame_init(&f, PROTO_CLIENTS, CONSUMER, 0);
+	f.fds[0] = o->saved_fd;
+	f.fds[1] = deposit_make();
+	assert_int_not_equal(f.fds[1], -1);
+	put_clients(o, f.fds[1]);
+	send_frame(o, &f);
+	close(f.fds[1]);
+}
+
+/* Keeps a connection and passes it on. */
+static void
+keep(struct outlet *o, int fd)
+{
+	struct frame f;
+	uint32_t i = 0;
+
+	while (i < o->places && o->kept[i] != -1)
+		i++;
+	assert_true(i < CLIENTS_MAX);
+	if (i == o->places)
+		o->places++;
+	o->kept[i] = fd;
+	frame_init(&f, PROTO_CLIENT, CONSUMER, 0);
+	f.u.client.place = i;
+	f.fds[0] = fd;
+	send_frame(o, &f);
+}
+
+void
+outlet_client(struct outlet *o, int fd)
+{
+	keep(o, fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+/* Accepts those who have connected. */
+static void
+accept_clients(struct outlet *o)
+{
+	int fd;
+
+	while (o->accepts && o->pid != 0 &&
+	    (fd = accept4(o->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) !=
+		-1)
+		keep(o, fd);
 }
 
 void
@@ -270,6 +388,13 @@ handle(struct outlet *o, const struct frame *f)
 	case PROTO_BUSY:
 		o->busies++;
 		break;
+	case PROTO_CLIENT_GONE:
+		assert_true(f->u.client.place < o->places);
+		assert_true(o->kept[f->u.client.place] != -1);
+		close(o->kept[f->u.client.place]);
+		o->kept[f->u.client.place] = -1;
+		o->gone++;
+		break;
 	case PROTO_READY:
 		break;
 	default:
@@ -277,31 +402,68 @@ handle(struct outlet *o, const struct frame *f)
 	}
 }
 
+/* Handles the frames that there are. */
+static void
+hear(struct outlet *o)
+{
+	struct frame f;
+
+	while (channel_hear(o->up, &f, ROLE_EGD) == CHANNEL_FRAME)
+		handle(o, &f);
+}
+
+void
+outlet_revive(struct outlet *o)
+{
+	const struct frame *serve = &o->serve;
+
+	hear(o);
+	close(o->channel);
+	close(o->up);
+	munmap((void *)(uintptr_t)o->page, sizeof(*o->page));
+	o->want = (struct proto_want){ 0 };
+	o->status = 0;
+	o->revived++;
+	spawn(o);
+	send_frame(o, serve);
+	for (uint32_t i = 0; i < serve->u.serve.nallowed; i++)
+		send_frame(o, &o->allow[i]);
+	send_frame(o, &o->limits);
+	outlet_bytes(o);
+	outlet_clients(o);
+}
+
 void
 outlet_pump(struct outlet *o, int ms)
 {
-	struct pollfd pfd = { .fd = o->up, .events = POLLIN };
 	uint64_t end = outlet_ms() + (uint64_t)ms, now;
-	struct frame f;
+	struct pollfd pfds[2];
 
 	do {
+		accept_clients(o);
 		grant(o);
-		while (channel_hear(o->up, &f, ROLE_EGD) == CHANNEL_FRAME)
-			handle(o, &f);
+		hear(o);
+		if (ended(o) && o->revives) {
+			assert_int_equal(o->status, SIGKILL);
+			outlet_revive(o);
+		}
 		now = outlet_ms();
-		if (ended(o) || now >= end)
+		if (o->pid == 0 || now >= end)
 			return;
-	} while (poll(&pfd, 1, (int)(end - now)) > 0);
+		pfds[0] = (struct pollfd){ o->up, POLLIN, 0 };
+		pfds[1] = (struct pollfd){ o->accepts ? o->fd : -1, POLLIN, 0 };
+	} while (poll(pfds, 2, (int)(end - now)) > 0);
 }
 
 void
 outlet_quiet(struct outlet *o)
 {
-	struct pollfd pfd = { .fd = o->up, .events = POLLIN };
+	struct pollfd pfds[] = { { o->up, POLLIN, 0 },
+		{ o->accepts ? o->fd : -1, POLLIN, 0 } };
 
 	/* It has begun, and heard all so far. */
 	outlet_stats(o);
-	while (poll(&pfd, 1, QUIET_MS) > 0 && !ended(o))
+	while (poll(pfds, 2, QUIET_MS) > 0 && !ended(o))
 		outlet_pump(o, 0);
 }
 
@@ -348,6 +510,7 @@ outlet_stats(struct outlet *o)
 {
 	uint64_t end = outlet_ms() + OUTLET_TIMEOUT;
 
+	outlet_pump(o, 0);
 	while (!sleeps(o) && outlet_ms() < end)
 		outlet_pump(o, 1);
 	outlet_pump(o, 0);

@@ -18,6 +18,7 @@
 
 #include "common/channel.h"
 #include "common/counters.h"
+#include "egd/saved.h"
 
 #define OUTLET_TIMEOUT 5000 /* ms, for what must happen */
 #define OUTLET_BRIEF   100  /* ms, for what must not */
@@ -32,11 +33,23 @@ enum outlet_grants {
 struct outlet {
 	pid_t pid; /* 0: has ended */
 	int status;
-	int channel; /* frames to it */
-	int up;	     /* frames from it */
-	int bytes;   /* where the entropy process would write; -1: none */
-	int fd;	     /* the socket given, as far as the tests need it */
+	int channel;   /* frames to it */
+	int up;	       /* frames from it */
+	int bytes;     /* where the entropy process would write; -1: none */
+	int fd;	       /* the socket given, as far as the tests need it */
+	bool connects; /* its clients were connected to */
+	bool accepts;  /* by it, as the parent does; or the worker does */
 	int port;
+	int kept[CLIENTS_MAX]; /* clients' connections by place; -1: none */
+	uint32_t places;       /* the first ones of these are used */
+	unsigned int gone;     /* connections that it has closed */
+	int saved_fd;	       /* the clients' state */
+	struct saved *saved;
+	bool revives;	      /* another worker follows one that was killed, */
+	unsigned int revived; /* so many times */
+	void (*born)(struct outlet *); /* of outlet_traced() */
+	struct frame serve, limits;
+	struct frame allow[ALLOWED_MAX];
 	char path[64]; /* "": none */
 	uint32_t generation;
 	uint64_t granted; /* running total, and all of it was sent */
@@ -72,8 +85,21 @@ void outlet_bytes(struct outlet *); /* of the next generation */
 void outlet_socket(struct outlet *, enum proto_socket_kind, int fd);
 void outlet_send(struct outlet *, enum proto_type);
 
+/* Gives it the clients that there are; and another, a copy of `fd`. */
+void outlet_clients(struct outlet *);
+void outlet_client(struct outlet *, int fd);
+
 /*
- * A worker that listens, on a unix socket or at 127.0.0.1; holds no window, may
+ * A worker of EGD with a window, which is revived.  Each worker stops before
+ * its program begins, and is passed to `born`.
+ */
+struct outlet *outlet_traced(void (*born)(struct outlet *));
+
+/* Another worker goes on, with all that this one had. */
+void outlet_revive(struct outlet *);
+
+/*
+ * A worker with a socket, on a unix socket or at 127.0.0.1; holds no window, may
  * have CLIENTS_MAX clients of 127/8 and ::1/128, is granted what it needs.
  */
 struct outlet *outlet_unix(enum proto_protocol);

@@ -51,10 +51,13 @@ outlet_serve(struct outlet *o, enum proto_protocol protocol,
 	f.u.serve.idle_timeout = idle_timeout;
 	f.u.serve.nallowed = n;
 	f.u.serve.addressed = protocol == SERVE_DATAGRAM;
+	f.u.serve.connects = o->connects;
+	o->serve = f;
 	assert_int_equal(channel_send(o->channel, &f), 0);
 	for (uint32_t i = 0; i < n; i++) {
 		frame_init(&f, PROTO_ALLOW, 0, 0);
 		f.u.network = network(allowed[i]);
+		o->allow[i] = f;
 		assert_int_equal(channel_send(o->channel, &f), 0);
 	}
 }
@@ -86,7 +89,8 @@ outlet_unix(enum proto_protocol protocol)
 	o->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(o->fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	assert_int_equal(listen(o->fd, 128), 0);
-	outlet_socket(o, SOCKET_LISTENING, o->fd);
+	outlet_clients(o);
+	o->accepts = true;
 	return o;
 }
 
@@ -103,7 +107,8 @@ outlet_tcp(enum proto_protocol protocol)
 	assert_int_equal(listen(o->fd, 128), 0);
 	assert_int_equal(getsockname(o->fd, (struct sockaddr *)&in, &len), 0);
 	o->port = ntohs(in.sin_port);
-	outlet_socket(o, SOCKET_LISTENING, o->fd);
+	outlet_clients(o);
+	o->accepts = true;
 	return o;
 }
 
@@ -181,15 +186,15 @@ outlet_say(int fd, const char *bytes, size_t len)
 size_t
 outlet_read(struct outlet *o, int fd, uint8_t *buf, size_t len, int timeout)
 {
-	struct pollfd pfds[] = { { .fd = fd, .events = POLLIN },
-		{ .fd = o->up, .events = POLLIN } };
 	uint64_t end = outlet_ms() + (uint64_t)timeout;
 	size_t done = 0;
 	ssize_t n;
 
 	while (done < len && outlet_ms() < end) {
 		outlet_pump(o, 0);
-		poll(pfds, o->pid == 0 ? 1 : 2, 5);
+		poll((struct pollfd[]){ { fd, POLLIN, 0 },
+			 { o->pid == 0 ? -1 : o->up, POLLIN, 0 } },
+		    2, 5);
 		n = recv(fd, buf + done, len - done, MSG_DONTWAIT);
 		if (n == 0 || (n == -1 && errno != EAGAIN))
 			break;

@@ -315,9 +315,10 @@ begin(int *fd)
 	outlet_serve(o, SERVE_EGD, 1, 0, nobody);
 	outlet_limits(o, 1000, 1, REQUEST_MAX);
 	outlet_bytes(o);
+	outlet_clients(o);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	SAY(fds[1], "\001\024");
-	outlet_socket(o, SOCKET_CONNECTED, fds[0]);
+	outlet_client(o, fds[0]);
 	close(fds[0]);
 	*fd = fds[1];
 	return o;
@@ -342,14 +343,12 @@ test_first(void **state)
 	HEARS(o, fd, "\024");
 	outlet_served(o, fd, 0, 20);
 	close(fd);
-	outlet_end(o, OUTLET_TIMEOUT);
 	outlet_stop(o);
 	start_ms = outlet_ms();
 	o = begin(&fd);
 	HEARS(o, fd, "\000");
 	assert_in_range(outlet_ms() - start_ms, FIRST_MS, OUTLET_TIMEOUT);
 	close(fd);
-	outlet_end(o, OUTLET_TIMEOUT);
 	outlet_stop(o);
 }
 

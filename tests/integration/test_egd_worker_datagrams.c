@@ -371,6 +371,7 @@ test_connected(void **state)
 	uint64_t at = 0;
 
 	(void)state;
+	o->connects = true;
 	outlet_serve(o, SERVE_DATAGRAM, 1, 0, (const char *const[]){ NULL });
 	outlet_limits(o, 0, 1, REQUEST_MAX);
 	outlet_bytes(o);

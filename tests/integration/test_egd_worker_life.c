@@ -177,6 +177,7 @@ test_linger(void **state)
 	int fd = outlet_connect(o);
 
 	(void)state;
+	outlet_pump(o, 0);
 	outlet_end(nobody, LINGER_MS + OUTLET_TIMEOUT);
 	SAY(fd, "\002\020");
 	outlet_served(o, fd, 0, 16);

@@ -231,7 +231,7 @@ test_idle(void **state)
 	outlet_stop(o);
 }
 
-/* A worker with one client that was connected to: it ends when that ends. */
+/* A worker with one client that was connected to. */
 static struct outlet *
 connected(enum proto_protocol protocol, int *fd)
 {
@@ -239,11 +239,13 @@ connected(enum proto_protocol protocol, int *fd)
 	int fds[2];
 
 	o->grants = GRANT_ROOM;
+	o->connects = true;
 	outlet_serve(o, protocol, 1, 0, (const char *const[]){ NULL });
 	outlet_limits(o, protocol == SERVE_EGD ? 512 : 0, 1, REQUEST_MAX);
 	outlet_bytes(o);
+	outlet_clients(o);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	outlet_socket(o, SOCKET_CONNECTED, fds[0]);
+	outlet_client(o, fds[0]);
 	close(fds[0]);
 	*fd = fds[1];
 	return o;
@@ -260,8 +262,8 @@ test_connected(void **state)
 	outlet_served(o, fd, 0, 100000);
 	outlet_logged(o, "connected to pid ");
 	close(fd);
-	outlet_end(o, OUTLET_TIMEOUT);
-	assert_true(o->stats.counters.bytes >= 100000);
+	outlet_until(o, &o->gone, 0);
+	assert_true(outlet_stats(o)->counters.bytes >= 100000);
 	assert_int_equal(o->stats.counters.connections, 1);
 	outlet_stop(o);
 	o = connected(SERVE_EGD, &fd);
@@ -271,8 +273,7 @@ test_connected(void **state)
 	outlet_served(o, fd, 16, 16);
 	SAY(fd, "\377");
 	outlet_closed(o, fd);
-	outlet_end(o, OUTLET_TIMEOUT);
-	assert_int_equal(o->stats.counters.malformed, 1);
+	assert_int_equal(outlet_stats(o)->counters.malformed, 1);
 	close(fd);
 	outlet_stop(o);
 }

@@ -3,6 +3,9 @@
  */
 #include "unit/jail.h"
 
+#include <sys/ioctl.h>
+
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -17,7 +20,13 @@ static const struct jail_call allowed[] = {
 	JAIL_ANY(write),
 	JAIL_ANY(accept4),
 	JAIL_ANY(getpeername),
+	JAIL_ANY(shutdown),
+	JAIL_ONLY(ioctl, -1, SIOCINQ),
+	JAIL_ONLY(ioctl, -1, SIOCOUTQ),
 	JAIL_ONLY(getsockopt, -1, SOL_SOCKET, SO_PEERCRED),
+	JAIL_ONLY(getsockopt, -1, SOL_SOCKET, SO_PEEK_OFF),
+	JAIL_ONLY(getsockopt, -1, IPPROTO_TCP, TCP_INFO),
+	JAIL_ONLY(setsockopt, -1, SOL_SOCKET, SO_PEEK_OFF),
 	JAIL_ONLY(setsockopt, -1, SOL_SOCKET, SO_SNDBUF),
 	JAIL_ONLY(setsockopt, -1, SOL_SOCKET, SO_KEEPALIVE),
 	JAIL_ONLY(setsockopt, -1, IPPROTO_TCP, TCP_NODELAY),
@@ -59,6 +68,8 @@ test_arguments(void **state)
 		    (const long[6]){ -1, 0, 0, SANDBOX_SEND_FLAGS,
 			JAIL_SOMEWHERE, 16 },
 		    addressed);
+		JAIL_REFUSES(&j, ioctl, -1, FIONBIO);
+		JAIL_REFUSES(&j, getsockopt, -1, SOL_SOCKET, SO_RCVBUF);
 		JAIL_REFUSES(&j, setsockopt, -1, IPPROTO_TCP, SO_SNDBUF);
 		JAIL_REFUSES(&j, setsockopt, -1, IPPROTO_TCP, SO_KEEPALIVE);
 		JAIL_REFUSES(&j, setsockopt, -1, SOL_SOCKET, TCP_KEEPIDLE);

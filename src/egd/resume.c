@@ -1,0 +1,148 @@
+/*
+ * Resumes the clients of a worker that has died, from their saved state and the
+ * kernel's counts of their bytes.  Used by step.c before the first round.
+ *
+ * A worker dies between two commits of a client's state.  What it received
+ * meanwhile is in the input, and the kernel knows how much that is.  Of what it
+ * was sending, the kernel knows how much a TCP client was sent.  Of a unix
+ * socket it does not: a client that only asks for random bytes (02) is sent
+ * those in doubt again, others, and any other client is closed, as is one that
+ * has a part of an answer.
+ */
+#include <unistd.h>
+
+#include "egd/clients.h"
+#include "egd/listener.h"
+#include "egd/position.h"
+#include "egd/resume.h"
+
+#define DAMAGED "its saved state is damaged"
+#define BEGUN	"a worker died after a part of its answer"
+
+/* So much of what was being sent has gone.  Returns why it cannot go on. */
+static const char *
+settle(struct saved_client *s, uint32_t n)
+{
+	uint16_t sending = s->sending;
+
+	s->sent += n;
+	s->sending = 0;
+	if (s->command == EGD_WAIT) {
+		s->left -= (uint8_t)n;
+		if (s->left == 0)
+			s->command = SAVED_NO_COMMAND;
+	} else if (n == sending)
+		s->command = SAVED_NO_COMMAND;
+	else if (n > 0)
+		return BEGUN;
+	return NULL;
+}
+
+/* What a worker was sending when it died. */
+static const char *
+resume_sending(struct saved_client *s, const struct position *p)
+{
+	if (p->sent_known)
+		return p->sent - s->sent > s->sending
+		    ? DAMAGED
+		    : settle(s, p->sent - s->sent);
+	if (s->command != EGD_WAIT || (s->flags & SAVED_FRAMED) != 0)
+		return "a worker died while it sent an answer";
+	s->flags |= SAVED_SHIFTED;
+	return settle(s, 0);
+}
+
+/* Finds where an EGD client is.  Returns NULL, or why it cannot go on. */
+static const char *
+locate(struct client *c)
+{
+	struct saved_client *s = &c->saved;
+	struct position p;
+	uint32_t n;
+
+	if (!position_read(c->fd, c->peer.inet, &p))
+		return "its connection has failed";
+	if (!p.sent_known && p.received == 0)
+		s->received = 0; /* just renewed, or never used */
+	n = p.received - s->received;
+	if (n > SAVED_INPUT_SIZE || (n > 0 && s->in_end > 0))
+		return DAMAGED;
+	if (n > 0)
+		s->in_end = (uint8_t)n;
+	s->received = p.received;
+	if ((s->flags & SAVED_PARTIAL) != 0)
+		return BEGUN;
+	return s->sending > 0 ? resume_sending(s, &p) : NULL;
+}
+
+/* Resumes a client, or closes it. */
+static void
+resume_client(struct worker *w, uint32_t place, int fd,
+    const struct saved_client *saved, bool valid)
+{
+	const char *why = NULL;
+	struct client *c;
+	struct peer peer;
+
+	if (!peer_of(&peer, fd)) {
+		clients_drop(w, place, fd);
+		return;
+	}
+	c = clients_put(w, place, fd, &peer);
+	c->saved = *saved;
+	if (saved_deadly(w->saved, place, w->now)) {
+		log_warning("%u workers died while they served %s: closed",
+		    SAVED_DEATHS_MAX + 1, peer.text);
+		why = "workers died";
+	} else if (!valid)
+		why = DAMAGED;
+	else if (!listener_permits(w, &peer))
+		why = "its address is not allowed any more";
+	else if (w->service.serve.protocol == SERVE_EGD)
+		why = locate(c);
+	if (why != NULL)
+		clients_close(w, c, why);
+	else
+		clients_save(w, c);
+}
+
+/* Takes a connection of the deposit. */
+static void
+take(struct worker *w, uint32_t place, int fd)
+{
+	struct saved_client saved;
+	bool valid;
+
+	if (place >= CLIENTS_MAX ||
+	    w->clients->place[place].state != CLIENT_NONE) {
+		close(fd);
+		return;
+	}
+	saved_begin(w->saved, place);
+	valid = saved_load(w->saved, place, &saved);
+	if (saved.state == SAVED_NONE)
+		listener_admit(w, place, fd);
+	else if (saved.state == SAVED_CLOSING)
+		clients_drop(w, place, fd);
+	else
+		resume_client(w, place, fd, &saved, valid);
+	saved_end(w->saved);
+}
+
+void
+resume_clients(struct worker *w)
+{
+	struct deposit_parts parts;
+
+	if (w->deposit == -1)
+		return;
+	child_busy(&w->watch);
+	saved_count_death(w->saved, w->now);
+	while (deposit_take(w->deposit, &parts) == 1)
+		for (size_t i = 0; i < parts.n; i++)
+			take(w, parts.ids[i] - CLIENT_ID_FIRST, parts.fds[i]);
+	close(w->deposit);
+	w->deposit = -1;
+	if (w->clients->n > 0)
+		log_info("%u clients resumed", w->clients->n);
+}
