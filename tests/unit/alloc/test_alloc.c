@@ -330,6 +330,77 @@ test_hoard(void **state)
 	assert_int_equal(m.a.root.outstanding, 64);
 }
 
+/* Grants all that two leaves may have, and returns how much that is. */
+static uint64_t
+grant_both(struct alloc *a, struct alloc_node *const leaves[2], uint64_t now,
+    uint64_t *seed)
+{
+	struct alloc_node *leaf;
+	uint64_t sum = 0, bytes;
+
+	for (int i = 0; i < 2; i++)
+		if (leaves[i] != NULL)
+			alloc_want(a, leaves[i], now,
+			    leaves[i]->granted + unit_below(seed, 3000), 0,
+			    unit_below(seed, leaves[i]->outstanding + 1));
+	while ((leaf = alloc_next(a, now, &bytes)) != NULL) {
+		assert_true(leaf == leaves[0] || leaf == leaves[1]);
+		sum += bytes;
+	}
+	return sum;
+}
+
+/*
+ * A node that is inserted above a leaf, and extracted again, at any time: the
+ * bound is that of one leaf, whatever its sibling gets.
+ */
+static void
+test_insert(void **state)
+{
+	const struct alloc_share plenty = alloc_no_share(false),
+				 none = alloc_no_share(true);
+	const struct alloc_share own = { .rate = { 10000, NS_PER_SEC },
+		.ceil = { 10000, NS_PER_SEC },
+		.burst = 2000,
+		.weight = 1,
+		.generated = true };
+	struct alloc_node leaf, node, other, *leaves[2] = { &leaf, NULL };
+	struct alloc_node *top = &leaf;
+	uint64_t start = NS_PER_SEC, now = start, sum = 0, was;
+	uint64_t seed = program_seed();
+	struct alloc a;
+
+	(void)state;
+	alloc_init(&a, &plenty, now);
+	alloc_add(&a, &leaf, &a.root, &own, now);
+	for (int i = 0; i < 100000; i++) {
+		now += unit_below(&seed, 20 * NS_PER_MS);
+		sum += grant_both(&a, leaves, now, &seed);
+		assert_true(sum <= 2000 + (now - start) / 100000);
+		assert_true(
+		    top->cap.tokens + (int64_t)top->outstanding <= 2000);
+		assert_int_equal(top->meter.total, sum);
+		if (unit_below(&seed, 4) > 0)
+			continue;
+		was = (uint64_t)top->cap.tokens;
+		if (leaves[1] != NULL) {
+			alloc_remove(&a, &other, now);
+			alloc_extract(&a, &leaf, now);
+			leaves[1] = NULL;
+			top = &leaf;
+		} else {
+			alloc_insert(&a, &node, &leaf, now);
+			alloc_add(&a, &other, &node, &none, now);
+			leaves[1] = &other;
+			top = &node;
+		}
+		assert_int_equal(top->cap.tokens, was);
+		assert_ptr_equal(top->parent, &a.root);
+	}
+	/* Nothing was lost, either, but for what the bucket could not hold. */
+	assert_true(sum > (now - start) / 100000 / 2);
+}
+
 /* A clock that goes back gives nothing twice; one that leaps, one burst. */
 static void
 test_clock_jumps(void **state)
@@ -374,6 +445,7 @@ main(void)
 		cmocka_unit_test(test_windows_last),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_hoard),
+		cmocka_unit_test(test_insert),
 		cmocka_unit_test(test_clock_jumps),
 	};
 
