@@ -1,7 +1,7 @@
 /*
  * The descriptors and the state of a vhost-user session, kept in one
  * descriptor that outlives the worker.  Used by the vhost worker, which fills
- * it, and by the parent's guest_session.c, which keeps it; and by the EGD
+ * it, and by the parent's vhost.c, which keeps it; and by the EGD
  * worker for its clients' connections.
  */
 #include <sys/socket.h>

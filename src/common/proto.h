@@ -6,7 +6,7 @@
  *	                 parent <--STOCK-- entropy
  *
  * A worker serves a guest's vhost-user connection (ROLE_VHOST) or the clients
- * of an outlet, that is, a service of EGD or of raw bytes (ROLE_EGD).  The status
+ * of a service of EGD or of raw bytes (ROLE_EGD).  The status
  * process (ROLE_STATUS) serves those who monitor the daemon.
  *
  * A channel joins the parent and one child.  The way down is a SOCK_SEQPACKET
@@ -47,8 +47,8 @@
 #define SOURCE_INIT_SIZE  64	    /* bytes */
 #define STOCK_SIZE_MIN	  4096	    /* bytes read ahead, of each source */
 #define STOCK_SIZE_MAX	  (1 << 24)
-#define CLIENTS_MAX	  4096 /* of an outlet */
-#define ALLOWED_MAX	  64   /* networks of an outlet */
+#define CLIENTS_MAX	  4096 /* of a service */
+#define ALLOWED_MAX	  64   /* networks of a service */
 #define CLIENT_TEXT_SIZE  64   /* with the terminating NUL */
 #define ALPHA_MIN	  20   /* of tests: 2^-20; see proto_source */
 #define ALPHA_MAX	  60   /* a failure is no false alarm any more */
@@ -338,7 +338,7 @@ enum proto_protocol {
 };
 
 /*
- * What an outlet is.  First of all, before LIMITS, BYTES and SOCKET; then, once
+ * What a service is.  First of all, before LIMITS, BYTES and SOCKET; then, once
  * it is served, again whenever it has changed, but for its protocol.  Either
  * way the networks that are allowed follow, each in an ALLOW.
  */
@@ -372,7 +372,7 @@ enum proto_socket_kind {
 	SOCKET_BOUND,	  /* for datagrams; a peer has yet to send one */
 };
 
-/* Where an outlet's clients are, or those of ROLE_STATUS (fd). */
+/* Where a service's clients are, or those of ROLE_STATUS (fd). */
 struct proto_socket {
 	uint32_t kind;	 /* enum proto_socket_kind */
 	uint32_t unused; /* 0 */
@@ -400,7 +400,7 @@ struct proto_status {
 };
 
 /*
- * BYTES: the byte channel (fd) of an outlet, or of a worker after the entropy
+ * BYTES: the byte channel (fd) of a service, or of a worker after the entropy
  * process was replaced.
  */
 

@@ -24,10 +24,10 @@
 #include "parent/host/privilege.h"
 #include "parent/host/process.h"
 #include "common/sandbox.h"
-#include "parent/state/service.h"
-#include "parent/state/service_adopt.h"
-#include "parent/state/service_statistics.h"
-#include "parent/control/service_control.h"
+#include "parent/state/reload.h"
+#include "parent/state/adopt.h"
+#include "parent/state/statistics.h"
+#include "parent/control/commands.h"
 #include "parent/control/status.h"
 #include "parent/host/sdnotify.h"
 #include "parent/host/sink.h"
@@ -38,8 +38,9 @@
 struct vrngd {
 	struct options opt;
 	struct process_env env;
-	struct service service;
-	struct service_control control;
+	struct daemon daemon;
+	struct statistics statistics;
+	struct commands control;
 	struct status status;
 	struct notify notify;
 	bool controlled; /* the control socket is open */
@@ -47,11 +48,11 @@ struct vrngd {
 };
 
 static void
-service_ready(void *arg)
+daemon_ready(void *arg)
 {
 	struct vrngd *v = arg;
-	const struct service *s = &v->service;
-	const struct service_pool *first = TAILQ_FIRST(&s->pools);
+	const struct daemon *s = &v->daemon;
+	const struct daemon_pool *first = TAILQ_FIRST(&s->pools);
 	bool one = TAILQ_NEXT(first, entry) == NULL;
 
 	event_log(EVENT_READY, NULL,
@@ -64,7 +65,7 @@ service_ready(void *arg)
 }
 
 static void
-service_failed(void *arg)
+daemon_failed(void *arg)
 {
 	struct vrngd *v = arg;
 
@@ -72,9 +73,27 @@ service_failed(void *arg)
 		sd_event_exit(v->env.event, 1);
 }
 
-static const struct service_ops service_ops = {
-	.ready = service_ready,
-	.failed = service_failed,
+static void
+consumer_throttled(struct pool *pool, struct consumer *c, void *arg)
+{
+	(void)arg;
+	statistics_throttled(pool, c);
+}
+
+static void
+pool_active_again(struct pool *pool, void *arg)
+{
+	struct vrngd *v = arg;
+
+	(void)pool;
+	statistics_begin(&v->statistics);
+}
+
+static const struct daemon_ops daemon_ops = {
+	.ready = daemon_ready,
+	.failed = daemon_failed,
+	.throttled = consumer_throttled,
+	.active = pool_active_again,
 };
 
 /* A mistake in the configuration: whoever starts the daemon reads it here. */
@@ -102,17 +121,17 @@ log_mistake(void *arg, const char *text)
 }
 
 static void
-say_reloaded(const struct vrngd *v, enum service_result r)
+say_reloaded(const struct vrngd *v, enum reload_result r)
 {
 	const char *file = v->opt.config;
-	size_t n = v->service.nguests;
+	size_t n = v->daemon.nguests;
 	const struct log_field *fields = LOG_FIELDS(
 	    LOG_TEXT("VRNGD_CONFIG", file), LOG_NUMBER("VRNGD_GUESTS", n));
 
-	if (r == SERVICE_UNCHANGED)
+	if (r == RELOAD_UNCHANGED)
 		event_log(EVENT_RELOAD_REFUSED, NULL, fields,
 		    "%s was not taken: all is as it was", file);
-	else if (r == SERVICE_PARTLY)
+	else if (r == RELOAD_PARTLY)
 		event_log(EVENT_RELOAD_PARTLY, NULL, fields,
 		    "%s was taken, but for what could not be done: mend "
 		    "that and have it read again",
@@ -137,31 +156,41 @@ drop_config(struct config **config)
 #endif
 }
 
-static enum service_result
+static enum reload_result
+apply(struct vrngd *v, const struct config *config)
+{
+	enum reload_result r = reload_apply(&v->daemon, config);
+
+	if (r != RELOAD_UNCHANGED)
+		statistics_set(&v->statistics, config->statistics);
+	return r;
+}
+
+static enum reload_result
 apply_again(struct vrngd *v, struct mistakes *mistakes)
 {
-	enum service_result r = SERVICE_UNCHANGED;
+	enum reload_result r = RELOAD_UNCHANGED;
 	struct config *config;
 
 	config = config_read(v->opt.config, log_mistake, mistakes);
 	if (config != NULL) {
-		r = service_apply(&v->service, config);
+		r = apply(v, config);
 		drop_config(&config);
 	}
 	say_reloaded(v, r);
 	return r;
 }
 
-static enum service_result
+static enum reload_result
 reload(void *arg, config_report *report, void *report_arg)
 {
 	struct vrngd *v = arg;
 	struct mistakes mistakes = { report, report_arg };
-	enum service_result r;
+	enum reload_result r;
 
 	if (v->opt.config == NULL) {
 		log_mistake(&mistakes, "there is no configuration to read");
-		return SERVICE_UNCHANGED;
+		return RELOAD_UNCHANGED;
 	}
 	notify_reload(&v->notify);
 	r = apply_again(v, &mistakes);
@@ -189,7 +218,7 @@ signal_stop(sd_event_source *source, const struct signalfd_siginfo *si,
 	event_log(EVENT_STOPPING, NULL,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_SIGNAL", si->ssi_signo)), "%s: ending",
 	    strsignal((int)si->ssi_signo));
-	statistics_finish(&v->service.statistics);
+	statistics_finish(&v->statistics);
 	return sd_event_exit(v->env.event, 0);
 }
 
@@ -201,7 +230,7 @@ signal_report(sd_event_source *source, const struct signalfd_siginfo *si,
 
 	(void)source;
 	(void)si;
-	service_report(&v->service);
+	daemon_report(&v->daemon);
 	return 0;
 }
 
@@ -316,7 +345,7 @@ open_status(struct vrngd *v, const char *control)
 		control_status_path(control, path, sizeof(path));
 	else
 		return 0;
-	if (status_open(&v->status, &v->service, path, v->opt.control_group) ==
+	if (status_open(&v->status, &v->daemon, path, v->opt.control_group) ==
 	    -1)
 		return v->opt.status == NULL && v->opt.control == NULL ? 0 : -1;
 	v->monitored = true;
@@ -336,8 +365,8 @@ open_control(struct vrngd *v)
 	if (v->opt.control == NULL &&
 	    (v->opt.config == NULL || access(CONTROL_DIR, F_OK) == -1))
 		return open_status(v, NULL);
-	if (service_control_open(&v->control, &v->service, path,
-		v->opt.control_owner, reload, v) == -1)
+	if (commands_open(&v->control, &v->daemon, path, v->opt.control_owner,
+		reload, v) == -1)
 		return v->opt.control == NULL ? 0 : -1;
 	v->controlled = true;
 	return open_status(v, path);
@@ -347,7 +376,7 @@ open_control(struct vrngd *v)
 static int
 open_passed(struct vrngd *v)
 {
-	struct service *s = &v->service;
+	struct daemon *s = &v->daemon;
 
 	if (v->opt.config == NULL)
 		return 0;
@@ -358,10 +387,10 @@ open_passed(struct vrngd *v)
 }
 
 static int
-open_service(struct vrngd *v, const struct config *config)
+open_daemon(struct vrngd *v, const struct config *config)
 {
 	char name[GUEST_NAME_SIZE];
-	const struct service_adoption a = {
+	const struct adoption a = {
 		.name = name,
 		.pool = "",
 		.class = "",
@@ -369,13 +398,14 @@ open_service(struct vrngd *v, const struct config *config)
 	};
 	const char *why;
 
-	if (service_apply(&v->service, config) != SERVICE_DONE)
+	adopt_services(&v->daemon);
+	if (apply(v, config) != RELOAD_DONE)
 		return -1;
-	service_adopt_passed(&v->service);
+	adopt_guests(&v->daemon);
 	if (v->opt.listen_fd == -1)
 		return 0;
 	snprintf(name, sizeof(name), "fd%d", v->opt.listen_fd);
-	if (service_adopt(&v->service, &a, &why) == 0)
+	if (adopt_guest(&v->daemon, &a, &why) == 0)
 		return 0;
 	log_error("fd %d: %s", v->opt.listen_fd, why);
 	return -1;
@@ -387,10 +417,11 @@ run(struct vrngd *v, struct config **config)
 	uint64_t deadline;
 	int r = 1;
 
-	service_init(&v->service, &v->env, &service_ops, v);
+	daemon_init(&v->daemon, &v->env, &daemon_ops, v);
+	statistics_init(&v->statistics, &v->daemon);
 	if (open_passed(v) == -1)
 		return 1;
-	if (notify_open(&v->notify, v->env.event, &v->service) == -1) {
+	if (notify_open(&v->notify, v->env.event, &v->daemon) == -1) {
 		log_error("cannot watch for what to tell systemd: %s",
 		    strerror(errno));
 		return 1;
@@ -400,7 +431,7 @@ run(struct vrngd *v, struct config **config)
 	privilege_reduce();
 	if (v->monitored)
 		status_start(&v->status);
-	if (open_service(v, *config) == 0) {
+	if (open_daemon(v, *config) == 0) {
 		drop_config(config);
 		r = sd_event_loop(v->env.event);
 		if (r < 0)
@@ -408,11 +439,12 @@ run(struct vrngd *v, struct config **config)
 	}
 	notify_close(&v->notify);
 	if (v->controlled)
-		service_control_close(&v->control);
+		commands_close(&v->control);
 	deadline = clock_now() + STOP_TIME;
 	if (v->monitored)
 		status_close(&v->status, deadline);
-	service_stop(&v->service, deadline);
+	statistics_end(&v->statistics);
+	daemon_stop(&v->daemon, deadline);
 	process_finish(&v->env, deadline);
 	return r < 0 ? 1 : r;
 }

@@ -424,7 +424,7 @@ options_config(const struct options *opt)
 	config->statistics = CONFIG_STATISTICS;
 	TAILQ_INIT(&config->pools);
 	TAILQ_INIT(&config->guests);
-	TAILQ_INIT(&config->outlets);
+	TAILQ_INIT(&config->services);
 	TAILQ_INIT(&pool->sources);
 	TAILQ_INIT(&pool->classes);
 	strlcpy(pool->name, "default", sizeof(pool->name));

@@ -61,7 +61,7 @@ build_leaf(struct config_block *block)
 {
 	struct config *config = block->reader->top->object;
 	struct config_guest *guest = block->object;
-	struct config_outlet *outlet = block->object;
+	struct config_service *service = block->object;
 	const struct proto_delivery *delivery;
 	struct config_block *parent = block->parent = rules_parent(block);
 	struct config_class *class = NULL;
@@ -83,11 +83,12 @@ build_leaf(struct config_block *block)
 		TAILQ_INSERT_TAIL(&config->guests, guest, entry);
 		rules_guest(block);
 	} else {
-		outlet->pool = pool;
-		outlet->class = class;
-		TAILQ_INSERT_TAIL(&config->outlets, outlet, entry);
-		outlet->kind = block->kind == CONFIG_EGD ? CONFIG_OUTLET_EGD
-							 : CONFIG_OUTLET_STREAM;
+		service->pool = pool;
+		service->class = class;
+		TAILQ_INSERT_TAIL(&config->services, service, entry);
+		service->kind = block->kind == CONFIG_EGD
+		    ? CONFIG_SERVICE_EGD
+		    : CONFIG_SERVICE_STREAM;
 		rules_service(block);
 	}
 	rules_with(block);
@@ -138,7 +139,7 @@ config_read(const char *path, config_report *report, void *arg)
 
 	TAILQ_INIT(&config->pools);
 	TAILQ_INIT(&config->guests);
-	TAILQ_INIT(&config->outlets);
+	TAILQ_INIT(&config->services);
 	config_reader_init(&r);
 	r.top->object = config;
 	config_file_read(&r, path, (struct config_place){ NULL, 0 });
@@ -185,16 +186,16 @@ config_print(const struct config *config, FILE *out)
 {
 	const struct config_pool *pool;
 	const struct config_guest *guest;
-	const struct config_outlet *o;
+	const struct config_service *o;
 
 	schema_print(CONFIG_TOP, config, out, 0);
 	TAILQ_FOREACH(pool, &config->pools, entry)
 		print_block(out, 0, CONFIG_POOL, pool);
 	TAILQ_FOREACH(guest, &config->guests, entry)
 		print_block(out, 0, CONFIG_GUEST, guest);
-	TAILQ_FOREACH(o, &config->outlets, entry)
+	TAILQ_FOREACH(o, &config->services, entry)
 		print_block(out, 0,
-		    o->kind == CONFIG_OUTLET_EGD ? CONFIG_EGD : CONFIG_STREAM,
+		    o->kind == CONFIG_SERVICE_EGD ? CONFIG_EGD : CONFIG_STREAM,
 		    o);
 }
 
@@ -215,7 +216,7 @@ config_free(struct config *config)
 {
 	struct config_pool *pool;
 	struct config_guest *guest;
-	struct config_outlet *outlet;
+	struct config_service *service;
 	struct config_source *source;
 
 	if (config == NULL)
@@ -226,10 +227,10 @@ config_free(struct config *config)
 		free(guest->egd);
 		free(guest);
 	}
-	while ((outlet = TAILQ_FIRST(&config->outlets)) != NULL) {
-		TAILQ_REMOVE(&config->outlets, outlet, entry);
-		free(outlet->socket.where);
-		free(outlet);
+	while ((service = TAILQ_FIRST(&config->services)) != NULL) {
+		TAILQ_REMOVE(&config->services, service, entry);
+		free(service->socket.where);
+		free(service);
 	}
 	while ((pool = TAILQ_FIRST(&config->pools)) != NULL) {
 		TAILQ_REMOVE(&config->pools, pool, entry);

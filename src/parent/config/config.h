@@ -27,7 +27,7 @@
 #define CONFIG_PERIOD_MAX_MS UINT32_MAX
 #define CONFIG_DEPTH_MAX     8	/* classes within classes */
 #define CONFIG_SERIAL_SIZE   64 /* with the terminating NUL */
-#define CONFIG_CLIENTS	     64 /* of an outlet, unless it says */
+#define CONFIG_CLIENTS	     64 /* of a service, unless it says */
 #define CONFIG_UDP_IDLE	     (60 * UINT64_C(1000000000)) /* ns, of a listener */
 #define CONFIG_GUEST_CLIENTS 8 /* of a guest's EGD socket */
 #define CONFIG_STATISTICS    UINT64_C(300000000000) /* ns, unless it says */
@@ -105,16 +105,16 @@ struct config_guest {
 	struct listener_rights rights; /* of its sockets */
 };
 
-enum config_outlet_kind {
-	CONFIG_OUTLET_EGD,
-	CONFIG_OUTLET_STREAM
+enum config_service_kind {
+	CONFIG_SERVICE_EGD,
+	CONFIG_SERVICE_STREAM
 };
 
 /* A service of its own: egd "NAME" or stream "NAME". */
-struct config_outlet {
-	TAILQ_ENTRY(config_outlet) entry;
+struct config_service {
+	TAILQ_ENTRY(config_service) entry;
 	char name[CONFIG_NAME_SIZE]; /* unique among those of its kind */
-	enum config_outlet_kind kind;
+	enum config_service_kind kind;
 	struct config_socket socket;
 	bool connect;	     /* of stream: the other side listens */
 	uint16_t local_port; /* of udp, with connect: ours; 0: any */
@@ -136,12 +136,12 @@ struct config_outlet {
 
 TAILQ_HEAD(config_pools, config_pool);
 TAILQ_HEAD(config_guests, config_guest);
-TAILQ_HEAD(config_outlets, config_outlet);
+TAILQ_HEAD(config_services, config_service);
 
 struct config {
 	struct config_pools pools;
 	struct config_guests guests;
-	struct config_outlets outlets;
+	struct config_services services;
 	uint64_t statistics; /* ns, between records; 0: none */
 };
 
@@ -178,8 +178,8 @@ bool config_source_equal(const struct config_source *,
  * can leave its clients alone: kind, transport, path or address and port, and
  * who connects.
  */
-bool config_outlet_same_place(const struct config_outlet *,
-    const struct config_outlet *);
+bool config_service_same_place(const struct config_service *,
+    const struct config_service *);
 
 /*
  * Where a socket is, for messages: a path, "127.0.0.1:7000", "udp [::1]:7000";

@@ -124,8 +124,8 @@ config_socket_text(const struct config_socket *socket, char *buf, size_t size)
 }
 
 bool
-config_outlet_same_place(const struct config_outlet *a,
-    const struct config_outlet *b)
+config_service_same_place(const struct config_service *a,
+    const struct config_service *b)
 {
 	return a->kind == b->kind &&
 	    schema_equal(CONFIG_STREAM, a, b, KEY_PLACE) &&

@@ -26,7 +26,7 @@
 #define LINK(type, field) \
 	PART_WHOLE, .offset = offsetof(struct type, field), \
 		    .size = sizeof(void *)
-#define SERVICE(field)	PART_WHOLE, FIELD(struct config_outlet, field)
+#define SERVICE(field)	PART_WHOLE, FIELD(struct config_service, field)
 #define SOCKET(field)	PART_SOCKET, FIELD(struct config_socket, field)
 #define SHARE(field)	PART_SHARE, FIELD(struct alloc_share, field)
 #define DELIVERY(field) PART_DELIVERY, FIELD(struct proto_delivery, field)
@@ -128,11 +128,11 @@ const struct config_key schema_keys[] = {
 
 	{ "pool", CONFIG_GUEST, TYPE_NAME, LINK(config_guest, pool),
 		CONFIG_POOL, .initial = "default, or the only one" },
-	{ "pool", CONFIG_SERVICES, TYPE_NAME, LINK(config_outlet, pool),
+	{ "pool", CONFIG_SERVICES, TYPE_NAME, LINK(config_service, pool),
 		CONFIG_POOL, .initial = "default, or the only one" },
 	{ "class", CONFIG_GUEST, TYPE_NAME, LINK(config_guest, class),
 		CONFIG_CLASS },
-	{ "class", CONFIG_SERVICES, TYPE_NAME, LINK(config_outlet, class),
+	{ "class", CONFIG_SERVICES, TYPE_NAME, LINK(config_service, class),
 		CONFIG_CLASS },
 	{ "owner", CONFIG_LEAVES, TYPE_USER, RIGHTS(owner),
 		.value = UINT32_MAX, .flags = KEY_HIDDEN,
@@ -199,11 +199,11 @@ const struct config_key schema_keys[] = {
 #define BLOCK(type, name) sizeof(struct type), offsetof(struct type, name)
 #define LEAF_PLACE CONFIG_TOP, "at the top level, with class = NAME"
 #define SERVICE_BLOCK \
-	LEAF_PLACE, BLOCK(config_outlet, name), \
-		{ PART(SHARE, config_outlet, share), \
-		  PART(DELIVERY, config_outlet, delivery), \
-		  PART(SOCKET, config_outlet, socket), \
-		  PART(RIGHTS, config_outlet, rights) }
+	LEAF_PLACE, BLOCK(config_service, name), \
+		{ PART(SHARE, config_service, share), \
+		  PART(DELIVERY, config_service, delivery), \
+		  PART(SOCKET, config_service, socket), \
+		  PART(RIGHTS, config_service, rights) }
 #define TERMS(type) \
 	PART(SHARE, type, share), PART(DELIVERY, type, terms.delivery), \
 	PART(POLLING, type, terms.polling)

@@ -50,7 +50,7 @@ enum config_type {
 	TYPE_BYTES,    /* init of a proto_source */
 	TYPE_PATH,     /* allocated; of up to `max` bytes */
 	TYPE_ADDRESS,  /* of a config_socket; the transport is `min` */
-	TYPE_NETWORKS, /* of a config_outlet: several */
+	TYPE_NETWORKS, /* of a config_service: several */
 	TYPE_PRESET,   /* several keys of a config_source at once */
 	TYPE_NAME,     /* of a block, found by rules.c; its kind is `min` */
 };

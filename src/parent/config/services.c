@@ -105,10 +105,11 @@ set_address(const struct config_block *block, struct config_socket *socket)
 
 /* What goes with another kind of socket. */
 static void
-check_keys(const struct config_block *block, const struct config_outlet *outlet)
+check_keys(const struct config_block *block,
+    const struct config_service *service)
 {
-	enum config_transport transport = outlet->socket.transport;
-	bool passed = outlet->socket.passed, connect = outlet->connect;
+	enum config_transport transport = service->socket.transport;
+	bool passed = service->socket.passed, connect = service->connect;
 
 	if (!connect || transport != CONFIG_UDP)
 		rules_refuse(block, KEYS("local-port"),
@@ -136,14 +137,14 @@ check_keys(const struct config_block *block, const struct config_outlet *outlet)
 
 /* Without allow: the host itself, for an address that nobody else reaches. */
 static void
-default_allow(const struct config_block *block, struct config_outlet *outlet)
+default_allow(const struct config_block *block, struct config_service *service)
 {
-	const char *address = outlet->socket.where;
-	bool passed = outlet->socket.passed;
+	const char *address = service->socket.where;
+	bool passed = service->socket.passed;
 
-	outlet->nallowed = address != NULL &&
-	    config_network_loopback(address, &outlet->allow[0]);
-	if (outlet->nallowed > 0 || block->damaged || block->where == NULL ||
+	service->nallowed = address != NULL &&
+	    config_network_loopback(address, &service->allow[0]);
+	if (service->nallowed > 0 || block->damaged || block->where == NULL ||
 	    block->where->bad)
 		return;
 	setting_error(block->where,
@@ -153,23 +154,23 @@ default_allow(const struct config_block *block, struct config_outlet *outlet)
 	    passed ? "" : " can be reached from other hosts",
 	    !passed && strchr(address, ':') != NULL ? "2001:db8::/32"
 						    : "10.0.0.0/8",
-	    outlet->socket.transport == CONFIG_UDP ? "be sent to" : "connect");
+	    service->socket.transport == CONFIG_UDP ? "be sent to" : "connect");
 }
 
 static void
-set_allow(const struct config_block *block, struct config_outlet *outlet)
+set_allow(const struct config_block *block, struct config_service *service)
 {
 	const struct config_setting *s = setting_of(block, "allow");
 
 	if (s == NULL)
-		default_allow(block, outlet);
-	else if (outlet->nallowed == 0)
+		default_allow(block, service);
+	else if (service->nallowed == 0)
 		setting_error(s,
 		    "allow is empty: name a network, such as \"10.0.0.0/8\"");
-	else if (outlet->nallowed > ALLOWED_MAX)
+	else if (service->nallowed > ALLOWED_MAX)
 		setting_error(s,
 		    "allow has %u networks, but at most %d fit: name larger ones",
-		    outlet->nallowed, ALLOWED_MAX);
+		    service->nallowed, ALLOWED_MAX);
 }
 
 /* UDP has no flow control. */
@@ -189,22 +190,22 @@ check_rate(const struct config_block *block, const struct alloc_share *share)
 void
 rules_service(struct config_block *block)
 {
-	struct config_outlet *outlet = block->object;
+	struct config_service *service = block->object;
 	enum config_transport transport;
 
-	set_address(block, &outlet->socket);
-	check_keys(block, outlet);
-	transport = outlet->socket.transport;
-	if (outlet->connect || transport == CONFIG_UDP)
-		outlet->max_clients = 1;
-	if (!outlet->connect && transport != CONFIG_UNIX)
-		set_allow(block, outlet);
+	set_address(block, &service->socket);
+	check_keys(block, service);
+	transport = service->socket.transport;
+	if (service->connect || transport == CONFIG_UDP)
+		service->max_clients = 1;
+	if (!service->connect && transport != CONFIG_UNIX)
+		set_allow(block, service);
 	if (transport == CONFIG_UDP)
-		check_rate(block, &outlet->share);
+		check_rate(block, &service->share);
 	/* Nothing else tells that a peer has gone away. */
-	if (transport == CONFIG_UDP && !outlet->connect &&
+	if (transport == CONFIG_UDP && !service->connect &&
 	    setting_of(block, "idle-timeout") == NULL)
-		outlet->idle_timeout = CONFIG_UDP_IDLE;
-	if (!outlet->connect)
+		service->idle_timeout = CONFIG_UDP_IDLE;
+	if (!service->connect)
 		rules_listener(block);
 }

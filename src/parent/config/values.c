@@ -326,16 +326,16 @@ read_preset(const struct config_setting *s, const char *text,
 /* One of the networks of allow; too many are told of by their number. */
 static const char *
 read_network(struct config_reader *r, const char *text,
-    struct config_outlet *outlet)
+    struct config_service *service)
 {
 	char good[CONFIG_NETWORK_SIZE];
 	struct proto_network network;
-	uint32_t n = outlet->nallowed++;
+	uint32_t n = service->nallowed++;
 
 	switch (config_network_read(text, &network)) {
 	case CONFIG_NETWORK_GOOD:
 		if (n < ALLOWED_MAX)
-			outlet->allow[n] = network;
+			service->allow[n] = network;
 		return NULL;
 	case CONFIG_NETWORK_BITS:
 		return config_text(r,
@@ -513,7 +513,7 @@ text_of(const struct config_key *key, const void *part)
 static void
 print(const struct config_key *key, const void *part, FILE *out, int depth)
 {
-	const struct config_outlet *outlet = part;
+	const struct config_service *service = part;
 	const struct config_source *source = part;
 	const char *word = text_of(key, part);
 	char text[VALUE_TEXT_SIZE];
@@ -522,7 +522,7 @@ print(const struct config_key *key, const void *part, FILE *out, int depth)
 		if ((key->flags & KEY_HIDDEN) && get(key, part) == key->value)
 			return;
 	} else if (key->type == TYPE_NETWORKS
-		? outlet->nallowed == 0
+		? service->nallowed == 0
 		: word == NULL && key->type != TYPE_BYTES)
 		return;
 	fprintf(out, "%*s%s = ", depth * CONFIG_INDENT, "", key->name);
@@ -535,9 +535,9 @@ print(const struct config_key *key, const void *part, FILE *out, int depth)
 		    false);
 	else if (key->type == TYPE_NETWORKS) {
 		fputc('{', out);
-		for (uint32_t i = 0; i < outlet->nallowed; i++)
+		for (uint32_t i = 0; i < service->nallowed; i++)
 			fprintf(out, " \"%s\"",
-			    config_network_text(&outlet->allow[i], text));
+			    config_network_text(&service->allow[i], text));
 		fputs(" }", out);
 	} else
 		fputs(value_text(key, get(key, part), text), out);
@@ -635,7 +635,7 @@ is_shown(const struct config_key *key, enum config_kind kind,
     const void *object)
 {
 	const struct config_source *source = object;
-	const struct config_outlet *outlet = object;
+	const struct config_service *service = object;
 	const struct alloc_share *share = part_of(kind, object, PART_SHARE);
 	unsigned int flags = key->flags;
 
@@ -643,7 +643,7 @@ is_shown(const struct config_key *key, enum config_kind kind,
 	    (key->sources & 1U << source->spec.kind) == 0)
 		return false;
 	if ((flags & KEY_CLIENTS) != 0 &&
-	    (outlet->connect || outlet->socket.transport == CONFIG_UDP))
+	    (service->connect || service->socket.transport == CONFIG_UDP))
 		return false;
 	if ((flags & (KEY_PLAIN | KEY_RATES)) != 0 &&
 	    ((flags & KEY_PLAIN) != 0) == (share->ceil.period == NS_PER_SEC))

@@ -1,6 +1,6 @@
 /*
  * The control socket: its clients and their requests.  Used by main.c, through
- * service_control.c.
+ * commands.c.
  */
 #include <sys/socket.h>
 

@@ -36,9 +36,9 @@ rate_text(char *text, size_t size, uint64_t rate)
 
 /* Bytes a second that are given out. */
 static uint64_t
-rate_of(struct service *s)
+rate_of(struct daemon *s)
 {
-	struct service_pool *p;
+	struct daemon_pool *p;
 	uint64_t now = clock_now(), rate = 0;
 
 	TAILQ_FOREACH(p, &s->pools, entry)
@@ -47,9 +47,9 @@ rate_of(struct service *s)
 }
 
 void
-notify_status(struct service *s, char text[NOTIFY_STATUS_SIZE])
+notify_status(struct daemon *s, char text[NOTIFY_STATUS_SIZE])
 {
-	const struct service_pool *p;
+	const struct daemon_pool *p;
 	const struct pool_source *source;
 	const struct guest *g;
 	size_t connected = 0, sources = 0, healthy = 0;
@@ -57,7 +57,7 @@ notify_status(struct service *s, char text[NOTIFY_STATUS_SIZE])
 	char rate[32], unstored[48] = "";
 
 	TAILQ_FOREACH(g, &s->guests, entry)
-		connected += process_running(&g->worker);
+		connected += process_running(&g->vhost.endpoint.worker);
 	TAILQ_FOREACH(p, &s->pools, entry)
 		TAILQ_FOREACH(source, &p->pool.setup.sources, entry) {
 			sources++;
@@ -104,13 +104,13 @@ tell_status(void *arg)
 	struct notify *n = arg;
 	char status[NOTIFY_STATUS_SIZE];
 
-	notify_status(n->service, status);
+	notify_status(n->daemon, status);
 	if (strcmp(status, n->status) != 0) {
 		strlcpy(n->status, status, sizeof(n->status));
 		sdnotify_status(status);
 		n->told = clock_now();
 	}
-	if (rate_of(n->service) > 0)
+	if (rate_of(n->daemon) > 0)
 		tell_later(n);
 	else
 		sd_event_source_set_enabled(n->post, SD_EVENT_ON);
@@ -142,11 +142,11 @@ watch_dog(struct notify *n, sd_event *event)
 }
 
 int
-notify_open(struct notify *n, sd_event *event, struct service *s)
+notify_open(struct notify *n, sd_event *event, struct daemon *s)
 {
 	int r;
 
-	*n = (struct notify){ .service = s };
+	*n = (struct notify){ .daemon = s };
 	if (!sdnotify_available())
 		return 0;
 	sdnotify_watch(event);
@@ -162,7 +162,7 @@ notify_open(struct notify *n, sd_event *event, struct service *s)
 static void
 tell(struct notify *n, const char *what)
 {
-	notify_status(n->service, n->status);
+	notify_status(n->daemon, n->status);
 	sdnotify_send("%s\nSTATUS=%s", what, n->status);
 }
 

@@ -14,12 +14,12 @@
 #include <systemd/sd-event.h>
 
 #include "parent/host/timer.h"
-#include "parent/state/service.h"
+#include "parent/state/reload.h"
 
 #define NOTIFY_STATUS_SIZE 160 /* with the terminating NUL */
 
 struct notify {
-	struct service *service;
+	struct daemon *daemon;
 	sd_event_source *post; /* something has happened */
 	struct timer timer;    /* to tell of it */
 	struct timer watchdog;
@@ -30,7 +30,7 @@ struct notify {
 };
 
 /* Begins, if there is a systemd to tell.  Returns 0, or -1 with errno. */
-int notify_open(struct notify *, sd_event *, struct service *);
+int notify_open(struct notify *, sd_event *, struct daemon *);
 
 /* It is ready, for the first time. */
 void notify_ready(struct notify *);
@@ -43,6 +43,6 @@ void notify_reloaded(struct notify *);
 void notify_close(struct notify *);
 
 /* "2 of 3 guests connected, 12K/s, 1 of 2 sources healthy". */
-void notify_status(struct service *, char text[NOTIFY_STATUS_SIZE]);
+void notify_status(struct daemon *, char text[NOTIFY_STATUS_SIZE]);
 
 #endif

@@ -173,7 +173,7 @@ write_slice(void *arg)
 }
 
 int
-status_open(struct status *st, struct service *s, const char *path, gid_t group)
+status_open(struct status *st, struct daemon *s, const char *path, gid_t group)
 {
 	const struct listener_rights rights = {
 		.owner = (uid_t)-1,
@@ -183,7 +183,7 @@ status_open(struct status *st, struct service *s, const char *path, gid_t group)
 	uint64_t now = clock_now();
 
 	*st = (struct status){
-		.service = s,
+		.daemon = s,
 		.env = s->env,
 		.listener.fd = -1,
 		.process.channel = -1,

@@ -23,7 +23,7 @@
 #define STATUS_SLICE UINT64_C(500000) /* ns of writing at a time */
 
 struct status {
-	struct service *service;
+	struct daemon *daemon;
 	struct process_env *env;
 	char *path;
 	struct listener listener;
@@ -43,7 +43,7 @@ struct status {
  * Makes the monitoring socket.  Call it while the socket can be given away.
  * Returns 0, or -1 after logging why.
  */
-int status_open(struct status *, struct service *, const char *path,
+int status_open(struct status *, struct daemon *, const char *path,
     gid_t group);
 
 /* Starts the process, if the socket was made. */

@@ -19,21 +19,21 @@
 #define PIECES 16
 
 /* The class that a leaf or a class is in; NULL: right in the pool. */
-static struct service_class *
+static struct daemon_class *
 class_above(const struct alloc_node *node)
 {
 	struct alloc_node *parent = node->parent;
 
 	if (parent == NULL || parent->parent == NULL)
 		return NULL;
-	return (struct service_class *)((char *)parent -
-	    offsetof(struct service_class, node));
+	return (struct daemon_class *)((char *)parent -
+	    offsetof(struct daemon_class, node));
 }
 
 static const char *
 class_name(const struct alloc_node *node)
 {
-	const struct service_class *c = class_above(node);
+	const struct daemon_class *c = class_above(node);
 
 	return c == NULL ? NULL : c->name;
 }
@@ -122,7 +122,7 @@ put_source(struct json *j, const struct pool *pool, struct pool_source *s,
 
 /* The beginning of a pool, up to its guests. */
 static void
-open_pool(struct json *j, struct service_pool *p, uint64_t now)
+open_pool(struct json *j, struct daemon_pool *p, uint64_t now)
 {
 	const struct proto_pool *spec = &p->pool.setup.spec;
 	struct alloc *a = &p->pool.alloc;
@@ -149,9 +149,9 @@ open_pool(struct json *j, struct service_pool *p, uint64_t now)
 }
 
 static void
-put_class(struct json *j, struct service_class *c, uint64_t now)
+put_class(struct json *j, struct daemon_class *c, uint64_t now)
 {
-	const struct service_class *above = class_above(&c->node);
+	const struct daemon_class *above = class_above(&c->node);
 	uint64_t depth = 0;
 
 	json_open(j, NULL, '{');
@@ -170,34 +170,34 @@ put_class(struct json *j, struct service_class *c, uint64_t now)
 }
 
 static const char *
-service_state(const struct outlet *o)
+service_state(const struct service *s)
 {
-	if (o->consumer.leaf.waiting > 0)
+	const struct endpoint *e = &s->endpoint;
+
+	if (e->consumer.leaf.waiting > 0)
 		return "waiting";
-	if (counted_nclients(&o->counted) > 0)
+	if (counted_nclients(&e->counted) > 0)
 		return "connected";
 	/* Without clients, a worker waits a little for the next. */
-	if (process_running(&o->worker))
+	if (process_running(&e->worker))
 		return "idle";
-	if (o->config.connect)
+	if (s->config.connect)
 		return "connecting";
-	return o->io != NULL && sd_event_source_get_enabled(o->io, NULL) > 0
-	    ? "idle"
-	    : "paused";
+	return endpoint_listening(e) ? "idle" : "paused";
 }
 
 /* By its vhost-user socket, unless the EGD socket is its only way. */
 static const char *
 guest_state(const struct guest *g)
 {
-	if (g->path == NULL && g->egd != NULL)
-		return service_state(g->egd);
-	if (!process_running(&g->worker))
-		return g->listen_io == NULL ||
-			sd_event_source_get_enabled(g->listen_io, NULL) > 0
-		    ? "idle"
-		    : "paused";
-	return g->consumer.leaf.waiting > 0 ? "waiting" : "connected";
+	const struct endpoint *e = &g->vhost.endpoint;
+
+	if (e->place == NULL && g->egd != NULL)
+		return service_state(&g->egd->service);
+	if (!process_running(&e->worker))
+		return e->io == NULL || endpoint_listening(e) ? "idle"
+							      : "paused";
+	return e->consumer.leaf.waiting > 0 ? "waiting" : "connected";
 }
 
 static void
@@ -214,28 +214,30 @@ put_polling(struct json *j, const struct config_polling *polling,
 static void
 put_guest(struct json *j, struct guest *g, uint64_t now)
 {
+	const struct endpoint *e = &g->vhost.endpoint;
+	const struct service *egd = g->egd == NULL ? NULL : &g->egd->service;
 	struct alloc_node *node = guest_node(g);
 	const struct counters counters = guest_counters(g), *c = &counters;
-	bool running = process_running(&g->worker);
+	bool running = process_running(&e->worker);
 
 	json_open(j, NULL, '{');
 	json_put_string(j, "name", g->name);
 	json_put_name(j, "class", class_name(node));
-	json_put_name(j, "socket", g->path);
+	json_put_name(j, "socket", guest_path(g));
 	json_put_name(j, "egd_socket",
-	    g->egd == NULL ? NULL : g->egd->config.socket.where);
+	    egd == NULL ? NULL : egd->config.socket.where);
 	json_put_number(j, "egd_clients",
-	    g->egd == NULL ? 0 : counted_nclients(&g->egd->counted));
+	    egd == NULL ? 0 : counted_nclients(&egd->endpoint.counted));
 	json_put_string(j, "state", guest_state(g));
 	put_share(j, &node->share);
 	json_put_number(j, "bytes_per_second", meter_rate(&node->meter, now));
 	REQUEST_COUNTERS(PUT_COUNTER)
-	json_put_number(j, "connected_ns", running ? now - g->connected : 0);
-	json_put_number(j, "connections", g->connections);
+	json_put_number(j, "connected_ns", running ? now - e->since : 0);
+	json_put_number(j, "connections", g->vhost.connections);
 	json_put_string(j, "delivery",
-	    names_text(names_delivery, g->consumer.delivery.mode));
-	put_polling(j, &g->polling, c);
-	put_positive(j, "worker_pid", running ? (uint64_t)g->worker.pid : 0);
+	    names_text(names_delivery, e->consumer.delivery.mode));
+	put_polling(j, &g->vhost.polling, c);
+	put_positive(j, "worker_pid", running ? (uint64_t)e->worker.pid : 0);
 	json_close(j, '}');
 }
 
@@ -251,37 +253,39 @@ put_client(struct json *j, const struct counters_client *c, uint64_t now)
 	json_close(j, '}');
 }
 
-/* A service or a guest's EGD socket, with the share of a node. */
+/* A service, of which a guest's EGD socket is one: it shows its node. */
 static void
-put_service(struct json *j, struct outlet *o, struct alloc_node *node,
+put_service(struct json *j, struct service *s, struct alloc_node *node,
     const char *kind, uint64_t now)
 {
-	const struct counters counters = outlet_counters(o), *c = &counters;
+	struct endpoint *e = &s->endpoint;
+	const struct counters counters = counted_total(&e->counted);
+	const struct counters *c = &counters;
 	struct counters_client client;
 	char where[CONFIG_WHERE_SIZE];
 
-	config_socket_text(&o->config.socket, where, sizeof(where));
+	config_socket_text(&s->config.socket, where, sizeof(where));
 	json_open(j, NULL, '{');
-	json_put_string(j, "name", o->name);
+	json_put_string(j, "name", s->name);
 	json_put_string(j, "kind", kind);
 	json_put_name(j, "class", class_name(node));
 	json_put_name(j, "where", where);
 	json_put_string(j, "transport",
-	    names_text(names_transport, o->config.socket.transport));
-	json_put_bool(j, "connects", o->config.connect);
-	json_put_number(j, "local_port", o->config.local_port);
-	json_put_string(j, "state", service_state(o));
+	    names_text(names_transport, s->config.socket.transport));
+	json_put_bool(j, "connects", s->config.connect);
+	json_put_number(j, "local_port", s->config.local_port);
+	json_put_string(j, "state", service_state(s));
 	put_share(j, &node->share);
 	json_put_number(j, "bytes_per_second", meter_rate(&node->meter, now));
 	REQUEST_COUNTERS(PUT_COUNTER)
 	CLIENT_COUNTERS(PUT_COUNTER)
-	json_put_number(j, "clients_connected", counted_nclients(&o->counted));
-	json_put_number(j, "max_clients", o->config.max_clients);
+	json_put_number(j, "clients_connected", counted_nclients(&e->counted));
+	json_put_number(j, "max_clients", s->config.max_clients);
 	json_put_string(j, "delivery",
-	    names_text(names_delivery, o->consumer.delivery.mode));
-	put_positive(j, "worker_pid", (uint64_t)o->worker.pid);
+	    names_text(names_delivery, e->consumer.delivery.mode));
+	put_positive(j, "worker_pid", (uint64_t)e->worker.pid);
 	json_open(j, "clients", '[');
-	for (uint32_t place = 0; counted_client(&o->counted, &place, &client);)
+	for (uint32_t place = 0; counted_client(&e->counted, &place, &client);)
 		put_client(j, &client, now);
 	json_close(j, ']');
 	json_close(j, '}');
@@ -291,7 +295,7 @@ put_service(struct json *j, struct outlet *o, struct alloc_node *node,
 static void
 count_guest(struct guest *g)
 {
-	struct service_class *c;
+	struct daemon_class *c;
 
 	for (c = class_above(guest_node(g)); c != NULL;
 	     c = class_above(&c->node))
@@ -299,17 +303,17 @@ count_guest(struct guest *g)
 }
 
 void
-status_json_init(struct status_json *w, struct service *s)
+status_json_init(struct status_json *w, struct daemon *s)
 {
-	*w = (struct status_json){ .service = s, .part = STATUS_END };
+	*w = (struct status_json){ .daemon = s, .part = STATUS_END };
 }
 
 void
 status_json_start(struct status_json *w, int fd)
 {
 	w->part = STATUS_POOL;
-	w->pool = TAILQ_FIRST(&w->service->pools);
-	w->applied = w->service->applied;
+	w->pool = TAILQ_FIRST(&w->daemon->pools);
+	w->applied = w->daemon->applied;
 	json_init(&w->json, fd);
 	json_open(&w->json, NULL, '{');
 	json_open(&w->json, "pools", '[');
@@ -318,7 +322,7 @@ status_json_start(struct status_json *w, int fd)
 static void
 write_pool(struct status_json *w)
 {
-	struct service_class *c;
+	struct daemon_class *c;
 
 	if (w->pool == NULL) {
 		json_close(&w->json, ']');
@@ -332,7 +336,7 @@ write_pool(struct status_json *w)
 	open_pool(&w->json, w->pool, w->now);
 	TAILQ_FOREACH(c, &w->pool->classes, entry)
 		c->nguests = 0;
-	w->service->cursor = TAILQ_FIRST(&w->service->guests);
+	w->daemon->cursor = TAILQ_FIRST(&w->daemon->guests);
 	w->sockets = false;
 	w->part = STATUS_GUESTS;
 }
@@ -340,7 +344,7 @@ write_pool(struct status_json *w)
 static void
 write_guest(struct status_json *w)
 {
-	struct guest *g = w->service->cursor;
+	struct guest *g = w->daemon->cursor;
 
 	if (g == NULL) {
 		json_close(&w->json, ']');
@@ -349,8 +353,8 @@ write_guest(struct status_json *w)
 		w->part = STATUS_CLASSES;
 		return;
 	}
-	w->service->cursor = TAILQ_NEXT(g, entry);
-	if (g->pool != &w->pool->pool)
+	w->daemon->cursor = TAILQ_NEXT(g, entry);
+	if (guest_pool(g) != &w->pool->pool)
 		return;
 	count_guest(g);
 	w->sockets = w->sockets || g->egd != NULL;
@@ -363,8 +367,8 @@ write_class(struct status_json *w)
 	if (w->class == NULL) {
 		json_close(&w->json, ']');
 		json_open(&w->json, "services", '[');
-		w->service->cursor =
-		    w->sockets ? TAILQ_FIRST(&w->service->guests) : NULL;
+		w->daemon->cursor =
+		    w->sockets ? TAILQ_FIRST(&w->daemon->guests) : NULL;
 		w->part = STATUS_GUEST_SOCKETS;
 		return;
 	}
@@ -375,34 +379,35 @@ write_class(struct status_json *w)
 static void
 write_guest_socket(struct status_json *w)
 {
-	struct guest *g = w->service->cursor;
+	struct guest *g = w->daemon->cursor;
 
 	if (g == NULL) {
-		w->outlet = TAILQ_FIRST(&w->service->outlets);
+		w->next = TAILQ_FIRST(&w->daemon->services);
 		w->part = STATUS_SERVICES;
 		return;
 	}
-	w->service->cursor = TAILQ_NEXT(g, entry);
-	if (g->pool == &w->pool->pool && g->egd != NULL)
-		put_service(&w->json, g->egd, guest_node(g), "guest", w->now);
+	w->daemon->cursor = TAILQ_NEXT(g, entry);
+	if (guest_pool(g) == &w->pool->pool && g->egd != NULL)
+		put_service(&w->json, &g->egd->service, guest_node(g), "guest",
+		    w->now);
 }
 
 static void
 write_service(struct status_json *w)
 {
-	struct outlet *o = w->outlet;
+	struct service *s = w->next;
 
-	if (o == NULL) {
+	if (s == NULL) {
 		json_close(&w->json, ']');
 		json_close(&w->json, '}');
 		w->pool = TAILQ_NEXT(w->pool, entry);
 		w->part = STATUS_POOL;
 		return;
 	}
-	w->outlet = TAILQ_NEXT(o, entry);
-	if (o->pool == &w->pool->pool)
-		put_service(&w->json, o, &o->consumer.leaf,
-		    o->config.kind == CONFIG_OUTLET_EGD ? "egd" : "stream",
+	w->next = TAILQ_NEXT(s, entry);
+	if (s->endpoint.pool == &w->pool->pool)
+		put_service(&w->json, s, &s->endpoint.consumer.leaf,
+		    s->config.kind == CONFIG_SERVICE_EGD ? "egd" : "stream",
 		    w->now);
 }
 
@@ -424,7 +429,7 @@ bool
 status_json_write(struct status_json *w, uint64_t deadline)
 {
 	/* Pools, classes and services are others now: all begins again. */
-	if (w->applied != w->service->applied) {
+	if (w->applied != w->daemon->applied) {
 		if (ftruncate(w->json.fd, 0) == -1 ||
 		    lseek(w->json.fd, 0, SEEK_SET) == -1)
 			w->json.error = errno;

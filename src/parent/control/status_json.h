@@ -6,7 +6,7 @@
 #define VRNGD_STATUS_JSON_H
 
 #include "parent/control/json.h"
-#include "parent/state/service.h"
+#include "parent/state/reload.h"
 
 /* What is written next. */
 enum status_part {
@@ -19,21 +19,21 @@ enum status_part {
 };
 
 struct status_json {
-	struct service *service;
+	struct daemon *daemon;
 	struct json json;
 	enum status_part part;
-	uint64_t now;		   /* ns, a moment ago */
-	struct service_pool *pool; /* the one that is being written */
-	struct service_class *class;
-	bool sockets;	       /* some of its guests have EGD sockets */
-	struct outlet *outlet; /* of guests, see service->cursor */
-	uint64_t applied;      /* as in the service, when it was begun */
+	uint64_t now;		  /* ns, a moment ago */
+	struct daemon_pool *pool; /* the one that is being written */
+	struct daemon_class *class;
+	bool sockets;	      /* some of its guests have EGD sockets */
+	struct service *next; /* of guests, see daemon->cursor */
+	uint64_t applied;     /* as in the daemon, when it was begun */
 };
 
 /*
- * Prepares to write the status of a service, which must outlive it.
+ * Prepares to write the status of a daemon, which must outlive it.
  */
-void status_json_init(struct status_json *, struct service *);
+void status_json_init(struct status_json *, struct daemon *);
 
 /* Starts a status in an empty file, in place of any that was not finished. */
 void status_json_start(struct status_json *, int fd);

@@ -1,6 +1,6 @@
 /*
  * Reads the workers' pages (counters.h) and adds up what ended workers
- * counted.  Used by guest.c and outlet.c, and by the statistics.
+ * counted.  Used by endpoint.c, vhost.c and service.c, and by the statistics.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -1,26 +1,14 @@
 /*
- * A guest: its listener and the beginning and end of its sessions.  Used by
- * the rooms above, which add, change and remove guests.
+ * A guest as a whole: its sockets and its share.  Used by the rooms above, which
+ * add, change and remove guests.
  */
-#include <sys/mman.h>
-#include <sys/socket.h>
-
 #include <bsd/string.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "parent/host/aside.h"
-#include "parent/endpoint/guest_session.h"
 #include "common/log.h"
 #include "common/names.h"
-
-#define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
-#define DEATHS_FREE  3		/* in a row, before a pause */
+#include "parent/endpoint/guest.h"
 
 void
 guest_name(char name[GUEST_NAME_SIZE], const char *path)
@@ -38,65 +26,33 @@ guest_name(char name[GUEST_NAME_SIZE], const char *path)
 	names_make_valid(name);
 }
 
+struct pool *
+guest_pool(const struct guest *g)
+{
+	return g->vhost.endpoint.pool;
+}
+
+struct alloc_node *
+guest_node(struct guest *g)
+{
+	return g->egd == NULL ? &g->vhost.endpoint.consumer.leaf
+			      : &g->egd->node;
+}
+
+const char *
+guest_path(const struct guest *g)
+{
+	const struct place *p = g->vhost.endpoint.place;
+
+	return p == NULL ? NULL : p->where;
+}
+
 bool
-guest_may_log(struct guest *g)
+guest_adopted(const struct guest *g)
 {
-	uint32_t suppressed;
+	const struct place *p = g->vhost.endpoint.place;
 
-	if (!log_limit_pass(&g->log_limit, clock_now(), &suppressed))
-		return false;
-	if (suppressed > 0)
-		log_about(LOG_LEVEL_INFO, &g->subject,
-		    "%u lines about its connections suppressed", suppressed);
-	return true;
-}
-
-void
-guest_listen_after(struct guest *g, uint64_t ns)
-{
-	if (g->listen_io == NULL)
-		return;
-	if (ns == 0) {
-		sd_event_source_set_enabled(g->listen_io, SD_EVENT_ON);
-		return;
-	}
-	sd_event_source_set_enabled(g->listen_io, SD_EVENT_OFF);
-	sd_event_source_set_time_relative(g->timer, ns / 1000);
-	sd_event_source_set_enabled(g->timer, SD_EVENT_ONESHOT);
-}
-
-static int
-timer_event(sd_event_source *source, uint64_t usec, void *arg)
-{
-	(void)source;
-	(void)usec;
-	guest_listen_after(arg, 0);
-	return 0;
-}
-
-static int
-listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
-{
-	struct guest *g = arg;
-	int conn;
-
-	(void)source;
-	(void)revents;
-	conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (conn == -1) {
-		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
-			return 0;
-		if (guest_may_log(g))
-			log_about(LOG_LEVEL_ERROR, &g->subject,
-			    "cannot accept a connection: %s", strerror(errno));
-		guest_listen_after(g, ACCEPT_PAUSE);
-		return 0;
-	}
-	/* A second connection waits until this one is gone. */
-	sd_event_source_set_enabled(g->listen_io, SD_EVENT_OFF);
-	if (guest_session_open(g, conn) == -1)
-		guest_listen_after(g, ACCEPT_PAUSE);
-	return 0;
+	return p != NULL && p->origin != PLACE_MADE;
 }
 
 void
@@ -104,133 +60,108 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
     struct store *store, struct pool *pool, struct alloc_node *parent,
     const struct alloc_share *share, const struct config_terms *terms)
 {
-	*g = (struct guest){ .env = env, .store = store, .pool = pool };
-	g->listener.fd = -1;
+	*g = (struct guest){ .egd = NULL };
 	strlcpy(g->name, name, sizeof(g->name));
 	g->subject = (struct log_subject){
 		.kind = "guest",
 		.name = g->name,
 		.pool = pool->name,
 	};
-	guest_session_init(g, parent, share, &terms->delivery);
-	g->polling = terms->polling;
-	log_limit_init(&g->log_limit, clock_now());
-	log_limit_init(&g->worker_limit, clock_now());
+	vhost_init(&g->vhost, g->name, &g->subject, env, store, pool);
+	endpoint_join(&g->vhost.endpoint, parent, share, &terms->delivery);
+	g->vhost.polling = terms->polling;
+}
+
+/* Gives one of its two sockets, below its node, no share of its own. */
+static void
+change_leaf(struct guest *g, struct endpoint *e, bool generated,
+    const struct proto_delivery *delivery)
+{
+	const struct alloc_share none = alloc_no_share(generated);
+
+	consumer_change(e->pool, &e->consumer, &g->egd->node, &none, delivery);
+	endpoint_limit(e);
 }
 
 void
 guest_change(struct guest *g, struct alloc_node *parent,
     const struct alloc_share *share, const struct config_terms *terms)
 {
-	const struct alloc_share none = alloc_no_share(share->generated);
+	struct endpoint *e = &g->vhost.endpoint;
 
-	g->polling = terms->polling;
-	if (g->egd != NULL) {
-		alloc_change(&g->pool->alloc, g->node, parent, share,
-		    clock_now());
-		consumer_change(g->pool, &g->egd->consumer, g->node, &none,
+	g->vhost.polling = terms->polling;
+	if (g->egd == NULL) {
+		consumer_change(e->pool, &e->consumer, parent, share,
 		    &terms->delivery);
-		outlet_limit(g->egd);
-		parent = g->node;
-		share = &none;
+		endpoint_limit(e);
+		return;
 	}
-	consumer_change(g->pool, &g->consumer, parent, share, &terms->delivery);
-	guest_session_limit(g);
-}
-
-struct alloc_node *
-guest_node(struct guest *g)
-{
-	return g->node != NULL ? g->node : &g->consumer.leaf;
-}
-
-uint64_t
-guest_throttled(const struct guest *g)
-{
-	return g->consumer.throttle.total +
-	    (g->egd == NULL ? 0 : g->egd->consumer.throttle.total);
+	alloc_change(&e->pool->alloc, &g->egd->node, parent, share,
+	    clock_now());
+	change_leaf(g, &g->egd->service.endpoint, share->generated,
+	    &terms->delivery);
+	change_leaf(g, e, share->generated, &terms->delivery);
 }
 
 void
-guest_add_egd(struct guest *g, const struct config_outlet *co)
+guest_add_egd(struct guest *g, const struct config_service *cs)
 {
-	const struct alloc_share none =
-	    alloc_no_share(g->consumer.leaf.share.generated);
+	struct endpoint *e = &g->vhost.endpoint;
+	struct config_service own = *cs;
 
-	g->egd = calloc(1, sizeof(*g->egd));
-	g->node = calloc(1, sizeof(*g->node));
-	if (g->egd == NULL || g->node == NULL)
+	if ((g->egd = calloc(1, sizeof(*g->egd))) == NULL)
 		log_fatal("no memory for an EGD socket");
-	consumer_share(g->pool, &g->consumer, g->node);
-	outlet_init(g->egd, co, g->env, g->pool, g->node, &none,
-	    &g->consumer.delivery, &g->subject);
+	own.share = alloc_no_share(e->consumer.leaf.share.generated);
+	own.delivery = e->consumer.delivery;
+	consumer_share(e->pool, &e->consumer, &g->egd->node);
+	service_init(&g->egd->service, &own, &g->subject, e->env, e->store,
+	    e->pool, &g->egd->node);
+	endpoint_limit(e);
 }
 
 void
 guest_remove_egd(struct guest *g, uint64_t deadline)
 {
-	outlet_stop(g->egd, deadline);
-	g->consumer.throttle.total += g->egd->consumer.throttle.total;
-	consumer_unshare(g->pool, &g->consumer);
+	struct endpoint *e = &g->vhost.endpoint;
+	struct endpoint *egd = &g->egd->service.endpoint;
+
+	service_stop(&g->egd->service, deadline);
+	e->consumer.throttle.total += egd->consumer.throttle.total;
+	consumer_unshare(e->pool, &e->consumer);
 	free(g->egd);
-	free(g->node);
 	g->egd = NULL;
-	g->node = NULL;
-}
-
-void
-guest_unlisten(struct guest *g)
-{
-	int fd;
-
-	g->listen_io = sd_event_source_disable_unref(g->listen_io);
-	g->timer = sd_event_source_disable_unref(g->timer);
-	/* Connections may wait there, with what was sent. */
-	if ((fd = listener_release(&g->listener)) != -1)
-		aside_close(g->env->event, fd);
-}
-
-int
-guest_listen(struct guest *g)
-{
-	sd_event *event = g->env->event;
-	int r;
-
-	r = sd_event_add_io(event, &g->listen_io, g->listener.fd, EPOLLIN,
-	    listen_event, g);
-	if (r >= 0)
-		r = sd_event_add_time(event, &g->timer, CLOCK_MONOTONIC, 0, 1,
-		    timer_event, g);
-	if (r >= 0)
-		r = sd_event_source_set_enabled(g->timer, SD_EVENT_OFF);
-	/* A second connection waits until the first is gone. */
-	if (r >= 0 && g->deposit != -1)
-		r = sd_event_source_set_enabled(g->listen_io, SD_EVENT_OFF);
-	if (r < 0)
-		log_about(LOG_LEVEL_ERROR, &g->subject, "cannot listen: %s",
-		    strerror(-r));
-	return r < 0 ? -1 : 0;
+	endpoint_limit(e);
 }
 
 struct counters
 guest_counters(struct guest *g)
 {
-	struct counters sum = { 0 }, own;
+	struct counters sum = counted_total(&g->vhost.endpoint.counted), egd;
+
+	if (g->egd != NULL) {
+		egd = counted_total(&g->egd->service.endpoint.counted);
+		counters_add(&sum, &egd);
+	}
+	return sum;
+}
+
+uint64_t
+guest_throttled(const struct guest *g)
+{
+	uint64_t ns = g->vhost.endpoint.consumer.throttle.total;
 
 	if (g->egd != NULL)
-		sum = outlet_counters(g->egd);
-	own = counted_total(&g->counted);
-	counters_add(&sum, &own);
-	return sum;
+		ns += g->egd->service.endpoint.consumer.throttle.total;
+	return ns;
 }
 
 void
 guest_report(struct guest *g)
 {
 	if (g->egd != NULL)
-		outlet_report(g->egd);
-	if (process_running(&g->worker))
-		guest_session_log(g, false);
+		service_report(&g->egd->service);
+	if (process_running(&g->vhost.endpoint.worker))
+		vhost_log(&g->vhost, false);
 	else
 		log_about(LOG_LEVEL_INFO, &g->subject, "not connected");
 }
@@ -239,19 +170,14 @@ void
 guest_hang_up(struct guest *g)
 {
 	if (g->egd != NULL)
-		outlet_hang_up(g->egd);
-	guest_session_hang_up(g);
-	/* What it is closed by is the end of this process. */
-	listener_release(&g->listener);
+		endpoint_hang_up(&g->egd->service.endpoint);
+	vhost_hang_up(&g->vhost);
 }
 
 void
 guest_stop(struct guest *g, uint64_t deadline)
 {
-	guest_session_stop(g, deadline);
 	if (g->egd != NULL)
 		guest_remove_egd(g, deadline);
-	consumer_remove(g->pool, &g->consumer);
-	guest_unlisten(g);
-	free(g->path);
+	vhost_stop(&g->vhost, deadline);
 }

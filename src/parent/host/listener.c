@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -200,6 +201,20 @@ listener_adopt(struct listener *l, int fd, const char **why)
 	}
 	l->fd = fd;
 	return 0;
+}
+
+char *
+listener_path(int fd)
+{
+	struct sockaddr_un sun;
+	socklen_t len = sizeof(sun);
+
+	if (getsockname(fd, (struct sockaddr *)&sun, &len) == -1 ||
+	    len <= offsetof(struct sockaddr_un, sun_path) ||
+	    len > sizeof(sun) || sun.sun_path[0] != '/')
+		return NULL;
+	return strndup(sun.sun_path,
+	    len - offsetof(struct sockaddr_un, sun_path));
 }
 
 int

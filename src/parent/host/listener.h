@@ -40,6 +40,9 @@ int listener_protect(const struct listener *, const struct listener_rights *);
 /* Takes over a listening socket.  Returns 0; or -1, and in `*why` the reason. */
 int listener_adopt(struct listener *, int fd, const char **why);
 
+/* The path that a unix socket is bound to, allocated; NULL if it has none. */
+char *listener_path(int fd);
+
 /*
  * Removes the socket file if it is still the one we made.  Returns the fd, which
  * is the caller's from now on, or -1 if there is none.

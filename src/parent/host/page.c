@@ -1,6 +1,6 @@
 /*
  * Makes memory files of a fixed size, and maps those in which children count.
- * Used by pool.c, counted.c and guest_session.c.
+ * Used by pool.c, counted.c and vhost.c.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>

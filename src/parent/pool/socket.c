@@ -1,6 +1,6 @@
 /*
  * Opens sockets at addresses of the configuration.  Used by source_open.c,
- * outlet_socket.c and the state.
+ * service_socket.c and the state.
  */
 #include <arpa/inet.h>
 #include <bsd/string.h>

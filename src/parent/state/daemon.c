@@ -1,35 +1,50 @@
 /*
- * Finds pools, classes, guests and services by their names and places.  Used by
- * the other files of this room, and by the control socket and the status.
+ * Makes, finds and ends pools, classes, guests and services.  Used by the other
+ * files of this room, by main.c, the control socket and the status.
  */
+#include <bsd/string.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
 #include "parent/state/daemon.h"
 
+void
+daemon_init(struct daemon *d, struct process_env *env,
+    const struct daemon_ops *ops, void *arg)
+{
+	*d = (struct daemon){ .env = env, .ops = ops, .arg = arg };
+	TAILQ_INIT(&d->pools);
+	TAILQ_INIT(&d->guests);
+	TAILQ_INIT(&d->services);
+	TAILQ_INIT(&d->passed.fds);
+	store_init(&d->store, &d->passed);
+	listeners_init(&d->listeners, env->event, &d->store);
+}
+
 void *
-service_must(void *p)
+daemon_must(void *p)
 {
 	if (p == NULL)
 		log_fatal("no memory for the configuration");
 	return p;
 }
 
-struct service_pool *
-service_find_pool(struct service *s, const char *name)
+struct daemon_pool *
+daemon_find_pool(struct daemon *d, const char *name)
 {
-	struct service_pool *p;
+	struct daemon_pool *p;
 
-	TAILQ_FOREACH(p, &s->pools, entry)
+	TAILQ_FOREACH(p, &d->pools, entry)
 		if (strcmp(p->name, name) == 0)
 			break;
 	return p;
 }
 
-struct service_class *
-service_find_class(struct service_pool *p, const char *name)
+struct daemon_class *
+daemon_find_class(struct daemon_pool *p, const char *name)
 {
-	struct service_class *c;
+	struct daemon_class *c;
 
 	TAILQ_FOREACH(c, &p->classes, entry)
 		if (strcmp(c->name, name) == 0)
@@ -37,10 +52,10 @@ service_find_class(struct service_pool *p, const char *name)
 	return c;
 }
 
-const struct service_class *
-service_class_of(const struct service_pool *p, const struct alloc_node *node)
+struct daemon_class *
+daemon_class_of(struct daemon_pool *p, const struct alloc_node *node)
 {
-	const struct service_class *c;
+	struct daemon_class *c;
 
 	TAILQ_FOREACH(c, &p->classes, entry)
 		if (&c->node == node)
@@ -49,65 +64,235 @@ service_class_of(const struct service_pool *p, const struct alloc_node *node)
 }
 
 struct guest *
-service_find_guest(struct service *s, const char *name)
+daemon_find_guest(struct daemon *d, const char *name)
 {
 	struct guest *g;
 
-	TAILQ_FOREACH(g, &s->guests, entry)
+	TAILQ_FOREACH(g, &d->guests, entry)
 		if (strcmp(g->name, name) == 0)
 			break;
 	return g;
 }
 
-/* The guest that listens at `path`, or NULL. */
-struct guest *
-service_find_listener(struct service *s, const char *path)
+struct service *
+daemon_find_service(struct daemon *d, enum config_service_kind kind,
+    const char *name)
 {
-	struct guest *g;
+	struct service *s;
 
-	TAILQ_FOREACH(g, &s->guests, entry)
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
-		if (g->listener.path != NULL &&
-		    strcmp(g->listener.path, path) == 0)
+	TAILQ_FOREACH(s, &d->services, entry)
+		if (s->config.kind == kind && strcmp(s->name, name) == 0)
 			break;
+	return s;
+}
+
+static void
+pool_ready(struct pool *pool, void *arg)
+{
+	struct daemon *d = arg;
+	struct daemon_pool *p;
+
+	(void)pool;
+	TAILQ_FOREACH(p, &d->pools, entry)
+		if (!p->pool.ready)
+			return;
+	if (!d->ready)
+		d->ops->ready(d->arg);
+	d->ready = true;
+}
+
+static void
+pool_failed(struct pool *pool, void *arg)
+{
+	struct daemon *d = arg;
+
+	log_about(LOG_LEVEL_ERROR, &pool->subject,
+	    "the entropy process of pool %s could not be set up", pool->name);
+	d->ops->failed(d->arg);
+}
+
+static void
+pool_throttled(struct pool *pool, struct consumer *c, void *arg)
+{
+	const struct daemon *d = arg;
+
+	d->ops->throttled(pool, c, d->arg);
+}
+
+static void
+pool_active_again(struct pool *pool, void *arg)
+{
+	const struct daemon *d = arg;
+
+	d->ops->active(pool, d->arg);
+}
+
+static const struct pool_ops pool_ops = {
+	.ready = pool_ready,
+	.failed = pool_failed,
+	.throttled = pool_throttled,
+	.active = pool_active_again,
+};
+
+struct alloc_share
+daemon_plain_share(const struct config_terms *terms)
+{
+	return alloc_no_share(terms->delivery.mode == DELIVERY_DRBG);
+}
+
+int
+daemon_find_place(struct daemon *d, const char *pool, const char *class,
+    struct daemon_place *place, const char **why)
+{
+	struct daemon_pool *p =
+	    daemon_find_pool(d, pool[0] == '\0' ? "default" : pool);
+	struct daemon_class *c = NULL;
+
+	if (p == NULL && pool[0] == '\0' &&
+	    TAILQ_FIRST(&d->pools) == TAILQ_LAST(&d->pools, daemon_pools))
+		p = TAILQ_FIRST(&d->pools);
+	if (p != NULL && class[0] != '\0')
+		c = daemon_find_class(p, class);
+	*why = NULL;
+	if (p == NULL)
+		*why = "there is no such pool";
+	else if (class[0] != '\0' && c == NULL)
+		*why = "there is no such class in the pool";
+	if (*why != NULL)
+		return -1;
+	place->pool = &p->pool;
+	place->parent = c == NULL ? &p->pool.alloc.root : &c->node;
+	place->class = c == NULL ? NULL : c->name;
+	place->terms = c == NULL ? &p->terms : &c->terms;
+	place->share = daemon_plain_share(place->terms);
+	return 0;
+}
+
+struct daemon_pool *
+daemon_pool_new(struct daemon *d, const struct config_pool *cp)
+{
+	struct daemon_pool *p = daemon_must(calloc(1, sizeof(*p)));
+	struct pool_setup setup;
+
+	p->daemon = d;
+	p->terms = cp->terms;
+	strlcpy(p->name, cp->name, sizeof(p->name));
+	TAILQ_INIT(&p->classes);
+	pool_init(&p->pool, p->name, d->env, &cp->share, &pool_ops, d);
+	if (pool_setup_make(&setup, p->name, cp, &p->pool.setup,
+		&p->pool.entropy, d->env) == -1) {
+		free(p);
+		return NULL;
+	}
+	pool_setup_replace(&p->pool.setup, &setup);
+	return p;
+}
+
+void
+daemon_class_free(struct daemon_pool *p, struct daemon_class *c)
+{
+	TAILQ_REMOVE(&p->classes, c, entry);
+	alloc_remove(&p->pool.alloc, &c->node, clock_now());
+	free(c);
+}
+
+void
+daemon_pool_free(struct daemon_pool *p, uint64_t deadline)
+{
+	struct daemon_class *c;
+
+	pool_stop(&p->pool, deadline);
+	while ((c = TAILQ_LAST(&p->classes, daemon_classes)) != NULL)
+		daemon_class_free(p, c);
+	free(p);
+}
+
+struct guest *
+daemon_guest_new(struct daemon *d, const char *name, struct pool *pool,
+    struct alloc_node *parent, const struct alloc_share *share,
+    const struct config_terms *terms)
+{
+	struct guest *g = daemon_must(calloc(1, sizeof(*g)));
+	struct counters before;
+	int session;
+
+	guest_init(g, name, d->env, &d->store, pool, parent, share, terms);
+	TAILQ_INSERT_TAIL(&d->guests, g, entry);
+	d->nguests++;
+	session = passed_claim(&d->passed, PASSED_SESSION, name);
+	if (session != -1) {
+		before = vhost_resume(&g->vhost, session);
+		/* What it counted for another vrngd is not reported by this. */
+		counters_add(&g->reported.counters, &before);
+	}
 	return g;
 }
 
-struct outlet *
-service_find_outlet(struct service *s, enum config_outlet_kind kind,
-    const char *name)
+void
+daemon_guest_free(struct daemon *d, struct guest *g, uint64_t deadline)
 {
-	struct outlet *o;
-
-	TAILQ_FOREACH(o, &s->outlets, entry)
-		if (o->config.kind == kind && strcmp(o->name, name) == 0)
-			break;
-	return o;
+	if (d->cursor == g)
+		d->cursor = TAILQ_NEXT(g, entry);
+	TAILQ_REMOVE(&d->guests, g, entry);
+	d->nguests--;
+	guest_stop(g, deadline);
+	free(g);
 }
 
-static bool
-outlet_holds(const struct outlet *o, const char *where)
+struct service *
+daemon_service_new(struct daemon *d, const struct config_service *cs,
+    struct pool *pool, struct alloc_node *parent)
 {
-	char text[CONFIG_WHERE_SIZE];
+	struct service *s = daemon_must(calloc(1, sizeof(*s)));
 
-	return o->listener.fd != -1 &&
-	    strcmp(config_socket_text(&o->config.socket, text, sizeof(text)),
-		where) == 0;
+	service_init(s, cs, NULL, d->env, &d->store, pool, parent);
+	TAILQ_INSERT_TAIL(&d->services, s, entry);
+	return s;
 }
 
-bool
-service_holds(struct service *s, const char *where)
+void
+daemon_service_free(struct daemon *d, struct service *s, uint64_t deadline)
 {
-	const struct outlet *o;
-	const struct guest *g;
+	TAILQ_REMOVE(&d->services, s, entry);
+	service_stop(s, deadline);
+	free(s);
+}
 
-	if (service_find_listener(s, where) != NULL)
-		return true;
-	TAILQ_FOREACH(g, &s->guests, entry)
-		if (g->egd != NULL && outlet_holds(g->egd, where))
-			return true;
-	TAILQ_FOREACH(o, &s->outlets, entry)
-		if (outlet_holds(o, where))
-			return true;
-	return false;
+void
+daemon_report(struct daemon *d)
+{
+	struct service *s;
+	struct guest *g;
+
+	TAILQ_FOREACH(g, &d->guests, entry)
+		guest_report(g);
+	TAILQ_FOREACH(s, &d->services, entry)
+		service_report(s);
+}
+
+void
+daemon_stop(struct daemon *d, uint64_t deadline)
+{
+	struct daemon_pool *p;
+	struct service *s;
+	struct guest *g;
+
+	/* What is in systemd's store stays there, for the next vrngd. */
+	store_close(&d->store);
+	timer_free(&d->orphans);
+	passed_close(&d->passed);
+	TAILQ_FOREACH(g, &d->guests, entry)
+		guest_hang_up(g);
+	TAILQ_FOREACH(s, &d->services, entry)
+		endpoint_hang_up(&s->endpoint);
+	while ((s = TAILQ_FIRST(&d->services)) != NULL)
+		daemon_service_free(d, s, deadline);
+	while ((g = TAILQ_FIRST(&d->guests)) != NULL)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
+		daemon_guest_free(d, g, deadline);
+	listeners_free(&d->listeners);
+	while ((p = TAILQ_FIRST(&d->pools)) != NULL) {
+		TAILQ_REMOVE(&d->pools, p, entry);
+		daemon_pool_free(p, deadline);
+	}
 }

@@ -284,7 +284,7 @@ static void
 test_commented(void **state)
 {
 	const struct config_pool *pool;
-	const struct config_outlet *outlet;
+	const struct config_service *service;
 	struct config *config;
 	struct told told;
 	size_t len, npools = 0, noutlets = 0;
@@ -302,7 +302,7 @@ test_commented(void **state)
 	TAILQ_FOREACH(pool, &config->pools, entry)
 		npools++;
 	assert_int_equal(npools, 5);
-	TAILQ_FOREACH(outlet, &config->outlets, entry)
+	TAILQ_FOREACH(service, &config->services, entry)
 		noutlets++;
 	assert_int_equal(noutlets, 5);
 	check_print(config);

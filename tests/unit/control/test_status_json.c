@@ -16,15 +16,15 @@
 
 #include "common/clock.h"
 #include "parent/control/status.h"
-#include "parent/state/service_parts.h"
+#include "parent/state/daemon.h"
 
 #define GUESTS 300
 
 struct world {
 	struct process_env env;
-	struct service service;
-	struct service_pool *pools[2];
-	struct service_class *class; /* of the first pool */
+	struct daemon daemon;
+	struct daemon_pool *pools[2];
+	struct daemon_class *class; /* of the first pool */
 	struct status_json json;
 	int fd;
 };
@@ -38,14 +38,16 @@ static const struct alloc_share plain = {
 static struct guest *
 add_guest(struct world *w, size_t pool, const char *name)
 {
+	static char where[] = "/run/\"x\\y\033[1m\xff\xc3\xa4";
+	static struct place place = { .where = where };
 	static const struct config_terms terms = { 0 };
-	struct service_pool *p = w->pools[pool];
+	struct daemon_pool *p = w->pools[pool];
 	struct alloc_node *parent =
 	    pool == 0 ? &w->class->node : &p->pool.alloc.root;
-	struct guest *g = service_guest_new(&w->service, name, &p->pool, parent,
+	struct guest *g = daemon_guest_new(&w->daemon, name, &p->pool, parent,
 	    &plain, &terms);
 
-	g->path = strdup("/run/\"x\\y\033[1m\xff\xc3\xa4");
+	g->vhost.endpoint.place = &place;
 	return g;
 }
 
@@ -55,15 +57,15 @@ start(struct world *w)
 	static const char *const names[] = { "default", "slow" };
 
 	memset(w, 0, sizeof(*w));
-	service_init(&w->service, &w->env, NULL, NULL);
+	daemon_init(&w->daemon, &w->env, NULL, NULL);
 	for (size_t i = 0; i < 2; i++) {
-		struct service_pool *p = calloc(1, sizeof(*p));
+		struct daemon_pool *p = calloc(1, sizeof(*p));
 
 		assert_non_null(p);
 		strlcpy(p->name, names[i], sizeof(p->name));
 		TAILQ_INIT(&p->classes);
 		pool_init(&p->pool, p->name, &w->env, &plain, NULL, NULL);
-		TAILQ_INSERT_TAIL(&w->service.pools, p, entry);
+		TAILQ_INSERT_TAIL(&w->daemon.pools, p, entry);
 		w->pools[i] = p;
 	}
 	w->class = calloc(1, sizeof(*w->class));
@@ -72,7 +74,7 @@ start(struct world *w)
 	alloc_add(&w->pools[0]->pool.alloc, &w->class->node,
 	    &w->pools[0]->pool.alloc.root, &plain, clock_now());
 	TAILQ_INSERT_TAIL(&w->pools[0]->classes, w->class, entry);
-	status_json_init(&w->json, &w->service);
+	status_json_init(&w->json, &w->daemon);
 }
 
 static void
@@ -80,9 +82,9 @@ stop(struct world *w)
 {
 	struct guest *g;
 
-	while ((g = TAILQ_FIRST(&w->service.guests)) != NULL)
-		service_guest_free(&w->service, g, 0);
-	service_class_free(w->pools[0], w->class);
+	while ((g = TAILQ_FIRST(&w->daemon.guests)) != NULL)
+		daemon_guest_free(&w->daemon, g, 0);
+	daemon_class_free(w->pools[0], w->class);
 	free(w->pools[0]);
 	free(w->pools[1]);
 }
@@ -311,16 +313,16 @@ test_changes(void **state)
 	for (int round = 0, more = 0; round < 50; round++) {
 		begin(&w);
 		while (!status_json_write(&w.json, 0)) {
-			TAILQ_FOREACH(g, &w.service.guests, entry)
+			TAILQ_FOREACH(g, &w.daemon.guests, entry)
 				if (strncmp(g->name, "goes", 4) == 0 &&
 				    unit_below(&seed, 20) == 0)
 					break;
 			if (g != NULL)
-				service_guest_free(&w.service, g, 0);
+				daemon_guest_free(&w.daemon, g, 0);
 			snprintf(name, sizeof(name), "goes-%d", more++);
 			add_guest(&w, unit_below(&seed, 2), name);
 			if (unit_below(&seed, 100) == 0)
-				w.service.applied++;
+				w.daemon.applied++;
 		}
 		status = end(&w);
 		for (int i = 0; i < GUESTS; i++) {
@@ -388,10 +390,10 @@ test_many(void **state)
 		g = add_guest(&w, 0, name);
 		if (i % 10 != 0)
 			continue;
-		if (counted_begin(&g->counted) == -1)
+		if (counted_begin(&g->vhost.endpoint.counted) == -1)
 			program_skip("too few files may be open");
-		g->worker.pid = getpid();
-		g->connected = clock_now();
+		g->vhost.endpoint.worker.pid = getpid();
+		g->vhost.endpoint.since = clock_now();
 	}
 	for (int i = 0; i < 20; i++) {
 		measure(&w, &total, &longest);
@@ -405,9 +407,9 @@ test_many(void **state)
 	assert_in_range(best, 1, 100 * NS_PER_MS);
 	assert_in_range(shortest, 1, 2 * NS_PER_MS);
 #endif
-	TAILQ_FOREACH(g, &w.service.guests, entry) {
-		g->worker.pid = 0;
-		counted_end(&g->counted);
+	TAILQ_FOREACH(g, &w.daemon.guests, entry) {
+		g->vhost.endpoint.worker.pid = 0;
+		counted_end(&g->vhost.endpoint.counted);
 	}
 	stop(&w);
 }

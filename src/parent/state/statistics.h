@@ -5,20 +5,21 @@
  * begins a period, at the end of which the counters of those that did something
  * in it are logged.
  */
-#ifndef VRNGD_SERVICE_STATISTICS_H
-#define VRNGD_SERVICE_STATISTICS_H
+#ifndef VRNGD_STATISTICS_H
+#define VRNGD_STATISTICS_H
 
-#include <stdbool.h>
 #include <stdint.h>
-#include <systemd/sd-event.h>
 
-#include "parent/pool/consumer.h"
+#include "parent/state/daemon.h"
 
-struct pool;
-struct service;
-struct statistics;
+struct statistics {
+	struct daemon *daemon;
+	uint64_t interval;  /* ns; 0: nothing is logged */
+	uint64_t since;	    /* ns, when the period began; 0: none has */
+	struct timer timer; /* of its end */
+};
 
-void statistics_init(struct statistics *, struct service *);
+void statistics_init(struct statistics *, struct daemon *);
 
 /* Sets the interval (ns), and that of the period that has begun. */
 void statistics_set(struct statistics *, uint64_t interval);

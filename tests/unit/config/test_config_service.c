@@ -27,15 +27,15 @@ read_good(void)
 	return config_read(CONFIG_DIR "/good_outlets.conf", tell, NULL);
 }
 
-static const struct config_outlet *
-find_outlet(const struct config *config, enum config_outlet_kind kind,
+static const struct config_service *
+find_service(const struct config *config, enum config_service_kind kind,
     const char *name)
 {
-	const struct config_outlet *outlet;
+	const struct config_service *service;
 
-	TAILQ_FOREACH(outlet, &config->outlets, entry)
-		if (outlet->kind == kind && strcmp(outlet->name, name) == 0)
-			return outlet;
+	TAILQ_FOREACH(service, &config->services, entry)
+		if (service->kind == kind && strcmp(service->name, name) == 0)
+			return service;
 	fail_msg("there is no %s", name);
 	abort();
 }
@@ -165,13 +165,13 @@ test_prefixes(void **state)
 }
 
 static void
-check_text(const struct config *config, enum config_outlet_kind kind,
+check_text(const struct config *config, enum config_service_kind kind,
     const char *name, const char *expected)
 {
 	char text[TEXT_MAX];
 
 	assert_ptr_equal(
-	    config_socket_text(&find_outlet(config, kind, name)->socket, text,
+	    config_socket_text(&find_service(config, kind, name)->socket, text,
 		sizeof(text)),
 	    text);
 	assert_string_equal(text, expected);
@@ -184,17 +184,17 @@ test_texts(void **state)
 	char text[8];
 
 	(void)state;
-	check_text(config, CONFIG_OUTLET_EGD, "least", "/run/vrngd/egd.sock");
-	check_text(config, CONFIG_OUTLET_STREAM, "egd", "/run/qemu/vm7.sock");
-	check_text(config, CONFIG_OUTLET_EGD, "port", "127.0.0.1:7000");
-	check_text(config, CONFIG_OUTLET_EGD, "six", "[::1]:7000");
-	check_text(config, CONFIG_OUTLET_STREAM, "udp", "udp 127.0.0.1:7000");
-	check_text(config, CONFIG_OUTLET_STREAM, "udp6", "udp [::1]:7000");
+	check_text(config, CONFIG_SERVICE_EGD, "least", "/run/vrngd/egd.sock");
+	check_text(config, CONFIG_SERVICE_STREAM, "egd", "/run/qemu/vm7.sock");
+	check_text(config, CONFIG_SERVICE_EGD, "port", "127.0.0.1:7000");
+	check_text(config, CONFIG_SERVICE_EGD, "six", "[::1]:7000");
+	check_text(config, CONFIG_SERVICE_STREAM, "udp", "udp 127.0.0.1:7000");
+	check_text(config, CONFIG_SERVICE_STREAM, "udp6", "udp [::1]:7000");
 	/* A buffer too small is not written past. */
 	for (size_t size = 1; size <= 6; size++) {
 		memset(text, 'x', sizeof(text));
 		config_socket_text(
-		    &find_outlet(config, CONFIG_OUTLET_STREAM, "udp")->socket,
+		    &find_service(config, CONFIG_SERVICE_STREAM, "udp")->socket,
 		    text, size);
 		assert_int_equal(strlen(text), size - 1);
 		assert_int_equal(text[size], 'x');
@@ -206,10 +206,10 @@ static void
 test_default_values(void **state)
 {
 	struct config *config = read_good();
-	const struct config_outlet *least =
-	    find_outlet(config, CONFIG_OUTLET_EGD, "least");
-	const struct config_outlet *stream =
-	    find_outlet(config, CONFIG_OUTLET_STREAM, "egd");
+	const struct config_service *least =
+	    find_service(config, CONFIG_SERVICE_EGD, "least");
+	const struct config_service *stream =
+	    find_service(config, CONFIG_SERVICE_STREAM, "egd");
 	const struct config_pool *pool = TAILQ_FIRST(&config->pools);
 
 	(void)state;
@@ -239,10 +239,10 @@ static void
 test_given_values(void **state)
 {
 	struct config *config = read_good();
-	const struct config_outlet *said =
-	    find_outlet(config, CONFIG_OUTLET_EGD, "said");
-	const struct config_outlet *lan =
-	    find_outlet(config, CONFIG_OUTLET_EGD, "lan");
+	const struct config_service *said =
+	    find_service(config, CONFIG_SERVICE_EGD, "said");
+	const struct config_service *lan =
+	    find_service(config, CONFIG_SERVICE_EGD, "lan");
 	const struct config_class *gold =
 	    TAILQ_FIRST(&TAILQ_FIRST(&config->pools)->classes);
 
@@ -277,27 +277,27 @@ static void
 test_allow(void **state)
 {
 	struct config *config = read_good();
-	const struct config_outlet *outlet;
+	const struct config_service *service;
 	char text[CONFIG_NETWORK_SIZE];
 	size_t n = 0;
 
 	(void)state;
-	TAILQ_FOREACH(outlet, &config->outlets, entry) {
-		bool listens =
-		    outlet->socket.transport != CONFIG_UNIX && !outlet->connect;
+	TAILQ_FOREACH(service, &config->services, entry) {
+		bool listens = service->socket.transport != CONFIG_UNIX &&
+		    !service->connect;
 
-		assert_int_equal(outlet->nallowed > 0, listens);
+		assert_int_equal(service->nallowed > 0, listens);
 		n += listens;
 	}
 	assert_in_range(n, 8, 100);
-	outlet = find_outlet(config, CONFIG_OUTLET_EGD, "port");
-	assert_string_equal(config_network_text(&outlet->allow[0], text),
+	service = find_service(config, CONFIG_SERVICE_EGD, "port");
+	assert_string_equal(config_network_text(&service->allow[0], text),
 	    "127.0.0.0/8");
-	outlet = find_outlet(config, CONFIG_OUTLET_EGD, "six");
-	assert_string_equal(config_network_text(&outlet->allow[0], text),
+	service = find_service(config, CONFIG_SERVICE_EGD, "six");
+	assert_string_equal(config_network_text(&service->allow[0], text),
 	    "::1/128");
-	outlet = find_outlet(config, CONFIG_OUTLET_EGD, "one");
-	assert_string_equal(config_network_text(&outlet->allow[0], text),
+	service = find_service(config, CONFIG_SERVICE_EGD, "one");
+	assert_string_equal(config_network_text(&service->allow[0], text),
 	    "127.0.0.1/32");
 	config_free(config);
 }
@@ -322,42 +322,42 @@ static void
 test_same_place(void **state)
 {
 	struct config *config = read_good(), *again = read_good();
-	const struct config_outlet *a, *b;
-	struct config_outlet other;
+	const struct config_service *a, *b;
+	struct config_service other;
 	size_t x = 0, y;
 
 	(void)state;
-	TAILQ_FOREACH(a, &config->outlets, entry) {
+	TAILQ_FOREACH(a, &config->services, entry) {
 		y = 0;
-		TAILQ_FOREACH(b, &again->outlets, entry) {
+		TAILQ_FOREACH(b, &again->services, entry) {
 			/* But for two that connect to one place. */
 			bool twice = strcmp(a->name, "to-us") == 0 ||
 			    strcmp(a->name, "again") == 0;
 
 			if (x == y || !twice)
-				assert_int_equal(config_outlet_same_place(a, b),
-				    x == y);
+				assert_int_equal(
+				    config_service_same_place(a, b), x == y);
 			y++;
 		}
 		x++;
 	}
-	a = find_outlet(config, CONFIG_OUTLET_STREAM, "to-us");
-	b = find_outlet(config, CONFIG_OUTLET_STREAM, "again");
-	assert_true(config_outlet_same_place(a, b));
+	a = find_service(config, CONFIG_SERVICE_STREAM, "to-us");
+	b = find_service(config, CONFIG_SERVICE_STREAM, "again");
+	assert_true(config_service_same_place(a, b));
 	/* The share, the name, and who may come are another matter. */
-	a = find_outlet(config, CONFIG_OUTLET_EGD, "lan");
+	a = find_service(config, CONFIG_SERVICE_EGD, "lan");
 	other = *a;
 	other.share.weight++;
 	other.name[0] = 'x';
 	other.nallowed = 1;
 	other.max_clients++;
 	other.idle_timeout++;
-	assert_true(config_outlet_same_place(a, &other));
+	assert_true(config_service_same_place(a, &other));
 	other.socket.port++;
-	assert_false(config_outlet_same_place(a, &other));
+	assert_false(config_service_same_place(a, &other));
 	other.socket.port--;
-	other.kind = CONFIG_OUTLET_STREAM;
-	assert_false(config_outlet_same_place(a, &other));
+	other.kind = CONFIG_SERVICE_STREAM;
+	assert_false(config_service_same_place(a, &other));
 	config_free(config);
 	config_free(again);
 }
@@ -377,5 +377,5 @@ main(void)
 		cmocka_unit_test(test_same_place),
 	};
 
-	return UNIT_MAIN("config_outlet", tests);
+	return UNIT_MAIN("config_service", tests);
 }

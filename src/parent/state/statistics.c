@@ -1,6 +1,6 @@
 /*
- * Logs statistics of those that were active.  Used by service.c, and by main.c
- * at SIGUSR1.
+ * Logs statistics of those that were active.  Used by reload.c, and by main.c
+ * at its end.
  */
 #include <inttypes.h>
 #include <stddef.h>
@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "parent/host/event.h"
-#include "parent/state/daemon.h"
-#include "parent/state/service_statistics.h"
+#include "parent/state/statistics.h"
 
 /* What a total has grown by; one that comes from a worker may do anything. */
 static uint64_t
@@ -35,7 +34,7 @@ guest_totals(struct guest *g)
 {
 	struct counters c = guest_counters(g);
 
-	c.connections += g->connections;
+	c.connections += g->vhost.connections;
 	return totals_of(c, guest_node(g), guest_throttled(g));
 }
 
@@ -43,8 +42,11 @@ guest_totals(struct guest *g)
 static uint32_t
 all_clients(const struct guest *g)
 {
-	return process_running(&g->worker) +
-	    (g->egd == NULL ? 0 : counted_nclients(&g->egd->counted));
+	uint32_t n = process_running(&g->vhost.endpoint.worker);
+
+	if (g->egd != NULL)
+		n += counted_nclients(&g->egd->service.endpoint.counted);
+	return n;
 }
 
 /*
@@ -153,21 +155,24 @@ tell_pool(struct pool *pool, uint64_t period)
 
 /* Logs what those have been given of whom a record is due. */
 static void
-tell(struct service *s, uint64_t period)
+tell(struct daemon *d, uint64_t period)
 {
-	struct service_pool *p;
-	struct outlet *o;
+	struct daemon_pool *p;
+	struct service *s;
 	struct guest *g;
 
-	TAILQ_FOREACH(g, &s->guests, entry)
+	TAILQ_FOREACH(g, &d->guests, entry)
 		report(&g->subject, guest_node(g), guest_totals(g),
 		    &g->reported, all_clients(g), period);
-	TAILQ_FOREACH(o, &s->outlets, entry)
-		report(o->subject, &o->consumer.leaf,
-		    totals_of(outlet_counters(o), &o->consumer.leaf,
-			o->consumer.throttle.total),
-		    &o->reported, counted_nclients(&o->counted), period);
-	TAILQ_FOREACH(p, &s->pools, entry) {
+	TAILQ_FOREACH(s, &d->services, entry) {
+		struct endpoint *e = &s->endpoint;
+
+		report(e->subject, &e->consumer.leaf,
+		    totals_of(counted_total(&e->counted), &e->consumer.leaf,
+			e->consumer.throttle.total),
+		    &s->reported, counted_nclients(&e->counted), period);
+	}
+	TAILQ_FOREACH(p, &d->pools, entry) {
 		if (p->pool.active)
 			tell_pool(&p->pool, period);
 		p->pool.active = false;
@@ -176,12 +181,12 @@ tell(struct service *s, uint64_t period)
 
 /* Whether anything has happened that no record has told of. */
 static bool
-is_active(struct service *s)
+is_active(struct daemon *d)
 {
-	struct service_pool *p;
+	struct daemon_pool *p;
 	bool active = false;
 
-	TAILQ_FOREACH(p, &s->pools, entry) {
+	TAILQ_FOREACH(p, &d->pools, entry) {
 		if (p->pool.alloc.root.waiting > 0)
 			p->pool.active = true;
 		active = active || p->pool.active;
@@ -190,49 +195,30 @@ is_active(struct service *s)
 }
 
 static void
-set_timer(struct statistics *st, uint64_t at)
-{
-	sd_event_source_set_time(st->timer, at / 1000);
-	sd_event_source_set_enabled(st->timer, SD_EVENT_ONESHOT);
-}
-
-static int
-timer_event(sd_event_source *source, uint64_t usec, void *arg)
+period_over(void *arg)
 {
 	struct statistics *st = arg;
 
-	(void)source;
-	(void)usec;
-	tell(st->service, clock_now() - st->since);
+	tell(st->daemon, clock_now() - st->since);
 	st->since = 0;
-	if (is_active(st->service))
+	if (is_active(st->daemon))
 		statistics_begin(st);
-	return 0;
 }
 
 void
-statistics_init(struct statistics *st, struct service *s)
+statistics_init(struct statistics *st, struct daemon *d)
 {
-	*st = (struct statistics){ .service = s };
+	*st = (struct statistics){ .daemon = d };
+	timer_init(&st->timer, d->env->event, period_over, st);
 }
 
 void
 statistics_begin(struct statistics *st)
 {
-	int r = 0;
-
 	if (st->interval == 0 || st->since != 0)
 		return;
-	if (st->timer == NULL)
-		r = sd_event_add_time(st->service->env->event, &st->timer,
-		    CLOCK_MONOTONIC, UINT64_MAX, 0, timer_event, st);
-	if (r < 0) {
-		log_error("cannot make a timer: %s", strerror(-r));
-		st->interval = 0;
-		return;
-	}
 	st->since = clock_now();
-	set_timer(st, st->since + st->interval);
+	timer_at(&st->timer, st->since + st->interval);
 }
 
 void
@@ -242,11 +228,11 @@ statistics_set(struct statistics *st, uint64_t interval)
 		return;
 	st->interval = interval;
 	if (interval == 0 && st->since != 0) {
-		sd_event_source_set_enabled(st->timer, SD_EVENT_OFF);
+		timer_stop(&st->timer);
 		st->since = 0;
 	} else if (st->since != 0)
-		set_timer(st, st->since + interval);
-	else if (is_active(st->service))
+		timer_at(&st->timer, st->since + interval);
+	else if (is_active(st->daemon))
 		statistics_begin(st);
 }
 
@@ -254,7 +240,7 @@ void
 statistics_finish(struct statistics *st)
 {
 	if (st->since != 0)
-		tell(st->service, clock_now() - st->since);
+		tell(st->daemon, clock_now() - st->since);
 	st->interval = st->since = 0;
 }
 
@@ -262,25 +248,25 @@ void
 statistics_end(struct statistics *st)
 {
 	st->interval = st->since = 0;
-	st->timer = sd_event_source_disable_unref(st->timer);
+	timer_free(&st->timer);
 }
 
 /* The class that a node of a pool's tree is; NULL: another kind of node. */
-static const struct service_class *
-class_of(const struct pool *pool, const struct alloc_node *node)
+static const struct daemon_class *
+class_of(struct pool *pool, const struct alloc_node *node)
 {
-	const struct service_pool *p = (const void *)((const char *)pool -
-	    offsetof(struct service_pool, pool));
+	struct daemon_pool *p =
+	    (void *)((char *)pool - offsetof(struct daemon_pool, pool));
 
-	return service_class_of(p, node);
+	return daemon_class_of(p, node);
 }
 
 /* What has a limit, for a field and for people. */
 static const char *
-limit_text(const struct pool *pool, const struct alloc_node *limit, char *text,
+limit_text(struct pool *pool, const struct alloc_node *limit, char *text,
     size_t size)
 {
-	const struct service_class *c = class_of(pool, limit);
+	const struct daemon_class *c = class_of(pool, limit);
 
 	if (limit == &pool->alloc.root) {
 		snprintf(text, size, "pool %s's", pool->name);
@@ -296,7 +282,7 @@ limit_text(const struct pool *pool, const struct alloc_node *limit, char *text,
 
 /* The node of a guest with two consumers, or the leaf of any other. */
 static struct alloc_node *
-own_node(const struct pool *pool, struct consumer *c)
+own_node(struct pool *pool, struct consumer *c)
 {
 	struct alloc_node *above = c->leaf.parent;
 

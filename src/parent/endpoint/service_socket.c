@@ -1,16 +1,18 @@
 /*
- * Makes a service's socket, listening or connecting.  Used by outlet.c, and by
- * the state to open sockets before they are needed.
+ * Makes a service's socket, listening or connecting.  Used by service.c, by the
+ * registry of listeners and by the state at a reload.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
-#include "parent/endpoint/outlet_socket.h"
+#include "parent/endpoint/service_socket.h"
+#include "parent/host/passed.h"
 #include "parent/pool/socket.h"
 #include "parent/pool/unit_hint.h"
 
@@ -46,13 +48,12 @@ option_is(int fd, int option, int wanted)
 	    value == wanted;
 }
 
-/* Whether a socket is what the outlet is to have. */
-static bool
-is_fit(int fd, const struct config_outlet *co)
+bool
+service_socket_fits(int fd, const struct config_service *cs)
 {
-	bool datagrams = co->socket.transport == CONFIG_UDP;
+	bool datagrams = cs->socket.transport == CONFIG_UDP;
 
-	if (co->socket.transport == CONFIG_UNIX
+	if (cs->socket.transport == CONFIG_UNIX
 		? !option_is(fd, SO_DOMAIN, AF_UNIX)
 		: !option_is(fd, SO_DOMAIN, AF_INET) &&
 		    !option_is(fd, SO_DOMAIN, AF_INET6))
@@ -61,29 +62,20 @@ is_fit(int fd, const struct config_outlet *co)
 	    (datagrams || option_is(fd, SO_ACCEPTCONN, 1));
 }
 
-int
-outlet_socket_pass(struct listener *l, const struct config_outlet *co, int fd)
+const char *
+service_socket_key(const struct config_service *cs, char *key, size_t size)
 {
-	const int yes = 1;
-	int flags = fcntl(fd, F_GETFL);
-
-	*l = (struct listener){ .fd = -1 };
-	if (!is_fit(fd, co))
-		return -1;
-	if (co->socket.transport == CONFIG_UDP) {
-		/* One of them does not apply. */
-		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &yes, sizeof(yes));
-		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &yes, sizeof(yes));
-	} else
-		socket_keep_alive(fd, false);
-	if (flags == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1)
-		return -1;
-	l->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	return l->fd == -1 ? -1 : 0;
+	if (!cs->socket.passed)
+		return config_socket_text(&cs->socket, key, size);
+	snprintf(key, size, "%s%s",
+	    cs->kind == CONFIG_SERVICE_EGD ? PASSED_EGD : PASSED_STREAM,
+	    cs->name);
+	return key;
 }
 
-void
-outlet_socket_place(struct config_outlet *co, int fd)
+/* Fills in where it is. */
+static void
+set_where(struct config_service *cs, int fd)
 {
 	char text[INET6_ADDRSTRLEN];
 	union socket_address a = { 0 };
@@ -95,21 +87,38 @@ outlet_socket_place(struct config_outlet *co, int fd)
 	switch (a.sa.sa_family) {
 	case AF_UNIX:
 		if (a.sun.sun_path[0] == '/')
-			co->socket.where = strndup(a.sun.sun_path,
+			cs->socket.where = strndup(a.sun.sun_path,
 			    len - offsetof(struct sockaddr_un, sun_path));
 		return;
 	case AF_INET:
 		where = inet_ntop(AF_INET, &a.sin.sin_addr, text, sizeof(text));
-		co->socket.port = ntohs(a.sin.sin_port);
+		cs->socket.port = ntohs(a.sin.sin_port);
 		break;
 	case AF_INET6:
 		where =
 		    inet_ntop(AF_INET6, &a.sin6.sin6_addr, text, sizeof(text));
-		co->socket.port = ntohs(a.sin6.sin6_port);
+		cs->socket.port = ntohs(a.sin6.sin6_port);
 		break;
 	}
 	if (where != NULL)
-		co->socket.where = strdup(where);
+		cs->socket.where = strdup(where);
+}
+
+void
+service_socket_adopt(struct config_service *cs, int fd)
+{
+	const int yes = 1;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (cs->socket.transport == CONFIG_UDP) {
+		/* One of them does not apply. */
+		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &yes, sizeof(yes));
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &yes, sizeof(yes));
+	} else
+		socket_keep_alive(fd, false);
+	if (flags != -1)
+		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	set_where(cs, fd);
 }
 
 /*
@@ -125,26 +134,25 @@ set_reuse(int fd, bool reuse)
 }
 
 void
-outlet_socket_retire(int fd, const struct config_outlet *co)
+service_socket_retire(int fd)
 {
-	if (co->connect || co->socket.passed ||
-	    co->socket.transport == CONFIG_UNIX)
+	if (option_is(fd, SO_DOMAIN, AF_UNIX))
 		return;
 	set_reuse(fd, true);
-	if (co->socket.transport == CONFIG_TCP)
+	if (option_is(fd, SO_TYPE, SOCK_STREAM))
 		shutdown(fd, SHUT_RDWR);
 }
 
 static int
-listen_inet(const struct config_outlet *co)
+listen_inet(const struct config_service *cs)
 {
-	bool datagrams = co->socket.transport == CONFIG_UDP;
+	bool datagrams = cs->socket.transport == CONFIG_UDP;
 	union socket_address a;
 	socklen_t len;
 	int fd;
 
-	fd = socket_make(co->socket.transport, co->socket.where,
-	    co->socket.port, &a, &len);
+	fd = socket_make(cs->socket.transport, cs->socket.where,
+	    cs->socket.port, &a, &len);
 	if (fd == -1)
 		return -1;
 	if (set_options(fd, a.sa.sa_family, datagrams) == 0 &&
@@ -157,26 +165,16 @@ listen_inet(const struct config_outlet *co)
 }
 
 int
-outlet_socket_listen(struct listener *l, const struct config_outlet *co)
+service_socket_listen(const struct config_service *cs)
 {
 	char text[CONFIG_WHERE_SIZE];
+	int fd = listen_inet(cs);
 
-	*l = (struct listener){ .fd = -1 };
-	if (co->connect)
-		return 0;
-	if (co->socket.transport == CONFIG_UNIX) {
-		if (listener_open(l, co->socket.where, SOCK_STREAM,
-			&co->rights) == -1)
-			return -1;
-		/* Many may come at once; whoever cannot wait is refused. */
-		return listen(l->fd, SOMAXCONN);
-	}
-	if ((l->fd = listen_inet(co)) != -1)
-		return 0;
-	log_error("%s: cannot listen there: %s%s",
-	    config_socket_text(&co->socket, text, sizeof(text)),
-	    strerror(errno), unit_hint_network(errno));
-	return -1;
+	if (fd == -1)
+		log_error("%s: cannot listen there: %s%s",
+		    config_socket_text(&cs->socket, text, sizeof(text)),
+		    strerror(errno), unit_hint_network(errno));
+	return fd;
 }
 
 /*
@@ -184,35 +182,35 @@ outlet_socket_listen(struct listener *l, const struct config_outlet *co)
  * take them from nowhere else.
  */
 static int
-bind_local(int fd, const struct config_outlet *co, int family)
+bind_local(int fd, const struct config_service *cs, int family)
 {
 	union socket_address a;
 	socklen_t len = sizeof(a.sin);
 
-	if (co->local_port == 0)
+	if (cs->local_port == 0)
 		return 0;
 	memset(&a, 0, sizeof(a));
 	a.sa.sa_family = (sa_family_t)family;
 	if (family == AF_INET6) {
-		a.sin6.sin6_port = htons(co->local_port);
+		a.sin6.sin6_port = htons(cs->local_port);
 		len = sizeof(a.sin6);
 	} else
-		a.sin.sin_port = htons(co->local_port);
+		a.sin.sin_port = htons(cs->local_port);
 	return bind(fd, &a.sa, len);
 }
 
 int
-outlet_socket_connect(const struct config_outlet *co, bool *pending)
+service_socket_connect(const struct config_service *cs, bool *pending)
 {
 	union socket_address a;
 	socklen_t len;
 	int fd, error;
 
-	fd = socket_make(co->socket.transport, co->socket.where,
-	    co->socket.port, &a, &len);
+	fd = socket_make(cs->socket.transport, cs->socket.where,
+	    cs->socket.port, &a, &len);
 	if (fd == -1)
 		return -1;
-	*pending = bind_local(fd, co, a.sa.sa_family) == -1 ||
+	*pending = bind_local(fd, cs, a.sa.sa_family) == -1 ||
 	    connect(fd, &a.sa, len) == -1;
 	if (*pending && errno != EINPROGRESS) {
 		error = errno;
@@ -225,7 +223,7 @@ outlet_socket_connect(const struct config_outlet *co, bool *pending)
 }
 
 int
-outlet_socket_error(int fd)
+service_socket_error(int fd)
 {
 	int error;
 	socklen_t len = sizeof(error);

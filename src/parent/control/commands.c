@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "parent/state/service_adopt.h"
-#include "parent/control/service_control.h"
+#include "parent/state/adopt.h"
+#include "parent/control/commands.h"
 
 static void
 say_mistake(void *arg, const char *text)
@@ -16,13 +16,13 @@ say_mistake(void *arg, const char *text)
 }
 
 static int
-reload(struct control_answer *answer, struct service_control *sc)
+reload(struct control_answer *answer, struct commands *sc)
 {
-	enum service_result r = sc->reload(sc->reload_arg, say_mistake, answer);
+	enum reload_result r = sc->reload(sc->reload_arg, say_mistake, answer);
 
-	if (r == SERVICE_DONE)
+	if (r == RELOAD_DONE)
 		return 0;
-	if (r == SERVICE_PARTLY)
+	if (r == RELOAD_PARTLY)
 		control_say(answer, "the log says what could not be done");
 	else
 		control_say(answer,
@@ -33,9 +33,9 @@ reload(struct control_answer *answer, struct service_control *sc)
 /* On a listener of its own or, to be adopted, on the one that came (fd). */
 static int
 guest_add(struct control_answer *answer, const struct control_request *req,
-    int *fd, struct service *s)
+    int *fd, struct daemon *s)
 {
-	const struct service_adoption adoption = {
+	const struct adoption adoption = {
 		.name = req->name,
 		.pool = req->pool,
 		.class = req->class,
@@ -46,11 +46,11 @@ guest_add(struct control_answer *answer, const struct control_request *req,
 	int error = EINVAL;
 
 	if (fd == NULL) {
-		error = service_add(s, req->name, req->socket, req->pool,
+		error = adopt_add(s, req->name, req->socket, req->pool,
 		    req->class, &why);
 	} else if (*fd != -1) {
 		*fd = -1;
-		error = service_adopt(s, &adoption, &why);
+		error = adopt_guest(s, &adoption, &why);
 	}
 	if (error != 0)
 		control_say(answer, "guest %s: %s", req->name, why);
@@ -58,9 +58,9 @@ guest_add(struct control_answer *answer, const struct control_request *req,
 }
 
 static int
-guest_remove(struct control_answer *answer, const char *name, struct service *s)
+guest_remove(struct control_answer *answer, const char *name, struct daemon *s)
 {
-	if (service_remove(s, name) == 0)
+	if (adopt_remove(s, name) == 0)
 		return 0;
 	control_say(answer, "there is no guest %s", name);
 	return ENOENT;
@@ -72,13 +72,13 @@ guest_remove(struct control_answer *answer, const char *name, struct service *s)
  */
 static struct pool_source *
 find_source(struct control_answer *answer, const char *name, const char *pool,
-    struct service *service)
+    struct daemon *daemon)
 {
 	struct pool_source *s, *found = NULL;
-	struct service_pool *p;
+	struct daemon_pool *p;
 	size_t n = 0;
 
-	TAILQ_FOREACH(p, &service->pools, entry)
+	TAILQ_FOREACH(p, &daemon->pools, entry)
 		TAILQ_FOREACH(s, &p->pool.setup.sources, entry)
 			if ((pool[0] == '\0' || strcmp(pool, p->name) == 0) &&
 			    strcmp(s->config->spec.name, name) == 0) {
@@ -98,7 +98,7 @@ find_source(struct control_answer *answer, const char *name, const char *pool,
 
 static int
 source_retest(struct control_answer *answer, const struct control_request *req,
-    struct service *s)
+    struct daemon *s)
 {
 	struct pool_source *source;
 	const char *why;
@@ -116,34 +116,33 @@ static int
 handle(struct control_answer *answer, const struct control_request *req,
     int *fd, void *arg)
 {
-	struct service_control *sc = arg;
+	struct commands *sc = arg;
 
 	switch (req->command) {
 	case CONTROL_RELOAD:
 		return reload(answer, sc);
 	case CONTROL_GUEST_ADD:
-		return guest_add(answer, req, NULL, sc->service);
+		return guest_add(answer, req, NULL, sc->daemon);
 	case CONTROL_GUEST_ADOPT:
-		return guest_add(answer, req, fd, sc->service);
+		return guest_add(answer, req, fd, sc->daemon);
 	case CONTROL_GUEST_REMOVE:
-		return guest_remove(answer, req->name, sc->service);
+		return guest_remove(answer, req->name, sc->daemon);
 	case CONTROL_SOURCE_RETEST:
-		return source_retest(answer, req, sc->service);
+		return source_retest(answer, req, sc->daemon);
 	case CONTROL_LOG_LEVEL:
 		log_set_level((enum log_level)req->log_level);
-		sc->service->env->log_level = (enum log_level)req->log_level;
+		sc->daemon->env->log_level = (enum log_level)req->log_level;
 		return 0;
 	}
 	return EINVAL;
 }
 
 int
-service_control_open(struct service_control *sc, struct service *s,
-    const char *path, uid_t owner, service_reload *reload_config,
-    void *reload_arg)
+commands_open(struct commands *sc, struct daemon *s, const char *path,
+    uid_t owner, commands_reload *reload_config, void *reload_arg)
 {
-	*sc = (struct service_control){
-		.service = s,
+	*sc = (struct commands){
+		.daemon = s,
 		.reload = reload_config,
 		.reload_arg = reload_arg,
 	};
@@ -152,7 +151,7 @@ service_control_open(struct service_control *sc, struct service *s,
 }
 
 void
-service_control_close(struct service_control *sc)
+commands_close(struct commands *sc)
 {
 	control_close(&sc->control);
 }

@@ -1,0 +1,27 @@
+/*
+ * What vrngctl can have the daemon do.
+ */
+#ifndef VRNGD_COMMANDS_H
+#define VRNGD_COMMANDS_H
+
+#include "parent/control/control.h"
+#include "parent/state/reload.h"
+
+/* Reads the configuration again; mistakes go to `report` too. */
+typedef enum reload_result commands_reload(void *arg, config_report *report,
+    void *report_arg);
+
+struct commands {
+	struct control control;
+	struct daemon *daemon;
+	commands_reload *reload;
+	void *reload_arg;
+};
+
+/* Opens the control socket.  Returns 0, or -1 after logging why. */
+int commands_open(struct commands *, struct daemon *, const char *path,
+    uid_t owner, commands_reload *, void *reload_arg);
+
+void commands_close(struct commands *);
+
+#endif

@@ -1,0 +1,270 @@
+/*
+ * What guests' sockets and services have in common: their listener, their
+ * worker and its consumer.  Used by vhost.c and service.c, which supply the
+ * rest by their endpoint_ops, and by the rooms above to stop them.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parent/endpoint/endpoint.h"
+
+static struct endpoint *
+endpoint_of(struct consumer *c)
+{
+	return c->arg;
+}
+
+bool
+endpoint_may_log(struct endpoint *e)
+{
+	uint32_t suppressed;
+
+	if (!log_limit_pass(&e->limit, clock_now(), &suppressed))
+		return false;
+	if (suppressed > 0)
+		log_about(LOG_LEVEL_INFO, e->subject,
+		    "%u lines about its connections suppressed", suppressed);
+	return true;
+}
+
+/* Nothing is given to a worker that has no byte channel. */
+static void
+rewire(struct consumer *c, int fd)
+{
+	struct endpoint *e = endpoint_of(c);
+
+	if (fd == -1)
+		process_kill(&e->worker);
+	else
+		endpoint_send_fd(e, PROTO_BYTES, fd);
+}
+
+static void
+ask(struct consumer *c)
+{
+	struct endpoint *e = endpoint_of(c);
+	struct frame f;
+
+	frame_init(&f, PROTO_WANT_ASK, e->worker.number, e->pool->generation);
+	process_send(&e->worker, &f);
+}
+
+/* A client can make a worker of several wait, and so all others. */
+static void
+granted(struct consumer *c)
+{
+	process_expect(&endpoint_of(c)->worker);
+}
+
+static const struct consumer_ops own_ops = {
+	.rewire = rewire,
+	.ask = ask,
+};
+
+static const struct consumer_ops shared_ops = {
+	.rewire = rewire,
+	.ask = ask,
+	.granted = granted,
+};
+
+static void
+pause_over(void *arg)
+{
+	struct endpoint *e = arg;
+
+	e->ops->proceed(e);
+}
+
+void
+endpoint_init(struct endpoint *e, const struct endpoint_ops *ops,
+    const struct log_subject *subject, struct process_env *env,
+    struct store *store, struct pool *pool)
+{
+	*e = (struct endpoint){
+		.ops = ops,
+		.subject = subject,
+		.env = env,
+		.store = store,
+		.pool = pool,
+	};
+	timer_init(&e->timer, env->event, pause_over, e);
+	counted_init(&e->counted, ops->worker.role, &e->consumer);
+	log_limit_init(&e->limit, clock_now());
+	log_limit_init(&e->worker_limit, clock_now());
+}
+
+void
+endpoint_join(struct endpoint *e, struct alloc_node *parent,
+    const struct alloc_share *share, const struct proto_delivery *delivery)
+{
+	consumer_init(e->pool, &e->consumer, parent, share, delivery,
+	    e->ops->worker.role == ROLE_EGD ? &shared_ops : &own_ops, e);
+	e->consumer.about = e->subject;
+}
+
+static int
+listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
+{
+	struct endpoint *e = arg;
+
+	(void)source;
+	(void)fd;
+	(void)revents;
+	e->ops->incoming(e);
+	return 0;
+}
+
+int
+endpoint_listen(struct endpoint *e, struct place *p)
+{
+	int r;
+
+	if (e->place == p)
+		return 0;
+	endpoint_unlisten(e);
+	if (p->owner != NULL)
+		endpoint_unlisten(p->owner);
+	p->owner = e;
+	e->place = p;
+	r = sd_event_add_io(e->env->event, &e->io, p->listener.fd, EPOLLIN,
+	    listen_event, e);
+	if (r >= 0)
+		return 0;
+	endpoint_unlisten(e);
+	log_about(LOG_LEVEL_ERROR, e->subject, "cannot listen: %s",
+	    strerror(-r));
+	return -1;
+}
+
+void
+endpoint_unlisten(struct endpoint *e)
+{
+	if (e->place == NULL)
+		return;
+	e->io = sd_event_source_disable_unref(e->io);
+	e->place->owner = NULL;
+	e->place = NULL;
+}
+
+bool
+endpoint_listening(const struct endpoint *e)
+{
+	return e->io != NULL && sd_event_source_get_enabled(e->io, NULL) > 0;
+}
+
+void
+endpoint_suspend(struct endpoint *e)
+{
+	if (e->io != NULL)
+		sd_event_source_set_enabled(e->io, SD_EVENT_OFF);
+}
+
+void
+endpoint_proceed(struct endpoint *e)
+{
+	timer_stop(&e->timer);
+	if (e->io != NULL)
+		sd_event_source_set_enabled(e->io, SD_EVENT_ON);
+}
+
+void
+endpoint_pause(struct endpoint *e, uint64_t ns)
+{
+	endpoint_suspend(e);
+	timer_after(&e->timer, ns);
+}
+
+int
+endpoint_start_worker(struct endpoint *e)
+{
+	int bytes;
+
+	if (process_start(&e->worker, e->env, &e->ops->worker, e->subject,
+		&e->worker_limit, e) == -1)
+		return -1;
+	bytes = consumer_join(e->pool, &e->consumer, e->worker.number);
+	if (bytes != -1 && page_give(&e->counted.page, &e->worker) == -1) {
+		close(bytes);
+		bytes = -1;
+	}
+	if (bytes == -1 || e->ops->serve(e, bytes) == -1)
+		process_kill(&e->worker);
+	return 0;
+}
+
+void
+endpoint_set_limits(const struct endpoint *e, struct proto_limits *limits)
+{
+	const struct alloc_node *leaf = &e->consumer.leaf;
+
+	limits->window = alloc_window(leaf, e->pool->setup.spec.stock);
+	limits->request_min = alloc_request_min(leaf);
+	limits->request_max = alloc_request_max(leaf);
+	if (e->ops->limits != NULL)
+		e->ops->limits(e, limits);
+}
+
+void
+endpoint_limit(struct endpoint *e)
+{
+	struct frame f;
+
+	if (!process_running(&e->worker))
+		return;
+	frame_init(&f, PROTO_LIMITS, e->worker.number, e->pool->generation);
+	endpoint_set_limits(e, &f.u.limits);
+	process_send(&e->worker, &f);
+}
+
+void
+endpoint_send_fd(struct endpoint *e, enum proto_type type, int fd)
+{
+	struct frame f;
+
+	frame_init(&f, type, e->worker.number, e->pool->generation);
+	f.fds[0] = fd;
+	process_send(&e->worker, &f);
+}
+
+int
+endpoint_frame(struct process *p, struct frame *f)
+{
+	struct endpoint *e = p->arg;
+
+	switch (f->hdr.type) {
+	case PROTO_READY:
+		return 0;
+	case PROTO_WANT:
+		return consumer_want(e->pool, &e->consumer, f);
+	default:
+		return e->ops->frame(e, f);
+	}
+}
+
+void
+endpoint_ended(struct process *p, int status)
+{
+	struct endpoint *e = p->arg;
+
+	consumer_leave(e->pool, &e->consumer);
+	e->ops->ended(e, status);
+}
+
+void
+endpoint_hang_up(struct endpoint *e)
+{
+	process_hang_up(&e->worker);
+}
+
+void
+endpoint_stop(struct endpoint *e, uint64_t deadline)
+{
+	process_stop(&e->worker, deadline);
+	consumer_leave(e->pool, &e->consumer);
+	counted_end(&e->counted);
+	consumer_remove(e->pool, &e->consumer);
+	endpoint_unlisten(e);
+	e->io = sd_event_source_disable_unref(e->io);
+	timer_free(&e->timer);
+}

@@ -1,0 +1,194 @@
+/*
+ * Opens, finds and closes the places at which the daemon listens.  Used by
+ * endpoints, and by the state at a reload and for sockets that others made.
+ */
+#include <sys/socket.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "parent/endpoint/listeners.h"
+#include "parent/endpoint/service_socket.h"
+#include "parent/host/aside.h"
+
+static int
+compare(const struct place *a, const struct place *b)
+{
+	return strcmp(a->key, b->key);
+}
+
+RB_GENERATE(places, place, entry, compare) /* NOLINT */
+
+void
+listeners_init(struct listeners *ls, sd_event *event, struct store *store)
+{
+	*ls = (struct listeners){ .event = event, .store = store };
+	RB_INIT(&ls->places);
+}
+
+struct place *
+listeners_find(struct listeners *ls, const char *key)
+{
+	struct place wanted = { .key = (char *)(uintptr_t)key };
+
+	return RB_FIND(places, &ls->places, &wanted);
+}
+
+static struct place *
+new_place(const char *key)
+{
+	struct place *p = calloc(1, sizeof(*p));
+
+	if (p == NULL || (p->key = strdup(key)) == NULL)
+		log_fatal("no memory for a listener");
+	p->listener.fd = -1;
+	return p;
+}
+
+static void
+free_place(struct place *p)
+{
+	if (p->where != p->key)
+		free(p->where);
+	free(p->stored);
+	free(p->key);
+	free(p);
+}
+
+static struct place *
+add(struct listeners *ls, struct place *p)
+{
+	if (RB_INSERT(places, &ls->places, p) != NULL)
+		log_fatal("two listeners at %s", p->key);
+	return p;
+}
+
+struct place *
+listeners_open(struct listeners *ls, const char *path,
+    const struct listener_rights *rights)
+{
+	struct place *p = new_place(path);
+
+	p->where = p->key;
+	if (listener_open(&p->listener, p->key, SOCK_STREAM, rights) == 0)
+		return add(ls, p);
+	free_place(p);
+	return NULL;
+}
+
+struct place *
+listeners_open_service(struct listeners *ls, const struct config_service *cs)
+{
+	char key[CONFIG_WHERE_SIZE];
+	struct place *p;
+
+	if (cs->socket.transport == CONFIG_UNIX)
+		return listeners_open(ls, cs->socket.where, &cs->rights);
+	p = new_place(config_socket_text(&cs->socket, key, sizeof(key)));
+	if ((p->listener.fd = service_socket_listen(cs)) != -1)
+		return add(ls, p);
+	free_place(p);
+	return NULL;
+}
+
+struct place *
+listeners_offer(struct listeners *ls, const char *key, int fd,
+    enum place_origin origin)
+{
+	struct place *p = new_place(key);
+
+	p->where = listener_path(fd);
+	p->listener.fd = fd;
+	p->origin = origin;
+	return add(ls, p);
+}
+
+void
+listeners_store(struct listeners *ls, struct place *p, const char *name,
+    bool there)
+{
+	if (p->stored != NULL && strcmp(p->stored, name) == 0)
+		return;
+	/* By two names systemd would keep it under the first. */
+	if (p->stored != NULL)
+		store_remove(ls->store, p->stored);
+	free(p->stored);
+	p->stored = NULL;
+	if ((there || store_put(ls->store, name, p->listener.fd)) &&
+	    (p->stored = strdup(name)) == NULL)
+		log_fatal("no memory for a listener");
+}
+
+void
+listeners_close(struct listeners *ls, struct place *p)
+{
+	RB_REMOVE(places, &ls->places, p);
+	service_socket_retire(p->listener.fd);
+	if (p->stored != NULL) {
+		store_remove(ls->store, p->stored);
+		aside_close(ls->event, listener_release(&p->listener));
+	} else
+		listener_close(&p->listener, ls->event);
+	free_place(p);
+}
+
+static void
+close_each(struct listeners *ls, bool (*is_over)(const struct place *))
+{
+	struct place *p, *next;
+
+	for (p = RB_MIN(places, &ls->places); p != NULL; p = next) {
+		next = RB_NEXT(places, &ls->places, p);
+		if (is_over(p))
+			listeners_close(ls, p);
+	}
+}
+
+static bool
+is_unused(const struct place *p)
+{
+	return p->owner == NULL && !p->planned && p->origin != PLACE_UNIT;
+}
+
+static bool
+is_planned(const struct place *p)
+{
+	return p->planned;
+}
+
+void
+listeners_close_unused(struct listeners *ls)
+{
+	close_each(ls, is_unused);
+}
+
+void
+listeners_commit(struct listeners *ls)
+{
+	struct place *p;
+
+	RB_FOREACH(p, places, &ls->places)
+	p->planned = false;
+	close_each(ls, is_unused);
+}
+
+void
+listeners_roll_back(struct listeners *ls)
+{
+	close_each(ls, is_planned);
+}
+
+void
+listeners_free(struct listeners *ls)
+{
+	struct place *p;
+
+	while ((p = RB_MIN(places, &ls->places)) != NULL) {
+		RB_REMOVE(places, &ls->places, p);
+		service_socket_retire(p->listener.fd);
+		/* Its descriptor is closed by the end of this process. */
+		listener_release(&p->listener);
+		free_place(p);
+	}
+}

@@ -1,0 +1,435 @@
+/*
+ * A guest's vhost-user connection: starting, resuming and replacing the worker
+ * that serves it, and storing its session.  Used by guest.c.
+ */
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/deposit.h"
+#include "parent/endpoint/vhost.h"
+#include "parent/host/aside.h"
+#include "parent/host/event.h"
+
+/* What is in the store, in the form of a deposit. */
+enum stored_id {
+	STORED_COUNTERS = UINT32_MAX - 1,
+	STORED_DEPOSIT,
+};
+
+static struct vhost *
+vhost_of(struct endpoint *e)
+{
+	return (struct vhost *)e; /* its first member */
+}
+
+/* Somebody has connected, if there were not too many such lines of late. */
+static void
+log_connected(struct vhost *v, int conn)
+{
+	struct endpoint *e = &v->endpoint;
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (!endpoint_may_log(e))
+		return;
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
+		cred = (struct ucred){ .pid = 0, .uid = (uid_t)-1 };
+	event_log(EVENT_CONNECTED, e->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_PEER_PID", cred.pid),
+		LOG_NUMBER("VRNGD_PEER_UID", cred.uid),
+		LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid),
+		LOG_NUMBER("VRNGD_CONNECTIONS", v->connections)),
+	    "connected by pid %d, uid %u; worker is pid %d", cred.pid, cred.uid,
+	    e->worker.pid);
+}
+
+void
+vhost_log(struct vhost *v, bool ended)
+{
+	struct endpoint *e = &v->endpoint;
+	const struct log_line line = {
+		.level = LOG_LEVEL_INFO,
+		.about = e->subject,
+		.id = ended ? event_type(EVENT_DISCONNECTED)->id : NULL,
+	};
+
+	counted_log(&e->counted, &line, ended ? "disconnected" : "connected",
+	    e->since);
+}
+
+/* A deposit with a connection, and the memory to keep its state. */
+static int
+make_deposit(int conn)
+{
+	struct deposit_parts parts = {
+		.n = 2,
+		.ids = { DEPOSIT_CONNECTION, DEPOSIT_STATE },
+		.fds = { conn, -1 },
+	};
+	int deposit, error, r = -1;
+
+	if ((deposit = deposit_make()) == -1)
+		return -1;
+	parts.fds[1] = sealed_memory("vrngd-session", DEPOSIT_STATE_SIZE);
+	if (parts.fds[1] != -1) {
+		r = deposit_put(deposit, &parts);
+		error = errno;
+		close(parts.fds[1]);
+		errno = error;
+	}
+	if (r == 0)
+		return deposit;
+	error = errno;
+	close(deposit);
+	errno = error;
+	return -1;
+}
+
+/* What systemd's store calls the session. */
+static const char *
+stored_name(const struct vhost *v, char name[PASSED_NAME_SIZE])
+{
+	snprintf(name, PASSED_NAME_SIZE, PASSED_SESSION "%s", v->name);
+	return name;
+}
+
+/* Ends what there is of the session, for good. */
+static void
+forget(struct vhost *v)
+{
+	char name[PASSED_NAME_SIZE];
+
+	if (v->deposit == -1)
+		return;
+	store_remove(v->endpoint.store, stored_name(v, name));
+	aside_close(v->endpoint.env->event, v->deposit);
+	v->deposit = -1;
+}
+
+static void
+begin(struct vhost *v, int deposit)
+{
+	v->deposit = deposit;
+	v->endpoint.since = clock_now();
+	deaths_init(&v->deaths, v->endpoint.since);
+	v->died = 0;
+	v->connections++;
+}
+
+/*
+ * Puts the session in systemd's store: its deposit and the page with its
+ * counters, in a deposit of their own.
+ */
+static void
+store_session(struct vhost *v)
+{
+	struct endpoint *e = &v->endpoint;
+	const struct deposit_parts parts = {
+		.n = 2,
+		.ids = { STORED_DEPOSIT, STORED_COUNTERS },
+		.fds = { v->deposit, e->counted.page.fd },
+	};
+	char name[PASSED_NAME_SIZE];
+	int fd;
+
+	if (e->store->max == 0)
+		return;
+	if ((fd = deposit_make()) == -1 || deposit_put(fd, &parts) == -1)
+		log_about(LOG_LEVEL_ERROR, e->subject,
+		    "its session will not outlive this vrngd: %s",
+		    strerror(errno));
+	else
+		store_put(e->store, stored_name(v, name), fd);
+	if (fd != -1)
+		close(fd);
+}
+
+/*
+ * Takes apart what was stored: replaces `*deposit`, and returns the page, or
+ * -1.  What an earlier version has stored is a deposit itself, of which only
+ * a worker may take descriptors.
+ */
+static int
+unstore(int *deposit)
+{
+	uint32_t ids[2] = { 0 };
+	struct deposit_parts parts;
+
+	if (deposit_rewind(*deposit) == -1 ||
+	    recv(*deposit, ids, sizeof(ids), MSG_PEEK | MSG_DONTWAIT) !=
+		sizeof(ids) ||
+	    ids[0] != STORED_DEPOSIT || ids[1] != STORED_COUNTERS ||
+	    deposit_rewind(*deposit) == -1 ||
+	    deposit_peek(*deposit, &parts) != 1)
+		return -1;
+	if (parts.n != 2) {
+		deposit_close(&parts);
+		return -1;
+	}
+	close(*deposit);
+	*deposit = parts.fds[0];
+	return parts.fds[1];
+}
+
+/* Gives the session to a worker, now or after a pause. */
+static void
+start_worker(struct vhost *v)
+{
+	if (endpoint_start_worker(&v->endpoint) == -1)
+		endpoint_pause(&v->endpoint, ACCEPT_PAUSE);
+}
+
+/* Begins a session with a connection, which is closed here. */
+static int
+open_session(struct vhost *v, int conn)
+{
+	struct endpoint *e = &v->endpoint;
+	int deposit = -1;
+
+	if (counted_begin(&e->counted) == -1 ||
+	    (deposit = make_deposit(conn)) == -1) {
+		if (endpoint_may_log(e))
+			log_about(LOG_LEVEL_ERROR, e->subject,
+			    "cannot make a deposit for its session: %s",
+			    strerror(errno));
+		counted_end(&e->counted);
+		aside_close_unstored(e->env->event, conn);
+		return -1;
+	}
+	begin(v, deposit);
+	store_session(v);
+	start_worker(v);
+	log_connected(v, conn);
+	/* The deposit has another copy. */
+	close(conn);
+	return 0;
+}
+
+static void
+incoming(struct endpoint *e)
+{
+	int conn;
+
+	conn = accept4(e->place->listener.fd, NULL, NULL,
+	    SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (conn == -1) {
+		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
+			return;
+		if (endpoint_may_log(e))
+			log_about(LOG_LEVEL_ERROR, e->subject,
+			    "cannot accept a connection: %s", strerror(errno));
+		endpoint_pause(e, ACCEPT_PAUSE);
+		return;
+	}
+	/* A second connection waits until this one is gone. */
+	endpoint_suspend(e);
+	if (open_session(vhost_of(e), conn) == -1)
+		endpoint_pause(e, ACCEPT_PAUSE);
+}
+
+static void
+proceed(struct endpoint *e)
+{
+	struct vhost *v = vhost_of(e);
+
+	if (v->deposit == -1)
+		endpoint_proceed(e);
+	else
+		start_worker(v);
+}
+
+static int
+serve(struct endpoint *e, int bytes)
+{
+	struct vhost *v = vhost_of(e);
+	int deposit = fcntl(v->deposit, F_DUPFD_CLOEXEC, 0);
+	struct frame f;
+
+	if (deposit == -1) {
+		close(bytes);
+		return -1;
+	}
+	frame_init(&f, PROTO_START, e->worker.number, e->pool->generation);
+	f.fds[0] = deposit;
+	f.fds[1] = bytes;
+	endpoint_set_limits(e, &f.u.limits);
+	process_send(&e->worker, &f);
+	return 0;
+}
+
+static void
+limits(const struct endpoint *e, struct proto_limits *limits)
+{
+	const struct vhost *v = (const struct vhost *)e;
+
+	limits->poll_us = v->polling.us;
+	limits->poll_share = v->polling.share;
+}
+
+/* Memory for the frontend to keep the state of a queue in. */
+static int
+frame(struct endpoint *e, struct frame *f)
+{
+	uint64_t size = f->u.inflight.size;
+	int fd;
+
+	if (f->hdr.type != PROTO_INFLIGHT_ASK || size == 0 ||
+	    size > INFLIGHT_SIZE_MAX)
+		return -1;
+	if ((fd = sealed_memory("vrngd-inflight", size)) == -1) {
+		log_about(LOG_LEVEL_ERROR, e->subject,
+		    "cannot make memory for requests in flight: %s",
+		    strerror(errno));
+		process_kill(&e->worker);
+	} else
+		endpoint_send_fd(e, PROTO_INFLIGHT, fd);
+	return 0;
+}
+
+/* Closes what has been of the connection; another may come `pause` ns later. */
+static void
+end(struct vhost *v, uint64_t pause)
+{
+	forget(v);
+	if (endpoint_may_log(&v->endpoint))
+		vhost_log(v, true);
+	counted_end(&v->endpoint.counted);
+	if (pause > 0)
+		endpoint_pause(&v->endpoint, pause);
+	else
+		endpoint_proceed(&v->endpoint);
+}
+
+/* Its session does not go on; the next may come after a pause. */
+static void
+cut_off(struct vhost *v, const char *why)
+{
+	struct endpoint *e = &v->endpoint;
+	uint64_t pause = backoff_failed(&e->backoff, clock_now(), 0, 1);
+
+	event_log(EVENT_CUT_OFF, e->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_DEATHS", v->died),
+		LOG_NUMBER("VRNGD_PAUSE_NS", pause),
+		LOG_TEXT("VRNGD_REASON", why)),
+	    "%s: its connection is cut off, and the next may come in %" PRIu64
+	    " ms",
+	    why, pause / NS_PER_MS);
+	end(v, pause);
+}
+
+/*
+ * How long the next connection has to wait after a clean end, ns: not at all,
+ * but for a VMM that does nothing but reconnect.  Each connection costs others
+ * time, for a process and for messages to systemd.
+ */
+static uint64_t
+pace(struct vhost *v)
+{
+	return deaths_free(&v->ends, clock_now()) ? 0
+						  : NS_PER_SEC / DEATHS_RATE;
+}
+
+/* Another worker goes on with the session. */
+static void
+restart_worker(struct vhost *v)
+{
+	struct endpoint *e = &v->endpoint;
+
+	start_worker(v);
+	if (!process_running(&e->worker) || !endpoint_may_log(e))
+		return;
+	event_log(EVENT_WORKER_RESTARTED, e->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid),
+		LOG_NUMBER("VRNGD_DEATHS", v->died)),
+	    "its session goes on with worker pid %d", e->worker.pid);
+}
+
+static void
+ended(struct endpoint *e, int status)
+{
+	struct vhost *v = vhost_of(e);
+
+	v->died += status != 0;
+	if (status == 0)
+		end(v, pace(v));
+	else if (status == EXIT_SESSION_LOST)
+		cut_off(v, "its session could not be taken up");
+	else if (!deaths_free(&v->deaths, clock_now()))
+		cut_off(v, "its workers keep dying");
+	else
+		restart_worker(v);
+}
+
+static const struct endpoint_ops vhost_ops = {
+	.worker = {
+		.role = ROLE_VHOST,
+		.program = "vrngd-vhost",
+		.out_max = 64,
+		.frame = endpoint_frame,
+		.ended = endpoint_ended,
+	},
+	.incoming = incoming,
+	.proceed = proceed,
+	.serve = serve,
+	.frame = frame,
+	.ended = ended,
+	.limits = limits,
+};
+
+void
+vhost_init(struct vhost *v, const char *name, const struct log_subject *subject,
+    struct process_env *env, struct store *store, struct pool *pool)
+{
+	*v = (struct vhost){ .name = name, .deposit = -1 };
+	endpoint_init(&v->endpoint, &vhost_ops, subject, env, store, pool);
+	deaths_init(&v->ends, clock_now());
+}
+
+int
+vhost_listen(struct vhost *v, struct place *p)
+{
+	if (endpoint_listen(&v->endpoint, p) == -1)
+		return -1;
+	/* A second connection waits until the first is gone. */
+	if (v->deposit != -1)
+		endpoint_suspend(&v->endpoint);
+	return 0;
+}
+
+struct counters
+vhost_resume(struct vhost *v, int stored)
+{
+	struct endpoint *e = &v->endpoint;
+	int page = unstore(&stored);
+
+	if (counted_resume(&e->counted, page) == -1)
+		log_about(LOG_LEVEL_ERROR, e->subject,
+		    "cannot make memory for counters: %s", strerror(errno));
+	begin(v, stored);
+	start_worker(v);
+	event_log(EVENT_RESUMED, e->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid)),
+	    "its session goes on: worker is pid %d", e->worker.pid);
+	return e->counted.counters;
+}
+
+void
+vhost_hang_up(struct vhost *v)
+{
+	/* It is closed by the end of this process, which waits for nothing. */
+	v->deposit = -1;
+	endpoint_hang_up(&v->endpoint);
+}
+
+void
+vhost_stop(struct vhost *v, uint64_t deadline)
+{
+	endpoint_stop(&v->endpoint, deadline);
+	forget(v);
+}

@@ -1,0 +1,356 @@
+/*
+ * Guests whose listeners come from systemd, from the store or from vrngctl.
+ * Used by main.c and by the control socket.
+ */
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <bsd/string.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "parent/host/aside.h"
+#include "parent/host/event.h"
+#include "parent/state/adopt.h"
+
+#define ORPHAN_TIME (60 * NS_PER_SEC) /* for a session's guest to come */
+#define RUN	    "/run/"
+
+static bool
+same_socket(int a, int b)
+{
+	uint64_t x, y;
+	socklen_t xlen = sizeof(x), ylen = sizeof(y);
+
+	return getsockopt(a, SOL_SOCKET, SO_COOKIE, &x, &xlen) == 0 &&
+	    getsockopt(b, SOL_SOCKET, SO_COOKIE, &y, &ylen) == 0 && x == y;
+}
+
+/* The registry's key of a guest's adopted listener. */
+static const char *
+key_of(const char *name, char key[PASSED_NAME_SIZE])
+{
+	snprintf(key, PASSED_NAME_SIZE, PASSED_GUEST "%s", name);
+	return key;
+}
+
+/* Puts the listener in the store, by a name that says where the guest is. */
+static void
+store_listener(struct daemon *d, struct place *p, const struct adoption *a)
+{
+	char name[PASSED_NAME_SIZE];
+
+	if (a->from == ADOPT_UNIT)
+		return;
+	if (a->pool[0] == '\0' && a->class[0] == '\0')
+		snprintf(name, sizeof(name), PASSED_LISTENER "%s", a->name);
+	else
+		snprintf(name, sizeof(name), PASSED_LISTENER "%s+%s+%s",
+		    a->name, a->pool, a->class);
+	listeners_store(&d->listeners, p, name, a->from == ADOPT_STORED);
+}
+
+/* Why a guest cannot have that listener; NULL: it can. */
+static const char *
+refusal(const struct guest *g)
+{
+	if (g == NULL || g->vhost.endpoint.place == NULL || guest_adopted(g))
+		return NULL;
+	return "it has a socket of its own: where that was configured, write "
+	       "socket = systemd";
+}
+
+/* Closes what was not adopted. */
+static void
+refuse(struct daemon *d, const struct adoption *a)
+{
+	if (a->from == ADOPT_STORED)
+		aside_close(d->env->event, a->fd);
+	else
+		aside_close_unstored(d->env->event, a->fd);
+}
+
+/* Has a guest listen at that socket, instead of one adopted before. */
+static int
+set_listener(struct daemon *d, struct guest *g, int fd)
+{
+	struct endpoint *e = &g->vhost.endpoint;
+	struct place *old = e->place;
+	char key[PASSED_NAME_SIZE];
+
+	if (old != NULL && same_socket(old->listener.fd, fd)) {
+		aside_close_unstored(d->env->event, fd);
+		return 0;
+	}
+	if (old != NULL) {
+		endpoint_unlisten(e);
+		listeners_close(&d->listeners, old);
+	}
+	return vhost_listen(&g->vhost,
+	    listeners_offer(&d->listeners, key_of(g->name, key), fd,
+		PLACE_ADOPTED));
+}
+
+/* A guest at that place of the tree: a new one, or one that was added. */
+static struct guest *
+place_guest(struct daemon *d, struct guest *g, const char *name,
+    const struct daemon_place *place)
+{
+	if (g != NULL && guest_pool(g) != place->pool) {
+		event_log(EVENT_GUEST_MOVED, &g->subject, NULL,
+		    "moved to another pool: its connection ends");
+		daemon_guest_free(d, g, clock_now() + REMOVAL_TIME);
+		listeners_close_unused(&d->listeners);
+		g = NULL;
+	}
+	if (g == NULL) {
+		g = daemon_guest_new(d, name, place->pool, place->parent,
+		    &place->share, place->terms);
+		g->added = true;
+		g->subject.class = place->class;
+		event_log(EVENT_GUEST_ADDED, &g->subject, NULL, "added");
+	} else {
+		guest_change(g, place->parent, &place->share, place->terms);
+		g->subject.class = place->class;
+	}
+	return g;
+}
+
+int
+adopt_guest(struct daemon *d, const struct adoption *a, const char **why)
+{
+	struct guest *g = daemon_find_guest(d, a->name);
+	bool placed = g == NULL || g->added;
+	struct daemon_place place;
+	struct listener l;
+
+	if (listener_adopt(&l, a->fd, why) == -1 ||
+	    (*why = refusal(g)) != NULL ||
+	    (placed &&
+		daemon_find_place(d, a->pool, a->class, &place, why) == -1)) {
+		refuse(d, a);
+		return EINVAL;
+	}
+	if (placed)
+		g = place_guest(d, g, a->name, &place);
+	if (set_listener(d, g, l.fd) == -1) {
+		*why = "cannot listen";
+		return EIO;
+	}
+	store_listener(d, g->vhost.endpoint.place, a);
+	return 0;
+}
+
+/* Whether the guest's unit has been stopped while no vrngd ran. */
+static bool
+is_stale(int fd)
+{
+	char *path = listener_path(fd);
+	struct stat st;
+	bool stale;
+
+	/* Of what is elsewhere, not all might be in sight. */
+	stale = path != NULL && strncmp(path, RUN, strlen(RUN)) == 0 &&
+	    lstat(path, &st) == -1 && errno == ENOENT;
+	free(path);
+	return stale;
+}
+
+/* Takes a name in the store apart: NAME or NAME+POOL+CLASS. */
+static int
+take_apart(char *text, struct adoption *a)
+{
+	const char *parts[3] = { "", "", "" };
+	size_t n = 0;
+	char *part;
+
+	while ((part = strsep(&text, "+")) != NULL) {
+		if (n == 3 || strlen(part) >= GUEST_NAME_SIZE)
+			return -1;
+		parts[n++] = part;
+	}
+	a->name = parts[0];
+	a->pool = parts[1];
+	a->class = parts[2];
+	return n != 2 && a->name[0] != '\0' ? 0 : -1;
+}
+
+/* What cannot be adopted is closed, and is not kept for the next vrngd. */
+static void
+adopt_stored(struct daemon *d, const char *name, int fd)
+{
+	char text[PASSED_NAME_SIZE], stored[PASSED_NAME_SIZE];
+	struct adoption a = { .fd = fd, .from = ADOPT_STORED };
+	const char *why = "its name makes no sense";
+	int error = EINVAL;
+
+	strlcpy(text, name, sizeof(text));
+	if (is_stale(fd)) {
+		why = "its socket has been removed";
+		aside_close(d->env->event, fd);
+	} else if (take_apart(text, &a) == -1)
+		aside_close(d->env->event, fd);
+	else
+		error = adopt_guest(d, &a, &why);
+	if (error == 0)
+		return;
+	event_log(EVENT_NOT_RESUMED, NULL,
+	    LOG_FIELDS(LOG_TEXT("VRNGD_GUEST", name),
+		LOG_TEXT("VRNGD_REASON", why)),
+	    "guest %s is not taken over from the last vrngd: %s", name, why);
+	strlcpy(stored, PASSED_LISTENER, sizeof(stored));
+	strlcat(stored, name, sizeof(stored));
+	store_remove(&d->store, stored);
+}
+
+static void
+adopt_unit(struct daemon *d, const char *name, int fd)
+{
+	const struct adoption a = {
+		.name = name,
+		.pool = "",
+		.class = "",
+		.fd = fd,
+		.from = ADOPT_UNIT,
+	};
+	const char *why;
+
+	if (adopt_guest(d, &a, &why) != 0)
+		log_error("guest %s, whose socket systemd passed: %s", name,
+		    why);
+}
+
+static const struct {
+	const char *prefix;
+	const char *word;
+	enum config_service_kind kind;
+} service_kinds[] = {
+	{ PASSED_EGD, "egd", CONFIG_SERVICE_EGD },
+	{ PASSED_STREAM, "stream", CONFIG_SERVICE_STREAM },
+};
+#define SERVICE_KINDS (sizeof(service_kinds) / sizeof(service_kinds[0]))
+
+void
+adopt_services(struct daemon *d)
+{
+	char name[PASSED_NAME_SIZE], key[PASSED_NAME_SIZE];
+	int fd;
+
+	for (size_t i = 0; i < SERVICE_KINDS; i++)
+		while ((fd = passed_take(&d->passed, service_kinds[i].prefix,
+			    name)) != -1) {
+			strlcpy(key, service_kinds[i].prefix, sizeof(key));
+			strlcat(key, name, sizeof(key));
+			listeners_offer(&d->listeners, key, fd, PLACE_UNIT);
+		}
+}
+
+/* A socket of a service stays, since a reload may make use of it. */
+static void
+log_unused(struct daemon *d)
+{
+	struct place *p;
+
+	RB_FOREACH(p, places, &d->listeners.places)
+	for (size_t i = 0; i < SERVICE_KINDS; i++) {
+		size_t n = strlen(service_kinds[i].prefix);
+		const struct service *s;
+
+		if (p->origin != PLACE_UNIT ||
+		    strncmp(p->key, service_kinds[i].prefix, n) != 0)
+			continue;
+		s = daemon_find_service(d, service_kinds[i].kind, p->key + n);
+		if (s == NULL || !s->config.socket.passed)
+			log_warning("systemd passed a socket for %s "
+				    "\"%s\", which the configuration "
+				    "does not have: nobody is served "
+				    "there",
+			    service_kinds[i].word, p->key + n);
+	}
+}
+
+/* Sessions whose guests have not come back. */
+static void
+end_orphans(void *arg)
+{
+	struct daemon *d = arg;
+	char name[PASSED_NAME_SIZE], stored[PASSED_NAME_SIZE];
+	int fd;
+
+	while ((fd = passed_take(&d->passed, PASSED_SESSION, name)) != -1) {
+		strlcpy(stored, PASSED_SESSION, sizeof(stored));
+		strlcat(stored, name, sizeof(stored));
+		store_remove(&d->store, stored);
+		aside_close(d->env->event, fd);
+		event_log(EVENT_NOT_RESUMED, NULL,
+		    LOG_FIELDS(LOG_TEXT("VRNGD_GUEST", name),
+			LOG_TEXT("VRNGD_REASON", "it is not served")),
+		    "guest %s is not there any more: its connection, of the "
+		    "last vrngd, ends",
+		    name);
+	}
+}
+
+void
+adopt_guests(struct daemon *d)
+{
+	char name[PASSED_NAME_SIZE];
+	int fd;
+
+	while ((fd = passed_take(&d->passed, PASSED_LISTENER, name)) != -1)
+		adopt_stored(d, name, fd);
+	while ((fd = passed_take(&d->passed, PASSED_GUEST, name)) != -1)
+		adopt_unit(d, name, fd);
+	log_unused(d);
+	timer_init(&d->orphans, d->env->event, end_orphans, d);
+	if (!TAILQ_EMPTY(&d->passed.fds))
+		timer_after(&d->orphans, ORPHAN_TIME);
+}
+
+int
+adopt_add(struct daemon *d, const char *name, const char *path,
+    const char *pool, const char *class, const char **why)
+{
+	const struct listener_rights rights = {
+		.owner = (uid_t)-1,
+		.group = (gid_t)-1,
+	};
+	struct daemon_place place;
+	struct place *p;
+	struct guest *g;
+
+	*why = NULL;
+	if (daemon_find_guest(d, name) != NULL)
+		*why = "there is a guest of that name";
+	else if (listeners_find(&d->listeners, path) != NULL)
+		*why = "another guest or service has that socket";
+	if (*why != NULL ||
+	    daemon_find_place(d, pool, class, &place, why) == -1)
+		return EINVAL;
+	if ((p = listeners_open(&d->listeners, path, &rights)) == NULL) {
+		*why = "its socket cannot be made: the log says why";
+		return EIO;
+	}
+	g = place_guest(d, NULL, name, &place);
+	if (vhost_listen(&g->vhost, p) == 0)
+		return 0;
+	adopt_remove(d, name);
+	*why = "cannot listen";
+	return EIO;
+}
+
+int
+adopt_remove(struct daemon *d, const char *name)
+{
+	struct guest *g = daemon_find_guest(d, name);
+
+	if (g == NULL)
+		return -1;
+	event_log(EVENT_GUEST_REMOVED, &g->subject, NULL, "removed");
+	daemon_guest_free(d, g, clock_now() + REMOVAL_TIME);
+	listeners_close_unused(&d->listeners);
+	return 0;
+}

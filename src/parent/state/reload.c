@@ -1,0 +1,581 @@
+/*
+ * Applies a configuration.  What can fail is made first (the plan): new pools,
+ * sources and listeners; then pools, guests and services change, and at last
+ * listeners that are nobody's are closed.  Used by main.c.
+ */
+#include <sys/socket.h>
+
+#include <bsd/string.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "parent/endpoint/service_socket.h"
+#include "parent/host/event.h"
+#include "parent/state/reload.h"
+
+/* Other sources for a pool that there is. */
+struct plan_setup {
+	TAILQ_ENTRY(plan_setup) entry;
+	struct pool *pool;
+	struct pool_setup setup;
+};
+
+struct plan {
+	struct daemon_pools pools; /* new ones, that run */
+	TAILQ_HEAD(, plan_setup) setups;
+};
+
+/* A guest's EGD socket as a service: what strings it has are the guest's. */
+static void
+egd_of(struct config_service *cs, const struct config_guest *cg)
+{
+	*cs = (struct config_service){
+		.kind = CONFIG_SERVICE_EGD,
+		.socket = { .transport = CONFIG_UNIX, .where = cg->egd },
+		.rights = cg->rights,
+		.max_clients = CONFIG_GUEST_CLIENTS,
+	};
+	strlcpy(cs->name, cg->name, sizeof(cs->name));
+}
+
+/* The service of the configuration that one may go on as, or NULL. */
+static const struct config_service *
+successor(const struct config *config, const struct service *s)
+{
+	const struct config_service *cs;
+
+	TAILQ_FOREACH(cs, &config->services, entry)
+		if (cs->kind == s->config.kind &&
+		    strcmp(cs->name, s->name) == 0 &&
+		    strcmp(cs->pool->name, s->endpoint.pool->name) == 0 &&
+		    config_service_same_place(cs, &s->config))
+			break;
+	return cs;
+}
+
+/* What ends what has not been taken out of the plan. */
+static void
+drop_plan(struct plan *plan)
+{
+	struct daemon_pool *p;
+	struct plan_setup *ps;
+
+	while ((ps = TAILQ_FIRST(&plan->setups)) != NULL) {
+		TAILQ_REMOVE(&plan->setups, ps, entry);
+		pool_setup_free(&ps->setup);
+		free(ps);
+	}
+	while ((p = TAILQ_FIRST(&plan->pools)) != NULL) {
+		TAILQ_REMOVE(&plan->pools, p, entry);
+		daemon_pool_free(p, clock_now());
+	}
+}
+
+/* Makes what sources a pool is to have, other than now. */
+static int
+plan_setup(struct plan *plan, struct pool *pool, const struct config_pool *cp)
+{
+	struct plan_setup *ps;
+
+	if (!pool_setup_differs(&pool->setup, cp))
+		return 0;
+	ps = daemon_must(calloc(1, sizeof(*ps)));
+	ps->pool = pool;
+	if (pool_setup_make(&ps->setup, pool->name, cp, &pool->setup,
+		&pool->entropy, pool->env) == -1) {
+		free(ps);
+		return -1;
+	}
+	TAILQ_INSERT_TAIL(&plan->setups, ps, entry);
+	return 0;
+}
+
+static int
+plan_pools(struct daemon *d, const struct config *config, struct plan *plan)
+{
+	const struct config_pool *cp;
+	struct daemon_pool *p;
+
+	TAILQ_FOREACH(cp, &config->pools, entry) {
+		if ((p = daemon_find_pool(d, cp->name)) != NULL) {
+			if (plan_setup(plan, &p->pool, cp) == -1)
+				return -1;
+			continue;
+		}
+		if ((p = daemon_pool_new(d, cp)) == NULL)
+			return -1;
+		TAILQ_INSERT_TAIL(&plan->pools, p, entry);
+		if (pool_start(&p->pool) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+plan_path(struct daemon *d, const char *path,
+    const struct listener_rights *rights)
+{
+	struct place *p;
+
+	if (path == NULL || listeners_find(&d->listeners, path) != NULL)
+		return 0;
+	if ((p = listeners_open(&d->listeners, path, rights)) == NULL)
+		return -1;
+	p->planned = true;
+	return 0;
+}
+
+/* Whether a service that will be gone has that port, of whatever address. */
+static bool
+port_becomes_free(struct daemon *d, const struct config *config,
+    const struct config_service *cs)
+{
+	const struct service *s;
+
+	TAILQ_FOREACH(s, &d->services, entry)
+		if (!s->config.connect && !s->config.socket.passed &&
+		    s->config.socket.transport == cs->socket.transport &&
+		    s->config.socket.port == cs->socket.port &&
+		    successor(config, s) == NULL)
+			return true;
+	return false;
+}
+
+static struct place *
+place_of(struct daemon *d, const struct config_service *cs)
+{
+	char key[CONFIG_WHERE_SIZE];
+
+	return listeners_find(&d->listeners,
+	    service_socket_key(cs, key, sizeof(key)));
+}
+
+/*
+ * The socket of a service that systemd passed, unless it is served already.  If
+ * there is none the rest goes on without.
+ */
+static void
+check_passed(struct daemon *d, const struct config_service *cs)
+{
+	const char *word = cs->kind == CONFIG_SERVICE_EGD ? "egd" : "stream";
+	const struct place *p = place_of(d, cs);
+
+	if (p == NULL)
+		log_error("%s %s: systemd has passed no socket named %s-%s: "
+			  "have its unit started, and vrngd again",
+		    word, cs->name, word, cs->name);
+	else if (p->owner == NULL && !service_socket_fits(p->listener.fd, cs))
+		log_error("%s %s: the socket that systemd has passed is not "
+			  "of the kind that is configured",
+		    word, cs->name);
+}
+
+/* The socket of a service, unless it can be made only later. */
+static int
+plan_service(struct daemon *d, const struct config *config,
+    const struct config_service *cs)
+{
+	struct config_service elsewhere = *cs;
+	struct place *p;
+
+	if (cs->connect)
+		return 0;
+	if (cs->socket.passed) {
+		check_passed(d, cs);
+		return 0;
+	}
+	if (cs->socket.transport == CONFIG_UNIX)
+		return plan_path(d, cs->socket.where, &cs->rights);
+	if (place_of(d, cs) != NULL)
+		return 0;
+	/* Whether there is such an address can be told by any port. */
+	if (port_becomes_free(d, config, cs))
+		elsewhere.socket.port = 0;
+	if ((p = listeners_open_service(&d->listeners, &elsewhere)) == NULL)
+		return -1;
+	p->planned = true;
+	if (elsewhere.socket.port != cs->socket.port)
+		listeners_close(&d->listeners, p);
+	return 0;
+}
+
+static int
+make_plan(struct daemon *d, const struct config *config, struct plan *plan)
+{
+	const struct config_service *cs;
+	const struct config_guest *cg;
+
+	TAILQ_INIT(&plan->pools);
+	TAILQ_INIT(&plan->setups);
+	if (plan_pools(d, config, plan) == -1)
+		return -1;
+	TAILQ_FOREACH(cg, &config->guests, entry)
+		if (plan_path(d, cg->socket.where, &cg->rights) == -1 ||
+		    plan_path(d, cg->egd, &cg->rights) == -1)
+			return -1;
+	TAILQ_FOREACH(cs, &config->services, entry)
+		if (plan_service(d, config, cs) == -1)
+			return -1;
+	return 0;
+}
+
+/* Puts a class in its place, where its parent class already is. */
+static void
+apply_class(struct daemon_pool *p, const struct config_class *cc)
+{
+	struct daemon_class *c = daemon_find_class(p, cc->name);
+	struct alloc_node *parent = &p->pool.alloc.root;
+
+	if (cc->parent != NULL)
+		parent = &daemon_find_class(p, cc->parent->name)->node;
+	if (c == NULL) {
+		c = daemon_must(calloc(1, sizeof(*c)));
+		strlcpy(c->name, cc->name, sizeof(c->name));
+		alloc_add(&p->pool.alloc, &c->node, parent, &cc->share,
+		    clock_now());
+	} else {
+		/* The order is that of the tree: parents first. */
+		TAILQ_REMOVE(&p->classes, c, entry);
+		alloc_change(&p->pool.alloc, &c->node, parent, &cc->share,
+		    clock_now());
+	}
+	TAILQ_INSERT_TAIL(&p->classes, c, entry);
+	c->terms = cc->terms;
+	c->kept = true;
+	TAILQ_FOREACH(cc, &cc->classes, entry)
+		apply_class(p, cc);
+}
+
+static void
+apply_pools(struct daemon *d, const struct config *config, struct plan *plan)
+{
+	const struct config_pool *cp;
+	const struct config_class *cc;
+	struct daemon_pool *p;
+	struct daemon_class *c;
+	struct plan_setup *ps;
+
+	TAILQ_CONCAT(&d->pools, &plan->pools, entry);
+	TAILQ_FOREACH(p, &d->pools, entry)
+		p->kept = false;
+	TAILQ_FOREACH(cp, &config->pools, entry) {
+		if ((p = daemon_find_pool(d, cp->name)) == NULL)
+			log_fatal("pool %s was not made", cp->name);
+		p->kept = true;
+		TAILQ_FOREACH(c, &p->classes, entry)
+			c->kept = false;
+		alloc_change(&p->pool.alloc, &p->pool.alloc.root, NULL,
+		    &cp->share, clock_now());
+		TAILQ_FOREACH(cc, &cp->classes, entry)
+			apply_class(p, cc);
+		p->terms = cp->terms;
+	}
+	while ((ps = TAILQ_FIRST(&plan->setups)) != NULL) {
+		TAILQ_REMOVE(&plan->setups, ps, entry);
+		pool_set_sources(ps->pool, &ps->setup);
+		free(ps);
+	}
+}
+
+/* The node of the class in which something is configured, or of its pool. */
+static struct alloc_node *
+parent_of(struct daemon_pool *p, const struct config_class *cc,
+    const char **class)
+{
+	struct daemon_class *c;
+
+	*class = NULL;
+	if (cc == NULL)
+		return &p->pool.alloc.root;
+	c = daemon_find_class(p, cc->name);
+	*class = c->name;
+	return &c->node;
+}
+
+/* Gives what listens at a place its owner and mode, if the daemon made it. */
+static void
+protect(const struct place *p, const struct listener_rights *rights)
+{
+	if (p != NULL && p->listener.path != NULL)
+		listener_protect(&p->listener, rights);
+}
+
+/* Has a service listen where it is configured, if it does not yet. */
+static int
+start_service(struct daemon *d, struct service *s,
+    const struct config_service *cs)
+{
+	struct place *p = place_of(d, cs);
+
+	/* Its port has become free only now. */
+	if (!cs->connect && p == NULL)
+		p = listeners_open_service(&d->listeners, cs);
+	if (!cs->connect && p == NULL)
+		return -1;
+	protect(p, &cs->rights);
+	return service_start(s, p);
+}
+
+static int
+apply_egd(struct daemon *d, struct guest *g, const struct config_guest *cg)
+{
+	struct config_service cs;
+
+	if (cg->egd == NULL)
+		return 0;
+	egd_of(&cs, cg);
+	if (g->egd != NULL) {
+		service_change(&g->egd->service, &cs, NULL);
+		protect(g->egd->service.endpoint.place, &cs.rights);
+	} else {
+		guest_add_egd(g, &cs);
+		if (start_service(d, &g->egd->service, &cs) == -1) {
+			guest_remove_egd(g, clock_now());
+			return -1;
+		}
+	}
+	service_accept_writes(&g->egd->service, cg->pool->accept_writes);
+	return 0;
+}
+
+/* Has a guest listen at its path.  Without one it may have systemd's. */
+static int
+apply_listener(struct daemon *d, struct guest *g, const struct config_guest *cg)
+{
+	struct place *p;
+
+	if (cg->socket.where == NULL) {
+		if (guest_adopted(g) || g->vhost.endpoint.place == NULL)
+			return 0;
+		/* It may go on with a session from before. */
+		endpoint_hang_up(&g->vhost.endpoint);
+		endpoint_unlisten(&g->vhost.endpoint);
+		return 0;
+	}
+	if (plan_path(d, cg->socket.where, &cg->rights) == -1)
+		return -1;
+	p = listeners_find(&d->listeners, cg->socket.where);
+	protect(p, &cg->rights);
+	return vhost_listen(&g->vhost, p);
+}
+
+/* A guest of that name in another pool, which has its listener if adopted. */
+static void
+replace_guest(struct daemon *d, struct guest *old, struct guest *g,
+    const struct config_guest *cg)
+{
+	event_log(EVENT_GUEST_MOVED, &old->subject, NULL,
+	    "moved to another pool: its connection ends");
+	if (cg->socket.where == NULL && guest_adopted(old))
+		vhost_listen(&g->vhost, old->vhost.endpoint.place);
+	daemon_guest_free(d, old, clock_now() + REMOVAL_TIME);
+}
+
+static int
+apply_guest(struct daemon *d, const struct config_guest *cg)
+{
+	struct daemon_pool *p = daemon_find_pool(d, cg->pool->name);
+	struct guest *g = daemon_find_guest(d, cg->name), *old = NULL;
+	const char *class;
+	struct alloc_node *parent = parent_of(p, cg->class, &class);
+	/* Of those that are there when it starts nothing is said. */
+	bool fresh = g == NULL && d->ready;
+
+	if (g != NULL && guest_pool(g) != &p->pool) {
+		old = g;
+		g = NULL;
+	}
+	if (g == NULL)
+		g = daemon_guest_new(d, cg->name, &p->pool, parent, &cg->share,
+		    &cg->terms);
+	else
+		guest_change(g, parent, &cg->share, &cg->terms);
+	g->subject.class = class;
+	if (old != NULL)
+		replace_guest(d, old, g, cg);
+	if (fresh)
+		event_log(EVENT_GUEST_ADDED, &g->subject, NULL, "added");
+	g->kept = true;
+	g->added = false;
+	if (apply_listener(d, g, cg) == -1)
+		return -1;
+	return apply_egd(d, g, cg);
+}
+
+static int
+apply_service(struct daemon *d, const struct config_service *cs)
+{
+	struct daemon_pool *p = daemon_find_pool(d, cs->pool->name);
+	struct service *s = daemon_find_service(d, cs->kind, cs->name);
+	const struct place *place = place_of(d, cs);
+	const char *class;
+	struct alloc_node *parent = parent_of(p, cs->class, &class);
+
+	if (s != NULL) {
+		service_change(s, cs, parent);
+		protect(s->endpoint.place, &cs->rights);
+	} else if (cs->socket.passed &&
+	    (place == NULL || !service_socket_fits(place->listener.fd, cs)))
+		return 0;
+	else {
+		s = daemon_service_new(d, cs, &p->pool, parent);
+		if (start_service(d, s, cs) == -1) {
+			/* The next reload tries again. */
+			daemon_service_free(d, s, clock_now());
+			return -1;
+		}
+	}
+	s->subject.class = class;
+	service_accept_writes(s, cs->pool->accept_writes);
+	return 0;
+}
+
+static const struct config_guest *
+configured(const struct config *config, const struct guest *g)
+{
+	const struct config_guest *cg;
+
+	TAILQ_FOREACH(cg, &config->guests, entry)
+		if (strcmp(cg->name, g->name) == 0)
+			break;
+	return cg;
+}
+
+/*
+ * How guests in a guest's place are served; NULL if its pool or class does not
+ * stay.
+ */
+static const struct config_terms *
+inherited(struct daemon *d, struct guest *g)
+{
+	const struct alloc_node *parent = guest_node(g)->parent;
+	struct daemon_pool *p;
+	struct daemon_class *c;
+
+	TAILQ_FOREACH(p, &d->pools, entry) {
+		if (&p->pool != guest_pool(g) || !p->kept)
+			continue;
+		if (parent == &p->pool.alloc.root)
+			return &p->terms;
+		c = daemon_class_of(p, parent);
+		return c != NULL && c->kept ? &c->terms : NULL;
+	}
+	return NULL;
+}
+
+/* Guests that the configuration does not have stay if their place does. */
+static void
+keep_added(struct daemon *d, const struct config *config)
+{
+	const struct config_terms *terms;
+	struct alloc_share share;
+	struct guest *g;
+
+	TAILQ_FOREACH(g, &d->guests, entry) {
+		terms = inherited(d, g);
+		g->kept = (g->added || guest_adopted(g)) && terms != NULL;
+		if (!g->kept || configured(config, g) != NULL)
+			continue;
+		share = daemon_plain_share(terms);
+		guest_change(g, guest_node(g)->parent, &share, terms);
+	}
+}
+
+/* Ends a guest's EGD socket that it does not have any more, or elsewhere. */
+static void
+drop_egd(struct guest *g, const struct config *config)
+{
+	const struct config_guest *cg;
+	struct config_service cs;
+
+	if (g->egd == NULL)
+		return;
+	cg = configured(config, g);
+	if (cg != NULL && cg->egd != NULL) {
+		egd_of(&cs, cg);
+		if (config_service_same_place(&cs, &g->egd->service.config))
+			return;
+	}
+	guest_remove_egd(g, clock_now() + REMOVAL_TIME);
+}
+
+/* Ends services that the configuration does not have, or has elsewhere. */
+static void
+drop_services(struct daemon *d, const struct config *config)
+{
+	struct service *s, *next;
+	struct guest *g;
+
+	for (s = TAILQ_FIRST(&d->services); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, entry);
+		if (successor(config, s) != NULL)
+			continue;
+		log_about(LOG_LEVEL_INFO, s->endpoint.subject,
+		    "removed, or to be elsewhere: its clients are cut off");
+		daemon_service_free(d, s, clock_now() + REMOVAL_TIME);
+	}
+	TAILQ_FOREACH(g, &d->guests, entry)
+		drop_egd(g, config);
+}
+
+/* Ends guests, pools and classes that the configuration does not have. */
+static void
+remove_rest(struct daemon *d)
+{
+	struct guest *g, *next_guest;
+	struct daemon_pool *p, *next_pool;
+	struct daemon_class *c, *previous;
+
+	for (g = TAILQ_FIRST(&d->guests); g != NULL; g = next_guest) {
+		next_guest = TAILQ_NEXT(g, entry);
+		if (g->kept)
+			continue;
+		event_log(EVENT_GUEST_REMOVED, &g->subject, NULL, "removed");
+		daemon_guest_free(d, g, clock_now() + REMOVAL_TIME);
+	}
+	for (p = TAILQ_FIRST(&d->pools); p != NULL; p = next_pool) {
+		next_pool = TAILQ_NEXT(p, entry);
+		if (!p->kept) {
+			TAILQ_REMOVE(&d->pools, p, entry);
+			daemon_pool_free(p, clock_now() + REMOVAL_TIME);
+			continue;
+		}
+		for (c = TAILQ_LAST(&p->classes, daemon_classes); c != NULL;
+		     c = previous) {
+			previous = TAILQ_PREV(c, daemon_classes, entry);
+			if (!c->kept)
+				daemon_class_free(p, c);
+		}
+	}
+}
+
+enum reload_result
+reload_apply(struct daemon *d, const struct config *config)
+{
+	const struct config_service *cs;
+	const struct config_guest *cg;
+	enum reload_result r = RELOAD_DONE;
+	struct plan plan;
+
+	if (make_plan(d, config, &plan) == -1) {
+		drop_plan(&plan);
+		listeners_roll_back(&d->listeners);
+		return RELOAD_UNCHANGED;
+	}
+	d->applied++;
+	apply_pools(d, config, &plan);
+	keep_added(d, config);
+	drop_services(d, config);
+	TAILQ_FOREACH(cg, &config->guests, entry)
+		if (apply_guest(d, cg) == -1)
+			r = RELOAD_PARTLY;
+	/* Services may want the ports of those that are gone. */
+	listeners_close_unused(&d->listeners);
+	TAILQ_FOREACH(cs, &config->services, entry)
+		if (apply_service(d, cs) == -1)
+			r = RELOAD_PARTLY;
+	remove_rest(d);
+	listeners_commit(&d->listeners);
+	return r;
+}
