@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/meter.h"
+#include "common/min.h"
 #include "common/proto.h"
 
 /* clang-format off */
@@ -121,12 +122,6 @@ counters_load(const uint64_t *value)
 	return __atomic_load_n(value, __ATOMIC_ACQUIRE);
 }
 
-static inline uint64_t
-counters_min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Adds each counter of `c` to that of `sum`. */
 static inline void
 counters_add(struct counters *sum, const struct counters *c)
@@ -142,7 +137,7 @@ counters_grown(const struct counters *c, const struct counters *before)
 	struct counters d = *c;
 
 	for (int i = 0; i < COUNTERS_N; i++)
-		d.each[i] -= counters_min(c->each[i], before->each[i]);
+		d.each[i] -= min64(c->each[i], before->each[i]);
 	return d;
 }
 
@@ -158,8 +153,8 @@ counters_clamp(const struct counters *c, const struct counters *before,
 	struct counters d = *c;
 
 	for (int i = 0; i < COUNTERS_N; i++)
-		d.each[i] = counters_min(d.each[i], most);
-	d.bytes = counters_min(c->bytes, granted);
+		d.each[i] = min64(d.each[i], most);
+	d.bytes = min64(c->bytes, granted);
 	for (int i = 0; i < COUNTERS_N; i++)
 		if (d.each[i] < before->each[i])
 			d.each[i] = before->each[i];

@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 
+#include "common/log.h"
 #include "common/names.h"
 #include "common/proto.h"
 
@@ -76,6 +77,14 @@ names names_delivery = {
 };
 
 names names_transport = { "unix", "tcp", "udp", NULL };
+
+names names_log_level = {
+	[LOG_LEVEL_ERROR] = "error",
+	[LOG_LEVEL_WARNING] = "warning",
+	[LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_DEBUG] = "debug",
+	NULL,
+};
 
 const char *
 names_text(const char *const list[], uint32_t value)

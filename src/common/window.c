@@ -9,13 +9,8 @@
 #include <unistd.h>
 
 #include "common/channel.h"
+#include "common/min.h"
 #include "common/window.h"
-
-static uint32_t
-min(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
 
 void
 window_init(struct window *w)
@@ -27,9 +22,9 @@ window_init(struct window *w)
 void
 window_limit(struct window *w, const struct proto_limits *limits)
 {
-	w->ready = min(limits->window, WINDOW_SIZE - BYTES_PACKET_MAX);
+	w->ready = min32(limits->window, WINDOW_SIZE - BYTES_PACKET_MAX);
 	w->request_min = limits->request_min > 0 ? limits->request_min : 1;
-	w->request_max = min(limits->request_max, REQUEST_MAX);
+	w->request_max = min32(limits->request_max, REQUEST_MAX);
 }
 
 void
@@ -117,11 +112,11 @@ window_want(struct window *w, uint64_t need, bool any_request)
 		window_drop(w, w->held - w->ready);
 	frame_init(&f, PROTO_WANT, w->consumer, w->generation);
 	want->received = w->received;
-	want->held = min(w->held, NEED_MAX);
+	want->held = min32(w->held, NEED_MAX);
 	want->need = w->received + need;
 	want->room = want->need + w->ready;
 	if (need == 0)
-		want->room -= min(w->held, w->ready);
+		want->room -= min32(w->held, w->ready);
 	if (!w->untold && !is_news(w, want))
 		return;
 	w->untold = false;

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "ctl/change.h"
-#include "common/log.h"
 #include "common/names.h"
 
 /* Copies a name into a request, or exits if it is invalid. */
@@ -128,16 +127,10 @@ change_source_retest(const struct args *args, struct failure *why)
 int
 change_log_level(const struct args *args, struct failure *why)
 {
-	static const char *const levels[] = {
-		[LOG_LEVEL_ERROR] = "error",
-		[LOG_LEVEL_WARNING] = "warning",
-		[LOG_LEVEL_INFO] = "info",
-		[LOG_LEVEL_DEBUG] = "debug",
-	};
 	struct control_request req = connect_request(CONTROL_LOG_LEVEL);
 
-	while (strcmp(levels[req.log_level], args->operand) != 0)
-		if (++req.log_level > LOG_LEVEL_DEBUG)
+	while (strcmp(names_log_level[req.log_level], args->operand) != 0)
+		if (names_log_level[++req.log_level] == NULL)
 			usage_error("log '%s': level must be error, warning, "
 				    "info or debug",
 			    args->operand);

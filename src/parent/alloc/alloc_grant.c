@@ -48,7 +48,7 @@ alloc_void(struct alloc *a, struct alloc_node *leaf, uint64_t now,
     uint64_t bytes)
 {
 	set_outstanding(leaf, now,
-	    leaf->outstanding - alloc_min(leaf->outstanding, bytes));
+	    leaf->outstanding - min64(leaf->outstanding, bytes));
 	leaf->granted -= bytes;
 	node_demand(a, leaf);
 }
@@ -73,7 +73,7 @@ path_burst(const struct alloc_node *n)
 
 	for (; n != NULL; n = n->parent)
 		if (node_has_ceil(n))
-			burst = alloc_min(burst, n->share.burst);
+			burst = min64(burst, n->share.burst);
 	return burst == UINT64_MAX ? 0 : burst;
 }
 
@@ -83,9 +83,9 @@ alloc_window(const struct alloc_node *leaf, uint64_t capacity)
 	uint64_t window = ALLOC_WINDOW_MAX, burst = path_burst(leaf);
 
 	if (!leaf->share.generated)
-		window = alloc_min(window, capacity / 4);
+		window = min64(window, capacity / 4);
 	if (burst != 0)
-		window = alloc_min(window, burst / 8);
+		window = min64(window, burst / 8);
 	return window < ALLOC_WINDOW_MIN ? 0 : (uint32_t)window;
 }
 
@@ -103,7 +103,7 @@ alloc_request_max(const struct alloc_node *leaf)
 	uint64_t burst = path_burst(leaf);
 
 	return burst == 0 ? ALLOC_GRANT_MAX
-			  : (uint32_t)alloc_min(burst, ALLOC_GRANT_MAX);
+			  : (uint32_t)min64(burst, ALLOC_GRANT_MAX);
 }
 
 void
@@ -198,7 +198,7 @@ affordable(const struct alloc_node *leaf, uint64_t bytes)
 {
 	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent)
 		if (node_has_ceil(n))
-			bytes = alloc_min(bytes,
+			bytes = min64(bytes,
 			    n->cap.tokens < 0 ? 0 : (uint64_t)n->cap.tokens);
 	return bytes;
 }
@@ -230,13 +230,12 @@ grant_need(struct alloc *a, uint64_t now, unsigned int *kinds, uint64_t *bytes)
 		node_refill_path(leaf, now);
 		missing = leaf->need - leaf->granted;
 		lender = lender_of(leaf);
-		*bytes = affordable(leaf, alloc_min(missing, ALLOC_GRANT_MAX));
+		*bytes = affordable(leaf, min64(missing, ALLOC_GRANT_MAX));
 		if (node_kind(leaf) == ALLOC_STOCKED)
-			*bytes = alloc_min(*bytes, a->stock);
+			*bytes = min64(*bytes, a->stock);
 		if (lender->parent != NULL)
-			*bytes =
-			    alloc_min(*bytes, (uint64_t)lender->own.tokens);
-		if (*bytes >= alloc_min(missing, leaf->threshold))
+			*bytes = min64(*bytes, (uint64_t)lender->own.tokens);
+		if (*bytes >= min64(missing, leaf->threshold))
 			return charge(a, leaf, *kinds, now, *bytes);
 		*kinds &= ~KIND_BIT(node_kind(leaf));
 	}
@@ -262,19 +261,18 @@ room_of(const struct alloc *a, const struct alloc_node *leaf)
 {
 	uint64_t missing = leaf->room - leaf->granted, bytes, wanted;
 
-	wanted = alloc_min(missing, leaf->threshold);
-	bytes = affordable(leaf, alloc_min(missing, ALLOC_GRANT_MAX));
+	wanted = min64(missing, leaf->threshold);
+	bytes = affordable(leaf, min64(missing, ALLOC_GRANT_MAX));
 	if (node_kind(leaf) == ALLOC_STOCKED)
-		bytes = alloc_min(bytes,
-		    a->stock - alloc_min(a->stock, a->reserve));
+		bytes = min64(bytes, a->stock - min64(a->stock, a->reserve));
 	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent) {
 		if (!node_has_ceil(n))
 			continue;
 		if (n->cap.tokens < (int64_t)room_price(n, wanted))
 			return 0;
-		bytes = alloc_min(bytes,
+		bytes = min64(bytes,
 		    n->share.burst / 2 -
-			alloc_min(n->share.burst / 2, n->outstanding));
+			min64(n->share.burst / 2, n->outstanding));
 	}
 	return bytes < wanted ? 0 : bytes;
 }
@@ -386,7 +384,7 @@ room_time(const struct alloc *a, const struct alloc_node *leaf)
 {
 	uint64_t wanted, wait, at = 0;
 
-	wanted = alloc_min(leaf->room - leaf->granted, leaf->threshold);
+	wanted = min64(leaf->room - leaf->granted, leaf->threshold);
 	if (node_kind(leaf) == ALLOC_STOCKED && a->stock < a->reserve + wanted)
 		return ALLOC_NEVER;
 	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent) {
@@ -413,7 +411,7 @@ alloc_deadline(const struct alloc *a)
 
 		TAILQ_FOREACH_REVERSE(n, &a->rooms[k], alloc_nodes, room_entry)
 		if (tries-- > 0)
-			at = alloc_min(at, room_time(a, n));
+			at = min64(at, room_time(a, n));
 		else
 			break;
 	}

@@ -143,8 +143,7 @@ next_event(const struct alloc_node *n)
 	if (node_is_capped(n))
 		wait = bucket_wait(&n->cap, (int64_t)n->threshold);
 	if (node_has_rate(n) && !node_has_own(n))
-		wait = alloc_min(wait,
-		    bucket_wait(&n->own, (int64_t)n->threshold));
+		wait = min64(wait, bucket_wait(&n->own, (int64_t)n->threshold));
 	return node_later(n, wait);
 }
 

@@ -6,16 +6,11 @@
 #ifndef VRNGD_ALLOC_NODE_H
 #define VRNGD_ALLOC_NODE_H
 
+#include "common/min.h"
 #include "parent/alloc/alloc.h"
 
 /* In a set of kinds. */
 #define KIND_BIT(kind) (1U << (kind))
-
-static inline uint64_t
-alloc_min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
 
 static inline bool
 node_is_leaf(const struct alloc_node *n)
@@ -60,7 +55,7 @@ node_waiting(const struct alloc_node *n, enum alloc_kind kind)
 static inline uint64_t
 node_space(const struct alloc_node *n)
 {
-	return n->share.burst - alloc_min(n->share.burst, n->outstanding);
+	return n->share.burst - min64(n->share.burst, n->outstanding);
 }
 
 static inline bool

@@ -14,7 +14,7 @@ set_threshold(struct alloc_node *n)
 
 	n->threshold = n->parent == NULL ? GRANT_MIN : n->parent->threshold;
 	if (node_has_ceil(n) || node_has_rate(n))
-		n->threshold = alloc_min(n->threshold, n->share.burst);
+		n->threshold = min64(n->threshold, n->share.burst);
 	TAILQ_FOREACH(child, &n->children, siblings)
 		set_threshold(child);
 }

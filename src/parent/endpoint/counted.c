@@ -158,8 +158,7 @@ counted_nclients(const struct counted *c)
 
 	if (page == NULL || c->role != ROLE_EGD)
 		return 0;
-	return (
-	    uint32_t)counters_min(counters_load(&page->nclients), CLIENTS_MAX);
+	return (uint32_t)min64(counters_load(&page->nclients), CLIENTS_MAX);
 }
 
 /* Text for a terminal: what is not printable becomes a dot. */
@@ -196,7 +195,7 @@ counted_client(const struct counted *c, uint32_t *place,
 	uint64_t n = 0;
 
 	if (page != NULL && c->role == ROLE_EGD)
-		n = counters_min(counters_load(&page->nplaces), CLIENTS_MAX);
+		n = min64(counters_load(&page->nplaces), CLIENTS_MAX);
 	while (*place < n)
 		if (read_client(&page->clients[(*place)++], client))
 			return true;

@@ -21,27 +21,12 @@
 #include "parent/host/event.h"
 #include "parent/host/process.h"
 
-/* As fields name it. */
-static const char *
-role_name(enum proto_role role)
-{
-	switch (role) {
-	case ROLE_ENTROPY:
-		return "entropy";
-	case ROLE_VHOST:
-		return "vhost";
-	case ROLE_EGD:
-		return "egd";
-	case ROLE_STATUS:
-		return "status";
-	default:
-		return "parent";
-	}
-}
+/* The role as fields name it: "vhost" of "vrngd-vhost". */
+#define ROLE_NAME(p) ((p)->ops->program + sizeof("vrngd-") - 1)
 
 /* The fields of all lines about a process. */
 #define PROCESS_FIELDS(p) \
-	LOG_TEXT("VRNGD_PROCESS", role_name((p)->ops->role)), \
+	LOG_TEXT("VRNGD_PROCESS", ROLE_NAME(p)), \
 	    LOG_NUMBER("VRNGD_PID", (p)->pid)
 
 /* A child's own line; what is not printable in it becomes a dot, there too. */
@@ -79,7 +64,7 @@ say_end(void *arg, enum event event, const char *text, uint32_t suppressed)
 	char more[FLAP_MORE_SIZE];
 
 	event_log(event, p->about,
-	    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", role_name(p->ops->role)),
+	    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", ROLE_NAME(p)),
 		LOG_NUMBER("VRNGD_PID", e->pid),
 		LOG_NUMBER("VRNGD_SUPPRESSED", suppressed),
 		e->code == CLD_EXITED ? LOG_NUMBER("VRNGD_STATUS", e->status)

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/names.h"
 #include "parent/host/event.h"
 #include "parent/host/log_queue.h"
 #include "parent/host/record.h"
@@ -50,13 +51,6 @@ static struct {
 	sd_event_source *watch; /* of fd; NULL: it cannot be watched */
 } sink;
 
-static const char *const levels[] = {
-	[LOG_LEVEL_ERROR] = "error",
-	[LOG_LEVEL_WARNING] = "warning",
-	[LOG_LEVEL_INFO] = "info",
-	[LOG_LEVEL_DEBUG] = "debug",
-};
-
 /* Formats a line for people.  Returns its length. */
 static size_t
 format_line(const struct log_line *line, char *out, size_t size)
@@ -74,7 +68,8 @@ format_line(const struct log_line *line, char *out, size_t size)
 	gmtime_r(&ts.tv_sec, &tm);
 	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &tm);
 	n = snprintf(out, size, "%s.%03ldZ %s %s%s\n", stamp,
-	    ts.tv_nsec / 1000000, levels[line->level], subject, line->text);
+	    ts.tv_nsec / 1000000, names_log_level[line->level], subject,
+	    line->text);
 	if (n < 0)
 		return 0;
 	return (size_t)n < size ? (size_t)n : size - 1;

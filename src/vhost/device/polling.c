@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "common/min.h"
 #include "vhost/device/polling.h"
 
 #define WINDOW_MIN 10000 /* ns, of a look */
@@ -13,12 +14,6 @@
 #define CEDED_MAX  200000 /* ns, without the CPU: then no looks for */
 #define PAUSE_MIN  4	  /* so many kicks, and up to REST */
 #define PERCENT	   100
-
-static uint64_t
-min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
 
 void
 polling_init(struct polling *p, struct counters *counters)
@@ -31,9 +26,9 @@ void
 polling_limit(struct polling *p, const struct proto_limits *limits,
     uint64_t now)
 {
-	p->max = min(limits->poll_us, POLL_US_MAX) * UINT64_C(1000);
-	p->share = min(limits->poll_share, PERCENT);
-	p->window = min(p->window, p->max);
+	p->max = min64(limits->poll_us, POLL_US_MAX) * UINT64_C(1000);
+	p->share = min64(limits->poll_share, PERCENT);
+	p->window = min64(p->window, p->max);
 	p->misses = p->rest = p->hits = 0;
 	p->pause = PAUSE_MIN;
 	/* A larger share begins now. */
@@ -45,7 +40,7 @@ polling_limit(struct polling *p, const struct proto_limits *limits,
 static void
 earn(struct polling *p, uint64_t now)
 {
-	uint64_t gone = min(now - p->credited, POLLING_CREDIT_NS);
+	uint64_t gone = min64(now - p->credited, POLLING_CREDIT_NS);
 	int64_t most = (int64_t)(POLLING_CREDIT_NS * p->share);
 
 	p->credit += (int64_t)(gone * p->share);
@@ -68,7 +63,7 @@ learn(struct polling *p, uint64_t idle)
 		p->rest = REST;
 	} else if (idle <= p->max + WAKE_UP)
 		p->window =
-		    min(p->max, p->window == 0 ? WINDOW_MIN : 2 * p->window);
+		    min64(p->max, p->window == 0 ? WINDOW_MIN : 2 * p->window);
 	else
 		p->window = p->window <= WINDOW_MIN ? 0 : p->window / 2;
 }
@@ -85,7 +80,7 @@ begin(struct polling *p, uint64_t now)
 void
 polling_served(struct polling *p, uint64_t now, bool kicked)
 {
-	uint64_t idle = now - p->since, spent = min(idle, p->window);
+	uint64_t idle = now - p->since, spent = min64(idle, p->window);
 
 	p->since = now;
 	if (p->max == 0)
@@ -94,7 +89,8 @@ polling_served(struct polling *p, uint64_t now, bool kicked)
 		p->counters->poll_hits++;
 		p->counters->poll_ns += spent;
 		p->credit -=
-		    (int64_t)((spent - min(spent, POLLING_SAVES_NS)) * PERCENT);
+		    (int64_t)((spent - min64(spent, POLLING_SAVES_NS)) *
+			PERCENT);
 		p->hits++;
 		p->misses = 0;
 	} else if (kicked)
@@ -106,7 +102,7 @@ void
 polling_stop(struct polling *p, uint64_t now)
 {
 	/* More than its time is time without the CPU. */
-	uint64_t spent = min(now - p->since, p->window);
+	uint64_t spent = min64(now - p->since, p->window);
 
 	if (!p->looking)
 		return;
@@ -133,7 +129,7 @@ polling_ceded(struct polling *p, uint64_t now, uint64_t ns)
 		return;
 	polling_stop(p, now);
 	p->pause =
-	    p->hits < REST ? (uint32_t)min(2 * p->pause, REST) : PAUSE_MIN;
+	    p->hits < REST ? (uint32_t)min64(2 * p->pause, REST) : PAUSE_MIN;
 	p->rest = p->pause;
 	p->hits = 0;
 }

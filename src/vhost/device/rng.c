@@ -6,15 +6,10 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/min.h"
 #include "vhost/device/rng.h"
 
 #define BATCHES_MAX 8 /* rounds of PENDING_MAX requests, before other events */
-
-static uint32_t
-min(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
 
 void
 rng_init(struct rng *r, struct queue *queue, struct inflight *inflight,
@@ -32,7 +27,7 @@ rng_init(struct rng *r, struct queue *queue, struct inflight *inflight,
 static uint32_t
 target(const struct rng *r, const struct request *req)
 {
-	return min(req->len, r->window.request_max);
+	return min32(req->len, r->window.request_max);
 }
 
 /*
@@ -97,7 +92,7 @@ take(struct rng *r, const struct request *req, uint32_t n)
 	uint32_t done = 0, len;
 
 	for (uint32_t i = 0; done < n; i++) {
-		len = min(req->segments[i].len, n - done);
+		len = min32(req->segments[i].len, n - done);
 		memcpy(req->segments[i].host, from + done, len);
 		memory_dirty(r->queue->mem, req->segments[i].guest_addr, len);
 		done += len;
@@ -127,7 +122,7 @@ complete(struct rng *r, const struct request *req, uint32_t n)
 static uint32_t
 enough(const struct rng *r, uint32_t want)
 {
-	return r->window.fresh ? min(want, r->window.request_min) : want;
+	return r->window.fresh ? min32(want, r->window.request_min) : want;
 }
 
 /* Completes requests in order while there are bytes.  Returns their number. */
@@ -140,7 +135,7 @@ serve(struct rng *r)
 	while (r->npending > 0) {
 		req = &r->pending[r->first];
 		want = target(r, req);
-		n = min(want, r->window.held);
+		n = min32(want, r->window.held);
 		if (n < enough(r, want))
 			break;
 		complete(r, req, n);
