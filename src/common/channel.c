@@ -118,6 +118,16 @@ channel_tell(int fd, const struct frame *f)
 	return n == -1 ? -1 : 0;
 }
 
+bool
+channel_up(const struct frame *f)
+{
+	if (channel_tell(CHANNEL_UP_FD, f) == 0)
+		return true;
+	if (errno != EAGAIN)
+		channel_lost();
+	return false;
+}
+
 static void
 forget_fds(struct frame *f)
 {

@@ -89,6 +89,12 @@ int channel_send(int fd, const struct frame *);
 int channel_tell(int fd, const struct frame *);
 
 /*
+ * Sends a frame from a child to its parent.  Returns whether there was room for
+ * it.  Ends the process if the parent has exited.
+ */
+bool channel_up(const struct frame *);
+
+/*
  * Reads one frame that `from` sent down to `to`, without blocking.  On
  * CHANNEL_BROKEN its fds are closed, and its header is unchecked.
  */

@@ -28,11 +28,7 @@ send_line(enum log_level level, const char *text)
 	frame_init(&f, PROTO_LOG, 0, 0);
 	f.u.log.level = level;
 	strlcpy(f.u.log.text, text, sizeof(f.u.log.text));
-	if (channel_tell(CHANNEL_UP_FD, &f) == 0)
-		return true;
-	if (errno != EAGAIN)
-		channel_lost();
-	return false;
+	return channel_up(&f);
 }
 
 /*
@@ -99,11 +95,7 @@ send_empty(enum proto_type type)
 	struct frame f;
 
 	frame_init(&f, type, 0, 0);
-	if (channel_tell(CHANNEL_UP_FD, &f) == 0)
-		return true;
-	if (errno != EAGAIN)
-		channel_lost();
-	return false;
+	return channel_up(&f);
 }
 
 bool

@@ -119,11 +119,7 @@ window_want(struct window *w, uint64_t need, bool any_request)
 		want->room -= min32(w->held, w->ready);
 	if (!w->untold && !is_news(w, want))
 		return;
-	w->untold = false;
-	if (channel_tell(CHANNEL_UP_FD, &f) == 0)
+	w->untold = !channel_up(&f);
+	if (!w->untold)
 		w->told = *want;
-	else if (errno == EAGAIN)
-		w->untold = true;
-	else
-		channel_lost();
 }

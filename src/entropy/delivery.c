@@ -1,5 +1,5 @@
 /*
- * Sends each consumer the bytes that it was granted.  Used by main.c for the
+ * Sends each consumer the bytes that it was granted.  Used by entropy.c for the
  * parent's grants and when a channel has room again.
  */
 #include <sys/epoll.h>

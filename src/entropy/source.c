@@ -1,6 +1,6 @@
 /*
- * A source and its reader thread.  Used by main.c, which opens sources, and by
- * supply.c, which reads their stock.
+ * A source and its reader thread.  Used by entropy.c, which opens sources, and
+ * by supply.c, which reads their stock.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * Selects or combines the sources of a pool.  Used by delivery.c, and by main.c
- * when the state of a source has changed.
+ * Selects or combines the sources of a pool.  Used by delivery.c, and by
+ * entropy.c when the state of a source has changed.
  */
 #include <string.h>
 

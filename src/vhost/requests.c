@@ -1,7 +1,7 @@
 /*
  * The table of vhost-user requests with their required form, and their handlers.
- * Used by main.c for each message of the session, and for the parent's answer to
- * GET_INFLIGHT_FD.
+ * Used by worker.c for each message of the session, and for the parent's answer
+ * to GET_INFLIGHT_FD.
  */
 #include <errno.h>
 #include <stddef.h>

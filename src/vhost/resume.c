@@ -1,10 +1,9 @@
 /*
- * Resumes a session from the deposit of the worker before.  Used by main.c on
+ * Resumes a session from the deposit of the worker before.  Used by worker.c on
  * START.
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "common/log.h"

@@ -1,9 +1,7 @@
 /*
  * Starts, stops, serves and polls the ring, and its eventfds.  Used by
- * requests.c, which changes it, and by main.c, which runs it.
+ * requests.c, which changes it, and by worker.c, which runs it.
  */
-#include <sys/epoll.h>
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -59,15 +57,15 @@ ring_set_kick(struct worker *w, int fd, uint32_t id)
 
 	/* The frontend has it open too, so epoll(7) would watch it after a close. */
 	if (w->kick_fd != -1) {
-		worker_watch(w, EPOLL_CTL_DEL, w->kick_fd, 0, EVENT_KICK);
+		loop_try(&w->loop, EPOLL_CTL_DEL, w->kick_fd, 0, EVENT_KICK);
 		close(w->kick_fd);
 	}
 	w->kick_fd = fd;
 	w->kick_id = id;
 	/* Edge-triggered: it need not be read. */
 	if (fd == -1 ||
-	    worker_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET, EVENT_KICK) ==
-		0)
+	    loop_try(&w->loop, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET,
+		EVENT_KICK) == 0)
 		return 0;
 	error = errno;
 	close(fd);

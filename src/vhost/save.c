@@ -1,5 +1,5 @@
 /*
- * Saves the session in its deposit.  Used by main.c with each message, and by
+ * Saves the session in its deposit.  Used by worker.c with each message, and by
  * requests.c for descriptors.
  */
 #include <errno.h>

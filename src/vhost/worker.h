@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/child.h"
+#include "common/loop.h"
 #include "vhost/device/inflight.h"
 #include "vhost/device/memory.h"
 #include "vhost/device/polling.h"
@@ -16,10 +16,8 @@
 #include "vhost/saved.h"
 #include "vhost/protocol/session.h"
 
-/* The source of an epoll event, in data.u32. */
+/* The source of an epoll event, in data.u64, besides those of the loop. */
 enum worker_event {
-	EVENT_CHANNEL,
-	EVENT_UP,
 	EVENT_SESSION,
 	EVENT_KICK,
 	EVENT_BYTES,
@@ -33,8 +31,7 @@ struct notifier {
 };
 
 struct worker {
-	int epoll_fd;
-	struct child_watch watch;
+	struct loop loop;
 	struct session session;
 	bool started;  /* START was received */
 	bool finished; /* end the session */
@@ -60,9 +57,14 @@ struct worker {
 	bool has_input;	     /* there may be a message to read */
 };
 
-/* Watches a descriptor (op as in epoll_ctl(2)).  -1: errno. */
-int worker_watch(struct worker *, int op, int fd, uint32_t events,
-    enum worker_event);
+/* Makes a worker that has no session yet. */
+void worker_init(struct worker *, struct counters *);
+
+/*
+ * Waits for events and handles them, one round.  Returns false when the session
+ * has ended.
+ */
+bool worker_step(struct worker *);
 
 /* Handles the message of the session, and queues its reply. */
 void worker_handle(struct worker *);

@@ -1,5 +1,5 @@
 /*
- * The table of source kinds.  Used by main.c and source.c.
+ * The table of source kinds.  Used by entropy.c and source.c.
  */
 #include <sys/socket.h>
 

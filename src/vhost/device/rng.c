@@ -1,6 +1,6 @@
 /*
  * Fills requests from the window and completes them.  Used by ring.c, and by
- * main.c when bytes have arrived.
+ * worker.c when bytes have arrived.
  */
 #include <stddef.h>
 #include <string.h>

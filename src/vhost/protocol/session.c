@@ -1,6 +1,6 @@
 /*
- * Reads and writes the messages of the session without blocking.  Used by main.c
- * and requests.c.
+ * Reads and writes the messages of the session without blocking.  Used by
+ * worker.c and requests.c.
  */
 #include <sys/socket.h>
 #include <sys/uio.h>

@@ -1,0 +1,201 @@
+/*
+ * The entropy process of a pool: its sources, its stock, its consumers, and a
+ * round of their events.  Used by main.c.
+ */
+#include <sys/eventfd.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "entropy/entropy.h"
+#include "entropy/kind/kind.h"
+
+#define EVENTS_MAX 32
+
+/* In data.u64 of an event; a smaller one is a consumer's number. */
+#define EVENT_SOURCES (UINT64_C(1) << 32)
+
+/* Whether the parent has to know of a change. */
+static bool
+is_news(const struct proto_source_state *a, const struct proto_source_state *b)
+{
+	return a->status != b->status || a->closed != b->closed ||
+	    a->serving != b->serving || a->opened != b->opened;
+}
+
+static bool
+tell_sources(struct entropy *e)
+{
+	struct proto_source_state *state;
+	struct frame f;
+
+	for (uint32_t i = 0; i < e->pool.nsources; i++) {
+		state = &e->supply.states[i];
+		state->serving = e->supply.serving;
+		if (!is_news(state, &e->told[i]))
+			continue;
+		frame_init(&f, PROTO_SOURCE_STATE, 0, 0);
+		f.u.source_state = *state;
+		if (!channel_up(&f))
+			return false;
+		e->told[i] = *state;
+	}
+	return true;
+}
+
+static bool
+tell_stock(struct entropy *e)
+{
+	struct frame f;
+	uint64_t total = delivery_total(&e->delivery);
+
+	if (total == e->told_total)
+		return true;
+	frame_init(&f, PROTO_STOCK, 0, 0);
+	f.u.stock.total = total;
+	f.u.stock.capacity = e->pool.stock;
+	if (!channel_up(&f))
+		return false;
+	e->told_total = total;
+	return true;
+}
+
+static bool
+tell_voided(struct entropy *e)
+{
+	struct frame f;
+	uint32_t number;
+
+	frame_init(&f, PROTO_VOID, 0, 0);
+	while ((number = delivery_news(&e->delivery, &f.u.voided)) != 0) {
+		f.hdr.consumer = number;
+		if (!channel_up(&f))
+			return false;
+		delivery_told(&e->delivery, number);
+	}
+	return true;
+}
+
+/* Tells the parent what is new.  Returns whether its channel had room. */
+static bool
+tell_news(struct entropy *e)
+{
+	return tell_voided(e) && tell_stock(e) && tell_sources(e);
+}
+
+static void
+sources_event(struct entropy *e)
+{
+	uint64_t count;
+
+	if (read(e->event_fd, &count, sizeof(count)) == -1 && errno != EAGAIN)
+		log_fatal("eventfd: %s", strerror(errno));
+}
+
+/* Lets a source be read.  Returns -1 if that makes no sense. */
+static int
+open_source(struct entropy *e, uint32_t number, int fd)
+{
+	if (number >= e->pool.nsources ||
+	    e->sources[number].kind->has_fd != (fd != -1))
+		return -1;
+	return source_open(&e->sources[number], fd);
+}
+
+static int
+dispatch(struct entropy *e, struct frame *f)
+{
+	switch (f->hdr.type) {
+	case PROTO_SOURCE_OPEN:
+		return open_source(e, f->u.number.number, f->fds[0]);
+	case PROTO_SOURCE_START:
+		return open_source(e, f->u.number.number, -1);
+	case PROTO_CONSUMER:
+		return delivery_add(&e->delivery, f->hdr.consumer, f->fds[0]);
+	case PROTO_CONSUMER_GONE:
+		return delivery_drop(&e->delivery, f->hdr.consumer);
+	case PROTO_DELIVERY:
+		return delivery_mode(&e->delivery, f->hdr.consumer,
+		    &f->u.delivery);
+	case PROTO_GRANT:
+		return delivery_grant(&e->delivery, f->hdr.consumer,
+		    f->u.grant.total);
+	}
+	return -1;
+}
+
+static void
+channel_event(struct entropy *e)
+{
+	struct frame f;
+
+	while (loop_recv(&e->loop, &f))
+		if (dispatch(e, &f) == -1)
+			log_fatal("%s for consumer %u makes no sense",
+			    frame_name(f.hdr.type), f.hdr.consumer);
+}
+
+/* Milliseconds until a source will have stalled, for loop_wait(). */
+static int
+time_left(struct entropy *e)
+{
+	uint64_t now = clock_now(), at = supply_deadline(&e->supply, now);
+
+	return at == UINT64_MAX ? -1 : loop_timeout(at, now);
+}
+
+void
+entropy_step(struct entropy *e)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int n;
+
+	n = loop_wait(&e->loop, events, EVENTS_MAX, time_left(e));
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.u64 == LOOP_CHANNEL)
+			channel_event(e);
+		else if (events[i].data.u64 == EVENT_SOURCES)
+			sources_event(e);
+		else if (events[i].data.u64 != LOOP_UP)
+			delivery_resume(&e->delivery,
+			    (uint32_t)events[i].data.u64);
+	}
+	supply_update(&e->supply, clock_now());
+	delivery_seed(&e->delivery);
+	loop_flush(&e->loop, !tell_news(e));
+}
+
+void
+entropy_init(struct entropy *e)
+{
+	const struct source_kind *kind;
+	struct counters_source *counters = child_counters(ROLE_ENTROPY);
+	struct frame f;
+
+	loop_init(&e->loop, ROLE_ENTROPY);
+	if ((e->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) == -1)
+		log_fatal("eventfd: %s", strerror(errno));
+	loop_watch(&e->loop, EPOLL_CTL_ADD, e->event_fd, EPOLLIN,
+	    EVENT_SOURCES);
+	child_await(&f, ROLE_ENTROPY, PROTO_POOL);
+	e->pool = f.u.pool;
+	if (e->pool.nsources < 1 || e->pool.nsources > SOURCES_MAX ||
+	    e->pool.stock < STOCK_SIZE_MIN || e->pool.stock > STOCK_SIZE_MAX)
+		log_fatal("a pool of %u sources and %u bytes makes no sense",
+		    e->pool.nsources, e->pool.stock);
+	for (uint32_t i = 0; i < e->pool.nsources; i++) {
+		child_await(&f, ROLE_ENTROPY, PROTO_SOURCE);
+		kind = kind_find(f.u.source.kind);
+		if (f.u.source.number != i || kind == NULL)
+			log_fatal("source %u of kind %u makes no sense",
+			    f.u.source.number, f.u.source.kind);
+		source_start(&e->sources[i], &f.u.source, kind, &counters[i],
+		    e->pool.stock, e->event_fd);
+		e->told[i].closed = 1;
+	}
+	supply_init(&e->supply, &e->pool, e->sources);
+	delivery_init(&e->delivery, &e->supply, e->loop.epoll_fd);
+}
