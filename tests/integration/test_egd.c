@@ -197,7 +197,7 @@ test_hangs_up(void **state)
 	for (int i = 0; i < 3 * HANG_UP / 64; i++)
 		peer_serves(s, &f);
 	admin_await(s, "lost: end of file", 1);
-	admin_await(s, "yields again", 1);
+	admin_await(s, "delivers again", 1);
 	/* It is away for a while, and then another one is there. */
 	place_leave(&p);
 	end(pid);
@@ -253,7 +253,7 @@ test_silent(void **state)
 	place_unix(s, &p, "egd");
 	pid = start(s, &p, &f, SILENT);
 	peer_waits(s);
-	admin_await(s, "it yields nothing", 0);
+	admin_await(s, "it delivers no bytes", 0);
 	cpu = proc_cpu(s->d.pid);
 	cpu += proc_cpu(daemon_child(&s->d, ROLE_ENTROPY, NULL));
 	for (int i = 0; i < 10; i++) {

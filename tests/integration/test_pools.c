@@ -148,7 +148,7 @@ test_stall(void **state)
 	fifo_feed(&f[1], 4096);
 	answered(&s->fe);
 	admin_await(s, "one (", 0);
-	admin_await(s, "it yields nothing", 0);
+	admin_await(s, "it delivers no bytes", 0);
 	for (int i = 0; i < 20; i++)
 		receive(&s->fe, buf, sizeof(buf));
 	fifo_feed(&f[0], 2048);
@@ -242,7 +242,7 @@ test_latch(void **state)
 	suite_served(&s->fe);
 	assert_int_equal(admin_ctl(s, text, sizeof(text), "source retest raw"),
 	    1);
-	assert_non_null(strstr(text, "nothing to test again"));
+	assert_non_null(strstr(text, "nothing to retest"));
 	fifo_stick(&f, 64);
 	admin_await(s,
 	    "not by chance: not used until vrngctl source retest raw", 0);
@@ -259,7 +259,7 @@ test_latch(void **state)
 	assert_int_equal(admin_ctl(s, text, sizeof(text), "source retest raw"),
 	    0);
 	fifo_feed(&f, 2000);
-	admin_await(s, "yields again", 0);
+	admin_await(s, "delivers again", 0);
 	answered(&s->fe);
 	fifo_free(&f);
 	suite_pass(s);
@@ -345,7 +345,7 @@ test_replay(void **state)
 	free(load.data);
 	CHECK(kill(daemon_child(&s->d, ROLE_ENTROPY, NULL), SIGKILL));
 	admin_await(s, "starting another", 0);
-	admin_await(s, "its test data has been used up", 0);
+	admin_await(s, "exhausted: its replay file has ended", 0);
 	assert_int_equal(admin_ctl(s, text, sizeof(text), "status"), 0);
 	assert_non_null(strstr(text, "exhausted"));
 	CHECK(kill(daemon_child_wait(&s->d, ROLE_ENTROPY, NULL, FE_TIMEOUT_MS),

@@ -145,7 +145,7 @@ test_unplugged(void **state)
 		await_init(&f, INIT_IS);
 		from = f.n;
 		fifo_feed(&f, FEED);
-		admin_await(s, "tty): yields again", i);
+		admin_await(s, "tty): delivers again", i);
 		admin_await(s, "tty) serves", i + 1);
 		fifo_feed(&f, FEED);
 		peer_serves_since(s, &f, from);

@@ -44,7 +44,7 @@ listens(struct suite *s, struct place *p)
 	peer_hang_up(&one);
 	admin_await(s, "lost: end of file", 0);
 	admin_await(s, "): connected", 1);
-	admin_await(s, "yields again", 0);
+	admin_await(s, "delivers again", 0);
 	peer_serves_since(s, &two, 0);
 	peer_serves(s, &two);
 	fifo_free(&one);
@@ -91,7 +91,7 @@ connects(struct suite *s, struct place *p, const char *refused)
 	f.fd = place_accept(p);
 	from = f.n;
 	fifo_feed(&f, FEED);
-	admin_await(s, "yields again", 1);
+	admin_await(s, "delivers again", 1);
 	peer_serves_since(s, &f, from);
 	/* It is away for longer than the connection is tried for once. */
 	peer_hang_up(&f);
@@ -308,13 +308,13 @@ test_udp_connect(void **state)
 	peer_answered(s);
 	peer_serves(s, &f);
 	peer_hang_up(&f);
-	admin_await(s, "it yields nothing", 0);
+	admin_await(s, "it delivers no bytes", 0);
 	f.fd = socket(p.addr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	CHECK(bind(f.fd, (struct sockaddr *)&p.addr, p.len));
 	await_call(&f);
 	from = f.n;
 	fifo_feed(&f, FEED);
-	admin_await(s, "yields again", 0);
+	admin_await(s, "delivers again", 0);
 	peer_serves_since(s, &f, from);
 	fifo_free(&f);
 	suite_pass(s);

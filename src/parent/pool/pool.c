@@ -34,9 +34,9 @@ timer_over(void *arg)
 	pool_grant(pool);
 }
 
-/* Tells a new entropy process of the pool and its sources. */
+/* Sends a new entropy process the pool and its sources. */
 static void
-tell_setup(struct pool *pool)
+send_setup(struct pool *pool)
 {
 	struct pool_source *s;
 	struct frame f;
@@ -45,7 +45,7 @@ tell_setup(struct pool *pool)
 	f.u.pool = pool->setup.spec;
 	process_send(&pool->entropy, &f);
 	TAILQ_FOREACH(s, &pool->setup.sources, entry)
-		pool_source_tell(s, pool->page.map);
+		pool_source_send(s, pool->page.map);
 	TAILQ_FOREACH(s, &pool->setup.sources, entry)
 		pool_source_start(s);
 }
@@ -70,12 +70,12 @@ start_entropy(struct pool *pool)
 	}
 	if (page_give(&pool->page, &pool->entropy) == -1)
 		process_kill(&pool->entropy);
-	tell_setup(pool);
+	send_setup(pool);
 	consumer_connect_all(pool);
 	return 0;
 }
 
-/* The entropy process is to be started again. */
+/* Starts the entropy process again, after a pause. */
 static void
 start_later(struct pool *pool)
 {
@@ -133,7 +133,7 @@ entropy_ended(struct process *p, int status)
 		timer_after(&pool->entropy_timer, 0);
 		return;
 	}
-	/* One that somebody has killed says nothing about the next. */
+	/* One that was killed does not mean that the next one fails. */
 	if (!pool->ready && status != -1)
 		pool->ops->failed(pool, pool->arg);
 	else
@@ -174,7 +174,7 @@ find_source(const struct pool *pool, uint32_t number)
 	return s;
 }
 
-/* Logs which sources are in use now: it can change often. */
+/* Logs which sources are in use, which can change often. */
 static void
 log_serving(void *arg, enum event event, const char *text, uint32_t suppressed)
 {
@@ -197,11 +197,11 @@ log_serving(void *arg, enum event event, const char *text, uint32_t suppressed)
 }
 
 /*
- * Says which of several sources are in use now, if that has changed.  That a
- * pool starts with those that are healthy first is nothing to warn of.
+ * Reports which of several sources are in use now, if that has changed.  A pool
+ * that starts with those that are healthy first is not degraded.
  */
 static void
-say_serving(struct pool *pool, uint32_t was)
+report_serving(struct pool *pool, uint32_t was)
 {
 	const struct proto_pool *spec = &pool->setup.spec;
 	enum event event = EVENT_POOL_SERVING;
@@ -244,7 +244,7 @@ state_frame(struct pool *pool, const struct proto_source_state *state)
 		pool_active(pool);
 	pool_source_update(s, state);
 	pool->serving = state->serving;
-	say_serving(pool, was);
+	report_serving(pool, was);
 	return 0;
 }
 
@@ -253,7 +253,7 @@ entropy_frame(struct process *p, struct frame *f)
 {
 	struct pool *pool = p->arg;
 
-	/* It is about sources that are no more, by numbers that others have. */
+	/* Its sources have been replaced, and others have their numbers. */
 	if (pool->replaced)
 		return 0;
 	switch (f->hdr.type) {

@@ -72,7 +72,7 @@ pool_setup_make(struct pool_setup *setup, const char *name,
 	if (any)
 		return 0;
 	if (setup->spec.nsources > 1)
-		log_error("pool %s: none of its sources is there", name);
+		log_error("pool %s: cannot open any of its sources", name);
 fail:
 	pool_setup_free(setup);
 	return -1;

@@ -1,6 +1,6 @@
 /*
  * A source of a pool, as the parent has it: opening and retrying it, what its
- * reader reports of it, and what the log says of that.  Used by pool.c.
+ * reader reports of it, and the log of that.  Used by pool.c.
  */
 #include <sys/socket.h>
 
@@ -88,7 +88,7 @@ report_status(struct pool_source *s)
 	uint32_t status = s->state.status;
 
 	if (status == SOURCE_OK && s->announced)
-		report(s, EVENT_SOURCE_RECOVERED, NULL, "yields again");
+		report(s, EVENT_SOURCE_RECOVERED, NULL, "delivers again");
 	else if (status == SOURCE_OK)
 		report(s, EVENT_SOURCE_HEALTHY, NULL, "healthy");
 	else if (status == SOURCE_FAILED)
@@ -102,8 +102,8 @@ report_status(struct pool_source *s)
 		    why, s->config->spec.name);
 	else if (status == SOURCE_STALLED) {
 		report(s, EVENT_SOURCE_STALLED, NULL,
-		    "it yields nothing: not used until it does");
-		note_failure(s, "it yielded nothing");
+		    "it delivers no bytes: not used until it does");
+		note_failure(s, "it delivered no bytes");
 	} else
 		return;
 	s->announced = status != SOURCE_OK;
@@ -121,7 +121,7 @@ set_status(struct pool_source *s, enum proto_source_status status)
 	s->state.status = status;
 }
 
-/* Gives a descriptor, or none, to the reader. */
+/* Gives a descriptor, or none (-1), to the reader. */
 static void
 give(struct pool_source *s, int fd)
 {
@@ -135,15 +135,14 @@ give(struct pool_source *s, int fd)
 	process_send(s->entropy, &f);
 }
 
-/* It cannot be had: tried again later. */
+/* It cannot be opened: retries later. */
 static void
 lose(struct pool_source *s, const char *why)
 {
 	uint64_t now = clock_now();
 
 	if (!s->lost)
-		report(s, EVENT_SOURCE_LOST, why,
-		    "lost: %s; trying to open it again", why);
+		report(s, EVENT_SOURCE_LOST, why, "lost: %s; retrying", why);
 	s->announced = s->lost = true;
 	note_failure(s, why);
 	set_status(s, SOURCE_LOST);
@@ -178,7 +177,7 @@ try_open(void *arg)
 		lose(s, s->kept.fd == -1 ? why : strerror(errno));
 }
 
-/* Somebody connects, to be the source; others wait until that ends. */
+/* A connection, to be the source; others wait until it ends. */
 static int
 accept_event(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
@@ -324,7 +323,7 @@ pool_source_try(const struct pool_source *s)
 }
 
 void
-pool_source_tell(struct pool_source *s, const struct counters_source *page)
+pool_source_send(struct pool_source *s, const struct counters_source *page)
 {
 	struct frame f;
 
@@ -341,7 +340,7 @@ pool_source_start(struct pool_source *s)
 	if (s->state.status == SOURCE_LATCHED ||
 	    s->state.status == SOURCE_EXHAUSTED)
 		return;
-	/* Quarantine does not end because another process reads it. */
+	/* Quarantine outlives the process that reads it. */
 	if (clock_now() < s->backoff.until)
 		timer_at(&s->timer, s->backoff.until);
 	else
@@ -350,7 +349,7 @@ pool_source_start(struct pool_source *s)
 
 #define HEALTH_N (sizeof(struct proto_health) / sizeof(uint64_t))
 
-/* What is in its reader's page is believed if it has grown. */
+/* A value of its reader's page counts if it has grown. */
 static void
 read_counter(uint64_t *last, const uint64_t *value)
 {
@@ -445,7 +444,7 @@ closed(struct pool_source *s)
 	}
 	if (s->config->replay && state->error == 0) {
 		report(s, EVENT_SOURCE_EXHAUSTED, NULL,
-		    "its test data has been used up");
+		    "exhausted: its replay file has ended");
 		set_status(s, SOURCE_EXHAUSTED);
 		return;
 	}
@@ -459,7 +458,7 @@ pool_source_update(struct pool_source *s,
 	enum proto_source_status was = s->state.status;
 
 	s->state = *state;
-	/* What it is like while it is closed, or not given yet, we know best. */
+	/* While no reader has it, the parent knows its status. */
 	if (s->closed || state->opened != s->given) {
 		s->state.status = was;
 		return;
@@ -476,15 +475,15 @@ int
 pool_source_retest(struct pool_source *s, const char **why)
 {
 	if (!s->closed) {
-		*why = "it is being read: there is nothing to test again";
+		*why = "it is in use: there is nothing to retest";
 		return -1;
 	}
 	if (s->state.status == SOURCE_EXHAUSTED) {
-		*why = "its test data has been used up";
+		*why = "its replay file has ended";
 		return -1;
 	}
 	event_log(EVENT_SOURCE_RETESTED, &s->subject, NULL,
-	    "pool %s: source %s: tested again, as told", s->subject.pool,
+	    "pool %s: source %s: retested on request", s->subject.pool,
 	    s->text);
 	s->backoff = (struct backoff){ 0 };
 	set_status(s, SOURCE_WAITING);

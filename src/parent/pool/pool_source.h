@@ -21,7 +21,7 @@
 #include "parent/host/timer.h"
 #include "parent/pool/source_open.h"
 
-/* How the source is shown to people: its name, and what it is. */
+/* The source in messages: its name, and what it is. */
 #define POOL_SOURCE_TEXT_SIZE 192
 
 struct pool_source {
@@ -38,7 +38,7 @@ struct pool_source {
 	struct flap flap;	      /* of its events, */
 	char reason[SOURCE_WHY_SIZE]; /* of the last one, or "" */
 	bool noted;	/* that it failed, since it was given last */
-	bool closed;	/* nobody reads it */
+	bool closed;	/* no reader has it */
 	uint32_t given; /* times that the reader was given it */
 	bool announced; /* that it does not yield, since it last did */
 	bool lost;	/* that it is lost, since anything else */
@@ -52,7 +52,9 @@ struct pool_source {
 	uint64_t failures;	       /* times lost or failed */
 	uint64_t failed;	       /* ns, the last time; 0: never */
 	char failure[SOURCE_WHY_SIZE]; /* what that was */
-	uint64_t told_bytes, told_alarms, told_failures; /* in statistics */
+	struct {
+		uint64_t bytes, alarms, failures;
+	} reported; /* in the last statistics */
 };
 
 TAILQ_HEAD(pool_sources, pool_source);
@@ -69,34 +71,28 @@ void pool_source_free(struct pool_source *);
 /* Takes over what the other keeps; see source_shares_kept(). */
 void pool_source_inherit(struct pool_source *, struct pool_source *from);
 
-/*
- * Whether it could be opened now, or need not be there yet; says so in the log
- * if it could not.
- */
+/* Whether it can be opened now, or need not exist yet; logs why not. */
 bool pool_source_try(const struct pool_source *);
 
 /*
- * Its reader runs: it is to be told of the source, which is one of those in its
- * page, and then be given it.
+ * Its reader runs: sends it what the source is, which counts in one place of
+ * the page, and then the source.
  */
-void pool_source_tell(struct pool_source *, const struct counters_source *);
+void pool_source_send(struct pool_source *, const struct counters_source *);
 void pool_source_start(struct pool_source *);
 
 /* Its reader is gone. */
 void pool_source_stop(struct pool_source *);
 
-/* Its reader says how it is. */
+/* Its reader reports its state. */
 void pool_source_update(struct pool_source *,
     const struct proto_source_state *);
 
-/*
- * An operator wants it to be tested again.  Returns 0, or -1 and why there is
- * nothing to be done.
- */
+/* Tests it again, for an operator.  Returns 0, or -1 and why not. */
 int pool_source_retest(struct pool_source *, const char **why);
 
 /*
- * Bytes read and what its tests have come to, in all generations; and bytes a
+ * Bytes read and the results of its tests, in all generations; and bytes a
  * second of late.
  */
 uint64_t pool_source_bytes(struct pool_source *);

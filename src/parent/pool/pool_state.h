@@ -63,9 +63,9 @@ struct pool {
 	uint64_t dry_since; /* ns, that requests wait for stock; 0: none do */
 	uint64_t dry_total; /* ns, before that */
 	bool active;	    /* something has happened; cleared by others */
-	uint64_t told_granted; /* bytes, in statistics */
-	bool ready;	       /* has been, once */
-	bool replaced;	       /* the process ends: its sources are no more */
+	uint64_t reported;  /* bytes granted, as of the last statistics */
+	bool ready;	    /* has been, once */
+	bool replaced;	    /* the process ends: its sources are no more */
 };
 
 /* Something has happened that statistics are about. */

@@ -75,28 +75,26 @@ fail_socket(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 						: unit_hint_network(errno));
 }
 
-/* Whether a source may be that.  Returns 0, or -1 and why. */
+/* Whether a source may be such a file.  Returns 0, or -1 and why. */
 static int
 check_device(const struct config_source *cs, const struct stat *st,
     char why[SOURCE_WHY_SIZE])
 {
 	if (S_ISREG(st->st_mode) && !cs->replay)
 		return fail(why,
-		    "it is a regular file, whose bytes would be served again "
-		    "after every start: give a device or a FIFO (or, for a "
-		    "test, replay = yes)");
+		    "a regular file repeats its bytes after every start: use "
+		    "a device or a FIFO, or replay = yes for a test");
 	if (!S_ISREG(st->st_mode) && cs->replay)
-		return fail(why,
-		    "replay is for a regular file, which it is not");
+		return fail(why, "replay needs a regular file");
 	if (!S_ISREG(st->st_mode) && !S_ISCHR(st->st_mode) &&
 	    !S_ISFIFO(st->st_mode))
-		return fail(why, "it is neither a character device nor a FIFO");
+		return fail(why, "not a character device or a FIFO");
 	return 0;
 }
 
 /*
- * Opens what was looked at, by a descriptor of O_PATH: at its path there may be
- * something else by now.
+ * Opens what was checked, by a descriptor of O_PATH: its path may lead to
+ * another file by now.
  */
 static int
 open_again(int path_fd, int flags)
@@ -112,7 +110,7 @@ open_again(int path_fd, int flags)
  * end of file for the reader, and that opening does not wait for a writer.
  */
 static int
-open_looked_at(const struct config_source *cs, int path_fd,
+open_checked(const struct config_source *cs, int path_fd,
     char why[SOURCE_WHY_SIZE])
 {
 	int fd, flags = O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
@@ -127,7 +125,7 @@ open_looked_at(const struct config_source *cs, int path_fd,
 	    : O_RDONLY;
 	if ((fd = open_again(path_fd, flags)) == -1)
 		return fail_device(cs, why);
-	/* Not to wait in open(2), where nobody can stop it: only in read(2). */
+	/* It must not wait in open(2), which cannot be stopped: only in read(2). */
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == -1) {
 		close(fd);
 		return fail(why, "%s", strerror(errno));
@@ -135,7 +133,7 @@ open_looked_at(const struct config_source *cs, int path_fd,
 	return fd;
 }
 
-/* To open some devices is to do something, which O_PATH does not. */
+/* Opening some devices has effects, which O_PATH avoids. */
 static int
 open_device(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 {
@@ -143,7 +141,7 @@ open_device(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 
 	if ((path_fd = open(cs->socket.where, O_PATH | O_CLOEXEC)) == -1)
 		return fail_device(cs, why);
-	fd = open_looked_at(cs, path_fd, why);
+	fd = open_checked(cs, path_fd, why);
 	close(path_fd);
 	return fd;
 }

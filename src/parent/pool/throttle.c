@@ -12,7 +12,7 @@ throttle_begin(struct throttle *t, uint64_t now, uint64_t dry)
 	t->dry = dry;
 }
 
-/* Counts what it has waited.  Returns whether it is to be told. */
+/* Counts the time that it has waited.  Returns whether to report it. */
 static bool
 count(struct throttle *t, uint64_t now, uint64_t dry)
 {
@@ -46,8 +46,8 @@ throttle_go_on(struct throttle *t, uint64_t now, uint64_t dry)
 bool
 throttle_end(struct throttle *t, uint64_t now, uint64_t dry)
 {
-	bool tell = count(t, now, dry);
+	bool report = count(t, now, dry);
 
 	t->waiting = false;
-	return tell;
+	return report;
 }

@@ -13,7 +13,8 @@
 
 #define THROTTLE_LEAST (100 * NS_PER_MS) /* of waiting, in one */
 #define THROTTLE_SPAN  NS_PER_SEC
-#define THROTTLE_QUIET (600 * NS_PER_SEC) /* without, until it is told again */
+#define THROTTLE_QUIET \
+	(600 * NS_PER_SEC) /* without, until it is reported again */
 
 struct throttle {
 	bool waiting;	 /* for its limits */
@@ -31,7 +32,7 @@ struct throttle {
  */
 void throttle_begin(struct throttle *, uint64_t now, uint64_t dry);
 
-/* It waits still.  Returns whether that is to be told. */
+/* It waits still.  Returns whether to report that. */
 bool throttle_go_on(struct throttle *, uint64_t now, uint64_t dry);
 
 /* It waits no more, or for something else. */

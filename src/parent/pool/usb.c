@@ -159,7 +159,7 @@ usb_find(const char *sysfs, uint16_t vendor, uint16_t product,
 	}
 	closedir(devices);
 	if (!any)
-		*why = "there is no such USB device";
+		*why = "no such USB device";
 	return any;
 }
 
@@ -180,13 +180,13 @@ usb_open_node(const char *nodes, const struct usb_device *device,
 	}
 	wanted = makedev(DEVICE_MAJOR,
 	    (device->bus - 1) * DEVICES_PER_BUS + device->number - 1);
-	/* Looked at before too: to open some devices is to do something. */
+	/* Checked before, too: opening some devices has effects. */
 	if (lstat(path, &st) == -1) {
 		*why = strerror(errno);
 		return -1;
 	}
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != wanted) {
-		*why = "its node in /dev is not that of a USB device";
+		*why = "its node in /dev is not a USB device";
 		return -1;
 	}
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
@@ -217,7 +217,7 @@ usb_open(uint16_t vendor, uint16_t product, const char *serial,
 	(void)vendor;
 	(void)product;
 	(void)serial;
-	*why = "this vrngd was built without libftdi1";
+	*why = "vrngd was built without libftdi1";
 	return -1;
 #endif
 }

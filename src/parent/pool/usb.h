@@ -1,7 +1,6 @@
 /*
- * USB devices: found by what sysfs says of them, and opened.  Nothing is said
- * to a device here, and nothing is heard from it but what sysfs repeats: its
- * ids and its serial number, which is text of a stranger's.
+ * USB devices: found in sysfs, and opened.  Nothing is written to a device or
+ * read from it here; its serial number in sysfs is untrusted text.
  */
 #ifndef VRNGD_USB_H
 #define VRNGD_USB_H

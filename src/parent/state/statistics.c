@@ -92,14 +92,14 @@ alarms_of(const struct proto_health *h)
 }
 
 static void
-tell_source(const struct pool *pool, struct pool_source *s, uint64_t period)
+report_source(const struct pool *pool, struct pool_source *s, uint64_t period)
 {
 	const struct proto_health health = pool_source_health(s);
 	uint64_t total = pool_source_bytes(s);
 	uint64_t alarms = alarms_of(&health);
-	uint64_t bytes = grown(total, s->told_bytes);
-	uint64_t raised = grown(alarms, s->told_alarms);
-	uint64_t failures = s->failures - s->told_failures;
+	uint64_t bytes = grown(total, s->reported.bytes);
+	uint64_t raised = grown(alarms, s->reported.alarms);
+	uint64_t failures = s->failures - s->reported.failures;
 
 	if (bytes == 0 && raised == 0 && failures == 0)
 		return;
@@ -118,22 +118,22 @@ tell_source(const struct pool *pool, struct pool_source *s, uint64_t period)
 	    " times lost or failed",
 	    s->subject.pool, s->text, bytes, period / NS_PER_SEC, raised,
 	    failures);
-	s->told_bytes = total;
-	s->told_alarms = alarms;
-	s->told_failures = s->failures;
+	s->reported.bytes = total;
+	s->reported.alarms = alarms;
+	s->reported.failures = s->failures;
 }
 
 static void
-tell_pool(struct pool *pool, uint64_t period)
+report_pool(struct pool *pool, uint64_t period)
 {
 	const struct alloc *a = &pool->alloc;
-	uint64_t granted = a->root.meter.total - pool->told_granted;
+	uint64_t granted = a->root.meter.total - pool->reported;
 	uint32_t sources = pool->setup.spec.nsources, healthy = 0;
 	struct pool_source *s;
 
 	TAILQ_FOREACH(s, &pool->setup.sources, entry) {
 		healthy += s->state.status == SOURCE_OK;
-		tell_source(pool, s, period);
+		report_source(pool, s, period);
 	}
 	event_log(EVENT_POOL_STATISTICS, &pool->subject,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_GRANTED", granted),
@@ -150,12 +150,12 @@ tell_pool(struct pool *pool, uint64_t period)
 	    " sources healthy, %" PRIu32 " waiting",
 	    pool->name, granted, period / NS_PER_SEC, a->stock, pool->capacity,
 	    healthy, sources, a->root.waiting);
-	pool->told_granted = a->root.meter.total;
+	pool->reported = a->root.meter.total;
 }
 
-/* Logs what those have been given of whom a record is due. */
+/* Logs the statistics of all that were active. */
 static void
-tell(struct daemon *d, uint64_t period)
+report_all(struct daemon *d, uint64_t period)
 {
 	struct daemon_pool *p;
 	struct service *s;
@@ -174,12 +174,12 @@ tell(struct daemon *d, uint64_t period)
 	}
 	TAILQ_FOREACH(p, &d->pools, entry) {
 		if (p->pool.active)
-			tell_pool(&p->pool, period);
+			report_pool(&p->pool, period);
 		p->pool.active = false;
 	}
 }
 
-/* Whether anything has happened that no record has told of. */
+/* Whether anything has happened that was not reported. */
 static bool
 is_active(struct daemon *d)
 {
@@ -199,7 +199,7 @@ period_over(void *arg)
 {
 	struct statistics *st = arg;
 
-	tell(st->daemon, clock_now() - st->since);
+	report_all(st->daemon, clock_now() - st->since);
 	st->since = 0;
 	if (is_active(st->daemon))
 		statistics_begin(st);
@@ -240,7 +240,7 @@ void
 statistics_finish(struct statistics *st)
 {
 	if (st->since != 0)
-		tell(st->daemon, clock_now() - st->since);
+		report_all(st->daemon, clock_now() - st->since);
 	st->interval = st->since = 0;
 }
 

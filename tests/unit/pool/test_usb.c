@@ -16,8 +16,8 @@
 
 #include "parent/pool/usb.h"
 
-#define NOT_THERE "there is no such USB device"
-#define NOT_USB	  "its node in /dev is not that of a USB device"
+#define NOT_THERE "no such USB device"
+#define NOT_USB	  "its node in /dev is not a USB device"
 
 static char root[32];
 
@@ -317,7 +317,7 @@ test_open(void **state)
 	assert_true(strcmp(why, NOT_THERE) == 0 ||
 	    strcmp(why, "this host has no USB") == 0);
 #else
-	assert_string_equal(why, "this vrngd was built without libftdi1");
+	assert_string_equal(why, "vrngd was built without libftdi1");
 #endif
 }
 
