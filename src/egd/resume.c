@@ -106,8 +106,8 @@ resume_client(struct worker *w, uint32_t place, int fd,
 		clients_save(w, c);
 }
 
-/* Takes a connection of the deposit. */
-static void
+/* Takes a connection of the deposit.  Returns whether it is resumed. */
+static bool
 take(struct worker *w, uint32_t place, int fd)
 {
 	struct saved_client saved;
@@ -116,7 +116,7 @@ take(struct worker *w, uint32_t place, int fd)
 	if (place >= CLIENTS_MAX ||
 	    w->clients->place[place].state != CLIENT_NONE) {
 		close(fd);
-		return;
+		return false;
 	}
 	saved_begin(w->saved, place);
 	valid = saved_load(w->saved, place, &saved);
@@ -127,12 +127,14 @@ take(struct worker *w, uint32_t place, int fd)
 	else
 		resume_client(w, place, fd, &saved, valid);
 	saved_end(w->saved);
+	return saved.state == SAVED_OPEN;
 }
 
 void
 resume_clients(struct worker *w)
 {
 	struct deposit_parts parts;
+	uint32_t n = 0;
 
 	if (w->deposit == -1)
 		return;
@@ -140,9 +142,10 @@ resume_clients(struct worker *w)
 	saved_count_death(w->saved, w->now);
 	while (deposit_take(w->deposit, &parts) == 1)
 		for (size_t i = 0; i < parts.n; i++)
-			take(w, parts.ids[i] - CLIENT_ID_FIRST, parts.fds[i]);
+			n += take(w, parts.ids[i] - CLIENT_ID_FIRST,
+			    parts.fds[i]);
 	close(w->deposit);
 	w->deposit = -1;
-	if (w->clients->n > 0)
-		log_info("%u clients resumed", w->clients->n);
+	if (n > 0)
+		log_info("%u clients resumed", n);
 }

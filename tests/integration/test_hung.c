@@ -75,7 +75,8 @@ take(int fd, int ms)
 
 	assert_int_equal(write(fd, "\002\100", 2), 2);
 	assert_int_equal(poll(&pfd, 1, ms), 1);
-	assert_int_equal(read(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	assert_int_equal(recv(fd, bytes, sizeof(bytes), MSG_WAITALL),
+	    sizeof(bytes));
 }
 
 /* A worker that does not take what is granted to it is replaced. */

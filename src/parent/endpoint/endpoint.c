@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "parent/endpoint/endpoint.h"
+#include "parent/host/event.h"
 
 static struct endpoint *
 endpoint_of(struct consumer *c)
@@ -175,14 +176,24 @@ endpoint_pause(struct endpoint *e, uint64_t ns)
 	timer_after(&e->timer, ns);
 }
 
-int
-endpoint_start_worker(struct endpoint *e)
+void
+endpoint_begin(struct endpoint *e)
+{
+	e->since = clock_now();
+	e->died = 0;
+	deaths_init(&e->deaths, e->since);
+}
+
+void
+endpoint_serve(struct endpoint *e)
 {
 	int bytes;
 
 	if (process_start(&e->worker, e->env, &e->ops->worker, e->subject,
-		&e->worker_limit, e) == -1)
-		return -1;
+		&e->worker_limit, e) == -1) {
+		endpoint_pause(e, ACCEPT_PAUSE);
+		return;
+	}
 	bytes = consumer_join(e->pool, &e->consumer, e->worker.number);
 	if (bytes != -1 && page_give(&e->counted.page, &e->worker) == -1) {
 		close(bytes);
@@ -190,7 +201,6 @@ endpoint_start_worker(struct endpoint *e)
 	}
 	if (bytes == -1 || e->ops->serve(e, bytes) == -1)
 		process_kill(&e->worker);
-	return 0;
 }
 
 void
@@ -242,13 +252,40 @@ endpoint_frame(struct process *p, struct frame *f)
 	}
 }
 
+/* Another worker goes on with the session. */
+static void
+replace_worker(struct endpoint *e)
+{
+	endpoint_serve(e);
+	if (!process_running(&e->worker) || !endpoint_may_log(e))
+		return;
+	event_log(EVENT_WORKER_RESTARTED, e->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid),
+		LOG_NUMBER("VRNGD_DEATHS", e->died)),
+	    "its session goes on with worker pid %d", e->worker.pid);
+}
+
+static void
+cut_off(struct endpoint *e, const char *why)
+{
+	e->ops->end(e, why, backoff_failed(&e->backoff, clock_now(), 0, 1));
+}
+
 void
 endpoint_ended(struct process *p, int status)
 {
 	struct endpoint *e = p->arg;
 
 	consumer_leave(e->pool, &e->consumer);
-	e->ops->ended(e, status);
+	e->died += status != 0;
+	if (status == 0)
+		e->ops->end(e, NULL, 0);
+	else if (status == EXIT_SESSION_LOST)
+		cut_off(e, "its session could not be taken up");
+	else if (!deaths_free(&e->deaths, clock_now()))
+		cut_off(e, "its workers keep dying");
+	else
+		replace_worker(e);
 }
 
 void

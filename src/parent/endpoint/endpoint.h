@@ -25,7 +25,7 @@ struct endpoint_ops {
 	struct process_ops worker;
 	/* The listener can be read. */
 	void (*incoming)(struct endpoint *);
-	/* The pause of endpoint_pause() is over. */
+	/* The pause of endpoint_pause() is over.  Without session. */
 	void (*proceed)(struct endpoint *);
 	/*
 	 * Sends to a worker that was started what it serves, and its byte
@@ -34,8 +34,11 @@ struct endpoint_ops {
 	int (*serve)(struct endpoint *, int bytes);
 	/* A frame that is not of all workers.  Returns -1 if unexpected. */
 	int (*frame)(struct endpoint *, struct frame *);
-	/* The worker has ended; its counters can be read until this returns. */
-	void (*ended)(struct endpoint *, int status);
+	/*
+	 * Ends the session, and lets the next begin after a pause (ns): a worker
+	 * has ended cleanly or, with a reason, workers cannot go on with it.
+	 */
+	void (*end)(struct endpoint *, const char *why, uint64_t pause);
 	/* Sets limits that not all workers have.  NULL: there are none. */
 	void (*limits)(const struct endpoint *, struct proto_limits *);
 };
@@ -53,6 +56,8 @@ struct endpoint {
 	struct process worker;
 	struct counted counted;
 	uint64_t since;		       /* ns, when the session began */
+	uint32_t died;		       /* workers of this session */
+	struct deaths deaths;	       /* likewise, how many more may */
 	struct backoff backoff;	       /* of sessions that were cut off */
 	struct log_limit limit;	       /* of lines that the other side causes */
 	struct log_limit worker_limit; /* of what its workers log */
@@ -88,11 +93,14 @@ void endpoint_suspend(struct endpoint *);
 void endpoint_proceed(struct endpoint *);
 void endpoint_pause(struct endpoint *, uint64_t ns);
 
+/* A session begins, which goes on when a worker dies. */
+void endpoint_begin(struct endpoint *);
+
 /*
- * Starts a worker, which counts in the page of endpoint->counted.  Returns 0,
- * and ops->ended() follows, or -1 after logging why there is no process.
+ * Has a worker serve the session, which counts in the page of
+ * endpoint->counted: now or, if there can be no process, after a pause.
  */
-int endpoint_start_worker(struct endpoint *);
+void endpoint_serve(struct endpoint *);
 
 /* Fills in the limits of its workers; sends them to the one that runs. */
 void endpoint_set_limits(const struct endpoint *, struct proto_limits *);

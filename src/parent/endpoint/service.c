@@ -20,7 +20,11 @@
 
 #define KERNEL_WRITES "/dev/urandom"
 #define LIFE_MIN      (1 * NS_PER_SEC) /* of a worker that has done well */
-#define DEATHS_FREE   3		       /* in a row, before a pause */
+#define ENDS_FREE     3		       /* of those that have not, in a row */
+#define OUT_MAX	      128	       /* frames that it leaves unread */
+#define ACCEPT_RATE   256	       /* connections a second, */
+#define ACCEPT_BURST  1024	       /* and at once */
+#define ACCEPT_WAIT   (20 * NS_PER_MS) /* when there were as many */
 
 /*
  * Bytes that an EGD service holds ready at least, however small its burst: any
@@ -82,6 +86,139 @@ send_writes(struct service *s)
 		endpoint_send_fd(&s->endpoint, PROTO_WRITES, fd);
 }
 
+/* Whether it sends and receives datagrams: its clients have no connections. */
+static bool
+is_datagram(const struct service *s)
+{
+	return s->config.socket.transport == CONFIG_UDP;
+}
+
+/* A session lasts from the first client to the end of its last worker. */
+static bool
+in_session(const struct service *s)
+{
+	return s->endpoint.counted.page.fd != -1;
+}
+
+/* What systemd's store calls its clients: another name each time. */
+static const char *
+stored_name(const struct service *s, char name[PASSED_NAME_SIZE])
+{
+	char prefix[SERVICE_PREFIX_SIZE];
+
+	snprintf(name, PASSED_NAME_SIZE, "%s%" PRIu64,
+	    service_stored_prefix(s, prefix), s->clients.serial);
+	return name;
+}
+
+const char *
+service_stored_prefix(const struct service *s, char prefix[SERVICE_PREFIX_SIZE])
+{
+	snprintf(prefix, SERVICE_PREFIX_SIZE, PASSED_CLIENTS "%s+%s+",
+	    s->endpoint.subject->kind, s->name);
+	return prefix;
+}
+
+static void
+store_clients(struct service *s)
+{
+	char name[PASSED_NAME_SIZE];
+
+	store_put(s->endpoint.store, stored_name(s, name), s->clients.deposit);
+}
+
+/* Closes the connections of all clients. */
+static void
+forget_clients(struct service *s)
+{
+	char name[PASSED_NAME_SIZE];
+
+	if (s->clients.deposit == -1)
+		return;
+	store_remove(s->endpoint.store, stored_name(s, name));
+	aside_close(s->endpoint.env->event, clients_end(&s->clients));
+}
+
+/* Has systemd's store and ourselves forget connections that were closed. */
+static int
+renew_clients(struct service *s)
+{
+	struct endpoint *e = &s->endpoint;
+	char name[PASSED_NAME_SIZE];
+	int old;
+
+	stored_name(s, name);
+	if ((old = clients_renew(&s->clients, e->counted.page.fd)) == -1)
+		return -1;
+	/* The new one first: one of them is there at any time. */
+	store_clients(s);
+	store_remove(e->store, name);
+	aside_close(e->env->event, old);
+	return 0;
+}
+
+/* Begins a session.  Returns 0, or -1 after logging why not. */
+static int
+begin(struct service *s)
+{
+	struct endpoint *e = &s->endpoint;
+
+	if (counted_begin(&e->counted) == -1 ||
+	    (!is_datagram(s) &&
+		clients_begin(&s->clients, e->counted.page.fd) == -1)) {
+		if (endpoint_may_log(e))
+			log_about(LOG_LEVEL_ERROR, e->subject,
+			    "cannot make memory for clients: %s",
+			    strerror(errno));
+		counted_end(&e->counted);
+		return -1;
+	}
+	if (!is_datagram(s))
+		store_clients(s);
+	endpoint_begin(e);
+	return 0;
+}
+
+static void
+send_socket(struct service *s, int fd)
+{
+	struct process *worker = &s->endpoint.worker;
+	struct frame f;
+
+	frame_init(&f, PROTO_SOCKET, worker->number, 0);
+	f.u.socket.kind = s->config.connect ? SOCKET_CONNECTED : SOCKET_BOUND;
+	f.fds[0] = fd;
+	process_send(worker, &f);
+}
+
+/* Sends a datagram service's socket, or the connections of all clients. */
+static int
+send_clients(struct service *s)
+{
+	struct process *worker = &s->endpoint.worker;
+	struct frame f;
+	int fd;
+
+	if (is_datagram(s)) {
+		fd = fcntl(s->config.connect ? s->conn
+					     : s->endpoint.place->listener.fd,
+		    F_DUPFD_CLOEXEC, CHANNEL_UP_FD + 1);
+		if (fd != -1)
+			send_socket(s, fd);
+		return fd == -1 ? -1 : 0;
+	}
+	frame_init(&f, PROTO_CLIENTS, worker->number, 0);
+	f.fds[0] = fcntl(s->clients.state, F_DUPFD_CLOEXEC, CHANNEL_UP_FD + 1);
+	if (f.fds[0] == -1)
+		return -1;
+	if ((f.fds[1] = clients_copy(&s->clients)) == -1) {
+		close(f.fds[0]);
+		return -1;
+	}
+	process_send(worker, &f);
+	return 0;
+}
+
 static int
 serve(struct endpoint *e, int bytes)
 {
@@ -92,33 +229,42 @@ serve(struct endpoint *e, int bytes)
 	endpoint_send_fd(e, PROTO_BYTES, bytes);
 	if (s->accept_writes)
 		send_writes(s);
-	return 0;
+	return send_clients(s);
 }
 
-/*
- * Starts a worker for clients that come by `fd`, which is closed here, or
- * pauses.
- */
+/* Adds a client by its connection, which is closed here. */
 static void
-start_worker(struct service *s, int fd, enum proto_socket_kind kind)
+add_client(struct service *s, int conn)
 {
 	struct endpoint *e = &s->endpoint;
 	struct frame f;
+	int place;
 
-	if (counted_begin(&e->counted) == -1) {
-		log_about(LOG_LEVEL_ERROR, e->subject,
-		    "cannot make memory for counters: %s", strerror(errno));
-	} else if (endpoint_start_worker(e) == 0) {
-		e->since = clock_now();
-		frame_init(&f, PROTO_SOCKET, e->worker.number, 0);
-		f.u.socket.kind = kind;
-		f.fds[0] = fd;
-		process_send(&e->worker, &f);
+	if (!in_session(s) && begin(s) == -1) {
+		aside_close_unstored(e->env->event, conn);
+		endpoint_pause(e, ACCEPT_PAUSE);
 		return;
-	} else
-		counted_end(&e->counted);
-	aside_close_unstored(e->env->event, fd);
-	endpoint_pause(e, backoff_failed(&e->backoff, clock_now(), 0, 1));
+	}
+	place = clients_add(&s->clients, conn);
+	/* Then it is full, of those that were closed, perhaps. */
+	if (place == -1 && errno == EAGAIN && renew_clients(s) == 0)
+		place = clients_add(&s->clients, conn);
+	if (place == -1) {
+		if (endpoint_may_log(e))
+			log_about(LOG_LEVEL_ERROR, e->subject,
+			    "cannot keep a connection: %s", strerror(errno));
+		aside_close_unstored(e->env->event, conn);
+		endpoint_pause(e, ACCEPT_PAUSE);
+	} else if (process_running(&e->worker)) {
+		frame_init(&f, PROTO_CLIENT, e->worker.number, 0);
+		f.u.client.place = (uint32_t)place;
+		f.fds[0] = conn;
+		process_send(&e->worker, &f);
+	} else {
+		/* The deposit has another copy. */
+		close(conn);
+		endpoint_serve(e);
+	}
 }
 
 static void
@@ -134,33 +280,58 @@ log_counters(struct service *s, bool ended)
 	    s->endpoint.since);
 }
 
-/* A worker died, if it did not end cleanly: the next one may have to wait. */
+/* Gives up the connection that is on its way, or that datagrams go over. */
 static void
-ended(struct endpoint *e, int status)
+close_conn(struct service *s)
+{
+	struct endpoint *e = &s->endpoint;
+
+	if (s->conn == -1)
+		return;
+	e->io = sd_event_source_disable_unref(e->io);
+	aside_close_unstored(e->env->event, s->conn);
+	s->conn = -1;
+}
+
+/* How long it pauses after a worker that has ended by itself, ns. */
+static uint64_t
+pace(struct service *s)
+{
+	struct endpoint *e = &s->endpoint;
+	uint64_t now = clock_now();
+
+	/* A worker waits for a while until it ends, unless it was connected. */
+	if (!s->config.connect && now - e->since >= LIFE_MIN)
+		return 0;
+	return backoff_failed(&e->backoff, now,
+	    s->config.connect ? 0 : ENDS_FREE, 1);
+}
+
+static void
+end(struct endpoint *e, const char *why, uint64_t pause)
 {
 	struct service *s = service_of(e);
-	bool connects = s->config.connect;
-	bool clean = status == 0;
-	uint64_t pause = 0;
 
-	/* It waits for a while until it ends, unless it was connected. */
-	if (!connects && clock_now() - e->since < LIFE_MIN)
-		clean = false;
-	/* That takes it most of a second: clients need not wait longer. */
-	if (e->worker.hung && !connects)
-		clean = true;
+	/* Clients have come while it was about to end. */
+	if (why == NULL && s->clients.n > 0 &&
+	    deaths_free(&e->deaths, clock_now())) {
+		endpoint_serve(e);
+		return;
+	}
 	log_counters(s, true);
 	counted_end(&e->counted);
-	if (!clean || connects)
-		pause = backoff_failed(&e->backoff, clock_now(),
-		    connects ? 0 : DEATHS_FREE, 1);
-	if (!clean && pause > 0 && endpoint_may_log(e))
+	forget_clients(s);
+	close_conn(s);
+	if (why == NULL)
+		pause = pace(s);
+	else if (endpoint_may_log(e))
 		event_log(EVENT_WORKERS_DIE, e->subject,
 		    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", "egd"),
-			LOG_NUMBER("VRNGD_DEATHS", e->backoff.failures),
+			LOG_NUMBER("VRNGD_DEATHS", e->died),
 			LOG_NUMBER("VRNGD_PAUSE_NS", pause)),
-		    "%u workers died in a row: going on in %" PRIu64 " ms",
-		    e->backoff.failures, pause / NS_PER_MS);
+		    "%s: all of its clients are cut off, and the next may come "
+		    "in %" PRIu64 " ms",
+		    why, pause / NS_PER_MS);
 	endpoint_pause(e, pause);
 }
 
@@ -174,13 +345,20 @@ limits(const struct endpoint *e, struct proto_limits *limits)
 		limits->window = EGD_WINDOW_MIN;
 }
 
-/* It has no frames of its own to send. */
+/* A connection was closed, and there is room for another. */
 static int
 frame(struct endpoint *e, struct frame *f)
 {
-	(void)e;
-	(void)f;
-	return -1;
+	struct service *s = service_of(e);
+
+	if (f->hdr.type != PROTO_CLIENT_GONE ||
+	    !clients_remove(&s->clients, f->u.client.place))
+		return -1;
+	if (clients_sparse(&s->clients))
+		(void)renew_clients(s); /* or with the next one */
+	if (s->config.connect)
+		endpoint_pause(e, pace(s));
+	return 0;
 }
 
 /* Connecting has failed: said once, as long as it is for the same reason. */
@@ -207,7 +385,15 @@ static void
 connected(struct service *s, int fd)
 {
 	s->failure = 0;
-	start_worker(s, fd, SOCKET_CONNECTED);
+	if (!is_datagram(s)) {
+		add_client(s, fd);
+		return;
+	}
+	s->conn = fd;
+	if (begin(s) == 0)
+		endpoint_serve(&s->endpoint);
+	else
+		endpoint_pause(&s->endpoint, ACCEPT_PAUSE);
 }
 
 /* The connection that was on its way has been made, or not. */
@@ -220,7 +406,7 @@ connect_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	(void)source;
 	(void)revents;
 	s->endpoint.io = sd_event_source_disable_unref(s->endpoint.io);
-	s->pending = -1;
+	s->conn = -1;
 	if (error == 0)
 		connected(s, fd);
 	else {
@@ -236,6 +422,7 @@ connect_now(struct service *s)
 	bool pending;
 	int fd, r;
 
+	close_conn(s);
 	if ((fd = service_socket_connect(&s->config, &pending)) == -1) {
 		connect_failed(s, errno);
 		return;
@@ -250,28 +437,58 @@ connect_now(struct service *s)
 		close(fd);
 		connect_failed(s, -r);
 	} else
-		s->pending = fd;
+		s->conn = fd;
 }
 
-/* A client has come: the worker accepts, and has the listener until it ends. */
+/*
+ * Takes one of the connections that are accepted at once, and so many a second:
+ * each costs this process time, and so all others.
+ */
+static bool
+may_accept(struct service *s)
+{
+	struct endpoint *e = &s->endpoint;
+	uint64_t now = clock_now();
+
+	bucket_refill(&s->accepts, now - s->accepted, ACCEPT_BURST);
+	s->accepted = now;
+	if (e->worker.nout < OUT_MAX / 2 && bucket_wait(&s->accepts, 1) == 0) {
+		s->accepts.tokens--;
+		return true;
+	}
+	endpoint_pause(e, ACCEPT_WAIT);
+	return false;
+}
+
+/* A client has come. */
 static void
 incoming(struct endpoint *e)
 {
 	struct service *s = service_of(e);
-	int fd =
-	    fcntl(e->place->listener.fd, F_DUPFD_CLOEXEC, CHANNEL_UP_FD + 1);
+	int conn;
 
-	if (fd == -1) {
-		if (endpoint_may_log(e))
-			log_about(LOG_LEVEL_ERROR, e->subject,
-			    "cannot listen: %s", strerror(errno));
-		endpoint_pause(e, ACCEPT_PAUSE);
+	if (is_datagram(s)) {
+		endpoint_suspend(e);
+		if (begin(s) == 0)
+			endpoint_serve(e);
+		else
+			endpoint_pause(e, ACCEPT_PAUSE);
 		return;
 	}
-	endpoint_suspend(e);
-	start_worker(s, fd,
-	    s->config.socket.transport == CONFIG_UDP ? SOCKET_BOUND
-						     : SOCKET_LISTENING);
+	if (!may_accept(s))
+		return;
+	conn = accept4(e->place->listener.fd, NULL, NULL,
+	    SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (conn != -1) {
+		add_client(s, conn);
+		return;
+	}
+	if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
+		return;
+	if (endpoint_may_log(e))
+		log_about(LOG_LEVEL_ERROR, e->subject,
+		    "cannot accept a connection: %s", strerror(errno));
+	endpoint_pause(e, ACCEPT_PAUSE);
 }
 
 static void
@@ -279,17 +496,21 @@ proceed(struct endpoint *e)
 {
 	struct service *s = service_of(e);
 
-	if (s->config.connect)
-		connect_now(s);
-	else
+	if (in_session(s) && !process_running(&e->worker))
+		endpoint_serve(e);
+	if (is_datagram(s) && in_session(s))
+		return;
+	if (!s->config.connect)
 		endpoint_proceed(e);
+	else if (s->clients.n == 0)
+		connect_now(s);
 }
 
 static const struct endpoint_ops service_ops = {
 	.worker = {
 		.role = ROLE_EGD,
 		.program = "vrngd-egd",
-		.out_max = 128,
+		.out_max = OUT_MAX,
 		.frame = endpoint_frame,
 		.ended = endpoint_ended,
 	},
@@ -297,7 +518,7 @@ static const struct endpoint_ops service_ops = {
 	.proceed = proceed,
 	.serve = serve,
 	.frame = frame,
-	.ended = ended,
+	.end = end,
 	.limits = limits,
 };
 
@@ -316,7 +537,7 @@ service_init(struct service *s, const struct config_service *cs,
     const struct log_subject *subject, struct process_env *env,
     struct store *store, struct pool *pool, struct alloc_node *parent)
 {
-	*s = (struct service){ .config = *cs, .pending = -1 };
+	*s = (struct service){ .config = *cs, .conn = -1 };
 	s->config.socket.where = copy(cs->socket.where);
 	s->config.pool = NULL;
 	s->config.class = NULL;
@@ -326,6 +547,10 @@ service_init(struct service *s, const struct config_service *cs,
 		.name = s->name,
 		.pool = pool->name,
 	};
+	clients_init(&s->clients);
+	s->accepted = clock_now();
+	bucket_init(&s->accepts,
+	    (struct bucket_rate){ ACCEPT_RATE, NS_PER_SEC }, ACCEPT_BURST);
 	endpoint_init(&s->endpoint, &service_ops,
 	    subject == NULL ? &s->subject : subject, env, store, pool);
 	endpoint_join(&s->endpoint, parent, &cs->share, &cs->delivery);
@@ -344,6 +569,29 @@ service_start(struct service *s, struct place *p)
 		/* Many may come at once; the rest is refused. */
 		(void)listen(p->listener.fd, SOMAXCONN);
 	return endpoint_listen(&s->endpoint, p);
+}
+
+struct counters
+service_resume(struct service *s, int stored, uint64_t serial)
+{
+	struct endpoint *e = &s->endpoint;
+	const struct counters none = { 0 };
+	int page;
+
+	s->clients.serial = serial - 1;
+	if ((page = clients_resume(&s->clients, stored)) == -1) {
+		aside_close(e->env->event, stored);
+		return none;
+	}
+	if (counted_resume(&e->counted, page) == -1)
+		log_about(LOG_LEVEL_ERROR, e->subject,
+		    "cannot make memory for counters: %s", strerror(errno));
+	endpoint_begin(e);
+	endpoint_serve(e);
+	event_log(EVENT_RESUMED, e->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid)),
+	    "its session goes on: worker is pid %d", e->worker.pid);
+	return e->counted.counters;
 }
 
 void
@@ -390,8 +638,8 @@ service_stop(struct service *s, uint64_t deadline)
 {
 	struct endpoint *e = &s->endpoint;
 
-	if (s->pending != -1)
-		aside_close_unstored(e->env->event, s->pending);
 	endpoint_stop(e, deadline);
+	forget_clients(s);
+	close_conn(s);
 	free(s->config.socket.where);
 }

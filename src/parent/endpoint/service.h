@@ -2,14 +2,17 @@
  * A service, of EGD or of raw bytes, with one worker that serves all of its
  * clients while there are any.  A guest's EGD socket is one too.
  *
- * A service that listens starts its worker when a client comes and gives it the
- * listening socket; one that connects gives it the connection.  The worker ends
- * when there are no clients any more, and the service listens or connects again.
+ * The connections of clients, accepted or made here, outlive the worker that
+ * serves them, and the daemon (clients.h).  The worker ends when there are no
+ * clients any more, and the service listens or connects again.
  */
 #ifndef VRNGD_PARENT_SERVICE_H
 #define VRNGD_PARENT_SERVICE_H
 
+#include "parent/endpoint/clients.h"
 #include "parent/endpoint/endpoint.h"
+
+#define SERVICE_PREFIX_SIZE (GUEST_NAME_SIZE + 16)
 
 struct service {
 	struct endpoint endpoint;
@@ -19,8 +22,11 @@ struct service {
 	struct config_service config; /* with strings of its own, no pool */
 	bool kept; /* by the configuration that is being applied */
 	bool accept_writes;
-	int pending;		/* a connection on its way; -1: none */
-	int failure;		/* errno of the last try to connect; 0: none */
+	int conn;    /* on its way, or datagrams go over it; -1: none */
+	int failure; /* errno of the last try to connect; 0: none */
+	struct clients clients; /* with connections */
+	struct bucket accepts;	/* connections that may be accepted, */
+	uint64_t accepted;	/* ns, as of then */
 	struct totals reported; /* but of a guest's EGD socket */
 };
 
@@ -45,6 +51,15 @@ int service_start(struct service *, struct place *);
  */
 void service_change(struct service *, const struct config_service *,
     struct alloc_node *parent);
+
+/*
+ * Resumes the session that was stored by another vrngd under that number (fd,
+ * the service's from now on).  Returns the counters that it had then.  What the
+ * store calls it is this prefix and the number.
+ */
+struct counters service_resume(struct service *, int stored, uint64_t serial);
+const char *service_stored_prefix(const struct service *,
+    char prefix[SERVICE_PREFIX_SIZE]);
 
 /* The pool takes what clients write, or it is thrown away (the default). */
 void service_accept_writes(struct service *, bool);

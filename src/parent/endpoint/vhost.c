@@ -116,9 +116,7 @@ static void
 begin(struct vhost *v, int deposit)
 {
 	v->deposit = deposit;
-	v->endpoint.since = clock_now();
-	deaths_init(&v->deaths, v->endpoint.since);
-	v->died = 0;
+	endpoint_begin(&v->endpoint);
 	v->connections++;
 }
 
@@ -177,14 +175,6 @@ unstore(int *deposit)
 	return parts.fds[1];
 }
 
-/* Gives the session to a worker, now or after a pause. */
-static void
-start_worker(struct vhost *v)
-{
-	if (endpoint_start_worker(&v->endpoint) == -1)
-		endpoint_pause(&v->endpoint, ACCEPT_PAUSE);
-}
-
 /* Begins a session with a connection, which is closed here. */
 static int
 open_session(struct vhost *v, int conn)
@@ -204,7 +194,7 @@ open_session(struct vhost *v, int conn)
 	}
 	begin(v, deposit);
 	store_session(v);
-	start_worker(v);
+	endpoint_serve(&v->endpoint);
 	log_connected(v, conn);
 	/* The deposit has another copy. */
 	close(conn);
@@ -241,7 +231,7 @@ proceed(struct endpoint *e)
 	if (v->deposit == -1)
 		endpoint_proceed(e);
 	else
-		start_worker(v);
+		endpoint_serve(&v->endpoint);
 }
 
 static int
@@ -292,37 +282,6 @@ frame(struct endpoint *e, struct frame *f)
 	return 0;
 }
 
-/* Closes what has been of the connection; another may come `pause` ns later. */
-static void
-end(struct vhost *v, uint64_t pause)
-{
-	forget(v);
-	if (endpoint_may_log(&v->endpoint))
-		vhost_log(v, true);
-	counted_end(&v->endpoint.counted);
-	if (pause > 0)
-		endpoint_pause(&v->endpoint, pause);
-	else
-		endpoint_proceed(&v->endpoint);
-}
-
-/* Its session does not go on; the next may come after a pause. */
-static void
-cut_off(struct vhost *v, const char *why)
-{
-	struct endpoint *e = &v->endpoint;
-	uint64_t pause = backoff_failed(&e->backoff, clock_now(), 0, 1);
-
-	event_log(EVENT_CUT_OFF, e->subject,
-	    LOG_FIELDS(LOG_NUMBER("VRNGD_DEATHS", v->died),
-		LOG_NUMBER("VRNGD_PAUSE_NS", pause),
-		LOG_TEXT("VRNGD_REASON", why)),
-	    "%s: its connection is cut off, and the next may come in %" PRIu64
-	    " ms",
-	    why, pause / NS_PER_MS);
-	end(v, pause);
-}
-
 /*
  * How long the next connection has to wait after a clean end, ns: not at all,
  * but for a VMM that does nothing but reconnect.  Each connection costs others
@@ -335,35 +294,29 @@ pace(struct vhost *v)
 						  : NS_PER_SEC / DEATHS_RATE;
 }
 
-/* Another worker goes on with the session. */
 static void
-restart_worker(struct vhost *v)
-{
-	struct endpoint *e = &v->endpoint;
-
-	start_worker(v);
-	if (!process_running(&e->worker) || !endpoint_may_log(e))
-		return;
-	event_log(EVENT_WORKER_RESTARTED, e->subject,
-	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid),
-		LOG_NUMBER("VRNGD_DEATHS", v->died)),
-	    "its session goes on with worker pid %d", e->worker.pid);
-}
-
-static void
-ended(struct endpoint *e, int status)
+end(struct endpoint *e, const char *why, uint64_t pause)
 {
 	struct vhost *v = vhost_of(e);
 
-	v->died += status != 0;
-	if (status == 0)
-		end(v, pace(v));
-	else if (status == EXIT_SESSION_LOST)
-		cut_off(v, "its session could not be taken up");
-	else if (!deaths_free(&v->deaths, clock_now()))
-		cut_off(v, "its workers keep dying");
+	if (why == NULL)
+		pause = pace(v);
 	else
-		restart_worker(v);
+		event_log(EVENT_CUT_OFF, e->subject,
+		    LOG_FIELDS(LOG_NUMBER("VRNGD_DEATHS", e->died),
+			LOG_NUMBER("VRNGD_PAUSE_NS", pause),
+			LOG_TEXT("VRNGD_REASON", why)),
+		    "%s: its connection is cut off, and the next may come in "
+		    "%" PRIu64 " ms",
+		    why, pause / NS_PER_MS);
+	forget(v);
+	if (endpoint_may_log(e))
+		vhost_log(v, true);
+	counted_end(&e->counted);
+	if (pause > 0)
+		endpoint_pause(e, pause);
+	else
+		endpoint_proceed(e);
 }
 
 static const struct endpoint_ops vhost_ops = {
@@ -378,7 +331,7 @@ static const struct endpoint_ops vhost_ops = {
 	.proceed = proceed,
 	.serve = serve,
 	.frame = frame,
-	.ended = ended,
+	.end = end,
 	.limits = limits,
 };
 
@@ -412,7 +365,7 @@ vhost_resume(struct vhost *v, int stored)
 		log_about(LOG_LEVEL_ERROR, e->subject,
 		    "cannot make memory for counters: %s", strerror(errno));
 	begin(v, stored);
-	start_worker(v);
+	endpoint_serve(&v->endpoint);
 	event_log(EVENT_RESUMED, e->subject,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid)),
 	    "its session goes on: worker is pid %d", e->worker.pid);

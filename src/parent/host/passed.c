@@ -25,6 +25,7 @@ static const struct {
 	{ PASSED_STREAM, GUEST_NAME_SIZE - 1, "-" },
 	{ PASSED_LISTENER, PASSED_NAME_SIZE - 1, "-+" },
 	{ PASSED_SESSION, PASSED_NAME_SIZE - 1, "-+" },
+	{ PASSED_CLIENTS, PASSED_NAME_SIZE - 1, "-+" },
 };
 
 static bool
@@ -170,6 +171,18 @@ passed_claim(struct passed *p, const char *prefix, const char *name)
 	TAILQ_REMOVE(&p->fds, one, entry);
 	free(one);
 	return fd;
+}
+
+bool
+passed_is_stored(const char *name)
+{
+	static const char *const prefixes[] = { PASSED_LISTENER, PASSED_SESSION,
+		PASSED_CLIENTS };
+
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
 }
 
 void

@@ -8,6 +8,7 @@
 
 #include <sys/queue.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Of socket units, followed by the name of a guest or a service. */
@@ -16,7 +17,8 @@
 #define PASSED_STREAM "stream-"
 /* Of the store. */
 #define PASSED_LISTENER "g-" /* NAME, or NAME+POOL+CLASS, either may be "" */
-#define PASSED_SESSION	"s-"
+#define PASSED_SESSION	"s-" /* NAME */
+#define PASSED_CLIENTS	"c-" /* guest+NAME+NUMBER, or egd or stream */
 
 #define PASSED_NAME_SIZE 256 /* the longest name, with the NUL */
 
@@ -52,6 +54,9 @@ int passed_claim(struct passed *, const char *prefix, const char *name);
 
 /* The one of that name and prefix, which stays in the set; -1: none. */
 int passed_find(const struct passed *, const char *prefix, const char *name);
+
+/* Whether a name is one of the store's. */
+bool passed_is_stored(const char *name);
 
 /* Closes what nobody has taken. */
 void passed_close(struct passed *);

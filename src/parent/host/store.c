@@ -65,10 +65,7 @@ store_init(struct store *s, const struct passed *passed)
 	if (max != NULL && sdnotify_available())
 		s->max = (size_t)strtonum(max, 0, STORE_MAX, NULL);
 	TAILQ_FOREACH(p, &passed->fds, entry)
-		if (strncmp(p->name, PASSED_LISTENER,
-			strlen(PASSED_LISTENER)) == 0 ||
-		    strncmp(p->name, PASSED_SESSION, strlen(PASSED_SESSION)) ==
-			0)
+		if (passed_is_stored(p->name))
 			note(s, p->name);
 }
 

@@ -272,16 +272,15 @@ log_unused(struct daemon *d)
 	}
 }
 
-/* Sessions whose guests have not come back. */
+/* Ends sessions of that prefix, whose guests or services have not come back. */
 static void
-end_orphans(void *arg)
+end_sessions(struct daemon *d, const char *prefix)
 {
-	struct daemon *d = arg;
 	char name[PASSED_NAME_SIZE], stored[PASSED_NAME_SIZE];
 	int fd;
 
-	while ((fd = passed_take(&d->passed, PASSED_SESSION, name)) != -1) {
-		strlcpy(stored, PASSED_SESSION, sizeof(stored));
+	while ((fd = passed_take(&d->passed, prefix, name)) != -1) {
+		strlcpy(stored, prefix, sizeof(stored));
 		strlcat(stored, name, sizeof(stored));
 		store_remove(&d->store, stored);
 		aside_close(d->env->event, fd);
@@ -292,6 +291,13 @@ end_orphans(void *arg)
 		    "last vrngd, ends",
 		    name);
 	}
+}
+
+static void
+end_orphans(void *arg)
+{
+	end_sessions(arg, PASSED_SESSION);
+	end_sessions(arg, PASSED_CLIENTS);
 }
 
 void

@@ -3,10 +3,13 @@
  * files of this room, by main.c, the control socket and the status.
  */
 #include <bsd/string.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
+#include "parent/host/aside.h"
 #include "parent/state/daemon.h"
 
 void
@@ -239,6 +242,49 @@ daemon_guest_free(struct daemon *d, struct guest *g, uint64_t deadline)
 	free(g);
 }
 
+/*
+ * Takes the session of a service that was stored, and its number; -1: none.  Of
+ * two, an earlier vrngd ended before it took the older one out of the store.
+ */
+static int
+take_stored(struct daemon *d, const struct service *s, uint64_t *serial)
+{
+	char prefix[SERVICE_PREFIX_SIZE], rest[PASSED_NAME_SIZE];
+	char older[PASSED_NAME_SIZE];
+	int fd, session = -1;
+	uint64_t n;
+
+	service_stored_prefix(s, prefix);
+	while ((fd = passed_take(&d->passed, prefix, rest)) != -1) {
+		n = strtoull(rest, NULL, 10);
+		if (session != -1) {
+			snprintf(older, sizeof(older), "%s%" PRIu64, prefix,
+			    n < *serial ? n : *serial);
+			store_remove(&d->store, older);
+			aside_close(d->env->event, n < *serial ? fd : session);
+		}
+		if (session == -1 || n > *serial) {
+			session = fd;
+			*serial = n;
+		}
+	}
+	return session;
+}
+
+void
+daemon_resume(struct daemon *d, struct service *s, struct totals *reported)
+{
+	struct counters before;
+	uint64_t serial;
+	int session = take_stored(d, s, &serial);
+
+	if (session == -1)
+		return;
+	before = service_resume(s, session, serial);
+	/* What it counted for another vrngd is not reported by this. */
+	counters_add(&reported->counters, &before);
+}
+
 struct service *
 daemon_service_new(struct daemon *d, const struct config_service *cs,
     struct pool *pool, struct alloc_node *parent)
@@ -247,6 +293,7 @@ daemon_service_new(struct daemon *d, const struct config_service *cs,
 
 	service_init(s, cs, NULL, d->env, &d->store, pool, parent);
 	TAILQ_INSERT_TAIL(&d->services, s, entry);
+	daemon_resume(d, s, &s->reported);
 	return s;
 }
 

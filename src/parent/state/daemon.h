@@ -142,7 +142,13 @@ struct guest *daemon_guest_new(struct daemon *, const char *name, struct pool *,
     const struct config_terms *);
 void daemon_guest_free(struct daemon *, struct guest *, uint64_t deadline);
 
-/* The same for a service. */
+/*
+ * Resumes the session of a service if one was stored, as of which the last
+ * report is taken to be.
+ */
+void daemon_resume(struct daemon *, struct service *, struct totals *reported);
+
+/* The same as of guests for a service. */
 struct service *daemon_service_new(struct daemon *,
     const struct config_service *, struct pool *, struct alloc_node *parent);
 void daemon_service_free(struct daemon *, struct service *, uint64_t deadline);

@@ -334,6 +334,7 @@ apply_egd(struct daemon *d, struct guest *g, const struct config_guest *cg)
 			guest_remove_egd(g, clock_now());
 			return -1;
 		}
+		daemon_resume(d, &g->egd->service, &g->reported);
 	}
 	service_accept_writes(&g->egd->service, cg->pool->accept_writes);
 	return 0;
