@@ -143,10 +143,10 @@ step(struct worker *w)
 static void
 await_clients(struct worker *w)
 {
-	struct epoll_event event;
+	struct epoll_event first;
 
 	while (w->stage < WORKER_GIVEN) {
-		if (epoll_wait(w->epoll_fd, &event, 1, -1) == -1 &&
+		if (epoll_wait(w->epoll_fd, &first, 1, -1) == -1 &&
 		    errno != EINTR)
 			log_fatal("epoll_wait: %s", strerror(errno));
 		frames_read(w);

@@ -123,7 +123,7 @@ spawn(struct outlet *o)
 }
 
 static struct outlet *
-start(void (*born)(struct outlet *))
+begin(void (*born)(struct outlet *))
 {
 	struct outlet *o = calloc(1, sizeof(*o));
 
@@ -146,13 +146,13 @@ start(void (*born)(struct outlet *))
 struct outlet *
 outlet_start(void)
 {
-	return start(NULL);
+	return begin(NULL);
 }
 
 struct outlet *
 outlet_traced(void (*born)(struct outlet *))
 {
-	struct outlet *o = start(born);
+	struct outlet *o = begin(born);
 
 	o->revives = true;
 	o->grants = GRANT_ROOM;
