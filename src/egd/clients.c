@@ -70,23 +70,25 @@ take_place(struct worker *w, uint32_t place, int fd)
 	return c;
 }
 
-/* Shows the parent that a client has come to its place, and that it has gone. */
+/* Shows the parent a client; one that another worker has shown goes on. */
 static void
 show(struct worker *w, struct client *c)
 {
+	w->page->nclients = ++w->clients->n;
+	if (c->shown->since != 0)
+		return;
 	strlcpy(c->shown->peer, c->peer.text, sizeof(c->shown->peer));
 	c->shown->bytes = c->shown->requests = 0;
 	__atomic_store_n(&c->shown->since, w->now, __ATOMIC_RELEASE);
-	w->page->nclients = ++w->clients->n;
 }
 
+/* Shows that there is no client in a place. */
 static void
-hide(struct worker *w, struct client *c)
+hide(struct worker *w, uint32_t place)
 {
-	__atomic_store_n(&c->shown->since, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&w->page->clients[place].since, 0, __ATOMIC_RELAXED);
 	/* Before another is written there. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	w->page->nclients = --w->clients->n;
 }
 
 static void
@@ -171,8 +173,10 @@ begin_saving(struct worker *w, struct client *c)
 struct client *
 clients_add(struct worker *w, uint32_t place, int fd, const struct peer *peer)
 {
-	struct client *c = clients_put(w, place, fd, peer);
+	struct client *c;
 
+	hide(w, place);
+	c = clients_put(w, place, fd, peer);
 	w->page->counters.connections++;
 	if (fd != -1) {
 		set_options(fd, peer->inet);
@@ -205,6 +209,7 @@ clients_drop(struct worker *w, uint32_t place, int fd)
 	/* The parent may have the connection for some more time. */
 	(void)shutdown(fd, SHUT_RDWR);
 	close(fd);
+	hide(w, place);
 	saved_commit(w->saved, place,
 	    &(const struct saved_client){ .state = SAVED_NONE });
 	if (w->keeps) {
@@ -259,7 +264,8 @@ clients_close(struct worker *w, struct client *c, const char *why)
 	leave_idle(w, c);
 	cs->blocked -= c->state == CLIENT_BLOCKED;
 	drr_leave(&cs->drr, &c->turn);
-	hide(w, c);
+	hide(w, clients_place(w, c));
+	w->page->nclients = --cs->n;
 	explicit_bzero(c, sizeof(*c));
 	if (cs->n > 0)
 		return;

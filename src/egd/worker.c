@@ -38,6 +38,8 @@ void
 worker_init(struct worker *w, struct counters_page *page)
 {
 	w->page = page;
+	/* An earlier worker may have had it. */
+	w->page->nclients = w->page->nplaces = 0;
 	w->now = clock_now();
 	w->pid = getpid();
 	w->most = most_clients();

@@ -83,14 +83,8 @@ send_page(struct outlet *o)
 	struct frame f;
 
 	frame_init(&f, PROTO_COUNTERS, 0, 0);
-	f.fds[0] = memfd_create("counters", MFD_CLOEXEC);
-	assert_true(f.fds[0] != -1);
-	assert_int_equal(ftruncate(f.fds[0], sizeof(*o->page)), 0);
-	o->page =
-	    mmap(NULL, sizeof(*o->page), PROT_READ, MAP_SHARED, f.fds[0], 0);
-	assert_true(o->page != MAP_FAILED);
+	f.fds[0] = o->page_fd;
 	send_frame(o, &f);
-	close(f.fds[0]);
 }
 
 /* Starts a worker. */
@@ -133,6 +127,11 @@ begin(void (*born)(struct outlet *))
 	o->generation = 6;
 	for (size_t i = 0; i < CLIENTS_MAX; i++)
 		o->kept[i] = -1;
+	o->page_fd = memfd_create("counters", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(o->page_fd, sizeof(*o->page)), 0);
+	o->page =
+	    mmap(NULL, sizeof(*o->page), PROT_READ, MAP_SHARED, o->page_fd, 0);
+	assert_true(o->page != MAP_FAILED);
 	o->saved_fd = memfd_create("clients", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(o->saved_fd, CLIENTS_STATE_SIZE), 0);
 	o->saved = mmap(NULL, CLIENTS_STATE_SIZE, PROT_READ | PROT_WRITE,
@@ -201,6 +200,7 @@ outlet_stop(struct outlet *o)
 	munmap((void *)(uintptr_t)o->page, sizeof(*o->page));
 	munmap(o->saved, CLIENTS_STATE_SIZE);
 	close(o->saved_fd);
+	close(o->page_fd);
 	free(o->log);
 	free(o);
 }
@@ -420,7 +420,6 @@ outlet_revive(struct outlet *o)
 	hear(o);
 	close(o->channel);
 	close(o->up);
-	munmap((void *)(uintptr_t)o->page, sizeof(*o->page));
 	o->want = (struct proto_want){ 0 };
 	o->status = 0;
 	o->revived++;

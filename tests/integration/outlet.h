@@ -60,6 +60,7 @@ struct outlet {
 	unsigned int wants;
 	unsigned int pongs;
 	unsigned int busies;
+	int page_fd;
 	const struct counters_page *page;
 	struct outlet_stats {
 		struct counters counters;

@@ -381,7 +381,10 @@ test_random(void **state)
 		ts[i]->total = ts[i]->sent + 10;
 	finish_all(o, ts, MANY);
 	assert_int_equal(outlet_stats(o)->clients, MANY);
+	assert_in_range(o->stats.counters.connections, MANY - 5, 2 * MANY);
 	assert_int_equal(o->gone, 0);
+	for (size_t i = 0; i < MANY; i++)
+		assert_true(o->clients[i].bytes > ts[i]->ngot / 2);
 	check_unique(ts, MANY);
 	for (size_t i = 0; i < MANY; i++)
 		talker_free(ts[i]);
