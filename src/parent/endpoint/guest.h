@@ -16,10 +16,12 @@ struct guest_egd {
 
 struct guest {
 	TAILQ_ENTRY(guest) entry;
+	RB_ENTRY(guest) by_name;
 	char name[GUEST_NAME_SIZE];
 	struct log_subject subject; /* "guest" and the name */
 	bool kept;		    /* by the configuration that is applied */
 	bool added;		    /* by vrngctl or systemd, not by one */
+	const struct config_guest *config; /* in a reload; NULL: not there */
 	struct vhost vhost;
 	struct guest_egd *egd; /* allocated; NULL: it has no EGD socket */
 	struct totals reported;

@@ -12,6 +12,15 @@
 #include "parent/host/aside.h"
 #include "parent/state/daemon.h"
 
+static int
+compare_names(const struct guest *a, const struct guest *b)
+{
+	return strcmp(a->name, b->name);
+}
+
+RB_PROTOTYPE(guests_by_name, guest, by_name, compare_names)
+RB_GENERATE(guests_by_name, guest, by_name, compare_names)
+
 void
 daemon_init(struct daemon *d, struct process_env *env,
     const struct daemon_ops *ops, void *arg)
@@ -19,6 +28,7 @@ daemon_init(struct daemon *d, struct process_env *env,
 	*d = (struct daemon){ .env = env, .ops = ops, .arg = arg };
 	TAILQ_INIT(&d->pools);
 	TAILQ_INIT(&d->guests);
+	RB_INIT(&d->by_name);
 	TAILQ_INIT(&d->services);
 	TAILQ_INIT(&d->passed.fds);
 	store_init(&d->store, &d->passed);
@@ -69,11 +79,11 @@ daemon_class_of(struct daemon_pool *p, const struct alloc_node *node)
 struct guest *
 daemon_find_guest(struct daemon *d, const char *name)
 {
-	struct guest *g;
+	struct guest *g = RB_ROOT(&d->by_name);
+	int order;
 
-	TAILQ_FOREACH(g, &d->guests, entry)
-		if (strcmp(g->name, name) == 0)
-			break;
+	while (g != NULL && (order = strcmp(name, g->name)) != 0)
+		g = order < 0 ? RB_LEFT(g, by_name) : RB_RIGHT(g, by_name);
 	return g;
 }
 
@@ -221,6 +231,7 @@ daemon_guest_new(struct daemon *d, const char *name, struct pool *pool,
 
 	guest_init(g, name, d->env, &d->store, pool, parent, share, terms);
 	TAILQ_INSERT_TAIL(&d->guests, g, entry);
+	RB_INSERT(guests_by_name, &d->by_name, g);
 	d->nguests++;
 	session = passed_claim(&d->passed, PASSED_SESSION, name);
 	if (session != -1) {
@@ -237,6 +248,7 @@ daemon_guest_free(struct daemon *d, struct guest *g, uint64_t deadline)
 	if (d->cursor == g)
 		d->cursor = TAILQ_NEXT(g, entry);
 	TAILQ_REMOVE(&d->guests, g, entry);
+	RB_REMOVE(guests_by_name, &d->by_name, g);
 	d->nguests--;
 	guest_stop(g, deadline);
 	free(g);

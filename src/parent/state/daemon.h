@@ -49,6 +49,7 @@ struct daemon_pool {
 
 TAILQ_HEAD(daemon_pools, daemon_pool);
 TAILQ_HEAD(guests, guest);
+RB_HEAD(guests_by_name, guest);
 
 struct daemon_ops {
 	/* All pools have been ready, once. */
@@ -66,7 +67,8 @@ struct daemon {
 	const struct daemon_ops *ops;
 	void *arg;
 	struct daemon_pools pools;
-	struct guests guests;
+	struct guests guests; /* in the order in which they came */
+	struct guests_by_name by_name;
 	struct services services; /* but guests' EGD sockets */
 	struct listeners listeners;
 	size_t nguests;

@@ -432,15 +432,18 @@ apply_service(struct daemon *d, const struct config_service *cs)
 	return 0;
 }
 
-static const struct config_guest *
-configured(const struct config *config, const struct guest *g)
+/* Notes which guests the configuration has. */
+static void
+match_guests(struct daemon *d, const struct config *config)
 {
 	const struct config_guest *cg;
+	struct guest *g;
 
+	TAILQ_FOREACH(g, &d->guests, entry)
+		g->config = NULL;
 	TAILQ_FOREACH(cg, &config->guests, entry)
-		if (strcmp(cg->name, g->name) == 0)
-			break;
-	return cg;
+		if ((g = daemon_find_guest(d, cg->name)) != NULL)
+			g->config = cg;
 }
 
 /*
@@ -467,7 +470,7 @@ inherited(struct daemon *d, struct guest *g)
 
 /* Guests that the configuration does not have stay if their place does. */
 static void
-keep_added(struct daemon *d, const struct config *config)
+keep_added(struct daemon *d)
 {
 	const struct config_terms *terms;
 	struct alloc_share share;
@@ -476,7 +479,7 @@ keep_added(struct daemon *d, const struct config *config)
 	TAILQ_FOREACH(g, &d->guests, entry) {
 		terms = inherited(d, g);
 		g->kept = (g->added || guest_adopted(g)) && terms != NULL;
-		if (!g->kept || configured(config, g) != NULL)
+		if (!g->kept || g->config != NULL)
 			continue;
 		share = daemon_plain_share(terms);
 		guest_change(g, guest_node(g)->parent, &share, terms);
@@ -485,14 +488,13 @@ keep_added(struct daemon *d, const struct config *config)
 
 /* Ends a guest's EGD socket that it does not have any more, or elsewhere. */
 static void
-drop_egd(struct guest *g, const struct config *config)
+drop_egd(struct guest *g)
 {
-	const struct config_guest *cg;
+	const struct config_guest *cg = g->config;
 	struct config_service cs;
 
 	if (g->egd == NULL)
 		return;
-	cg = configured(config, g);
 	if (cg != NULL && cg->egd != NULL) {
 		egd_of(&cs, cg);
 		if (config_service_same_place(&cs, &g->egd->service.config))
@@ -517,7 +519,7 @@ drop_services(struct daemon *d, const struct config *config)
 		daemon_service_free(d, s, clock_now() + REMOVAL_TIME);
 	}
 	TAILQ_FOREACH(g, &d->guests, entry)
-		drop_egd(g, config);
+		drop_egd(g);
 }
 
 /* Ends guests, pools and classes that the configuration does not have. */
@@ -566,7 +568,8 @@ reload_apply(struct daemon *d, const struct config *config)
 	}
 	d->applied++;
 	apply_pools(d, config, &plan);
-	keep_added(d, config);
+	match_guests(d, config);
+	keep_added(d);
 	drop_services(d, config);
 	TAILQ_FOREACH(cg, &config->guests, entry)
 		if (apply_guest(d, cg) == -1)
