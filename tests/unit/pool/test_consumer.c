@@ -62,10 +62,10 @@ count_active(struct pool *pool, void *arg)
 static void
 count_throttled(struct pool *pool, struct consumer *c, void *arg)
 {
-	struct plumbing *p = arg;
+	struct plumbing *p = c->arg;
 
+	assert_ptr_equal(p, arg);
 	assert_ptr_equal(pool, &p->pool);
-	assert_in_range(c - p->consumers, 0, CONSUMERS - 1);
 	p->throttled++;
 }
 
