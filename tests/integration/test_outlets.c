@@ -13,12 +13,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "integration/load.h"
 #include "integration/peer.h"
 
 #define EGD_WORKER "vrngd-egd"
 #define POOL	   "pool \"default\" { source \"kernel\" { type = kernel } %s }\n"
 #define RATE	   4096 /* bytes a second */
 #define BURST	   1024
+#define SHARE	   "rate = 4K burst = 1K"
+#define BESIDE_MS  1000 /* that both sockets of a guest are busy */
 #define LIMITED_MS 2000
 #define TRIES	   100
 #define AGAIN_MS   1000 /* at most, until a stream connects again */
@@ -132,6 +135,71 @@ test_same_path(void **state)
 	    daemon_path(&s->d, "vm0.sock"));
 	admin_reload(s, "read again: 1 guest");
 	serves(&p);
+	suite_pass(s);
+}
+
+/* What a client that wants more than there is gets while the guest does, too. */
+static uint64_t
+take_beside(const struct place *p, struct load *load)
+{
+	uint8_t commands[256], bytes[1024];
+	int fd = place_connect(p);
+	uint64_t had = 0;
+	ssize_t n;
+
+	for (size_t i = 0; i < sizeof(commands); i++)
+		commands[i] = i % 2 == 0 ? 2 : 64;
+	assert_int_equal(write(fd, commands, sizeof(commands)),
+	    sizeof(commands));
+	for (int i = 0; i < 20; i++) {
+		load_run(load, 1, BESIDE_MS / 20, NULL);
+		while ((n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+			had += (uint64_t)n;
+	}
+	close(fd);
+	return had;
+}
+
+/*
+ * A guest's EGD socket comes and goes while the guest is at its limit: the two
+ * together get no more than the guest had, and each of them a half of it.
+ */
+static void
+test_two_sockets(void **state)
+{
+	struct suite *s = *state;
+	struct load load = { .fe = &s->fe, .depth = 4, .len = 64 };
+	uint64_t start, most, n, total, egd = 0, beside = 0;
+	struct place p;
+	char with[256];
+
+	place_unix(s, &p, "egd");
+	snprintf(with, sizeof(with), SHARE " egd = \"%s\"",
+	    daemon_path(&s->d, "egd"));
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm0", SHARE);
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	start = fe_now();
+	for (int i = 0; i < 2; i++) {
+		load_run(&load, 1, BESIDE_MS, NULL);
+		admin_conf(s, "w", POOL, "");
+		admin_conf_guest(s, "vm0", with);
+		admin_reload(s, "read again: 1 guest");
+		n = load.bytes;
+		egd += take_beside(&p, &load);
+		beside += load.bytes - n;
+		admin_conf(s, "w", POOL, "");
+		admin_conf_guest(s, "vm0", SHARE);
+		admin_reload(s, "read again: 1 guest");
+	}
+	most = BURST + RATE * (fe_now() - start) / 1000;
+	total = load.bytes + egd;
+	print_message("# %ju of %ju bytes; %ju beside %ju\n", (uintmax_t)total,
+	    (uintmax_t)most, (uintmax_t)egd, (uintmax_t)beside);
+	assert_in_range(total, most * 7 / 10, most + 2);
+	/* The worker waits a quarter of a second before its first client. */
+	assert_in_range(egd, beside * 2 / 5, beside);
 	suite_pass(s);
 }
 
@@ -395,6 +463,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		SUITE_EMPTY(test_at_once),
 		SUITE_EMPTY(test_same_path),
+		SUITE_EMPTY(test_two_sockets),
 		SUITE_EMPTY(test_same_port),
 		SUITE_EMPTY(test_low_port),
 		SUITE_EMPTY(test_again),
