@@ -2,9 +2,13 @@
  * Services of a running daemon: a reload moves them, their workers and the
  * entropy process die, and whoever they connect to comes and goes.
  */
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/deposit.h"
 #include "integration/load.h"
 #include "integration/peer.h"
 
@@ -25,6 +30,7 @@
 #define LIMITED_MS 2000
 #define TRIES	   100
 #define AGAIN_MS   1000 /* at most, until a stream connects again */
+#define FILES	   256
 #define PORT_MAX   1023 /* of those that not everybody may listen at */
 
 /* The client asks for `n` bytes and gets them. */
@@ -457,6 +463,65 @@ test_throttled(void **state)
 	suite_pass(s);
 }
 
+/* Has a descriptor wait in a queue, as a service of root with few may. */
+static void
+pass_one(void)
+{
+	const struct rlimit limit = { FILES, FILES };
+	struct __user_cap_header_struct hdr = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct none[2] = { 0 };
+	struct deposit_parts parts = { .n = 1, .ids = { 1 }, .fds = { 0 } };
+	int fd;
+
+	closefrom(STDERR_FILENO + 1);
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1 ||
+	    syscall(SYS_capset, &hdr, none) == -1)
+		_exit(2);
+	_exit((fd = deposit_make()) == -1 || deposit_put(fd, &parts) == -1);
+}
+
+static void
+passes(void)
+{
+	int status;
+	pid_t pid;
+
+	if ((pid = fork()) == 0)
+		pass_one();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/*
+ * Connections that are kept count against nobody else: root may not have more
+ * descriptors wait in queues than the process that sends one may open.
+ */
+static void
+test_kept(void **state)
+{
+	struct suite *s = *state;
+	struct place p;
+	int fds[2 * FILES];
+
+	if (getuid() != 0)
+		suite_skip(s, "only a process of root counts with others");
+	place_unix(s, &p, "e.sock");
+	admin_conf(s, "w", POOL "egd \"e\" { %s max-clients = 1024 }\n", "",
+	    p.text);
+	admin_start(s);
+	passes();
+	for (size_t i = 0; i < 2 * FILES; i++) {
+		fds[i] = place_connect(&p);
+		take(fds[i], 16);
+	}
+	passes();
+	for (size_t i = 0; i < 2 * FILES; i++)
+		close(fds[i]);
+	suite_pass(s);
+}
+
 int
 main(void)
 {
@@ -471,6 +536,7 @@ main(void)
 		SUITE_EMPTY(test_connects),
 		SUITE_EMPTY(test_writes),
 		SUITE_EMPTY(test_throttled),
+		SUITE_EMPTY(test_kept),
 	};
 
 	return SUITE_MAIN("outlets", tests);

@@ -11,6 +11,7 @@
 #include "common/deposit.h"
 #include "parent/endpoint/clients.h"
 #include "parent/host/page.h"
+#include "parent/host/privilege.h"
 
 #define SPARSE 64 /* places of clients that were, more than of those that are */
 
@@ -33,21 +34,20 @@ put(uint64_t *set, uint32_t place)
 }
 
 void
-clients_init(struct clients *cs)
+clients_init(struct clients *cs, uid_t uid)
 {
-	*cs = (struct clients){ .deposit = -1, .state = -1 };
+	*cs = (struct clients){ .deposit = -1, .state = -1, .uid = uid };
 }
 
 /* The session is that of a deposit, or none: -1. */
 static void
 begin(struct clients *cs, int deposit, int state)
 {
-	uint64_t serial = cs->serial;
-
 	*cs = (struct clients){
 		.deposit = deposit,
 		.state = state,
-		.serial = serial + 1,
+		.uid = cs->uid,
+		.serial = cs->serial + 1,
 	};
 }
 
@@ -64,7 +64,7 @@ fail(int fd)
 }
 
 static int
-make_deposit(int state, int counters)
+make_deposit(uid_t uid, int state, int counters)
 {
 	const struct deposit_parts parts = {
 		.n = 2,
@@ -73,7 +73,7 @@ make_deposit(int state, int counters)
 	};
 	int deposit = deposit_make();
 
-	if (deposit == -1 || deposit_put(deposit, &parts) == -1)
+	if (deposit == -1 || privilege_deposit(uid, deposit, &parts) == -1)
 		return fail(deposit);
 	return deposit;
 }
@@ -86,7 +86,7 @@ clients_begin(struct clients *cs, int counters)
 
 	if (state == -1)
 		return -1;
-	if ((deposit = make_deposit(state, counters)) == -1)
+	if ((deposit = make_deposit(cs->uid, state, counters)) == -1)
 		return fail(state);
 	begin(cs, deposit, state);
 	return 0;
@@ -168,7 +168,7 @@ clients_add(struct clients *cs, int conn)
 		errno = EAGAIN;
 		return -1;
 	}
-	if (deposit_put(cs->deposit, &parts) == -1)
+	if (privilege_deposit(cs->uid, cs->deposit, &parts) == -1)
 		return -1;
 	put(cs->used, place);
 	cs->n++;
@@ -212,7 +212,7 @@ gather(const struct clients *cs, struct deposit_parts *from,
 		from->fds[i] = -1;
 		if (to->n < DEPOSIT_PARTS_MAX)
 			continue;
-		r = deposit_put(deposit, to);
+		r = privilege_deposit(cs->uid, deposit, to);
 		deposit_close(to);
 	}
 	deposit_close(from);
@@ -236,7 +236,7 @@ copy_to(const struct clients *cs, int deposit)
 			break;
 		}
 	if (r == 0 && to.n > 0)
-		r = deposit_put(deposit, &to);
+		r = privilege_deposit(cs->uid, deposit, &to);
 	deposit_close(&to);
 	return r;
 }
@@ -254,7 +254,8 @@ clients_copy(const struct clients *cs)
 int
 clients_renew(struct clients *cs, int counters)
 {
-	int old = cs->deposit, deposit = make_deposit(cs->state, counters);
+	int old = cs->deposit,
+	    deposit = make_deposit(cs->uid, cs->state, counters);
 
 	if (deposit == -1 || copy_to(cs, deposit) == -1)
 		return fail(deposit);

@@ -23,11 +23,12 @@ struct clients {
 	uint32_t ngone; /* that were, with a connection in the deposit */
 	uint64_t used[CLIENTS_WORDS]; /* places of clients, a bit each, */
 	uint64_t gone[CLIENTS_WORDS]; /* and of those that were */
+	uid_t uid;		      /* that keeps descriptors */
 	uint64_t serial;	      /* of the name in the store */
 };
 
-/* No session. */
-void clients_init(struct clients *);
+/* No session.  Descriptors are kept by that uid: see privilege_deposit(). */
+void clients_init(struct clients *, uid_t);
 
 /*
  * Begins a session without clients, with a page of counters (fd), which stays

@@ -547,7 +547,7 @@ service_init(struct service *s, const struct config_service *cs,
 		.name = s->name,
 		.pool = pool->name,
 	};
-	clients_init(&s->clients);
+	clients_init(&s->clients, process_spare_uid(env));
 	s->accepted = clock_now();
 	bucket_init(&s->accepts,
 	    (struct bucket_rate){ ACCEPT_RATE, NS_PER_SEC }, ACCEPT_BURST);

@@ -15,6 +15,7 @@
 #include "parent/endpoint/vhost.h"
 #include "parent/host/aside.h"
 #include "parent/host/event.h"
+#include "parent/host/privilege.h"
 
 /* What is in the store, in the form of a deposit. */
 enum stored_id {
@@ -138,7 +139,8 @@ store_session(struct vhost *v)
 
 	if (e->store->max == 0)
 		return;
-	if ((fd = deposit_make()) == -1 || deposit_put(fd, &parts) == -1)
+	if ((fd = deposit_make()) == -1 ||
+	    privilege_deposit(process_spare_uid(e->env), fd, &parts) == -1)
 		log_about(LOG_LEVEL_ERROR, e->subject,
 		    "its session will not outlive this vrngd: %s",
 		    strerror(errno));

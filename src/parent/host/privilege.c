@@ -67,6 +67,24 @@ privilege_reduce(void)
 }
 
 int
+privilege_deposit(uid_t uid, int deposit, const struct deposit_parts *parts)
+{
+	const uid_t own = getuid();
+	int r, error;
+
+	if (uid == (uid_t)-1)
+		return deposit_put(deposit, parts);
+	if (setreuid(uid, (uid_t)-1) == -1)
+		return -1;
+	r = deposit_put(deposit, parts);
+	error = errno;
+	if (setreuid(own, (uid_t)-1) == -1)
+		log_fatal("setreuid %u: %s", own, strerror(errno));
+	errno = error;
+	return r;
+}
+
+int
 privilege_empty_root(void)
 {
 	static const char *const places[] = { "/run", "/tmp", "/var/tmp" };

@@ -107,6 +107,13 @@ int process_start(struct process *, struct process_env *,
 
 bool process_running(const struct process *);
 
+/* A uid that no process has, for privilege_deposit(); -1: there is none. */
+static inline uid_t
+process_spare_uid(const struct process_env *env)
+{
+	return (env->layers & LAYER_UID) != 0 ? env->uid_base : (uid_t)-1;
+}
+
 /*
  * Sends a frame; if there is no room, later.  Its fds are closed here.  A
  * process that leaves too many unread is killed.
