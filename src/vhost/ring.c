@@ -13,10 +13,8 @@
 #include "common/log.h"
 #include "vhost/worker.h"
 
-#define LOOK_TIME  10000 /* ns, until messages and bytes are handled */
-#define LOOKS	   16	 /* checks of the ring per check of the clock */
-#define LAST_LOOKS 32	 /* checks before sleeping */
-#define RUNS_MAX   16 /* runs without sleep, until other events are handled */
+#define LOOKS	 32 /* of the ring at a time: about 0.7 us */
+#define RUNS_MAX 16 /* runs without sleep, until other events are handled */
 
 static void
 notifier_init(struct notifier *n, int fd, uint32_t id)
@@ -204,9 +202,9 @@ relax(void)
 
 /* Whether one of a few checks of the ring finds a request. */
 static bool
-see(const struct worker *w, int looks)
+see(const struct worker *w)
 {
-	while (looks-- > 0) {
+	for (int i = 0; i < LOOKS; i++) {
 		if (queue_peek(&w->queue) != QUEUE_EMPTY)
 			return true;
 		relax();
@@ -229,7 +227,7 @@ ring_run(struct worker *w)
 		called |= run_once(w);
 		if (w->rng.counters->bytes == before || w->more ||
 		    w->polling.looking || !can_serve(w) || w->memory.lost ||
-		    !see(w, LAST_LOOKS))
+		    !see(w))
 			break;
 	}
 	return called;
@@ -252,11 +250,11 @@ cede(struct worker *w, uint64_t now)
 void
 ring_look(struct worker *w)
 {
-	uint64_t now = clock_now(), end = now + LOOK_TIME;
+	uint64_t now = clock_now(), end = now + POLLING_LOOK_MIN;
 	bool called = false;
 
 	while (w->polling.looking && !called && now < end) {
-		if (see(w, LOOKS))
+		if (see(w))
 			called = ring_run(w);
 		else
 			polling_idle(&w->polling, now);

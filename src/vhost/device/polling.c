@@ -6,14 +6,9 @@
 #include "common/min.h"
 #include "vhost/device/polling.h"
 
-#define WINDOW_MIN 10000 /* ns, of a look */
-/* What a wake-up adds to the time between requests, which looks would not. */
-#define WAKE_UP	   50000  /* ns */
-#define MISSES_MAX 8	  /* in a row, then no looks */
-#define REST	   256	  /* for so many kicks */
-#define CEDED_MAX  200000 /* ns, without the CPU: then no looks for */
-#define PAUSE_MIN  4	  /* so many kicks, and up to REST */
-#define PERCENT	   100
+#define FEW	8   /* misses in a row, and kicks of a pause then, */
+#define MANY	256 /* and at most */
+#define PERCENT 100
 
 void
 polling_init(struct polling *p, struct counters *counters)
@@ -29,8 +24,8 @@ polling_limit(struct polling *p, const struct proto_limits *limits,
 	p->max = min64(limits->poll_us, POLL_US_MAX) * UINT64_C(1000);
 	p->share = min64(limits->poll_share, PERCENT);
 	p->window = min64(p->window, p->max);
-	p->misses = p->rest = p->hits = 0;
-	p->pause = PAUSE_MIN;
+	p->misses = p->hits = p->pause = 0;
+	p->next_pause = FEW;
 	/* A larger share begins now. */
 	p->credit = 0;
 	p->credited = now;
@@ -40,8 +35,8 @@ polling_limit(struct polling *p, const struct proto_limits *limits,
 static void
 earn(struct polling *p, uint64_t now)
 {
-	uint64_t gone = min64(now - p->credited, POLLING_CREDIT_NS);
-	int64_t most = (int64_t)(POLLING_CREDIT_NS * p->share);
+	uint64_t gone = min64(now - p->credited, POLLING_CREDIT);
+	int64_t most = (int64_t)(POLLING_CREDIT * p->share);
 
 	p->credit += (int64_t)(gone * p->share);
 	if (p->credit > most)
@@ -49,30 +44,41 @@ earn(struct polling *p, uint64_t now)
 	p->credited = now;
 }
 
+/* Takes no looks for a number of kicks, which doubles until many looks hit. */
+static void
+back_off(struct polling *p)
+{
+	if (p->hits >= MANY)
+		p->next_pause = FEW;
+	p->pause = p->next_pause;
+	p->next_pause = (uint32_t)min64(2 * p->pause, MANY);
+	p->misses = p->hits = 0;
+}
+
 /*
- * A kick was needed.  Would a longer look have seen the request?  If looks go
- * on to find nothing, it would not, however soon the kicks come.
+ * A kick was needed.  Would a longer look have seen the request, without the
+ * wake-ups of the driver and of this process?  If looks go on to find nothing,
+ * it would not, however soon the kicks come.
  */
 static void
 learn(struct polling *p, uint64_t idle)
 {
-	if (p->rest > 0)
-		p->rest--;
-	else if (p->misses >= MISSES_MAX) {
-		p->window = p->misses = 0;
-		p->rest = REST;
-	} else if (idle <= p->max + WAKE_UP)
-		p->window =
-		    min64(p->max, p->window == 0 ? WINDOW_MIN : 2 * p->window);
+	if (p->pause > 0)
+		p->pause--;
+	else if (p->misses >= FEW)
+		back_off(p);
+	else if (idle <= p->max + 2 * POLLING_WAKE_UP)
+		p->window = min64(p->max,
+		    p->window == 0 ? POLLING_LOOK_MIN : 2 * p->window);
 	else
-		p->window = p->window <= WINDOW_MIN ? 0 : p->window / 2;
+		p->window = p->window <= POLLING_LOOK_MIN ? 0 : p->window / 2;
 }
 
 static void
 begin(struct polling *p, uint64_t now)
 {
 	earn(p, now);
-	p->looking = p->rest == 0 && p->window > 0 &&
+	p->looking = p->pause == 0 && p->window > 0 &&
 	    p->credit >= (int64_t)(p->window * PERCENT);
 	p->counters->polls += p->looking;
 }
@@ -88,9 +94,8 @@ polling_served(struct polling *p, uint64_t now, bool kicked)
 	if (p->looking) {
 		p->counters->poll_hits++;
 		p->counters->poll_ns += spent;
-		p->credit -=
-		    (int64_t)((spent - min64(spent, POLLING_SAVES_NS)) *
-			PERCENT);
+		p->credit -= (int64_t)((spent - min64(spent, POLLING_WAKE_UP)) *
+		    PERCENT);
 		p->hits++;
 		p->misses = 0;
 	} else if (kicked)
@@ -125,11 +130,8 @@ polling_idle(struct polling *p, uint64_t now)
 void
 polling_ceded(struct polling *p, uint64_t now, uint64_t ns)
 {
-	if (!p->looking || ns <= CEDED_MAX)
+	if (!p->looking || ns <= POLLING_CEDED_MAX)
 		return;
 	polling_stop(p, now);
-	p->pause =
-	    p->hits < REST ? (uint32_t)min64(2 * p->pause, REST) : PAUSE_MIN;
-	p->rest = p->pause;
-	p->hits = 0;
+	back_off(p);
 }

@@ -7,7 +7,7 @@
  * soon after each other, and shrinks to nothing while they do not.  The time
  * of looks in vain (misses), and of others (hits) what it takes beyond the
  * wake-up that it saves, draw on a credit that comes in at a share of the time,
- * so that in any time t no more than (POLLING_CREDIT_NS + t) x share is spent.
+ * so that in any time t no more than (POLLING_CREDIT + t) x share is spent.
  */
 #ifndef VRNGD_POLLING_H
 #define VRNGD_POLLING_H
@@ -17,8 +17,11 @@
 
 #include "common/counters.h"
 
-#define POLLING_CREDIT_NS 100000000 /* whose share can be saved up */
-#define POLLING_SAVES_NS  25000	    /* of a CPU, by a hit */
+/* ns: */
+#define POLLING_LOOK_MIN  10000	    /* of a look, until others have the CPU */
+#define POLLING_WAKE_UP	  25000	    /* of a CPU, which a hit saves */
+#define POLLING_CEDED_MAX 200000    /* without the CPU: then a pause */
+#define POLLING_CREDIT	  100000000 /* whose share can be saved up */
 
 struct polling {
 	uint64_t max;	   /* ns, the longest look; 0: none at all */
@@ -28,9 +31,9 @@ struct polling {
 	int64_t credit;	   /* ns x 100, that looks may take; */
 	uint64_t credited; /* ns, when it was that */
 	uint32_t misses;   /* in a row */
-	uint32_t rest;	   /* kicks until looks are tried again */
-	uint32_t hits;	   /* since the CPU was last gone for long */
-	uint32_t pause;	   /* kicks to rest for, the next time it is */
+	uint32_t hits;	   /* since the last pause */
+	uint32_t pause;	   /* kicks until looks are tried again */
+	uint32_t next_pause;
 	bool looking;
 	struct counters *counters; /* counts */
 };

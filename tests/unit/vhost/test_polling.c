@@ -46,8 +46,8 @@ request(struct game *g, uint64_t think)
 
 	if (g->p.looking && think < window) {
 		g->now += think;
-		if (think > POLLING_SAVES_NS)
-			g->extra += think - POLLING_SAVES_NS;
+		if (think > POLLING_WAKE_UP)
+			g->extra += think - POLLING_WAKE_UP;
 	} else {
 		if (g->p.looking) {
 			polling_idle(&g->p, g->now + window - 1);
@@ -194,8 +194,7 @@ test_share(void **state)
 		for (int n = 0; n < 2000; n++) {
 			request(&g, n % 8 == 0 ? max + 1 : max / 4);
 			assert_true((spent(&g) - before) * 100 <=
-			    (g.now - since + POLLING_CREDIT_NS) *
-				shares[i % 4]);
+			    (g.now - since + POLLING_CREDIT) * shares[i % 4]);
 		}
 		assert_true(spent(&g) > before);
 	}
