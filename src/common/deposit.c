@@ -9,7 +9,6 @@
 #include <sys/un.h>
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/deposit.h"

@@ -3,8 +3,6 @@
  * processes, with different sinks.
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "common/clock.h"

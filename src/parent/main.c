@@ -202,8 +202,7 @@ static int
 signal_reload(sd_event_source *source, const struct signalfd_siginfo *si,
     void *arg)
 {
-	(void)source;
-	(void)si;
+	(void)source, (void)si;
 	reload(arg, NULL, NULL);
 	return 0;
 }
@@ -228,8 +227,7 @@ signal_report(sd_event_source *source, const struct signalfd_siginfo *si,
 {
 	struct vrngd *v = arg;
 
-	(void)source;
-	(void)si;
+	(void)source, (void)si;
 	daemon_report(&v->daemon);
 	return 0;
 }

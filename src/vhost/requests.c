@@ -90,8 +90,7 @@ set_protocol_features(struct worker *w, struct message *m)
 static const char *
 set_owner(struct worker *w, struct message *m)
 {
-	(void)w;
-	(void)m;
+	(void)w, (void)m;
 	return NULL;
 }
 
@@ -203,8 +202,7 @@ set_log_base(struct worker *w, struct message *m)
 static const char *
 set_log_fd(struct worker *w, struct message *m)
 {
-	(void)w;
-	(void)m;
+	(void)w, (void)m;
 	return NULL;
 }
 

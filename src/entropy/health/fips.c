@@ -2,7 +2,6 @@
  * The statistics of FIPS 140-2; pure.  Used by health.c.
  */
 #include <stdbool.h>
-#include <string.h>
 
 #include "entropy/health/fips.h"
 

@@ -95,8 +95,7 @@ relax(void)
 static bool
 choose(struct cpu *cpu, uint32_t instruction)
 {
-	(void)cpu;
-	(void)instruction;
+	(void)cpu, (void)instruction;
 	return false;
 }
 #endif

@@ -11,7 +11,6 @@
 #include "common/clock.h"
 #include "entropy/kind/kind.h"
 #include "common/locked.h"
-#include "common/log.h"
 
 #define DATAGRAM_MAX 65536
 #define CALL_PERIOD  NS_PER_SEC /* without a datagram, until one is sent */

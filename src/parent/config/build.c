@@ -4,7 +4,6 @@
  * Used by main.c at start, at each reload and for vrngd -n.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "parent/config/reader.h"
 

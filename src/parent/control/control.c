@@ -6,7 +6,6 @@
 
 #include <bsd/string.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -287,8 +286,7 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	struct control *ctl = arg;
 	int conn;
 
-	(void)source;
-	(void)revents;
+	(void)source, (void)revents;
 	conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (conn == -1) {
 		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)

@@ -1,7 +1,6 @@
 /*
  * Logs events, which have an id and fields.  Used by every room above.
  */
-#include <stddef.h>
 
 #include "parent/host/event.h"
 

@@ -595,9 +595,7 @@ read_frames(struct process *p, unsigned int most)
 static int
 channel_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
-	(void)source;
-	(void)fd;
-	(void)revents;
+	(void)source, (void)fd, (void)revents;
 	flush(arg);
 	return 0;
 }
@@ -608,8 +606,7 @@ up_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	struct process *p = arg;
 	enum channel_result result;
 
-	(void)fd;
-	(void)revents;
+	(void)fd, (void)revents;
 	result = read_frames(p, FRAMES_AT_ONCE);
 	/* What follows is its end, which child_event() reports. */
 	if (result == CHANNEL_CLOSED || result == CHANNEL_BROKEN)

@@ -36,8 +36,7 @@ sigbus(int sig, siginfo_t *si, void *context)
 	int saved = errno;
 	bool replaced;
 
-	(void)sig;
-	(void)context;
+	(void)sig, (void)context;
 	replaced = mapping_replace(&mem->log, si->si_addr) ||
 	    mapping_replace(&mem->inflight, si->si_addr);
 	for (uint32_t i = 0; i < mem->nregions && !replaced; i++)
