@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "parent/host/event.h"
-#include "parent/host/record.h"
+#include "parent/host/sink.h"
 
 static const struct log_subject vm1 = {
 	.kind = "guest",
