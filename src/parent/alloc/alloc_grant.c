@@ -410,10 +410,10 @@ alloc_deadline(const struct alloc *a)
 		int tries = ROOM_TRIES;
 
 		TAILQ_FOREACH_REVERSE(n, &a->rooms[k], alloc_nodes, room_entry)
-		if (tries-- > 0)
-			at = min64(at, room_time(a, n));
-		else
-			break;
+			if (tries-- > 0)
+				at = min64(at, room_time(a, n));
+			else
+				break;
 	}
 	return at;
 }

@@ -169,7 +169,7 @@ listeners_commit(struct listeners *ls)
 	struct place *p;
 
 	RB_FOREACH(p, places, &ls->places)
-	p->planned = false;
+		p->planned = false;
 	close_each(ls, is_unused);
 }
 

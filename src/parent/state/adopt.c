@@ -255,21 +255,22 @@ log_unused(struct daemon *d)
 	struct place *p;
 
 	RB_FOREACH(p, places, &d->listeners.places)
-	for (size_t i = 0; i < SERVICE_KINDS; i++) {
-		size_t n = strlen(service_kinds[i].prefix);
-		const struct service *s;
+		for (size_t i = 0; i < SERVICE_KINDS; i++) {
+			size_t n = strlen(service_kinds[i].prefix);
+			const struct service *s;
 
-		if (p->origin != PLACE_UNIT ||
-		    strncmp(p->key, service_kinds[i].prefix, n) != 0)
-			continue;
-		s = daemon_find_service(d, service_kinds[i].kind, p->key + n);
-		if (s == NULL || !s->config.socket.passed)
-			log_warning("systemd passed a socket for %s "
-				    "\"%s\", which the configuration "
-				    "does not have: nobody is served "
-				    "there",
-			    service_kinds[i].word, p->key + n);
-	}
+			if (p->origin != PLACE_UNIT ||
+			    strncmp(p->key, service_kinds[i].prefix, n) != 0)
+				continue;
+			s = daemon_find_service(d, service_kinds[i].kind,
+			    p->key + n);
+			if (s == NULL || !s->config.socket.passed)
+				log_warning("systemd passed a socket for %s "
+					    "\"%s\", which the configuration "
+					    "does not have: nobody is served "
+					    "there",
+				    service_kinds[i].word, p->key + n);
+		}
 }
 
 /* Ends sessions of that prefix, whose guests or services have not come back. */
