@@ -14,6 +14,15 @@
 
 #define WATCH_INTERVAL NS_PER_SEC /* between looks at the entropy process */
 
+static int
+compare(const struct consumer *a, const struct consumer *b)
+{
+	return a->number < b->number ? -1 : a->number > b->number;
+}
+
+RB_PROTOTYPE(consumers, consumer, pool_entry, compare)
+RB_GENERATE(consumers, consumer, pool_entry, compare)
+
 static struct consumer *
 consumer_of(struct alloc_node *leaf)
 {
@@ -265,7 +274,7 @@ consumer_end_all(struct pool *pool)
 {
 	struct consumer *c;
 
-	TAILQ_FOREACH(c, &pool->consumers, pool_entry) {
+	RB_FOREACH(c, consumers, &pool->consumers) {
 		restart(pool, c, c->leaf.outstanding);
 		c->connected = false;
 	}
@@ -276,7 +285,7 @@ consumer_connect_all(struct pool *pool)
 {
 	struct consumer *c;
 
-	TAILQ_FOREACH(c, &pool->consumers, pool_entry)
+	RB_FOREACH(c, consumers, &pool->consumers)
 		c->ops->rewire(c, connect_consumer(pool, c));
 }
 
@@ -284,13 +293,10 @@ int
 consumer_void(struct pool *pool, const struct frame *f)
 {
 	const struct proto_void *v = &f->u.voided;
-	struct consumer *c;
+	struct consumer key = { .number = f->hdr.consumer }, *c;
 	uint64_t bytes;
 
-	TAILQ_FOREACH(c, &pool->consumers, pool_entry)
-		if (c->number == f->hdr.consumer)
-			break;
-	if (c == NULL)
+	if ((c = RB_FIND(consumers, &pool->consumers, &key)) == NULL)
 		return 0;
 	if (v->total < c->voided || v->total > c->announced || v->blocked > 1)
 		return -1;
@@ -378,7 +384,7 @@ consumer_join(struct pool *pool, struct consumer *c, uint32_t number)
 		c->number = 0;
 		return -1;
 	}
-	TAILQ_INSERT_TAIL(&pool->consumers, c, pool_entry);
+	RB_INSERT(consumers, &pool->consumers, c);
 	pool_active(pool);
 	return fd;
 }
@@ -391,7 +397,7 @@ consumer_leave(struct pool *pool, struct consumer *c)
 	if (c->number == 0)
 		return;
 	restart(pool, c, 0);
-	TAILQ_REMOVE(&pool->consumers, c, pool_entry);
+	RB_REMOVE(consumers, &pool->consumers, c);
 	if (process_running(&pool->entropy) && c->connected &&
 	    !process_unsend(&pool->entropy, PROTO_CONSUMER, c->number)) {
 		frame_init(&f, PROTO_CONSUMER_GONE, c->number,

@@ -8,6 +8,7 @@
 
 #include <sys/queue.h>
 
+#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,7 +33,7 @@ struct consumer_ops {
 };
 
 struct consumer {
-	TAILQ_ENTRY(consumer) pool_entry;   /* of those with a worker */
+	RB_ENTRY(consumer) pool_entry;	    /* of those with a worker */
 	TAILQ_ENTRY(consumer) unsent_entry; /* of those with pending grants */
 	struct alloc_node leaf; /* with the bytes granted in this generation */
 	const struct log_subject *about; /* of lines about it; may be NULL */

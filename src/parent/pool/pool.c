@@ -280,7 +280,7 @@ pool_init(struct pool *pool, const char *name, struct process_env *env,
 	strlcpy(pool->name, name, sizeof(pool->name));
 	pool->subject.pool = pool->name;
 	TAILQ_INIT(&pool->setup.sources);
-	TAILQ_INIT(&pool->consumers);
+	RB_INIT(&pool->consumers);
 	TAILQ_INIT(&pool->unsent);
 	log_limit_init(&pool->entropy_limit, clock_now());
 	timer_init(&pool->timer, env->event, timer_over, pool);

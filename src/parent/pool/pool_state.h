@@ -7,6 +7,7 @@
 
 #include <sys/queue.h>
 
+#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,7 +22,8 @@
 struct consumer;
 struct pool;
 
-TAILQ_HEAD(consumers, consumer);
+RB_HEAD(consumers, consumer);
+TAILQ_HEAD(unsent, consumer);
 
 /* What a pool asks of the others. */
 struct pool_ops {
@@ -52,8 +54,8 @@ struct pool {
 	uint32_t serving;		/* sources in use, a bit each */
 	struct flap flap;		/* of changes of that */
 	struct flap restarts;		/* of the entropy process */
-	struct consumers consumers;	/* with a worker */
-	struct consumers unsent;	/* with pending grants */
+	struct consumers consumers;	/* with a worker, by its number */
+	struct unsent unsent;		/* those with pending grants */
 	struct timer timer;		/* for the allocator, */
 	uint64_t woken;			/* ns, when it last came */
 	struct timer entropy_timer;	/* to start it again */
