@@ -1,7 +1,7 @@
 /*
- * vrngd, the parent: opens sources and listeners, starts and supervises the
- * other processes, decides who gets how much.  It sees no random byte and
- * reads nothing that comes from a guest.  Started by systemd or by hand.
+ * vrngd, the parent: opens sources and listeners, starts and supervises the other
+ * processes, and allocates bytes.  It sees no random byte and reads no input of
+ * guests.  Started by systemd or an administrator.
  */
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -33,7 +33,7 @@
 #include "parent/host/sink.h"
 
 #define CONTROL_DIR "/run/vrngd"
-#define STOP_TIME   (500 * NS_PER_MS) /* for all children to end by themselves */
+#define STOP_TIME   (500 * NS_PER_MS) /* for all children to exit */
 
 struct vrngd {
 	struct options opt;
@@ -96,7 +96,7 @@ static const struct daemon_ops daemon_ops = {
 	.active = pool_active_again,
 };
 
-/* A mistake in the configuration: whoever starts the daemon reads it here. */
+/* Prints an error of the configuration at the start. */
 static void
 print_mistake(void *arg, const char *text)
 {
@@ -104,7 +104,7 @@ print_mistake(void *arg, const char *text)
 	fprintf(stderr, "%s\n", text);
 }
 
-/* Tells of a mistake in the log and, if somebody asked, to them. */
+/* Reports errors to the log and, after a request, to its sender. */
 struct mistakes {
 	config_report *report;
 	void *arg;
@@ -130,21 +130,19 @@ say_reloaded(const struct vrngd *v, enum reload_result r)
 
 	if (r == RELOAD_UNCHANGED)
 		event_log(EVENT_RELOAD_REFUSED, NULL, fields,
-		    "%s was not taken: all is as it was", file);
+		    "%s: rejected, keeping the running configuration", file);
 	else if (r == RELOAD_PARTLY)
 		event_log(EVENT_RELOAD_PARTLY, NULL, fields,
-		    "%s was taken, but for what could not be done: mend "
-		    "that and have it read again",
+		    "%s: partially applied: fix the errors above and reload",
 		    file);
 	else
 		event_log(EVENT_RELOADED, NULL, fields,
-		    "%s was read again: %zu guest%s", file, n,
-		    n == 1 ? "" : "s");
+		    "%s: reloaded, %zu guest%s", file, n, n == 1 ? "" : "s");
 }
 
 /*
- * Frees a configuration that has been applied, and gives back what it and its
- * reading took, which lies among what stays.
+ * Frees a configuration that has been applied, and returns its free memory to the
+ * kernel.
  */
 static void
 drop_config(struct config **config)
@@ -189,7 +187,8 @@ reload(void *arg, config_report *report, void *report_arg)
 	enum reload_result r;
 
 	if (v->opt.config == NULL) {
-		log_mistake(&mistakes, "there is no configuration to read");
+		log_mistake(&mistakes,
+		    "no configuration to reload: vrngd was started without one");
 		return RELOAD_UNCHANGED;
 	}
 	notify_reload(&v->notify);
@@ -215,8 +214,8 @@ signal_stop(sd_event_source *source, const struct signalfd_siginfo *si,
 
 	(void)source;
 	event_log(EVENT_STOPPING, NULL,
-	    LOG_FIELDS(LOG_NUMBER("VRNGD_SIGNAL", si->ssi_signo)), "%s: ending",
-	    strsignal((int)si->ssi_signo));
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_SIGNAL", si->ssi_signo)),
+	    "stopping: %s", strsignal((int)si->ssi_signo));
 	statistics_finish(&v->statistics);
 	return sd_event_exit(v->env.event, 0);
 }
@@ -232,7 +231,7 @@ signal_report(sd_event_source *source, const struct signalfd_siginfo *si,
 	return 0;
 }
 
-/* Each guest takes up to four descriptors, and more on the way. */
+/* Each guest needs up to four descriptors, and more for a moment. */
 static void
 raise_nofile(void)
 {
@@ -247,8 +246,8 @@ raise_nofile(void)
 }
 
 /*
- * Whether SIGHUP would end the daemon although nohup(1) or the like asked that
- * it should not.  With a configuration it means a reload, whoever started it.
+ * Whether SIGHUP is ignored, as nohup(1) requests.  With a configuration SIGHUP
+ * always means a reload.
  */
 static bool
 hangup_ignored(const struct vrngd *v)
@@ -272,7 +271,7 @@ open_event(struct vrngd *v)
 	sigaddset(&set, SIGUSR1);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
 		sigaddset(&set, signals[i]);
-	/* What reads the log may go away, or have had enough. */
+	/* The reader of the log may exit, or its file reach a size limit. */
 	if (sigprocmask(SIG_BLOCK, &set, NULL) == -1 ||
 	    signal(SIGPIPE, SIG_IGN) == SIG_ERR ||
 	    signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
@@ -298,7 +297,7 @@ open_env(struct vrngd *v)
 	char missing[256];
 
 	if (open_event(v) == -1) {
-		log_error("cannot make an event loop: %s", strerror(errno));
+		log_error("cannot create an event loop: %s", strerror(errno));
 		return -1;
 	}
 	if ((v->env.root_fd = privilege_empty_root()) == -1)
@@ -313,13 +312,13 @@ open_env(struct vrngd *v)
 	if (sandbox_missing(v->env.layers, missing, sizeof(missing)))
 		event_log(EVENT_LAYERS_MISSING, NULL,
 		    LOG_FIELDS(LOG_TEXT("VRNGD_LAYERS", missing)),
-		    "running without these layers of isolation: %s "
-		    "(they need root, or a newer kernel)",
+		    "missing isolation layers, which need root or a newer "
+		    "kernel: %s",
 		    missing);
 	return 0;
 }
 
-/* The configuration of a file, or one that says what the options say. */
+/* The configuration from the file or from the options. */
 static struct config *
 read_config(const struct vrngd *v)
 {
@@ -329,8 +328,8 @@ read_config(const struct vrngd *v)
 }
 
 /*
- * Opens the monitoring socket: the one that was asked for or else the one that
- * goes with the control socket at `control` (NULL: there is none).
+ * Opens the monitoring socket: that of the option or, by default, the one that
+ * belongs to the control socket at `control` (NULL: none).
  */
 static int
 open_status(struct vrngd *v, const char *control)
@@ -351,8 +350,8 @@ open_status(struct vrngd *v, const char *control)
 }
 
 /*
- * Opens the sockets of vrngctl: those that were asked for or, with a
- * configuration, the usual ones, if there is a directory for them.
+ * Opens the sockets for vrngctl: those of the options or, with a configuration, the
+ * default ones, if their directory exists.
  */
 static int
 open_control(struct vrngd *v)
@@ -370,7 +369,7 @@ open_control(struct vrngd *v)
 	return open_status(v, path);
 }
 
-/* Takes what systemd passed: without a configuration, --fd says what that is. */
+/* Reads the sockets from systemd; without a configuration, only --fd is used. */
 static int
 open_passed(struct vrngd *v)
 {
@@ -420,7 +419,7 @@ run(struct vrngd *v, struct config **config)
 	if (open_passed(v) == -1)
 		return 1;
 	if (notify_open(&v->notify, v->env.event, &v->daemon) == -1) {
-		log_error("cannot watch for what to tell systemd: %s",
+		log_error("cannot start notifications to systemd: %s",
 		    strerror(errno));
 		return 1;
 	}
@@ -433,7 +432,7 @@ run(struct vrngd *v, struct config **config)
 		drop_config(config);
 		r = sd_event_loop(v->env.event);
 		if (r < 0)
-			log_error("the event loop failed: %s", strerror(-r));
+			log_error("event loop failed: %s", strerror(-r));
 	}
 	notify_close(&v->notify);
 	if (v->controlled)

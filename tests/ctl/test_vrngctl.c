@@ -228,7 +228,7 @@ test_rights(void **state)
 	run_as(&s, SERVER_GROUP, "source retest hw");
 	assert_int_equal(result.status, 1);
 	assert_string_equal(result.out, "");
-	check_contains(result.err, "no right to change anything: be root\n");
+	check_contains(result.err, "permission denied: run as root\n");
 	server_stop(&s);
 }
 

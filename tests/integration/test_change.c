@@ -58,7 +58,7 @@ test_listening(void **state)
 	fd = feed(s);
 	suite_served(&s->fe);
 	conf_listening(s, "timeout = 3s");
-	admin_reload(s, "was read again");
+	admin_reload(s, ": reloaded, ");
 	close(fd);
 	fd = feed(s);
 	suite_served(&s->fe);
@@ -92,7 +92,7 @@ test_often(void **state)
 		if (i == 8)
 			CHECK(kill(daemon_child(&s->d, ROLE_ENTROPY, NULL),
 			    SIGSTOP));
-		admin_reload(s, "was read again");
+		admin_reload(s, ": reloaded, ");
 		snprintf(line, sizeof(line), "source k%d (getrandom): healthy",
 		    i);
 		CHECK(daemon_log_wait(&s->d, line, 1, 3000));
@@ -131,7 +131,7 @@ becomes(struct suite *s, const char *text, const char *one, const char *two)
 	for (; (at = strchr(text, '@')) != NULL; text = at + 1)
 		admin_conf(s, "a", "%.*s%s", (int)(at - text), text, s->d.dir);
 	admin_conf(s, "a", "%s", text);
-	admin_reload(s, "was read again");
+	admin_reload(s, ": reloaded, ");
 	speaks_egd(s, one);
 	speaks_egd(s, two);
 }

@@ -95,7 +95,7 @@ test_states(void **state)
 	admin_conf(s, "w", CONF, "xor");
 	admin_start(s);
 	/* Of each source, and of the pool. */
-	CHECK(daemon_log_wait(&s->d, "lines suppressed", 3, LAST_MS));
+	CHECK(daemon_log_wait(&s->d, " (suppressed: ", 3, LAST_MS));
 	usleep(100000);
 	assert_true(daemon_log_count(&s->d, LAST) >= 2);
 	assert_in_range(lines(s), 1, LINES_MAX);
@@ -121,7 +121,7 @@ test_deaths(void **state)
 		CHECK(kill(pid, SIGKILL));
 		old = pid;
 	}
-	CHECK(daemon_log_wait(&s->d, "lines suppressed", 2, LAST_MS));
+	CHECK(daemon_log_wait(&s->d, " (suppressed: ", 2, LAST_MS));
 	assert_in_range(daemon_log_count(&s->d, "died of signal"), 10, 15);
 	assert_in_range(daemon_log_count(&s->d, "starting another"), 10, 15);
 	suite_pass(s);

@@ -17,7 +17,7 @@
 #include "integration/peer.h"
 
 #define EGD_WORKER "vrngd-egd"
-#define HUNG	   "makes no progress"
+#define HUNG	   "killed and replaced, as it hung"
 #define POOL	   "pool \"default\" { source \"kernel\" { type = kernel } }\n"
 #define STOPPED	   9 /* guests whose workers do not end */
 
@@ -251,7 +251,7 @@ test_listener_lingers(void **state)
 	admin_conf_guest(s, "vm0", "");
 	CHECK(kill(s->d.pid, SIGHUP));
 	load_run(&load, 1, 1000, &rec);
-	CHECK(daemon_log_wait(&s->d, "read again: 1 guest", 1, FE_TIMEOUT_MS));
+	CHECK(daemon_log_wait(&s->d, "reloaded, 1 guest", 1, FE_TIMEOUT_MS));
 	assert_in_range(longest_gap(&rec), 0, WAIT_MS);
 	record_free(&rec);
 	start = fe_now();

@@ -126,20 +126,20 @@ test_same_path(void **state)
 	admin_conf_guest(s, "vm0", "");
 	admin_start(s);
 	admin_conf(s, "w", POOL "egd \"e\" { %s }\n", "", p.text);
-	admin_reload(s, "read again: 0 guests");
+	admin_reload(s, "reloaded, 0 guests");
 	serves(&p);
 	admin_conf(s, "w", POOL "guest \"vm1\" { egd = \"%s\" }\n", "",
 	    daemon_path(&s->d, "vm0.sock"));
-	admin_reload(s, "read again: 1 guest");
+	admin_reload(s, "reloaded, 1 guest");
 	serves(&p);
 	admin_conf(s, "w", POOL, "");
 	admin_conf_guest(s, "vm0", "");
-	admin_reload(s, "read again: 1 guest");
+	admin_reload(s, "reloaded, 1 guest");
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_served(&s->fe);
 	admin_conf(s, "w", POOL "guest \"vm1\" { egd = \"%s\" }\n", "",
 	    daemon_path(&s->d, "vm0.sock"));
-	admin_reload(s, "read again: 1 guest");
+	admin_reload(s, "reloaded, 1 guest");
 	serves(&p);
 	suite_pass(s);
 }
@@ -237,7 +237,7 @@ test_same_port(void **state)
 		if (i == 0)
 			admin_start(s);
 		else {
-			admin_reload(s, "read again");
+			admin_reload(s, ": reloaded, ");
 			assert_true(read(fd, &byte, 1) <= 0);
 			close(fd);
 		}
@@ -250,7 +250,7 @@ test_same_port(void **state)
 	    POOL "egd \"f\" { tcp = 203.0.113.1 port = %u "
 		 "allow = 127.0.0.0/8 }\n",
 	    "", port);
-	admin_reload(s, "all is as it was");
+	admin_reload(s, "keeping the running configuration");
 	serves(&p);
 	suite_pass(s);
 }
@@ -408,12 +408,12 @@ test_writes(void **state)
 	assert_false(writes_to(s, "/dev/urandom"));
 	admin_conf(s, "w", POOL "egd \"e\" { %s }\n", "accept-writes = yes",
 	    p.text);
-	admin_reload(s, "read again");
+	admin_reload(s, ": reloaded, ");
 	assert_int_equal(write(fd, write03, sizeof(write03)), sizeof(write03));
 	take(fd, 16);
 	assert_true(writes_to(s, "/dev/urandom"));
 	admin_conf(s, "w", POOL "egd \"e\" { %s }\n", "", p.text);
-	admin_reload(s, "read again");
+	admin_reload(s, ": reloaded, ");
 	take(fd, 16);
 	assert_false(writes_to(s, "/dev/urandom"));
 	close(fd);

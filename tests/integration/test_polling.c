@@ -312,14 +312,14 @@ test_reload(void **state)
 	start(s, "", QEMU_FEATURES);
 	for (int i = 0; i < 4; i++) {
 		conf(s, "poll-us = 500 poll-share = 100%");
-		admin_reload(s, "was read again");
+		admin_reload(s, ": reloaded, ");
 		requests = l.requests;
 		polls = ask(s).polls;
 		load_run(&l, 1, 300, NULL);
 		assert_true(l.requests > requests);
 		assert_true(ask(s).polls > polls);
 		conf(s, "");
-		admin_reload(s, "was read again");
+		admin_reload(s, ": reloaded, ");
 		load_run(&l, 1, 50, NULL);
 		requests = l.requests;
 		polls = ask(s).polls;

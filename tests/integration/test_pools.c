@@ -255,7 +255,7 @@ test_latch(void **state)
 	waits(&s->fe);
 	assert_int_equal(
 	    admin_ctl(s, text, sizeof(text), "source retest nonesuch"), 1);
-	assert_non_null(strstr(text, "there is no source nonesuch"));
+	assert_non_null(strstr(text, "unknown source nonesuch"));
 	assert_int_equal(admin_ctl(s, text, sizeof(text), "source retest raw"),
 	    0);
 	fifo_feed(&f, 2000);
@@ -403,7 +403,7 @@ test_reload(void **state)
 	conf_fifo(s, "one", "");
 	admin_conf(s, "a", "}\n");
 	admin_conf_guest(s, "vm0", "delivery = drbg");
-	admin_reload(s, "was read again");
+	admin_reload(s, ": reloaded, ");
 	admin_await(s, "kernel (getrandom) serves", 0);
 	for (int i = 0; i < 100; i++) {
 		receive(&s->fe, buf, sizeof(buf));
@@ -414,7 +414,7 @@ test_reload(void **state)
 	conf_fifo(s, "missing", "");
 	admin_conf(s, "a", "}\n");
 	admin_conf_guest(s, "vm0", "");
-	admin_reload(s, "was not taken");
+	admin_reload(s, "rejected, keeping the running");
 	receive(&s->fe, buf, sizeof(buf));
 	assert_int_equal(admin_ctl(s, text, sizeof(text), "status --json"), 0);
 	assert_non_null(strstr(text, "drbg"));

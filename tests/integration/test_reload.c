@@ -111,7 +111,7 @@ test_socket_owner(void **state)
 		if (i == 0)
 			suite_start(s, start_args);
 		else
-			admin_reload(s, "read again: 1 guest");
+			admin_reload(s, "reloaded, 1 guest");
 		CHECK(stat(daemon_path(&s->d, "vm0.sock"), &st));
 		assert_int_equal(st.st_mode & 0777, modes[i]);
 		assert_int_equal(st.st_uid, 1);
@@ -141,7 +141,7 @@ test_socket_replaced(void **state)
 	CHECK(symlink(target, daemon_path(&s->d, "vm0.sock")));
 	admin_conf(s, "w", POOL, "");
 	admin_conf_guest(s, "vm0", "mode = 0666");
-	admin_reload(s, "read again: 1 guest");
+	admin_reload(s, "reloaded, 1 guest");
 	CHECK(stat(target, &st));
 	assert_int_equal(st.st_mode & 0777, 0400);
 	assert_int_equal(daemon_log_count(&s->d, "cannot set its owner"), 1);
@@ -170,7 +170,7 @@ test_reload(void **state)
 	admin_conf(s, "w", POOL, "class \"slow\" { rate = 1K burst = 256 }");
 	admin_conf_guest(s, "vm0", "class = \"slow\"");
 	admin_conf_guest(s, "vm2", "");
-	admin_reload(s, "read again: 2 guests");
+	admin_reload(s, "reloaded, 2 guests");
 	assert_int_equal(daemon_child(&s->d, ROLE_VHOST, "vm0"), worker);
 	CHECK(daemon_child_gone(&s->d, ROLE_VHOST, "vm1", FE_TIMEOUT_MS));
 	assert_false(exists(s, "vm1.sock"));
@@ -186,7 +186,7 @@ test_reload(void **state)
 	admin_conf(s, "w", POOL, "");
 	admin_conf_guest(s, "vm0", "");
 	admin_conf_guest(s, "vm2", "");
-	admin_reload(s, "read again: 2 guests");
+	admin_reload(s, "reloaded, 2 guests");
 	before = l.bytes;
 	load_run(&l, 1, 500, NULL);
 	assert_true(l.bytes - before > 20000);
@@ -204,7 +204,7 @@ test_reload_mistake(void **state)
 	suite_start(s, start_args);
 	suite_up_qemu(s, &s->fe, "vm0");
 	admin_conf_guest(s, "vm1", "class = \"gold\"");
-	admin_reload(s, "all is as it was");
+	admin_reload(s, "keeping the running configuration");
 	assert_int_equal(daemon_log_count(&s->d, "conf:3: guest \"vm1\""), 1);
 	assert_false(exists(s, "vm1.sock"));
 	suite_served(&s->fe);
@@ -212,7 +212,7 @@ test_reload_mistake(void **state)
 	admin_conf(s, "w", POOL, "");
 	admin_conf_guest(s, "vm2", "");
 	admin_conf(s, "a", "guest \"vm3\" { socket = \"/nowhere/at/all\" }\n");
-	admin_reload(s, "all is as it was");
+	admin_reload(s, "keeping the running configuration");
 	assert_false(exists(s, "vm2.sock"));
 	assert_true(exists(s, "vm0.sock"));
 	suite_served(&s->fe);
@@ -236,7 +236,7 @@ test_exchange(void **state)
 	admin_conf(s, "w", POOL, "");
 	admin_conf(s, "a", GUEST, "vm0", s->d.dir, "vm1", "");
 	admin_conf(s, "a", GUEST, "vm1", s->d.dir, "vm0", "");
-	admin_reload(s, "read again: 2 guests");
+	admin_reload(s, "reloaded, 2 guests");
 	suite_served(&s->fe);
 	suite_up_qemu(s, &s->other, "vm0");
 	suite_served(&s->other);
@@ -271,7 +271,7 @@ test_pools(void **state)
 	admin_conf(s, "w", POOL, "");
 	admin_conf_guest(s, "vm0", "");
 	admin_conf_guest(s, "vm1", "");
-	admin_reload(s, "read again: 2 guests");
+	admin_reload(s, "reloaded, 2 guests");
 	fe_close(&s->fe);
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_served(&s->fe);
@@ -298,7 +298,7 @@ test_hangup_ignored(void **state)
 	admin_conf(s, "w", POOL, "");
 	admin_conf_guest(s, "vm0", "");
 	suite_start(s, start_args);
-	admin_reload(s, "read again: 1 guest");
+	admin_reload(s, "reloaded, 1 guest");
 	suite_pass(s);
 }
 

@@ -300,7 +300,7 @@ test_same_port(void **state)
 	admin_conf(s, "a", "pool \"other\" {\n" STREAM "}\n", "twin", p.text,
 	    "listen = yes");
 	admin_conf_guest(s, "vm1", "pool = other");
-	refused(s, "is that of source \"peer\" too");
+	refused(s, "is also used by source \"peer\"");
 }
 
 int

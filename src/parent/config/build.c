@@ -1,7 +1,7 @@
 /*
- * Reads a configuration: when the files have been parsed, puts the structs of
- * their blocks together, and has the rules applied; prints it, and frees it.
- * Used by main.c at start, at each reload and for vrngd -n.
+ * Reads a configuration: parses the files, links the structs of their blocks, and
+ * applies the rules; prints it, and frees it.  Used by main.c at start, at each
+ * reload and for vrngd -n.
  */
 #include <stdlib.h>
 
@@ -48,7 +48,8 @@ build_class(struct config_block *block)
 	for (; parent->kind == CONFIG_CLASS; parent = parent->parent)
 		depth++;
 	if (depth == CONFIG_DEPTH_MAX)
-		block_error(block, "classes nest at most %d deep: move it up",
+		block_error(block,
+		    "class is nested more than %d deep: move it up",
 		    CONFIG_DEPTH_MAX);
 	schema_inherit(block);
 	rules_share(block);
@@ -125,7 +126,7 @@ build(struct config_reader *r)
 	if (r->npools == 0 && !r->top->damaged)
 		config_error(r, NULL,
 		    ((struct config_place){ TAILQ_FIRST(&r->files), 1 }),
-		    "there is no pool: add pool \"" CONFIG_POOL_DEFAULT
+		    "missing pool: add pool \"" CONFIG_POOL_DEFAULT
 		    "\" { source \"kernel\" { type = kernel } }");
 }
 

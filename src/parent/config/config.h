@@ -1,6 +1,5 @@
 /*
- * The configuration, vrngd.conf(5): what the administrator wrote, checked and
- * with all defaults filled in.
+ * The configuration (vrngd.conf(5)), checked and with all defaults.
  */
 #ifndef VRNGD_CONFIG_H
 #define VRNGD_CONFIG_H
@@ -27,18 +26,18 @@
 #define CONFIG_PERIOD_MAX_MS UINT32_MAX
 #define CONFIG_DEPTH_MAX     8	/* classes within classes */
 #define CONFIG_SERIAL_SIZE   64 /* with the terminating NUL */
-#define CONFIG_CLIENTS	     64 /* of a service, unless it says */
+#define CONFIG_CLIENTS	     64 /* default of a service */
 #define CONFIG_UDP_IDLE	     (60 * UINT64_C(1000000000)) /* ns, of a listener */
 #define CONFIG_GUEST_CLIENTS 8 /* of a guest's EGD socket */
-#define CONFIG_STATISTICS    UINT64_C(300000000000) /* ns, unless it says */
+#define CONFIG_STATISTICS    UINT64_C(300000000000) /* ns, default */
 
-/* How long to look for a guest's next request, instead of being kicked. */
+/* Polling for a guest's next request, in place of a kick. */
 struct config_polling {
-	uint32_t us;	/* at most POLL_US_MAX; 0: not at all */
-	uint32_t share; /* percent of a CPU for looks in vain, 1 to 100 */
+	uint32_t us;	/* at most POLL_US_MAX; 0: no polling */
+	uint32_t share; /* percent of a CPU for polling, 1 to 100 */
 };
 
-/* How a guest is served. */
+/* The delivery and polling of a guest. */
 struct config_terms {
 	struct proto_delivery delivery;
 	struct config_polling polling;
@@ -48,7 +47,7 @@ struct config_class {
 	TAILQ_ENTRY(config_class) entry;
 	char name[CONFIG_NAME_SIZE];
 	struct alloc_share share;
-	struct config_terms terms;   /* its guests' own, unless they say */
+	struct config_terms terms;   /* defaults of its guests */
 	struct config_class *parent; /* NULL: the pool itself */
 	TAILQ_HEAD(config_classes, config_class) classes; /* within it */
 };
@@ -59,10 +58,10 @@ enum config_transport {
 	CONFIG_UDP
 };
 
-/* Where a socket is, or a device. */
+/* The address of a socket, or the path of a device. */
 struct config_socket {
 	enum config_transport transport; /* of a device, CONFIG_UNIX */
-	bool passed;			 /* it is, by systemd */
+	bool passed;			 /* by systemd */
 	char *where;   /* allocated: path or numeric address; or NULL */
 	uint16_t port; /* of tcp and udp */
 };
@@ -71,9 +70,9 @@ struct config_source {
 	TAILQ_ENTRY(config_source) entry;
 	struct proto_source spec;    /* number: the index in its pool */
 	struct config_socket socket; /* of egd, stream, device and serial */
-	bool listen;		     /* of stream: not to connect */
-	bool replay;		     /* of device: is a test file */
-	uint16_t vendor, product;    /* of qng; 0: any known */
+	bool listen;		  /* of stream: listens, and does not connect */
+	bool replay;		  /* of device: a file with test data */
+	uint16_t vendor, product; /* of qng; 0: any known */
 	char usb_serial[CONFIG_SERIAL_SIZE]; /* of qng; "": any */
 };
 
@@ -82,17 +81,18 @@ TAILQ_HEAD(config_sources, config_source);
 struct config_pool {
 	TAILQ_ENTRY(config_pool) entry;
 	char name[CONFIG_NAME_SIZE];
-	bool accept_writes; /* of EGD clients: go to the kernel's generator */
+	bool
+	    accept_writes; /* bytes of EGD clients go to the kernel's generator */
 	struct config_sources sources; /* 1 to SOURCES_MAX */
 	uint32_t combine;	       /* enum proto_combine */
 	uint32_t min_sources;	       /* as in struct proto_pool */
-	uint32_t stock;		       /* bytes read ahead */
+	uint32_t stock;		       /* bytes, for each source */
 	struct alloc_share share;
-	struct config_terms terms; /* its classes' and guests' own */
+	struct config_terms terms; /* defaults of its classes and guests */
 	struct config_classes classes;
 };
 
-/* It has a socket for vhost-user, or for EGD, or both. */
+/* A guest, with a socket for vhost-user, for EGD, or both. */
 struct config_guest {
 	TAILQ_ENTRY(config_guest) entry;
 	char name[CONFIG_NAME_SIZE];
@@ -110,21 +110,20 @@ enum config_service_kind {
 	CONFIG_SERVICE_STREAM
 };
 
-/* A service of its own: egd "NAME" or stream "NAME". */
+/* A service: egd "NAME" or stream "NAME". */
 struct config_service {
 	TAILQ_ENTRY(config_service) entry;
 	char name[CONFIG_NAME_SIZE]; /* unique among those of its kind */
 	enum config_service_kind kind;
 	struct config_socket socket;
-	bool connect;	     /* of stream: the other side listens */
-	uint16_t local_port; /* of udp, with connect: ours; 0: any */
-	struct listener_rights
-	    rights;	       /* of a unix socket that is listened at */
-	uint32_t max_clients;  /* 1 to CLIENTS_MAX */
-	uint64_t idle_timeout; /* ns; 0: none */
+	bool connect;	     /* of stream: the peer listens */
+	uint16_t local_port; /* of udp with connect: source port; 0: any */
+	struct listener_rights rights; /* of a listening unix socket */
+	uint32_t max_clients;	       /* 1 to CLIENTS_MAX */
+	uint64_t idle_timeout;	       /* ns; 0: none */
 	/*
-	 * Who may connect, or send, to a TCP or UDP socket: always at least
-	 * one network, but for unix and connect, that have none.
+	 * The networks that may connect or send to a TCP or UDP socket: at
+	 * least one, except for unix and connect, which have none.
 	 */
 	struct proto_network allow[ALLOWED_MAX];
 	uint32_t nallowed;
@@ -146,83 +145,80 @@ struct config {
 };
 
 /*
- * Reads and checks the file and what it includes.  Each mistake is told to
- * `report`, one line without a newline, that begins with FILE:LINE.  Returns
- * the configuration, to be freed with config_free(), or NULL after at least
- * one mistake.
+ * Reads and checks the file and its includes.  Calls `report` for each error with
+ * a line without newline that begins with FILE:LINE.  Returns the configuration,
+ * which the caller frees with config_free(), or NULL after an error.
  */
 typedef void config_report(void *arg, const char *text);
 struct config *config_read(const char *path, config_report *report, void *arg);
 
-/* Prints it as a file that says everything, defaults too: for vrngd -n. */
+/* Prints it as a file with all keys and defaults, for vrngd -n. */
 void config_print(const struct config *, FILE *);
 
 void config_free(struct config *);
 
 /*
- * What a source is, for messages: "/dev/hwrng", "getrandom", "[::1]:7000",
+ * The address of a source for messages: "/dev/hwrng", "getrandom", "[::1]:7000",
  * "usb 0403:6001".  Returns the buffer.
  */
 const char *config_source_text(const struct config_source *, char *buf,
     size_t size);
 
 /*
- * Whether two are the same in all, name and number included, so that a reload
- * can leave the one alone.
+ * Whether two sources are equal, including name and number, so that a reload can
+ * keep the running one.
  */
 bool config_source_equal(const struct config_source *,
     const struct config_source *);
 
 /*
- * Whether two are served at the same socket in the same way, so that a reload
- * can leave its clients alone: kind, transport, path or address and port, and
- * who connects.
+ * Whether two services use the same socket in the same way, so that a reload can
+ * keep its clients: kind, transport, path or address and port, and connect.
  */
 bool config_service_same_place(const struct config_service *,
     const struct config_service *);
 
 /*
- * Where a socket is, for messages: a path, "127.0.0.1:7000", "udp [::1]:7000";
- * of an address alone, without the transport.  Returns the buffer.
+ * The address of a socket for messages: a path, "127.0.0.1:7000",
+ * "udp [::1]:7000"; or only the address, without the transport.  Returns the buffer.
  */
-#define CONFIG_WHERE_SIZE 160 /* is enough for any */
+#define CONFIG_WHERE_SIZE 160 /* sufficient for all of them */
 const char *config_socket_text(const struct config_socket *, char *buf,
     size_t size);
 const char *config_address_text(const char *address, uint16_t port, char *buf,
     size_t size);
 
-/* "10.0.0.0/8" of a network; and back, or what is wrong with it. */
+/* A network as text, "10.0.0.0/8"; and from text, or the error. */
 #define CONFIG_NETWORK_SIZE 50
 const char *config_network_text(const struct proto_network *,
     char buf[CONFIG_NETWORK_SIZE]);
 enum config_network_result {
 	CONFIG_NETWORK_GOOD,
-	CONFIG_NETWORK_BITS, /* set behind it, but not in what is returned */
+	CONFIG_NETWORK_BITS, /* bits set after the prefix; cleared in the result */
 	CONFIG_NETWORK_LONG, /* the prefix is longer than the address */
 	CONFIG_NETWORK_BAD
 };
 enum config_network_result config_network_read(const char *text,
     struct proto_network *);
 
-/* Whether an address is of the host itself; then the network of all such. */
+/* Whether an address is a loopback address, and the network of these. */
 bool config_network_loopback(const char *address, struct proto_network *);
 
-/* Whether two read the same thing, as far as can be told without opening. */
+/* Whether two sources read the same device, as far as known without opening it. */
 bool config_source_same(const struct config_source *,
     const struct config_source *);
 
 /*
- * The source that a path alone means, with all defaults: the kernel's for
- * /dev/urandom and /dev/random, serial for a serial line's terminal, a device
- * for anything else.  Opens nothing.  To be freed with config_source_free(),
- * or with the configuration that it becomes part of.
+ * The source for a path, with all defaults: the kernel's for /dev/urandom and
+ * /dev/random, serial for a terminal of a serial line, and a device for all others.
+ * Does not open it.  Freed with config_source_free(), or with its configuration.
  */
 struct config_source *config_source_of_path(const char *path);
 void config_source_free(struct config_source *);
 
 /*
- * Sets what a pool that has these sources and says nothing else has: combine,
- * min_sources, stock and terms.
+ * Sets the defaults of a pool with these sources: combine, min_sources, stock and
+ * terms.
  */
 void config_pool_defaults(struct config_pool *);
 uint32_t config_pool_stock(const struct config_pool *);

@@ -1,6 +1,6 @@
 /*
- * The files of a configuration: opening them, and those that they include.
- * Used by build.c for the first, and by the parser for each include.
+ * Opens the files of a configuration.  Used by build.c for the main file, and by
+ * the parser for each include.
  */
 #include <sys/stat.h>
 
@@ -13,8 +13,7 @@
 #include "parent/config/reader.h"
 
 /*
- * Why the file may not be read: it was already, here or in a file that this
- * one is included by, and so on.
+ * Returns the reason to reject a file that was read before, or NULL.
  */
 static const char *
 read_before(struct config_reader *r, const struct config_file *file)
@@ -27,15 +26,14 @@ read_before(struct config_reader *r, const struct config_file *file)
 	if (other == NULL)
 		return NULL;
 	if (other->from.file == NULL)
-		return "it is the file that was read first: remove this "
-		       "include";
-	return config_text(r, "it is included in %s already: remove this one",
+		return "already read as the main file: remove this include";
+	return config_text(r, "already included in %s: remove this include",
 	    config_place_text(r, other->from, file->from));
 }
 
 /*
- * Reads all of a file, without waiting for FIFOs and devices, and what it
- * includes.  Returns NULL, or why that is not possible.
+ * Reads a file and its includes, without blocking on FIFOs and devices.  Returns
+ * NULL, or the error.
  */
 static const char *
 load(struct config_reader *r, struct config_file *file, int fd)
@@ -49,12 +47,12 @@ load(struct config_reader *r, struct config_file *file, int fd)
 	if (fd == -1 || fstat(fd, &st) == -1)
 		return strerror(errno);
 	if (S_ISDIR(st.st_mode))
-		return "it is a directory: name a file, or a pattern such as "
-		       "DIRECTORY/*.conf in an include";
+		return "is a directory: use a file, or in an include a pattern "
+		       "such as DIRECTORY/*.conf";
 	if (!S_ISREG(st.st_mode))
-		return "it is not a regular file: name one";
+		return "not a regular file";
 	if (st.st_size > CONFIG_FILE_MAX)
-		return "it is larger than 16M: split it";
+		return "larger than 16M: split it";
 	file->dev = st.st_dev;
 	file->ino = st.st_ino;
 	text = config_alloc(r, (size_t)st.st_size + 1);
@@ -97,7 +95,7 @@ config_file_read(struct config_reader *r, const char *path,
 		close(fd);
 }
 
-/* A directory that is not there has no files that match. */
+/* A missing directory is not an error: no file matches. */
 static int
 glob_error(const char *path, int error)
 {
@@ -106,7 +104,7 @@ glob_error(const char *path, int error)
 	return error != ENOENT && error != ENOTDIR;
 }
 
-/* The files that match, seen from the directory of the one that says so. */
+/* Reads the matching files, relative to the directory of the including file. */
 static void
 read_matches(struct config_reader *r, const char *pattern,
     struct config_place where)
@@ -124,7 +122,7 @@ read_matches(struct config_reader *r, const char *pattern,
 	if (status == GLOB_NOSPACE || status == GLOB_ABORTED)
 		file_error(r, where, "cannot list \"%s\": %s",
 		    config_shown(r, path),
-		    errno != 0 ? strerror(errno) : "it cannot be read");
+		    errno != 0 ? strerror(errno) : "cannot be read");
 	for (size_t i = 0; status == 0 && i < found.gl_pathc; i++) {
 		if (r->nfiles >= CONFIG_FILES_MAX) {
 			file_error(r, where,
@@ -146,15 +144,15 @@ config_file_include(struct config_parse *p, const char *pattern, int line)
 	if (p->block->kind != CONFIG_TOP) {
 		p->block->damaged = true;
 		config_error(r, p->block, where,
-		    "include stands within the block: move it out");
+		    "include is not allowed in a block: move it out");
 	} else if (pattern[0] == '\0')
 		file_error(r, where,
-		    "include needs the name of a file or a pattern, not \"\"");
+		    "include \"\" is empty: must be a file or a pattern");
 	else if (p->file->depth >= CONFIG_INCLUDE_MAX)
 		file_error(r, where,
-		    "\"%s\" would be the file number %d that is included by "
-		    "another: include it further up",
-		    config_shown(r, pattern), CONFIG_INCLUDE_MAX + 1);
+		    "include \"%s\" is nested more than %d deep: include it "
+		    "further up",
+		    config_shown(r, pattern), CONFIG_INCLUDE_MAX);
 	else
 		read_matches(r, pattern, where);
 }

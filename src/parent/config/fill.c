@@ -1,7 +1,6 @@
 /*
- * Blocks and settings on their way from the grammar into the structs of the
- * configuration: a block's beginning makes its struct, and each value is read
- * into that at once.  Used by the parser.
+ * Fills the structs of the configuration: the beginning of a block allocates its
+ * struct, and each value is read into it at once.  Used by the parser.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +8,9 @@
 #include "parent/config/reader.h"
 
 /*
- * A block outside of what it belongs to has no struct, and its values are not
- * read.  Pools, guests and services have one anywhere, since what they stand in
- * may only lack its end.
+ * Whether a block gets a struct: a misplaced block does not, and its values are not
+ * read.  Pools, guests and services always do, since the block before them may only
+ * lack its end.
  */
 void
 config_block_open(struct config_parse *p, const char *keyword, const char *name,
@@ -52,7 +51,7 @@ config_item_add(struct config_parse *p, struct config_word word, int line)
 	TAILQ_INSERT_TAIL(&p->items, item, entry);
 }
 
-/* "pool, class or guest": the blocks with a key of that name, or "". */
+/* The blocks with a key of that name, such as "pool, class or guest", or "". */
 static const char *
 owners_of(struct config_reader *r, const char *name)
 {
@@ -66,7 +65,7 @@ owners_of(struct config_reader *r, const char *name)
 	return config_alternatives(r, words, UINT32_MAX);
 }
 
-/* A key that the block does not have, though others may. */
+/* Reports a key that the block does not have. */
 static void
 wrong_key(const struct config_setting *s)
 {
@@ -76,13 +75,13 @@ wrong_key(const struct config_setting *s)
 	const char *owners = owners_of(r, s->name);
 	const char *near = config_nearest_key(s->name, kind);
 
-	/* A service may have its path in place of its name. */
+	/* A path may be in place of the name of a service. */
 	if ((opened & CONFIG_SERVICES) && s->shown[0] == '/')
 		setting_error(s,
-		    "%s is a block here: write %s \"NAME\" { unix = \"%s\" }",
+		    "%s must be a block: write %s \"NAME\" { unix = \"%s\" }",
 		    s->name, s->name, s->shown);
 	else if (opened != CONFIG_IGNORED)
-		setting_error(s, "%s is a block here: write %s \"%s\" { ... }",
+		setting_error(s, "%s must be a block: write %s \"%s\" { ... }",
 		    s->name, s->name, s->shown);
 	else if (schema_find(CONFIG_ANY, s->name) == NULL)
 		setting_error(s, "unknown key \"%s\": %s%s%s",
@@ -91,19 +90,19 @@ wrong_key(const struct config_setting *s)
 		    near ? near : "", near ? "?" : "");
 	else if (kind == CONFIG_TOP)
 		setting_error(s,
-		    "\"%s\" stands outside of any block: move it into %s",
-		    s->name, owners);
+		    "%s is not allowed at the top level: move it to %s %s",
+		    s->name, config_article(owners), owners);
 	else if (owners[0] == '\0')
 		setting_error(s,
-		    "%s %s has no %s: that stands outside of all blocks",
-		    config_article(word), word, s->name);
+		    "%s is not allowed in %s %s: move it to the top level",
+		    s->name, config_article(word), word);
 	else
-		setting_error(s, "%s %s has no %s: that goes in %s %s",
-		    config_article(word), word, s->name, config_article(owners),
+		setting_error(s, "%s is not allowed in %s %s: move it to %s %s",
+		    s->name, config_article(word), word, config_article(owners),
 		    owners);
 }
 
-/* Whether these can be values of the setting's key. */
+/* Checks the form of the values: a single value or a list, without NUL bytes. */
 static bool
 has_form(const struct config_setting *s, const struct config_items *items,
     bool is_list)
@@ -112,7 +111,7 @@ has_form(const struct config_setting *s, const struct config_items *items,
 
 	if (is_list && s->key->type != TYPE_NETWORKS) {
 		setting_error(s,
-		    "%s has one value, not a list: remove the { and the }",
+		    "%s must be a single value, not a list: remove { and }",
 		    s->name);
 		return false;
 	}
@@ -120,7 +119,7 @@ has_form(const struct config_setting *s, const struct config_items *items,
 		if (s->key->type != TYPE_BYTES &&
 		    strlen(item->word.text) != item->word.len) {
 			config_error(s->block->reader, s->block, item->place,
-			    "%s has a NUL byte in it: remove \\x00", s->name);
+			    "%s contains a NUL byte: remove \\x00", s->name);
 			return false;
 		}
 	return true;
@@ -133,7 +132,7 @@ read_values(struct config_setting *s, const struct config_items *items)
 	const struct config_item *item;
 	const char *wrong;
 
-	/* Of several addresses, the first in the table is the one. */
+	/* Of several addresses, the first in the table counts. */
 	if (s->key->type == TYPE_ADDRESS) {
 		if (block->where != NULL && block->where->key < s->key)
 			return;
@@ -168,8 +167,8 @@ config_setting_add(struct config_parse *p, const char *name, bool is_list,
 	if (block->kind == CONFIG_IGNORED)
 		return;
 	if (other != NULL)
-		setting_error(s, "%s is given twice, first in %s: remove one",
-		    name, config_place_text(p->reader, other->place, s->place));
+		setting_error(s, "duplicate %s, first in %s: remove one", name,
+		    config_place_text(p->reader, other->place, s->place));
 	else if (s->key != NULL && has_form(s, &p->items, is_list)) {
 		TAILQ_INSERT_TAIL(&block->settings, s, entry);
 		if (block->object != NULL)

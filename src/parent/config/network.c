@@ -1,7 +1,6 @@
 /*
- * Networks, addresses and places of sockets: as text, and as the services'
- * processes know them.  Used by values.c and services.c, and by all who run
- * services or log where they are.
+ * Networks and addresses, as text and in the form of the services' processes.  Used
+ * by values.c and services.c, and by all files that run services or log addresses.
  */
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -21,7 +20,7 @@ is_ipv4(const struct proto_network *network)
 	    memcmp(network->address, mapped, sizeof(mapped)) == 0;
 }
 
-/* Clears what is not of the prefix. */
+/* Clears the bits after the prefix. */
 static void
 mask(struct proto_network *network)
 {
@@ -29,7 +28,7 @@ mask(struct proto_network *network)
 		network->address[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
 }
 
-/* Reads an address, as a network of its own. */
+/* Reads an address as a network of one address. */
 static bool
 read_address(const char *text, struct proto_network *network)
 {

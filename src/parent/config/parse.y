@@ -1,6 +1,6 @@
 /*
- * The grammar of the configuration: blocks and settings.  Which of them may
- * stand where is none of its business.  Used by config_scan_text().
+ * The grammar of the configuration: blocks and settings, without the rules for
+ * their place.  Used by config_scan_text().
  */
 %code top {
 #ifdef __clang__ /* which minds that the parser counts errors for nobody */
@@ -116,8 +116,8 @@ block:
 	| OPEN
 	{
 		config_syntax_error(parse, @1.first_line,
-		    "this { belongs to no block: write pool, source, class, "
-		    "guest, egd or stream and a name before it");
+		    "unexpected {: write pool, source, class, guest, egd or "
+		    "stream and a name before it");
 		config_block_open(parse, NULL, NULL, @1.first_line);
 	}
 	;
@@ -133,8 +133,8 @@ brace:
 %%
 
 /*
- * The block goes on as if the brace were there; unless it was meant as a key,
- * when what is around it goes on.
+ * Continues the block as if the brace were there, unless the block has a key of
+ * that name: then it was a setting, and the outer block continues.
  */
 static void
 missing_brace(struct config_parse *p)
@@ -143,19 +143,19 @@ missing_brace(struct config_parse *p)
 	const char *word = schema_block(block->kind)->word;
 
 	if (schema_find(block->within->kind, word) != NULL) {
-		ERROR(&block->place, "an = is missing: write %s = %s", word,
+		ERROR(&block->place, "missing =: write %s = %s", word,
 		    config_shown(p->reader, block->name));
 		config_block_drop(p);
 	} else
-		ERROR(&block->place, "%s: there is no { after the name: add it",
+		ERROR(&block->place, "%s: missing { after the name: add it",
 		    block->title);
 	p->lost_brace = true;
 	p->depth++;
 }
 
 /*
- * Whether recovery goes on with the token that the error was found at: a brace,
- * or what a statement on another line begins with.
+ * Whether recovery continues with the token of the error: a brace, or the first
+ * token of a statement on another line.
  */
 static bool
 goes_on(int token, bool other_line)
@@ -172,7 +172,7 @@ unclosed(struct config_parse *p)
 
 	if (!p->lost_brace) {
 		p->error_line = 0;
-		ERROR(&block->place, "%s has no end: add a } after its last "
+		ERROR(&block->place, "missing } of %s: add it after the last "
 		    "line",
 		    block->kind == CONFIG_IGNORED ? "this {" : block->title);
 	}
@@ -192,7 +192,7 @@ expected(const yypcontext_t *context, yysymbol_kind_t wanted)
 	return n > 0;
 }
 
-/* After a key, as it seems, something else than = and its value. */
+/* Reports an error after a word that may be a key or a block. */
 static void
 after_word(struct config_parse *p, int token)
 {
@@ -203,20 +203,20 @@ after_word(struct config_parse *p, int token)
 
 	if (near != NULL && (token == OPEN || is_text) &&
 	    schema_kind(near) != CONFIG_IGNORED)
-		ERROR(&p->before, "\"%s\" is not a block: did you mean %s?",
+		ERROR(&p->before, "unknown block \"%s\": did you mean %s?",
 		    word, near);
 	else if (token == OPEN)
-		ERROR(&p->before, "\"%s\" is not a block: these are pool, "
-		    "source, class, guest, egd and stream", word);
+		ERROR(&p->before, "unknown block \"%s\": must be pool, source, "
+		    "class, guest, egd or stream", word);
 	else if (is_text)
-		ERROR(&p->before, "an = is missing: write %s = %s", word,
+		ERROR(&p->before, "missing =: write %s = %s", word,
 		    config_shown(r, p->last.text));
 	else
-		ERROR(&p->before, "there is no value after \"%s\": write "
-		    "%s = VALUE", word, word);
+		ERROR(&p->before, "missing value of \"%s\": write %s = VALUE",
+		    word, word);
 }
 
-/* Whether the word follows a single value, where braces are for several. */
+/* Whether the word follows a single value, without braces around both. */
 static bool
 follows_single(const struct config_parse *p, const struct config_token *word)
 {
@@ -225,7 +225,7 @@ follows_single(const struct config_parse *p, const struct config_token *word)
 	    schema_find(CONFIG_ANY, word->text) == NULL;
 }
 
-/* What the parser calls, by the name it gives, at a syntax error. */
+/* Called by the parser at a syntax error. */
 static int
 yyreport_syntax_error(const yypcontext_t *context, void *scanner,
     struct config_parse *p)
@@ -238,36 +238,35 @@ yyreport_syntax_error(const yypcontext_t *context, void *scanner,
 	    (p->block->kind != CONFIG_TOP || (p->lost_brace && p->depth > 0)))
 		unclosed(p);
 	else if (before->type == EQUALS && last->type == OPEN)
-		ERROR(before, "there is an = before a block: write a name "
+		ERROR(before, "unexpected = before a block: write a name "
 		    "instead, as in guest \"vm1\" {");
 	else if (before->type == EQUALS)
-		ERROR(before, "there is no value after the =: add it, on the "
-		    "same line");
+		ERROR(before, "missing value after =: add it on the same line");
 	else if (before->type == INCLUDE && expected(context, YYSYMBOL_WORD))
-		ERROR(before, "include needs the name of a file or a pattern: "
-		    "write include \"/etc/vrngd/conf.d/*.conf\"");
+		ERROR(before, "missing file or pattern of include: write "
+		    "include \"/etc/vrngd/conf.d/*.conf\"");
 	else if (before->type == BLOCK && is_word)
-		ERROR(before, "\"%s\" is followed by neither a name nor =: "
+		ERROR(before, "missing name or = after \"%s\": "
 		    "write %s \"NAME\" { or %s = VALUE", before->text,
 		    before->text, before->text);
 	else if (follows_single(p, is_word ? before : last))
-		ERROR(is_word ? before : last, "a second value follows the "
-		    "first: write several in braces, as in { ONE OTHER }");
+		ERROR(is_word ? before : last, "more than one value: enclose "
+		    "several values in braces, as in { ONE OTHER }");
 	else if (is_word)
 		after_word(p, last->type);
 	else
-		ERROR(last, "\"%s\" is out of place: a key, as in rate = 10M, "
-		    "or a block should begin here",
+		ERROR(last, "unexpected \"%s\": must be a key, as in "
+		    "rate = 10M, or a block",
 		    config_shown(p->reader, last->text));
 	return 0;
 }
 
-/* What else the parser may say, which is that its stack is full. */
+/* Called by the parser when its stack is full. */
 static void
 config_yyerror(const CONFIG_YYLTYPE *place, void *scanner,
     struct config_parse *p, const char *text)
 {
 	(void)scanner;
 	config_syntax_error(p, place->first_line,
-	    "%s: the file is too deeply nested", text);
+	    "file is nested too deep: %s", text);
 }

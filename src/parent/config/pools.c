@@ -1,11 +1,11 @@
 /*
- * Sources and their pools: what their keys mean together, and that no two
- * sources of a pool read the same thing.  Used by build.c.
+ * Rules for sources and pools: between their keys, and that two sources of a pool
+ * do not read the same device.  Used by build.c.
  */
 #include "common/names.h"
 #include "parent/config/reader.h"
 
-/* Reports what a source of its type does not have. */
+/* Reports keys that a source of its type does not have. */
 static void
 check_settings(const struct config_block *block)
 {
@@ -17,14 +17,14 @@ check_settings(const struct config_block *block)
 		if (s->key->sources != 0 && type != NULL && !type->bad &&
 		    (s->key->sources & 1U << kind) == 0)
 			setting_error(s,
-			    "a source of type %s has no %s: remove it, or "
-			    "write type = %s",
-			    names_source_kind[kind], s->name,
+			    "%s is not allowed with type = %s: remove it, or "
+			    "set type = %s",
+			    s->name, names_source_kind[kind],
 			    config_alternatives(block->reader,
 				names_source_kind, s->key->sources));
 }
 
-/* What its type needs. */
+/* Checks the keys that its type requires. */
 static void
 check_type(const struct config_block *block, struct config_source *source)
 {
@@ -34,13 +34,13 @@ check_type(const struct config_block *block, struct config_source *source)
 
 	if (type == NULL && !block->damaged)
 		block_error(block,
-		    "it has no type: add one, such as type = kernel");
+		    "missing type: add one, such as type = kernel");
 	if (type == NULL || type->bad)
 		return;
 	if ((kind == SOURCE_DEVICE || kind == SOURCE_SERIAL) &&
 	    setting_of(block, "path") == NULL && !block->damaged)
 		setting_error(type,
-		    "a %s needs a path: add path = \"/dev/...\"",
+		    "missing path of the %s: add path = \"/dev/...\"",
 		    kind == SOURCE_SERIAL ? "serial line" : "device");
 	if (kind != SOURCE_EGD && kind != SOURCE_STREAM)
 		return;
@@ -51,14 +51,14 @@ check_type(const struct config_block *block, struct config_source *source)
 	if (block->where == NULL && setting_of(block, "udp") == NULL &&
 	    !block->damaged)
 		setting_error(type,
-		    "it has no address: add unix = \"/...\", or tcp%s = "
+		    "missing address: add unix = \"/...\", or tcp%s = "
 		    "\"127.0.0.1\" and port = N",
 		    kind == SOURCE_STREAM ? " or udp" : "");
 	rules_port(block);
 	source->spec.datagrams = source->socket.transport == CONFIG_UDP;
 }
 
-/* Raw noise needs a figure, by the block's own words or by a preset's. */
+/* Raw noise requires min-entropy, from the block or from a preset. */
 static void
 check_noise(const struct config_block *block, struct proto_source *spec)
 {
@@ -80,10 +80,10 @@ check_noise(const struct config_block *block, struct proto_source *spec)
 	if (bits == NULL && !block->damaged &&
 	    (setting_of(block, "preset") == NULL || width != NULL))
 		setting_error(noise != NULL ? noise : width,
-		    "raw noise needs an estimate: add min-entropy = BITS");
+		    "missing min-entropy of raw noise: add min-entropy = BITS");
 }
 
-/* Whether nothing before this one in its pool reads what it reads. */
+/* Reports an earlier source of the pool that reads the same device. */
 static void
 check_same(const struct config_block *block)
 {
@@ -95,14 +95,12 @@ check_same(const struct config_block *block)
 		if (other->kind != CONFIG_SOURCE || other->within != pool ||
 		    other->wrong || !config_source_same(other->object, source))
 			continue;
-		block_error(block, "%s is read by %s too, in %s: remove one%s",
+		block_error(block, "%s is also read by %s, in %s: remove one%s",
 		    config_source_text(source, text, sizeof(text)),
 		    other->title,
 		    config_place_text(block->reader, other->place,
 			block->place),
-		    source->spec.kind == SOURCE_QNG
-			? ", or tell them apart by serial"
-			: "");
+		    source->spec.kind == SOURCE_QNG ? ", or add serial" : "");
 		return;
 	}
 }
@@ -120,8 +118,8 @@ rules_source(struct config_block *block)
 	if (block->damaged || block->reader->nerrors != errors)
 		block->wrong = true;
 	if (source->spec.number == SOURCES_MAX)
-		block_error(block, "a pool has at most %d sources: remove some",
-		    SOURCES_MAX);
+		block_error(block,
+		    "more than %d sources in a pool: remove some", SOURCES_MAX);
 	else if (source->spec.number < SOURCES_MAX && !block->wrong)
 		check_same(block);
 	if (source->listen && !block->wrong)
@@ -140,12 +138,12 @@ rules_pool(struct config_block *block)
 
 	if (n == 0 && !block->damaged)
 		block_error(block,
-		    "it has no source: add source \"kernel\" { ... }");
+		    "missing source: add source \"kernel\" { ... }");
 	if (stock == NULL)
 		pool->stock = config_pool_stock(pool);
 	if (min == NULL && pool->combine == COMBINE_XOR)
 		pool->min_sources = n;
-	/* In a damaged pool, not all may have been counted. */
+	/* In a damaged pool some sources may not have been counted. */
 	if (min != NULL && !min->bad && pool->min_sources > n && n > 0 &&
 	    pool->combine == COMBINE_XOR && !block->damaged)
 		setting_error(min,

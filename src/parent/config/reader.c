@@ -1,7 +1,7 @@
 /*
- * What all of reading a configuration needs: memory that lives as long as the
- * reader, errors with their places, and a guess at what a misspelt word was meant
- * to be.  Used by all of this folder.
+ * Functions of the configuration reader: memory with the life time of the reader,
+ * errors with file and line, and suggestions for misspelt words.  Used by all of
+ * this folder.
  */
 #include <search.h>
 #include <stdarg.h>
@@ -14,11 +14,11 @@
 #include "parent/config/reader.h"
 
 #define SHOWN_MAX 120 /* bytes of a text in a message */
-#define NEAR_MAX  2   /* letters to change */
+#define NEAR_MAX  2   /* maximum edit distance */
 
 /*
- * So large that malloc(3) maps it, and free(3) gives it back: pieces of memory
- * that end with the reader would leave holes among what stays.
+ * Large enough for malloc(3) to map it and for free(3) to unmap it: small pieces,
+ * freed with the reader, would leave holes in the heap.
  */
 #define MEMORY_SIZE ((size_t)1 << 18)
 
@@ -32,7 +32,7 @@ void *
 config_must(void *data)
 {
 	if (data == NULL)
-		log_fatal("no memory for the configuration");
+		log_fatal("out of memory for the configuration");
 	return data;
 }
 
@@ -114,8 +114,7 @@ comes_after(struct config_place a, struct config_place b)
 }
 
 /*
- * Errors are in the order of files and lines.  Characters that would upset a
- * terminal or a log become ?.
+ * Inserts an error in the order of files and lines.  Control characters become ?.
  */
 void
 config_error_add(struct config_reader *r, const struct config_block *block,
@@ -208,7 +207,7 @@ setting_of(const struct config_block *block, const char *name)
 	return s;
 }
 
-/* How many letters must be changed, added or removed to get from a to b. */
+/* The edit distance of a and b. */
 static size_t
 distance(const char *a, const char *b)
 {
@@ -238,7 +237,7 @@ void
 config_near(const char *word, const char *candidate, const char **found)
 {
 	size_t len = strnlen(word, CONFIG_NAME_SIZE);
-	/* Of a short word, not all letters may be wrong. */
+	/* A short word must have some letters in common. */
 	size_t limit = len / 2 < NEAR_MAX ? len / 2 + 1 : NEAR_MAX + 1;
 
 	if (len == CONFIG_NAME_SIZE ||

@@ -1,17 +1,17 @@
 /*
  * The configuration while it is read: the blocks with their structs, the places
- * of their settings, and the errors found so far.  All but the structs lives
- * until the reader ends.
+ * of their settings, and the errors found so far.  All except the structs is freed
+ * with the reader.
  *
- *	files.c			opens files and what they include
- *	scan.l, parse.y		text to blocks and settings
- *	reader.c		memory, errors, what a misspelt word means
+ *	files.c			opens files and their includes
+ *	scan.l, parse.y		parse text to blocks and settings
+ *	reader.c		memory, errors, suggestions
  *	schema.c, values.c	keys and their values
- *	fill.c			blocks and settings, into their structs
- *	build.c			the structs, to struct config
- *	rules.c			what ties keys together
- *	pools.c, services.c	and what is special to pools, and to leaves
- *	sources.c, network.c	what is read, and where sockets are
+ *	fill.c			fills the structs of blocks
+ *	build.c			links the structs to a struct config
+ *	rules.c			rules between keys
+ *	pools.c, services.c	rules of pools and sources, guests and services
+ *	sources.c, network.c	sources, addresses and networks
  */
 #ifndef VRNGD_CONFIG_READER_H
 #define VRNGD_CONFIG_READER_H
@@ -31,7 +31,7 @@
 #define CONFIG_INCLUDE_MAX 8		       /* files within files */
 #define CONFIG_NESTING_MAX 32		       /* blocks within blocks */
 
-#define CONFIG_POOL_DEFAULT "default" /* of those who name none */
+#define CONFIG_POOL_DEFAULT "default" /* default pool of guests and services */
 #define CONFIG_PASSED	    "systemd" /* in place of a path or address */
 
 struct config_place {
@@ -42,13 +42,13 @@ struct config_place {
 struct config_file {
 	TAILQ_ENTRY(config_file) entry;
 	const char *path;
-	struct config_place from; /* the include; the first has none */
-	uint32_t order, depth;	  /* of opening; of files around it */
+	struct config_place from; /* the include; none for the main file */
+	uint32_t order, depth;	  /* in order of opening; nesting of includes */
 	dev_t dev;
 	ino_t ino;
 };
 
-/* A word of a file, or the text of a string, which may have NUL bytes in it. */
+/* A word of a file, or the text of a string, which may contain NUL bytes. */
 struct config_word {
 	const char *text; /* followed by a NUL */
 	size_t len;
@@ -68,9 +68,9 @@ struct config_setting {
 	struct config_block *block;
 	const char *name;
 	const struct config_key *key;
-	const char *value; /* text of the first, "" if none, */
-	const char *shown; /* and as it is fit for a message */
-	bool bad;	   /* the value */
+	const char *value; /* text of the first value, "" if none, */
+	const char *shown; /* and the same for messages */
+	bool bad;	   /* the value is invalid */
 	struct config_place place;
 };
 
@@ -81,15 +81,15 @@ struct config_block {
 	const char *name;  /* never NULL */
 	const char *title; /* kind and name, for messages */
 	struct config_place place;
-	struct config_block *within;	       /* the braces around it */
-	TAILQ_HEAD(, config_setting) settings; /* that are good here */
-	bool damaged;  /* something in it is lost or not known */
-	bool unclosed; /* its end is missing */
-	bool wrong;    /* a source that is not what it seems */
+	struct config_block *within;	       /* the enclosing block */
+	TAILQ_HEAD(, config_setting) settings; /* valid settings */
+	bool damaged;  /* some of its settings are lost or unknown */
+	bool unclosed; /* its } is missing */
+	bool wrong;    /* a source with an error */
 
-	void *object;		     /* its struct, or NULL */
-	struct config_block *parent; /* whose share it has part in */
-	uint64_t guaranteed;	     /* the sum of its children's rates */
+	void *object;			    /* its struct, or NULL */
+	struct config_block *parent;	    /* its class or pool */
+	uint64_t guaranteed;		    /* the sum of the rates in it */
 	const struct config_setting *where; /* its unix, tcp or udp */
 };
 
@@ -118,21 +118,21 @@ struct config_token {
 	const char *text;
 };
 
-/* One file's text on its way into blocks. */
+/* The state of parsing one file. */
 struct config_parse {
 	struct config_reader *reader;
 	const struct config_file *file;
 	struct config_block *block; /* the innermost open one */
 	int depth;		    /* of braces */
-	int skip_line;		    /* whose rest is not understood */
-	int error_line;		    /* one syntax error a line is told */
-	bool lost_brace;	    /* the count of braces is not right */
+	int skip_line;		    /* the rest of this line is ignored */
+	int error_line;	 /* line of the last syntax error, one per line */
+	bool lost_brace; /* a brace is missing */
 	struct config_items items;  /* of the setting being read */
-	int list_line;		    /* where the open list begins, */
-	int list_depth;		    /* the braces that it is within, */
-	bool list_lost;		    /* and whether it is none after all */
-	int single_line; /* of the last value of what might have been a list */
-	struct config_token last;   /* the newest, */
+	int list_line;		    /* line of the open list, */
+	int list_depth;		    /* its nesting, */
+	bool list_lost;		    /* and whether it is invalid */
+	int single_line;	    /* line of a value that might need a list */
+	struct config_token last;   /* the newest token, */
 	struct config_token before; /* and the one before it */
 };
 
@@ -141,25 +141,25 @@ void *config_alloc(struct config_reader *, size_t);
 char *config_text(struct config_reader *, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* For what malloc(3) and others return: ends the process if that is NULL. */
+/* Ends the process if `p`, the result of malloc(3) and others, is NULL. */
 void *config_must(void *);
 
-/* Text fit for a message: of bounded length. */
+/* Text of limited length for a message. */
 const char *config_shown(struct config_reader *, const char *text);
 
-/* Adds an error there, about the block, if it is not NULL. */
+/* Adds an error at a place, about the block if it is not NULL. */
 void config_error_add(struct config_reader *, const struct config_block *,
     struct config_place, char *text);
 #define config_error(r, block, place, ...) \
 	config_error_add(r, block, place, config_text(r, __VA_ARGS__))
 
-/* The same about a block, or one of its settings, where that stands. */
+/* Adds an error at the place of a block or a setting. */
 #define block_error(block, ...) \
 	config_error((block)->reader, block, (block)->place, __VA_ARGS__)
 #define setting_error(s, ...) \
 	config_error((s)->block->reader, (s)->block, (s)->place, __VA_ARGS__)
 
-/* An error in what is being parsed, the first of its line. */
+/* Adds a syntax error, if it is the first one of its line. */
 bool config_syntax_damaged(struct config_parse *, int line);
 #define config_syntax_error(p, at, ...) \
 	do { \
@@ -169,15 +169,15 @@ bool config_syntax_damaged(struct config_parse *, int line);
 			    __VA_ARGS__); \
 	} while (0)
 
-/* "line 3", or "FILE:3" seen from another file. */
+/* "line 3", or "FILE:3" for a place in another file. */
 const char *config_place_text(struct config_reader *, struct config_place,
     struct config_place from);
 
-/* "first, second or third": those names that have a bit set. */
+/* "first, second or third": the names whose bits are set. */
 const char *config_alternatives(struct config_reader *,
     const char *const names[], unsigned int which);
 
-/* "a" or "an", as it goes before the word. */
+/* The article of a word, "a" or "an". */
 const char *config_article(const char *word);
 
 void config_reader_init(struct config_reader *);
@@ -191,20 +191,20 @@ struct config_setting *setting_of(const struct config_block *,
     const char *name);
 
 /*
- * Takes the candidate for what `word` was probably meant to be, if it is nearer
- * to that than `*found`, which is NULL at first.
+ * Sets `*found` to the candidate if it is more similar to `word` than `*found`,
+ * which is NULL at first.
  */
 void config_near(const char *word, const char *candidate, const char **found);
 
 /*
- * The key of that kind of block that a word was probably meant to be; for
- * CONFIG_IGNORED, any key or word that opens blocks.  Or NULL.
+ * The key of that kind of block that is most similar to a word; for
+ * CONFIG_IGNORED, any key or keyword of blocks.  Or NULL.
  */
 const char *config_nearest_key(const char *word, enum config_kind);
 
 /*
- * Whether a text is the first of its like; otherwise returns what had it
- * before.
+ * Records a text that must be unique.  Returns NULL, or the block that has it
+ * already.
  */
 struct config_taken {
 	const char *text;
@@ -218,19 +218,18 @@ const struct config_taken *config_take(struct config_block *,
 struct config_block *config_named(struct config_reader *, const char *text);
 
 /*
- * fill.c: a block opens, with NULL as keyword an ignored one; or is none after
- * all.
+ * fill.c: opens a block, with NULL as keyword an ignored one; drops the open block.
  */
 void config_block_open(struct config_parse *, const char *keyword,
     const char *name, int line);
 void config_block_drop(struct config_parse *);
 
-/* A value of the setting that is being read; and that setting. */
+/* Adds a value of the current setting; and the setting. */
 void config_item_add(struct config_parse *, struct config_word, int line);
 void config_setting_add(struct config_parse *, const char *name, bool is_list,
     int line);
 
-/* files.c: reads the file at `path`, or those that an include there means. */
+/* files.c: reads the file at `path`, or the files of an include. */
 void config_file_read(struct config_reader *, const char *path,
     struct config_place from);
 void config_file_include(struct config_parse *, const char *pattern, int line);
@@ -239,9 +238,9 @@ void config_file_include(struct config_parse *, const char *pattern, int line);
 void config_scan_text(struct config_parse *, const char *text, size_t len);
 
 /*
- * rules.c: where a block stands, and its name.  Of pools, classes, guests and
- * services, parents first: the pool and class of a leaf; the share; what goes
- * with what; then whether a parent can guarantee what its children are.
+ * rules.c: checks the place and name of a block.  For pools, classes, guests and
+ * services, parents first: finds the pool and class of a leaf; sets the share;
+ * checks required keys; and then the sum of guaranteed rates.
  */
 void rules_block(struct config_block *);
 struct config_block *rules_parent(struct config_block *leaf);
@@ -254,14 +253,14 @@ void rules_sum(struct config_block *);
 void rules_refuse(const struct config_block *, const char *const keys[],
     const char *why);
 
-/* One address is enough; and a port is for tcp and udp. */
+/* Checks for a single address, and for the port. */
 void rules_port(const struct config_block *);
 
 /* pools.c: a source, and then its pool. */
 void rules_source(struct config_block *);
 void rules_pool(struct config_block *);
 
-/* services.c: guests and services; and whether one listens alone at a place. */
+/* services.c: guests and services; and that a listener's address is unique. */
 void rules_guest(struct config_block *);
 void rules_service(struct config_block *);
 void rules_listener(const struct config_block *);

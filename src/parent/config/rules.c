@@ -1,7 +1,6 @@
 /*
- * Rules for the place and the name of a block, between its keys, and between it
- * and the class or pool that it has a share of.  Used by build.c, pools.c and
- * services.c.
+ * Rules for the place and the name of a block, between its keys, and between a
+ * block and its class or pool.  Used by build.c, pools.c and services.c.
  */
 #include <sys/param.h>
 
@@ -15,7 +14,7 @@
 #define BURST_SHARE    10		   /* of a second at ceil */
 
 _Static_assert(CONFIG_BURST_MAX <= UINT64_MAX / NS_PER_SEC,
-    "exceeds() counts on it");
+    "exceeds() would overflow");
 
 static struct alloc_share *
 share_of(const struct config_block *block)
@@ -24,8 +23,7 @@ share_of(const struct config_block *block)
 }
 
 /*
- * Names are unique among all of their kind, or else in the pool that they stand
- * in: a text for the name in that.
+ * The text for a name that must be unique, among all of its kind or in a pool.
  */
 static const char *
 scoped(struct config_reader *r, const struct config_block *pool,
@@ -35,7 +33,7 @@ scoped(struct config_reader *r, const struct config_block *pool,
 	    schema_block(kind)->word, name);
 }
 
-/* The pool around a source or a class; or, astray, the top level. */
+/* The pool of a source or class; the top level if it is misplaced. */
 static const struct config_block *
 scope_of(const struct config_block *block)
 {
@@ -54,27 +52,25 @@ check_name(struct config_block *block)
 
 	if (block->name[0] == '\0') {
 		config_error(block->reader, NULL, block->place,
-		    "%s needs a name: write %s \"NAME\" {", word, word);
+		    "missing name of %s: write %s \"NAME\" {", word, word);
 		return;
 	}
 	if (strnlen(block->name, CONFIG_NAME_SIZE) == CONFIG_NAME_SIZE)
-		block_error(block,
-		    "the name is longer than %d bytes: shorten it",
+		block_error(block, "name is longer than %d bytes: shorten it",
 		    CONFIG_NAME_SIZE - 1);
 	else if (!names_valid(block->name))
 		block_error(block,
-		    "a name is made of letters, digits, . _ and - only");
+		    "names may contain only letters, digits, . _ and -");
 	first = config_take(block, NULL,
 	    scoped(block->reader, scope_of(block), block->kind, block->name));
 	if (first != NULL)
 		config_error(block->reader, NULL, block->place,
-		    "there is %s %s already, in %s: give this one another name",
-		    config_article(word), block->title,
+		    "duplicate %s, first in %s: rename one", block->title,
 		    config_place_text(block->reader, first->block->place,
 			block->place));
 }
 
-/* Whether the block may stand where it does. */
+/* Checks the place of the block. */
 static void
 check_place(const struct config_block *block)
 {
@@ -83,10 +79,10 @@ check_place(const struct config_block *block)
 
 	if (!within->unclosed && within->kind != CONFIG_IGNORED &&
 	    (row->within & within->kind) == 0)
-		block_error(block, "%s %s stands %s, not %s%s",
-		    config_article(row->word), row->word, row->place,
+		block_error(block, "not allowed %s%s: it belongs %s",
 		    within->kind == CONFIG_TOP ? "at the top level" : "in ",
-		    within->kind == CONFIG_TOP ? "" : within->title);
+		    within->kind == CONFIG_TOP ? "" : within->title,
+		    row->place);
 }
 
 void
@@ -96,7 +92,7 @@ rules_block(struct config_block *block)
 	check_name(block);
 }
 
-/* A name that no block of the pool, or of all, has: what is near it? */
+/* Reports an unknown name, with a similar one of the pool, or of all. */
 static void
 no_such(const struct config_setting *s, const char *where,
     const struct config_block *pool)
@@ -109,8 +105,8 @@ no_such(const struct config_setting *s, const char *where,
 		if (block->kind == kind && block->object != NULL &&
 		    scope_of(block) == pool)
 			config_near(s->value, block->name, &near);
-	setting_error(s, "there is no %s \"%s\"%s: %s%s%s", s->name, s->shown,
-	    where, near ? "did you mean \"" : "add it, or name another",
+	setting_error(s, "unknown %s \"%s\"%s: %s%s%s", s->name, s->shown,
+	    where, near ? "did you mean \"" : "add it, or use another",
 	    near ? near : "", near ? "\"?" : "");
 }
 
@@ -134,7 +130,7 @@ find_pool(const struct config_block *leaf)
 		no_such(s, "", NULL);
 	else
 		block_error(leaf,
-		    "it names no pool, and none of the %zu pools is called "
+		    "missing pool, as none of the %zu pools is named "
 		    "\"" CONFIG_POOL_DEFAULT "\": add pool = NAME",
 		    r->npools);
 	return NULL;
@@ -186,18 +182,17 @@ rules_port(const struct config_block *block)
 	if ((s = setting_of(block, "port")) == NULL) {
 		if (socket->transport != CONFIG_UNIX && !socket->passed &&
 		    !block->damaged)
-			setting_error(where, "%s needs a port: add port = N",
+			setting_error(where, "missing port of %s: add port = N",
 			    where->name);
 	} else if (socket->transport == CONFIG_UNIX)
-		setting_error(s, "a unix socket has no port: remove it");
+		setting_error(s, "port is not allowed with unix: remove it");
 	else if (socket->passed)
-		setting_error(s,
-		    "the port is said in the socket's unit: remove it");
+		setting_error(s, "port is set in the socket's unit: remove it");
 }
 
 /*
- * A burst needs a ceil, of its own or of its parent.  Without one it is 100 ms
- * at the ceil, within bounds, but no more than the parent's.
+ * Checks or sets the burst.  It requires a ceil, of the block or of its parent.  The
+ * default is 100 ms at ceil, within bounds, and at most the burst of the parent.
  */
 static void
 check_burst(const struct config_block *block)
@@ -218,11 +213,12 @@ check_burst(const struct config_block *block)
 			    MIN(share->burst, share_of(parent)->burst);
 	} else if (ceil == 0 && !block->damaged &&
 	    (is_pool || (parent != NULL && !parent->damaged)))
-		setting_error(s, "burst needs a limit: add %s, or remove burst",
+		setting_error(s,
+		    "burst requires a limit: add %s, or remove burst",
 		    is_pool ? "rate" : "ceil");
 }
 
-/* Whether the one allows more in the long run than the other, per second. */
+/* Whether rate `a` is higher than `b`, which is per second. */
 static bool
 exceeds(const struct bucket_rate *a, const struct bucket_rate *b)
 {
@@ -234,7 +230,7 @@ exceeds(const struct bucket_rate *a, const struct bucket_rate *b)
 	    a->bytes * NS_PER_SEC > most;
 }
 
-/* The block's limit, as the setting gives it, must be within its parent's. */
+/* Checks the limit of the block, from the setting, against its parent's. */
 static void
 check_ceil(const struct config_block *block, const struct config_setting *s)
 {
@@ -246,14 +242,14 @@ check_ceil(const struct config_block *block, const struct config_setting *s)
 	    share_of(parent)->ceil.bytes == 0 ||
 	    !exceeds(&share_of(block)->ceil, &share_of(parent)->ceil))
 		return;
-	/* What stands there; the parent may have it from its own. */
+	/* The key that set it, which may be inherited. */
 	limit = parent->kind == CONFIG_POOL	 ? "rate"
 	    : setting_of(parent, "ceil") != NULL ? "ceil"
 	    : share_of(parent)->rate.bytes != 0	 ? "rate"
 						 : "inherited ceil";
 	setting_error(s,
-	    "%s %s%s is above the %s %s of %s: lower it or raise that", s->name,
-	    s->shown, s->key->flags & KEY_PLAIN ? " in its period" : "", limit,
+	    "%s %s%s exceeds the %s %s of %s: lower it, or raise that", s->name,
+	    s->shown, s->key->flags & KEY_PLAIN ? " per period" : "", limit,
 	    value_size_text(share_of(parent)->ceil.bytes, text), parent->title);
 }
 
@@ -267,7 +263,7 @@ set_rates(const struct config_block *block, struct alloc_share *share)
 	if (share->ceil.bytes != 0) {
 		if (share->rate.bytes > share->ceil.bytes)
 			setting_error(rate,
-			    "rate %s is above ceil %s: lower it, or raise ceil",
+			    "rate %s exceeds ceil %s: lower it, or raise ceil",
 			    rate->value, ceil->value);
 		check_ceil(block, ceil);
 	} else if (share->rate.bytes != 0) {
@@ -299,15 +295,15 @@ rules_share(struct config_block *block)
 		check_burst(block);
 	} else if (max_bytes != NULL) {
 		rules_refuse(block, KEYS("rate", "ceil", "burst"),
-		    "cannot stand with max-bytes, which has period only: "
-		    "remove one");
+		    "is not allowed with max-bytes: remove one");
 		share->burst = share->ceil.bytes;
 		if (!block->damaged)
 			check_ceil(block, max_bytes);
 	} else {
 		if (period != NULL && !block->damaged)
 			setting_error(period,
-			    "period needs max-bytes: add it, or remove period");
+			    "period requires max-bytes: add it, or remove "
+			    "period");
 		set_rates(block, share);
 	}
 	if (block->parent != NULL)
@@ -315,8 +311,8 @@ rules_share(struct config_block *block)
 }
 
 /*
- * Whether what a block inherits is what it seems: nothing that it could come
- * from was lost to another error.
+ * Whether the inherited values of a block are valid: the blocks around it have no
+ * lost settings.
  */
 static bool
 is_known(const struct config_block *block)
@@ -342,7 +338,7 @@ rules_with(const struct config_block *block)
 		key = schema_find(block->kind, s->key->with);
 		if (with == NULL || !with->bad)
 			setting_error(s,
-			    "%s goes with %s = %s: add that, or remove %s",
+			    "%s requires %s = %s: add that, or remove %s",
 			    s->name, key->name, key->names[s->key->with_value],
 			    s->name);
 	}
@@ -360,6 +356,6 @@ rules_sum(struct config_block *block)
 		return;
 	value_size_text(block->guaranteed, sum);
 	config_error(block->reader, block, s != NULL ? s->place : block->place,
-	    "the rates within it come to %s: %s rate = %s, or lower those", sum,
-	    s != NULL ? "write" : "add", sum);
+	    "rates in it add up to %s: %s rate = %s, or lower them", sum,
+	    s != NULL ? "set" : "add", sum);
 }

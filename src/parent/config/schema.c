@@ -16,7 +16,7 @@
 #define MINUTE	   (60 * NS_PER_SEC)
 #define SOCKET_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 
-/* Where a value is: the part of the struct, and the field in that. */
+/* The location of a value: the part of the struct, and the field in it. */
 #define FIELD(type, field) \
 	.offset = offsetof(type, field), .size = sizeof(((type *)NULL)->field)
 #define TOP(field)    PART_WHOLE, FIELD(struct config, field)
@@ -65,7 +65,7 @@ const struct config_key schema_keys[] = {
 		.sources = ONLY(DEVICE) },
 	{ "speed", CONFIG_SOURCE, TYPE_NUMBER, SOURCE(spec.speed), 0, 4000000,
 		.sources = ONLY(SERIAL), NUMBERS(speeds),
-		.wrong = "must be a usual speed, such as 9600, or 0" },
+		.wrong = "must be a standard speed, such as 9600, or 0" },
 	{ "init", CONFIG_SOURCE, TYPE_BYTES, SOURCE(spec), 0, SOURCE_INIT_SIZE,
 		.sources = ONLY(SERIAL), .initial = "nothing" },
 	{ "vendor", CONFIG_SOURCE, TYPE_HEX, SOURCE(vendor), 1, 0xffff,
@@ -194,7 +194,7 @@ const struct config_key schema_keys[] = {
 	{ .name = NULL },
 };
 
-/* Where a part is in the struct of a block. */
+/* The offset of a part in the struct of a block. */
 #define PART(PART, type, field) [PART_##PART] = offsetof(struct type, field)
 #define BLOCK(type, name) sizeof(struct type), offsetof(struct type, name)
 #define LEAF_PLACE CONFIG_TOP, "at the top level, with class = NAME"

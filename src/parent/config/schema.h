@@ -1,10 +1,10 @@
 /*
- * The schema of the configuration: a row for each key says where it may stand,
- * what values it has and where they are kept.  Reading, printing, comparing,
- * inheriting and guessing what was meant are walks over these rows; only what
- * ties keys together is code (rules.c, pools.c, services.c).
+ * The schema of the configuration: each key has a row with its blocks, its values
+ * and their location.  Reading, printing, comparing, inheriting and suggestions
+ * work on these rows; only rules between keys are code (rules.c, pools.c,
+ * services.c).
  *
- * CONTRIBUTING.md says what a new key costs.
+ * CONTRIBUTING.md describes how to add a key.
  */
 #ifndef VRNGD_CONFIG_SCHEMA_H
 #define VRNGD_CONFIG_SCHEMA_H
@@ -18,7 +18,7 @@
 
 /* A bit each, so that a key can belong to several. */
 enum config_kind {
-	CONFIG_IGNORED = 0, /* braces that belong to nothing known */
+	CONFIG_IGNORED = 0, /* braces of an unknown block */
 	CONFIG_TOP = 1 << 0,
 	CONFIG_POOL = 1 << 1,
 	CONFIG_SOURCE = 1 << 2,
@@ -42,7 +42,7 @@ enum config_type {
 	TYPE_OCTAL,
 	TYPE_HEX,
 	TYPE_BITS, /* 1/1000 bit */
-	TYPE_WORD, /* the number of one of the row's names */
+	TYPE_WORD, /* an index into the names of the row */
 	TYPE_BOOL,
 	TYPE_USER,
 	TYPE_GROUP,
@@ -55,7 +55,7 @@ enum config_type {
 	TYPE_NAME,     /* of a block, found by rules.c; its kind is `min` */
 };
 
-/* What kinds of blocks have in common, somewhere in their structs. */
+/* Parts that the structs of several kinds of blocks contain. */
 enum config_part {
 	PART_WHOLE, /* the struct itself */
 	PART_SOCKET,
@@ -67,14 +67,14 @@ enum config_part {
 };
 
 /* Flags of keys. */
-#define KEY_INHERITED (1 << 0) /* from the class or pool around */
+#define KEY_INHERITED (1 << 0) /* inherited from the class or pool */
 #define KEY_HIDDEN    (1 << 1) /* not printed with its default */
-#define KEY_DEPENDED  (1 << 2) /* if it is wrong, others cannot be judged */
-#define KEY_PLACE     (1 << 3) /* says where a service is */
-#define KEY_ZERO      (1 << 4) /* a plain 0 is good, and means none */
-#define KEY_OPPOSITE  (1 << 5) /* of a bool that another key has */
-#define KEY_RATES     (1 << 6) /* a limit per second, */
-#define KEY_PLAIN     (1 << 7) /* and one in each period */
+#define KEY_DEPENDED  (1 << 2) /* other checks depend on it */
+#define KEY_PLACE     (1 << 3) /* the address of a service */
+#define KEY_ZERO      (1 << 4) /* 0 is allowed, and means none */
+#define KEY_OPPOSITE  (1 << 5) /* the inverse of another key's bool */
+#define KEY_RATES     (1 << 6) /* a limit per second */
+#define KEY_PLAIN     (1 << 7) /* a limit per period */
 #define KEY_CLIENTS   (1 << 8) /* of a service with several clients */
 
 struct config_key {
@@ -82,23 +82,24 @@ struct config_key {
 	unsigned int blocks; /* enum config_kind, several */
 	enum config_type type;
 	enum config_part part;
-	size_t offset, size;	  /* of the value, in that part */
+	size_t offset, size;	  /* offset of the value in that part */
 	uint64_t min, max, value; /* the last is the default */
 	const char *const *names; /* of TYPE_WORD and TYPE_PRESET */
 	unsigned int flags;
-	unsigned int sources; /* bits of proto_source_kind; 0: all have it */
+	unsigned int sources; /* bits of proto_source_kind; 0: all */
 	/*
-	 * It means something only if that key, of the same block, has that
-	 * value; or, if it is inherited, in leaves only.
+	 * It requires this value of this key, in the same block; an inherited
+	 * key only in leaves.
 	 */
 	const char *with;
 	uint32_t with_value;
-	/* Of TYPE_NUMBER: around it; all that it may be, and what else is. */
+	/* TYPE_NUMBER: prefix and suffix; allowed values and their error. */
 	const char *prefix, *suffix;
 	const uint32_t *numbers;
 	size_t nnumbers;
 	const char *wrong;
-	const char *initial; /* the default in words, unless `value` or none */
+	const char
+	    *initial; /* the default as text, if it is not `value` or none */
 };
 
 extern const struct config_key schema_keys[]; /* the last has no name */
@@ -109,13 +110,13 @@ const struct config_key *schema_find(unsigned int kinds, const char *name);
 /* Whether a key of that name may have several values. */
 bool schema_has_list(const char *name);
 
-/* The blocks: the last two are the top level, and what is ignored. */
+/* The blocks: the last two are the top level and ignored blocks. */
 struct schema_block {
 	const char *word;
 	enum config_kind kind;
-	unsigned int within; /* kinds of blocks, */
-	const char *place;   /* and where that is */
-	/* Of their structs; without a name, or a part: 0. */
+	unsigned int within; /* kinds of enclosing blocks, */
+	const char *place;   /* and the same as text */
+	/* Offsets in their structs; 0: no name, or no such part. */
 	size_t size, name, parts[PARTS];
 };
 
@@ -125,12 +126,12 @@ const struct schema_block *schema_block(enum config_kind);
 /* The kind of block that a word opens, or CONFIG_IGNORED. */
 enum config_kind schema_kind(const char *word);
 
-/* A part of a block's struct, which must have it. */
+/* A part of a block's struct, which must contain it. */
 void *schema_part(enum config_kind, void *object, enum config_part);
 
 /*
- * values.c: reads a value into the struct of the setting's block.  Returns
- * NULL, or what is wrong, as it follows the value in a message.
+ * values.c: reads a value into the struct of the setting's block.  Returns NULL,
+ * or the error, which follows the value in a message.
  */
 struct config_setting;
 struct config_word;
@@ -150,21 +151,21 @@ const char *value_digits(const char *text, int base, uint64_t *);
 void *schema_new(enum config_kind, const char *name);
 void schema_defaults(enum config_kind, void *object);
 
-/* Takes from a block's parent what is inherited, unless the block says. */
+/* Copies inherited values from the parent, except those set in the block. */
 struct config_block;
 void schema_inherit(const struct config_block *);
 
-/* Whether two are equal in the keys that have one of the flags, or in all. */
+/* Whether two are equal in the keys with one of the flags, or in all keys. */
 bool schema_equal(enum config_kind, const void *a, const void *b,
     unsigned int flags);
 
-/* Whether the key that this one goes with, if any does, has its value. */
+/* Whether the key that this one requires, if any, has the required value. */
 bool schema_goes(const struct config_key *, enum config_kind,
     const void *object);
 
-#define CONFIG_INDENT 4 /* spaces a level */
+#define CONFIG_INDENT 4 /* spaces per level */
 
-/* Prints what the keys come to, each on a line of its own. */
+/* Prints the keys with their values, one per line. */
 void schema_print(enum config_kind, const void *object, FILE *, int depth);
 
 #endif

@@ -1,17 +1,17 @@
 /*
- * Guests and services: what their keys mean together, who may connect, and
- * that no two listen at one place.  Used by build.c.
+ * Rules for guests and services: between their keys, for allowed networks, and for
+ * unique addresses of listeners.  Used by build.c.
  */
 #include <string.h>
 
 #include "parent/config/reader.h"
 
 #define LOOPBACK "127.0.0.1"
-#define MAPPED	 "::ffff:" /* as inet_ntop(3) has it, and an IPv4 address */
+#define MAPPED	 "::ffff:" /* prefix of inet_ntop(3) before an IPv4 address */
 
 #define RIGHTS_KEYS "owner", "group", "mode"
 
-/* Whoever listens somewhere is alone there. */
+/* Reports an address at which another block listens. */
 static void
 take_place(const struct config_setting *s, const char *text)
 {
@@ -22,11 +22,11 @@ take_place(const struct config_setting *s, const char *text)
 	if (first == NULL)
 		return;
 	if (first->block == s->block)
-		setting_error(s, "%s \"%s\" is its %s too: each needs its own",
+		setting_error(s, "%s \"%s\" is also its %s: each needs its own",
 		    s->name, text, first->setting->name);
 	else
 		setting_error(s,
-		    "%s \"%s\" is that of %s too, in %s: each needs its own",
+		    "%s \"%s\" is also used by %s, in %s: each needs its own",
 		    s->name, text, first->block->title,
 		    config_place_text(r, first->setting->place, s->place));
 }
@@ -48,7 +48,7 @@ rules_listener(const struct config_block *block)
 		take_place(block->where, socket->where);
 }
 
-/* Owner, group and mode are not for a socket that systemd passes. */
+/* Rejects owner, group and mode of a socket that systemd passes. */
 static void
 refuse_rights(const struct config_block *block)
 {
@@ -64,7 +64,7 @@ rules_guest(struct config_block *block)
 
 	if (block->where == NULL && egd == NULL && !block->damaged)
 		block_error(block,
-		    "it has no socket: add socket = \"/run/vrngd/%s.sock\", or "
+		    "missing socket: add socket = \"/run/vrngd/%s.sock\", or "
 		    "egd = \"/run/vrngd/%s.egd\"",
 		    block->name, block->name);
 	if (guest->socket.passed && egd == NULL)
@@ -74,7 +74,7 @@ rules_guest(struct config_block *block)
 		take_place(egd, guest->egd);
 }
 
-/* Without unix, tcp and udp, a port alone is one of this host. */
+/* Sets the address: a port without unix, tcp and udp is at the loopback address. */
 static void
 set_address(const struct config_block *block, struct config_socket *socket)
 {
@@ -82,7 +82,7 @@ set_address(const struct config_block *block, struct config_socket *socket)
 
 	rules_port(block);
 	if (where != NULL) {
-		/* An IPv4 address has one form only, to be compared by. */
+		/* An IPv4 address must have one form, for comparison. */
 		if (socket->where != NULL &&
 		    strncmp(socket->where, MAPPED, strlen(MAPPED)) == 0 &&
 		    strchr(socket->where, '.') != NULL)
@@ -96,14 +96,14 @@ set_address(const struct config_block *block, struct config_socket *socket)
 		socket->where = config_must(strdup(LOOPBACK));
 		if (setting_of(block, "port") == NULL)
 			block_error(block,
-			    "it has no address: add unix = "
+			    "missing address: add unix = "
 			    "\"/run/vrngd/%s.sock\", or port = N for TCP "
 			    "at " LOOPBACK,
 			    block->name);
 	}
 }
 
-/* What goes with another kind of socket. */
+/* Rejects keys of other kinds of sockets. */
 static void
 check_keys(const struct config_block *block,
     const struct config_service *service)
@@ -113,29 +113,29 @@ check_keys(const struct config_block *block,
 
 	if (!connect || transport != CONFIG_UDP)
 		rules_refuse(block, KEYS("local-port"),
-		    "is for udp with connect = yes: remove it");
+		    "requires udp and connect = yes: remove it");
 	if (connect && passed)
 		rules_refuse(block, KEYS("connect"),
-		    "does not go with systemd, which only listens: remove it");
+		    "is not allowed with systemd, which listens: remove it");
 	else if (connect)
 		rules_refuse(block, KEYS("max-clients", "allow", RIGHTS_KEYS),
-		    "does not go with connect = yes: remove it");
+		    "is not allowed with connect = yes: remove it");
 	else if (transport != CONFIG_UNIX)
 		rules_refuse(block, KEYS(RIGHTS_KEYS),
-		    "is for unix sockets: use allow instead");
+		    "requires unix: use allow instead");
 	else if (passed) {
 		refuse_rights(block);
 		rules_refuse(block, KEYS("allow"),
-		    "is for tcp and udp: remove it");
+		    "requires tcp or udp: remove it");
 	} else if (block->where != NULL)
 		rules_refuse(block, KEYS("allow"),
-		    "is for tcp and udp: use owner, group and mode instead");
+		    "requires tcp or udp: use owner, group and mode instead");
 	if (!connect && transport == CONFIG_UDP)
 		rules_refuse(block, KEYS("max-clients"),
-		    "does not go with udp, which serves one peer: remove it");
+		    "is not allowed with udp, which has one peer: remove it");
 }
 
-/* Without allow: the host itself, for an address that nobody else reaches. */
+/* The default of allow: the loopback network, for a loopback address only. */
 static void
 default_allow(const struct config_block *block, struct config_service *service)
 {
@@ -147,14 +147,11 @@ default_allow(const struct config_block *block, struct config_service *service)
 	if (service->nallowed > 0 || block->damaged || block->where == NULL ||
 	    block->where->bad)
 		return;
-	setting_error(block->where,
-	    "%s%s: add allow = { \"NETWORK/BITS\" }, such as \"%s\", for those "
-	    "that may %s",
-	    passed ? "its address is said in the socket's unit" : address,
-	    passed ? "" : " can be reached from other hosts",
+	setting_error(block->where, "%s%s: add allow, such as allow = \"%s\"",
+	    passed ? "address is set in the socket's unit" : address,
+	    passed ? "" : " is reachable from other hosts",
 	    !passed && strchr(address, ':') != NULL ? "2001:db8::/32"
-						    : "10.0.0.0/8",
-	    service->socket.transport == CONFIG_UDP ? "be sent to" : "connect");
+						    : "10.0.0.0/8");
 }
 
 static void
@@ -166,10 +163,10 @@ set_allow(const struct config_block *block, struct config_service *service)
 		default_allow(block, service);
 	else if (service->nallowed == 0)
 		setting_error(s,
-		    "allow is empty: name a network, such as \"10.0.0.0/8\"");
+		    "allow is empty: add a network, such as \"10.0.0.0/8\"");
 	else if (service->nallowed > ALLOWED_MAX)
 		setting_error(s,
-		    "allow has %u networks, but at most %d fit: name larger ones",
+		    "allow has %u networks, more than %d: use larger ones",
 		    service->nallowed, ALLOWED_MAX);
 }
 
@@ -184,7 +181,7 @@ check_rate(const struct config_block *block, const struct alloc_share *share)
 		return;
 	setting_error(s != NULL ? s : block->where,
 	    "udp has no flow control: %s rate = RATE, or ceil, or max-bytes",
-	    s != NULL ? "write" : "add");
+	    s != NULL ? "set" : "add");
 }
 
 void
@@ -202,7 +199,7 @@ rules_service(struct config_block *block)
 		set_allow(block, service);
 	if (transport == CONFIG_UDP)
 		check_rate(block, &service->share);
-	/* Nothing else tells that a peer has gone away. */
+	/* Only a timeout detects that a peer has gone away. */
 	if (transport == CONFIG_UDP && !service->connect &&
 	    setting_of(block, "idle-timeout") == NULL)
 		service->idle_timeout = CONFIG_UDP_IDLE;

@@ -1,7 +1,7 @@
 /*
- * What sources are read from: their names in messages, the source that a path
- * alone means, and which of them are one device or equal.  Used by pools.c, by
- * options.c for a plain command line, and by the pool.
+ * Names of sources in messages, the source for a path, and comparison of sources
+ * and devices.  Used by pools.c, by options.c for a command line without
+ * configuration, and by the pool.
  */
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -14,9 +14,9 @@
 #include "parent/config/reader.h"
 
 #define TTY_DRIVERS "/proc/tty/drivers"
-#define STOCK_FAST  UINT32_C(262144) /* where a source gives that at once */
+#define STOCK_FAST  UINT32_C(262144) /* default stock of a fast source */
 
-/* Of the character devices that are the kernel's generator. */
+/* Minor numbers of the kernel's generator. */
 #define MEM_MAJOR     1
 #define RANDOM_MINOR  8
 #define URANDOM_MINOR 9
@@ -82,7 +82,7 @@ is_kernel_path(const char *path)
 		st.st_rdev == makedev(MEM_MAJOR, URANDOM_MINOR));
 }
 
-/* Whether it reads the kernel's generator, in whatever way. */
+/* Whether it reads the kernel's generator, by system call or device. */
 static bool
 is_kernel(const struct config_source *source)
 {
@@ -134,11 +134,11 @@ config_source_same(const struct config_source *a, const struct config_source *b)
 	    (a->spec.kind == SOURCE_QNG && same_usb(a, b));
 }
 
-/* Whether a line of TTY_DRIVERS is about serial lines, this one among them. */
+/* Whether a line of TTY_DRIVERS describes serial lines including this one. */
 static bool
 is_driver_of(const char *line, dev_t device)
 {
-	/* The driver's name, in which anything may stand, goes before. */
+	/* Skips the name of the driver, which may contain any characters. */
 	const char *path = strstr(line, " /");
 	unsigned int major_number, first, last;
 	char minors[32], type[16];
@@ -153,7 +153,7 @@ is_driver_of(const char *line, dev_t device)
 	    minor(device) >= first && minor(device) <= (n == 1 ? first : last);
 }
 
-/* Whether the device is a terminal at the end of a serial line. */
+/* Whether the device is the terminal of a serial line. */
 static bool
 is_serial(const char *path)
 {

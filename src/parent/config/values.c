@@ -1,7 +1,7 @@
 /*
- * The types of values: how each is read, printed and compared; and what is done
- * with all keys of a block alike.  Used by build.c and, to compare
- * configurations, by sources.c and network.c.
+ * Reads, prints and compares the values of each type, and applies these functions to
+ * all keys of a block.  Used by build.c and, to compare configurations, by
+ * sources.c and network.c.
  */
 #include <arpa/inet.h>
 #include <bsd/string.h>
@@ -28,7 +28,7 @@ static const struct unit {
 	  { "ms", NS_PER_MS }, { NULL, 0 } },
   one[] = { { "", 1 }, { NULL, 0 } };
 
-/* How numbers are written, by type. */
+/* The form of numbers, by type. */
 static const struct form {
 	const char *what, *such;
 	const struct unit *units;
@@ -46,9 +46,8 @@ static const struct form {
 };
 
 /*
- * What devices need to be told, and what they send: noise that was whitened by
- * simple means, and so is tested as raw, with a cautious figure for what is in
- * it.
+ * Presets of devices.  They send noise that was whitened by simple means, which is
+ * therefore tested as raw noise with a cautious min-entropy.
  */
 static const struct {
 	const char *init;
@@ -68,7 +67,7 @@ get(const struct config_key *key, const void *part)
 					     : *(const bool *)field;
 }
 
-/* Whether it is a number, whatever it is written like. */
+/* Whether a type is a number, in any form. */
 static bool
 is_number(const struct config_key *key)
 {
@@ -101,7 +100,7 @@ value_digits(const char *text, int base, uint64_t *n)
 {
 	char *rest;
 
-	/* For strtoull(3), white space, a sign and 0x are good, too. */
+	/* strtoull(3) also accepts white space, a sign and 0x. */
 	if (!isxdigit((unsigned char)text[0]) ||
 	    tolower((unsigned char)text[1]) == 'x')
 		return NULL;
@@ -109,7 +108,7 @@ value_digits(const char *text, int base, uint64_t *n)
 	return rest == text ? NULL : rest;
 }
 
-/* Reads up to 3 decimals behind whole ones, to thousandths. */
+/* Reads up to 3 decimals, as thousandths. */
 static const char *
 read_decimals(const char *rest, uint64_t *n)
 {
@@ -126,7 +125,7 @@ read_decimals(const char *rest, uint64_t *n)
 	return end;
 }
 
-/* Reads a number of a type that has a form.  Returns whether it is good. */
+/* Reads a number of a type with a form.  Returns whether it is valid. */
 static bool
 read_form(const struct config_key *key, const char *text, uint64_t *n)
 {
@@ -187,7 +186,7 @@ read_word(struct config_reader *r, const struct config_key *key,
 	}
 	if (near != NULL)
 		return config_text(r, "is unknown: did you mean %s?", near);
-	return config_text(r, "is unknown: it may be %s",
+	return config_text(r, "is unknown: must be %s",
 	    config_alternatives(r, key->names, UINT32_MAX));
 }
 
@@ -232,21 +231,21 @@ read_path(struct config_reader *r, const struct config_key *key,
     const char *text, char **path)
 {
 	if (text[0] == '\0')
-		return "is empty: name an absolute path";
+		return "is empty: must be an absolute path";
 	if (text[0] != '/')
-		return "is not an absolute path: begin it with a /";
+		return "is not an absolute path: must begin with /";
 	if (has_control(text))
-		return "has a control character in it: remove that";
+		return "contains a control character: remove it";
 	if (strlen(text) > key->max)
 		return config_text(r,
 		    "is longer than %" PRIu64 " bytes: shorten the path",
 		    key->max);
-	free(*path); /* of another key for the same */
+	free(*path); /* set by another key */
 	*path = config_must(strdup(text));
 	return NULL;
 }
 
-/* Where a socket is; of a leaf, it may be one that systemd passes. */
+/* Reads the address of a socket; systemd may pass the socket of a leaf. */
 static const char *
 read_address(const struct config_setting *s, const char *text,
     struct config_socket *socket)
@@ -283,18 +282,18 @@ read_text(struct config_reader *r, const struct config_key *key,
 		    "must be %" PRIu64 " to %" PRIu64 " bytes long", key->min,
 		    key->max);
 	if (has_control(text))
-		return "has a control character in it: remove that";
+		return "contains a control character: remove it";
 	strlcpy(field, text, key->size);
 	return NULL;
 }
 
-/* What a device is sent at its start. */
+/* Reads the bytes that start a device. */
 static const char *
 read_init(struct config_reader *r, const char *bytes, size_t n,
     struct proto_source *spec)
 {
 	if (n > SOURCE_INIT_SIZE)
-		return config_text(r, "has %zu bytes, of at most %d", n,
+		return config_text(r, "has %zu bytes: must have at most %d", n,
 		    SOURCE_INIT_SIZE);
 	memset(spec->init, 0, sizeof(spec->init));
 	memcpy(spec->init, bytes, n);
@@ -302,7 +301,7 @@ read_init(struct config_reader *r, const char *bytes, size_t n,
 	return NULL;
 }
 
-/* Means several keys, unless they are given, too. */
+/* Sets several keys, except those that the block sets. */
 static const char *
 read_preset(const struct config_setting *s, const char *text,
     struct proto_source *spec)
@@ -323,7 +322,7 @@ read_preset(const struct config_setting *s, const char *text,
 	return NULL;
 }
 
-/* One of the networks of allow; too many are told of by their number. */
+/* Reads a network of allow; counts those that exceed the array. */
 static const char *
 read_network(struct config_reader *r, const char *text,
     struct config_service *service)
@@ -339,12 +338,12 @@ read_network(struct config_reader *r, const char *text,
 		return NULL;
 	case CONFIG_NETWORK_BITS:
 		return config_text(r,
-		    "has bits set behind its prefix: write %s, or just %.*s",
+		    "has bits set after its prefix: write %s, or only %.*s",
 		    config_network_text(&network, good),
 		    (int)strcspn(text, "/"), text);
 	case CONFIG_NETWORK_LONG:
 		return config_text(r,
-		    "has a prefix longer than an address: write at most /%d",
+		    "has too long a prefix: must be at most /%d",
 		    strchr(text, ':') != NULL ? 128 : 32);
 	default:
 		return "must be a network, such as 10.0.0.0/8 or 2001:db8::/32";
@@ -395,7 +394,7 @@ value_read(const struct config_setting *s, const struct config_word *word)
 	return wrong;
 }
 
-/* In the largest unit that leaves a whole number. */
+/* Prints in the largest unit that gives a whole number. */
 static const char *
 number_text(const struct unit *unit, uint64_t n, char text[VALUE_TEXT_SIZE])
 {
@@ -406,7 +405,7 @@ number_text(const struct unit *unit, uint64_t n, char text[VALUE_TEXT_SIZE])
 	return text;
 }
 
-/* 1/1000 bits, without zeros at the end. */
+/* Prints 1/1000 bits, without trailing zeros. */
 static const char *
 bits_text(uint64_t n, char text[VALUE_TEXT_SIZE])
 {
@@ -453,7 +452,7 @@ value_text(const struct config_key *key, uint64_t n, char text[VALUE_TEXT_SIZE])
 	}
 }
 
-/* Prints text in quotes, with escapes; what is not text all in ASCII. */
+/* Prints text in quotes with escapes, and bytes in ASCII. */
 static void
 print_quoted(FILE *out, const void *text, size_t n, bool is_text)
 {
@@ -475,7 +474,7 @@ print_quoted(FILE *out, const void *text, size_t n, bool is_text)
 	fputc('"', out);
 }
 
-/* The text that a value is, or NULL. */
+/* The text of a value, or NULL. */
 static const char *
 text_of(const struct config_key *key, const void *part)
 {
@@ -559,7 +558,7 @@ is_equal(const struct config_key *key, const void *a, const void *b)
 		   (const char *)b + key->offset, key->size) == 0;
 }
 
-/* A part of a struct that is only looked at. */
+/* A part of a const struct. */
 static const void *
 part_of(enum config_kind kind, const void *object, enum config_part part)
 {
@@ -629,7 +628,7 @@ schema_goes(const struct config_key *key, enum config_kind kind,
 	    get(with, part_of(kind, object, with->part)) == key->with_value;
 }
 
-/* Whether the key has a meaning for what the struct is otherwise. */
+/* Whether the key applies to the struct with its other values. */
 static bool
 is_shown(const struct config_key *key, enum config_kind kind,
     const void *object)

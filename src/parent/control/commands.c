@@ -1,6 +1,6 @@
 /*
- * What each request on the control socket does to the daemon.  Used by main.c,
- * called by control.c.
+ * The handlers of requests on the control socket.  Used by main.c, called by
+ * control.c.
  */
 #include <errno.h>
 #include <string.h>
@@ -23,14 +23,16 @@ reload(struct control_answer *answer, struct commands *sc)
 	if (r == RELOAD_DONE)
 		return 0;
 	if (r == RELOAD_PARTLY)
-		control_say(answer, "the log says what could not be done");
+		control_say(answer,
+		    "partially applied: see the log for errors");
 	else
 		control_say(answer,
-		    "nothing was changed (the log may say more)");
+		    "rejected, keeping the running "
+		    "configuration: see the log");
 	return EINVAL;
 }
 
-/* On a listener of its own or, to be adopted, on the one that came (fd). */
+/* Adds a guest with a new listener or, to adopt it, with the passed one (fd). */
 static int
 guest_add(struct control_answer *answer, const struct control_request *req,
     int *fd, struct daemon *s)
@@ -41,8 +43,8 @@ guest_add(struct control_answer *answer, const struct control_request *req,
 		.class = req->class,
 		.fd = fd == NULL ? -1 : *fd,
 	};
-	const char *why = "what came with it is not a listening unix stream "
-			  "socket, or not one alone";
+	const char *why = "not a listening unix stream socket, or more than "
+			  "one descriptor";
 	int error = EINVAL;
 
 	if (fd == NULL) {
@@ -62,13 +64,13 @@ guest_remove(struct control_answer *answer, const char *name, struct daemon *s)
 {
 	if (adopt_remove(s, name) == 0)
 		return 0;
-	control_say(answer, "there is no guest %s", name);
+	control_say(answer, "unknown guest %s", name);
 	return ENOENT;
 }
 
 /*
- * The source of that name, in that pool or ("") in any; says why there is
- * none, or which there are if that is not clear.
+ * Finds a source by name, in a pool or ("") in any pool.  Reports an unknown or
+ * ambiguous name.
  */
 static struct pool_source *
 find_source(struct control_answer *answer, const char *name, const char *pool,
@@ -88,11 +90,11 @@ find_source(struct control_answer *answer, const char *name, const char *pool,
 	if (n == 1)
 		return found;
 	if (n == 0)
-		control_say(answer, "there is no source %s%s%s", name,
+		control_say(answer, "unknown source %s%s%s", name,
 		    pool[0] == '\0' ? "" : " in pool ", pool);
 	else
-		control_say(answer, "%zu pools have a source %s: name the pool",
-		    n, name);
+		control_say(answer,
+		    "ambiguous source %s in %zu pools: use --pool", name, n);
 	return NULL;
 }
 

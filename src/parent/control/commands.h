@@ -1,5 +1,5 @@
 /*
- * What vrngctl can have the daemon do.
+ * The requests of vrngctl.
  */
 #ifndef VRNGD_COMMANDS_H
 #define VRNGD_COMMANDS_H
@@ -7,7 +7,7 @@
 #include "parent/control/control.h"
 #include "parent/state/reload.h"
 
-/* Reads the configuration again; mistakes go to `report` too. */
+/* Reloads the configuration; `report` receives its errors too. */
 typedef enum reload_result commands_reload(void *arg, config_report *report,
     void *report_arg);
 
@@ -18,7 +18,7 @@ struct commands {
 	void *reload_arg;
 };
 
-/* Opens the control socket.  Returns 0, or -1 after logging why. */
+/* Opens the control socket.  Returns 0, or -1 after logging the error. */
 int commands_open(struct commands *, struct daemon *, const char *path,
     uid_t owner, commands_reload *, void *reload_arg);
 

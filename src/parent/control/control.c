@@ -20,11 +20,11 @@
 #include "parent/host/aside.h"
 #include "parent/host/event.h"
 
-/* After more text than fits an answer. */
-#define REST	     "(the log has the rest)\n"
+/* The end of an answer that was truncated. */
+#define REST	     "(truncated: see the log for the rest)\n"
 #define ACCEPT_PAUSE NS_PER_SEC /* without fds or memory */
 
-/* Who made a request. */
+/* The sender of a request. */
 #define PEER_FIELDS(c) \
 	LOG_NUMBER("VRNGD_PEER_PID", (c)->peer.pid), \
 	    LOG_NUMBER("VRNGD_PEER_UID", (c)->peer.uid)
@@ -36,7 +36,7 @@ struct control_client {
 	sd_event_source *io;
 	struct ucred peer;
 	bool allowed;		      /* to change anything */
-	struct control_request adopt; /* whose descriptor is received */
+	struct control_request adopt; /* while its descriptor is received */
 	struct receive receive;
 };
 
@@ -78,7 +78,7 @@ control_say(struct control_answer *a, const char *fmt, ...)
 	a->reply.text[a->len++] = '\n';
 }
 
-/* Why a request is not served, for the log too. */
+/* Reports why a request is rejected, in the answer and the log. */
 static int
 refuse(struct control_client *c, int error, const char *why)
 {
@@ -87,15 +87,15 @@ refuse(struct control_client *c, int error, const char *why)
 	if (log_limit_pass(&c->control->log_limit, clock_now(), &suppressed))
 		event_log(EVENT_CONTROL_REFUSED, NULL,
 		    LOG_FIELDS(PEER_FIELDS(c), LOG_TEXT("VRNGD_REASON", why)),
-		    "control: a request of pid %d, uid %u is refused: %s",
-		    c->peer.pid, c->peer.uid, why);
+		    "control: request rejected: %s: pid %d, uid %u", why,
+		    c->peer.pid, c->peer.uid);
 	control_say(&c->control->answer, "%s", why);
 	return error;
 }
 
 /*
- * Does what a request says, with `*passed` if that belongs to it.  Returns 0 or
- * an errno, and in `*last` whether no more is heard of the client.
+ * Carries out a request, with `*passed` if it has a descriptor.  Returns 0 or an
+ * errno; `*last` is whether the client must be closed.
  */
 static int
 serve(struct control_client *c, const struct control_request *req, size_t size,
@@ -108,8 +108,7 @@ serve(struct control_client *c, const struct control_request *req, size_t size,
 	if (error != 0)
 		return refuse(c, error, why);
 	if (!c->allowed)
-		return refuse(c, EACCES,
-		    "you have no right to change anything: be root");
+		return refuse(c, EACCES, "permission denied: run as root");
 	event_log(EVENT_CONTROLLED, NULL,
 	    LOG_FIELDS(PEER_FIELDS(c),
 		LOG_TEXT("VRNGD_COMMAND", command_names[req->command])),
@@ -121,7 +120,7 @@ serve(struct control_client *c, const struct control_request *req, size_t size,
 	    c->control->arg);
 }
 
-/* Returns -1 if the client does not take its answer. */
+/* Returns -1 if the client does not read its answer. */
 static int
 answer(struct control_client *c, int error)
 {
@@ -142,9 +141,9 @@ answer(struct control_client *c, int error)
 }
 
 /*
- * Reads a request, which stays in the queue, without blocking, as recv(2) with
- * MSG_TRUNC does.  MSG_CTRUNC in `*flags` says that descriptors came with it,
- * of which nothing is closed here: closing may wait.
+ * Reads a request without blocking and leaves it in the queue, like recv(2) with
+ * MSG_TRUNC.  MSG_CTRUNC in `*flags` means that it has descriptors, which are not
+ * closed here, since a close may block.
  */
 static ssize_t
 peek_request(int fd, struct control_request *req, int *flags)
@@ -159,7 +158,7 @@ peek_request(int fd, struct control_request *req, int *flags)
 	return n;
 }
 
-/* Serves and answers a request.  Returns -1 if the client must go. */
+/* Serves and answers a request.  Returns -1 if the client must be closed. */
 static int
 serve_and_answer(struct control_client *c, const struct control_request *req,
     size_t size, int *passed)
@@ -175,7 +174,7 @@ serve_and_answer(struct control_client *c, const struct control_request *req,
 	return answer(c, error) == -1 || last ? -1 : 0;
 }
 
-/* The descriptor that came with a request to adopt a guest. */
+/* Handles the descriptor of a request to adopt a guest. */
 static void
 adopt_event(int fd, void *arg)
 {
@@ -188,7 +187,7 @@ adopt_event(int fd, void *arg)
 		drop(c);
 }
 
-/* Whether a descriptor belongs to a request of that size. */
+/* Whether the request has a descriptor. */
 static bool
 wants_fd(const struct control_client *c, const struct control_request *req,
     size_t size)
@@ -200,8 +199,8 @@ wants_fd(const struct control_client *c, const struct control_request *req,
 }
 
 /*
- * A request.  One with descriptors that it has no use for is the last, and they
- * are closed with the connection.
+ * Handles a request.  After a request with surplus descriptors the connection is
+ * closed, and the descriptors with it.
  */
 static int
 io_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
@@ -232,9 +231,9 @@ io_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 }
 
 /*
- * A client for a connection, which is its own from now on.  Returns -1, and
- * closes the connection, if there is no memory.  There is always room: the
- * client that was idle longest leaves.
+ * Adds a client, which owns the connection from now on.  Returns -1, and closes the
+ * connection, without memory.  At the limit, the client that was idle for the
+ * longest time is closed.
  */
 static int
 add_client(struct control *ctl, int fd)
@@ -319,7 +318,7 @@ control_open(struct control *ctl, sd_event *event, const char *path,
 	timer_init(&ctl->pause, event, accept_again, ctl);
 	log_limit_init(&ctl->log_limit, clock_now());
 	if (strlcpy(ctl->path, path, sizeof(ctl->path)) >= sizeof(ctl->path)) {
-		log_error("control socket %s: the path is too long", path);
+		log_error("control socket %s: path is too long", path);
 		return -1;
 	}
 	if (listener_open(&ctl->listener, ctl->path, SOCK_SEQPACKET, &rights) ==

@@ -1,10 +1,9 @@
 /*
- * The control socket: vrngctl's requests, checked frame by frame, handed to
- * the daemon's handler, and answered at once, or not at all if the client does
- * not take the answer.
+ * The control socket: checks the requests of vrngctl, passes them to the daemon's
+ * handler, and answers at once, or not at all if the client does not read.
  *
- * Root and the daemon's own user may do everything, others nothing, by the
- * credentials with which they have connected.
+ * Root and the user of the daemon may do everything, others nothing, by their
+ * credentials at the time of the connection.
  */
 #ifndef VRNGD_CONTROL_H
 #define VRNGD_CONTROL_H
@@ -24,18 +23,18 @@
 
 #define CONTROL_CLIENTS_MAX 32
 
-/* The answer to a request, while it is made. */
+/* The answer to a request, while it is written. */
 struct control_answer {
 	size_t len; /* bytes of text */
-	bool cut;   /* there is more text than fits */
+	bool cut;   /* the text was truncated */
 	struct control_reply reply;
 };
 
 /*
- * Does what a request says, which control_check() has found in order; `arg` is
- * that of control_open().  With CONTROL_GUEST_ADOPT came a listening unix stream
- * socket, `*fd` (-1: it did not), which is the handler's if it sets that to -1.  Returns 0, or an errno after saying
- * the reason with control_say().
+ * Carries out a request that control_check() has accepted; `arg` is that of
+ * control_open().  For CONTROL_GUEST_ADOPT, `*fd` is the listening unix stream
+ * socket of the request (-1: none); the handler takes it by setting it to -1.
+ * Returns 0, or an errno after giving the reason with control_say().
  */
 typedef int control_handler(struct control_answer *,
     const struct control_request *, int *fd, void *arg);
@@ -49,24 +48,24 @@ struct control {
 	char path[CONTROL_SOCKET_SIZE];
 	struct listener listener;
 	sd_event_source *io;
-	struct timer pause;		/* until it accepts again */
-	struct control_clients clients; /* the longest idle one first */
+	struct timer pause; /* until it accepts again */
+	struct control_clients
+	    clients; /* the one with the longest idle time first */
 	size_t nclients;
 	struct log_limit log_limit;
 	struct control_answer answer;
 };
 
 /*
- * Makes the socket, which belongs to `owner` (-1: us) and is closed to all
- * others, and listens.  A stale socket file is replaced; one that
- * somebody listens at, or another file, is an error.  Giving the socket away
- * takes CAP_CHOWN and CAP_FOWNER, so call it before they are dropped.  The path
- * is copied.  Returns 0, or -1 after logging why.
+ * Creates the socket for `owner` (-1: this user) alone, and listens.  Replaces a
+ * stale socket file; a socket in use, or another file, is an error.  To change the
+ * owner it needs CAP_CHOWN and CAP_FOWNER, so call it before they are dropped.
+ * Copies the path.  Returns 0, or -1 after logging the error.
  */
 int control_open(struct control *ctl, sd_event *event, const char *path,
     uid_t owner, control_handler *handler, void *arg);
 
-/* Drops all clients and removes the socket. */
+/* Closes all clients and removes the socket. */
 void control_close(struct control *);
 
 /* Adds a line, without newline, to an answer. */

@@ -1,5 +1,5 @@
 /*
- * Checks requests on the control socket and who makes them.  Used by control.c.
+ * Checks requests on the control socket and their senders.  Used by control.c.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -33,10 +33,10 @@ check_strings(const struct control_request *req)
 	    !is_terminated(req->class, sizeof(req->class)) ||
 	    !is_terminated(req->pool, sizeof(req->pool)) ||
 	    !is_terminated(req->socket, sizeof(req->socket)))
-		return "a string in it has no end";
+		return "unterminated string in the request";
 	if (!names_valid(req->name) || !names_valid(req->class) ||
 	    !names_valid(req->pool))
-		return "a name may have letters, digits, '.', '_' and '-' only";
+		return "names may contain only letters, digits, '.', '_' and '-'";
 	return NULL;
 }
 
@@ -48,31 +48,32 @@ check_arguments(const struct control_request *req)
 		return NULL;
 	case CONTROL_GUEST_ADD:
 		if (!is_socket_path(req->socket))
-			return "the guest's socket must be an absolute path, "
+			return "socket of the guest must be an absolute path "
 			       "without control characters";
 		__attribute__((fallthrough));
 	case CONTROL_GUEST_ADOPT:
 	case CONTROL_GUEST_REMOVE:
-		return req->name[0] == '\0' ? "the guest has no name" : NULL;
+		return req->name[0] == '\0' ? "missing name of the guest"
+					    : NULL;
 	case CONTROL_SOURCE_RETEST:
-		return req->name[0] == '\0' ? "the source has no name" : NULL;
+		return req->name[0] == '\0' ? "missing name of the source"
+					    : NULL;
 	case CONTROL_LOG_LEVEL:
-		return req->log_level > LOG_LEVEL_DEBUG ? "there is no such "
-							  "log level"
+		return req->log_level > LOG_LEVEL_DEBUG ? "unknown log level"
 							: NULL;
 	}
-	return "there is no such command";
+	return "unknown command";
 }
 
 int
 control_check(const struct control_request *req, size_t size, const char **why)
 {
 	if (size >= sizeof(req->version) && req->version != CONTROL_VERSION) {
-		*why = "it is of another version of the protocol";
+		*why = "unsupported protocol version";
 		return EPROTONOSUPPORT;
 	}
 	if (size != sizeof(*req)) {
-		*why = "it is not of the size that a request has";
+		*why = "wrong size of the request";
 		return EBADMSG;
 	}
 	if ((*why = check_strings(req)) != NULL)

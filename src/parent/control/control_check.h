@@ -1,5 +1,5 @@
 /*
- * Whether a control request is in order, and what its sender may do.
+ * Checks a control request and its sender.
  */
 #ifndef VRNGD_CONTROL_CHECK_H
 #define VRNGD_CONTROL_CHECK_H
@@ -14,14 +14,13 @@
 #include "common/control_proto.h"
 
 /*
- * Checks a frame of `size` bytes: its size and version, the command, and of
- * what the command takes every string.  Returns 0, or an errno and in `*why`
- * the reason.  Pure.
+ * Checks a frame of `size` bytes: its size, version and command, and the strings
+ * of the command.  Returns 0, or an errno with the reason in `*why`.  Pure.
  */
 int control_check(const struct control_request *, size_t size,
     const char **why);
 
-/* Whether a peer with these credentials may do anything: root and we may. */
+/* Whether a peer may make requests: root, and the user of the daemon. */
 bool control_allowed(const struct ucred *);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Writes JSON.  Used by status_json.c, for several 100,000 values at a time: so
- * numbers and plain text take a short way.
+ * Writes JSON.  Used by status_json.c, for several 100,000 values at a time:
+ * therefore numbers and plain text have a fast path.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -39,7 +39,7 @@ json_flush(struct json *j)
 	j->used = 0;
 }
 
-/* Room for `size` bytes, at most JSON_BUFFER, of which as many may be used. */
+/* Makes room for `size` bytes, at most JSON_BUFFER. */
 static char *
 reserve(struct json *j, size_t size)
 {
@@ -63,8 +63,8 @@ put_char(struct json *j, char c)
 }
 
 /*
- * The length of the UTF-8 sequence (RFC 3629, 4) at `s`, or 0 if there is
- * none.  Does not look past a NUL.
+ * The length of the UTF-8 sequence (RFC 3629, 4) at `s`, or 0 if it is invalid.
+ * Does not read past a NUL.
  */
 static size_t
 utf8_length(const unsigned char *s)
@@ -75,7 +75,7 @@ utf8_length(const unsigned char *s)
 
 	if (s[0] < 0x80)
 		return 1;
-	/* As many as there are ones at the beginning. */
+	/* The number of leading ones. */
 	n = (size_t)__builtin_clz((uint32_t)~s[0] << 24 | 1);
 	if (n < 2 || n > 4)
 		return 0;
@@ -90,7 +90,7 @@ utf8_length(const unsigned char *s)
 	return n;
 }
 
-/* How many bytes stand for themselves. */
+/* The number of bytes without escapes. */
 static size_t
 plain_length(const char *text)
 {
@@ -101,7 +101,7 @@ plain_length(const char *text)
 	return (size_t)(c - text);
 }
 
-/* One character that may need an escape.  Returns how long it is. */
+/* Writes one character that may need an escape.  Returns its length. */
 static size_t
 put_special(struct json *j, const char *text)
 {
@@ -128,7 +128,7 @@ put_string(struct json *j, const char *text)
 
 	put_char(j, '"');
 	while (*text != '\0') {
-		/* Longer text than the buffer is written in parts. */
+		/* Text that is longer than the buffer is written in parts. */
 		n = plain_length(text);
 		if (n > sizeof(j->buffer))
 			n = sizeof(j->buffer);
@@ -140,7 +140,7 @@ put_string(struct json *j, const char *text)
 	put_char(j, '"');
 }
 
-/* What comes before a value: a comma, the key. */
+/* Writes the comma and the key before a value. */
 static void
 put_key(struct json *j, const char *key)
 {

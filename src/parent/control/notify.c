@@ -1,5 +1,5 @@
 /*
- * What systemd is told of the daemon's life.  Used by main.c.
+ * Notifies systemd of the state of the daemon.  Used by main.c.
  */
 #include <bsd/string.h>
 #include <errno.h>
@@ -12,11 +12,11 @@
 #include "parent/control/notify.h"
 #include "parent/host/sdnotify.h"
 
-#define STATUS_INTERVAL (5 * NS_PER_SEC) /* from one line to the next */
-#define STATUS_DELAY	(NS_PER_SEC / 2) /* for what comes together */
+#define STATUS_INTERVAL (5 * NS_PER_SEC) /* minimum interval of status lines */
+#define STATUS_DELAY	(NS_PER_SEC / 2) /* delay, to combine changes */
 #define STATUS_ACCURACY (NS_PER_SEC / 4)
 
-/* Bytes a second with two digits or more, so that it stays the same a while. */
+/* A rate with at least two digits. */
 static void
 rate_text(char *text, size_t size, uint64_t rate)
 {
@@ -33,7 +33,7 @@ rate_text(char *text, size_t size, uint64_t rate)
 		snprintf(text, size, "%" PRIu64 " %ciB/s", rate, units[unit]);
 }
 
-/* Bytes a second that are given out. */
+/* The current rate of all pools. */
 static uint64_t
 rate_of(struct daemon *s)
 {
@@ -72,7 +72,7 @@ notify_status(struct daemon *s, char text[NOTIFY_STATUS_SIZE])
 	    connected, s->nguests, rate, healthy, sources, unstored);
 }
 
-/* Wakes up once more for it. */
+/* Schedules the next status line. */
 static void
 tell_later(struct notify *n)
 {
@@ -84,7 +84,7 @@ tell_later(struct notify *n)
 	sd_event_source_set_enabled(n->post, SD_EVENT_OFF);
 }
 
-/* Something has happened: until that is told, no more is heard. */
+/* Records a change; further changes are ignored until it is reported. */
 static int
 post_event(sd_event_source *source, void *arg)
 {
@@ -94,8 +94,8 @@ post_event(sd_event_source *source, void *arg)
 }
 
 /*
- * What has been told is old as soon as bytes flow no more, of which nothing
- * tells: so this goes on until that has been seen.
+ * The reported rate is outdated when the flow of bytes ends, which causes no event:
+ * so the line is updated until the rate is 0.
  */
 static void
 tell_status(void *arg)
@@ -125,8 +125,8 @@ tell_alive(void *arg)
 }
 
 /*
- * Tells the manager that the daemon is alive, four to two times as often as it
- * asks for.  sd_event_set_watchdog(3) does that too, but waits for the manager.
+ * Sends the watchdog message, two to four times per watchdog interval.
+ * sd_event_set_watchdog(3) does that too, but blocks on the manager.
  */
 static void
 watch_dog(struct notify *n, sd_event *event)
@@ -157,7 +157,7 @@ notify_open(struct notify *n, sd_event *event, struct daemon *s)
 	return r < 0 ? -1 : 0;
 }
 
-/* The line, with what else there is to tell: more is to come soon. */
+/* Sends the status line together with another message. */
 static void
 tell(struct notify *n, const char *what)
 {

@@ -1,5 +1,6 @@
 /*
- * Receives descriptors for the control socket.  Used by control.c.
+ * Receives a descriptor for the control socket in a short-lived child.  Used by
+ * control.c.
  */
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -17,7 +18,7 @@
 #include "parent/host/aside.h"
 #include "parent/host/listener.h"
 
-/* Receives a message, whose bytes do not matter; -1 unless it has one fd. */
+/* Receives a message, and returns its fd; -1 unless it has exactly one. */
 static int
 receive_fd(int conn)
 {
@@ -35,7 +36,7 @@ receive_fd(int conn)
 	return fds[0];
 }
 
-/* In the child.  What it does not pass on is closed by its end. */
+/* In the child.  Other descriptors are closed by its exit. */
 static _Noreturn void
 pass_on(int conn, int to)
 {
@@ -67,7 +68,7 @@ io_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 
 	(void)source, (void)revents;
 	r->io = sd_event_source_disable_unref(r->io);
-	/* The child sends one message at most, which has been read. */
+	/* The child sends at most one message, which has been read. */
 	close(fd);
 	r->done(passed, r->arg);
 	return 0;
@@ -81,7 +82,7 @@ receive_stop(struct receive *r)
 	if (r->io == NULL)
 		return;
 	fd = sd_event_source_get_io_fd(r->io);
-	/* What the child may have sent is a socket with connections. */
+	/* The child may have sent a socket with connections. */
 	aside_close_unstored(sd_event_source_get_event(r->io), fd);
 	r->io = sd_event_source_disable_unref(r->io);
 }

@@ -1,5 +1,5 @@
 /*
- * Supervises the status process and answers its questions.  Used by main.c.
+ * Supervises the status process and answers its queries.  Used by main.c.
  */
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -25,7 +25,7 @@ static void status_ended(struct process *, int);
 static const struct process_ops status_ops = {
 	.role = ROLE_STATUS,
 	.program = "vrngd-status",
-	.out_max = 8, /* it asks one question at a time */
+	.out_max = 8, /* it sends one query at a time */
 	.frame = status_frame,
 	.ended = status_ended,
 };
@@ -88,7 +88,7 @@ status_ended(struct process *p, int code)
 	start_again(st, clock_now());
 }
 
-/* When a status may be begun: all are on time if they come evenly. */
+/* The earliest time of the next status, by a token bucket. */
 static uint64_t
 earliest(struct status *st, uint64_t now)
 {
@@ -113,7 +113,7 @@ status_frame(struct process *p, struct frame *f)
 	return 0;
 }
 
-/* An empty one has no memory and no size yet. */
+/* An empty file has no memory and no size yet. */
 static void
 begin(struct status *st)
 {
@@ -136,7 +136,7 @@ answer(struct status *st)
 	process_send(&st->process, &f);
 }
 
-/* Without memory: the question is answered later. */
+/* Out of memory: the query is answered later. */
 static void
 give_up(struct status *st, int error)
 {
@@ -201,8 +201,9 @@ status_open(struct status *st, struct daemon *s, const char *path, gid_t group)
 	if (listener_open(&st->listener, st->path, SOCK_STREAM, &rights) == -1)
 		return -1;
 	if (passing_refuse(st->listener.fd) == -1)
-		log_warning("status socket %s: cannot refuse descriptors: %s",
-		    path, strerror(errno));
+		log_warning(
+		    "status socket %s: cannot disable SO_PASSRIGHTS: %s", path,
+		    strerror(errno));
 	return 0;
 }
 
@@ -215,7 +216,7 @@ status_close(struct status *st, uint64_t deadline)
 	stop_writing(st);
 	timer_free(&st->retry);
 	timer_free(&st->writer);
-	/* Clients may wait there, with descriptors. */
+	/* Clients with descriptors may be waiting there. */
 	aside_close_unstored(st->env->event, listener_release(&st->listener));
 	free(st->path);
 }

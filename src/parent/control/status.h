@@ -1,12 +1,11 @@
 /*
- * The status process (src/status), which serves the monitoring socket, as the
- * parent sees it: it is started and started again, is given the listening
- * socket, and gets the status in a sealed memory file whenever it asks.
+ * Supervision of the status process (src/status), which serves the monitoring
+ * socket: starts and replaces it, passes it the listening socket, and answers each
+ * query with the status in a sealed memory file.
  *
- * Nobody waits for anybody: a status is written in slices, between other work,
- * and not more often than STATUS_RATE times a second.  A question that comes
- * too early is answered when the next may be written, so that an answer never
- * tells of a time before the question.
+ * The status is written in slices between other work, at most STATUS_RATE times per
+ * second.  An early query waits for the next status, so that an answer is never
+ * older than its query.
  */
 #ifndef VRNGD_STATUS_H
 #define VRNGD_STATUS_H
@@ -18,8 +17,8 @@
 #include "parent/host/listener.h"
 #include "parent/host/timer.h"
 
-#define STATUS_RATE  5		      /* a second, */
-#define STATUS_BURST 5		      /* and so many at once */
+#define STATUS_RATE  5		      /* per second */
+#define STATUS_BURST 5		      /* at once */
 #define STATUS_SLICE UINT64_C(500000) /* ns of writing at a time */
 
 struct status {
@@ -30,23 +29,23 @@ struct status {
 	struct process process;
 	struct deaths deaths;
 	struct backoff backoff;
-	struct log_limit limit; /* of what the process says */
+	struct log_limit limit; /* of the log lines of the process */
 	struct timer retry;	/* to start it again */
 	struct timer writer;	/* the next slice */
 	struct status_json json;
-	int fd;		     /* that a status is written to; -1: none is */
-	bool asked;	     /* a question is not answered */
+	int fd;		     /* file of the current status; -1: none */
+	bool asked;	     /* a query is pending */
 	uint64_t next_write; /* ns; see STATUS_RATE */
 };
 
 /*
- * Makes the monitoring socket.  Call it while the socket can be given away.
- * Returns 0, or -1 after logging why.
+ * Creates the monitoring socket.  Call it while the process can change its owner.
+ * Returns 0, or -1 after logging the error.
  */
 int status_open(struct status *, struct daemon *, const char *path,
     gid_t group);
 
-/* Starts the process, if the socket was made. */
+/* Starts the process, if the socket exists. */
 void status_start(struct status *);
 
 /* Ends the process by the deadline (ns) and removes the socket. */

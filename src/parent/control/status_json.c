@@ -1,7 +1,7 @@
 /*
- * What the status says: a function for each kind of object, and the walk over
- * all of them.  A field more is a line here and, if people are to see it, a
- * column in src/ctl.  Used by status.c.
+ * Writes the status: a function for each kind of object, and the walk over all
+ * objects.  A new field is a line here and, to be shown, a column in src/ctl.  Used
+ * by status.c.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -15,10 +15,10 @@
 /* A counter of common/counters.h. */
 #define PUT_COUNTER(name, json, journal) json_put_number(j, json, c->name);
 
-/* So many pieces are written from one look at the clock to the next. */
+/* Pieces written between two checks of the clock. */
 #define PIECES 16
 
-/* The class that a leaf or a class is in; NULL: right in the pool. */
+/* The class of a leaf or a class; NULL: a direct child of the pool. */
 static struct daemon_class *
 class_above(const struct alloc_node *node)
 {
@@ -38,7 +38,7 @@ class_name(const struct alloc_node *node)
 	return c == NULL ? NULL : c->name;
 }
 
-/* None is null. */
+/* Writes null for none. */
 static void
 put_rate(struct json *j, const char *key, const struct bucket_rate *rate)
 {
@@ -186,7 +186,7 @@ service_state(const struct service *s)
 	return endpoint_listening(e) ? "idle" : "paused";
 }
 
-/* By its vhost-user socket, unless the EGD socket is its only way. */
+/* The state of the vhost-user socket, or of the EGD socket without one. */
 static const char *
 guest_state(const struct guest *g)
 {
@@ -291,7 +291,7 @@ put_service(struct json *j, struct service *s, struct alloc_node *node,
 	json_close(j, '}');
 }
 
-/* Counts a guest in its class, and in those that it is in. */
+/* Counts a guest in its class and all classes around it. */
 static void
 count_guest(struct guest *g)
 {
@@ -428,7 +428,7 @@ write_piece(struct status_json *w)
 bool
 status_json_write(struct status_json *w, uint64_t deadline)
 {
-	/* Pools, classes and services are others now: all begins again. */
+	/* Pools, classes or services have changed: start again. */
 	if (w->applied != w->daemon->applied) {
 		if (ftruncate(w->json.fd, 0) == -1 ||
 		    lseek(w->json.fd, 0, SEEK_SET) == -1)

@@ -1,7 +1,7 @@
 /*
- * Closes descriptors in a short-lived child, since closing may wait.  Used for
- * deposits, listeners and connections, into which outsiders may have written
- * descriptors.
+ * Closes descriptors in a short-lived child, since a close may block.  Used for
+ * deposits, listeners and connections, which may contain descriptors from
+ * outsiders.
  */
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -22,13 +22,13 @@
 #include "parent/host/sdnotify.h"
 #include "parent/host/timer.h"
 
-#define BARRIER_TIME 10000	/* ms that the service manager may take */
+#define BARRIER_TIME 10000	/* ms, timeout for the service manager */
 #define RETRY_TIME   NS_PER_SEC /* without processes or descriptors */
 
-/* The descriptors that are to be closed when this round is over. */
+/* The descriptors to close after this round of the event loop. */
 static struct aside {
 	sd_event *event;
-	struct timer timer; /* set while there are some */
+	struct timer timer; /* set while there are descriptors */
 	int *fds;	    /* with room for two more than max */
 	size_t n;
 	size_t max;
@@ -44,10 +44,10 @@ compare(const void *a, const void *b)
 }
 
 /*
- * In the child: nothing waits for what a process closes by its end.  It has to
- * be the last that has them, after the others have closed theirs, which ends
- * the pipes `closed` and `barrier` (-1: none).  `fds` is in order and includes
- * the pipes.
+ * In the child: closes the descriptors by its exit, which blocks only itself.  It
+ * must have the last copies, so it waits until the parent and the service manager
+ * have closed theirs, which ends the pipes `closed` and `barrier` (-1: none).
+ * `fds` is sorted and includes the pipes.
  */
 _Noreturn static void
 close_by_end(const int *fds, size_t n, int closed, int barrier)
@@ -99,7 +99,7 @@ start(struct aside *a, int closed[2], int barrier)
 	return 0;
 }
 
-/* Has the child close all, and closes them here.  Returns -1 with errno. */
+/* Starts the child, and closes the descriptors here.  Returns -1 with errno. */
 static int
 close_all(struct aside *a)
 {
@@ -107,7 +107,7 @@ close_all(struct aside *a)
 
 	if (pipe2(closed, O_CLOEXEC) == -1)
 		return -1;
-	/* systemd may have a copy, until it has done what it was told to. */
+	/* systemd may have a copy until it has removed it from the store. */
 	if (a->stored)
 		barrier = sdnotify_barrier();
 	r = start(a, closed, barrier);
@@ -132,8 +132,8 @@ round_over(void *arg)
 	struct aside *a = arg;
 
 	if (close_all(a) == -1) {
-		log_error("cannot close %zu connections, trying again: %s",
-		    a->n, strerror(errno));
+		log_error("cannot close %zu connections, retrying: %s", a->n,
+		    strerror(errno));
 		timer_after(&a->timer, RETRY_TIME);
 	} else
 		timer_free(&a->timer);
@@ -148,7 +148,7 @@ add(struct aside *a, sd_event *event, int fd)
 		a->max = a->max == 0 ? 16 : 2 * a->max;
 		a->fds = reallocarray(a->fds, a->max + 2, sizeof(*a->fds));
 		if (a->fds == NULL)
-			log_fatal("no memory for %zu descriptors", a->max);
+			log_fatal("out of memory for %zu descriptors", a->max);
 	}
 	a->fds[a->n++] = fd;
 	if (a->n > 1 && a->event == event)

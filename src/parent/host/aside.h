@@ -1,7 +1,7 @@
 /*
- * Closing what others have left descriptors in.  The process that closes the
- * last copy of one may wait for as long as its owner wishes: a TCP connection with
- * SO_LINGER set is such a one.
+ * Closes sockets that may contain descriptors from outsiders.  Closing the last
+ * copy of such a descriptor may block for as long as its owner likes, for example
+ * of a TCP connection with SO_LINGER.
  */
 #ifndef VRNGD_ASIDE_H
 #define VRNGD_ASIDE_H
@@ -9,14 +9,14 @@
 #include <systemd/sd-event.h>
 
 /*
- * Closes a socket, of which a process of its own closes the last copy, by its
- * end: one for all that are closed in the same round of the event loop.  If it
- * is in systemd's store, it has to be taken out of that before.  When the loop
- * has ended, the end of this process closes it.  -1 is ignored.
+ * Closes a socket; a short-lived process closes the last copy by its exit, one
+ * process for all sockets closed in the same round of the event loop.  Remove a
+ * socket from systemd's store first.  After the end of the loop, the exit of this
+ * process closes it.  -1 is ignored.
  */
 void aside_close(sd_event *, int fd);
 
-/* The same for one that has never been in the store. */
+/* The same for a socket that was never in the store. */
 void aside_close_unstored(sd_event *, int fd);
 
 #endif

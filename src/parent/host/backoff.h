@@ -12,7 +12,7 @@
 
 #define BACKOFF_FIRST  (100 * NS_PER_MS)
 #define BACKOFF_LAST   (5 * NS_PER_SEC)
-#define BACKOFF_FORGET (10 * NS_PER_SEC) /* after a wait, without a failure */
+#define BACKOFF_FORGET (10 * NS_PER_SEC) /* without failure, resets it */
 
 struct backoff {
 	uint64_t until;	   /* ns, end of the last wait; 0: none yet */
@@ -20,9 +20,8 @@ struct backoff {
 };
 
 /*
- * Counts a failure at `now` and returns how many ns to wait: nothing for the
- * first `free` failures in a row, then ever longer; all of it `slower` times
- * as long (1: as said above).
+ * Counts a failure at `now`, and returns the delay in ns: 0 for the first `free`
+ * failures in a row, then growing.  `slower` multiplies all delays.
  */
 static inline uint64_t
 backoff_failed(struct backoff *b, uint64_t now, uint32_t free, uint32_t slower)

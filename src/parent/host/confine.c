@@ -1,11 +1,11 @@
 /*
- * The parent's own sandbox.  A parent that has been taken over is still root
- * with a few capabilities; this keeps it from what the kernel offers beyond
- * the work of the daemon, with and without systemd.  Used by main().
+ * The sandbox of the parent.  A compromised parent is still root with a few
+ * capabilities; this filter denies it the parts of the kernel that the daemon does
+ * not need, with and without systemd.  Used by main().
  *
- * It is a list of what is excluded and not of what is allowed: libsystemd,
- * libusb, the C library and the set-up of all children run in it.  Each child
- * has a list of what is allowed, on top of this one (filter.c of each role).
+ * It lists denied system calls, not allowed ones: libsystemd, libusb, the C library
+ * and the start of all children run in it.  In addition, each child has a list of
+ * allowed system calls (filter.c of each role).
  */
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -20,7 +20,7 @@
 #include "common/log.h"
 #include "parent/host/confine.h"
 
-#ifdef VRNGD_UNCONFINED /* with tools around that trace and make code */
+#ifdef VRNGD_UNCONFINED /* for sanitizers, which trace and create code */
 #define UNCONFINED true
 #else
 #define UNCONFINED false
@@ -35,7 +35,7 @@ static const int excluded[] = {
 	SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
 	SCMP_SYS(process_madvise), SCMP_SYS(pidfd_getfd), SCMP_SYS(kcmp),
 	SCMP_SYS(move_pages), SCMP_SYS(migrate_pages),
-	/* Parts of the kernel that much has been found in. */
+	/* Parts of the kernel with a history of vulnerabilities. */
 	SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd),
 	SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter),
 	SCMP_SYS(io_uring_register), SCMP_SYS(add_key), SCMP_SYS(request_key),
@@ -64,7 +64,7 @@ static const int excluded[] = {
 };
 /* clang-format on */
 
-/* Of namespaces, children make themselves one of users, to have a root. */
+/* Children may create a user namespace, for their empty root. */
 static const int other_namespaces[] = { CLONE_NEWNS, CLONE_NEWCGROUP,
 	CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWPID, CLONE_NEWNET };
 
@@ -90,7 +90,7 @@ exclude_calls(scmp_filter_ctx ctx)
 			log_fatal("seccomp: system call %d: %s", excluded[i],
 			    strerror(-r));
 	}
-	/* Its flags cannot be looked at; the C library knows to go without. */
+	/* A filter cannot check its flags; the C library falls back to clone. */
 	r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (r != 0)
 		log_fatal("seccomp: clone3: %s", strerror(-r));
@@ -114,8 +114,8 @@ exclude_namespaces(scmp_filter_ctx ctx)
 }
 
 /*
- * Leaves unix sockets, IPv4, IPv6 and netlink, by which libusb hears of
- * devices; and none of them raw, but netlink, which always is.
+ * Allows unix sockets, IPv4, IPv6, and netlink, which libusb uses to find devices;
+ * and raw sockets only of netlink, which is always raw.
  */
 static void
 exclude_sockets(scmp_filter_ctx ctx)
@@ -139,8 +139,8 @@ exclude_sockets(scmp_filter_ctx ctx)
 	}
 }
 
-#ifndef VRNGD_SANITIZE /* that needs it */
-/* Memory is never made executable that has been written to. */
+#ifndef VRNGD_SANITIZE /* which needs it */
+/* Writable memory is never made executable. */
 static void
 exclude_code(scmp_filter_ctx ctx)
 {
@@ -168,17 +168,17 @@ confine_parent(void)
 	if (UNCONFINED)
 		return;
 	if ((ctx = seccomp_init(SCMP_ACT_ALLOW)) == NULL)
-		log_fatal("seccomp: cannot make a filter");
+		log_fatal("seccomp: cannot create a filter");
 	exclude_calls(ctx);
 	exclude_namespaces(ctx);
 	exclude_sockets(ctx);
 #ifndef VRNGD_SANITIZE
 	exclude_code(ctx);
 #endif
-	/* What it does not look at is not to be done in another manner. */
+	/* Deny system calls of other architectures, which it does not check. */
 	r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
 	    SCMP_ACT_KILL_PROCESS);
-	/* A thousand comparisons less for every call. */
+	/* Saves a thousand comparisons per call. */
 	if (r == 0)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (r == 0)

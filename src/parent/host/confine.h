@@ -1,14 +1,13 @@
 /*
- * The parent's own sandbox, in which its children start.
+ * The sandbox of the parent, which its children inherit.
  */
 #ifndef VRNGD_CONFINE_H
 #define VRNGD_CONFINE_H
 
 /*
- * Gives this process no_new_privs and a filter of system calls, which what it
- * starts inherits: so the filter leaves out only what neither it nor any child
- * needs.  Those calls fail with EPERM, clone3(2) with ENOSYS.  Ends the process
- * if that cannot be had.
+ * Sets no_new_privs and a system call filter.  All children inherit the filter, so
+ * it denies only calls that no process of the daemon needs: they fail with EPERM,
+ * clone3(2) with ENOSYS.  Ends the process on failure.
  */
 void confine_parent(void);
 

@@ -1,5 +1,5 @@
 /*
- * Logs events, which have an id and fields.  Used by every room above.
+ * Logs events, which have an id and fields.  Used by all of the parent.
  */
 
 #include "parent/host/event.h"

@@ -1,6 +1,6 @@
 /*
- * Limits events that come again and again, without losing the last state.  Used
- * by processes, pools and sources.
+ * Limits the rate of repeated events, without losing the last state.  Used by
+ * processes, pools and sources.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -63,7 +63,7 @@ suppress(struct flap *f, const char *text)
 {
 	free(f->text);
 	if ((f->text = strdup(text)) == NULL)
-		log_fatal("no memory for a line");
+		log_fatal("out of memory for a log line");
 	f->suppressed++;
 	timer_at(&f->timer, f->at + FLAP_TIME);
 }
@@ -104,7 +104,6 @@ flap_more(char more[FLAP_MORE_SIZE], uint32_t suppressed)
 {
 	more[0] = '\0';
 	if (suppressed > 0)
-		snprintf(more, FLAP_MORE_SIZE, " (and %u lines suppressed)",
-		    suppressed);
+		snprintf(more, FLAP_MORE_SIZE, " (suppressed: %u)", suppressed);
 	return more;
 }

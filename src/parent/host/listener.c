@@ -1,6 +1,6 @@
 /*
- * Creates unix sockets that listen, with owner and mode, and removes them.
- * Used by guests, services, sources and the control socket.
+ * Creates listening unix sockets with owner and mode, and removes them.  Used by
+ * guests, services, sources and the control socket.
  */
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,8 +22,8 @@
 #define BACKLOG 16
 
 /*
- * What connecting to a socket file comes to: ECONNREFUSED if nobody listens
- * there any more, 0 if somebody does, or why that cannot be told.
+ * Tries to connect to a socket file.  Returns ECONNREFUSED for a stale file, 0 if a
+ * process listens, or another errno.
  */
 static int
 probe(const struct sockaddr_un *sun, int type)
@@ -40,7 +40,7 @@ probe(const struct sockaddr_un *sun, int type)
 	return error;
 }
 
-/* Makes way for a new socket file.  Returns 0, or -1 after logging why. */
+/* Removes a stale socket file.  Returns 0, or -1 after logging the error. */
 static int
 clear_path(const struct sockaddr_un *sun, int type)
 {
@@ -54,8 +54,8 @@ clear_path(const struct sockaddr_un *sun, int type)
 		return -1;
 	}
 	if (!S_ISSOCK(st.st_mode)) {
-		log_error("socket %s: there is a file of that name that is "
-			  "not a socket: remove it or choose another name",
+		log_error("socket %s: file exists and is not a socket: remove "
+			  "it, or use another path",
 		    sun->sun_path);
 		return -1;
 	}
@@ -74,7 +74,7 @@ clear_path(const struct sockaddr_un *sun, int type)
 	return 0;
 }
 
-/* Opens the socket file that we made, whatever is at its path by now. */
+/* Opens the socket file that this process created, if it is still there. */
 static int
 open_file(const struct listener *l)
 {
@@ -91,7 +91,7 @@ open_file(const struct listener *l)
 	return -1;
 }
 
-/* The mode of a file of another owner, which takes it back for a moment. */
+/* Changes the mode of a file of another owner, which needs its ownership. */
 static int
 set_mode(int fd, mode_t mode)
 {
@@ -143,7 +143,7 @@ listener_open(struct listener *l, const char *path, int type,
 	*l = (struct listener){ .fd = -1 };
 	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
 	    sizeof(sun.sun_path)) {
-		log_error("socket %s: the path is too long", path);
+		log_error("socket %s: path is too long", path);
 		return -1;
 	}
 	if (clear_path(&sun, type) == -1)
@@ -192,7 +192,7 @@ listener_adopt(struct listener *l, int fd, const char **why)
 	if (!socket_option_is(fd, SO_DOMAIN, AF_UNIX) ||
 	    !socket_option_is(fd, SO_TYPE, SOCK_STREAM) ||
 	    !socket_option_is(fd, SO_ACCEPTCONN, 1)) {
-		*why = "it is not a listening unix stream socket";
+		*why = "not a listening unix stream socket";
 		return -1;
 	}
 	if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1) {
@@ -239,7 +239,7 @@ listener_close(struct listener *l, sd_event *event)
 {
 	int fd = listener_release(l);
 
-	/* Only there descriptors can have been sent; others free their port. */
+	/* Only a unix socket may contain descriptors; others free their port. */
 	if (fd != -1 && socket_option_is(fd, SO_DOMAIN, AF_UNIX))
 		aside_close_unstored(event, fd);
 	else if (fd != -1)

@@ -1,5 +1,5 @@
 /*
- * Listeners: the unix sockets at which guests attach, and vrngctl.
+ * Listeners: the unix sockets for guests, services and vrngctl.
  */
 #ifndef VRNGD_LISTENER_H
 #define VRNGD_LISTENER_H
@@ -9,47 +9,46 @@
 #include <systemd/sd-event.h>
 
 struct listener {
-	const char *path; /* NULL: given to us, not ours */
+	const char *path; /* NULL: passed by systemd */
 	int fd;
-	dev_t dev; /* of the socket file that we made */
+	dev_t dev; /* of the socket file */
 	ino_t ino;
 };
 
-/* Whose a socket file is, and who may connect. */
+/* The owner, group and mode of a socket file. */
 struct listener_rights {
-	uid_t owner; /* -1: ours */
-	gid_t group; /* -1: ours */
-	mode_t mode; /* 0: as umask(2) says */
+	uid_t owner; /* -1: that of the process */
+	gid_t group; /* -1: that of the process */
+	mode_t mode; /* 0: from umask(2) */
 };
 
 /*
- * Makes a socket file at `path` (which must outlive the listener) and listens
- * there, a socket of that type; nobody can connect before it has its rights.
- * A socket file that nobody listens at is replaced; anything else
- * there is left alone.  Returns 0, or -1 after logging why.
+ * Creates a socket of that type at `path` (which must outlive the listener), and
+ * listens; connections fail until its owner and mode are set.  Replaces a stale
+ * socket file, but no other file.  Returns 0, or -1 after logging the error.
  */
 int listener_open(struct listener *, const char *path, int type,
     const struct listener_rights *);
 
 /*
- * Gives the socket file that we made other rights, and nothing that may be in
- * its place by now.  Returns 0, or -1 after logging why.
+ * Changes owner and mode of the socket file, but not of another file at its path.
+ * Returns 0, or -1 after logging the error.
  */
 int listener_protect(const struct listener *, const struct listener_rights *);
 
-/* Takes over a listening socket.  Returns 0; or -1, and in `*why` the reason. */
+/* Adopts a listening socket.  Returns 0, or -1 with the reason in `*why`. */
 int listener_adopt(struct listener *, int fd, const char **why);
 
 /* The path that a unix socket is bound to, allocated; NULL if it has none. */
 char *listener_path(int fd);
 
 /*
- * Removes the socket file if it is still the one we made.  Returns the fd, which
- * is the caller's from now on, or -1 if there is none.
+ * Removes the socket file if this process created it.  Returns the fd, which the
+ * caller owns from now on, or -1 if there is none.
  */
 int listener_release(struct listener *);
 
-/* The same, and closes it without waiting for what was written to it. */
+/* The same, and closes it by a short-lived process (aside.h). */
 void listener_close(struct listener *, sd_event *);
 
 #endif

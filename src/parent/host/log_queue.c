@@ -36,8 +36,8 @@ drop(struct log_queue *q, struct log_entry *e)
 }
 
 /*
- * The oldest of the least important lines below `level`, or NULL.  A line that
- * is written in part stays.
+ * The oldest of the least important lines below `level`, or NULL.  Skips a
+ * partially written line.
  */
 static struct log_entry *
 find_victim(const struct log_queue *q, enum log_level level)

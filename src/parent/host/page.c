@@ -1,6 +1,6 @@
 /*
- * Makes memory files of a fixed size, and maps those in which children count.
- * Used by pool.c, counted.c and vhost.c.
+ * Creates memory files of a fixed size, and maps the pages with the counters of
+ * children.  Used by pool.c, counted.c and vhost.c.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -54,7 +54,7 @@ page_make(struct page *p, uint64_t size)
 	return fd == -1 ? -1 : map(p, fd, size);
 }
 
-/* One that could be shrunk would be the end of whoever reads it. */
+/* Reading a shrunk file would end the process by SIGBUS. */
 int
 page_take(struct page *p, int fd, uint64_t size)
 {

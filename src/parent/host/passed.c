@@ -1,6 +1,6 @@
 /*
- * Parses the descriptors that systemd passed.  Used by main.c through the
- * state, which adopts them, and by store.c.
+ * Reads the descriptors that systemd passed.  Used by main.c through the state,
+ * which adopts them, and by store.c.
  */
 #include <bsd/string.h>
 #include <ctype.h>
@@ -17,8 +17,9 @@
 
 static const struct {
 	const char *prefix;
-	size_t max;	   /* characters after it */
-	const char *extra; /* of these, besides letters, digits, `.` and `_` */
+	size_t max; /* characters after it */
+	const char
+	    *extra; /* in names, in addition to letters, digits, `.` and `_` */
 } kinds[] = {
 	{ PASSED_GUEST, GUEST_NAME_SIZE - 1, "-" },
 	{ PASSED_EGD, GUEST_NAME_SIZE - 1, "-" },
@@ -48,16 +49,15 @@ is_known(const char *name)
 	return false;
 }
 
-/* A name from outside, for the log: what is not printable becomes a dot. */
+/* Closes a descriptor; unprintable characters of its name are logged as dots. */
 static void
 refuse(int fd, char *name, const char *why)
 {
 	for (char *c = name; *c != '\0'; c++)
 		if (!isascii(*c) || !isprint((unsigned char)*c))
 			*c = '.';
-	log_error("descriptor %d, which systemd passed as \"%.64s\", %s: it is "
-		  "closed",
-	    fd, name, why);
+	log_error("closing a descriptor from systemd, %s: %d, \"%.64s\"", why,
+	    fd, name);
 	close(fd);
 }
 
@@ -80,21 +80,21 @@ add(struct passed *p, int fd, char *name)
 	struct passed_fd *one;
 
 	if (!is_known(name)) {
-		refuse(fd, name, "has no name that vrngd knows");
+		refuse(fd, name, "unknown name");
 		return;
 	}
 	if (find(p, "", name) != NULL) {
-		refuse(fd, name, "is the second one of that name");
+		refuse(fd, name, "duplicate name");
 		return;
 	}
 	if ((one = calloc(1, sizeof(*one))) == NULL)
-		log_fatal("no memory for what systemd passed");
+		log_fatal("out of memory for descriptors from systemd");
 	strlcpy(one->name, name, sizeof(one->name));
 	one->fd = fd;
 	TAILQ_INSERT_TAIL(&p->fds, one, entry);
 }
 
-/* How many names there are, with a colon between any two. */
+/* The number of names separated by colons. */
 static int
 count_names(const char *names)
 {
@@ -108,8 +108,8 @@ count_names(const char *names)
 }
 
 /*
- * The names are taken apart here: sd_listen_fds_with_names(3) drops every
- * backslash, as the instance of a unit may have, and so makes one of two names.
+ * Splits the names itself: sd_listen_fds_with_names(3) drops backslashes, which the
+ * instance name of a unit may contain, so that two names could become equal.
  */
 int
 passed_read(struct passed *p)
@@ -120,14 +120,14 @@ passed_read(struct passed *p)
 
 	TAILQ_INIT(&p->fds);
 	if (env != NULL && (names = strdup(env)) == NULL)
-		log_fatal("no memory for what systemd passed");
+		log_fatal("out of memory for descriptors from systemd");
 	if ((n = sd_listen_fds(1)) > 0 &&
 	    (names == NULL || count_names(names) != n))
 		n = -EINVAL;
 	if (n < 0)
-		log_error("what systemd passed cannot be told apart: %s: does "
-			  "the name of a socket unit, or its "
-			  "FileDescriptorName=, have a colon in it?",
+		log_error("numbers of descriptors and names from systemd "
+			  "differ, check socket units for a colon in the name "
+			  "or FileDescriptorName=: %s",
 		    strerror(-n));
 	rest = names;
 	while (n > 0 && (name = strsep(&rest, ":")) != NULL)

@@ -1,7 +1,7 @@
 /*
- * What systemd passed when it started the daemon (sd_listen_fds(3)): listening
- * sockets of socket units, and what an earlier vrngd has put in the file
- * descriptor store.  Each has a name, which begins with what it is.
+ * Descriptors that systemd passes at the start (sd_listen_fds(3)): listening sockets
+ * of socket units, and the contents of the file descriptor store.  The prefix of the
+ * name is the kind of the descriptor.
  */
 #ifndef VRNGD_PASSED_H
 #define VRNGD_PASSED_H
@@ -11,11 +11,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Of socket units, followed by the name of a guest or a service. */
+/* Prefixes of socket units, followed by the name of a guest or service. */
 #define PASSED_GUEST  "guest-"
 #define PASSED_EGD    "egd-"
 #define PASSED_STREAM "stream-"
-/* Of the store. */
+/* Prefixes of the store. */
 #define PASSED_LISTENER "g-" /* NAME, or NAME+POOL+CLASS, either may be "" */
 #define PASSED_SESSION	"s-" /* NAME */
 #define PASSED_CLIENTS	"c-" /* guest+NAME+NUMBER, or egd or stream */
@@ -31,34 +31,33 @@ struct passed_fd {
 TAILQ_HEAD(passed_fds, passed_fd);
 
 struct passed {
-	struct passed_fds fds; /* in the order in which they were passed */
+	struct passed_fds fds; /* in their order */
 };
 
 /*
- * Takes up what was passed, which may be nothing, and takes that out of the
- * environment.  What has a name that begins with none of these, or that is
- * there already, is closed and logged.  Returns 0; or -1 after logging why, if
- * it cannot be told which name is whose: then nothing can be trusted.
+ * Reads the passed descriptors, if any, and removes them from the environment.
+ * Closes and logs descriptors with an unknown prefix or a duplicate name.  Returns 0,
+ * or -1 after logging the error, if the numbers of names and descriptors differ.
  */
 int passed_read(struct passed *);
 
 /*
- * Takes the first whose name begins with `prefix` out of the set.  Returns its
- * fd, which is the caller's, and what follows the prefix; or -1: there is none.
+ * Removes the first descriptor whose name begins with `prefix`.  Returns its fd,
+ * which the caller owns, and the rest of its name; or -1 if there is none.
  */
 int passed_take(struct passed *, const char *prefix,
     char name[PASSED_NAME_SIZE]);
 
-/* Takes the one of that name and prefix out of it.  -1: there is none. */
+/* Removes the descriptor with that prefix and name.  -1: none. */
 int passed_claim(struct passed *, const char *prefix, const char *name);
 
-/* The one of that name and prefix, which stays in the set; -1: none. */
+/* Finds the descriptor with that prefix and name, without removing it; -1: none. */
 int passed_find(const struct passed *, const char *prefix, const char *name);
 
-/* Whether a name is one of the store's. */
+/* Whether a name is a name in the store. */
 bool passed_is_stored(const char *name);
 
-/* Closes what nobody has taken. */
+/* Closes the remaining descriptors. */
 void passed_close(struct passed *);
 
 #endif

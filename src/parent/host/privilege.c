@@ -1,5 +1,5 @@
 /*
- * Drops what the parent does not need, and makes the empty root of the
+ * Drops capabilities that the parent does not need, and creates the empty root of the
  * children.  Used by main.c at the start.
  */
 #include <sys/prctl.h>
@@ -19,7 +19,7 @@
 #include "parent/host/privilege.h"
 
 static const uint32_t kept[] = {
-	CAP_SETUID,	      /* children become their uids */
+	CAP_SETUID,	      /* children change their uids */
 	CAP_SETGID,	      /* and gids, and drop groups */
 	CAP_SETPCAP,	      /* children empty their bounding sets */
 	CAP_SYS_CHROOT,	      /* children enter the empty root */
@@ -103,7 +103,7 @@ privilege_empty_root(void)
 			close(fd);
 	}
 	log_error(
-	    "cannot make an empty directory in /run, /tmp or /var/tmp: %s",
+	    "cannot create an empty directory in /run, /tmp or /var/tmp: %s",
 	    strerror(errno));
 	return -1;
 }

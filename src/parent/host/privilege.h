@@ -1,6 +1,5 @@
 /*
- * The parent's own privilege: what it keeps, and the empty directory that its
- * children get for a root.
+ * The capabilities of the parent, and the empty root directory of its children.
  */
 #ifndef VRNGD_PRIVILEGE_H
 #define VRNGD_PRIVILEGE_H
@@ -10,24 +9,23 @@
 #include "common/deposit.h"
 
 /*
- * Gives up every capability but those that starting, confining and ending
- * children and handling files of other owners take.  Does nothing without
- * privilege.  Ends the process if that fails.
+ * Drops all capabilities except those for starting, confining and ending children,
+ * and for files of other owners.  Does nothing without privilege.  Ends the process
+ * on failure.
  */
 void privilege_reduce(void);
 
 /*
- * Adds a message to a deposit, with another real uid meanwhile ((uid_t)-1: with
- * its own): the kernel counts descriptors that wait in queues by the sender's,
- * and lets no process of that uid send any when they are more than its limit of
- * open files.  No process may have that uid, as it could end this one.  Returns
- * as deposit_put().
+ * Adds a message to a deposit with another real uid ((uid_t)-1: with its own).  The
+ * kernel counts descriptors in queues by the real uid of the sender, and lets no
+ * process of that uid send more when they exceed its limit of open files.  No process
+ * may have that uid, since it could kill this one.  Returns like deposit_put().
  */
 int privilege_deposit(uid_t, int deposit, const struct deposit_parts *);
 
 /*
- * Opens a directory that is empty and stays so, since it has been removed.
- * Returns its fd, or -1 after logging why.
+ * Opens a directory that is and stays empty, since it was removed.  Returns its fd,
+ * or -1 after logging the error.
  */
 int privilege_empty_root(void);
 

@@ -1,6 +1,6 @@
 /*
- * Starts, hears and ends child processes (process.h).  Used by all that have
- * one: pools, guests and services.
+ * Starts, supervises and ends child processes (process.h).  Used by pools, guests,
+ * services and the status process.
  */
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -21,7 +21,7 @@
 #include "parent/host/event.h"
 #include "parent/host/process.h"
 
-/* The role as fields name it: "vhost" of "vrngd-vhost". */
+/* The role, for fields: "vhost" of "vrngd-vhost". */
 #define ROLE_NAME(p) ((p)->ops->program + sizeof("vrngd-") - 1)
 
 /* The fields of all lines about a process. */
@@ -29,7 +29,7 @@
 	LOG_TEXT("VRNGD_PROCESS", ROLE_NAME(p)), \
 	    LOG_NUMBER("VRNGD_PID", (p)->pid)
 
-/* A child's own line; what is not printable in it becomes a dot, there too. */
+/* Logs a line of a child; unprintable characters become dots. */
 static void
 process_say_line(const struct process *p, struct proto_log *child)
 {
@@ -49,13 +49,12 @@ process_say_line(const struct process *p, struct proto_log *child)
 	if (!log_limit_pass(p->log_limit, clock_now(), &suppressed))
 		return;
 	if (suppressed > 0)
-		log_send(&line, "%s (and %u lines suppressed)", child->text,
-		    suppressed);
+		log_send(&line, "%s (suppressed: %u)", child->text, suppressed);
 	else
 		log_send(&line, "%s", child->text);
 }
 
-/* The end of a process, or why it is killed: there may be many. */
+/* Logs the end of a process, or the reason to kill it, at a limited rate. */
 static void
 say_end(void *arg, enum event event, const char *text, uint32_t suppressed)
 {
@@ -72,21 +71,21 @@ say_end(void *arg, enum event event, const char *text, uint32_t suppressed)
 	    "%s%s", text, flap_more(more, suppressed));
 }
 
-/* Something is wrong with a process, which has not ended yet. */
+/* Records the end of a process, or of one that will be killed. */
 static void
 process_end_is(struct process *p, int code, int status)
 {
 	p->end = (struct process_end){ p->pid, code, status };
 }
 
-/* It is about to be killed: for a frame, or because it reads none. */
+/* Before a process is killed for an invalid frame, or for not reading. */
 static void
 process_say_broken(struct process *p, const struct frame *f)
 {
 	process_end_is(p, CLD_KILLED, SIGKILL);
 	flap_say(&p->ends, EVENT_ALARM,
-	    "%s (pid %d) sent a frame that "
-	    "it must not send (%s, %u bytes, consumer %u): killing it",
+	    "%s (pid %d) killed for an invalid frame: %s, %u bytes, consumer "
+	    "%u",
 	    p->ops->program, p->pid, frame_name(f->hdr.type), f->hdr.length,
 	    f->hdr.consumer);
 }
@@ -96,7 +95,7 @@ process_say_deaf(struct process *p)
 {
 	process_end_is(p, CLD_KILLED, SIGKILL);
 	flap_say(&p->ends, EVENT_ALARM,
-	    "%s (pid %d) does not read its channel: killing it",
+	    "%s (pid %d) killed, as it does not read its channel",
 	    p->ops->program, p->pid);
 }
 
@@ -105,11 +104,11 @@ process_say_hung(struct process *p)
 {
 	process_end_is(p, CLD_KILLED, SIGKILL);
 	flap_say(&p->ends, EVENT_PROCESS_HUNG,
-	    "%s (pid %d) makes no progress: replacing it", p->ops->program,
+	    "%s (pid %d) killed and replaced, as it hung", p->ops->program,
 	    p->pid);
 }
 
-/* It has ended, unless that is nothing to speak of. */
+/* Logs the end of a process, unless it exited with status 0. */
 static void
 process_say_end(struct process *p, const siginfo_t *si)
 {
@@ -119,14 +118,14 @@ process_say_end(struct process *p, const siginfo_t *si)
 		return;
 	process_end_is(p, si->si_code, status);
 	if (si->si_code != CLD_EXITED)
-		/* What seccomp forbids, it does not do of itself. */
+		/* A correct process makes no forbidden system call. */
 		flap_say(&p->ends,
 		    status == SIGSYS ? EVENT_ALARM : EVENT_PROCESS_DIED,
 		    "%s (pid %d) died of signal %d (%s)", p->ops->program,
 		    p->pid, status, strsignal(status));
 	else if (status == 127)
 		flap_say(&p->ends, EVENT_PROCESS_MISSING,
-		    "cannot run %s/%s: is it installed and executable?",
+		    "cannot execute %s/%s: check the installation",
 		    p->env->libexec, p->ops->program);
 	else
 		flap_say(&p->ends, EVENT_PROCESS_DIED,
@@ -135,8 +134,8 @@ process_say_end(struct process *p, const siginfo_t *si)
 }
 
 /*
- * A signal meant for the daemon may reach its children as well (^C, a service
- * manager): the parent ends them, in order.
+ * Ignores signals that may reach the children of the daemon too (^C, a service
+ * manager): the parent ends its children in order.
  */
 static void
 ignore_signals(void)
@@ -154,8 +153,8 @@ ignore_signals(void)
 }
 
 /*
- * In the new process: leaves it nothing but its ends of the channel, and
- * standard streams that lead nowhere, and becomes its program.
+ * In the new process: closes all descriptors except its ends of the channel and
+ * null standard streams, and executes its program.
  */
 static _Noreturn void
 process_exec(const struct process *p, int channel, int up)
@@ -166,14 +165,14 @@ process_exec(const struct process *p, int channel, int up)
 	char *envp[] = { NULL };
 	int null;
 
-	/* Out of the way of the descriptors that are set next. */
+	/* Above the descriptors that are set next. */
 	channel = fcntl(channel, F_DUPFD, CHANNEL_UP_FD + 1);
 	up = fcntl(up, F_DUPFD, CHANNEL_UP_FD + 1);
 	null = open("/dev/null", O_RDWR);
 	if (channel == -1 || up == -1 || null == -1 ||
 	    dup2(null, STDIN_FILENO) == -1 || dup2(null, STDOUT_FILENO) == -1)
 		_exit(127);
-#ifndef VRNGD_SANITIZE /* whose reports go there */
+#ifndef VRNGD_SANITIZE /* their reports go there */
 	if (dup2(null, STDERR_FILENO) == -1)
 		_exit(127);
 #endif
@@ -189,21 +188,21 @@ process_exec(const struct process *p, int channel, int up)
 	_exit(127);
 }
 
-/* So many frames of one child, then the others' turn comes. */
+/* Frames of one child that are read before other events are handled. */
 #define FRAMES_AT_ONCE 16
 #define LAST_FRAMES    1024 /* of a child that has ended */
 
-/* From SIGKILL on, until */
-#define GRACE	     (20 * NS_PER_MS)  /* a process is replaced anyway, */
-#define EXIT_TIME    (500 * NS_PER_MS) /* one that was already exiting is */
-#define DYING_TIME   (500 * NS_PER_MS) /* the daemon ends without it */
-#define LINGERS_TIME (5 * NS_PER_SEC)  /* the log says that it goes on */
+/* The time from SIGKILL until a process that was not reaped */
+#define GRACE	     (20 * NS_PER_MS)  /* is replaced */
+#define EXIT_TIME    (500 * NS_PER_MS) /* is replaced, if it was exiting */
+#define DYING_TIME   (500 * NS_PER_MS) /* is ignored at the daemon's end */
+#define LINGERS_TIME (5 * NS_PER_SEC)  /* is reported as abandoned */
 
-/* The time without an answer to a PING, in ticks of the parent's own time. */
+/* The time without an answer to a PING, in ticks of the parent. */
 #define TICK	      (125 * NS_PER_MS)
-#define SILENT_TICKS  6	 /* until a process that does not run is killed */
-#define STARVED_TICKS 40 /* until any other is */
-#define LATE_TICKS    4	 /* the parent itself has not run: begin anew */
+#define SILENT_TICKS  6	 /* until a blocked process is killed */
+#define STARVED_TICKS 40 /* until any other process is killed */
+#define LATE_TICKS    4	 /* the parent itself did not run: start again */
 
 static int channel_event(sd_event_source *, int, uint32_t, void *);
 static int up_event(sd_event_source *, int, uint32_t, void *);
@@ -212,15 +211,15 @@ static void tick_over(void *);
 static void life_step(void *);
 
 /*
- * What is held for a process until it has been reaped: its pid, which no other
- * must get before it is sent its last signal, and its uid.
+ * The resources of a process until it has been reaped: its pid, which must not be
+ * reused before the last signal, and its uid.
  */
 struct process_life {
 	LIST_ENTRY(process_life) entry; /* of env->lives */
 	struct process_env *env;
-	struct process *process; /* NULL: it has left its slot */
+	struct process *process; /* NULL: no longer in its slot */
 	const char *program;
-	char name[GUEST_NAME_SIZE]; /* whom it served, or "" */
+	char name[GUEST_NAME_SIZE]; /* name of its guest or service, or "" */
 	struct log_subject about;   /* with that name */
 	pid_t pid;
 	uint32_t number;
@@ -229,7 +228,7 @@ struct process_life {
 	bool killed;	    /* SIGKILL was sent */
 };
 
-/* A number that no process has, next after the last.  Returns 0 if none. */
+/* Allocates the next unused number.  Returns 0 if there is none. */
 static uint32_t
 number_take(struct process_env *env)
 {
@@ -279,7 +278,7 @@ life_free(struct process_life *l)
 	free(l);
 }
 
-/* A process that is about to be started.  Returns NULL with errno. */
+/* Allocates the life of a new process.  Returns NULL with errno. */
 static struct process_life *
 life_new(struct process *p)
 {
@@ -323,8 +322,8 @@ watch(struct process *p)
 }
 
 /*
- * Into a connection an outsider may have written descriptors, of which nobody
- * must wait here for the last copy to be closed.
+ * Closes the channel.  An unread frame may contain a connection with descriptors
+ * from an outsider, whose close may block.
  */
 static bool
 is_from_outside(const struct frame *f)
@@ -361,7 +360,7 @@ unwatch(struct process *p)
 	p->watched = p->expected = p->pinged = false;
 }
 
-/* Empties the slot of a process, whose life goes on until it is reaped. */
+/* Clears the slot of a process, whose life continues until it is reaped. */
 static void
 release(struct process *p)
 {
@@ -435,7 +434,7 @@ process_start(struct process *p, struct process_env *env,
 		return -1;
 	}
 	if ((p->life = life = life_new(p)) == NULL)
-		log_fatal("no memory for a process");
+		log_fatal("out of memory for a process");
 	if (spawn(p) == -1) {
 		log_error("cannot start %s: %s", ops->program, strerror(errno));
 		release(p);
@@ -478,7 +477,7 @@ process_try_send(struct process *p, const struct frame *f)
 		set_blocked(p, true);
 		return false;
 	}
-	/* If it has died child_event() is about to say so. */
+	/* If it has died, child_event() will report that. */
 	if (errno != EPIPE && errno != ECONNRESET) {
 		log_about(LOG_LEVEL_ERROR, p->about,
 		    "cannot send to %s (pid %d): %s: killing it",
@@ -505,7 +504,7 @@ process_send(struct process *p, struct frame *f)
 	}
 	out = malloc(sizeof(*out));
 	if (out == NULL)
-		log_fatal("no memory for a frame");
+		log_fatal("out of memory for a frame");
 	out->frame = *f;
 	TAILQ_INSERT_TAIL(&p->out, out, entry);
 	p->nout++;
@@ -552,7 +551,7 @@ flush(struct process *p)
 static int pong(struct process *);
 static void kill_within(struct process *, uint64_t);
 
-/* A frame that is checked.  Returns -1 if it makes no sense. */
+/* Handles a checked frame.  Returns -1 if its contents are invalid. */
 static int
 take_frame(struct process *p, struct frame *f)
 {
@@ -569,9 +568,7 @@ take_frame(struct process *p, struct frame *f)
 	return p->ops->frame(p, f);
 }
 
-/*
- * Reads up to `most` frames.  Returns what the last read came to.
- */
+/* Reads up to `most` frames.  Returns the result of the last read. */
 static enum channel_result
 read_frames(struct process *p, unsigned int most)
 {
@@ -608,10 +605,10 @@ up_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 
 	(void)fd, (void)revents;
 	result = read_frames(p, FRAMES_AT_ONCE);
-	/* What follows is its end, which child_event() reports. */
+	/* The process is ending, which child_event() reports. */
 	if (result == CHANNEL_CLOSED || result == CHANNEL_BROKEN)
 		sd_event_source_set_enabled(source, SD_EVENT_OFF);
-	/* Nobody would ever hear of one that goes on without it. */
+	/* A process without a channel would run unnoticed. */
 	if (result == CHANNEL_CLOSED)
 		kill_within(p, EXIT_TIME);
 	return 0;
@@ -625,7 +622,7 @@ child_event(sd_event_source *source, const siginfo_t *si, void *arg)
 
 	(void)source;
 	if (p != NULL) {
-		/* Its last words; another may have its channel and go on. */
+		/* Reads its last frames; a descendant may still have its channel. */
 		read_frames(p, LAST_FRAMES);
 		process_say_end(p, si);
 		release(p);
@@ -654,7 +651,7 @@ life_say_lingers(const struct process_life *l)
 	    l->pid);
 }
 
-/* When the loop has ended process_finish() does this. */
+/* After the end of the loop, process_finish() does this. */
 static void
 life_step(void *arg)
 {
@@ -691,7 +688,7 @@ kill_within(struct process *p, uint64_t grace)
 		timer_after(&p->life->timer, grace);
 		return;
 	}
-	/* Without CAP_KILL: it ends itself when its channel does. */
+	/* Without CAP_KILL: it exits when its channel is closed. */
 	sd_event_source_set_enabled(p->up_io, SD_EVENT_OFF);
 	shutdown(p->channel, SHUT_RDWR);
 }
@@ -727,7 +724,7 @@ process_stop(struct process *p, uint64_t deadline)
 		timer_at(&l->timer, deadline);
 }
 
-/* Reaps what has ended.  Returns whether anything is left. */
+/* Reaps ended processes.  Returns whether any are left. */
 static bool
 reap(struct process_env *env)
 {
@@ -792,7 +789,7 @@ ping(struct process *p)
 	process_send(p, &f);
 }
 
-/* Returns -1 if there was no question. */
+/* Returns -1 if no PING is pending. */
 static int
 pong(struct process *p)
 {
@@ -805,8 +802,8 @@ pong(struct process *p)
 }
 
 /*
- * Whether a process runs or would if it had a CPU, or is stopped by a debugger:
- * then it does not wait for anything.  Assumed of one that cannot be examined.
+ * Whether a process is running, runnable, or stopped by a debugger, that is, not
+ * blocked.  True if that is unknown.
  */
 static bool
 is_runnable(pid_t pid)
@@ -826,7 +823,7 @@ is_runnable(pid_t pid)
 	    strncmp(state, ") t", 3) == 0;
 }
 
-/* One that has not answered for long; its answer may be there by now. */
+/* Kills a process without an answer, unless the answer has arrived by now. */
 static void
 judge(struct process *p)
 {
@@ -839,7 +836,7 @@ judge(struct process *p)
 	process_kill(p);
 }
 
-/* The first that is to be judged after this tick.  Who was is not again. */
+/* The first process not yet checked at this tick. */
 static struct process *
 first_silent(struct process_env *env)
 {
@@ -868,7 +865,7 @@ tick_over(void *arg)
 		else
 			p->silent = late ? 0 : p->silent + 1;
 	}
-	/* Frames can be the end of any process. */
+	/* Handling frames can end any process. */
 	while ((p = first_silent(env)) != NULL) {
 		p->judged = now;
 		judge(p);

@@ -1,9 +1,9 @@
 /*
  * The queue of messages to the service manager (sdnotify.h).  Used by store.c,
- * aside.c and, for the daemon's life, control/notify.c and main.c.
+ * aside.c, control/notify.c and main.c.
  *
- * As there is one manager of a process, whose address is in the environment,
- * there is one queue.
+ * A process has one manager, whose address is in the environment, so there is one
+ * queue.
  */
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -27,7 +27,7 @@
 
 #define MESSAGE_SIZE 512 /* bytes, with the terminating NUL */
 #define FLUSH_TIME   (100 * NS_PER_MS)
-#define RETRY_TIME   NS_PER_SEC /* where nobody receives */
+#define RETRY_TIME   NS_PER_SEC /* interval of attempts without a receiver */
 
 enum message_kind {
 	MESSAGE_LIFE,
@@ -41,9 +41,9 @@ enum message_kind {
 struct message {
 	TAILQ_ENTRY(message) entry;
 	enum message_kind kind;
-	int fd;	  /* that goes with it, or -1 */
-	int ends; /* of a barrier: at its end when fd is closed; or -1 */
-	const char *name; /* in the text, of what is to be stored */
+	int fd; /* sent with it, or -1 */
+	int ends; /* read end for a barrier: at its end when fd is closed; or -1 */
+	const char *name; /* name in the text, of a descriptor to store */
 	char text[MESSAGE_SIZE];
 };
 
@@ -51,11 +51,11 @@ TAILQ_HEAD(messages, message);
 
 static struct {
 	struct messages messages;
-	int fd;	       /* connected to the manager; -1: not */
+	int fd;	       /* connected to the manager; -1: none */
 	bool ready;    /* this is initialized */
-	bool reported; /* a failure, until a message was sent */
+	bool reported; /* a failure was logged, until a message is sent */
 	sd_event *event;
-	sd_event_source *room; /* for more; NULL: not waited for */
+	sd_event_source *room; /* waits for room; NULL: none */
 	struct timer retry;
 } queue;
 
@@ -129,7 +129,7 @@ send_once(const struct message *m)
 									  : 0;
 }
 
-/* Returns 0 or an errno.  A manager that was started anew has another socket. */
+/* Returns 0 or an errno.  A restarted manager has a new socket. */
 static int
 send_message(const struct message *m)
 {
@@ -148,8 +148,8 @@ send_message(const struct message *m)
 }
 
 /*
- * What is closed here was never the only copy of what came from outside: a
- * session is taken out of the store before its own descriptor is closed.
+ * Closes a descriptor that is not the last copy: a session is removed from the store
+ * before its own descriptor is closed, so the close does not block.
  */
 static void
 drop(struct message *m)
@@ -180,7 +180,7 @@ retry(void *arg)
 	send_waiting();
 }
 
-/* Goes on when there is room or, where nobody receives, a while later. */
+/* Continues when there is room or, without a receiver, after an interval. */
 static void
 go_on_later(int error)
 {
@@ -240,7 +240,7 @@ make(enum message_kind kind)
 	struct message *m = calloc(1, sizeof(*m));
 
 	if (m == NULL)
-		log_fatal("no memory for a message to the service manager");
+		log_fatal("out of memory for a message to the service manager");
 	m->kind = kind;
 	m->fd = m->ends = -1;
 	return m;
@@ -297,7 +297,7 @@ sdnotify_watchdog(void)
 	push(m);
 }
 
-/* A message about what is stored by a name. */
+/* Finds a message about a stored name. */
 static struct message *
 make_named(enum message_kind kind, const char *what, const char *name)
 {
@@ -352,7 +352,7 @@ sdnotify_waiting(const char *prefix)
 	return n;
 }
 
-/* The manager closes what came with a barrier when it has come to it. */
+/* The manager closes the descriptor of a barrier when it processes it. */
 int
 sdnotify_barrier(void)
 {

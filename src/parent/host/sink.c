@@ -1,12 +1,12 @@
 /*
- * The parent's log sink: the journal, or standard error.  Used by main.c,
+ * The log sink of the parent: the journal, or standard error.  Used by main.c,
  * which sets it.
  *
- * The reader of a log may hang.  The socket to the journal is our own and does
- * not block.  Standard error belongs to others too, so that its description
- * must not be made non-blocking: a pipe or a terminal is opened once more, a
- * socket is written to without waiting, and what cannot be opened is asked first
- * whether there is room.  A regular file has no reader.
+ * The reader of the log may hang, so writes do not block.  The socket to the journal
+ * is private and non-blocking.  Standard error is shared with other processes, so
+ * its description must not be made non-blocking: a pipe or terminal is opened again,
+ * a socket is written with MSG_DONTWAIT, and any other is polled first.  A regular
+ * file has no reader.
  */
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -39,17 +39,17 @@
 
 enum sink_kind {
 	SINK_JOURNAL,
-	SINK_SOCKET, /* standard error, as in the following */
-	SINK_OPENED, /* opened once more, so that it does not block */
-	SINK_SHARED, /* as it was passed: asked before each write */
+	SINK_SOCKET, /* standard error, as are the following */
+	SINK_OPENED, /* opened again, non-blocking */
+	SINK_SHARED, /* as inherited: polled before each write */
 	SINK_FILE,   /* never blocks */
 };
 
 static struct {
 	enum sink_kind kind;
-	int fd; /* -1: the journal is not there */
+	int fd; /* -1: no journal */
 	struct log_queue queue;
-	sd_event *event;	/* NULL: there is none yet */
+	sd_event *event;	/* NULL: none yet */
 	sd_event_source *watch; /* of fd; NULL: it cannot be watched */
 } sink;
 
@@ -81,7 +81,7 @@ add(struct record *r, const char *fmt, ...)
 	r->used += (size_t)n;
 }
 
-/* Whom a line is about, and where that is. */
+/* Adds the subject of a line, with its pool and class. */
 static void
 add_subject(struct record *r, const struct log_subject *about)
 {
@@ -134,7 +134,7 @@ record_make(struct record *r, const struct log_line *line)
 	add_fields(r, line->fields);
 }
 
-/* The place after what was copied there. */
+/* Copies bytes, and returns the end. */
 static char *
 put(char *to, const void *bytes, size_t n)
 {
@@ -176,7 +176,7 @@ record_pack(const struct record *r, char *out, size_t size)
 	return (size_t)(at - out);
 }
 
-/* Formats a line for people.  Returns its length. */
+/* Formats a line for standard error.  Returns its length. */
 static size_t
 format_line(const struct log_line *line, char *out, size_t size)
 {
@@ -200,7 +200,7 @@ format_line(const struct log_line *line, char *out, size_t size)
 	return (size_t)n < size ? (size_t)n : size - 1;
 }
 
-/* Whether standard error is the stream that systemd.exec(5) describes. */
+/* Whether standard error is the stream of $JOURNAL_STREAM (systemd.exec(5)). */
 static bool
 stderr_is_journal(const struct stat *st)
 {
@@ -239,7 +239,7 @@ close_journal(void)
 	sink.fd = -1;
 }
 
-/* A journal that was started anew has another socket. */
+/* A restarted journal has a new socket. */
 static ssize_t
 write_journal(const void *bytes, size_t size)
 {
@@ -256,7 +256,7 @@ write_journal(const void *bytes, size_t size)
 	return -1;
 }
 
-/* A pipe that is asked first has room for so many bytes at least. */
+/* The minimum room of a pipe that polls as writable. */
 static ssize_t
 write_shared(const void *bytes, size_t size)
 {
@@ -294,7 +294,7 @@ watch(void)
 
 	if (sink.event == NULL || (!waits && sink.watch == NULL))
 		return;
-	/* What epoll does not know has always room. */
+	/* A file that epoll rejects always has room. */
 	if (sink.watch == NULL && sink.fd != -1)
 		sd_event_add_io(sink.event, &sink.watch, sink.fd, EPOLLOUT,
 		    writable, NULL);
@@ -303,7 +303,7 @@ watch(void)
 		    waits ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
-/* Lines that could be written neither now nor later are gone. */
+/* Drops lines that cannot be written now or later. */
 static void
 write_waiting(void)
 {
@@ -323,7 +323,7 @@ write_waiting(void)
 	watch();
 }
 
-/* There is room again: says what was lost while there was none. */
+/* Reports lost lines when there is room again. */
 static void
 report_lost(void)
 {
@@ -335,8 +335,8 @@ report_lost(void)
 	event_log(EVENT_LOG_LOST, NULL,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_LOST", lost),
 		LOG_NUMBER("VRNGD_LOST_ALARMS", alarms)),
-	    "%" PRIu64 " records lost, %" PRIu64
-	    " of them alarms: the log was not read",
+	    "log records lost, as the log was not read: %" PRIu64
+	    ", alarms: %" PRIu64,
 	    lost, alarms);
 }
 

@@ -1,8 +1,8 @@
 /*
- * The parent's log sink: the journal if standard error is connected to it,
- * else standard error.  Writing never waits for the reader: lines that cannot
- * be written at once wait in a bounded queue (log_queue.h), and how many of them
- * were lost is reported when there is room again.
+ * The log sink of the parent: the journal if standard error is connected to it,
+ * otherwise standard error.  Writing does not block: lines that cannot be written at
+ * once wait in a bounded queue (log_queue.h), and the number of lost lines is
+ * reported when there is room again.
  */
 #ifndef VRNGD_SINK_H
 #define VRNGD_SINK_H
@@ -14,27 +14,26 @@
 
 #include "common/log.h"
 
-/* Has all that is logged from now on written there. */
+/* Sends all later lines to this sink. */
 void sink_open(void);
 
 /*
- * Has the event loop write what waits, as soon as there is room.  Before, and
- * without, lines that wait are tried again with the next line.
+ * Lets the event loop write waiting lines as soon as there is room.  Before that,
+ * waiting lines are retried with the next line.
  */
 void sink_watch(sd_event *);
 
-/* Writes what waits; gives up after a tenth of a second. */
+/* Writes waiting lines, for at most a tenth of a second. */
 void sink_flush(void);
 
 #define RECORD_FIELDS_MAX 32
 #define RECORD_SIZE	  4096 /* bytes, of all fields */
-/* As it is sent: each field with a length and two newlines, and our name. */
+/* The packed size: each field with a length and two newlines, and our name. */
 #define RECORD_PACKED_SIZE (RECORD_SIZE + RECORD_FIELDS_MAX * 10 + 64)
 
 /*
- * A log line as a record of the journal: its fields, each as NAME=value.  What
- * stands in a value cannot make fields: one with a newline in it is sent with its
- * length.
+ * A log line as a record of the journal: fields, each as NAME=value.  A value cannot
+ * forge fields: one with a newline is sent with its length.
  */
 struct record {
 	int nfields;
@@ -43,7 +42,7 @@ struct record {
 	char text[RECORD_SIZE];
 };
 
-/* Makes the record of a line; what is too much for it is left out. */
+/* Formats a line as a record; fields that do not fit are omitted. */
 void record_make(struct record *, const struct log_line *);
 
 /*

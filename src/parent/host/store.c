@@ -1,6 +1,6 @@
 /*
- * Puts descriptors into systemd's store and takes them out.  Used by guests
- * and by the state at a restart.
+ * Stores descriptors in systemd's file descriptor store and removes them.  Used by
+ * guests, and by the state at a restart.
  */
 #include <bsd/stdlib.h>
 #include <bsd/string.h>
@@ -13,7 +13,7 @@
 #include "parent/host/sdnotify.h"
 #include "parent/host/store.h"
 
-#define STORE_MAX 1000000 /* descriptors; more cannot be meant */
+#define STORE_MAX 1000000 /* descriptors; maximum of $FDSTORE */
 
 struct store_entry {
 	TAILQ_ENTRY(store_entry) entry;
@@ -37,7 +37,7 @@ note(struct store *s, const char *name)
 	struct store_entry *e = calloc(1, sizeof(*e));
 
 	if (e == NULL)
-		log_fatal("no memory for a name");
+		log_fatal("out of memory for a name");
 	strlcpy(e->name, name, sizeof(e->name));
 	TAILQ_INSERT_TAIL(&s->entries, e, entry);
 	s->n++;
@@ -78,14 +78,14 @@ say_full(struct store *s, const char *name)
 		return;
 	if (s->n >= s->max)
 		event_log(EVENT_NOT_KEPT, NULL, NULL,
-		    "no room for %s in systemd's store, which takes "
-		    "%zu descriptors: raise FileDescriptorStoreMax= "
-		    "and FDSTORE of the service",
+		    "file descriptor store is full, raise "
+		    "FileDescriptorStoreMax= and FDSTORE of the service: %s, "
+		    "%zu descriptors",
 		    name, s->max);
 	else
 		event_log(EVENT_NOT_KEPT, NULL, NULL,
-		    "no room for %s in systemd's store: the names in "
-		    "it are %zu bytes long",
+		    "file descriptor store is full, use shorter names: %s, "
+		    "%zu bytes of names",
 		    name, s->bytes);
 }
 
@@ -101,7 +101,8 @@ store_put(struct store *s, const char *name, int fd)
 	}
 	if (sdnotify_store(name, fd) == -1) {
 		event_log(EVENT_NOT_KEPT, NULL, NULL,
-		    "systemd does not keep %s: %s", name, strerror(errno));
+		    "cannot store %s in the file descriptor store: %s", name,
+		    strerror(errno));
 		return false;
 	}
 	note(s, name);

@@ -1,11 +1,10 @@
 /*
- * systemd's file descriptor store of this service: what is put there is passed
- * to the next vrngd (passed.h) when this one is restarted or has crashed.
+ * systemd's file descriptor store of this service.  After a restart or crash, systemd
+ * passes the stored descriptors to the next vrngd (passed.h).
  *
- * systemd says neither how much it takes nor that it has dropped something, and
- * cannot start a service whose descriptors have too long names, all together.
- * So both are counted here.
- * What is put there may wait for systemd to read (sdnotify.h), in order.
+ * systemd does not report its limit or dropped descriptors, and cannot start a service
+ * if the names of its descriptors are too long in total.  So both are counted here.
+ * Messages to the store may wait until systemd reads them (sdnotify.h), in order.
  */
 #ifndef VRNGD_STORE_H
 #define VRNGD_STORE_H
@@ -18,7 +17,7 @@
 #include "common/log.h"
 #include "parent/host/passed.h"
 
-/* Bytes of all names, each with its colon: exec(2) takes 128 KiB of them. */
+/* Bytes of all names with a colon each: exec(2) accepts 128 KiB. */
 #define STORE_NAMES_MAX 100000
 
 struct store_entry;
@@ -26,32 +25,31 @@ TAILQ_HEAD(store_entries, store_entry);
 
 struct store {
 	struct store_entries entries;
-	size_t max;   /* descriptors; 0: there is no store */
-	size_t n;     /* in it */
-	size_t bytes; /* of their names */
+	size_t max;   /* descriptors; 0: no store */
+	size_t n;     /* stored descriptors */
+	size_t bytes; /* bytes of their names */
 	struct log_limit log_limit;
 };
 
 /*
- * A store of as many descriptors as $FDSTORE says (as systemd since version
- * 254 does, and the unit for earlier ones), in which is what was passed from
- * it.
+ * Initializes a store with the capacity of $FDSTORE (set by systemd since version 254,
+ * and by the unit for earlier versions), which contains the passed descriptors.
  */
 void store_init(struct store *, const struct passed *);
 
 /*
- * Puts a descriptor there, in place of what is there by that name: letters,
- * digits and `.`, `_`, `-`, `+`, of fewer than PASSED_NAME_SIZE bytes.  It must
- * not be there by another name, since systemd ignores that.  systemd takes it
- * out by itself if its other end is closed.  Returns whether it is kept; if
- * there is no room the log says so.
+ * Stores a descriptor under a name, and replaces one with the same name.  The name has
+ * letters, digits and `.`, `_`, `-`, `+`, and fewer than PASSED_NAME_SIZE bytes.  The
+ * descriptor must not be stored under another name, which systemd would ignore.
+ * systemd removes it if its other end is closed.  Returns whether it is stored; logs a
+ * full store.
  */
 bool store_put(struct store *, const char *name, int fd);
 
-/* Takes out what is there by that name, if anything. */
+/* Removes the descriptor with that name, if any. */
 void store_remove(struct store *, const char *name);
 
-/* Forgets the store, which stays as it is. */
+/* Frees this struct; the store stays unchanged. */
 void store_close(struct store *);
 
 #endif

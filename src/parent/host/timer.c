@@ -1,5 +1,5 @@
 /*
- * Timers of the parent's event loop (timer.h).  Used by all rooms of the parent.
+ * Timers of the parent's event loop (timer.h).  Used by all of the parent.
  */
 #include <errno.h>
 #include <string.h>

@@ -169,7 +169,7 @@ test_same(void **state)
 	make_names();
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
 		read_pair(same[i][0], same[i][1], told);
-		assert_non_null(strstr(told, "is read by source \"a\" too"));
+		assert_non_null(strstr(told, "is also read by source \"a\""));
 	}
 	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
 		read_pair(other[i][0], other[i][1], told);

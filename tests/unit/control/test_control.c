@@ -412,8 +412,8 @@ test_too_long(void **state)
 		    CONTROL_TEXT_SIZE - 1);
 		assert_non_null(strstr(reply.text,
 		    "\nvrngd.conf:1000: unknown key 'rat' (rate?)\n"));
-		assert_non_null(
-		    strstr(reply.text, "?)\n(the log has the rest)\n"));
+		assert_non_null(strstr(reply.text,
+		    "?)\n(truncated: see the log for the rest)\n"));
 	}
 	close(fd);
 	server_stop(&s);
