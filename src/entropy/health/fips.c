@@ -5,7 +5,7 @@
 
 #include "entropy/health/fips.h"
 
-#define RUNS	 6  /* lengths that are told apart, the last: or more */
+#define RUNS	 6  /* distinguished lengths; the last means: or more */
 #define LONG_RUN 26 /* bits */
 #define LAST	 (FIPS_WINDOWS - 1)
 
@@ -27,7 +27,7 @@ has_long_run(uint64_t bits)
 	return (ones | zeros) != 0;
 }
 
-/* Begins with a byte whose first run nothing before it is part of. */
+/* Starts with a byte without a run before it. */
 static void
 begin(struct fips_block *b, uint8_t byte)
 {
@@ -93,7 +93,7 @@ runs_passed(const uint32_t *below, uint32_t bit)
 	return good;
 }
 
-/* Whether a block, now full, is as it should be. */
+/* Whether a full block passes. */
 static bool
 passed(struct fips_block *b)
 {

@@ -1,6 +1,6 @@
 /*
- * The health tests of one source, start-up and continuous; pure.  Used by
- * source.c for what each reader reads, and by supply.c for combined bytes.
+ * The start-up and continuous health tests of one source; pure.  Used by source.c for
+ * the bytes of each reader, and by supply.c for combined bytes.
  */
 #include <string.h>
 
@@ -19,15 +19,14 @@
 #define STARTUP_SAMPLES 1024
 #define STARTUP_WORDS	64
 
-/* What is looked at of each piece of a conditioned source, bytes. */
+/* The tested bytes of each piece of a conditioned source. */
 #define STUCK_SAMPLE 4096
 #define OTHER_SAMPLE 256
 /*
- * Of that: how far to look back, which is 64 large pieces, and 2,048 tags that
- * stay in the cache; and how many windows must be there before, which takes 56
- * to 63 bytes.  By chance that is so at one byte in 2^109.  With 1 GB/s, if all
- * is looked at, there is a false alarm within ten years with a probability of
- * 2^-51.
+ * The lag test of these bytes: it looks back over 64 large pieces, with 2,048 tags that
+ * stay in the cache; and it needs this number of matching windows, which are 56 to 63
+ * bytes.  By chance they match at one byte in 2^109.  At 1 GB/s, if all bytes are
+ * tested, there is a false alarm within ten years with a probability of 2^-51.
  */
 static const struct lag_limits copies = {
 	.look_back = 16384,
@@ -40,10 +39,11 @@ static const struct lag_limits copies = {
 struct health {
 	enum proto_noise noise;
 	enum health_verdict verdict;
-	enum proto_test failing; /* goes on alone; TEST_NONE: all do */
-	enum proto_test failed;	 /* last */
-	uint64_t good;		 /* bytes since the start that were looked at */
-	uint64_t startup;	 /* and how many it takes */
+	enum proto_test
+	    failing; /* the test that continues alone; TEST_NONE: all */
+	enum proto_test failed; /* last */
+	uint64_t good;		/* bytes tested since the start */
+	uint64_t startup;	/* bytes of the start-up tests */
 	struct health_raw samples;
 	struct stuck stuck;
 	struct lag lag;
@@ -106,7 +106,7 @@ health_restart(struct health *h)
 	stuck_restart(&h->stuck);
 	lag_restart(&h->lag);
 	fips_restart(&h->fips);
-	/* What has failed the statistics has to pass them first. */
+	/* After failed statistics a block must pass first. */
 	h->doubted = h->doubted || h->failed == TEST_STATISTICS;
 }
 
@@ -116,7 +116,7 @@ health_ended(const struct health *h)
 	return h->verdict == HEALTH_FAILED || h->verdict == HEALTH_LATCHED;
 }
 
-/* `n` more bytes were looked at, and there was nothing wrong with them. */
+/* Counts `n` more bytes that passed. */
 static void
 health_pass(struct health *h, size_t n)
 {
@@ -140,9 +140,8 @@ health_fail(struct health *h, enum proto_test test, enum health_verdict verdict)
 }
 
 /*
- * Looks at raw noise up to the first byte that a test has something to say
- * about, with all tests or, once one has failed, with that one.  Returns the
- * number of bytes.
+ * Tests raw noise up to the first byte with a verdict, with all tests or, after one has
+ * failed, with that one.  Returns the number of bytes.
  */
 static size_t
 health_look(struct health *h, const uint8_t *bytes, size_t n,
@@ -160,7 +159,7 @@ health_look(struct health *h, const uint8_t *bytes, size_t n,
 			return n;
 	}
 	upto = lag_feed(&h->lag, bytes, n, &found);
-	/* Of two that fail at the same byte, the standard's comes first. */
+	/* If two fail at the same byte, that of the standard comes first. */
 	if (found == HEALTH_OK || (*verdict != HEALTH_OK && upto == n))
 		return n;
 	*test = TEST_LAG;
@@ -197,8 +196,8 @@ health_min(size_t a, size_t b)
 }
 
 /*
- * Whether a piece of which only the beginning is looked at ends with a word
- * that comes twice: what got stuck somewhere in it has stayed so.
+ * Whether a piece, of which only the beginning is tested, ends with a repeated word: a
+ * source that got stuck in the piece stays stuck.
  */
 static bool
 health_ends_stuck(const uint8_t *bytes, size_t n)
@@ -210,9 +209,8 @@ health_ends_stuck(const uint8_t *bytes, size_t n)
 }
 
 /*
- * How much of a piece the statistics are made of.  All of it, as long as no
- * block has passed and when the last one has not: so it is soon known whether
- * that was chance.
+ * The number of bytes of a piece for the statistics: all bytes while no block has
+ * passed, and after a failed block, to find out soon whether that was chance.
  */
 static size_t
 health_statistics_size(const struct health *h, size_t n)
@@ -223,9 +221,9 @@ health_statistics_size(const struct health *h, size_t n)
 }
 
 /*
- * Whether a piece may be handed out, as far as the statistics go.  A source
- * that begins with blocks that fail is doubted until one passes, and then starts
- * up again: what begins as a counter goes on as one.
+ * Whether the statistics allow the delivery of a piece.  A source whose first blocks
+ * fail is doubted until one passes, and then repeats its start-up: a source that
+ * begins as a counter continues as one.
  */
 static bool
 health_trusted(struct health *h)

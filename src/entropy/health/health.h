@@ -1,37 +1,33 @@
 /*
- * Health tests: whether a source's bytes may be what they are said to be.  A
- * pure module: bytes go in, a verdict comes out.
+ * Health tests of a source's bytes.  A pure module: bytes are its input, a verdict its
+ * output.
  *
- * Raw noise is tested as SP 800-90B 4.4 says, each sample of it: repetition
- * count and adaptive proportion, with cutoffs computed from the min-entropy
- * that the administrator claims.  These two never see a counter, a long period
- * or a copied block, so a lag test looks for sequences that were there before,
- * as they are or as the difference to a byte before them, within the last
- * 65,536 bytes.
+ * Each sample of raw noise is tested by SP 800-90B 4.4: repetition count and adaptive
+ * proportion, with cutoffs computed from the configured min-entropy.  These two do
+ * not detect a counter, a long period or a copied block.  Therefore a lag test looks
+ * for repeated sequences within the last 65,536 bytes, of the bytes or of their
+ * differences to an earlier byte.
  *
- * What a conditioned source yields looks random however broken its noise is.
- * Of that, tests see no more than stuck or broken I/O, and what is not random by
- * its looks: the same 8 bytes again, a sequence of some 60 that was there before,
- * or six blocks in a row that fail the statistics of FIPS 140-2, as those of a
- * counter or of text do.  Of each piece that is fed only the beginning is looked
- * at: 4,096 bytes, and 256; and the last 16, so that of a piece in which a source
- * got stuck for good nothing is handed out.  The statistics are made of all bytes
- * until a block has passed, and after one that failed.
+ * The output of a conditioned source looks random even if its noise is broken.  The
+ * tests can detect only stuck or broken I/O and bytes that do not look random: the same
+ * 8 bytes again, a repeated sequence of some 60 bytes, or six blocks in a row that fail
+ * the statistics of FIPS 140-2, as those of a counter or of text do.  Only the
+ * beginning of each piece is tested, 4,096 or 256 bytes; and the last 16 bytes, so that
+ * a piece in which a source got stuck is not delivered.  The statistics use all bytes
+ * until a block has passed, and after a failed block.
  *
- * A source whose first two blocks fail is doubted: nothing more is handed out
- * until one passes, nor, if the statistics fail, after the next start until one
- * has passed.  So a counter is refused within 15,000 bytes, of which 5,000 have
- * been handed out once.  Of raw noise, which may be biased, the statistics are an
- * advisory figure.
+ * A source whose first two blocks fail is doubted: none of its bytes is delivered until
+ * a block passes and, if the statistics fail, after the next start until a block has
+ * passed.  So a counter is rejected within 15,000 bytes, of which 5,000 are delivered
+ * once.  For raw noise, which may be biased, the statistics are advisory.
  *
- * What was looked at may have been handed out since, so it is not kept, but for
- * the last 8 bytes or, of conditioned sources, 15, and the sample that SP
- * 800-90B counts.  Of all before them there are counts, and tags of sequences,
- * from which the bytes cannot be recovered: lag.h says what can be known of
- * them.  All of it is in locked memory that is left out of core dumps, and is
- * wiped by health_restart() and health_free().
+ * Tested bytes may have been delivered, so they are not kept, except the last 8 bytes or,
+ * for conditioned sources, 15, and the sample that SP 800-90B counts.  Of older bytes
+ * only counts and tags of sequences are kept, from which the bytes cannot be recovered:
+ * see lag.h.  All state is in locked memory without core dumps, and is wiped by
+ * health_restart() and health_free().
  *
- * vrngd.conf(5) has a table of what is found by which test, when.
+ * vrngd.conf(5) has a table of faults and the tests that detect them.
  */
 #ifndef VRNGD_HEALTH_H
 #define VRNGD_HEALTH_H
@@ -46,36 +42,35 @@
 struct health;
 
 /*
- * Makes the tests for a source, of which noise and, of raw noise, sample_bits,
- * min_entropy and alpha count.  Start-up tests are next.  Ends the process if
- * there is no memory, or if these make no sense.  To be freed with
- * health_free().  No other function allocates.
+ * Creates the tests for a source with its noise and, for raw noise, sample_bits,
+ * min_entropy and alpha.  Start-up tests are next.  Ends the process without memory, or
+ * if these values are invalid.  Freed with health_free().  No other function
+ * allocates.
  */
 struct health *health_new(const struct proto_source *);
 void health_free(struct health *);
 
-/* Forgets what was seen, not what was counted: start-up tests are next. */
+/* Forgets the bytes, but not the counts.  Start-up tests are next. */
 void health_restart(struct health *);
 
 /*
- * Looks at the next bytes of the source and returns the verdict after the last
- * of them, or of the first that ends in HEALTH_FAILED or HEALTH_LATCHED.  This
- * is what all is answered with until health_restart(), which must follow.  In
- * what pieces raw noise is fed makes no difference.  Conditioned sources fail
- * at once, with HEALTH_FAILED.
+ * Tests the next bytes of the source.  Returns the verdict after the last byte, or at
+ * the first HEALTH_FAILED or HEALTH_LATCHED, which is then the verdict until
+ * health_restart().  The verdict on raw noise does not depend on the size of the
+ * pieces.  Conditioned sources fail at once with HEALTH_FAILED.
  *
- * Of several tests that fail the first alone is counted, and goes on after
+ * If several tests fail, only the first is counted, and continues after
  * HEALTH_FAILING.
  */
 enum health_verdict health_feed(struct health *, const uint8_t *bytes,
     size_t n);
 
-/* Which test failed last. */
+/* The test that failed last. */
 enum proto_test health_failure(const struct health *);
 
 /*
- * What the tests have come to since health_new().  Bytes count as tested up to
- * the one that the tests ended with, and if a piece was only sampled.
+ * The results of the tests since health_new().  Bytes count as tested up to the one at
+ * which the tests ended, also if only a part of a piece was tested.
  */
 const struct proto_health *health_counts(const struct health *);
 

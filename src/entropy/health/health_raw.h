@@ -1,8 +1,7 @@
 /*
  * The continuous health tests of SP 800-90B 4.4 for samples of raw noise:
- * repetition count and adaptive proportion, each with two cutoffs.  At the
- * first the test has failed; the second tells whether that can have been
- * chance.
+ * repetition count and adaptive proportion, each with two cutoffs.  At the first the
+ * test fails; at the second, chance is excluded.
  */
 #ifndef VRNGD_HEALTH_RAW_H
 #define VRNGD_HEALTH_RAW_H
@@ -24,7 +23,7 @@ struct cutoffs {
 /* 4.4.1 */
 struct rct {
 	struct cutoffs cutoffs;
-	uint32_t run; /* samples that were the same; 0: none was seen */
+	uint32_t run; /* length of the run; 0: no sample yet */
 	uint8_t last;
 };
 
@@ -33,7 +32,7 @@ struct apt {
 	struct cutoffs cutoffs;
 	uint32_t window; /* samples */
 	uint32_t seen;	 /* in this window */
-	uint32_t count;	 /* of them like the first, which counts too */
+	uint32_t count;	 /* of them equal to the first, which counts too */
 	uint8_t first;
 };
 
@@ -41,7 +40,7 @@ struct health_raw {
 	uint32_t sample_bits;
 	struct rct rct;
 	struct apt apt;
-	enum proto_test failing; /* which one goes on; TEST_NONE: both */
+	enum proto_test failing; /* the test that continues; TEST_NONE: both */
 };
 
 /*
@@ -58,9 +57,9 @@ void health_raw_init(struct health_raw *, const struct proto_source *);
 void health_raw_restart(struct health_raw *);
 
 /*
- * Looks at `n` bytes of samples, up to the one that ends in anything but
- * HEALTH_OK, and tells how many these were.  The first test that has failed
- * goes on alone after HEALTH_FAILING, until its run or window has ended.
+ * Tests `n` bytes of samples, up to the first verdict other than HEALTH_OK, and sets the
+ * number of tested bytes.  After HEALTH_FAILING the first failed test continues alone,
+ * until its run or window has ended.
  */
 size_t health_raw_feed(struct health_raw *, const uint8_t *bytes, size_t n,
     enum health_verdict *);

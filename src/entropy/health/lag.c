@@ -1,5 +1,5 @@
 /*
- * The lag test, for sequences that come again; pure.  Used by health.c.
+ * The lag test for repeated sequences; pure.  Used by health.c.
  */
 #include <errno.h>
 #include <math.h>
@@ -16,11 +16,11 @@
 #define STRIDE_MIN  32
 #define STRIDE_MAX  256
 #define STRIDE_BITS 256				 /* of min-entropy */
-#define TAG_SPREAD  UINT64_C(0xd1342543de82ef95) /* odd, no meaning */
+#define TAG_SPREAD  UINT64_C(0xd1342543de82ef95) /* odd, arbitrary */
 
 /*
- * Sets what goes with a stride, for bytes with `entropy` bits each: a hit is
- * 13/16 of a window, or else chance.
+ * Sets the parameters of a stride, for bytes with `entropy` bits each: a hit is 13/16
+ * of a window, or chance.
  */
 static void
 lag_set_stride(struct lag_limits *limits, size_t stride, double entropy,
@@ -48,13 +48,13 @@ lag_limits_raw(struct lag_limits *limits, uint32_t sample_bits,
 	while (stride < STRIDE_MAX && (double)stride * entropy < STRIDE_BITS)
 		stride *= 2;
 	lag_set_stride(limits, stride, entropy, alpha);
-	/* If it took longer, carries would hide counters. */
+	/* With a longer one, carries would hide counters. */
 	while (limits->stride > STRIDE_MIN &&
 	    limits->latch * limits->stride > LAG_LOOK_BACK)
 		lag_set_stride(limits, limits->stride / 2, entropy, alpha);
 }
 
-/* What the values of a sequence count in its hashes. */
+/* The contribution of values to the hashes of a sequence. */
 static void
 lag_fill_mix(void *mix)
 {
@@ -63,7 +63,8 @@ lag_fill_mix(void *mix)
 
 	for (; size > 0; size -= GETENTROPY, at += GETENTROPY)
 		if (getentropy(at, GETENTROPY) == -1)
-			log_fatal("no random numbers for health tests: %s",
+			log_fatal(
+			    "cannot get random numbers for health tests: %s",
 			    strerror(errno));
 }
 
@@ -121,8 +122,8 @@ lag_free(struct lag *lag)
 }
 
 /*
- * Goes on with the sequence that may be coming again where a window has ended
- * after `at` bytes, or begins one at `place`, where the index has its tag.
+ * Continues a possible repetition at a window that has ended after `at` bytes, or starts
+ * one at `place`, where the index has its tag.
  */
 static enum health_verdict
 lag_hit(struct lag *lag, struct lag_sequence *seq, size_t at, uint32_t tag,
@@ -147,14 +148,13 @@ lag_hit(struct lag *lag, struct lag_sequence *seq, size_t at, uint32_t tag,
 }
 
 /*
- * Looks for sequences among `n` bytes, before which there are `distance` more,
- * up to one that has come again, and tells how far it came.
+ * Looks for sequences in `n` bytes, before which there are `distance` more, up to a
+ * repeated one, and returns the number of bytes.
  *
- * A hash is shifted for each value, until the value has left it: this needs no
- * value that leaves, and none is kept.  A tag comes of all its bits.  Where a
- * stride ends the tag is put into the table, after it was looked for: there is
- * the one of a whole look-back before until then.  No window reaches to before
- * the first byte.
+ * A hash is shifted for each value until the value has left it: old values need not be
+ * kept.  All bits of the hash form the tag.  At the end of a stride the tag is stored
+ * in the table, after it was looked up: until then the table has the one of a whole
+ * look-back before.  No window extends before the first byte.
  */
 static inline __attribute__((always_inline)) size_t
 lag_search(struct lag *lag, struct lag_sequence *seq, size_t distance,
@@ -196,15 +196,15 @@ static size_t
 lag_search_any(struct lag *lag, struct lag_sequence *seq, const uint8_t *bytes,
     size_t n, enum health_verdict *verdict)
 {
-	/* The compiler makes a faster one of the first. */
+	/* The compiler makes the first one faster. */
 	return seq->distance == 0
 	    ? lag_search(lag, seq, 0, bytes, n, verdict)
 	    : lag_search(lag, seq, seq->distance, bytes, n, verdict);
 }
 
 /*
- * Looks for sequences in a piece.  The first that comes again counts; others
- * may have been searched beyond it, but will not be any more.
+ * Looks for sequences in a piece.  The first repeated one counts; others may have been
+ * searched beyond it, but will not be used.
  */
 static size_t
 lag_piece(struct lag *lag, const uint8_t *bytes, size_t n,
@@ -227,8 +227,8 @@ lag_piece(struct lag *lag, const uint8_t *bytes, size_t n,
 }
 
 /*
- * The next byte after HEALTH_FAILING: only that chain counts, where its next
- * window ends.
+ * Tests the next byte after HEALTH_FAILING: only that chain counts, at the end of its
+ * next window.
  */
 static enum health_verdict
 lag_follow(struct lag *lag, const uint8_t *byte)
@@ -249,8 +249,8 @@ lag_follow(struct lag *lag, const uint8_t *byte)
 }
 
 /*
- * Looks at a piece.  The bytes before it, which differences need, are those of
- * the feed or, for the first of these, those that are kept.
+ * Tests a piece.  Differences need the bytes before it: these are in the feed or, for
+ * its first piece, kept.
  */
 static size_t
 lag_next(struct lag *lag, const uint8_t *bytes, size_t n, bool kept,

@@ -23,7 +23,7 @@ stuck_words(struct stuck *stuck, const uint8_t *bytes, size_t words)
 
 	if (words == 0)
 		return false;
-	/* The first has nothing to be compared with but something else. */
+	/* The first word is compared with a different one. */
 	if (!stuck->any) {
 		memcpy(&word, bytes, WORD);
 		last = ~word;

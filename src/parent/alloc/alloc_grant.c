@@ -1,19 +1,19 @@
 /*
- * Makes grants: who gets how much, and when to look again; pure.  Used by
- * pool.c and consumer.c, and by the models of the unit tests.
+ * Makes grants, and computes the time of the next one; pure.  Used by pool.c and
+ * consumer.c, and by the models of the unit tests.
  */
 #include <stddef.h>
 
 #include "parent/alloc/alloc_node.h"
 
-#define ROOM_TRIES 8  /* leaves looked at before none is said to have room */
-#define VTIME_BITS 16 /* of a virtual time, behind the point */
+#define ROOM_TRIES 8  /* leaves checked for room in their windows */
+#define VTIME_BITS 16 /* fraction bits of a virtual time */
 
 __extension__ typedef unsigned __int128 wide;
 
 /*
- * Bytes that have been handed on leave room in the buckets from now on: until
- * now they were as full as they were.
+ * Updates the buckets before delivered bytes make room in them: until now they could
+ * not fill further.
  */
 static void
 set_outstanding(struct alloc_node *leaf, uint64_t now, uint64_t outstanding)
@@ -65,7 +65,7 @@ alloc_hoarder(struct alloc *a)
 	return leaf;
 }
 
-/* The smallest burst that a grant to this node has to fit; 0: there is none. */
+/* The smallest burst that limits a grant to this node; 0: none. */
 static uint64_t
 path_burst(const struct alloc_node *n)
 {
@@ -114,8 +114,8 @@ alloc_stock(struct alloc *a, uint64_t available, uint64_t capacity)
 }
 
 /*
- * Who lends to a leaf: the lowest node on its way that has something left of
- * what it is guaranteed, or the root, that has all.
+ * The lender of a leaf: the lowest node above it with unused guaranteed rate, or the
+ * root.
  */
 static struct alloc_node *
 lender_of(struct alloc_node *n)
@@ -126,8 +126,8 @@ lender_of(struct alloc_node *n)
 }
 
 /*
- * Counts a grant among the siblings of `n`, whose turn it was.  Time goes by
- * for leaves of `both` kinds, or only for those of the one that is granted.
+ * Charges a grant to the turn of `n` among its siblings.  Virtual time advances for
+ * leaves of `both` kinds, or only for the kind that is granted.
  */
 static void
 take_turn(struct alloc_node *n, enum alloc_kind kind, bool both, bool borrows,
@@ -136,7 +136,7 @@ take_turn(struct alloc_node *n, enum alloc_kind kind, bool both, bool borrows,
 	struct alloc_node *p = n->parent;
 	enum alloc_clock clock = ALLOC_BY_WEIGHT;
 	bool in_line = (n->ready & KIND_BIT(kind)) != 0;
-	uint64_t grant = bytes << VTIME_BITS; /* of at most ALLOC_GRANT_MAX */
+	uint64_t grant = bytes << VTIME_BITS; /* at most ALLOC_GRANT_MAX */
 	alloc_vtime cost, passed;
 
 	if (borrows || !node_has_rate(n)) {
@@ -149,7 +149,7 @@ take_turn(struct alloc_node *n, enum alloc_kind kind, bool both, bool borrows,
 	node_withdraw(n);
 	passed = n->turns[kind].served[clock] - p->lines[kind].now[clock];
 	if (passed < 0 && !in_line) {
-		/* Its window is filled after it was away: see update_turn(). */
+		/* Its window is filled after a time without demand: see update_turn(). */
 		n->turns[kind].served[clock] -= passed;
 		passed = 0;
 	}
@@ -163,8 +163,8 @@ take_turn(struct alloc_node *n, enum alloc_kind kind, bool both, bool borrows,
 }
 
 /*
- * Makes a grant to a leaf while those of `kinds` want to be and can be served.
- * To others it costs no turn.
+ * Makes a grant to a leaf while leaves of `kinds` have demand and can be served.  It
+ * charges no turn for other kinds.
  */
 static struct alloc_node *
 charge(struct alloc *a, struct alloc_node *leaf, unsigned int kinds,
@@ -192,7 +192,7 @@ charge(struct alloc *a, struct alloc_node *leaf, unsigned int kinds,
 	return leaf;
 }
 
-/* How much of `bytes` every bucket between a leaf and the root has. */
+/* The part of `bytes` that all buckets from a leaf to the root have. */
 static uint64_t
 affordable(const struct alloc_node *leaf, uint64_t bytes)
 {
@@ -203,7 +203,7 @@ affordable(const struct alloc_node *leaf, uint64_t bytes)
 	return bytes;
 }
 
-/* The leaf whose turn it is, if those of `kinds` can be served, or NULL. */
+/* The leaf whose turn it is among those of `kinds`, or NULL. */
 static struct alloc_node *
 next_waiting(struct alloc *a, unsigned int kinds)
 {
@@ -217,8 +217,8 @@ next_waiting(struct alloc *a, unsigned int kinds)
 }
 
 /*
- * A grant to the leaf whose request is the next to be served.  If that has to
- * wait for stock, so has all of its kind, which is struck from `kinds`.
+ * Makes a grant to the leaf whose request is next.  If it must wait for stock, so must
+ * all leaves of its kind, which is removed from `kinds`.
  */
 static struct alloc_node *
 grant_need(struct alloc *a, uint64_t now, unsigned int *kinds, uint64_t *bytes)
@@ -243,8 +243,8 @@ grant_need(struct alloc *a, uint64_t now, unsigned int *kinds, uint64_t *bytes)
 }
 
 /*
- * What a node's bucket must have for `wanted` bytes of a window below it: where
- * requests wait they come first.
+ * The tokens that a node's bucket must have for `wanted` bytes of a window below it:
+ * waiting requests come first.
  */
 static uint64_t
 room_price(const struct alloc_node *n, uint64_t wanted)
@@ -253,8 +253,8 @@ room_price(const struct alloc_node *n, uint64_t wanted)
 }
 
 /*
- * How much of a leaf's window may be filled: out of plenty only, so that no
- * request of another guest will find the stock or a bucket emptied for it.
+ * How many bytes of a leaf's window can be filled: only from a surplus, so that a
+ * window does not empty the stock or a bucket for the requests of others.
  */
 static uint64_t
 room_of(const struct alloc *a, const struct alloc_node *leaf)
@@ -277,7 +277,7 @@ room_of(const struct alloc *a, const struct alloc_node *leaf)
 	return bytes < wanted ? 0 : bytes;
 }
 
-/* Looks at a few leaves, and moves them to the end of their list. */
+/* Checks a few leaves, and moves them to the end of their list. */
 static struct alloc_node *
 grant_room_of(struct alloc *a, enum alloc_kind kind, uint64_t now,
     uint64_t *bytes)
@@ -299,7 +299,7 @@ grant_room_of(struct alloc *a, enum alloc_kind kind, uint64_t now,
 	return NULL;
 }
 
-/* Fills windows of the two kinds by turns. */
+/* Fills windows of both kinds alternately. */
 static struct alloc_node *
 grant_room(struct alloc *a, uint64_t now, unsigned int kinds, uint64_t *bytes)
 {
@@ -335,9 +335,9 @@ forget_below(struct alloc *a, struct alloc_node *n, uint64_t now)
 }
 
 /*
- * Keeps workers that never hand on what they were granted from starving the
- * others below the same node: such bytes now count as handed on, and what the
- * workers want more is not asked for until they tell.
+ * Prevents workers that do not deliver granted bytes from starving others below the
+ * same node: such bytes now count as delivered, and the demand of these workers is
+ * ignored until they report it again.
  */
 static void
 forget_hoards(struct alloc *a, struct alloc_node *n, uint64_t now)
@@ -348,7 +348,7 @@ forget_hoards(struct alloc *a, struct alloc_node *n, uint64_t now)
 	node_update_below(a, n);
 }
 
-/* Brings up to date what has changed by the passing of time. */
+/* Updates the nodes whose state has changed with time. */
 static void
 run_events(struct alloc *a, uint64_t now)
 {
@@ -378,7 +378,7 @@ alloc_next(struct alloc *a, uint64_t now, uint64_t *bytes)
 	return grant_room(a, now, kinds, bytes);
 }
 
-/* When a leaf's window could be filled, if nothing but time changes. */
+/* The time at which a leaf's window can be filled, if only time changes. */
 static uint64_t
 room_time(const struct alloc *a, const struct alloc_node *leaf)
 {
@@ -405,7 +405,7 @@ alloc_deadline(const struct alloc *a)
 	const struct alloc_node *n = node_first_event(a, a->stock == 0);
 	uint64_t at = n == NULL ? ALLOC_NEVER : n->event;
 
-	/* Of the leaves that alloc_next() looked at, the last ones now. */
+	/* The leaves that alloc_next() checked are at the end now. */
 	for (int k = 0; k < ALLOC_KINDS; k++) {
 		int tries = ROOM_TRIES;
 

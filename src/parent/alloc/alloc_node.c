@@ -1,12 +1,12 @@
 /*
- * Keeps the nodes of the tree in order as tokens, demand and outstanding bytes
+ * Keeps the nodes of the tree in order when tokens, demand and outstanding bytes
  * change; pure.  Used by alloc_grant.c and alloc_tree.c.
  */
 #include <stddef.h>
 
 #include "parent/alloc/alloc_node.h"
 
-/* The clock by which turns of a rank come. */
+/* The clock of the turns of a rank. */
 static enum alloc_clock
 clock_of(uint64_t rank)
 {
@@ -14,9 +14,9 @@ clock_of(uint64_t rank)
 }
 
 /*
- * The order of turns among the children of a node: first those that have
- * something guaranteed; those that borrow by priority; then whoever has had
- * the least for its rate or weight.
+ * The order of turns among the children of a node: first those with unused guaranteed
+ * rate, then borrowers by priority; among equals, the one that has received the
+ * least for its rate or weight.
  */
 static int
 turn_cmp(const struct alloc_turn *a, const struct alloc_turn *b)
@@ -50,8 +50,8 @@ first_turn(struct alloc_node *n, enum alloc_kind kind)
 }
 
 /*
- * The lesser of the first turns of a node's two lines: each line has clocks of
- * its own, so that what counts is how far a turn is from its line's now.
+ * The earlier of the first turns of a node's two kinds: each kind has its own clocks,
+ * so the distance from the current time of its clock counts.
  */
 static struct alloc_turn *
 lesser_turn(const struct alloc_node *n, struct alloc_turn *stocked,
@@ -88,7 +88,7 @@ node_first_event(const struct alloc *a, bool generated)
 {
 	struct alloc_node *n, *other;
 
-	/* RB_MIN() does not change what it is not said not to. */
+	/* RB_MIN() does not change the tree, but lacks const. */
 	n = RB_MIN(alloc_events,
 	    (struct alloc_events *)(uintptr_t)&a->events[ALLOC_GENERATED]);
 	if (generated)
@@ -99,7 +99,7 @@ node_first_event(const struct alloc *a, bool generated)
 								       : n;
 }
 
-/* Tokens for the time since the last call; none that a bucket cannot hold. */
+/* Adds tokens for the time since the last call, as far as the bucket holds them. */
 void
 node_refill(struct alloc_node *n, uint64_t now)
 {
@@ -122,7 +122,7 @@ node_refill_path(struct alloc_node *n, uint64_t now)
 		node_refill(n, now);
 }
 
-/* Whether outstanding bytes leave the bucket no room for any grant. */
+/* Whether outstanding bytes leave the bucket without room for a grant. */
 static bool
 is_starved(const struct alloc_node *n)
 {
@@ -130,7 +130,7 @@ is_starved(const struct alloc_node *n)
 	    node_space(n) < n->threshold;
 }
 
-/* When something will be another matter for a node whose leaves wait. */
+/* The time of the next change of a node whose leaves wait. */
 static uint64_t
 next_event(const struct alloc_node *n)
 {
@@ -172,7 +172,7 @@ node_withdraw(struct alloc_node *n)
 		leave_line(n, k);
 }
 
-/* Notes when something will be another matter for a node. */
+/* Records the time of the next change of a node. */
 static void
 update_event(struct alloc *a, struct alloc_node *n)
 {
@@ -196,8 +196,8 @@ update_event(struct alloc *a, struct alloc_node *n)
 }
 
 /*
- * Puts a node with leaves of one kind that wait where it belongs in its
- * parent's line for these.
+ * Inserts a node with waiting leaves of one kind into its parent's order for this
+ * kind.
  */
 static void
 update_turn(struct alloc_node *n, enum alloc_kind kind)
@@ -220,7 +220,7 @@ update_turn(struct alloc_node *n, enum alloc_kind kind)
 	    t->served[ALLOC_BY_WEIGHT] >= line->now[ALLOC_BY_WEIGHT])
 		return;
 	leave_line(n, kind);
-	/* Whoever was away does not catch up on what it did not want. */
+	/* A node without demand for a time does not catch up. */
 	for (int c = 0; c < ALLOC_CLOCKS; c++)
 		if (t->served[c] < line->now[c])
 			t->served[c] = line->now[c];
@@ -228,7 +228,7 @@ update_turn(struct alloc_node *n, enum alloc_kind kind)
 	join_line(n, kind);
 }
 
-/* Puts a node where it belongs, after anything about it has changed. */
+/* Updates the places of a node after a change. */
 static void
 update(struct alloc *a, struct alloc_node *n)
 {

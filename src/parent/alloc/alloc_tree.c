@@ -6,7 +6,7 @@
 
 #include "parent/alloc/alloc_node.h"
 
-/* A grant needs so much in every bucket on its way. */
+/* The tokens that a grant needs in each bucket up to the root. */
 static void
 set_threshold(struct alloc_node *n)
 {
@@ -19,7 +19,7 @@ set_threshold(struct alloc_node *n)
 		set_threshold(child);
 }
 
-/* How long it takes to fill a quarter of a node's bucket. */
+/* The time to fill a quarter of a node's bucket. */
 static void
 keep_slack(struct alloc *a, const struct alloc_node *n)
 {
@@ -73,7 +73,7 @@ alloc_init(struct alloc *a, const struct alloc_share *share, uint64_t now)
 	TAILQ_INIT(&a->hoarders);
 }
 
-/* Makes a node the last child of a parent, served as much as any of them. */
+/* Adds a node as a child of a parent, with the virtual times of its siblings. */
 static void
 attach(struct alloc_node *n, struct alloc_node *parent)
 {
@@ -94,7 +94,7 @@ alloc_add(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
 	set_threshold(n);
 }
 
-/* Takes a node with all below it out of the tree. */
+/* Removes a node with its subtree from the tree. */
 static void
 detach(struct alloc *a, struct alloc_node *n)
 {
@@ -119,7 +119,7 @@ alloc_remove(struct alloc *a, struct alloc_node *n, uint64_t now)
 	detach(a, n);
 }
 
-/* A bucket of another size keeps what it holds; a new one is full. */
+/* A bucket of another size keeps its tokens; a new one is full. */
 static void
 resize(struct bucket *b, struct bucket_rate rate, uint64_t most)
 {
@@ -130,7 +130,7 @@ resize(struct bucket *b, struct bucket_rate rate, uint64_t most)
 	b->rate = rate;
 }
 
-/* Moves a node with all below it to another parent. */
+/* Moves a node with its subtree to another parent. */
 static void
 move(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
     uint64_t now)
@@ -154,7 +154,7 @@ alloc_change(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
 		move(a, n, parent, now);
 	else if (parent != NULL)
 		node_withdraw(n);
-	/* A leaf may be of another kind from now on. */
+	/* The kind of a leaf may change. */
 	if (node_is_leaf(n))
 		node_uncount(a, n);
 	n->share = *share;

@@ -5,7 +5,7 @@
 
 __extension__ typedef unsigned __int128 wide;
 
-/* The numbers are small nearly always, and dividing these is fast. */
+/* The numbers are almost always small, and their division is fast. */
 static wide
 divide(wide a, uint64_t b)
 {

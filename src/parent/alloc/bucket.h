@@ -1,5 +1,5 @@
 /*
- * A token bucket with integer arithmetic: no fraction of a token is lost.
+ * A token bucket with integer arithmetic, without loss of fractions.
  */
 #ifndef VRNGD_BUCKET_H
 #define VRNGD_BUCKET_H
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* So many bytes in each period; 0 bytes: no rate at all. */
+/* Bytes per period; 0 bytes: no rate. */
 struct bucket_rate {
 	uint64_t bytes;
 	uint64_t period; /* ns, never 0 */
@@ -17,20 +17,19 @@ struct bucket_rate {
 
 struct bucket {
 	struct bucket_rate rate;
-	int64_t tokens;	    /* bytes; what was spent in advance is below 0 */
+	int64_t tokens;	    /* bytes; negative if spent in advance */
 	uint64_t remainder; /* of a token, in 1 / period */
 };
 
-/* A bucket with that many tokens in it. */
+/* Initializes a bucket with that many tokens. */
 void bucket_init(struct bucket *, struct bucket_rate, int64_t tokens);
 
 /*
- * Adds the tokens for `elapsed` ns, as far as they come to no more than `most`;
- * what is above that stays, but is not added to.
+ * Adds the tokens for `elapsed` ns, up to `most`.  Tokens above `most` stay.
  */
 void bucket_refill(struct bucket *, uint64_t elapsed, int64_t most);
 
-/* How many ns until there are `wanted` tokens: 0 if there are. */
+/* The time in ns until there are `wanted` tokens; 0 if there are. */
 uint64_t bucket_wait(const struct bucket *, int64_t wanted);
 
 #endif
