@@ -133,8 +133,8 @@ provide_usb_kernel()
 	export USB_GUEST_KERNEL
 }
 
-# Sets POSTFIX_ROOT.  The package is only unpacked, as whoever installs it has a
-# mail server; the libraries that it wants are installed.
+# Sets POSTFIX_ROOT.  The package is only unpacked, since its installation would
+# start a mail server; the libraries that it needs are installed.
 provide_postfix()
 {
 	POSTFIX_ROOT=

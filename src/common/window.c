@@ -82,11 +82,11 @@ window_drop(struct window *w, uint32_t n)
 }
 
 /*
- * Whether the parent should hear of `want`: more is needed, less is needed, or
- * so much has been used that the window is to be filled again.
+ * Whether `want` must be reported to the parent: more is needed, less is needed, or
+ * enough has been used to fill the window again.
  */
 static bool
-is_news(const struct window *w, const struct proto_want *want)
+is_changed(const struct window *w, const struct proto_want *want)
 {
 	uint64_t thought, used;
 
@@ -96,7 +96,7 @@ is_news(const struct window *w, const struct proto_want *want)
 		return true;
 	if (want->room > want->received && w->told.room == 0)
 		return true;
-	/* What the parent thinks is held, and what of that is not. */
+	/* The bytes that the parent assumes are held, and those used of them. */
 	thought = want->received - w->told.received + w->told.held;
 	used = thought - want->held;
 	return used >= (w->ready == 0 ? 1 : w->ready / 2);
@@ -117,7 +117,7 @@ window_want(struct window *w, uint64_t need, bool any_request)
 	want->room = want->need + w->ready;
 	if (need == 0)
 		want->room -= min32(w->held, w->ready);
-	if (!w->untold && !is_news(w, want))
+	if (!w->untold && !is_changed(w, want))
 		return;
 	w->untold = !channel_up(&f);
 	if (!w->untold)

@@ -57,7 +57,7 @@ delivery_add(struct delivery *d, uint32_t number, int fd)
 static void
 set_news(struct delivery *d, struct consumer *c)
 {
-	c->news = d->news = true;
+	c->pending = d->pending = true;
 }
 
 static void
@@ -272,27 +272,27 @@ delivery_total(struct delivery *d)
 }
 
 uint32_t
-delivery_news(struct delivery *d, struct proto_void *news)
+delivery_report(struct delivery *d, struct proto_void *report)
 {
 	struct consumer *c;
 
-	if (!d->news)
+	if (!d->pending)
 		return 0;
 	for (uint32_t i = 1; i < d->nconsumers; i++) {
-		if ((c = d->consumers[i]) == NULL || !c->news)
+		if ((c = d->consumers[i]) == NULL || !c->pending)
 			continue;
-		*news = (struct proto_void){
+		*report = (struct proto_void){
 			.total = c->voided,
 			.blocked = c->full || c->unseeded,
 		};
 		return i;
 	}
-	d->news = false;
+	d->pending = false;
 	return 0;
 }
 
 void
-delivery_told(struct delivery *d, uint32_t number)
+delivery_reported(struct delivery *d, uint32_t number)
 {
-	d->consumers[number]->news = false;
+	d->consumers[number]->pending = false;
 }

@@ -27,7 +27,7 @@ struct consumer {
 	uint64_t granted;  /* bytes, running totals: granted by the parent, */
 	uint64_t sent;	   /* sent, */
 	uint64_t voided;   /* and void, because they could not be sent */
-	bool news;	   /* a report to the parent is pending */
+	bool pending;	   /* a report to the parent is pending */
 };
 
 struct delivery {
@@ -36,7 +36,7 @@ struct delivery {
 	uint32_t nconsumers;		 /* entries of the table */
 	TAILQ_HEAD(, consumer) unseeded; /* longest wait first */
 	int epoll_fd;	  /* watches consumers that wait for room */
-	bool news;	  /* a consumer has a pending report */
+	bool pending;	  /* a consumer has a pending report */
 	uint64_t granted; /* from the supply, to all consumers so far */
 	uint8_t *output;  /* packet of a DRBG, in locked memory */
 };
@@ -84,9 +84,9 @@ uint64_t delivery_total(struct delivery *);
 
 /*
  * The number of a consumer with a pending report, 0 if there is none, and the
- * report; call delivery_told() after it was sent.
+ * report; call delivery_reported() after it was sent.
  */
-uint32_t delivery_news(struct delivery *, struct proto_void *);
-void delivery_told(struct delivery *, uint32_t number);
+uint32_t delivery_report(struct delivery *, struct proto_void *);
+void delivery_reported(struct delivery *, uint32_t number);
 
 #endif

@@ -18,16 +18,17 @@
 /* In data.u64 of an event; a smaller one is a consumer's number. */
 #define EVENT_SOURCES (UINT64_C(1) << 32)
 
-/* Whether the parent has to know of a change. */
+/* Whether a change must be reported to the parent. */
 static bool
-is_news(const struct proto_source_state *a, const struct proto_source_state *b)
+is_changed(const struct proto_source_state *a,
+    const struct proto_source_state *b)
 {
 	return a->status != b->status || a->closed != b->closed ||
 	    a->serving != b->serving || a->opened != b->opened;
 }
 
 static bool
-tell_sources(struct entropy *e)
+report_sources(struct entropy *e)
 {
 	struct proto_source_state *state;
 	struct frame f;
@@ -35,55 +36,55 @@ tell_sources(struct entropy *e)
 	for (uint32_t i = 0; i < e->pool.nsources; i++) {
 		state = &e->supply.states[i];
 		state->serving = e->supply.serving;
-		if (!is_news(state, &e->told[i]))
+		if (!is_changed(state, &e->reported[i]))
 			continue;
 		frame_init(&f, PROTO_SOURCE_STATE, 0, 0);
 		f.u.source_state = *state;
 		if (!channel_up(&f))
 			return false;
-		e->told[i] = *state;
+		e->reported[i] = *state;
 	}
 	return true;
 }
 
 static bool
-tell_stock(struct entropy *e)
+report_stock(struct entropy *e)
 {
 	struct frame f;
 	uint64_t total = delivery_total(&e->delivery);
 
-	if (total == e->told_total)
+	if (total == e->reported_total)
 		return true;
 	frame_init(&f, PROTO_STOCK, 0, 0);
 	f.u.stock.total = total;
 	f.u.stock.capacity = e->pool.stock;
 	if (!channel_up(&f))
 		return false;
-	e->told_total = total;
+	e->reported_total = total;
 	return true;
 }
 
 static bool
-tell_voided(struct entropy *e)
+report_voided(struct entropy *e)
 {
 	struct frame f;
 	uint32_t number;
 
 	frame_init(&f, PROTO_VOID, 0, 0);
-	while ((number = delivery_news(&e->delivery, &f.u.voided)) != 0) {
+	while ((number = delivery_report(&e->delivery, &f.u.voided)) != 0) {
 		f.hdr.consumer = number;
 		if (!channel_up(&f))
 			return false;
-		delivery_told(&e->delivery, number);
+		delivery_reported(&e->delivery, number);
 	}
 	return true;
 }
 
-/* Tells the parent what is new.  Returns whether its channel had room. */
+/* Reports changes to the parent.  Returns whether the channel had room. */
 static bool
-tell_news(struct entropy *e)
+report_changes(struct entropy *e)
 {
-	return tell_voided(e) && tell_stock(e) && tell_sources(e);
+	return report_voided(e) && report_stock(e) && report_sources(e);
 }
 
 static void
@@ -95,7 +96,7 @@ sources_event(struct entropy *e)
 		log_fatal("eventfd: %s", strerror(errno));
 }
 
-/* Lets a source be read.  Returns -1 if that makes no sense. */
+/* Starts reading a source.  Returns -1 if the frame is invalid. */
 static int
 open_source(struct entropy *e, uint32_t number, int fd)
 {
@@ -134,11 +135,11 @@ channel_event(struct entropy *e)
 
 	while (loop_recv(&e->loop, &f))
 		if (dispatch(e, &f) == -1)
-			log_fatal("%s for consumer %u makes no sense",
+			log_fatal("unexpected %s frame for consumer %u",
 			    frame_name(f.hdr.type), f.hdr.consumer);
 }
 
-/* Milliseconds until a source will have stalled, for loop_wait(). */
+/* Milliseconds until the next source stalls, for loop_wait(). */
 static int
 time_left(struct entropy *e)
 {
@@ -165,7 +166,7 @@ entropy_step(struct entropy *e)
 	}
 	supply_update(&e->supply, clock_now());
 	delivery_seed(&e->delivery);
-	loop_flush(&e->loop, !tell_news(e));
+	loop_flush(&e->loop, !report_changes(e));
 }
 
 void
@@ -184,17 +185,17 @@ entropy_init(struct entropy *e)
 	e->pool = f.u.pool;
 	if (e->pool.nsources < 1 || e->pool.nsources > SOURCES_MAX ||
 	    e->pool.stock < STOCK_SIZE_MIN || e->pool.stock > STOCK_SIZE_MAX)
-		log_fatal("a pool of %u sources and %u bytes makes no sense",
+		log_fatal("invalid pool: %u sources, %u bytes",
 		    e->pool.nsources, e->pool.stock);
 	for (uint32_t i = 0; i < e->pool.nsources; i++) {
 		child_await(&f, ROLE_ENTROPY, PROTO_SOURCE);
 		kind = kind_find(f.u.source.kind);
 		if (f.u.source.number != i || kind == NULL)
-			log_fatal("source %u of kind %u makes no sense",
+			log_fatal("invalid source: %u, kind %u",
 			    f.u.source.number, f.u.source.kind);
 		source_start(&e->sources[i], &f.u.source, kind, &counters[i],
 		    e->pool.stock, e->event_fd);
-		e->told[i].closed = 1;
+		e->reported[i].closed = 1;
 	}
 	supply_init(&e->supply, &e->pool, e->sources);
 	delivery_init(&e->delivery, &e->supply, e->loop.epoll_fd);

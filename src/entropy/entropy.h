@@ -13,12 +13,13 @@
 struct entropy {
 	struct proto_pool pool;
 	struct source sources[SOURCES_MAX];
-	struct proto_source_state told[SOURCES_MAX]; /* as the parent knows */
+	struct proto_source_state
+	    reported[SOURCES_MAX]; /* as last reported to the parent */
 	struct supply supply;
 	struct delivery delivery;
 	struct loop loop;
-	int event_fd;	     /* of the sources */
-	uint64_t told_total; /* of stock, as the parent knows */
+	int event_fd;		 /* of the sources */
+	uint64_t reported_total; /* of stock, as last reported */
 };
 
 /* Receives the pool from the parent, and makes its sources and its stock. */

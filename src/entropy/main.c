@@ -28,11 +28,11 @@ main(void)
 	static struct entropy e;
 
 	child_start(ROLE_ENTROPY);
-#ifdef M_ARENA_MAX /* glibc's: no memory of their own for readers */
+#ifdef M_ARENA_MAX /* glibc: no separate heaps for readers */
 	mallopt(M_ARENA_MAX, 1);
 #endif
 	entropy_init(&e);
-	/* After the stock, which is to be locked in memory first. */
+	/* After the stock, which needs the locked memory first. */
 	drbg_start();
 	confine(&e);
 	for (;;)

@@ -27,7 +27,7 @@ chunk_next(size_t chunk, size_t max, uint64_t ns)
 
 /* Wakes the main thread. */
 static void
-tell(const struct source *src)
+notify(const struct source *src)
 {
 	const uint64_t one = 1;
 
@@ -51,7 +51,7 @@ set_status(struct source *src, enum proto_source_status status)
 	pthread_mutex_lock(&src->lock);
 	src->state.status = status;
 	pthread_mutex_unlock(&src->lock);
-	tell(src);
+	notify(src);
 }
 
 /* Records a failure of a test other than those of the bytes; needs the lock. */
@@ -134,19 +134,19 @@ release(struct source *src, size_t next)
 	pthread_mutex_unlock(&src->lock);
 	if (condemned)
 		stock_forget(&src->stock);
-	tell(src);
+	notify(src);
 }
 
 /* Stops delivery until the source has passed its start-up tests. */
 static void
 doubt(struct source *src)
 {
-	bool news;
+	bool changed;
 
 	pthread_mutex_lock(&src->lock);
-	news = src->state.status == SOURCE_OK;
+	changed = src->state.status == SOURCE_OK;
 	pthread_mutex_unlock(&src->lock);
-	if (news)
+	if (changed)
 		set_status(src, SOURCE_STARTING);
 }
 
@@ -188,15 +188,15 @@ judge(struct source *src, enum health_verdict verdict, uint8_t *at, size_t n,
 static void
 settle(struct source *src, size_t chunk)
 {
-	bool full = !stock_has_room(&src->stock, chunk), news;
+	bool full = !stock_has_room(&src->stock, chunk), changed;
 
 	pthread_mutex_lock(&src->lock);
-	news = full && src->stalled;
-	if (news)
+	changed = full && src->stalled;
+	if (changed)
 		src->stalled = false;
 	pthread_mutex_unlock(&src->lock);
-	if (news)
-		tell(src);
+	if (changed)
+		notify(src);
 }
 
 /* Reads until the source ends or fails.  Returns its new state. */
@@ -275,7 +275,7 @@ source_thread(void *arg)
 		src->state.status = status;
 		src->state.closed = 1;
 		pthread_mutex_unlock(&src->lock);
-		tell(src);
+		notify(src);
 	}
 	return NULL;
 }

@@ -98,22 +98,22 @@ static const struct daemon_ops daemon_ops = {
 
 /* Prints an error of the configuration at the start. */
 static void
-print_mistake(void *arg, const char *text)
+print_error(void *arg, const char *text)
 {
 	(void)arg;
 	fprintf(stderr, "%s\n", text);
 }
 
 /* Reports errors to the log and, after a request, to its sender. */
-struct mistakes {
+struct reporter {
 	config_report *report;
 	void *arg;
 };
 
 static void
-log_mistake(void *arg, const char *text)
+report_error(void *arg, const char *text)
 {
-	const struct mistakes *m = arg;
+	const struct reporter *m = arg;
 
 	log_error("%s", text);
 	if (m->report != NULL)
@@ -165,12 +165,12 @@ apply(struct vrngd *v, const struct config *config)
 }
 
 static enum reload_result
-apply_again(struct vrngd *v, struct mistakes *mistakes)
+apply_again(struct vrngd *v, struct reporter *reporter)
 {
 	enum reload_result r = RELOAD_UNCHANGED;
 	struct config *config;
 
-	config = config_read(v->opt.config, log_mistake, mistakes);
+	config = config_read(v->opt.config, report_error, reporter);
 	if (config != NULL) {
 		r = apply(v, config);
 		drop_config(&config);
@@ -183,16 +183,16 @@ static enum reload_result
 reload(void *arg, config_report *report, void *report_arg)
 {
 	struct vrngd *v = arg;
-	struct mistakes mistakes = { report, report_arg };
+	struct reporter reporter = { report, report_arg };
 	enum reload_result r;
 
 	if (v->opt.config == NULL) {
-		log_mistake(&mistakes,
+		report_error(&reporter,
 		    "no configuration to reload: vrngd was started without one");
 		return RELOAD_UNCHANGED;
 	}
 	notify_reload(&v->notify);
-	r = apply_again(v, &mistakes);
+	r = apply_again(v, &reporter);
 	notify_reloaded(&v->notify);
 	return r;
 }
@@ -324,7 +324,7 @@ read_config(const struct vrngd *v)
 {
 	if (v->opt.config == NULL)
 		return options_config(&v->opt);
-	return config_read(v->opt.config, print_mistake, NULL);
+	return config_read(v->opt.config, print_error, NULL);
 }
 
 /*

@@ -36,7 +36,7 @@ struct options {
 
 /*
  * Reads the command line.  Prints and exits itself: with 0 for --help,
- * --version and --print-capabilities, with 2 and one line for a mistake.  The
+ * --version and --print-capabilities, with 2 and one line for an error.  The
  * strings belong to argv or to the process.
  */
 void options_parse(struct options *, int argc, char **argv);

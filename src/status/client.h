@@ -50,7 +50,7 @@ struct client {
 	char in[CALL_SIZE_MAX];
 	size_t nin;
 	char *reply;		   /* being sent, allocated; or */
-	struct snapshot *snapshot; /* this, in a frame of text; or neither */
+	struct snapshot *snapshot; /* this, in a frame of text; or none */
 	uint64_t answer;	   /* the number of the snapshot */
 	size_t sent;		   /* bytes of that, with its NUL */
 };

@@ -10,7 +10,7 @@
 
 static struct status status;
 
-/* The parent watches over it while clients may make it wait. */
+/* The parent watches this process while clients may block it. */
 static void
 busy(void)
 {

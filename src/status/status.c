@@ -1,6 +1,6 @@
 /*
- * The status process: it asks the parent for the status and passes it on unread.
- * A round of its events.  Used by main.c.
+ * The status process: it queries the parent for the status and forwards it without
+ * parsing.  A round of its events.  Used by main.c.
  */
 #include <sys/socket.h>
 
@@ -57,7 +57,7 @@ listener_event(struct status *st)
 	}
 }
 
-/* Asks the parent, if a client waits for that; later, if there is no room. */
+/* Queries the parent if a client waits; later, if the channel is full. */
 static void
 ask(struct status *st)
 {
@@ -69,7 +69,7 @@ ask(struct status *st)
 	}
 }
 
-/* What has its time.  Returns the timeout for loop_wait(). */
+/* Handles timeouts.  Returns the next one for loop_wait(). */
 static int
 expire(struct status *st)
 {
@@ -85,7 +85,7 @@ expire(struct status *st)
 	return loop_timeout(first, now);
 }
 
-/* One event at a time: a client may be dropped for the sake of others. */
+/* One event at a time: handling one may close other clients. */
 void
 status_step(struct status *st)
 {

@@ -1,6 +1,6 @@
 /*
- * The vhost worker: starts, and serves one guest's connection for as long as
- * that lasts.  Started by the parent for each connection.
+ * The vhost worker: starts, and serves the connection of one guest.  Started by the
+ * parent for each connection.
  */
 #include <unistd.h>
 
@@ -9,8 +9,8 @@
 #include "vhost/worker.h"
 
 /*
- * Descriptors, of which a message brings 8 and a deposit 64 at once, and above
- * all how many of this uid may lie in deposits: 509 regions, and old ones.
+ * The limit of descriptors.  A message passes 8 and a deposit 64 at once; the limit
+ * also applies to descriptors of this uid in deposits: 509 regions, and old ones.
  */
 #define NOFILE 16384
 

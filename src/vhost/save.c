@@ -151,7 +151,7 @@ save_ring(const struct worker *w, struct saved_state *s)
 	s->shrunk = q->shrunk;
 	s->next = q->next;
 	if (w->running)
-		s->next = (uint16_t)(rng_next(&w->rng) - q->told);
+		s->next = (uint16_t)(rng_next(&w->rng) - q->published);
 	s->flags = (w->kick_set ? SAVED_KICK_SET : 0) |
 	    (w->enabled ? SAVED_ENABLED : 0) |
 	    (w->running ? SAVED_RUNNING : 0) |

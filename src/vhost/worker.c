@@ -21,8 +21,9 @@ worker_init(struct worker *w, struct counters *counters)
 }
 
 /*
- * Waits for what can go on: while a reply is stuck, no request is read.  What
- * has been read in part stays in the connection, so its edges are what counts.
+ * Watches the connection for its next step: while a reply waits for room, no request
+ * is read.  A partially read message stays in the connection, so it is watched
+ * edge-triggered.
  */
 static void
 watch_session(struct worker *w)
@@ -38,8 +39,7 @@ watch_session(struct worker *w)
 }
 
 /*
- * Sends the reply that is owed, if any, and is ready for the next message when
- * that has gone.
+ * Sends a pending reply, and prepares for the next message when it has been sent.
  */
 static void
 session_answer(struct worker *w)
@@ -59,7 +59,7 @@ session_answer(struct worker *w)
 	session_next(&w->session);
 }
 
-/* The message at hand has been handled, and its reply is known. */
+/* Finishes the current message, after it was handled and its reply queued. */
 static void
 session_done(struct worker *w)
 {
@@ -80,7 +80,7 @@ session_input(struct worker *w)
 
 	result = session_read(&w->session, &why);
 	if (result == SESSION_BROKEN)
-		log_warning("ending the connection: %s", why);
+		log_warning("closing the connection: %s", why);
 	if (result == SESSION_BROKEN || result == SESSION_CLOSED)
 		w->finished = true;
 	w->has_input = result == SESSION_MESSAGE;
@@ -96,7 +96,7 @@ session_input(struct worker *w)
 	}
 }
 
-/* Reads one message at most: the ring's turn is next. */
+/* Reads at most one message before the ring is served again. */
 static void
 session_event(struct worker *w)
 {
@@ -155,7 +155,8 @@ dispatch(struct worker *w, const struct frame *f)
 	} else if (f->hdr.type == PROTO_WANT_ASK && w->started)
 		w->rng.window.untold = true;
 	else
-		log_fatal("%s makes no sense now", frame_name(f->hdr.type));
+		log_fatal("unexpected %s frame in this state",
+		    frame_name(f->hdr.type));
 }
 
 static void

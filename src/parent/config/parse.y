@@ -3,7 +3,7 @@
  * their place.  Used by config_scan_text().
  */
 %code top {
-#ifdef __clang__ /* which minds that the parser counts errors for nobody */
+#ifdef __clang__ /* it warns about yynerrs, which is set but not used */
 #pragma clang diagnostic ignored "-Wunused-but-set-variable"
 #endif
 }

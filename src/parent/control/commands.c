@@ -10,7 +10,7 @@
 #include "parent/control/commands.h"
 
 static void
-say_mistake(void *arg, const char *text)
+say_error(void *arg, const char *text)
 {
 	control_say(arg, "%s", text);
 }
@@ -18,7 +18,7 @@ say_mistake(void *arg, const char *text)
 static int
 reload(struct control_answer *answer, struct commands *sc)
 {
-	enum reload_result r = sc->reload(sc->reload_arg, say_mistake, answer);
+	enum reload_result r = sc->reload(sc->reload_arg, say_error, answer);
 
 	if (r == RELOAD_DONE)
 		return 0;

@@ -74,12 +74,12 @@ notify_status(struct daemon *s, char text[NOTIFY_STATUS_SIZE])
 
 /* Schedules the next status line. */
 static void
-tell_later(struct notify *n)
+schedule(struct notify *n)
 {
 	uint64_t at = clock_now() + STATUS_DELAY;
 
-	if (at < n->told + STATUS_INTERVAL)
-		at = n->told + STATUS_INTERVAL;
+	if (at < n->sent + STATUS_INTERVAL)
+		at = n->sent + STATUS_INTERVAL;
 	timer_at(&n->timer, at);
 	sd_event_source_set_enabled(n->post, SD_EVENT_OFF);
 }
@@ -89,7 +89,7 @@ static int
 post_event(sd_event_source *source, void *arg)
 {
 	(void)source;
-	tell_later(arg);
+	schedule(arg);
 	return 0;
 }
 
@@ -98,7 +98,7 @@ post_event(sd_event_source *source, void *arg)
  * so the line is updated until the rate is 0.
  */
 static void
-tell_status(void *arg)
+send_status(void *arg)
 {
 	struct notify *n = arg;
 	char status[NOTIFY_STATUS_SIZE];
@@ -107,16 +107,16 @@ tell_status(void *arg)
 	if (strcmp(status, n->status) != 0) {
 		strlcpy(n->status, status, sizeof(n->status));
 		sdnotify_status(status);
-		n->told = clock_now();
+		n->sent = clock_now();
 	}
 	if (rate_of(n->daemon) > 0)
-		tell_later(n);
+		schedule(n);
 	else
 		sd_event_source_set_enabled(n->post, SD_EVENT_ON);
 }
 
 static void
-tell_alive(void *arg)
+send_watchdog(void *arg)
 {
 	struct notify *n = arg;
 
@@ -135,7 +135,7 @@ watch_dog(struct notify *n, sd_event *event)
 
 	if (sd_watchdog_enabled(0, &usec) <= 0)
 		return;
-	timer_init(&n->watchdog, event, tell_alive, n);
+	timer_init(&n->watchdog, event, send_watchdog, n);
 	n->watchdog_time = n->watchdog.slack = usec / 4 * 1000;
 	timer_after(&n->watchdog, n->watchdog_time);
 }
@@ -150,7 +150,7 @@ notify_open(struct notify *n, sd_event *event, struct daemon *s)
 		return 0;
 	sdnotify_watch(event);
 	watch_dog(n, event);
-	timer_init(&n->timer, event, tell_status, n);
+	timer_init(&n->timer, event, send_status, n);
 	n->timer.slack = STATUS_ACCURACY;
 	r = sd_event_add_post(event, &n->post, post_event, n);
 	errno = -r;
@@ -159,7 +159,7 @@ notify_open(struct notify *n, sd_event *event, struct daemon *s)
 
 /* Sends the status line together with another message. */
 static void
-tell(struct notify *n, const char *what)
+send_with_status(struct notify *n, const char *what)
 {
 	notify_status(n->daemon, n->status);
 	sdnotify_send("%s\nSTATUS=%s", what, n->status);
@@ -169,7 +169,7 @@ void
 notify_ready(struct notify *n)
 {
 	n->ready = true;
-	tell(n, "READY=1");
+	send_with_status(n, "READY=1");
 }
 
 void
@@ -184,7 +184,7 @@ void
 notify_reloaded(struct notify *n)
 {
 	if (n->ready)
-		tell(n, "READY=1");
+		send_with_status(n, "READY=1");
 }
 
 void

@@ -22,7 +22,7 @@ struct notify {
 	struct timer timer;    /* to report it */
 	struct timer watchdog;
 	uint64_t watchdog_time; /* ns between messages; 0: none */
-	uint64_t told;		/* ns, time of the last one */
+	uint64_t sent;		/* ns, time of the last one */
 	bool ready;
 	char status[NOTIFY_STATUS_SIZE]; /* as last sent */
 };

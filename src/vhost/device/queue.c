@@ -89,7 +89,7 @@ queue_map(struct queue *q, const char **why)
 	q->desc = (struct virtq_desc *)(void *)desc;
 	q->avail = (struct virtq_avail *)(void *)avail;
 	q->ring = (struct virtq_used *)(void *)used;
-	q->used = q->told =
+	q->used = q->published =
 	    le16toh(__atomic_load_n(&q->ring->idx, __ATOMIC_ACQUIRE));
 	q->called = q->watched = false;
 	return 0;
@@ -320,12 +320,12 @@ queue_push(struct queue *q, uint32_t head, uint32_t len)
 bool
 queue_publish(struct queue *q)
 {
-	uint16_t old = q->told, event;
+	uint16_t old = q->published, event;
 	bool called = q->called;
 
 	__atomic_store_n(&q->ring->idx, htole16(q->used), __ATOMIC_RELEASE);
 	dirty_used(q, offsetof(struct virtq_used, idx), sizeof(q->ring->idx));
-	q->told = q->used;
+	q->published = q->used;
 	q->called = true;
 	/* The index must be visible before the driver's flags are read. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);

@@ -41,7 +41,7 @@ struct queue {
 	bool event_idx;		 /* EVENT_IDX was negotiated */
 	uint16_t next;		 /* avail entry to read next */
 	uint16_t used;		 /* used.idx, including invisible requests */
-	uint16_t told;		 /* used.idx in memory */
+	uint16_t published;	 /* used.idx in memory */
 	bool called;		 /* the driver was called before */
 	bool watched;		 /* polled: kicks are disabled */
 	uint16_t shrunk;	 /* avail.idx when memory was last removed */

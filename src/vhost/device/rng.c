@@ -184,7 +184,7 @@ rng_run(struct rng *r, bool *call)
 		served = serve(r);
 		if (served > 0) {
 			*call |= queue_publish(r->queue);
-			inflight_publish(r->inflight, r->queue->told);
+			inflight_publish(r->inflight, r->queue->published);
 		}
 		queue_arm(r->queue);
 		if (state != RNG_WAITING || !has_more(r)) {

@@ -177,11 +177,11 @@ test_full(void **state)
 		total += 10;
 		assert_int_equal(delivery_grant(&b->delivery, 1, total), 0);
 	}
-	assert_int_equal(delivery_news(&b->delivery, &news), 1);
+	assert_int_equal(delivery_report(&b->delivery, &news), 1);
 	assert_int_equal(news.total, 10);
 	assert_int_equal(news.blocked, 1);
-	delivery_told(&b->delivery, 1);
-	assert_int_equal(delivery_news(&b->delivery, &news), 0);
+	delivery_reported(&b->delivery, 1);
+	assert_int_equal(delivery_report(&b->delivery, &news), 0);
 	assert_int_equal(delivery_total(&b->delivery), 100010);
 	/* Another one gets these very bytes. */
 	assert_int_equal(delivery_grant(&b->delivery, 2, 30), 0);
@@ -189,9 +189,9 @@ test_full(void **state)
 	assert_memory_equal(buf, b->expected + total - 10, 30);
 	/* What was granted before the parent heard of it is void as well. */
 	assert_int_equal(delivery_grant(&b->delivery, 1, total + 50), 0);
-	assert_int_equal(delivery_news(&b->delivery, &news), 1);
+	assert_int_equal(delivery_report(&b->delivery, &news), 1);
 	assert_int_equal(news.total, 60);
-	delivery_told(&b->delivery, 1);
+	delivery_reported(&b->delivery, 1);
 	for (int i = 0; i < packets - 1; i++)
 		assert_int_equal(recv(one, buf, sizeof(buf), MSG_DONTWAIT), 10);
 	assert_int_equal(recv(one, buf, sizeof(buf), MSG_DONTWAIT), -1);
@@ -199,10 +199,10 @@ test_full(void **state)
 	assert_int_equal(ev.data.u64, 1);
 	delivery_resume(&b->delivery, 1);
 	assert_int_equal(epoll_wait(b->delivery.epoll_fd, &ev, 1, 0), 0);
-	assert_int_equal(delivery_news(&b->delivery, &news), 1);
+	assert_int_equal(delivery_report(&b->delivery, &news), 1);
 	assert_int_equal(news.total, 60);
 	assert_int_equal(news.blocked, 0);
-	delivery_told(&b->delivery, 1);
+	delivery_reported(&b->delivery, 1);
 	assert_int_equal(delivery_grant(&b->delivery, 1, total + 60), 0);
 	assert_int_equal(recv(one, buf, sizeof(buf), MSG_DONTWAIT), 10);
 	assert_memory_equal(buf, b->expected + total + 20, 10);
@@ -231,10 +231,10 @@ test_short(void **state)
 	assert_int_equal(delivery_total(&b->delivery), 400);
 	assert_int_equal(delivery_grant(&b->delivery, 1, 500), 0);
 	expect(b, one, 100);
-	assert_int_equal(delivery_news(&b->delivery, &news), 1);
+	assert_int_equal(delivery_report(&b->delivery, &news), 1);
 	assert_int_equal(news.total, 100);
 	assert_int_equal(news.blocked, 0);
-	delivery_told(&b->delivery, 1);
+	delivery_reported(&b->delivery, 1);
 	assert_int_equal(delivery_total(&b->delivery), 500);
 	close(one);
 }
@@ -320,7 +320,7 @@ test_generated(void **state)
 		assert_int_equal(delivery_total(&b->delivery),
 		    supply_held(&b->supply));
 	}
-	assert_int_equal(delivery_news(&b->delivery, &news), 0);
+	assert_int_equal(delivery_report(&b->delivery, &news), 0);
 	close(one);
 }
 
@@ -338,24 +338,24 @@ test_unseeded(void **state)
 	}
 	expect_generated(b, one, 0);
 	for (uint32_t i = 1; i < 3; i++) {
-		assert_int_equal(delivery_news(&b->delivery, &news), i);
+		assert_int_equal(delivery_report(&b->delivery, &news), i);
 		assert_int_equal(news.total, 64);
 		assert_int_equal(news.blocked, 1);
-		delivery_told(&b->delivery, i);
+		delivery_reported(&b->delivery, i);
 	}
 	supply(b, 60);
 	/* As long as somebody waits for a seed, there is nothing for others. */
 	assert_int_equal(delivery_total(&b->delivery), 0);
 	delivery_seed(&b->delivery);
-	assert_int_equal(delivery_news(&b->delivery, &news), 1);
+	assert_int_equal(delivery_report(&b->delivery, &news), 1);
 	assert_int_equal(news.blocked, 0);
-	delivery_told(&b->delivery, 1);
-	assert_int_equal(delivery_news(&b->delivery, &news), 0);
+	delivery_reported(&b->delivery, 1);
+	assert_int_equal(delivery_report(&b->delivery, &news), 0);
 	assert_int_equal(supply_held(&b->supply), 12);
 	assert_int_equal(delivery_total(&b->delivery), 0);
 	/* While it is blocked, all that it is granted is void. */
 	assert_int_equal(delivery_grant(&b->delivery, 2, 128), 0);
-	assert_int_equal(delivery_news(&b->delivery, &news), 2);
+	assert_int_equal(delivery_report(&b->delivery, &news), 2);
 	assert_int_equal(news.total, 128);
 	assert_int_equal(delivery_grant(&b->delivery, 1, 128), 0);
 	expect_generated(b, one, 64);
@@ -399,7 +399,7 @@ test_modes(void **state)
 	assert_int_equal(delivery_mode(&b->delivery, 1, &generated), 0);
 	assert_int_equal(delivery_grant(&b->delivery, 1, 500), 0);
 	assert_int_equal(delivery_mode(&b->delivery, 1, &how), 0);
-	assert_int_equal(delivery_news(&b->delivery, &news), 1);
+	assert_int_equal(delivery_report(&b->delivery, &news), 1);
 	assert_int_equal(news.blocked, 0);
 	supply(b, 10);
 	assert_int_equal(delivery_total(&b->delivery), 100 + 10);

@@ -332,7 +332,7 @@ test_resume(void **state)
 		w = worker_new(&p);
 		assert_true(w->running && w->more);
 		assert_int_equal(w->queue.next, 17);
-		assert_int_equal(w->queue.told, 15);
+		assert_int_equal(w->queue.published, 15);
 		assert_int_equal(w->memory.nregions, 1);
 		assert_int_equal(w->memory.log.size, 1000);
 		assert_int_equal(w->memory.log.offset, 16);

@@ -326,7 +326,7 @@ test_event_idx(void **state)
 		uint16_t old = olds[i / 256], n = counts[i / 64 % 4];
 		uint16_t event = (uint16_t)(old + i % 64 - 32);
 
-		d.q.used = d.q.told = old;
+		d.q.used = d.q.published = old;
 		d.avail[2 + 16] = htole16(event);
 		d.q.called = false;
 		assert_true(queue_publish(&d.q));
@@ -469,7 +469,7 @@ test_dirty_log(void **state)
 	for (int logging = 0; logging < 4; logging++) {
 		d.mem.logging = logging > 1;
 		d.q.addr.flags = logging % 2 == 1 ? VHOST_VRING_F_LOG : 0;
-		d.q.used = d.q.told = 500;
+		d.q.used = d.q.published = 500;
 		queue_push(&d.q, 0, 1);
 		assert_int_equal(take_log(&d, log), logging == 3 ? 2 : 0);
 		queue_publish(&d.q);
