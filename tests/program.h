@@ -3,7 +3,7 @@
  * of them by the environment (CONTRIBUTING.md):
  *
  *	VRNGD_TEST=NAME        run only the tests whose names match; * is any text
- *	VRNGD_TEST_SEED=N      the seed of what is random, as it was printed
+ *	VRNGD_TEST_SEED=N      the seed of random data, as printed
  *	VRNGD_TEST_PATIENCE=N  wait N times as long, for debuggers and valgrind
  */
 #ifndef PROGRAM_H

@@ -13,7 +13,7 @@ function is_told(metric) {
 	return metric !~ /^(requests|shorts|us_p99|us_p999|us_max|first_ms_.*|kicks_per_request|switches_per_request|processes|idle_cpu_us)$/
 }
 
-# Whose figures are vrngd's doing.
+# The servers whose values depend on vrngd.
 function is_ours(server) { return server ~ /^(vrngd|drbg|polling.*)$/ }
 
 # By which part it became worse.

@@ -231,7 +231,7 @@ begin_load(struct load *l)
 	run_until(l, l->work.depth, clock_now() + l->warm_up);
 }
 
-/* What has been completed while nobody looked does not count. */
+/* Requests completed outside of a measurement do not count. */
 static void
 catch_up(struct load *l)
 {

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034 # shared with those who source it
 # servers.sh: the servers that are compared; to be sourced after lib.sh.
 #
-#	servers_find		set $servers, of those that can be had
+#	servers_find		set $servers to those available
 #	server_start KIND N	start one for N guests, at ${server_socket}0 ...;
 #				sets $server_pid
 #	server_await KIND N	wait until they can connect, the second time

@@ -1,5 +1,5 @@
 /*
- * What a server uses, with all of its processes, as /proc tells it.
+ * The resources of a server with all of its processes, from /proc.
  */
 #ifndef USAGE_H
 #define USAGE_H

@@ -9,7 +9,7 @@
 #define RECONNECT \
 	"          <reconnect enabled='yes' timeout='1'/>\n        </source>\n"
 
-/* That exit status 0, and what is to be pasted; a remark may come with it. */
+/* Exit status 0 and the snippet, possibly with a note. */
 static void
 check_printed(const struct server *s, const char *words, const char *text,
     const char *remark)
@@ -174,7 +174,7 @@ test_refused(void **state)
 	server_stop(&s);
 }
 
-/* Places that make no sense are not passed on. */
+/* Invalid addresses are rejected. */
 static void
 test_odd_places(void **state)
 {
@@ -274,7 +274,7 @@ test_libvirt(void **state)
 		program_skip("there is no virsh");
 }
 
-/* QEMU takes the options, and connects again and again to nobody. */
+/* QEMU accepts the options, and retries to connect without a server. */
 static void
 test_qemu(void **state)
 {

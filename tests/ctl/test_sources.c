@@ -1,6 +1,6 @@
 /*
  * What vrngctl shows of sources, and has done with them; and what it makes of
- * a daemon that tells nonsense.
+ * a daemon with invalid answers.
  */
 #include "ctl/vrngctl.h"
 
@@ -169,7 +169,7 @@ test_retest(void **state)
 
 #define ODD "\"\\u001b]0;odd\\u0007\\n\\u00e9\""
 
-/* Text and numbers that make no sense are shown, and harm nothing. */
+/* Invalid text and numbers are shown, and do no harm. */
 static void
 test_odd_values(void **state)
 {

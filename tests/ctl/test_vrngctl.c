@@ -222,7 +222,7 @@ test_rights(void **state)
 	assert_int_equal(result.status, 3);
 	check_contains(result.err, "control: run as root\n");
 	server_stop(&s);
-	/* Whoever can connect to the control socket has no right by that. */
+	/* Access to the control socket alone gives no right. */
 	s = (struct server){ .open = true };
 	server_start(&s);
 	run_as(&s, SERVER_GROUP, "source retest hw");

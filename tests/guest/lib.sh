@@ -21,7 +21,7 @@
 #	guest_monitor NAME COMMAND	a command to QEMU's own monitor
 #	guest_stop NAME			end QEMU
 #	guest_kill NAME			the same with SIGKILL
-#	lib_port			print a port that nobody has
+#	lib_port			print an unused port
 #	lib_logs			print every log, as comment lines
 #	run_test NAME FUNCTION		print a line of TAP
 #	expect NAME WANTED FOUND	whether they are the same
@@ -65,7 +65,7 @@ expect()
 	return 1
 }
 
-# Ports below those that are given to whoever does not ask for one.
+# Ports below the range of ports that are assigned automatically.
 lib_port()
 {
 	lib_port=$(cat "$work/port" 2>/dev/null || echo $((20000 + $$ % 8000)))
@@ -265,7 +265,7 @@ guest_channels()
 	echo $! >"$work/pids/$1.monitor"
 }
 
-# With an empty SOCKET the guest gets QEMU's own device: that tells trouble in
+# With an empty SOCKET the guest gets QEMU's own device: that distinguishes trouble in
 # the guest or in these scripts from trouble in the daemon.  With "none" it gets
 # what the arguments say.
 guest_start()

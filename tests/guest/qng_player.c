@@ -181,7 +181,7 @@ connected(const char *path)
 int
 main(int argc, char *argv[])
 {
-	/* Bad until they are cleared, as after a bad end of somebody else's. */
+	/* Bad until they are cleared, as left by another program. */
 	struct player p = { .bad_stats = true };
 	const char *error = NULL;
 

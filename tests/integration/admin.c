@@ -102,7 +102,7 @@ fifo_free(struct fifo *f)
 	free(f->bytes);
 }
 
-/* Writes the last `len` of the bytes, as soon as somebody reads. */
+/* Writes the last `len` bytes as soon as they are read. */
 static void
 write_last(struct fifo *f, size_t len)
 {

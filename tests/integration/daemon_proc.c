@@ -1,5 +1,5 @@
 /*
- * What /proc tells of vrngd and its children.
+ * The contents of /proc about vrngd and its children.
  */
 #include <ctype.h>
 #include <dirent.h>

@@ -242,7 +242,7 @@ void fe_msg_close(struct fe_msg *);
 
 /*
  * Send a request that has no reply of its own.  With REPLY_ACK negotiated it
- * asks for an acknowledgement and returns 1 if that tells of a failure.
+ * requests an acknowledgement and returns 1 if that reports a failure.
  */
 int fe_set(struct fe *, uint32_t, const void *, size_t, const int *, size_t);
 int fe_set_u64(struct fe *, uint32_t, uint64_t);
@@ -343,7 +343,7 @@ size_t fe_ring_bytes(uint32_t);
 /* Write one descriptor as it is. */
 void fe_desc_set(struct fe *, uint32_t, uint64_t, uint32_t, uint16_t, uint16_t);
 
-/* Put a head into the avail ring, whatever it is. */
+/* Put a head into the avail ring, valid or not. */
 void fe_publish(struct fe *, uint16_t);
 
 /* Write avail.idx as it is. */

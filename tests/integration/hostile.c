@@ -85,7 +85,7 @@ hostile_answers(struct suite *s)
 		errno = 0;
 		if (fe_recv(&s->fe, &msg, FE_TIMEOUT_MS) == -1) {
 			if (errno == ETIMEDOUT)
-				fail_msg("vm0 is neither answered nor closed");
+				fail_msg("vm0 is not answered and not closed");
 			return false;
 		}
 		fe_msg_close(&msg);

@@ -1,6 +1,6 @@
 /*
  * Emulates a kernel without SO_PASSRIGHTS by a system call filter.  Used by
- * tests of what descriptors do that nobody asked for.
+ * tests of unrequested descriptors.
  */
 #include <sys/socket.h>
 

@@ -10,7 +10,7 @@
 
 #include "integration/admin.h"
 
-/* Where a socket is to be found. */
+/* The address of a socket. */
 struct place {
 	struct sockaddr_storage addr;
 	socklen_t len;

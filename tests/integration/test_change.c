@@ -45,7 +45,7 @@ conf_listening(struct suite *s, const char *rest)
 	admin_conf_guest(s, "vm0", "");
 }
 
-/* What a source listens at stays its own, whatever else is changed of it. */
+/* The listener of a source stays open when its other keys change. */
 static void
 test_listening(void **state)
 {
@@ -136,7 +136,7 @@ becomes(struct suite *s, const char *text, const char *one, const char *two)
 	speaks_egd(s, two);
 }
 
-/* Sockets go from guests to services and back, whoever has them. */
+/* Sockets move from guests to services and back. */
 static void
 test_places(void **state)
 {

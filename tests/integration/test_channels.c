@@ -25,7 +25,7 @@
 #undef ROLE_VHOST /* the number, not the name */
 
 #define END_MS 3000 /* for the daemon, all of it */
-/* What the parent says when it has heard it all. */
+/* The log of the parent after it has read all frames. */
 #define TRIED "tried: "
 
 static const char *const roles[] = { "vrngd-entropy", "vrngd-vhost",

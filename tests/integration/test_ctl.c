@@ -52,7 +52,7 @@ test_status(void **state)
 	assert_non_null(strstr(out, "  combine first, 1 of 1 serving\n"));
 	assert_non_null(strstr(out, "\n* kernel "));
 	assert_non_null(strstr(out, "  vm0   gold  connected "));
-	/* The figures are those of now. */
+	/* The values are current. */
 	assert_int_equal(admin_ctl(s, out, sizeof(out), "status --json"), 0);
 	assert_non_null(strstr(out, "\"requests\": 10,"));
 	assert_non_null(strstr(out, "\"bytes\": 640,"));
@@ -159,7 +159,7 @@ test_hung(void **state)
 	suite_pass(s);
 }
 
-/* What a worker has done counts once, however it ends. */
+/* The counters of a worker count once, after any kind of end. */
 static void
 test_killed(void **state)
 {

@@ -24,7 +24,7 @@
 #define SANITIZED false
 #endif
 
-/* What the tracer and the test tell one another. */
+/* Shared by the tracer and the test. */
 struct plan {
 	volatile bool traces;
 	volatile bool armed;	 /* for the next worker */

@@ -65,7 +65,7 @@ converse(int conn, struct fifo *f, enum manner manner)
 		f->n %= ADMIN_FED_MAX;
 	}
 	while (recv(conn, request, 2, MSG_WAITALL) == 2) {
-		/* To ask for nothing is no mistake, but never wise. */
+		/* A request of 0 bytes is allowed. */
 		if (request[0] != 2 || request[1] == 0)
 			_exit(2);
 		if (manner == SILENT)
@@ -211,7 +211,7 @@ test_hangs_up(void **state)
 	suite_pass(s);
 }
 
-/* What was not asked for does no harm, nor does who reads no requests. */
+/* Unrequested bytes, and a server that reads no requests, do no harm. */
 static void
 test_endless(void **state)
 {

@@ -56,7 +56,7 @@ test_kernel_and_cpu(void **state)
 	struct suite *s = *state;
 
 	if (!processor_has(true) && !processor_has(false))
-		suite_skip(s, "the processor has neither instruction");
+		suite_skip(s, "the processor lacks both instructions");
 	peer_start(s,
 	    "combine = xor source \"cpu\" { type = cpu } "
 	    "source \"kernel\" { type = kernel }");

@@ -159,7 +159,7 @@ test_call_full(void **state)
 	hostile_end(s);
 }
 
-/* A pipe as call fd that nobody reads. */
+/* A pipe without a reader as call fd. */
 static void
 test_call_pipe(void **state)
 {

@@ -254,7 +254,7 @@ listen_at(struct suite *s, const char *name)
 	return fd;
 }
 
-/* A listening socket from whoever started us; it stays where it is. */
+/* An inherited listening socket; it stays where it is. */
 static void
 test_fd(void **state)
 {

@@ -31,7 +31,7 @@
 #define TRIES	   100
 #define AGAIN_MS   1000 /* at most, until a stream connects again */
 #define FILES	   256
-#define PORT_MAX   1023 /* of those that not everybody may listen at */
+#define PORT_MAX   1023 /* of privileged ports */
 
 /* The client asks for `n` bytes and gets them. */
 static void
@@ -345,7 +345,7 @@ test_replaced(void **state)
 	suite_pass(s);
 }
 
-/* A stream connects as soon as somebody listens, and again. */
+/* A stream connects as soon as a peer listens, and again. */
 static void
 test_connects(void **state)
 {

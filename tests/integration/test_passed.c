@@ -324,7 +324,7 @@ test_refused(void **state)
 	suite_pass(s);
 }
 
-/* What makes no sense, or is gone, is given up, and the rest served. */
+/* Invalid or closed descriptors are dropped, and the rest is served. */
 static void
 test_odd_store(void **state)
 {
@@ -353,7 +353,7 @@ test_odd_store(void **state)
 	suite_pass(s);
 }
 
-/* What systemd hears of the daemon's life. */
+/* The daemon's notifications to systemd. */
 static void
 test_notified(void **state)
 {

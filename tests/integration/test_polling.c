@@ -18,8 +18,8 @@
 
 static const uint64_t modes[] = { QEMU_FEATURES, PLAIN_FEATURES };
 
-/* What is told of vm0's polling. */
-struct told {
+/* The polling counters of vm0's polling. */
+struct polled {
 	uint64_t polls, hits, misses, ns;
 };
 
@@ -32,7 +32,7 @@ number(const char *text, const char *name)
 	return strtoull(at + strlen(name), NULL, 10);
 }
 
-static struct told
+static struct polled
 ask(struct suite *s)
 {
 	static char out[1 << 16];
@@ -41,7 +41,7 @@ ask(struct suite *s)
 	assert_int_equal(admin_ctl(s, out, sizeof(out), "status --json"), 0);
 	text = strstr(out, "\"polling\":");
 	assert_non_null(text);
-	return (struct told){
+	return (struct polled){
 		.polls = number(text, "\"polls\": "),
 		.hits = number(text, "\"hits\": "),
 		.misses = number(text, "\"misses\": "),
@@ -123,7 +123,7 @@ static void
 test_hits(void **state)
 {
 	struct suite *s = *state;
-	struct told told, before;
+	struct polled polled, before;
 	uint64_t kicks, deadline;
 
 	for (size_t i = 0; i < 2; i++) {
@@ -139,11 +139,11 @@ test_hits(void **state)
 			kicks = s->fe.ring.kicks - kicks;
 			print_message("# %ju kicks\n", (uintmax_t)kicks);
 		} while (kicks > 1000);
-		told = ask(s);
+		polled = ask(s);
 		/* One that was seen may have been kicked for as well. */
-		assert_in_range(told.hits - before.hits, 1000, 2000);
-		assert_true(told.polls >= told.hits + told.misses);
-		assert_in_range(told.ns, 1000, UINT64_C(60) * 1000000000);
+		assert_in_range(polled.hits - before.hits, 1000, 2000);
+		assert_true(polled.polls >= polled.hits + polled.misses);
+		assert_in_range(polled.ns, 1000, UINT64_C(60) * 1000000000);
 		restart(s);
 	}
 	/* And without it they are. */
@@ -190,7 +190,7 @@ static void
 test_races(void **state)
 {
 	struct suite *s = *state;
-	struct told told;
+	struct polled polled;
 	uint64_t deadline;
 
 	for (size_t i = 0; i < 2; i++) {
@@ -201,10 +201,10 @@ test_races(void **state)
 			assert_true(fe_now() < deadline);
 			race(s, modes[i], 1);
 			race(s, modes[i], 5);
-			told = ask(s);
+			polled = ask(s);
 			print_message("# %ju hits, %ju misses\n",
-			    (uintmax_t)told.hits, (uintmax_t)told.misses);
-		} while (told.hits <= 100 || told.misses <= 100);
+			    (uintmax_t)polled.hits, (uintmax_t)polled.misses);
+		} while (polled.hits <= 100 || polled.misses <= 100);
 		restart(s);
 	}
 	start(s, "", QEMU_FEATURES);
@@ -269,19 +269,19 @@ test_starved(void **state)
 static bool
 shared(struct suite *s)
 {
-	struct told before = ask(s), told;
+	struct polled before = ask(s), polled;
 	uint64_t begun = fe_now(), hits, ns, most;
 
 	while (fe_now() < begun + 3000) {
 		served(&s->fe);
 		spin(800);
 	}
-	told = ask(s);
-	hits = told.hits - before.hits;
-	ns = told.ns - before.ns;
+	polled = ask(s);
+	hits = polled.hits - before.hits;
+	ns = polled.ns - before.ns;
 	most = (fe_now() - begun + CREDIT_MS) * 1000000 / 20 + hits * SAVED_NS;
 	print_message("# %ju hits, %ju misses, %ju us of %ju\n",
-	    (uintmax_t)hits, (uintmax_t)(told.misses - before.misses),
+	    (uintmax_t)hits, (uintmax_t)(polled.misses - before.misses),
 	    (uintmax_t)ns / 1000, (uintmax_t)most / 1000);
 	assert_in_range(ns, 0, most);
 	return hits > 0 && ns >= most / 10;
@@ -331,7 +331,7 @@ test_reload(void **state)
 	suite_pass(s);
 }
 
-/* Messages are heard in the middle of it. */
+/* Messages are handled during a poll. */
 static void
 test_messages(void **state)
 {

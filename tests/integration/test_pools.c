@@ -249,7 +249,7 @@ test_latch(void **state)
 	assert_int_equal(admin_ctl(s, text, sizeof(text), "status"), 0);
 	assert_non_null(strstr(text, "latched"));
 	assert_non_null(strstr(text, "repetition count"));
-	/* Neither time nor another process brings it back. */
+	/* Time and another process do not bring it back. */
 	CHECK(kill(daemon_child(&s->d, ROLE_ENTROPY, NULL), SIGKILL));
 	admin_await(s, "starting another", 0);
 	waits(&s->fe);
@@ -317,7 +317,7 @@ test_drbg(void **state)
 	suite_pass(s);
 }
 
-/* A file of test data is used up, and not served again to anybody. */
+/* A file of test data ends, and is not served again. */
 static void
 test_replay(void **state)
 {
@@ -409,7 +409,7 @@ test_reload(void **state)
 		receive(&s->fe, buf, sizeof(buf));
 		assert_false(fifo_had(&f, buf, sizeof(buf)));
 	}
-	/* What cannot be had leaves all as it was. */
+	/* A reload without a resource changes nothing. */
 	admin_conf(s, "w", "pool \"default\" {\n");
 	conf_fifo(s, "missing", "");
 	admin_conf(s, "a", "}\n");

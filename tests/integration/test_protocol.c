@@ -170,7 +170,7 @@ test_mem_overlap(void **state)
 	suite_pass(s);
 }
 
-/* Some frontends pass an fd with REM_MEM_REG, which is to be closed. */
+/* Some frontends pass an fd with REM_MEM_REG, which must be closed. */
 static void
 test_rem_with_fd(void **state)
 {

@@ -288,7 +288,7 @@ ignore_hangup(void *arg)
 	closefrom(3);
 }
 
-/* SIGHUP means a reload, whatever it meant to the one who started it. */
+/* SIGHUP means a reload, also if it was ignored at the start. */
 static void
 test_hangup_ignored(void **state)
 {

@@ -1,5 +1,5 @@
 /*
- * What /proc tells about the isolation of the children: as root, and in an
+ * The contents of /proc about the isolation of the children: as root, and in an
  * ordinary user's session.
  */
 #include <sys/stat.h>

@@ -57,7 +57,7 @@ await_init(const struct fifo *f, const char *init)
 	assert_int_equal(poll(&pfd, 1, 50), 0);
 }
 
-/* Every byte arrives as it was sent, those that control terminals too. */
+/* Every byte arrives unchanged, including terminal control characters. */
 static void
 bytes(struct suite *s, const char *keys, const char *init)
 {

@@ -233,7 +233,7 @@ conf_one(struct suite *s, const struct place *p)
 	admin_conf_guest(s, "vm0", "");
 }
 
-/* Where somebody listens already, it is not for us to listen. */
+/* A source does not listen where another process listens. */
 static void
 test_occupied_unix(void **state)
 {
@@ -268,7 +268,7 @@ test_occupied_tcp(void **state)
 	place_leave(&p);
 }
 
-/* A socket file whose owner is gone is in nobody's way. */
+/* A stale socket file is replaced. */
 static void
 test_stale_unix(void **state)
 {

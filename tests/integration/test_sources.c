@@ -1,6 +1,6 @@
 /*
  * A FIFO as source, fed by the test: what is delivered is what was fed, each
- * byte at most once, and waiting for it harms nobody.
+ * byte at most once, and waiting for it harms no guest.
  */
 #include <sys/stat.h>
 

@@ -116,7 +116,7 @@ test_statistics(void **state)
 	assert_int_equal(journal_number(&r, "VRNGD_HEALTHY"), 1);
 	assert_true(journal_number(&r, "VRNGD_STOCK") > 0);
 	assert_int_equal(journal_number(&r, "VRNGD_WAITING"), 0);
-	/* The fifo, of which nobody writes, has its say meanwhile. */
+	/* The fifo without a writer is reported meanwhile. */
 	while (journal_next(w.fd, &r, IDLE_MS))
 		continue;
 	before = wakeups(&w);

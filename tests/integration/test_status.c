@@ -29,7 +29,7 @@
 #define GET	    "{\"method\":\"io.vrngd.Status.Get\"}"
 #define HOSTILE	    40 /* connections at once */
 #define ANSWER_SIZE (1 << 20)
-/* ms in which others are answered, however long somebody makes it wait */
+/* ms in which others are answered while a client blocks it */
 #define QUICK_MS (5000 * test_patience())
 
 static void
@@ -127,7 +127,7 @@ test_get(void **state)
 	suite_pass(s);
 }
 
-/* What is asked after a change tells of it, however often that is. */
+/* A status requested after a change shows it, at any rate. */
 static void
 test_fresh(void **state)
 {

@@ -233,7 +233,7 @@ test_flood(void **state)
 	suite_pass(s);
 }
 
-/* Datagrams of all sizes are taken from anybody, in full. */
+/* Datagrams of all sizes are accepted from any sender, in full. */
 static void
 test_udp_listen(void **state)
 {

@@ -43,7 +43,7 @@ test_unique(void **state)
 	suite_pass(s);
 }
 
-/* The entropy process dies twice under load: everybody goes on. */
+/* The entropy process dies twice under load: all guests continue. */
 static void
 test_kill_entropy(void **state)
 {

@@ -21,7 +21,7 @@
 
 #define GUESTS	   "200"
 #define REPORTS	   40	/* of all guests, which come to more than is kept */
-#define SERVED_MAX 100	/* ms, for a request while nobody reads */
+#define SERVED_MAX 100	/* ms, for a request while the log is not read */
 #define RECONNECTS 40	/* more messages than a socket has room for */
 #define STORM	   3000 /* ms */
 
@@ -243,7 +243,7 @@ status_number(struct suite *s, const char *where, const char *key)
 	return strtoul(at + strlen(quoted), NULL, 10);
 }
 
-/* Two guests, and a service manager that has heard nothing yet. */
+/* Two guests, and a service manager without notifications so far. */
 static void
 start_unheard(struct suite *s, struct manager *m)
 {

@@ -38,7 +38,7 @@ test_memory_replaced(void **state)
 	suite_pass(s);
 }
 
-/* More requests in flight than are read ahead, and nobody kicks again. */
+/* More requests in flight than are read ahead, without another kick. */
 static void
 test_many_in_flight(void **state)
 {
@@ -74,7 +74,7 @@ test_many_in_flight(void **state)
 	suite_pass(s);
 }
 
-/* A frontend that waits for the reply gets one, whatever it says. */
+/* A frontend that waits for a reply gets one for any request. */
 static void
 test_bad_log_answered(void **state)
 {

@@ -10,7 +10,7 @@
 #	guest_gone NAME		whether there is no such guest
 #	hold NAME		connect to a guest's socket and stay connected
 #	let_go NAME		end that
-#	held NAME		whether nobody else has ended it
+#	held NAME		whether no other process has ended it
 #	daemon_pid		print the daemon's pid
 #	daemon_other PID	whether another one is ready by now
 #	stored			print how many descriptors systemd keeps

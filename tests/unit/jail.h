@@ -50,7 +50,7 @@ struct jail {
 
 #define JAIL_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* What no role is to have, whatever else changes. */
+/* Calls that no role may have, with any change. */
 static const int jail_never[] = { SCMP_SYS(connect), SCMP_SYS(bind),
 	SCMP_SYS(listen), SCMP_SYS(socket), SCMP_SYS(socketpair),
 	SCMP_SYS(sendmmsg), SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2),
@@ -180,7 +180,8 @@ jail_check_all(const struct jail *j)
 			jail_check(j, call->nr, call->args, true);
 		for (size_t k = 0; k < JAIL_COUNT(jail_never); k++)
 			if (call->nr == jail_never[k] && call->nr >= 0)
-				fail_msg("%d is allowed to nobody", call->nr);
+				fail_msg("%d is not allowed for any role",
+				    call->nr);
 	}
 	/* A negative number, and one that no kernel knows. */
 	assert_false(jail_lets(j, -2, none));

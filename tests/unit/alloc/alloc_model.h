@@ -222,7 +222,7 @@ may_have(const struct model *m, const struct guest *g)
 	    (leaf->share.generated || m->stock >= m->capacity / 2 + wanted);
 }
 
-/* Nothing is left that somebody may have, and whoever waits is woken. */
+/* No grantable bytes are left, and all waiting leaves are woken. */
 static inline void
 check_all_given(struct model *m)
 {

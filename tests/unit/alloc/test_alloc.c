@@ -265,7 +265,7 @@ test_windows_last(void **state)
 	ask(&m, &m.guests[1], 2048, 0);
 	assert_ptr_equal(grant(&m, &bytes), &m.guests[1]);
 	assert_int_equal(bytes, 2048);
-	/* Nor do they take what a request is waiting for. */
+	/* They do not take bytes for which a request waits. */
 	for (size_t i = 0; i < m.n; i++) {
 		hand_on(&m, &m.guests[i], m.guests[i].held);
 		ask(&m, &m.guests[i], i == 1 ? 100 : 0, i == 2 ? 11 : 0);

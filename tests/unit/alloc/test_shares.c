@@ -18,7 +18,7 @@ test_guaranteed(void **state)
 		want(&t, i, 64);
 	drain(&t);
 	run(&t, 10 * NS_PER_SEC, NS_PER_MS);
-	/* What nobody is guaranteed is lent in equal parts. */
+	/* Rate that is not guaranteed is lent in equal parts. */
 	expect(&t, 0, 10 * (700 * K + 100 * K / 3));
 	expect(&t, 1, 10 * (200 * K + 100 * K / 3));
 	expect(&t, 2, 10 * (100 * K / 3));
@@ -105,7 +105,7 @@ test_ceil(void **state)
 	expect(&t, 2, 1500 * K);
 }
 
-/* Classes get theirs, whoever and however many are in them. */
+/* Classes get their share with any number of guests. */
 static void
 test_classes(void **state)
 {
@@ -200,7 +200,7 @@ test_ticks(void **state)
 	}
 }
 
-/* alloc_deadline() is enough to be told of: nobody need ask in between. */
+/* alloc_deadline() is sufficient: calls in between are not needed. */
 static void
 test_deadlines(void **state)
 {
@@ -224,7 +224,7 @@ test_deadlines(void **state)
 	}
 	expect(&t, 0, 850 * K);
 	expect(&t, 1, 150 * K);
-	/* And none at all while nobody waits. */
+	/* And none while no leaf waits. */
 	want(&t, 0, 0);
 	want(&t, 1, 0);
 	assert_int_equal(alloc_deadline(&t.a), ALLOC_NEVER);

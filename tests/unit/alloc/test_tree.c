@@ -121,7 +121,7 @@ hand_on(struct game *g, struct member *leaf, uint64_t bytes)
 }
 
 /*
- * Whether somebody would be granted something at `later`: tried, and taken back
+ * Whether a grant would be made at `later`: tried, and taken back
  * with all that it has changed, since all nodes are in the game.
  */
 static bool
@@ -135,8 +135,8 @@ would_grant(struct game *g, uint64_t later)
 	memcpy(members, g->members, sizeof(members));
 	n = alloc_next(&g->a, later, &bytes);
 	/*
-	 * Where those who wait for stock find bytes hoarded, nobody is woken to
-	 * forget these, though somebody's window may have room for them.
+	 * Where leaves that wait for stock find bytes hoarded, there is no wake-up to
+	 * forget these, though a window may have room for them.
 	 */
 	if (n != NULL && g->stock == 0 && n->need < n->granted)
 		n = NULL;
@@ -145,7 +145,7 @@ would_grant(struct game *g, uint64_t later)
 	return n != NULL;
 }
 
-/* Nothing is left that somebody may have, nor will be before the deadline. */
+/* No grantable bytes are left, now and until the deadline. */
 static void
 check_all_given(struct game *g)
 {
@@ -270,7 +270,7 @@ step(struct game *g)
 	if (unit_below(&g->rnd, 4) == 0 && deadline != ALLOC_NEVER &&
 	    deadline > g->now)
 		later = deadline;
-	/* Nobody hoards for so long that it would be forgotten. */
+	/* No leaf hoards long enough to be forgotten. */
 	for (int i = 0; i < NODES; i++)
 		if (g->members[i].held > 0 &&
 		    later - g->members[i].since >= ALLOC_HOARD_MAX)
@@ -301,7 +301,7 @@ play(struct game *g, uint64_t seed, size_t nodes, unsigned int steps)
 	return NULL;
 }
 
-/* Tells the smallest tree, cut from the one that failed, that fails too. */
+/* Prints the smallest part of the failed tree that fails too. */
 static void
 tell_failure(struct game *g, uint64_t seed)
 {

@@ -281,7 +281,7 @@ test_up(void **state)
 	assert_int_equal(channel_hear(up[0], &f, ROLE_VHOST), CHANNEL_AGAIN);
 	frame_init(&line, PROTO_LOG, 3, 4);
 	memset(line.u.log.text, 'x', sizeof(line.u.log.text));
-	/* Each is a packet of its own, and the last words are heard. */
+	/* Each is a separate packet, and the last frames are read. */
 	assert_int_equal(channel_tell(up[1], &line), 0);
 	assert_int_equal(channel_tell(up[1], &line), 0);
 	close(up[1]);

@@ -40,7 +40,7 @@ static struct {
 	struct sockaddr_in sin; /* and one of TCP */
 } before;
 
-/* In the child: its exit status tells the line that failed. */
+/* In the child: its exit status is the line that failed. */
 #define INSIDE(expr) \
 	do { \
 		if (!(expr)) { \

@@ -57,7 +57,7 @@ test_true(void **state)
 	assert_memory_equal(&c, &now, sizeof(c));
 }
 
-/* No counter goes back, whatever else is wrong. */
+/* No counter goes back, with any other error. */
 static void
 test_backwards(void **state)
 {

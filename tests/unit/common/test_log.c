@@ -85,7 +85,7 @@ test_long(void **state)
 	assert_int_equal(strlen(line.text), LOG_TEXT_SIZE - 1);
 }
 
-/* As many lines as may be logged at `now`; the last tells of `suppressed`. */
+/* As many lines as may be logged at `now`; the last sets `suppressed`. */
 static int
 passes(struct log_limit *limit, uint64_t now, uint32_t *suppressed)
 {
@@ -122,7 +122,7 @@ test_limit(void **state)
 	    LOG_BURST);
 }
 
-/* Looking often gains nothing, nor loses anything. */
+/* Frequent checks change nothing. */
 static void
 test_limit_often(void **state)
 {

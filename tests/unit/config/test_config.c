@@ -1,7 +1,7 @@
 /*
  * The configuration: each file of tests/config by itself.  Those with a .err
  * beside them are wrong, and that is what is said; the others are good, and
- * those with a .out come to that.  Then what no file can show.
+ * those with a .out print that.  Then what no file can show.
  */
 #include "unit/unit.h"
 
@@ -26,7 +26,7 @@ static const char *const example = EXAMPLES_DIR "/vrngd.conf";
 static glob_t files;
 static char directory[] = "/tmp/vrngd-config-XXXXXX";
 
-struct told {
+struct output {
 	char *text;
 	size_t len;
 	FILE *out;
@@ -34,26 +34,26 @@ struct told {
 };
 
 static void
-tell(void *arg, const char *text)
+collect(void *arg, const char *text)
 {
-	struct told *told = arg;
+	struct output *output = arg;
 	const char *prefix = CONFIG_DIR "/", *at;
 
-	told->lines++;
+	output->lines++;
 	assert_null(strchr(text, '\n'));
 	while ((at = strstr(text, prefix)) != NULL) {
-		fwrite(text, 1, (size_t)(at - text), told->out);
+		fwrite(text, 1, (size_t)(at - text), output->out);
 		text = at + strlen(prefix);
 	}
-	fprintf(told->out, "%s\n", text);
+	fprintf(output->out, "%s\n", text);
 }
 
 static void
-told_open(struct told *told)
+output_open(struct output *output)
 {
-	*told = (struct told){ 0 };
-	told->out = open_memstream(&told->text, &told->len);
-	assert_non_null(told->out);
+	*output = (struct output){ 0 };
+	output->out = open_memstream(&output->text, &output->len);
+	assert_non_null(output->out);
 }
 
 /* All of a file, as a string to be freed; NULL if it is not there. */
@@ -89,12 +89,12 @@ beside(const char *path, const char *suffix)
 static char *
 printed(const struct config *config)
 {
-	struct told told;
+	struct output output;
 
-	told_open(&told);
-	config_print(config, told.out);
-	fclose(told.out);
-	return told.text;
+	output_open(&output);
+	config_print(config, output.out);
+	fclose(output.out);
+	return output.text;
 }
 
 static void
@@ -107,19 +107,19 @@ put(const char *path, const char *text, size_t len)
 	assert_int_equal(fclose(out), 0);
 }
 
-/* The configuration of a text in a file of its own; told gets the mistakes. */
+/* The configuration of a text in a file of its own; output gets the errors. */
 static struct config *
-read_text(const char *text, size_t len, struct told *told)
+read_text(const char *text, size_t len, struct output *output)
 {
 	struct config *config;
 	char path[64];
 
 	snprintf(path, sizeof(path), "%s/text", directory);
 	put(path, text, len);
-	told_open(told);
-	config = config_read(path, tell, told);
-	fclose(told->out);
-	assert_int_equal(config == NULL, told->lines > 0);
+	output_open(output);
+	config = config_read(path, collect, output);
+	fclose(output->out);
+	assert_int_equal(config == NULL, output->lines > 0);
 	return config;
 }
 
@@ -128,15 +128,15 @@ static void
 check_print(const struct config *config)
 {
 	struct config *again;
-	struct told told;
+	struct output output;
 	char *first = printed(config), *second;
 
-	again = read_text(first, strlen(first), &told);
-	assert_string_equal(told.text, "");
+	again = read_text(first, strlen(first), &output);
+	assert_string_equal(output.text, "");
 	second = printed(again);
 	assert_string_equal(first, second);
 	config_free(again);
-	free(told.text);
+	free(output.text);
 	free(first);
 	free(second);
 }
@@ -147,14 +147,14 @@ test_file(void **state)
 	const char *path = *state;
 	char *wrong = beside(path, ".err"), *right = beside(path, ".out");
 	struct config *config;
-	struct told told;
+	struct output output;
 	size_t fds = unit_count_fds();
 	char *text;
 
-	told_open(&told);
-	config = config_read(path, tell, &told);
-	fclose(told.out);
-	assert_string_equal(told.text, wrong != NULL ? wrong : "");
+	output_open(&output);
+	config = config_read(path, collect, &output);
+	fclose(output.out);
+	assert_string_equal(output.text, wrong != NULL ? wrong : "");
 	assert_int_equal(config == NULL, wrong != NULL);
 	if (config != NULL) {
 		text = printed(config);
@@ -164,7 +164,7 @@ test_file(void **state)
 		check_print(config);
 	}
 	config_free(config);
-	free(told.text);
+	free(output.text);
 	free(wrong);
 	free(right);
 	assert_int_equal(unit_count_fds(), fds);
@@ -178,14 +178,14 @@ test_values(void **state)
 	const struct config_class *gold, *bronze, *batch;
 	const struct config_guest *vm1, *vm2;
 	struct config *config;
-	struct told told;
+	struct output output;
 
 	(void)state;
-	told_open(&told);
-	config = config_read(example, tell, &told);
-	fclose(told.out);
-	assert_string_equal(told.text, "");
-	free(told.text);
+	output_open(&output);
+	config = config_read(example, collect, &output);
+	fclose(output.out);
+	assert_string_equal(output.text, "");
+	free(output.text);
 	pool = TAILQ_FIRST(&config->pools);
 	assert_string_equal(pool->name, "default");
 	assert_int_equal(TAILQ_FIRST(&pool->sources)->spec.kind, SOURCE_KERNEL);
@@ -218,14 +218,14 @@ test_values(void **state)
 static void
 check_refusal(const char *path, const char *message)
 {
-	struct told told;
+	struct output output;
 
-	told_open(&told);
-	assert_null(config_read(path, tell, &told));
-	fclose(told.out);
-	assert_non_null(strstr(told.text, message));
-	assert_int_equal(told.lines, 1);
-	free(told.text);
+	output_open(&output);
+	assert_null(config_read(path, collect, &output));
+	fclose(output.out);
+	assert_non_null(strstr(output.text, message));
+	assert_int_equal(output.lines, 1);
+	free(output.text);
 }
 
 static void
@@ -254,25 +254,25 @@ test_many(void **state)
 {
 	const struct config_guest *guest;
 	struct config *config;
-	struct told told, text;
-	const clock_t start = clock(); /* CPU time, whoever else has some */
+	struct output output, text;
+	const clock_t start = clock(); /* CPU time */
 	unsigned int n = 0;
 
 	(void)state;
-	told_open(&text);
+	output_open(&text);
 	fputs("pool p { source k { type = kernel } class c { } }\n", text.out);
 	for (unsigned int i = 0; i < 10000; i++)
 		fprintf(text.out,
 		    "guest vm%u { socket = /run/vm%u.sock class = c }\n", i, i);
 	fclose(text.out);
-	config = read_text(text.text, text.len, &told);
-	assert_string_equal(told.text, "");
+	config = read_text(text.text, text.len, &output);
+	assert_string_equal(output.text, "");
 	TAILQ_FOREACH(guest, &config->guests, entry)
 		n++;
 	assert_int_equal(n, 10000);
 	assert_true(clock() - start < 10 * CLOCKS_PER_SEC);
 	config_free(config);
-	free(told.text);
+	free(output.text);
 	free(text.text);
 }
 
@@ -286,7 +286,7 @@ test_commented(void **state)
 	const struct config_pool *pool;
 	const struct config_service *service;
 	struct config *config;
-	struct told told;
+	struct output output;
 	size_t len, npools = 0, noutlets = 0;
 	char *text = slurp(example, &len);
 
@@ -297,8 +297,8 @@ test_commented(void **state)
 		    (strncmp(c + 1, "    ", 4) == 0 ||
 			(c[1] != ' ' && c[1] != '\n')))
 			*c = ' ';
-	config = read_text(text, len, &told);
-	assert_string_equal(told.text, "");
+	config = read_text(text, len, &output);
+	assert_string_equal(output.text, "");
 	TAILQ_FOREACH(pool, &config->pools, entry)
 		npools++;
 	assert_int_equal(npools, 5);
@@ -307,7 +307,7 @@ test_commented(void **state)
 	assert_int_equal(noutlets, 5);
 	check_print(config);
 	config_free(config);
-	free(told.text);
+	free(output.text);
 	free(text);
 }
 
@@ -315,15 +315,15 @@ test_commented(void **state)
 static void
 test_cut(void **state)
 {
-	struct told told;
+	struct output output;
 	size_t len;
 	char *text = slurp(example, &len);
 
 	(void)state;
 	assert_non_null(text);
 	for (size_t i = 0; i < len; i++) {
-		config_free(read_text(text, i, &told));
-		free(told.text);
+		config_free(read_text(text, i, &output));
+		free(output.text);
 	}
 	free(text);
 }
@@ -362,7 +362,7 @@ test_mutations(void **state)
 {
 	uint64_t seed = program_seed(), game;
 	struct config *config;
-	struct told told;
+	struct output output;
 	char *text;
 	size_t len;
 
@@ -372,11 +372,11 @@ test_mutations(void **state)
 		assert_non_null(text);
 		game = seed + i;
 		len = len == 0 ? 0 : mutate(text, len, &game);
-		config = read_text(text, len, &told);
+		config = read_text(text, len, &output);
 		if (config != NULL)
 			check_print(config);
 		config_free(config);
-		free(told.text);
+		free(output.text);
 		free(text);
 	}
 }

@@ -108,14 +108,14 @@ test_serial_path(void **state)
 }
 
 static void
-tell(void *told, const char *text)
+collect(void *output, const char *text)
 {
-	strlcat(told, text, TOLD_SIZE);
+	strlcat(output, text, TOLD_SIZE);
 }
 
-/* The mistakes of a pool with these two sources. */
+/* The errors of a pool with these two sources. */
 static void
-read_pair(const char *a, const char *b, char told[TOLD_SIZE])
+read_pair(const char *a, const char *b, char output[TOLD_SIZE])
 {
 	char path[PATH_SIZE];
 	FILE *out;
@@ -128,8 +128,8 @@ read_pair(const char *a, const char *b, char told[TOLD_SIZE])
 	    "source b { type = device path = \"%s/%s\" }\n}\n",
 	    directory, a, directory, b);
 	fclose(out);
-	told[0] = '\0';
-	config_free(config_read(path, tell, told));
+	output[0] = '\0';
+	config_free(config_read(path, collect, output));
 	assert_int_equal(unlink(path), 0);
 }
 
@@ -163,17 +163,17 @@ test_same(void **state)
 		{ "soft", "random" }, { "fifo", "none" }, { "none", "no" } };
 	static const char *const names[] = { "fifo", "hard", "soft", "fifo2",
 		"random", "urandom" };
-	char told[TOLD_SIZE], path[PATH_SIZE];
+	char output[TOLD_SIZE], path[PATH_SIZE];
 
 	(void)state;
 	make_names();
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
-		read_pair(same[i][0], same[i][1], told);
-		assert_non_null(strstr(told, "is also read by source \"a\""));
+		read_pair(same[i][0], same[i][1], output);
+		assert_non_null(strstr(output, "is also read by source \"a\""));
 	}
 	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
-		read_pair(other[i][0], other[i][1], told);
-		assert_string_equal(told, "");
+		read_pair(other[i][0], other[i][1], output);
+		assert_string_equal(output, "");
 	}
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		path_in(path, names[i]);

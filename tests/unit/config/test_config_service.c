@@ -15,7 +15,7 @@
 #define TEXT_MAX 128
 
 static void
-tell(void *arg, const char *text)
+collect(void *arg, const char *text)
 {
 	(void)arg;
 	fail_msg("%s", text);
@@ -24,7 +24,7 @@ tell(void *arg, const char *text)
 static struct config *
 read_good(void)
 {
-	return config_read(CONFIG_DIR "/good_outlets.conf", tell, NULL);
+	return config_read(CONFIG_DIR "/good_outlets.conf", collect, NULL);
 }
 
 static const struct config_service *
@@ -272,7 +272,7 @@ test_given_values(void **state)
 	config_free(config);
 }
 
-/* Whoever listens at an address has a list of who may come. */
+/* A service that listens at an address has allowed networks. */
 static void
 test_allow(void **state)
 {

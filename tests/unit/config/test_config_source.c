@@ -13,7 +13,7 @@
 #include "parent/config/config.h"
 
 static void
-tell(void *arg, const char *text)
+collect(void *arg, const char *text)
 {
 	(void)arg;
 	fail_msg("%s", text);
@@ -25,7 +25,7 @@ read_good(const char *name)
 	char path[512];
 
 	snprintf(path, sizeof(path), CONFIG_DIR "/%s", name);
-	return config_read(path, tell, NULL);
+	return config_read(path, collect, NULL);
 }
 
 static const struct config_pool *

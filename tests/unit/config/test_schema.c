@@ -127,7 +127,7 @@ row_of(const struct config_key *key, char row[LINE_MAX])
 	    blocks[0] != '\0' ? blocks : "top level", values, initial);
 }
 
-/* To mend the manual, take the rows that this prints when it fails. */
+/* To fix the manual, use the rows that this prints when it fails. */
 static void
 test_manual(void **state)
 {

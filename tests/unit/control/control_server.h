@@ -29,7 +29,7 @@
 
 struct server {
 	/* Set before server_start(). */
-	bool open;	 /* to everybody, whatever they may do */
+	bool open;	 /* to all users, with or without rights */
 	uint32_t errors; /* in the configuration, a line each */
 	/* Of the status, for tests of vrngctl. */
 	uint32_t more_guests;  /* than the usual ones */
@@ -90,7 +90,7 @@ fake_guest_adopt(struct control_answer *a, const struct control_request *req,
 	return 0;
 }
 
-/* Guest "fds" tells how many descriptors the process has; others are not. */
+/* Guest "fds" reports the number of descriptors; others do not exist. */
 static int
 fake_guest_remove(struct control_answer *a, const char *name)
 {
@@ -166,7 +166,7 @@ server_run(struct server *s, int ready)
 		&fake) == -1 ||
 	    (s->open && chmod(s->path, 0666) == -1))
 		_exit(1);
-#ifdef SERVER_ALSO /* of whoever includes this */
+#ifdef SERVER_ALSO /* of the including file */
 	SERVER_ALSO(s, fake.event);
 #endif
 	if (write(ready, "", 1) != 1)

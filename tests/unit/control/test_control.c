@@ -367,7 +367,7 @@ test_ahead(void **state)
 	server_stop(&s);
 }
 
-/* A client that takes no answer is dropped, and hinders nobody. */
+/* A client that reads no answer is closed, and does not affect others. */
 static void
 test_stalled(void **state)
 {
@@ -639,11 +639,11 @@ test_file(void **state)
 	assert_int_equal(open_at(path, &ctl, event), 0);
 	assert_int_equal(lstat(path, &st), 0);
 	assert_int_equal(st.st_mode, S_IFSOCK | 0600);
-	/* Somebody listens there. */
+	/* Another process listens there. */
 	assert_int_equal(open_at(path, &second, event), -1);
 	control_close(&second);
 	assert_int_equal(lstat(path, &st), 0);
-	/* Nobody does: closed behind the back of control_close(). */
+	/* No process does: closed without control_close(). */
 	ctl.listener.ino = 0;
 	control_close(&ctl);
 	/* The listener is closed in the next round of the loop. */

@@ -213,7 +213,7 @@ test_change(void **state)
 	drbg_free(d);
 }
 
-/* What nobody may ask for, with a number. */
+/* Invalid requests, with a number. */
 struct misuse {
 	int (*ask)(size_t n);
 	size_t n;

@@ -348,7 +348,7 @@ test_answer(void **state)
 	assert_int_equal(drbg_generate(d, out, sizeof(out), 0), 0);
 	assert_memory_equal(out, answer, sizeof(answer));
 	drbg_free(d);
-	/* Nor is there an error left that a later one would be taken for. */
+	/* No error is left in the queue. */
 	assert_int_equal(ERR_peek_error(), 0);
 }
 

@@ -1,6 +1,6 @@
 /*
  * The names of guests, and the command line as far as it is good; the
- * integration suite makes the mistakes.
+ * integration suite makes the errors.
  */
 #include "unit/unit.h"
 

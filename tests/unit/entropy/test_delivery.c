@@ -167,7 +167,7 @@ test_full(void **state)
 	static uint8_t buf[BYTES_PACKET_MAX];
 	struct epoll_event ev;
 	int one = consumer(b, 1), two = consumer(b, 2), packets = 0;
-	struct proto_void news;
+	struct proto_void report;
 	uint64_t total = 0;
 
 	supply(b, 100000);
@@ -177,20 +177,20 @@ test_full(void **state)
 		total += 10;
 		assert_int_equal(delivery_grant(&b->delivery, 1, total), 0);
 	}
-	assert_int_equal(delivery_report(&b->delivery, &news), 1);
-	assert_int_equal(news.total, 10);
-	assert_int_equal(news.blocked, 1);
+	assert_int_equal(delivery_report(&b->delivery, &report), 1);
+	assert_int_equal(report.total, 10);
+	assert_int_equal(report.blocked, 1);
 	delivery_reported(&b->delivery, 1);
-	assert_int_equal(delivery_report(&b->delivery, &news), 0);
+	assert_int_equal(delivery_report(&b->delivery, &report), 0);
 	assert_int_equal(delivery_total(&b->delivery), 100010);
 	/* Another one gets these very bytes. */
 	assert_int_equal(delivery_grant(&b->delivery, 2, 30), 0);
 	assert_int_equal(recv(two, buf, sizeof(buf), MSG_DONTWAIT), 30);
 	assert_memory_equal(buf, b->expected + total - 10, 30);
-	/* What was granted before the parent heard of it is void as well. */
+	/* Bytes granted before the report was sent are void as well. */
 	assert_int_equal(delivery_grant(&b->delivery, 1, total + 50), 0);
-	assert_int_equal(delivery_report(&b->delivery, &news), 1);
-	assert_int_equal(news.total, 60);
+	assert_int_equal(delivery_report(&b->delivery, &report), 1);
+	assert_int_equal(report.total, 60);
 	delivery_reported(&b->delivery, 1);
 	for (int i = 0; i < packets - 1; i++)
 		assert_int_equal(recv(one, buf, sizeof(buf), MSG_DONTWAIT), 10);
@@ -199,9 +199,9 @@ test_full(void **state)
 	assert_int_equal(ev.data.u64, 1);
 	delivery_resume(&b->delivery, 1);
 	assert_int_equal(epoll_wait(b->delivery.epoll_fd, &ev, 1, 0), 0);
-	assert_int_equal(delivery_report(&b->delivery, &news), 1);
-	assert_int_equal(news.total, 60);
-	assert_int_equal(news.blocked, 0);
+	assert_int_equal(delivery_report(&b->delivery, &report), 1);
+	assert_int_equal(report.total, 60);
+	assert_int_equal(report.blocked, 0);
 	delivery_reported(&b->delivery, 1);
 	assert_int_equal(delivery_grant(&b->delivery, 1, total + 60), 0);
 	assert_int_equal(recv(one, buf, sizeof(buf), MSG_DONTWAIT), 10);
@@ -219,7 +219,7 @@ test_short(void **state)
 {
 	struct bench *b = *state;
 	int one = consumer(b, 1);
-	struct proto_void news;
+	struct proto_void report;
 
 	supply(b, 1000);
 	assert_int_equal(delivery_total(&b->delivery), 1000);
@@ -231,9 +231,9 @@ test_short(void **state)
 	assert_int_equal(delivery_total(&b->delivery), 400);
 	assert_int_equal(delivery_grant(&b->delivery, 1, 500), 0);
 	expect(b, one, 100);
-	assert_int_equal(delivery_report(&b->delivery, &news), 1);
-	assert_int_equal(news.total, 100);
-	assert_int_equal(news.blocked, 0);
+	assert_int_equal(delivery_report(&b->delivery, &report), 1);
+	assert_int_equal(report.total, 100);
+	assert_int_equal(report.blocked, 0);
 	delivery_reported(&b->delivery, 1);
 	assert_int_equal(delivery_total(&b->delivery), 500);
 	close(one);
@@ -260,7 +260,7 @@ test_drop(void **state)
 	close(again);
 }
 
-/* A consumer that has died harms nobody. */
+/* A dead consumer does not affect others. */
 static void
 test_dead(void **state)
 {
@@ -307,7 +307,7 @@ test_generated(void **state)
 {
 	struct bench *b = *state;
 	int one = consumer(b, 1);
-	struct proto_void news;
+	struct proto_void report;
 
 	supply(b, 1000);
 	assert_int_equal(delivery_mode(&b->delivery, 2, &generated), -1);
@@ -320,7 +320,7 @@ test_generated(void **state)
 		assert_int_equal(delivery_total(&b->delivery),
 		    supply_held(&b->supply));
 	}
-	assert_int_equal(delivery_report(&b->delivery, &news), 0);
+	assert_int_equal(delivery_report(&b->delivery, &report), 0);
 	close(one);
 }
 
@@ -330,7 +330,7 @@ test_unseeded(void **state)
 {
 	struct bench *b = *state;
 	int one = consumer(b, 1), two = consumer(b, 2), raw = consumer(b, 3);
-	struct proto_void news;
+	struct proto_void report;
 
 	for (uint32_t i = 1; i < 3; i++) {
 		assert_int_equal(delivery_mode(&b->delivery, i, &generated), 0);
@@ -338,25 +338,25 @@ test_unseeded(void **state)
 	}
 	expect_generated(b, one, 0);
 	for (uint32_t i = 1; i < 3; i++) {
-		assert_int_equal(delivery_report(&b->delivery, &news), i);
-		assert_int_equal(news.total, 64);
-		assert_int_equal(news.blocked, 1);
+		assert_int_equal(delivery_report(&b->delivery, &report), i);
+		assert_int_equal(report.total, 64);
+		assert_int_equal(report.blocked, 1);
 		delivery_reported(&b->delivery, i);
 	}
 	supply(b, 60);
-	/* As long as somebody waits for a seed, there is nothing for others. */
+	/* While a DRBG waits for a seed, others get no bytes. */
 	assert_int_equal(delivery_total(&b->delivery), 0);
 	delivery_seed(&b->delivery);
-	assert_int_equal(delivery_report(&b->delivery, &news), 1);
-	assert_int_equal(news.blocked, 0);
+	assert_int_equal(delivery_report(&b->delivery, &report), 1);
+	assert_int_equal(report.blocked, 0);
 	delivery_reported(&b->delivery, 1);
-	assert_int_equal(delivery_report(&b->delivery, &news), 0);
+	assert_int_equal(delivery_report(&b->delivery, &report), 0);
 	assert_int_equal(supply_held(&b->supply), 12);
 	assert_int_equal(delivery_total(&b->delivery), 0);
 	/* While it is blocked, all that it is granted is void. */
 	assert_int_equal(delivery_grant(&b->delivery, 2, 128), 0);
-	assert_int_equal(delivery_report(&b->delivery, &news), 2);
-	assert_int_equal(news.total, 128);
+	assert_int_equal(delivery_report(&b->delivery, &report), 2);
+	assert_int_equal(report.total, 128);
 	assert_int_equal(delivery_grant(&b->delivery, 1, 128), 0);
 	expect_generated(b, one, 64);
 	supply(b, 100);
@@ -366,7 +366,7 @@ test_unseeded(void **state)
 	expect_generated(b, two, 64);
 	assert_int_equal(delivery_grant(&b->delivery, 3, 64), 0);
 	assert_int_equal(supply_held(&b->supply), 0);
-	assert_int_equal(recv(raw, &news, 1, MSG_DONTWAIT), 1);
+	assert_int_equal(recv(raw, &report, 1, MSG_DONTWAIT), 1);
 	close(one);
 	close(two);
 	close(raw);
@@ -378,7 +378,7 @@ test_modes(void **state)
 {
 	struct bench *b = *state;
 	struct proto_delivery how = generated;
-	struct proto_void news;
+	struct proto_void report;
 	int one = consumer(b, 1);
 
 	supply(b, 1000);
@@ -394,13 +394,13 @@ test_modes(void **state)
 	b->sent = 3 * 48;
 	assert_int_equal(delivery_grant(&b->delivery, 1, 400), 0);
 	expect(b, one, 100);
-	/* Nobody waits for a seed who does not want one any more. */
+	/* A DRBG that needs no seed any more does not wait. */
 	supply_remove(&b->supply, supply_held(&b->supply));
 	assert_int_equal(delivery_mode(&b->delivery, 1, &generated), 0);
 	assert_int_equal(delivery_grant(&b->delivery, 1, 500), 0);
 	assert_int_equal(delivery_mode(&b->delivery, 1, &how), 0);
-	assert_int_equal(delivery_report(&b->delivery, &news), 1);
-	assert_int_equal(news.blocked, 0);
+	assert_int_equal(delivery_report(&b->delivery, &report), 1);
+	assert_int_equal(report.blocked, 0);
 	supply(b, 10);
 	assert_int_equal(delivery_total(&b->delivery), 100 + 10);
 	close(one);

@@ -211,7 +211,7 @@ test_stalls(void **state)
 	assert_int_equal(s.status, SOURCE_STALLED);
 	pipe_feed(fd, 600, 3);
 	pipe_await(src, SOURCE_OK, 0, &s);
-	/* Nobody waits for a source whose stock is full. */
+	/* A source with a full stock does not stall. */
 	pipe_feed(fd, 4 * STOCK_SIZE_MIN, 4);
 	while (!stock_full(&src->stock))
 		usleep(1000);
@@ -240,7 +240,7 @@ trickle(struct source *src, int fd)
 	return n;
 }
 
-/* A source comes back although nobody takes what is left from before. */
+/* A source recovers although its remaining bytes are not removed. */
 static void
 test_comes_back(void **state)
 {
@@ -311,7 +311,7 @@ test_condemned_testing(void **state)
 		assert_int_equal(s.status, SOURCE_FAILED);
 	} while (!s.closed);
 	assert_int_equal(stock_held(&src->stock), 0);
-	/* Nor is anything left of it. */
+	/* None of its bytes is left. */
 	for (size_t i = 0; i < src->stock.capacity; i++)
 		assert_int_equal(src->stock.bytes[i], 0);
 	close(fd);

@@ -1,5 +1,5 @@
 /*
- * What several sources, which are pipes, come to together: the first healthy
+ * The supply of several sources, which are pipes: the first healthy
  * one, or all of them XORed.
  */
 #include "unit/entropy/pipes.h"

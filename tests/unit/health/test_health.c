@@ -73,7 +73,7 @@ test_restart(void **state)
 	noise_fill(bytes, sizeof(bytes), &seed);
 	memset(bytes + 2000, 9, 9);
 	assert_int_equal(health_feed(h, bytes, ENOUGH), HEALTH_LATCHED);
-	/* As far as it was looked at. */
+	/* As far as it was tested. */
 	assert_int_equal(health_counts(h)->bytes, 2009);
 	assert_int_equal(health_feed(h, bytes, ENOUGH), HEALTH_LATCHED);
 	assert_int_equal(health_counts(h)->bytes, 2009);
@@ -82,7 +82,7 @@ test_restart(void **state)
 	assert_int_equal(health_failure(h), TEST_REPETITION);
 	assert_int_equal(health_counts(h)->alarms[TEST_REPETITION], 1);
 	assert_int_equal(health_counts(h)->alarms[TEST_NONE], 1);
-	/* A run that ended with the restart is none, nor is the window. */
+	/* The run and the window end with a restart. */
 	health_restart(h);
 	assert_int_equal(health_feed(h, bytes + 2000, 5), HEALTH_STARTING);
 	health_restart(h);

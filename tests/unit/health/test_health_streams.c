@@ -62,7 +62,7 @@ mode_new(enum mode mode)
 	return health_new(&spec);
 }
 
-/* Streams: each fills a buffer and tells where the fault begins. */
+/* Streams: each fills a buffer and returns where the fault begins. */
 
 static size_t
 constant(uint8_t *bytes, uint64_t *seed)

@@ -397,7 +397,7 @@ test_forgotten(void **state)
 	assert_int_equal(verdict, HEALTH_OK);
 	feed(&lag, bytes, sizeof(bytes), &verdict);
 	assert_int_equal(verdict, HEALTH_FAILING);
-	/* Nor is it followed after that. */
+	/* It is not followed after that. */
 	lag_restart(&lag);
 	feed(&lag, bytes, sizeof(bytes), &verdict);
 	assert_int_equal(verdict, HEALTH_OK);

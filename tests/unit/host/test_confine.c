@@ -155,7 +155,7 @@ thread(void *arg)
 	return arg;
 }
 
-/* Threads, programs, and the user namespace of a child, if they may be had. */
+/* Threads, programs, and the user namespace of a child, if available. */
 static void
 children(void)
 {

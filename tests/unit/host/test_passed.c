@@ -36,7 +36,7 @@ count_line(void *arg, const struct log_line *line)
 	logged++;
 }
 
-/* The size of the file that a descriptor is, which tells which one it is. */
+/* The size of a descriptor's file, which identifies it. */
 static off_t
 mark(int fd)
 {

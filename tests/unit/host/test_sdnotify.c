@@ -68,7 +68,7 @@ tear_down(struct manager *m)
 
 /* The next message, after the event loop had its turn; "" if there is none. */
 static const char *
-hear(struct manager *m)
+receive_text(struct manager *m)
 {
 	static char text[MESSAGE_SIZE];
 	union passing place;
@@ -105,7 +105,7 @@ drain(struct manager *m)
 
 	for (int i = 0; i < MANY; i++) {
 		snprintf(wanted, sizeof(wanted), "X_NUMBER=%d", i);
-		assert_string_equal(hear(m), wanted);
+		assert_string_equal(receive_text(m), wanted);
 	}
 }
 
@@ -119,10 +119,10 @@ test_order(void **state)
 	fill();
 	sdnotify_send("READY=1");
 	drain(&m);
-	assert_string_equal(hear(&m), "READY=1");
-	assert_string_equal(hear(&m), "");
+	assert_string_equal(receive_text(&m), "READY=1");
+	assert_string_equal(receive_text(&m), "");
 	sdnotify_status("idle");
-	assert_string_equal(hear(&m), "STATUS=idle");
+	assert_string_equal(receive_text(&m), "STATUS=idle");
 	tear_down(&m);
 }
 
@@ -140,9 +140,9 @@ test_coalesced(void **state)
 	sdnotify_watchdog();
 	sdnotify_status("new");
 	drain(&m);
-	assert_string_equal(hear(&m), "WATCHDOG=1");
-	assert_string_equal(hear(&m), "STATUS=new");
-	assert_string_equal(hear(&m), "");
+	assert_string_equal(receive_text(&m), "WATCHDOG=1");
+	assert_string_equal(receive_text(&m), "STATUS=new");
+	assert_string_equal(receive_text(&m), "");
 	tear_down(&m);
 }
 
@@ -181,16 +181,16 @@ test_store(void **state)
 	assert_int_equal(sdnotify_store("g-vm1", fds[1]), 0);
 	assert_int_equal(sdnotify_waiting("s-"), 1);
 	close(fds[1]);
-	assert_string_equal(hear(&m), "FDSTORE=1\nFDNAME=s-old");
+	assert_string_equal(receive_text(&m), "FDSTORE=1\nFDNAME=s-old");
 	drain(&m);
-	assert_string_equal(hear(&m), "FDSTOREREMOVE=1\nFDNAME=s-old");
-	assert_string_equal(hear(&m), "FDSTORE=1\nFDNAME=s-vm1");
+	assert_string_equal(receive_text(&m), "FDSTOREREMOVE=1\nFDNAME=s-old");
+	assert_string_equal(receive_text(&m), "FDSTORE=1\nFDNAME=s-vm1");
 	is_pipe(m.received, fds[0]);
-	assert_string_equal(hear(&m), "FDSTORE=1\nFDNAME=g-vm1");
+	assert_string_equal(receive_text(&m), "FDSTORE=1\nFDNAME=g-vm1");
 	is_pipe(m.received, fds[0]);
-	assert_string_equal(hear(&m), "");
+	assert_string_equal(receive_text(&m), "");
 	assert_int_equal(sdnotify_waiting(""), 0);
-	/* Neither the queue nor anybody else has a copy. */
+	/* The queue and other processes have no copy. */
 	assert_int_equal(read(fds[0], &(char){ 0 }, 1), 0);
 	close(fds[0]);
 	tear_down(&m);
@@ -219,9 +219,9 @@ test_barrier(void **state)
 	assert_true(first != -1 && second != -1 && first != second);
 	drain(&m);
 	assert_false(at_end(first));
-	assert_string_equal(hear(&m), "BARRIER=1");
+	assert_string_equal(receive_text(&m), "BARRIER=1");
 	assert_false(at_end(first));
-	assert_string_equal(hear(&m), "");
+	assert_string_equal(receive_text(&m), "");
 	assert_true(at_end(first));
 	assert_true(at_end(second));
 	close(first);
@@ -229,7 +229,7 @@ test_barrier(void **state)
 	tear_down(&m);
 }
 
-/* Nobody receives, for now. */
+/* No receiver for now. */
 static void
 test_away(void **state)
 {
@@ -238,15 +238,15 @@ test_away(void **state)
 	(void)state;
 	set_up(&m);
 	sdnotify_send("X_NUMBER=1");
-	assert_string_equal(hear(&m), "X_NUMBER=1");
+	assert_string_equal(receive_text(&m), "X_NUMBER=1");
 	close(m.fd);
 	sdnotify_send("X_NUMBER=2");
 	setenv("NOTIFY_SOCKET", "@vrngd-test-nobody", 1);
 	sdnotify_send("X_NUMBER=3");
 	m.fd = listen_anew();
 	assert_true(sd_event_run(m.event, 5000000) > 0);
-	assert_string_equal(hear(&m), "X_NUMBER=2");
-	assert_string_equal(hear(&m), "X_NUMBER=3");
+	assert_string_equal(receive_text(&m), "X_NUMBER=2");
+	assert_string_equal(receive_text(&m), "X_NUMBER=3");
 	tear_down(&m);
 }
 

@@ -74,7 +74,7 @@ tear_down(struct manager *m)
 
 /* What systemd has been told; "" if nothing. */
 static const char *
-hear(struct manager *m)
+receive_text(struct manager *m)
 {
 	static char text[MESSAGE_SIZE];
 	char control[CMSG_SPACE(sizeof(int))];
@@ -109,17 +109,17 @@ put_and_remove(void **state)
 	assert_int_equal(pipe(fds), 0);
 	store_init(&m.store, &m.passed);
 	assert_true(store_put(&m.store, "g-vm1", fds[1]));
-	assert_string_equal(hear(&m), "FDSTORE=1\nFDNAME=g-vm1");
+	assert_string_equal(receive_text(&m), "FDSTORE=1\nFDNAME=g-vm1");
 	assert_int_not_equal(m.received, -1);
 	assert_int_equal(write(m.received, "x", 1), 1);
 	assert_int_equal(read(fds[0], &(char){ 0 }, 1), 1);
 	store_remove(&m.store, "g-vm2");
-	assert_string_equal(hear(&m), "");
+	assert_string_equal(receive_text(&m), "");
 	store_remove(&m.store, "g-vm1");
-	assert_string_equal(hear(&m), "FDSTOREREMOVE=1\nFDNAME=g-vm1");
+	assert_string_equal(receive_text(&m), "FDSTOREREMOVE=1\nFDNAME=g-vm1");
 	assert_int_equal(m.received, -1);
 	store_remove(&m.store, "g-vm1");
-	assert_string_equal(hear(&m), "");
+	assert_string_equal(receive_text(&m), "");
 	close(fds[0]);
 	close(fds[1]);
 	tear_down(&m);
@@ -135,10 +135,10 @@ replaced(void **state)
 	set_up(&m, "1");
 	store_init(&m.store, &m.passed);
 	assert_true(store_put(&m.store, "s-vm1", 1));
-	hear(&m);
+	receive_text(&m);
 	assert_true(store_put(&m.store, "s-vm1", 2));
-	assert_string_equal(hear(&m), "FDSTOREREMOVE=1\nFDNAME=s-vm1");
-	assert_string_equal(hear(&m), "FDSTORE=1\nFDNAME=s-vm1");
+	assert_string_equal(receive_text(&m), "FDSTOREREMOVE=1\nFDNAME=s-vm1");
+	assert_string_equal(receive_text(&m), "FDSTORE=1\nFDNAME=s-vm1");
 	assert_int_equal(m.store.n, 1);
 	tear_down(&m);
 }
@@ -153,15 +153,15 @@ full(void **state)
 	store_init(&m.store, &m.passed);
 	assert_true(store_put(&m.store, "s-1", 1));
 	assert_true(store_put(&m.store, "s-2", 1));
-	hear(&m);
-	hear(&m);
+	receive_text(&m);
+	receive_text(&m);
 	assert_false(store_put(&m.store, "s-3", 1));
-	assert_string_equal(hear(&m), "");
+	assert_string_equal(receive_text(&m), "");
 	assert_int_equal(m.logged, 1);
 	store_remove(&m.store, "s-1");
-	hear(&m);
+	receive_text(&m);
 	assert_true(store_put(&m.store, "s-3", 1));
-	assert_string_equal(hear(&m), "FDSTORE=1\nFDNAME=s-3");
+	assert_string_equal(receive_text(&m), "FDSTORE=1\nFDNAME=s-3");
 	tear_down(&m);
 }
 
@@ -180,11 +180,11 @@ long_names(void **state)
 		snprintf(name, sizeof(name), "s-%0*zu", 247, n);
 		if (!store_put(&m.store, name, 1))
 			break;
-		hear(&m);
+		receive_text(&m);
 	}
 	assert_int_equal(n, STORE_NAMES_MAX / 250);
 	assert_int_equal(m.store.bytes, n * 250);
-	assert_string_equal(hear(&m), "");
+	assert_string_equal(receive_text(&m), "");
 	store_remove(&m.store, "s-nothing");
 	assert_int_equal(m.store.n, n);
 	tear_down(&m);
@@ -207,9 +207,9 @@ passed_on(void **state)
 	assert_int_equal(m.store.bytes, sizeof("g-b++c"));
 	assert_false(store_put(&m.store, "s-1", 1));
 	store_remove(&m.store, "guest-a");
-	assert_string_equal(hear(&m), "");
+	assert_string_equal(receive_text(&m), "");
 	store_remove(&m.store, "g-b++c");
-	assert_string_equal(hear(&m), "FDSTOREREMOVE=1\nFDNAME=g-b++c");
+	assert_string_equal(receive_text(&m), "FDSTOREREMOVE=1\nFDNAME=g-b++c");
 	assert_true(store_put(&m.store, "s-1", 1));
 	tear_down(&m);
 }
@@ -225,7 +225,7 @@ no_store(void **state)
 		set_up(&m, values[i]);
 		store_init(&m.store, &m.passed);
 		assert_false(store_put(&m.store, "s-1", 1));
-		assert_string_equal(hear(&m), "");
+		assert_string_equal(receive_text(&m), "");
 		assert_int_equal(m.logged, 0);
 		tear_down(&m);
 	}

@@ -221,7 +221,7 @@ kinds_use_once(const struct source_kind *kind, struct device *d)
 	return d->unwell ? 3 : 0;
 }
 
-/* Is to wait for ever: whatever it returns is wrong. */
+/* Must wait forever: any result is wrong. */
 static inline int
 kinds_use_silent(const struct source_kind *kind, struct device *d)
 {

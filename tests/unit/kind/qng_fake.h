@@ -19,7 +19,7 @@
 
 struct fake {
 	uint64_t clock;
-	char commands[COMMANDS_SIZE]; /* all heard, and "p": purged */
+	char commands[COMMANDS_SIZE]; /* all received, and "p": purged */
 	size_t ncommands;
 	uint8_t queue[QUEUE_SIZE]; /* on its way to the reader */
 	size_t start, end;
@@ -30,7 +30,7 @@ struct fake {
 
 	/* How it behaves. */
 	size_t piece;	       /* bytes received at once at most */
-	unsigned int deaf;     /* so many stops are not heard */
+	unsigned int deaf;     /* this many stops are ignored */
 	unsigned int nonsense; /* so many wrong serials */
 	size_t short_by;       /* bytes missing of the first serial */
 	bool mute;
@@ -88,7 +88,7 @@ fails(struct fake *f)
 }
 
 static inline void
-heard(struct fake *f, char command)
+received(struct fake *f, char command)
 {
 	assert_true(f->ncommands < sizeof(f->commands) - 1);
 	f->commands[f->ncommands++] = command;
@@ -101,7 +101,7 @@ fake_send(void *arg, uint8_t command)
 
 	if (fails(f))
 		return f->error;
-	heard(f, (char)command);
+	received(f, (char)command);
 	switch (f->mute ? 0 : command) {
 	case 0xe0:
 		if (f->streaming && f->deaf == 0) {
@@ -162,7 +162,7 @@ fake_purge(void *arg)
 
 	if (fails(f))
 		return f->error;
-	heard(f, 'p');
+	received(f, 'p');
 	f->start += (f->end - f->start) / 2;
 	return 0;
 }
@@ -187,7 +187,7 @@ static const struct qng_port port = {
 	.pause = fake_pause,
 };
 
-/* A good one, that somebody else left streaming, with its status bad. */
+/* A good one, left streaming by another program, with a bad status. */
 static inline struct fake
 generator(void)
 {

@@ -244,7 +244,7 @@ test_errors(void **state)
 	int fd, server;
 
 	(void)state;
-	/* Nobody listens. */
+	/* No server listens. */
 	fd = kinds_inet(SOCK_STREAM, &address);
 	d = kinds_device(SOURCE_EGD, kinds_connect(SOCK_STREAM, &address));
 	assert_int_equal(kinds_open(&d), ECONNREFUSED);

@@ -301,7 +301,7 @@ test_port_fails(void **state)
 		assert_int_equal(error, ENODEV);
 		assert_false(q.unwell);
 		assert_true(f.clock - start < 4 * NS_PER_SEC);
-		/* And it can be had back. */
+		/* And it can be regained. */
 		assert_int_equal(qng_start(&q, &port, &f), 0);
 		expect_stream(&q, 1, 100);
 	}

@@ -215,7 +215,7 @@ test_udp_connected(void **state)
 	kinds_close(&d);
 }
 
-/* Anybody may send, and is sent nothing. */
+/* Any sender is accepted, and is sent nothing. */
 static void
 test_udp_listening(void **state)
 {
@@ -304,7 +304,7 @@ test_udp_refused(void **state)
 	send_bytes(server, (const uint8_t *)"one", 3);
 	kinds_expect(&d, (const uint8_t *)"one", 3);
 	close(server);
-	/* The error of this is not told to anybody else. */
+	/* Its error is not reported to others. */
 	send_bytes(d.fd, (const uint8_t *)"", 1);
 	pid = kinds_start(&d, -1, use_hello);
 	poll(NULL, 0, 1200);

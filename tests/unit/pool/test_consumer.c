@@ -178,7 +178,7 @@ test_one_part(void **state)
 	assert_in_range(p.given[0], BURST - 64, BURST);
 	want(&p, 1, 0, BURST, 0);
 	assert_true(p.given[0] + p.given[1] <= BURST + 10);
-	/* Whoever comes again has not gained anything. */
+	/* Reconnecting gains nothing. */
 	consumer_leave(&p.pool, &p.consumers[1]);
 	close(p.bytes[1]);
 	join(&p, 1);
@@ -215,7 +215,7 @@ test_turns(void **state)
 }
 
 /*
- * Whoever gets a second consumer, or loses it, has gained nothing: what is in
+ * A guest that gets a second consumer, or loses it, gains nothing: what is in
  * the bucket stays, and so does what counts against it.
  */
 static void
@@ -414,7 +414,7 @@ test_active(void **state)
 	unplumb(&p);
 }
 
-/* Demands that make no sense. */
+/* Invalid demands. */
 static void
 test_nonsense(void **state)
 {

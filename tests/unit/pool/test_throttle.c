@@ -99,7 +99,7 @@ test_endless(void **state)
 	assert_int_equal(t.total, 10000 * MS);
 }
 
-/* While there is nothing to be given, limits have nobody wait. */
+/* Without bytes, waiting is not due to limits. */
 static void
 test_dry(void **state)
 {

@@ -144,7 +144,7 @@ test_find(void **state)
 	expect(0x0403, 0x6001, "", 1, 12);
 	expect(0x0403, 0, "", 1, 9);
 	expect(0, 0x6014, "", 1, 9);
-	/* Named, it need not be a QNG by its serial number, nor by its ids. */
+	/* If named, its serial number and ids need not be those of a QNG. */
 	expect(0, 0, "A10LQ1", 1, 2);
 	expect(0x1234, 0xabcd, "", 3, 127);
 	expect_none(0, 0, "QWR90001");

@@ -217,7 +217,7 @@ test_bad(void **state)
 	stop();
 }
 
-/* Whoever has made a call, or reads none of its answer, has only so long. */
+/* A client that is in a call, or does not read its answer, times out. */
 static void
 test_slow(void **state)
 {
@@ -289,7 +289,7 @@ test_many(void **state)
 	fds[1] = join();
 	for (size_t i = 0; i < most; i++)
 		say(fds[i], GET, sizeof(GET));
-	/* Nobody is idle. */
+	/* No client is idle. */
 	fd = join();
 	check_dropped(fd);
 	assert_int_equal(server.nclients, most);

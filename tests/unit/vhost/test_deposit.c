@@ -1,5 +1,5 @@
 /*
- * Deposits, and sessions that are saved in them and taken up again.
+ * Deposits, and sessions that are saved in them and resumed.
  */
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -165,7 +165,7 @@ test_full(void **state)
 	close(d);
 }
 
-/* A message that nobody of ours wrote, and somebody who is not ours. */
+/* A message from another program, and another sender. */
 static void
 test_strange(void **state)
 {
@@ -507,7 +507,7 @@ test_unhandled(void **state)
 	place_free(&p);
 }
 
-/* The status with which a worker ends that is to take up the session. */
+/* The exit status of a worker that resumes the session. */
 static int
 end_of_worker(struct place *p)
 {
@@ -543,7 +543,7 @@ test_ids(void **state)
 	place_free(&p);
 }
 
-/* What cannot be taken up is said to be so, and nothing else happens. */
+/* A session that cannot be resumed is reported, and has no other effect. */
 static void
 test_lost(void **state)
 {

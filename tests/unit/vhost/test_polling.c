@@ -8,7 +8,7 @@
 #include "vhost/device/polling.h"
 
 #define US   UINT64_C(1000)
-#define WAKE (20 * US) /* that a kick takes to be heard of */
+#define WAKE (20 * US) /* latency of a kick */
 
 /* A driver that makes its next request a while after the last was served. */
 struct game {

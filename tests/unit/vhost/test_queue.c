@@ -301,7 +301,7 @@ test_rewind(void **state)
 	driver_free(&d);
 }
 
-/* Whether the driver that waits for `event` is to be called. */
+/* Whether the driver that waits for `event` must be called. */
 static bool
 crossed(uint16_t old, uint16_t n, uint16_t event)
 {
@@ -353,7 +353,7 @@ test_no_interrupt(void **state)
 	driver_free(&d);
 }
 
-/* With EVENT_IDX the driver hears which request to kick for. */
+/* With EVENT_IDX the device sets the request to kick for. */
 static void
 test_arm(void **state)
 {
@@ -384,7 +384,7 @@ kicks(const struct driver *d, uint16_t old, uint16_t new)
 	return (uint16_t)(new - event - 1) < (uint16_t)(new - old);
 }
 
-/* While the queue is watched nobody is to kick, and after that they are. */
+/* Kicks are disabled while the queue is watched, and enabled after that. */
 static void
 test_watch(void **state)
 {

@@ -27,7 +27,7 @@ test_in_order(void **state)
 	device_free(dev);
 }
 
-/* A request is never completed with nothing, nor with next to nothing. */
+/* A request is never completed with no or very few bytes. */
 static void
 test_enough(void **state)
 {

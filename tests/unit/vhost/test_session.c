@@ -431,7 +431,7 @@ test_full_socket(void **state)
 	assert_int_equal(recv(l->peer, &w, 1, MSG_DONTWAIT), -1);
 }
 
-/* What has gone already is not sent again, nor is the descriptor. */
+/* Sent bytes and the descriptor are not sent again. */
 static void
 test_partial_reply(void **state)
 {
