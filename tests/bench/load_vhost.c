@@ -12,7 +12,7 @@
  *	-g  segments of a request		    else they wait for calls
  *	-t  measure for so many ms, after -w ms of the same
  *	-I  measure for so many ms without any request instead
- *	-p  the server, of which CPU time, memory and wake-ups are to be told
+ *	-p  the server, to report its CPU time, memory and wake-ups
  *
  * Prints lines of a name and a number.  Ends with status 1 if anything that a
  * guest could notice is wrong.
@@ -44,7 +44,7 @@ struct load {
 	uint64_t warm_up; /* ns */
 	uint64_t time;
 	uint64_t idle;
-	pid_t server; /* 0: not told */
+	pid_t server; /* 0: not given */
 	struct guest *guests;
 	int epoll_fd;
 	struct latency first; /* from connecting to the first completion */

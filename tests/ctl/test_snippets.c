@@ -220,7 +220,7 @@ test_odd_places(void **state)
 	}
 }
 
-/* QEMU takes datagrams only from where it was told that they come from. */
+/* QEMU accepts datagrams only from the given address. */
 static void
 test_senders(void **state)
 {

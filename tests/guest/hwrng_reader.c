@@ -1,6 +1,6 @@
 /*
  * hwrng_reader: in a guest, reads /dev/hwrng, 64 bytes at a time, until it is
- * told to stop with SIGTERM, and then prints in one line what came of it:
+ * stopped with SIGTERM, and then prints the result in one line:
  *
  *	reads N errors N repeats N longest N
  *

@@ -197,7 +197,7 @@ reader_main(int channel, int up, const struct proto_hello *hello, int root)
 		    read(done[0], &byte, 1) != 1)
 			_exit(1);
 		close(f.fds[0]);
-		/* Tells the other process that it may go on. */
+		/* Lets the other process continue. */
 		frame_init(&f, PROTO_READY, 0, 0);
 		if (channel_tell(up, &f) == -1)
 			_exit(1);

@@ -157,7 +157,7 @@ struct fe_seg {
 	uint32_t len;
 };
 
-/* Guest memory: wire is what the backend is told, base our own mapping. */
+/* Guest memory: wire is the address for the backend, base our own mapping. */
 struct fe_region {
 	struct fe_wire_region wire;
 	int fd;
@@ -275,7 +275,7 @@ int fe_start(struct fe *);
 /* The ring's part of fe_start(), NUM to ENABLE. */
 int fe_start_ring(struct fe *);
 
-/* Tell the backend where the ring is (SET_VRING_ADDR). */
+/* Send the addresses of the ring (SET_VRING_ADDR). */
 int fe_send_addr(struct fe *);
 
 /* Stop the ring; returns the base, which is the next avail index. */
@@ -318,7 +318,7 @@ int fe_mem_slot(struct fe *, uint32_t, const struct fe_region *);
 /* Our address of guest memory; NULL if not within one region. */
 void *fe_ptr(const struct fe *, uint64_t, size_t);
 
-/* The frontend's address of guest memory as told to the backend, or 0. */
+/* The frontend's address of guest memory as sent to the backend, or 0. */
 uint64_t fe_uva(const struct fe *, uint64_t);
 
 /* Copy out of guest memory, across regions. */
@@ -330,7 +330,7 @@ int fe_mem_fill(struct fe *, uint64_t, uint8_t, size_t);
 /* Lay out a fresh ring of that many entries at the guest address. */
 int fe_ring_init(struct fe *, uint32_t, uint64_t);
 
-/* Use a copy of the ring at another address; the backend is not told. */
+/* Use a copy of the ring at another address; the backend is not notified. */
 int fe_ring_move(struct fe *, uint64_t);
 void fe_ring_free(struct fe *);
 

@@ -44,7 +44,7 @@ answer(const struct lingering *l, uint64_t unique, int error,
 	out.hdr.len = (uint32_t)(sizeof(out.hdr) + len);
 	if (len > 0)
 		memcpy(out.buf + sizeof(out.hdr), payload, len);
-	/* Whoever asked may have gone. */
+	/* The caller may have exited. */
 	if (write(l->dev, &out, out.hdr.len) == -1)
 		return;
 }

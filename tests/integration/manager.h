@@ -1,5 +1,5 @@
 /*
- * What systemd is to a service: passes it descriptors by their names, hears what
+ * What systemd is to a service: passes it descriptors by their names, receives what
  * it notifies of, and keeps what it wants to be kept for the next start.
  */
 #ifndef MANAGER_H

@@ -38,7 +38,7 @@ void readers_place(struct suite *, struct reader[READERS]);
 void readers_start(struct reader[READERS]);
 
 /*
- * Ends them.  Returns whether no read has failed, nor taken longer than so many
+ * Ends them.  Returns whether no read has failed or taken longer than so many
  * ms.
  */
 bool readers_end(struct reader[READERS], uint64_t ms);

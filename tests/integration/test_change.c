@@ -217,7 +217,7 @@ test_lingering(void **state)
 
 /*
  * A guest is removed whose worker does not die, as one does that waits for a
- * file system.  Here it stays at its own end, of which a tracer is told.
+ * file system.  Here it stays at its own exit, which a tracer sees.
  */
 static void
 test_undying(void **state)

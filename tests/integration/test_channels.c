@@ -1,6 +1,6 @@
 /*
  * Children that were taken over try to pass the parent a descriptor whose
- * closing takes half a minute.  This program is in the place of theirs; whatever
+ * closing takes half a minute.  This program replaces theirs; for any
  * it tries, the parent does not wait.
  */
 #include <sys/socket.h>

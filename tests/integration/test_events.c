@@ -1,5 +1,5 @@
 /*
- * Events in the journal: that they are told, with all that the catalog says of
+ * Events in the journal: that they are logged, with all that the catalog says of
  * them.
  */
 #include <errno.h>
@@ -74,7 +74,7 @@ test_source(void **state)
 	events_pass(&w);
 }
 
-/* What a pool serves from, which is told before or after why. */
+/* The sources of a pool, logged before or after the reason. */
 static void
 test_pool(void **state)
 {
@@ -133,7 +133,7 @@ test_processes(void **state)
 
 /* Whether that event is among the records so far; leaves it. */
 static bool
-told(struct watched *w, enum event event, struct journal_record *r)
+logged(struct watched *w, enum event event, struct journal_record *r)
 {
 	const char *id;
 
@@ -157,7 +157,7 @@ test_cut_off(void **state)
 	suite_up_qemu(w.s, &w.s->fe, "vm0");
 	/* It is known that the last message was answered. */
 	suite_served(&w.s->fe);
-	while (!told(&w, EVENT_CUT_OFF, &r)) {
+	while (!logged(&w, EVENT_CUT_OFF, &r)) {
 		assert_true(fe_now() < deadline);
 		pid = daemon_child(&w.s->d, ROLE_VHOST, "vm0");
 		if (pid != 0)

@@ -27,7 +27,7 @@
 
 /* Sends a frame as soon as there is room for it. */
 static void
-tell(const struct frame *f)
+send_up(const struct frame *f)
 {
 	while (channel_tell(CHANNEL_UP_FD, f) == -1) {
 		if (errno != EAGAIN)
@@ -43,7 +43,7 @@ flap(void)
 	struct frame f;
 
 	frame_init(&f, PROTO_READY, 0, 0);
-	tell(&f);
+	send_up(&f);
 	frame_init(&f, PROTO_SOURCE_STATE, 0, 0);
 	f.u.source_state.opened = 1;
 	f.u.source_state.test = TEST_REPETITION;
@@ -52,13 +52,13 @@ flap(void)
 		f.u.source_state.status =
 		    i / 2 % 2 ? SOURCE_OK : SOURCE_LATCHED;
 		f.u.source_state.serving = i % 4;
-		tell(&f);
+		send_up(&f);
 	}
 	f.u.source_state.status = SOURCE_LATCHED;
 	f.u.source_state.serving = 0;
 	for (uint32_t i = 0; i < 2; i++) {
 		f.u.source_state.number = i;
-		tell(&f);
+		send_up(&f);
 	}
 	while (recv(CHANNEL_FD, &f, sizeof(f), 0) > 0)
 		continue;

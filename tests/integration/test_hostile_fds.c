@@ -210,7 +210,7 @@ test_kick_drained(void **state)
 	hostile_end(s);
 }
 
-/* Whoever closes it last waits; that must not be who serves all. */
+/* The last close blocks; the parent must not do it. */
 static void
 test_lingering_call(void **state)
 {

@@ -1,6 +1,6 @@
 /*
  * A frontend whose memory is wrong: files that cannot be mapped, that are too
- * short or shrink, regions and ring addresses that make no sense, and the
+ * short or shrink, invalid regions and ring addresses, and the
  * same of the dirty log and the inflight area.
  */
 #include <sys/mman.h>

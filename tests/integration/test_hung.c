@@ -1,5 +1,5 @@
 /*
- * Processes that hang while they have work are replaced, and nobody but the one
+ * Processes that hang while they have work are replaced, and only the one
  * who made them hang waits; those that merely do not run are left alone.
  */
 #include <errno.h>
@@ -109,7 +109,7 @@ test_service(void **state)
 	suite_pass(s);
 }
 
-/* Workers that do not end keep nobody waiting, not those that are not theirs. */
+/* Workers that do not end do not delay other guests and services. */
 static void
 test_removed(void **state)
 {
@@ -200,7 +200,7 @@ test_client_lingers(void **state)
 	suite_pass(s);
 }
 
-/* Somebody waits at a socket to be let in, and has sent what lingers. */
+/* A client waits at a socket, and has sent a lingering descriptor. */
 static int
 wait_outside(struct suite *s, const char *name, int *peer)
 {
@@ -241,7 +241,7 @@ test_listener_lingers(void **state)
 	suite_up_qemu(s, &s->other, "vm1");
 	first = place_connect(&p);
 	take(first, FE_TIMEOUT_MS);
-	/* It lets nobody in, and nobody misses it. */
+	/* It accepts no clients, and others are not affected. */
 	CHECK(kill(daemon_child(&s->d, EGD_WORKER, NULL), SIGSTOP));
 	for (int i = 0; i < 6; i++)
 		outside[i] = wait_outside(s, sockets[i], &peers[i]);

@@ -234,7 +234,7 @@ test_hung_at_the_end(void **state)
 
 /*
  * The workers of many guests fit into memory: one whose guest has asked for
- * little occupies none for large requests, nor for many of them.
+ * little occupies none for large or many requests.
  */
 static void
 test_small(void **state)

@@ -46,7 +46,7 @@ test_window_bound(void **state)
 	suite_pass(s);
 }
 
-/* Nobody waits for 5 periods; that is worth no more than one burst. */
+/* No request for 5 periods gives no more than one burst. */
 static void
 test_no_piling_up(void **state)
 {

@@ -1,6 +1,6 @@
 /*
  * Services of a running daemon: a reload moves them, their workers and the
- * entropy process die, and whoever they connect to comes and goes.
+ * entropy process die, and peers disappear and come back.
  */
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -106,7 +106,7 @@ test_at_once(void **state)
 	}
 	fd = place_connect(&small);
 	assert_int_equal(take_now(fd), 255);
-	/* Whatever is missing then comes by its rate. */
+	/* The rest then arrives at its rate. */
 	for (tries = 0; tries < TRIES && take_now(fd) < 255; tries++)
 		usleep(50000);
 	assert_true(tries < TRIES);

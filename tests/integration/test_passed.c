@@ -95,7 +95,7 @@ test_start(void **state)
 	suite_pass(s);
 }
 
-/* Whatever they were meant to be: with a wrong count nothing can be trusted. */
+/* With a wrong count, no descriptor can be trusted. */
 static void
 test_count(void **state)
 {
@@ -160,7 +160,7 @@ test_adopted(void **state)
 	suite_pass(s);
 }
 
-/* What the manager was told but for the status, of which there may be news. */
+/* The notifications to the manager, except for the status. */
 static const char *
 said(struct manager *m)
 {
@@ -367,7 +367,7 @@ test_notified(void **state)
 	poll(NULL, 0, 100);
 	manager_hear(&m);
 	assert_non_null(strstr(m.said, "READY=1 STATUS=0 of 0 guests"));
-	/* It has told, and nothing has happened since. */
+	/* It has sent its status, and nothing has changed since. */
 	poll(NULL, 0, 3000);
 	manager_hear(&m);
 	assert_non_null(strstr(m.said, "STATUS=0 of 0 guests connected, "));

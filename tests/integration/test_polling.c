@@ -211,7 +211,7 @@ test_races(void **state)
 	suite_pass(s);
 }
 
-/* Nobody who has nothing to do is woken up, or uses any time. */
+/* An idle worker is not woken up, and uses no CPU time. */
 static void
 test_idle(void **state)
 {

@@ -266,7 +266,7 @@ test_latch(void **state)
 }
 
 /*
- * Much output from a few seeds; none when a seed is due and cannot be had; and
+ * Much output from a few seeds; none when a seed is due and not available; and
  * a raw guest beside it gets the source's own bytes.
  */
 static void

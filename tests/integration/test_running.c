@@ -53,7 +53,7 @@ test_switch_call(void **state)
 	suite_pass(s);
 }
 
-/* What was completed while there was no call fd is told to the next one. */
+/* Requests completed without a call fd are notified to the next one. */
 static void
 test_no_call(void **state)
 {

@@ -40,7 +40,7 @@ unplug(struct suite *s, struct fifo *f)
 	peer_hang_up(f);
 }
 
-/* The device is told to begin, from when on it may send. */
+/* The start command, after which the device may send. */
 static void
 await_init(const struct fifo *f, const char *init)
 {
@@ -206,7 +206,7 @@ test_missing(void **state)
 	suite_pass(s);
 }
 
-/* It is the only one, and not there: that is told, and nothing started. */
+/* The only source is missing: that is logged, and the start fails. */
 static void
 test_missing_alone(void **state)
 {

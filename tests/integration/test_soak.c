@@ -318,7 +318,7 @@ ask_for_status(struct soak *k)
 		change(k, "status");
 }
 
-/* Nobody reads the log for a while. */
+/* The log is not read for a while. */
 static void
 stop_log(struct soak *k)
 {
@@ -331,7 +331,7 @@ continue_log(struct soak *k)
 	k->log_stopped = false;
 }
 
-/* Nor does the service manager read what it is notified of. */
+/* The service manager does not read its notifications. */
 static void
 stop_manager(struct soak *k)
 {
@@ -387,7 +387,7 @@ stop_service(struct soak *k)
 	crowd(k);
 }
 
-/* One that nobody has come to since cannot be known to hang. */
+/* A worker without clients since cannot be known to hang. */
 static void
 continue_service(struct soak *k)
 {

@@ -42,8 +42,8 @@ hurry(const struct place *p, size_t len)
 }
 
 /*
- * Somebody connects and hangs up as fast as he can: it costs little, and he
- * does not fill the log, nor keep out who comes after him.
+ * A peer connects and hangs up as fast as it can: it costs little, does not
+ * fill the log, and does not keep out others.
  */
 static void
 hurries(struct suite *s, struct place *p, size_t len)

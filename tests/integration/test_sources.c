@@ -87,7 +87,7 @@ feed(struct feed *f, size_t len)
 /*
  * Delivered bytes, in pieces as they may be, are all fed and not yet seen.
  * Where a piece ends, the next fed byte may happen to be the same as the next
- * delivered one, so a single byte seen twice proves nothing; nor does a piece
+ * delivered one, so a single byte or a piece seen twice proves nothing; a piece
  * too short to be found, so a few bytes may be passed over.
  */
 static void

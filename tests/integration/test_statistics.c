@@ -1,5 +1,5 @@
 /*
- * Statistics in the journal: what was given is told, and disturbs nobody.
+ * Statistics in the journal: deliveries are logged, without wake-ups.
  */
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -73,7 +73,7 @@ egd_connect(struct watched *w)
 	return fd;
 }
 
-/* What was given is told once, of whom it was; then nobody is woken up. */
+/* Deliveries are logged once per guest; then there are no wake-ups. */
 static void
 test_statistics(void **state)
 {
@@ -164,7 +164,7 @@ test_polling(void **state)
 	events_pass(&w);
 }
 
-/* A period that was cut short by the end is told too. */
+/* A period that was cut short by the end is logged too. */
 static void
 test_last_statistics(void **state)
 {
@@ -184,7 +184,7 @@ test_last_statistics(void **state)
 }
 
 /*
- * A session goes on in the next daemon, whose statistics tell only of what it
+ * A session is resumed by the next daemon, whose statistics have only what it
  * gave itself.
  */
 static void

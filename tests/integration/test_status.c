@@ -1,6 +1,6 @@
 /*
- * The status process: what it answers, whom it lets in, and that neither its
- * clients nor its own death or standstill reach anybody else.
+ * The status process: its answers and its clients, and that its clients,
+ * death and hangs do not affect others.
  */
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -444,7 +444,7 @@ test_deaf(void **state)
 	suite_pass(s);
 }
 
-/* Nor is anything closed at the end that clients have left in its sockets. */
+/* Descriptors left in its sockets are not closed at the end. */
 static void
 test_lingering_end(void **state)
 {

@@ -1,5 +1,5 @@
 /*
- * Sockets as sources: whoever sends, connects, hangs up, floods or comes back,
+ * Sockets as sources: peers that send, connect, hang up, flood or come back,
  * the guest gets what was sent, and the guest of another pool notices nothing.
  */
 #include <sys/random.h>
@@ -21,7 +21,7 @@
 
 #define STREAM "stock = 4K source \"peer\" { type = stream timeout = 1s %s %s }"
 
-/* Somebody connects and is the source; who comes next waits for the end. */
+/* A peer connects and is the source; the next one waits for its end. */
 static void
 listens(struct suite *s, struct place *p)
 {

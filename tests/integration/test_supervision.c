@@ -88,7 +88,7 @@ test_kill_entropy(void **state)
 	suite_pass(s);
 }
 
-/* Nobody's connection drops, and nothing that was served is served again. */
+/* No connection drops, and no byte is served again. */
 static void
 test_kill_worker(void **state)
 {

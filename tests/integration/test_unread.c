@@ -1,6 +1,6 @@
 /*
- * Readers that hang: a log and a service manager that nobody reads hold up no
- * guest, nor does a VMM that does nothing but reconnect.
+ * Readers that hang: an unread log, a service manager that does not read, and a
+ * VMM that only reconnects do not delay guests.
  */
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -256,7 +256,7 @@ start_unheard(struct suite *s, struct manager *m)
 	suite_up_qemu(s, &s->fe, "vm0");
 }
 
-/* Hears all, until nothing is left. */
+/* Receives all, until nothing is left. */
 static void
 hear_all(struct manager *m, size_t sessions)
 {
@@ -271,7 +271,7 @@ hear_all(struct manager *m, size_t sessions)
 }
 
 /*
- * A manager that does not read holds up nobody, and learns all that counts when
+ * A manager that does not read delays no guest, and learns all that counts when
  * it does: the sessions there are, no others.
  */
 static void

@@ -10,7 +10,7 @@
 #
 # system_main boots a container (see boot) in which vrngd has been installed,
 # and runs the script there again, as a service, which then calls system_tests.
-# The container is a throw-away copy of this machine's own root: whatever is
+# The container is a throw-away copy of this machine's own root: what is
 # installed here is there, nothing that is done there is seen here.  No service
 # of vrngd's has been started or enabled, and there is no /etc/vrngd/vrngd.conf
 # but the one that was installed.

@@ -75,7 +75,7 @@ struct model {
 	uint64_t stock;
 	uint64_t capacity; /* of the stock */
 	bool dry;	   /* there will be none */
-	uint64_t game;	   /* its seed, to be told */
+	uint64_t game;	   /* its seed, for messages */
 	unsigned int step;
 };
 

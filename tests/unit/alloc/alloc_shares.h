@@ -18,7 +18,7 @@
 #define PLENTY (UINT64_C(1) << 50)
 #define K      UINT64_C(1024)
 
-/* A tree under test; nodes are told by their number, -1 is the root. */
+/* A tree under test; nodes are identified by their number, -1 is the root. */
 struct tree {
 	struct alloc a;
 	uint64_t now;

@@ -1,5 +1,5 @@
 /*
- * Log lines: levels, what a sink is told, and how many a guest can cause.
+ * Log lines: levels, input of the sink, and how many a guest can cause.
  */
 #include "unit/unit.h"
 

@@ -63,7 +63,7 @@ test_arguments(void **state)
 			allowed, JAIL_COUNT(allowed) };
 
 		jail_check_arguments(&j);
-		/* Only where datagrams are answered that anybody sends. */
+		/* Only where datagrams of any sender are answered. */
 		jail_check(&j, SCMP_SYS(sendto),
 		    (const long[6]){ -1, 0, 0, SANDBOX_SEND_FLAGS,
 			JAIL_SOMEWHERE, 16 },

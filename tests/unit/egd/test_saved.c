@@ -89,7 +89,7 @@ test_bad(void **state)
 	}
 }
 
-/* Whatever is there: what is accepted can be parsed on from. */
+/* Any state that is accepted can be parsed on from. */
 static void
 test_garbage(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * Sources that are pipes, fed by a test.  Their threads never end, so neither
- * do they.
+ * Sources that are pipes, fed by a test.  The sources and their threads never
+ * end.
  */
 #ifndef PIPES_H
 #define PIPES_H

@@ -158,7 +158,7 @@ test_refused(void **state)
 
 /*
  * What a full channel has no room for is void: it stays in stock for others,
- * and the parent is told.
+ * and reported to the parent.
  */
 static void
 test_full(void **state)

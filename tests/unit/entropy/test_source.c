@@ -1,6 +1,6 @@
 /*
  * A source's reader thread, on pipes: what comes is tested, goes into stock in
- * order, and the end of it is told.
+ * order, and its end is reported.
  */
 #include "unit/entropy/pipes.h"
 

@@ -9,7 +9,7 @@
 #include "entropy/health/fips.h"
 
 #define BITS 20000
-#define RUNS 6 /* lengths that are told apart, the last: or more */
+#define RUNS 6 /* distinguished lengths, the last: or more */
 
 struct model {
 	uint32_t ones, nibbles[16], longest;

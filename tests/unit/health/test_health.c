@@ -263,7 +263,7 @@ test_statistics(void **state)
 }
 
 /*
- * Feeds `n` fresh bytes, good or bad ones, in pieces of 250, which all must come
+ * Feeds `n` fresh bytes, good or bad ones, in pieces of 250, which must all lead
  * to that verdict.
  */
 static void

@@ -1,5 +1,5 @@
 /*
- * What systemd is told to keep, and that it is never told to keep more than it
+ * The descriptors sent to systemd's store, and that they are never more than it
  * can pass on.
  */
 #include "unit/unit.h"
@@ -72,7 +72,7 @@ tear_down(struct manager *m)
 	unsetenv("FDSTORE");
 }
 
-/* What systemd has been told; "" if nothing. */
+/* The next message to systemd; "" if none. */
 static const char *
 receive_text(struct manager *m)
 {

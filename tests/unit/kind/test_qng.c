@@ -272,7 +272,7 @@ test_check_fails(void **state)
 	expect_commands(&f, STOP STOP "\x60" CHECK "\x96");
 }
 
-/* Whichever call of the port's fails: its errno is told, and nothing waits. */
+/* The errno of any failed call of the port is returned, without waiting. */
 static void
 test_port_fails(void **state)
 {

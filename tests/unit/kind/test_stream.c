@@ -1,6 +1,6 @@
 /*
  * Sockets as sources: streams of bytes, and datagrams from one server or from
- * anybody.
+ * any sender.
  */
 #include "unit/kind/kinds.h"
 

@@ -1,6 +1,6 @@
 /*
  * Two consumers with one share of a pool: together they get no more than one
- * would, and neither keeps the other from its part.
+ * would, and both get their part.
  */
 #include "unit/unit.h"
 
@@ -340,7 +340,7 @@ test_replaced(void **state)
 	unplumb(&p);
 }
 
-/* A limit that has requests wait is told of, once; want of stock is not. */
+/* A limit that makes requests wait is reported once; missing stock is not. */
 static void
 test_throttled(void **state)
 {

@@ -1,5 +1,5 @@
 /*
- * When it is told that a guest has to wait because of its limits.
+ * When a guest that waits because of its limits is reported.
  */
 #include "unit/unit.h"
 
@@ -8,19 +8,19 @@
 #define START (1000 * NS_PER_SEC)
 #define MS    NS_PER_MS
 
-/* Waits of `ms` each, `pause` ms apart: how many of `n` are told. */
+/* Waits of `ms` each, `pause` ms apart: how many of `n` are reported. */
 static int
 waits(struct throttle *t, uint64_t *now, int n, uint64_t ms, uint64_t pause)
 {
-	int told = 0;
+	int reported = 0;
 
 	for (int i = 0; i < n; i++) {
 		throttle_begin(t, *now, 0);
 		*now += ms * MS;
-		told += throttle_end(t, *now, 0);
+		reported += throttle_end(t, *now, 0);
 		*now += pause * MS;
 	}
-	return told;
+	return reported;
 }
 
 /* One that is long enough. */
@@ -80,20 +80,20 @@ test_again(void **state)
 	assert_int_equal(waits(&t, &now, 1, 1, 0), 1);
 }
 
-/* One without end is told as it goes on. */
+/* An endless wait is reported while it lasts. */
 static void
 test_endless(void **state)
 {
 	struct throttle t = { 0 };
 	uint64_t now = START;
-	int told = 0;
+	int reported = 0;
 
 	(void)state;
 	throttle_begin(&t, now, 0);
 	for (int i = 0; i < 10000; i++) {
 		now += MS;
-		told += throttle_go_on(&t, now, 0);
-		assert_true(told == (i >= 99));
+		reported += throttle_go_on(&t, now, 0);
+		assert_true(reported == (i >= 99));
 	}
 	assert_true(t.waiting);
 	assert_int_equal(t.total, 10000 * MS);
