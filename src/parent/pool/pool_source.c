@@ -198,9 +198,18 @@ accept_event(sd_event_source *source, int fd, uint32_t events, void *arg)
 	return 0;
 }
 
+/* Logs why it cannot be opened.  Returns -1. */
+static int
+refuse(const struct pool_source *s, const char *why)
+{
+	log_about(LOG_LEVEL_ERROR, &s->subject, "pool %s: source %s: %s",
+	    s->subject.pool, s->text, why);
+	return -1;
+}
+
 /* Opens what is opened once.  Returns 0, or -1 after logging why not. */
 static int
-open_kept(struct pool_source *s, sd_event *event)
+open_kept(struct pool_source *s)
 {
 	const struct listener_rights rights = {
 		.owner = (uid_t)-1,
@@ -216,22 +225,15 @@ open_kept(struct pool_source *s, sd_event *event)
 		if (listener_open(&s->kept, cs->socket.where, SOCK_STREAM,
 			&rights) == -1)
 			return -1;
-	} else if ((s->kept.fd = source_keep(cs, why)) == -1) {
-		log_about(LOG_LEVEL_ERROR, &s->subject,
-		    "pool %s: source %s: %s", s->subject.pool, s->text, why);
-		return -1;
-	}
+	} else if ((s->kept.fd = source_keep(cs, why)) == -1)
+		return refuse(s, why);
 	if (!cs->listen || cs->socket.transport == CONFIG_UDP)
 		return 0;
-	r = sd_event_add_io(event, &s->io, s->kept.fd, EPOLLIN, accept_event,
-	    s);
+	r = sd_event_add_io(s->timer.event, &s->io, s->kept.fd, EPOLLIN,
+	    accept_event, s);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
-	if (r < 0)
-		log_about(LOG_LEVEL_ERROR, &s->subject,
-		    "pool %s: source %s: cannot listen: %s", s->subject.pool,
-		    s->text, strerror(-r));
-	return r < 0 ? -1 : 0;
+	return r < 0 ? refuse(s, strerror(-r)) : 0;
 }
 
 static void *
@@ -270,9 +272,8 @@ pool_source_new(const struct config_source *cs, const char *pool,
 	s->closed = true;
 	s->since = clock_now();
 	flap_init(&s->flap, env->event, say, s);
-	s->env = env;
 	timer_init(&s->timer, env->event, try_open, s);
-	if (keep && open_kept(s, env->event) == -1) {
+	if (keep && open_kept(s) == -1) {
 		pool_source_free(s);
 		return NULL;
 	}
@@ -285,7 +286,7 @@ pool_source_free(struct pool_source *s)
 	flap_end(&s->flap);
 	timer_free(&s->timer);
 	sd_event_source_disable_unref(s->io);
-	listener_close(&s->kept, s->env->event);
+	listener_close(&s->kept, s->timer.event);
 	config_source_free(s->config);
 	free(s);
 }
@@ -313,13 +314,11 @@ pool_source_try(const struct pool_source *s)
 	if (s->kept.fd != -1 || !source_needs_fd(s->config) ||
 	    kind == SOURCE_EGD || kind == SOURCE_STREAM)
 		return true;
-	if ((fd = source_open(s->config, why)) == -1) {
-		log_about(LOG_LEVEL_ERROR, &s->subject,
-		    "pool %s: source %s: %s", s->subject.pool, s->text, why);
-		return false;
-	}
-	close(fd);
-	return true;
+	if ((fd = source_open(s->config, why)) == -1)
+		refuse(s, why);
+	else
+		close(fd);
+	return fd != -1;
 }
 
 void

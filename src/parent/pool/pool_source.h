@@ -29,7 +29,6 @@ struct pool_source {
 	struct config_source *config;
 	struct log_subject subject; /* its pool and its name */
 	char text[POOL_SOURCE_TEXT_SIZE];
-	struct process_env *env;
 	struct process *entropy; /* who reads it */
 	struct timer timer;	 /* to open it (again) */
 	struct listener kept;	 /* see source_is_kept() */
