@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 #include "integration/suite.h"
+#include "integration/talker.h"
 
 #define STOPS_MAX 4000
-#define AHEAD	  3   /* commands that a client sends before an answer */
 #define EACH	  8   /* commands of a client whose worker dies at a call */
 #define MANY	  200 /* clients */
 #define KILLS	  100
@@ -44,141 +44,13 @@ draw(uint64_t *seed)
 	return z ^ (z >> 31);
 }
 
-/* A client that asks on and on, and is not to notice anything. */
-struct talker {
-	int fd;
-	bool mixed;	   /* sends all commands, or 02 alone */
-	unsigned int sent; /* commands, */
-	unsigned int answered;
-	unsigned int total; /* of so many */
-	size_t have;	    /* bytes of the next answer */
-	uint8_t answer[256];
-	uint8_t *got; /* random bytes */
-	size_t ngot;
-};
-
-static struct talker *
-talker_new(int fd, bool mixed, unsigned int total)
-{
-	struct talker *t = calloc(1, sizeof(*t));
-
-	assert_non_null(t);
-	assert_non_null(t->got = malloc((size_t)total * 255));
-	t->fd = fd;
-	t->mixed = mixed;
-	t->total = total;
-	return t;
-}
-
-static void
-talker_free(struct talker *t)
-{
-	close(t->fd);
-	free(t->got);
-	free(t);
-}
-
-/* Its command number `i`.  Returns its length. */
-static size_t
-command(const struct talker *t, unsigned int i, uint8_t said[8])
-{
-	uint8_t n = (uint8_t)(1 + i * 37 % 255);
-
-	said[1] = n;
-	said[0] = 2;
-	if (!t->mixed || i % 2 == 0)
-		return 2;
-	switch (i / 2 % 4) {
-	case 0:
-		said[0] = 1;
-		return 2;
-	case 1:
-		memcpy(said, "\003\000\010\004\000\001\002\004", 8);
-		return 8;
-	case 2:
-		said[0] = 0;
-		return 1;
-	default:
-		said[0] = 4;
-		return 1;
-	}
-}
-
-/* The length of the answer, as far as it is known by what there is of it. */
-static size_t
-expected(const struct talker *t)
-{
-	uint8_t said[8];
-
-	(void)command(t, t->answered, said);
-	if (said[0] == 2)
-		return said[1];
-	if (said[0] == 3)
-		return 0;
-	if (said[0] == 0)
-		return 4;
-	return t->have == 0 ? 1 : 1U + t->answer[0];
-}
-
-static void
-answered(struct talker *t)
-{
-	uint8_t said[8], skip;
-
-	(void)command(t, t->answered, said);
-	skip = said[0] == 1;
-	if (said[0] == 1)
-		assert_true(t->answer[0] <= said[1]);
-	if (said[0] == 0)
-		assert_true(t->answer[0] == 0 && t->answer[3] % 8 == 0);
-	if (said[0] == 4)
-		for (size_t i = 1; i < t->have; i++)
-			assert_in_range(t->answer[i], '0', '9');
-	if (said[0] == 1 || said[0] == 2) {
-		memcpy(t->got + t->ngot, t->answer + skip, t->have - skip);
-		t->ngot += t->have - skip;
-	}
-	t->answered++;
-	t->have = 0;
-}
-
-/* Sends and reads what it can at once; whether it has all of its answers. */
-static bool
-talk(struct talker *t)
-{
-	uint8_t said[8];
-	ssize_t n = 1;
-	size_t len;
-
-	while (t->sent < t->total && t->sent < t->answered + AHEAD) {
-		len = command(t, t->sent++, said);
-		assert_int_equal(send(t->fd, said, len, MSG_NOSIGNAL), len);
-	}
-	while (t->answered < t->sent) {
-		len = expected(t) - t->have;
-		if (len == 0) {
-			answered(t);
-			continue;
-		}
-		n = recv(t->fd, t->answer + t->have, len, MSG_DONTWAIT);
-		if (n == -1 && errno == EAGAIN)
-			break;
-		if (n <= 0)
-			print_error("# command %u: %s\n", t->answered,
-			    n == 0 ? "end" : strerror(errno));
-		assert_true(n > 0);
-		t->have += (size_t)n;
-	}
-	return t->answered == t->total;
-}
-
 static bool
 talk_all(struct outlet *o, struct talker **ts, size_t n)
 {
 	bool done = true;
 
 	for (size_t i = 0; i < n; i++)
-		done = talk(ts[i]) && done;
+		done = talker_run(ts[i]) && done;
 	outlet_pump(o, done ? 0 : 1);
 	return done;
 }
@@ -191,31 +63,6 @@ finish_all(struct outlet *o, struct talker **ts, size_t n)
 	while (!talk_all(o, ts, n))
 		if (outlet_ms() > end)
 			fail_msg("a client waits; log:\n%s", o->log);
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(uint64_t));
-}
-
-/* No eight bytes were had twice, wherever they begin. */
-static void
-check_unique(struct talker **ts, size_t n)
-{
-	uint64_t *all;
-	size_t total = 0, k = 0;
-
-	for (size_t i = 0; i < n; i++)
-		total += ts[i]->ngot;
-	assert_non_null(all = malloc(total * sizeof(*all)));
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = 0; j + sizeof(*all) <= ts[i]->ngot; j++)
-			memcpy(&all[k++], ts[i]->got + j, sizeof(*all));
-	qsort(all, k, sizeof(*all), compare);
-	for (size_t i = 1; i < k; i++)
-		assert_true(all[i - 1] != all[i]);
-	free(all);
 }
 
 /* The ends of a connection of TCP. */
@@ -323,11 +170,11 @@ session(unsigned int n)
 
 	plan.n = n;
 	o = outlet_traced(trace_worker);
-	ts[0] = talker_new(client_new(o, false), false, EACH);
-	ts[1] = talker_new(client_new(o, true), false, EACH);
-	ts[2] = talker_new(client_new(o, true), true, EACH);
+	ts[0] = talker_new(client_new(o, false), TALKER_WAIT, EACH);
+	ts[1] = talker_new(client_new(o, true), TALKER_WAIT, EACH);
+	ts[2] = talker_new(client_new(o, true), TALKER_MIXED, EACH);
 	finish_all(o, ts, 3);
-	check_unique(ts, 3);
+	talkers_unique(ts, 3);
 	for (size_t i = 0; i < 3; i++)
 		talker_free(ts[i]);
 	for (int i = 0; i < OUTLET_TIMEOUT && o->gone < 3; i++)
@@ -371,7 +218,8 @@ test_random(void **state)
 	o->revives = true;
 	outlet_fill(o, 4096);
 	for (size_t i = 0; i < MANY; i++)
-		ts[i] = talker_new(client_new(o, i % 2 == 1), i % 4 == 3, 4000);
+		ts[i] = talker_new(client_new(o, i % 2 == 1),
+		    i % 4 == 3 ? TALKER_MIXED : TALKER_WAIT, 4000);
 	for (unsigned int i = 0; i < KILLS; i++) {
 		for (uint64_t k = draw(&seed) % 20; k > 0; k--)
 			talk_all(o, ts, MANY);
@@ -385,7 +233,7 @@ test_random(void **state)
 	assert_int_equal(o->gone, 0);
 	for (size_t i = 0; i < MANY; i++)
 		assert_true(o->clients[i].bytes > ts[i]->ngot / 2);
-	check_unique(ts, MANY);
+	talkers_unique(ts, MANY);
 	for (size_t i = 0; i < MANY; i++)
 		talker_free(ts[i]);
 	outlet_stop(o);
@@ -400,7 +248,7 @@ test_streams(void **state)
 	(void)state;
 	o->revives = true;
 	for (size_t i = 0; i < 2; i++)
-		ts[i] = talker_new(client_new(o, i == 1), false, 2000);
+		ts[i] = talker_new(client_new(o, i == 1), TALKER_STREAM, 2000);
 	for (int i = 0; i < 20; i++) {
 		for (size_t k = 0; k < 2; k++) {
 			assert_int_equal(outlet_read(o, ts[k]->fd,
@@ -411,7 +259,7 @@ test_streams(void **state)
 		}
 		kill_worker(o);
 	}
-	check_unique(ts, 2);
+	talkers_unique(ts, 2);
 	for (size_t i = 0; i < 2; i++)
 		talker_free(ts[i]);
 	outlet_stop(o);
