@@ -231,7 +231,8 @@ copy_to(const struct clients *cs, int deposit)
 	close(state);
 	close(counters);
 	while ((r = deposit_peek(cs->deposit, &from)) == 1)
-		if (gather(cs, &from, &to, deposit) == -1) {
+		/* Without parts: there was no room for its descriptors. */
+		if (from.n == 0 || gather(cs, &from, &to, deposit) == -1) {
 			r = -1;
 			break;
 		}

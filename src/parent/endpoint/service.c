@@ -496,8 +496,12 @@ proceed(struct endpoint *e)
 {
 	struct service *s = service_of(e);
 
-	if (in_session(s) && !process_running(&e->worker))
+	if (in_session(s) && !process_running(&e->worker)) {
 		endpoint_serve(e);
+		/* If that was not possible, the next pause has begun. */
+		if (!process_running(&e->worker))
+			return;
+	}
 	if (is_datagram(s) && in_session(s))
 		return;
 	if (!s->config.connect)
@@ -560,7 +564,9 @@ int
 service_start(struct service *s, struct place *p)
 {
 	if (s->config.connect) {
-		connect_now(s);
+		/* A session from before a restart has the connection. */
+		if (s->clients.n == 0)
+			connect_now(s);
 		return 0;
 	}
 	if (s->config.socket.passed)
@@ -576,10 +582,14 @@ service_resume(struct service *s, int stored, uint64_t serial)
 {
 	struct endpoint *e = &s->endpoint;
 	const struct counters none = { 0 };
+	char name[PASSED_NAME_SIZE];
 	int page;
 
 	s->clients.serial = serial - 1;
-	if ((page = clients_resume(&s->clients, stored)) == -1) {
+	if (is_datagram(s) ||
+	    (page = clients_resume(&s->clients, stored)) == -1) {
+		s->clients.serial = serial;
+		store_remove(e->store, stored_name(s, name));
 		aside_close(e->env->event, stored);
 		return none;
 	}
