@@ -13,7 +13,7 @@
 
 #ifndef HAVE_FTDI
 /* The device exists, but the parent cannot open it. */
-const struct source_kind kind_qng = { .name = "qng", .has_fd = true };
+const struct source_kind kind_qng = { .has_fd = true };
 #endif
 
 static const struct source_kind *const kinds[SOURCE_KINDS] = {

@@ -24,8 +24,7 @@ struct device {
 };
 
 struct source_kind {
-	const char *name; /* as in vrngd.conf(5) */
-	bool has_fd;	  /* started by SOURCE_OPEN, not by SOURCE_START */
+	bool has_fd; /* started by SOURCE_OPEN, not by SOURCE_START */
 	/* System calls in addition to those of all readers; NULL: none. */
 	const struct sandbox_rule *rules;
 	size_t nrules;

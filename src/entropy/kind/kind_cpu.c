@@ -181,7 +181,6 @@ cpu_read(struct device *d, uint8_t *buf, size_t size)
 }
 
 const struct source_kind kind_cpu = {
-	.name = "cpu",
 	.prepare = cpu_prepare,
 	.open = cpu_open,
 	.read = cpu_read,

@@ -10,7 +10,6 @@ device_read(struct device *d, uint8_t *buf, size_t size)
 }
 
 const struct source_kind kind_device = {
-	.name = "device",
 	.has_fd = true,
 	.read = device_read,
 };

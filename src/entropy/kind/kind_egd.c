@@ -108,7 +108,6 @@ static const struct sandbox_rule rules[] = {
 };
 
 const struct source_kind kind_egd = {
-	.name = "egd",
 	.has_fd = true,
 	.rules = rules,
 	.nrules = sizeof(rules) / sizeof(*rules),

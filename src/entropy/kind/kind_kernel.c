@@ -29,7 +29,6 @@ static const struct sandbox_rule rules[] = {
 };
 
 const struct source_kind kind_kernel = {
-	.name = "kernel",
 	.rules = rules,
 	.nrules = sizeof(rules) / sizeof(*rules),
 	.read = kernel_read,

@@ -286,7 +286,6 @@ qng_usb_close(struct device *dev)
 }
 
 const struct source_kind kind_qng = {
-	.name = "qng",
 	.has_fd = true,
 	.rules = rules,
 	.nrules = sizeof(rules) / sizeof(*rules),

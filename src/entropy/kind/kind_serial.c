@@ -201,7 +201,6 @@ static const struct sandbox_rule rules[] = {
 };
 
 const struct source_kind kind_serial = {
-	.name = "serial",
 	.has_fd = true,
 	.rules = rules,
 	.nrules = sizeof(rules) / sizeof(*rules),

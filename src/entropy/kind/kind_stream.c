@@ -175,7 +175,6 @@ static const struct sandbox_rule rules[] = {
 };
 
 const struct source_kind kind_stream = {
-	.name = "stream",
 	.has_fd = true,
 	.rules = rules,
 	.nrules = sizeof(rules) / sizeof(*rules),

@@ -29,7 +29,6 @@ pipe_spec(uint32_t number)
 		.min_entropy = 8000,
 		.alpha = 40,
 		.timeout = PIPE_STALL_NS,
-		.name = "pipe",
 	};
 }
 
