@@ -190,11 +190,10 @@ set_log_base(struct worker *w, struct message *m)
 	mapping_close(&w->memory.log);
 	mapping_open(&w->memory.log, m->fds[0], log->offset, log->size, &why);
 	w->memory.log.id = m->ids[0];
-	/* A reply without payload, unless REPLY_ACK wants the result. */
+	/* Some frontends wait for the description; none reads a result. */
 	if ((w->protocol_features & FEATURE(VHOST_USER_PROTOCOL_F_LOG_SHMFD)) !=
-		0 &&
-	    (m->hdr.flags & VHOST_USER_NEED_REPLY) == 0)
-		session_reply(&w->session, 0);
+	    0)
+		session_reply(&w->session, sizeof(*log))->payload.log = *log;
 	return why;
 }
 
@@ -320,6 +319,19 @@ set_vring_enable(struct worker *w, struct message *m)
 	return NULL;
 }
 
+/*
+ * The device has no configuration space, and does not offer CONFIG: but some
+ * frontends ask when a guest reads there, and wait for as many bytes.
+ */
+static const char *
+get_config(struct worker *w, struct message *m)
+{
+	const struct vhost_user_config *config = &m->payload.config;
+
+	session_reply(&w->session, m->hdr.size)->payload.config = *config;
+	return NULL;
+}
+
 /* The parent creates the memory; worker_inflight() replies. */
 static const char *
 get_inflight_fd(struct worker *w, struct message *m)
@@ -439,6 +451,10 @@ static const struct rule rules[VHOST_USER_REQUESTS] = {
 	RULE(GET_QUEUE_NUM, get_queue_num, 0, 0, PAYLOAD_OTHER, true),
 	RULE(SET_VRING_ENABLE, set_vring_enable, STATE_SIZE, 0, PAYLOAD_STATE,
 	    false),
+	[VHOST_USER_GET_CONFIG] = { "GET_CONFIG", get_config,
+	    sizeof(struct vhost_user_config),
+	    sizeof(struct vhost_user_config) + VHOST_USER_CONFIG_MAX, 0, 0,
+	    PAYLOAD_OTHER, true },
 	[VHOST_USER_GET_INFLIGHT_FD] = { "GET_INFLIGHT_FD", get_inflight_fd,
 	    VHOST_USER_INFLIGHT_MIN, sizeof(struct vhost_user_inflight), 0, 0,
 	    PAYLOAD_OTHER, true },
@@ -500,7 +516,8 @@ worker_handle(struct worker *w)
 			    rule->size_max > 8 ? rule->size_max : 8);
 		return;
 	}
-	if ((m->hdr.flags & VHOST_USER_NEED_REPLY) != 0 &&
+	if (w->session.out_len == 0 &&
+	    (m->hdr.flags & VHOST_USER_NEED_REPLY) != 0 &&
 	    (w->protocol_features & FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK)) !=
 		0)
 		handler_reply(w, why != NULL);

@@ -44,7 +44,7 @@ test_stalled(void **state)
 static void
 test_unknown_requests(void **state)
 {
-	const uint32_t types[] = { 0, 19, 21, 22, 24, 25, 28, 33, 41, 99,
+	const uint32_t types[] = { 0, 19, 21, 22, 23, 25, 28, 33, 41, 99,
 		0x7fffffff, 0xffffffff };
 	struct suite *s = *state;
 	uint64_t payload[4] = { 0 };

@@ -2,6 +2,8 @@
  * The vhost-user protocol: handshakes with and without each feature, memory
  * tables and slots, status, reset, and refusals.
  */
+#include <sys/mman.h>
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -191,6 +193,59 @@ test_rem_with_fd(void **state)
 	suite_pass(s);
 }
 
+/* The description of the log comes back, whatever the flags. */
+static void
+test_log_base(void **state)
+{
+	struct suite *s = *state;
+	struct fe_log log = { .size = PAGES(1) };
+	struct fe_msg msg;
+	int fd;
+
+	suite_up_qemu(s, &s->fe, "vm0");
+	fd = memfd_create("log", MFD_CLOEXEC);
+	CHECK(ftruncate(fd, (off_t)log.size));
+	for (uint32_t flags = 0; flags <= FE_NEED_REPLY;
+	     flags += FE_NEED_REPLY) {
+		CHECK(fe_send(&s->fe, FE_SET_LOG_BASE, flags, &log, sizeof(log),
+		    &fd, 1));
+		CHECK(fe_recv(&s->fe, &msg, FE_TIMEOUT_MS));
+		assert_int_equal(msg.hdr.request, FE_SET_LOG_BASE);
+		assert_int_equal(msg.hdr.size, sizeof(log));
+		assert_memory_equal(msg.payload, &log, sizeof(log));
+	}
+	close(fd);
+	suite_served(&s->fe);
+	suite_pass(s);
+}
+
+/* There is no configuration space, but some frontends ask for it. */
+static void
+test_config(void **state)
+{
+	struct suite *s = *state;
+	struct {
+		uint32_t offset, size, flags;
+		uint8_t bytes[256];
+	} ask = { .offset = 4, .size = 8 };
+	const size_t head = sizeof(ask) - sizeof(ask.bytes);
+	struct fe_msg msg;
+
+	suite_up_qemu(s, &s->fe, "vm0");
+	for (size_t n = 0; n <= sizeof(ask.bytes); n += sizeof(ask.bytes) / 4) {
+		memset(ask.bytes, 0xff, sizeof(ask.bytes));
+		CHECK(
+		    fe_send(&s->fe, FE_GET_CONFIG, 0, &ask, head + n, NULL, 0));
+		CHECK(fe_recv(&s->fe, &msg, FE_TIMEOUT_MS));
+		assert_int_equal(msg.hdr.request, FE_GET_CONFIG);
+		assert_int_equal(msg.hdr.size, head + n);
+		memset(ask.bytes, 0, sizeof(ask.bytes));
+		assert_memory_equal(msg.payload, &ask, head + n);
+	}
+	suite_served(&s->fe);
+	suite_pass(s);
+}
+
 static void
 test_status(void **state)
 {
@@ -369,7 +424,8 @@ main(void)
 		SUITE_TEST(test_each_protocol_feature),
 		SUITE_TEST(test_mem_table), SUITE_TEST(test_mem_table_again),
 		SUITE_TEST(test_mem_slots), SUITE_TEST(test_mem_overlap),
-		SUITE_TEST(test_rem_with_fd), SUITE_TEST(test_status),
+		SUITE_TEST(test_rem_with_fd), SUITE_TEST(test_log_base),
+		SUITE_TEST(test_config), SUITE_TEST(test_status),
 		SUITE_TEST(test_reset_device), SUITE_TEST(test_restart_fresh),
 		SUITE_TEST(test_base_before_start), SUITE_TEST(test_refused),
 		SUITE_TEST(test_packed_without_ack), SUITE_TEST(test_pipelined),

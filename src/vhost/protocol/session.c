@@ -181,7 +181,7 @@ session_next(struct session *s)
 struct message *
 session_reply(struct session *s, uint32_t size)
 {
-	memset(&s->out, 0, offsetof(struct message, payload) + 24);
+	memset(&s->out, 0, offsetof(struct message, payload) + size);
 	s->out.hdr.request = s->in.hdr.request;
 	s->out.hdr.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
 	s->out.hdr.size = size;

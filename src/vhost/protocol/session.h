@@ -65,7 +65,7 @@ ssize_t session_unconsumed(const struct session *);
 
 /*
  * Prepares a reply to session->in with a zeroed payload of `size` bytes (at most
- * 24), and returns it.
+ * VHOST_USER_PAYLOAD_MAX), and returns it.
  */
 struct message *session_reply(struct session *, uint32_t size);
 

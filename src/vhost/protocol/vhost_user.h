@@ -55,6 +55,7 @@ enum vhost_user_request {
 	VHOST_USER_SET_PROTOCOL_FEATURES = 16,
 	VHOST_USER_GET_QUEUE_NUM = 17,
 	VHOST_USER_SET_VRING_ENABLE = 18,
+	VHOST_USER_GET_CONFIG = 24,
 	VHOST_USER_GET_INFLIGHT_FD = 31,
 	VHOST_USER_SET_INFLIGHT_FD = 32,
 	VHOST_USER_RESET_DEVICE = 34,
@@ -115,6 +116,14 @@ struct vhost_user_log {
 	uint64_t offset;
 };
 
+/* "Virtio device config space", without its bytes */
+struct vhost_user_config {
+	uint32_t offset;
+	uint32_t size;
+	uint32_t flags;
+};
+#define VHOST_USER_CONFIG_MAX 256 /* bytes */
+
 /* "Inflight description"; some frontends send the compiler's padding too. */
 struct vhost_user_inflight {
 	uint64_t mmap_size;
@@ -137,6 +146,7 @@ union vhost_user_payload {
 	struct vhost_user_single_region region;
 	struct vhost_user_log log;
 	struct vhost_user_inflight inflight;
+	struct vhost_user_config config;
 	uint8_t bytes[VHOST_USER_PAYLOAD_MAX];
 };
 
