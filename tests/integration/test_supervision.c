@@ -217,6 +217,33 @@ test_second_connection(void **state)
 	suite_pass(s);
 }
 
+/* One that the first does not make way for is refused, and the next one is not. */
+static void
+test_second_refused(void **state)
+{
+	struct suite *s = *state;
+	struct fe_header hdr = { FE_GET_FEATURES, FE_VERSION, 0 };
+	struct fe_msg msg;
+	uint64_t began = fe_now();
+
+	suite_up_qemu(s, &s->fe, "vm0");
+	for (unsigned int i = 1; i <= 2; i++) {
+		CHECK(fe_connect(&s->other, daemon_path(&s->d, "vm0.sock")));
+		CHECK(fe_send_raw(&s->other, &hdr, sizeof(hdr), NULL, 0));
+		assert_int_equal(fe_recv(&s->other, &msg, FE_TIMEOUT_MS), -1);
+		assert_int_equal(errno, ECONNRESET);
+		fe_close(&s->other);
+		CHECK(daemon_log_wait(&s->d, "second connection refused", i,
+		    FE_TIMEOUT_MS));
+		suite_served(&s->fe);
+	}
+	assert_true(fe_now() - began >= 2 * 900);
+	fe_close(&s->fe);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	suite_pass(s);
+}
+
 /* An idle guest costs no process, and no CPU time. */
 static void
 test_idle(void **state)
@@ -296,7 +323,8 @@ main(void)
 		SUITE_TEST(test_kill_entropy), SUITE_TEST(test_kill_worker),
 		SUITE_TEST(test_cut_off), SUITE_TEST(test_kill_all),
 		SUITE_TEST(test_hung_children),
-		SUITE_TEST(test_second_connection), SUITE_TEST(test_idle),
+		SUITE_TEST(test_second_connection),
+		SUITE_TEST(test_second_refused), SUITE_TEST(test_idle),
 		SUITE_TEST(test_counters) };
 
 	return SUITE_MAIN("supervision", tests);

@@ -17,6 +17,8 @@
 #include "parent/host/event.h"
 #include "parent/host/privilege.h"
 
+#define TAKEOVER_TIME NS_PER_SEC /* until a second connection is refused */
+
 /* What is in the store, in the form of a deposit. */
 enum stored_id {
 	STORED_COUNTERS = UINT32_MAX - 1,
@@ -29,18 +31,27 @@ vhost_of(struct endpoint *e)
 	return (struct vhost *)e; /* its first member */
 }
 
+static struct ucred
+peer_of(int conn)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
+		return (struct ucred){ .pid = 0, .uid = (uid_t)-1 };
+	return cred;
+}
+
 /* Somebody has connected, if there were not too many such lines of late. */
 static void
 log_connected(struct vhost *v, int conn)
 {
 	struct endpoint *e = &v->endpoint;
-	struct ucred cred;
-	socklen_t len = sizeof(cred);
+	const struct ucred cred = peer_of(conn);
 
+	v->peer = cred.pid;
 	if (!endpoint_may_log(e))
 		return;
-	if (getsockopt(conn, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1)
-		cred = (struct ucred){ .pid = 0, .uid = (uid_t)-1 };
 	event_log(EVENT_CONNECTED, e->subject,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_PEER_PID", cred.pid),
 		LOG_NUMBER("VRNGD_PEER_UID", cred.uid),
@@ -203,9 +214,37 @@ open_session(struct vhost *v, int conn)
 	return 0;
 }
 
+/* Begins a session, during which it listens for a second connection. */
+static void
+admit(struct vhost *v, int conn)
+{
+	endpoint_proceed(&v->endpoint);
+	if (open_session(v, conn) == -1)
+		endpoint_pause(&v->endpoint, ACCEPT_PAUSE);
+}
+
+/* Closes the second connection, as the first one has not ended. */
+static void
+refuse_second(struct vhost *v)
+{
+	struct endpoint *e = &v->endpoint;
+	pid_t pid = peer_of(v->second).pid;
+
+	if (endpoint_may_log(e))
+		event_log(EVENT_SECOND_REFUSED, e->subject,
+		    LOG_FIELDS(LOG_NUMBER("VRNGD_PEER_PID", pid),
+			LOG_NUMBER("VRNGD_CONNECTED_PID", v->peer)),
+		    "second connection refused: of pid %d, while pid %d is "
+		    "connected",
+		    pid, v->peer);
+	aside_close_unstored(e->env->event, v->second);
+	v->second = -1;
+}
+
 static void
 incoming(struct endpoint *e)
 {
+	struct vhost *v = vhost_of(e);
 	int conn;
 
 	conn = accept4(e->place->listener.fd, NULL, NULL,
@@ -217,12 +256,26 @@ incoming(struct endpoint *e)
 			log_about(LOG_LEVEL_ERROR, e->subject,
 			    "cannot accept a connection: %s", strerror(errno));
 		endpoint_pause(e, ACCEPT_PAUSE);
-		return;
+	} else if (v->deposit == -1)
+		admit(v, conn);
+	else {
+		/* It may be of a VMM that takes over from another. */
+		v->second = conn;
+		endpoint_pause(e, TAKEOVER_TIME);
 	}
-	/* A second connection waits until this one is gone. */
-	endpoint_suspend(e);
-	if (open_session(vhost_of(e), conn) == -1)
-		endpoint_pause(e, ACCEPT_PAUSE);
+}
+
+/* Serves the second connection, or listens. */
+static void
+next_session(struct vhost *v)
+{
+	int conn = v->second;
+
+	v->second = -1;
+	if (conn != -1)
+		admit(v, conn);
+	else
+		endpoint_proceed(&v->endpoint);
 }
 
 static void
@@ -230,10 +283,15 @@ proceed(struct endpoint *e)
 {
 	struct vhost *v = vhost_of(e);
 
-	if (v->deposit == -1)
-		endpoint_proceed(e);
-	else
-		endpoint_serve(&v->endpoint);
+	if (v->deposit == -1) {
+		next_session(v);
+		return;
+	}
+	if (v->second != -1)
+		refuse_second(v);
+	endpoint_proceed(e);
+	if (!process_running(&e->worker))
+		endpoint_serve(e);
 }
 
 static int
@@ -318,7 +376,7 @@ end(struct endpoint *e, const char *why, uint64_t pause)
 	if (pause > 0)
 		endpoint_pause(e, pause);
 	else
-		endpoint_proceed(e);
+		next_session(v);
 }
 
 static const struct endpoint_ops vhost_ops = {
@@ -341,20 +399,9 @@ void
 vhost_init(struct vhost *v, const char *name, const struct log_subject *subject,
     struct process_env *env, struct store *store, struct pool *pool)
 {
-	*v = (struct vhost){ .name = name, .deposit = -1 };
+	*v = (struct vhost){ .name = name, .deposit = -1, .second = -1 };
 	endpoint_init(&v->endpoint, &vhost_ops, subject, env, store, pool);
 	deaths_init(&v->ends, clock_now());
-}
-
-int
-vhost_listen(struct vhost *v, struct place *p)
-{
-	if (endpoint_listen(&v->endpoint, p) == -1)
-		return -1;
-	/* A second connection waits until the first is gone. */
-	if (v->deposit != -1)
-		endpoint_suspend(&v->endpoint);
-	return 0;
 }
 
 struct counters
@@ -366,6 +413,7 @@ vhost_resume(struct vhost *v, int stored)
 	if (counted_resume(&e->counted, page) == -1)
 		log_about(LOG_LEVEL_ERROR, e->subject,
 		    "cannot make memory for counters: %s", strerror(errno));
+	v->peer = 0; /* the one of another vrngd */
 	begin(v, stored);
 	endpoint_serve(&v->endpoint);
 	event_log(EVENT_RESUMED, e->subject,
@@ -387,4 +435,6 @@ vhost_stop(struct vhost *v, uint64_t deadline)
 {
 	endpoint_stop(&v->endpoint, deadline);
 	forget(v);
+	if (v->second != -1)
+		aside_close_unstored(v->endpoint.env->event, v->second);
 }

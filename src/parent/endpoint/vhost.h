@@ -11,6 +11,8 @@ struct vhost {
 	struct endpoint endpoint;
 	const char *name;     /* of the guest */
 	int deposit;	      /* of the session; -1: not connected */
+	pid_t peer;	      /* that has connected; 0: not known */
+	int second;	      /* a second connection, for a while; -1: none */
 	struct deaths deaths; /* of this session's workers */
 	struct deaths ends;   /* of sessions, clean ones */
 	struct config_polling polling;
@@ -21,9 +23,6 @@ struct vhost {
 /* Without a listener and without a session.  The name must outlive it. */
 void vhost_init(struct vhost *, const char *name, const struct log_subject *,
     struct process_env *, struct store *, struct pool *);
-
-/* Waits for connections at a place, as endpoint_listen() says. */
-int vhost_listen(struct vhost *, struct place *);
 
 /*
  * Resumes the session that was stored by another vrngd (fd, the endpoint's from

@@ -50,6 +50,8 @@
 	    "Guest connected") \
 	X(DISCONNECTED, "96b519ae93c644aaabbd0b4469289e47", INFO, \
 	    "Guest disconnected") \
+	X(SECOND_REFUSED, "d4de923f2a764448843097c5b0c0feb1", WARNING, \
+	    "Second connection of a guest refused") \
 	X(SERVED, "2a54d6bbf0ea40d4a977c859c77f4151", DEBUG, \
 	    "All clients of a service disconnected") \
 	X(UNREACHABLE, "f7b9af569cc54748ac4b6ae95f82708c", INFO, \

@@ -89,7 +89,7 @@ set_listener(struct daemon *d, struct guest *g, int fd)
 		endpoint_unlisten(e);
 		listeners_close(&d->listeners, old);
 	}
-	return vhost_listen(&g->vhost,
+	return endpoint_listen(&g->vhost.endpoint,
 	    listeners_offer(&d->listeners, key_of(g->name, key), fd,
 		PLACE_ADOPTED));
 }
@@ -342,7 +342,7 @@ adopt_add(struct daemon *d, const char *name, const char *path,
 		return EIO;
 	}
 	g = place_guest(d, NULL, name, &place);
-	if (vhost_listen(&g->vhost, p) == 0)
+	if (endpoint_listen(&g->vhost.endpoint, p) == 0)
 		return 0;
 	adopt_remove(d, name);
 	*why = "cannot listen";

@@ -358,7 +358,7 @@ apply_listener(struct daemon *d, struct guest *g, const struct config_guest *cg)
 		return -1;
 	p = listeners_find(&d->listeners, cg->socket.where);
 	protect(p, &cg->rights);
-	return vhost_listen(&g->vhost, p);
+	return endpoint_listen(&g->vhost.endpoint, p);
 }
 
 /* A guest of that name in another pool, which has its listener if adopted. */
@@ -369,7 +369,7 @@ replace_guest(struct daemon *d, struct guest *old, struct guest *g,
 	event_log(EVENT_GUEST_MOVED, &old->subject, NULL,
 	    "moved to another pool: its connection ends");
 	if (cg->socket.where == NULL && guest_adopted(old))
-		vhost_listen(&g->vhost, old->vhost.endpoint.place);
+		endpoint_listen(&g->vhost.endpoint, old->vhost.endpoint.place);
 	daemon_guest_free(d, old, clock_now() + REMOVAL_TIME);
 }
 
