@@ -273,11 +273,25 @@ log_unused(struct daemon *d)
 		}
 }
 
+/* Whose session is stored by that name after the prefix, which is split. */
+static struct log_subject
+owner_of(const char *prefix, char *name)
+{
+	struct log_subject owner = { .kind = "guest", .name = name };
+
+	if (strcmp(prefix, PASSED_CLIENTS) == 0) {
+		owner.kind = strsep(&name, "+");
+		owner.name = name == NULL ? "" : strsep(&name, "+");
+	}
+	return owner;
+}
+
 /* Ends sessions of that prefix, whose guests or services have not come back. */
 static void
 end_sessions(struct daemon *d, const char *prefix)
 {
 	char name[PASSED_NAME_SIZE], stored[PASSED_NAME_SIZE];
+	struct log_subject owner;
 	int fd;
 
 	while ((fd = passed_take(&d->passed, prefix, name)) != -1) {
@@ -285,12 +299,11 @@ end_sessions(struct daemon *d, const char *prefix)
 		strlcat(stored, name, sizeof(stored));
 		store_remove(&d->store, stored);
 		aside_close(d->env->event, fd);
-		event_log(EVENT_NOT_RESUMED, NULL,
-		    LOG_FIELDS(LOG_TEXT("VRNGD_GUEST", name),
-			LOG_TEXT("VRNGD_REASON", "it is not served")),
-		    "guest %s is not there any more: its connection, of the "
-		    "last vrngd, ends",
-		    name);
+		owner = owner_of(prefix, name);
+		event_log(EVENT_NOT_RESUMED, &owner,
+		    LOG_FIELDS(LOG_TEXT("VRNGD_REASON", "it is not served")),
+		    "no longer served: connections kept from the last vrngd "
+		    "end");
 	}
 }
 
