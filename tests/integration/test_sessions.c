@@ -19,11 +19,14 @@
 
 #define EGD_WORKER "vrngd-egd"
 #define POOL	   "pool \"default\" { source \"k\" { type = kernel } }\n"
-#define TALKERS	   22
+#define THOUSAND   1000
+#define STAYING	   20
 #define ROUNDS	   40
 #define LONG	   800
 #define ANSWERS	   40  /* of a round */
 #define STREAMED   120 /* of a stream, more than its sockets hold */
+#define AT_ONCE_MS (1000 * test_patience()) /* until a connection ends */
+#define ORPHAN_MS  (70000 * test_patience())
 #define ROUND_MS   (4 * FE_TIMEOUT_MS)
 
 /* Places of services, by the service's name. */
@@ -45,7 +48,7 @@ struct sessions {
 	struct manager m;
 	uint64_t seed;
 	struct place places[WHERES];
-	struct talker *ts[TALKERS];
+	struct talker *ts[THOUSAND];
 	size_t n;
 	size_t closed;	  /* connections of talkers that may be, */
 	size_t records;	  /* and reasons in the log */
@@ -94,7 +97,7 @@ talk(struct sessions *k, int fd, enum talker_kind kind)
 	if (kind == TALKER_STREAM)
 		CHECK(
 		    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)));
-	assert_true(k->n < TALKERS);
+	assert_true(k->n < THOUSAND);
 	k->ts[k->n++] = talker_new(fd, kind, 0);
 }
 
@@ -292,6 +295,8 @@ test_any(void **state)
 	static struct sessions k;
 	uint64_t until;
 
+	if (rounds == LONG)
+		alarm(0);
 	begin(&k, *state);
 	for (unsigned int i = 0; i < rounds; i++) {
 		more(&k);
@@ -342,13 +347,240 @@ test_no_process(void **state)
 	suite_pass(s);
 }
 
+/* A service alone, with a manager, and talkers at it. */
+static void
+begin_egd(struct sessions *k, struct suite *s, size_t n)
+{
+	*k = (struct sessions){ .s = s, .seed = program_seed() };
+	place_unix(s, &k->places[UNIX], "egd.sock");
+	admin_conf(s, "w", POOL "egd \"u\" { %s max-clients = 2000 }\n",
+	    k->places[UNIX].text);
+	manager_open(&k->m, s);
+	admin_start(s);
+	while (n-- > 0)
+		talk_to(k, UNIX, TALKER_WAIT, 1);
+}
+
+static void
+end_egd(struct sessions *k)
+{
+	talkers_unique(k->ts, k->n);
+	while (k->n > 0)
+		talker_free(k->ts[--k->n]);
+	manager_close(&k->m);
+}
+
+/* All ask for some, whatever happens meanwhile. */
+static void
+all_served(struct sessions *k)
+{
+	for (size_t i = 0; i < k->n; i++)
+		talker_more(k->ts[i], 2);
+	finish(k);
+}
+
+/* The number of a service in the status. */
+static uint64_t
+status_number(struct suite *s, const char *field)
+{
+	static char out[4 << 20];
+	const char *at;
+
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status --json"), 0);
+	assert_non_null(at = strstr(out, "\"services\""));
+	assert_non_null(at = strstr(at, field));
+	return strtoull(at + strlen(field), NULL, 10);
+}
+
+/* What the status says of all clients, who have been served. */
+static void
+check_status(struct sessions *k)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < k->n; i++)
+		bytes += k->ts[i]->ngot;
+	assert_int_equal(status_number(k->s, "\"clients_connected\": "), k->n);
+	assert_in_range(status_number(k->s, "\"bytes\": "), bytes,
+	    bytes + k->n * TALKER_ANSWER);
+}
+
+/* A thousand clients of one service are one descriptor for the manager. */
+static void
+test_thousand(void **state)
+{
+	static struct sessions k;
+
+	begin_egd(&k, *state, THOUSAND);
+	for (int i = 0; i < 10; i++) {
+		all_served(&k);
+		kill_child(&k, EGD_WORKER, "u");
+	}
+	for (int i = 0; i < 3; i++) {
+		all_served(&k);
+		assert_int_equal(manager_stored(&k.m, "c-egd+u+"), 1);
+		check_status(&k);
+		restart(&k, i == 1 ? SIGKILL : SIGTERM);
+	}
+	all_served(&k);
+	check_status(&k);
+	print_message("# the slowest round took %ju ms\n",
+	    (uintmax_t)k.slowest);
+	end_egd(&k);
+	suite_pass(k.s);
+}
+
+/* Many come and go beside some that stay: only these are kept. */
+static void
+test_short(void **state)
+{
+	const int n = getenv("VRNGD_LONG") ? 5000 : 1000;
+	static struct sessions k;
+	struct talker *t;
+	int fds = 0;
+
+	begin_egd(&k, *state, STAYING);
+	for (int i = 0; i < n; i++) {
+		t = talker_new(place_connect(&k.places[UNIX]), TALKER_WAIT, 1);
+		finish_one(t);
+		talker_free(t);
+		if (i % 50 == 0)
+			all_served(&k);
+		if (i == 200)
+			fds = proc_fds(k.s->d.pid);
+	}
+	all_served(&k);
+	for (int i = 0; i < 500 && proc_fds(k.s->d.pid) > fds; i++)
+		run(&k);
+	assert_in_range(proc_fds(k.s->d.pid), 1, fds);
+	assert_int_equal(manager_stored(&k.m, "c-egd+u+"), 1);
+	/* By its number: it has been made anew several times. */
+	assert_true(strtoul(strrchr(k.m.store[0].name, '+') + 1, NULL, 10) > 5);
+	restart(&k, SIGKILL);
+	all_served(&k);
+	end_egd(&k);
+	suite_pass(k.s);
+}
+
+/* A stream whose peer hangs up is connected again, by the same worker. */
+static void
+test_peer(void **state)
+{
+	struct sessions k = { .s = *state };
+	struct place *p = &k.places[TO_UNIX];
+	pid_t worker;
+
+	place_unix(k.s, p, "peer.sock");
+	place_listen(p);
+	admin_conf(k.s, "w", POOL "stream \"cu\" { connect = yes %s }\n",
+	    p->text);
+	manager_open(&k.m, k.s);
+	admin_start(k.s);
+	talk(&k, place_accept(p), TALKER_STREAM);
+	for (int i = 0; i < 4; i++) {
+		all_served(&k);
+		worker = daemon_child(&k.s->d, EGD_WORKER, "cu");
+		close(k.ts[0]->fd);
+		k.ts[0]->fd = place_accept(p);
+		k.ts[0]->have = 0;
+		all_served(&k);
+		assert_int_equal(daemon_child(&k.s->d, EGD_WORKER, "cu"),
+		    worker);
+		restart(&k, i % 2 == 0 ? SIGTERM : SIGKILL);
+		talker_more(k.ts[0], STREAMED);
+		finish(&k);
+		connected_once(p);
+	}
+	place_leave(p);
+	end_egd(&k);
+	suite_pass(k.s);
+}
+
+/* The connection ends at once. */
+static void
+closes(struct sessions *k, struct talker *t)
+{
+	uint64_t deadline = fe_now() + AT_ONCE_MS;
+
+	t->may_end = true;
+	talker_more(t, 1);
+	while (!t->ended) {
+		assert_true(fe_now() < deadline);
+		run(k);
+	}
+}
+
+/* What a reload ends or moves it ends for its clients. */
+static void
+test_reload(void **state)
+{
+	static const struct {
+		const char *before; /* what has the socket egd.sock */
+		const char *after;  /* the same, and what it has then */
+		const char *socket;
+	} rows[] = {
+		{ "egd \"u\" { unix", "stream \"other\" { unix", "other" },
+		{ "egd \"u\" { unix", "egd \"u\" { unix", "moved" },
+		{ "guest \"vm0\" { egd", "guest \"vm0\" { socket", "vm0" },
+		{ "guest \"vm0\" { egd", "guest \"vm0\" { egd", "moved" },
+	};
+	struct suite *s = *state;
+	struct sessions k = { .s = s };
+
+	place_unix(s, &k.places[UNIX], "egd.sock");
+	admin_conf(s, "w", POOL);
+	manager_open(&k.m, s);
+	admin_start(s);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		admin_conf(s, "w", POOL "%s = \"%s/egd.sock\" }\n",
+		    rows[i].before, s->d.dir);
+		admin_reload(s, ": reloaded, ");
+		k.n = 0;
+		talk_to(&k, UNIX, TALKER_MIXED, 1);
+		all_served(&k);
+		assert_int_equal(manager_stored(&k.m, "c-"), 1);
+		admin_conf(s, "w", POOL "%s = \"%s/%s\" }\n", rows[i].after,
+		    s->d.dir, rows[i].socket);
+		admin_reload(s, ": reloaded, ");
+		closes(&k, k.ts[0]);
+		assert_int_equal(manager_stored(&k.m, "c-"), 0);
+		talker_free(k.ts[0]);
+	}
+	manager_close(&k.m);
+	suite_pass(s);
+}
+
+/* Clients of a service that is not configured any more end after a minute. */
+static void
+test_orphans(void **state)
+{
+	static struct sessions k;
+
+	begin_egd(&k, *state, 2);
+	all_served(&k);
+	admin_conf(k.s, "w", POOL);
+	restart(&k, SIGTERM);
+	assert_int_equal(manager_stored(&k.m, "c-"), 1);
+	CHECK(
+	    daemon_log_wait(&k.s->d, "egd u: no longer served", 1, ORPHAN_MS));
+	manager_hear(&k.m);
+	assert_int_equal(manager_stored(&k.m, "c-"), 0);
+	for (size_t i = 0; i < k.n; i++)
+		closes(&k, k.ts[i]);
+	end_egd(&k);
+	suite_pass(k.s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		SUITE_EMPTY(test_any),
-		SUITE_EMPTY(test_no_process),
+		SUITE_EMPTY(test_any), SUITE_EMPTY(test_no_process),
+		SUITE_EMPTY(test_thousand), SUITE_EMPTY(test_short),
+		SUITE_EMPTY(test_peer), SUITE_EMPTY(test_reload),
+		SUITE_EMPTY(test_orphans), /* for a minute */
 	};
+	const size_t n = sizeof(tests) / sizeof(tests[0]);
 
-	return SUITE_MAIN("sessions", tests);
+	return suite_main("sessions", tests, getenv("VRNGD_LONG") ? n : n - 1);
 }
