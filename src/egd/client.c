@@ -1,7 +1,7 @@
 /*
  * The state machine of a client with a connection: what it does when that can
  * be read or written, and when bytes are there for it, for the EGD protocol and
- * for raw streams.  Used by step.c, listener.c and serve.c, through the
+ * for raw streams.  Used by step.c, admission.c and serve.c, through the
  * protocol that frames.c selects.
  *
  * EGD 01 and 00 are answered at once from the bytes of the window that no

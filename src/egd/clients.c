@@ -1,6 +1,6 @@
 /*
  * Adds, watches and closes clients of a service, and counts what they are
- * given.  Used by listener.c, resume.c, serve.c, frames.c, step.c and the
+ * given.  Used by admission.c, resume.c, serve.c, frames.c, step.c and the
  * protocols (client.c, datagram.c).
  */
 #include <sys/epoll.h>
@@ -32,16 +32,6 @@ uint32_t
 clients_place(const struct worker *w, const struct client *c)
 {
 	return (uint32_t)(c - w->clients->place);
-}
-
-uint32_t
-clients_free_place(const struct clients *cs)
-{
-	uint32_t i = 0;
-
-	while (i < cs->used && cs->place[i].state != CLIENT_NONE)
-		i++;
-	return i;
 }
 
 void
@@ -212,10 +202,8 @@ clients_drop(struct worker *w, uint32_t place, int fd)
 	hide(w, place);
 	saved_commit(w->saved, place,
 	    &(const struct saved_client){ .state = SAVED_NONE });
-	if (w->keeps) {
-		w->clients->gone[place / 64] |= UINT64_C(1) << place % 64;
-		w->clients->ngone++;
-	}
+	w->clients->gone[place / 64] |= UINT64_C(1) << place % 64;
+	w->clients->ngone++;
 }
 
 static void
@@ -271,7 +259,7 @@ clients_close(struct worker *w, struct client *c, const char *why)
 		return;
 	cs->empty_since = w->now;
 	w->shortfall = 0;
-	if (w->kind == SOCKET_CONNECTED)
+	if (w->socket.kind == SOCKET_CONNECTED)
 		w->stage = WORKER_FINISHED;
 }
 

@@ -87,9 +87,6 @@ struct client *clients_add(struct worker *, uint32_t place, int fd,
 /* Begins to serve a client. */
 void clients_start(struct worker *, struct client *);
 
-/* A free place, of fewer than CLIENTS_MAX clients. */
-uint32_t clients_free_place(const struct clients *);
-
 /* The place of a client. */
 uint32_t clients_place(const struct worker *, const struct client *);
 

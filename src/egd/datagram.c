@@ -1,6 +1,6 @@
 /*
  * The peers of a UDP socket, which are clients without a connection.  Used by
- * step.c when the socket can be read, and by listener.c and serve.c through the
+ * step.c when the socket can be read, and by admission.c and serve.c through the
  * protocol that frames.c selects.
  */
 #include <sys/epoll.h>
@@ -16,7 +16,7 @@
 #include "egd/client.h"
 #include "egd/clients.h"
 #include "egd/datagram.h"
-#include "egd/listener.h"
+#include "egd/admission.h"
 
 #define DATAGRAM_MAX 1024 /* bytes */
 #define READ_AT_ONCE 16	  /* datagrams, then others' turn comes */
@@ -44,7 +44,7 @@ find_peer(struct worker *w)
 static void
 watch(struct worker *w, bool writable)
 {
-	worker_must_watch(w, EPOLL_CTL_MOD, w->listener->fd,
+	worker_must_watch(w, EPOLL_CTL_MOD, w->socket.fd,
 	    EPOLLIN | (writable ? EPOLLOUT : 0), EVENT_SOCKET);
 }
 
@@ -64,14 +64,14 @@ heard_from(struct worker *w, const struct sockaddr_storage *from, socklen_t len)
 	if (from->ss_family != AF_INET && from->ss_family != AF_INET6)
 		return;
 	peer_at(&peer, from);
-	if (!listener_allows(w, &peer))
+	if (!admission_allows(w, &peer))
 		return;
 	if (c != NULL && !peer_same(&c->peer, &peer)) {
 		clients_close(w, c, "another peer has taken its place");
 		c = NULL;
 	}
-	w->listener->to = *from;
-	w->listener->to_len = len;
+	w->socket.to = *from;
+	w->socket.to_len = len;
 	if (c == NULL)
 		c = clients_add(w, 0, -1, &peer);
 	clients_touch(w, c);
@@ -130,7 +130,7 @@ read_error(struct worker *w)
 	struct client *c = find_peer(w);
 	struct peer peer;
 
-	if (recvmsg(w->listener->fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
+	if (recvmsg(w->socket.fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT) == -1)
 		return false;
 	if (c == NULL || !is_refusal(&msg) ||
 	    (to.ss_family != AF_INET && to.ss_family != AF_INET6))
@@ -159,13 +159,13 @@ read_datagrams(struct worker *w)
 	for (int i = 0; i < READ_AT_ONCE && w->stage != WORKER_FINISHED; i++) {
 		from.ss_family = AF_UNSPEC;
 		len = sizeof(from);
-		if (recvfrom(w->listener->fd, &byte, sizeof(byte), MSG_DONTWAIT,
+		if (recvfrom(w->socket.fd, &byte, sizeof(byte), MSG_DONTWAIT,
 			(struct sockaddr *)&from, &len) != -1) {
-			if (w->kind == SOCKET_BOUND)
+			if (w->socket.kind == SOCKET_BOUND)
 				heard_from(w, &from, len);
 		} else if (errno == EAGAIN)
 			return;
-		else if (w->kind == SOCKET_CONNECTED)
+		else if (w->socket.kind == SOCKET_CONNECTED)
 			clients_lost(w, find_peer(w), errno);
 	}
 }
@@ -175,7 +175,7 @@ datagram_event(struct worker *w, uint32_t events)
 {
 	struct client *c;
 
-	if ((events & EPOLLERR) != 0 && w->kind == SOCKET_BOUND)
+	if ((events & EPOLLERR) != 0 && w->socket.kind == SOCKET_BOUND)
 		read_errors(w);
 	if ((events & ~(uint32_t)EPOLLOUT) != 0)
 		read_datagrams(w);
@@ -196,15 +196,15 @@ send_datagram(struct worker *w, uint32_t n)
 	const struct sockaddr *to = NULL;
 	socklen_t len = 0;
 
-	if (w->kind == SOCKET_BOUND) {
-		to = (const struct sockaddr *)&w->listener->to;
-		len = w->listener->to_len;
+	if (w->socket.kind == SOCKET_BOUND) {
+		to = (const struct sockaddr *)&w->socket.to;
+		len = w->socket.to_len;
 	}
 	for (int i = 0; i < 2; i++) {
-		if (sendto(w->listener->fd, window_bytes(&w->window), n,
+		if (sendto(w->socket.fd, window_bytes(&w->window), n,
 			MSG_DONTWAIT | MSG_NOSIGNAL, to, len) != -1)
 			return 0;
-		if (errno == EAGAIN || w->kind == SOCKET_CONNECTED)
+		if (errno == EAGAIN || w->socket.kind == SOCKET_CONNECTED)
 			break;
 	}
 	return errno;
@@ -231,7 +231,7 @@ datagram_take(struct worker *w, struct client *c)
 		clients_gave(w, c, n);
 		clients_answered(w, c);
 		c->unheard += n;
-		if (w->kind == SOCKET_BOUND && c->unheard >= UNHEARD_MAX)
+		if (w->socket.kind == SOCKET_BOUND && c->unheard >= UNHEARD_MAX)
 			rest(w, c);
 		else
 			clients_wait(w, c, client_chunk(w));

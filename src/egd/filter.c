@@ -18,7 +18,6 @@ static const struct sandbox_rule rules_of_all[] = {
 	{ .nr = SCMP_SYS(recvmsg), .why = "frames, datagrams' errors" },
 	{ .nr = SCMP_SYS(recvfrom), .why = "commands, granted bytes" },
 	{ .nr = SCMP_SYS(write), .why = "frames, what clients write" },
-	{ .nr = SCMP_SYS(accept4), .why = "clients of a listening socket" },
 	{ .nr = SCMP_SYS(shutdown), .why = "connections that the parent has" },
 	{ .nr = SCMP_SYS(getpeername), .why = "who was connected to" },
 	{ .nr = SCMP_SYS(getsockopt),

@@ -14,7 +14,7 @@
 #include "egd/clients.h"
 #include "egd/datagram.h"
 #include "egd/frames.h"
-#include "egd/listener.h"
+#include "egd/admission.h"
 
 static const struct protocol *const protocols[] = {
 	[SERVE_EGD] = &client_egd,
@@ -37,7 +37,7 @@ close_refused(struct worker *w)
 	child_busy(&w->watch);
 	for (uint32_t i = 0; i < w->clients->used; i++) {
 		c = &w->clients->place[i];
-		if (c->state != CLIENT_NONE && !listener_permits(w, &c->peer))
+		if (c->state != CLIENT_NONE && !admission_permits(w, &c->peer))
 			clients_close(w, c,
 			    "its address is not allowed any more");
 	}
@@ -110,6 +110,19 @@ limit(struct worker *w, const struct frame *f)
 		w->stage = WORKER_LIMITED;
 }
 
+/* Takes a UDP socket. */
+static void
+take_socket(struct worker *w, const struct frame *f)
+{
+	if (w->service.serve.protocol != SERVE_DATAGRAM ||
+	    (f->u.socket.kind != SOCKET_CONNECTED &&
+		f->u.socket.kind != SOCKET_BOUND))
+		makes_no_sense(f);
+	w->socket.kind = (enum proto_socket_kind)f->u.socket.kind;
+	w->socket.fd = f->fds[0];
+	admission_hold(w);
+}
+
 /* Takes the clients of an earlier worker: resume_clients() follows. */
 static void
 take_clients(struct worker *w, const struct frame *f)
@@ -122,8 +135,7 @@ take_clients(struct worker *w, const struct frame *f)
 	close(f->fds[0]);
 	w->saved = state;
 	w->deposit = f->fds[1];
-	w->keeps = true;
-	listener_hold(w);
+	admission_hold(w);
 }
 
 /* Takes a connection that the parent has accepted, or made. */
@@ -132,10 +144,11 @@ take_client(struct worker *w, const struct frame *f)
 {
 	uint32_t place = f->u.client.place;
 
-	if (!w->keeps || place >= CLIENTS_MAX ||
+	if (w->stage < WORKER_GIVEN || w->socket.fd != -1 ||
+	    place >= CLIENTS_MAX ||
 	    w->clients->place[place].state != CLIENT_NONE)
 		makes_no_sense(f);
-	listener_admit(w, place, f->fds[0]);
+	admission_take(w, place, f->fds[0]);
 }
 
 static void
@@ -154,7 +167,7 @@ dispatch(struct worker *w, const struct frame *f)
 	else if (f->hdr.type == PROTO_BYTES && w->stage >= WORKER_LIMITED)
 		rewire(w, f);
 	else if (f->hdr.type == PROTO_SOCKET && w->stage == WORKER_WIRED)
-		listener_open(w, f->u.socket.kind, f->fds[0]);
+		take_socket(w, f);
 	else if (f->hdr.type == PROTO_CLIENTS && w->stage == WORKER_WIRED &&
 	    w->service.serve.protocol != SERVE_DATAGRAM)
 		take_clients(w, f);

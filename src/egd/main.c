@@ -9,18 +9,15 @@
 #include "common/locked.h"
 #include "egd/client.h"
 #include "egd/clients.h"
-#include "egd/listener.h"
 #include "egd/step.h"
 
 int
 main(void)
 {
 	static struct clients clients;
-	static struct listener listener;
-	static struct saved unsaved; /* where the parent keeps nothing */
+	static struct saved unsaved; /* of UDP peers */
 	static struct worker w = {
 		.clients = &clients,
-		.listener = &listener,
 		.saved = &unsaved,
 		.protocol = &client_egd, /* until SERVE names it */
 	};
@@ -30,7 +27,6 @@ main(void)
 	locked_keep(&w.window, sizeof(w.window));
 	locked_keep(&clients, sizeof(clients));
 	clients_init(&clients);
-	listener_init(&listener);
 	worker_init(&w, child_counters(ROLE_EGD));
 	step_start(&w);
 	while (w.stage != WORKER_FINISHED)

@@ -1,6 +1,6 @@
 /*
  * Matches addresses against the networks that may use a service; pure.  Used
- * by listener.c and frames.c.
+ * by admission.c and frames.c.
  */
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
  * Formats the address of a socket's other end, for the log.  Used by
- * listener.c, resume.c and datagram.c.
+ * admission.c, resume.c and datagram.c.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "egd/clients.h"
-#include "egd/listener.h"
+#include "egd/admission.h"
 #include "egd/position.h"
 #include "egd/resume.h"
 
@@ -96,7 +96,7 @@ resume_client(struct worker *w, uint32_t place, int fd,
 		why = "workers died";
 	} else if (!valid)
 		why = DAMAGED;
-	else if (!listener_permits(w, &peer))
+	else if (!admission_permits(w, &peer))
 		why = "its address is not allowed any more";
 	else if (w->service.serve.protocol == SERVE_EGD)
 		why = locate(c);
@@ -121,7 +121,7 @@ take(struct worker *w, uint32_t place, int fd)
 	saved_begin(w->saved, place);
 	valid = saved_load(w->saved, place, &saved);
 	if (saved.state == SAVED_NONE)
-		listener_admit(w, place, fd);
+		admission_take(w, place, fd);
 	else if (saved.state == SAVED_CLOSING)
 		clients_drop(w, place, fd);
 	else

@@ -13,7 +13,7 @@
 #include "egd/datagram.h"
 #include "egd/filter.h"
 #include "egd/frames.h"
-#include "egd/listener.h"
+#include "egd/admission.h"
 #include "egd/resume.h"
 #include "egd/serve.h"
 #include "egd/step.h"
@@ -49,10 +49,7 @@ event(struct worker *w, uint64_t data, uint32_t events)
 		window_receive(&w->window);
 		break;
 	case EVENT_SOCKET:
-		if (w->service.serve.protocol == SERVE_DATAGRAM)
-			datagram_event(w, events);
-		else
-			listener_accept(w);
+		datagram_event(w, events);
 		break;
 	default:
 		connection_event(w, data, events);
@@ -64,7 +61,7 @@ event(struct worker *w, uint64_t data, uint32_t events)
 static int
 timeout(const struct worker *w)
 {
-	uint64_t first = clients_deadline(w), other = listener_deadline(w), ms;
+	uint64_t first = clients_deadline(w), other = admission_deadline(w), ms;
 
 	if (w->more)
 		return 0;
@@ -97,7 +94,7 @@ static void
 go_on(struct worker *w)
 {
 	clients_expire(w);
-	listener_expire(w);
+	admission_expire(w);
 	serve_run(w);
 	serve_report(w);
 	watch_up(w);

@@ -43,7 +43,7 @@ worker_init(struct worker *w, struct counters_page *page)
 	w->now = clock_now();
 	w->pid = getpid();
 	w->most = most_clients();
-	w->writes_fd = w->deposit = -1;
+	w->writes_fd = w->deposit = w->socket.fd = -1;
 	window_init(&w->window);
 	log_limit_init(&w->log_clients, w->now);
 	log_limit_init(&w->log_refused, w->now);

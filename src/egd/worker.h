@@ -1,10 +1,12 @@
 /*
- * The EGD worker: what its parts share.  Its clients and its listener are in
- * structs of their own, of which only those parts know that use them.
+ * The EGD worker: what its parts share.  Its clients and their saved
+ * state are in structs of their own, of which only those parts know that use
+ * them.
  */
 #ifndef VRNGD_WORKER_H
 #define VRNGD_WORKER_H
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <stdbool.h>
@@ -21,7 +23,6 @@
 
 struct client;
 struct clients;
-struct listener;
 struct saved;
 struct worker;
 
@@ -50,6 +51,14 @@ struct service {
 	struct networks allowed;
 };
 
+/* The socket of datagrams. */
+struct socket {
+	int fd; /* -1: none */
+	enum proto_socket_kind kind;
+	struct sockaddr_storage to; /* the last sender, of SOCKET_BOUND */
+	socklen_t to_len;
+};
+
 /* What differs from protocol to protocol. */
 struct protocol {
 	uint32_t quantum; /* bytes of a client's turn */
@@ -69,9 +78,9 @@ struct worker {
 	bool more;	     /* bytes and turns are left for the next round */
 	bool bytes_paused;   /* the window has no room; the channel waits */
 	bool up_awaited;     /* room in the channel to the parent */
-	bool keeps;	     /* the parent keeps the connections (CLIENTS), */
-	int deposit;	     /* those of an earlier worker; -1: none */
-	struct saved *saved; /* and the clients' state */
+	uint64_t opens_at;   /* ns; 0: serves clients, or has not all yet */
+	int deposit;	     /* clients of an earlier worker; -1: none */
+	struct saved *saved; /* the clients' state, which the parent keeps */
 	uint32_t most;	     /* clients, by how many descriptors there may be */
 	uint32_t shortfall; /* bytes, of the last EGD 01; 0: was answered all */
 	int writes_fd;	    /* for what clients write; -1: nowhere */
@@ -80,13 +89,12 @@ struct worker {
 	struct service coming; /* another, and so many networks more of it */
 	uint32_t ncoming;
 	const struct protocol *protocol;
-	enum proto_socket_kind kind; /* of the socket, as SOCKET says it */
+	struct socket socket;
 	struct window window;
 	struct counters_page *page;   /* for the parent to read */
 	struct log_limit log_clients; /* connections and their ends */
 	struct log_limit log_refused; /* refused connections */
 	struct clients *clients;
-	struct listener *listener;
 };
 
 /* A worker that knows only its channel and where to count. */

@@ -18,7 +18,6 @@ static const struct jail_call allowed[] = {
 	JAIL_ANY(recvmsg),
 	JAIL_ANY(recvfrom),
 	JAIL_ANY(write),
-	JAIL_ANY(accept4),
 	JAIL_ANY(getpeername),
 	JAIL_ANY(shutdown),
 	JAIL_ONLY(ioctl, -1, SIOCINQ),

@@ -1,0 +1,38 @@
+/*
+ * Who may be a client, from when clients are served, and when a worker without
+ * clients ends.
+ */
+#ifndef VRNGD_ADMISSION_H
+#define VRNGD_ADMISSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "egd/peer.h"
+#include "egd/worker.h"
+
+/*
+ * All is given.  Clients are served when the first bytes of the window come, so
+ * that there are some for the first command, or soon after if none come.
+ */
+void admission_hold(struct worker *);
+
+/* Takes a connection for a place: it becomes a client, or is closed. */
+void admission_take(struct worker *, uint32_t place, int fd);
+
+/* Whether the service allows an address. */
+bool admission_permits(const struct worker *, const struct peer *);
+
+/* The same; a refused peer is counted and logged. */
+bool admission_allows(struct worker *, const struct peer *);
+
+/*
+ * Begins to serve when it is time, and ends the worker when there has been no
+ * client for long.
+ */
+void admission_expire(struct worker *);
+
+/* When that is to be called next (ns); 0: not. */
+uint64_t admission_deadline(const struct worker *);
+
+#endif
