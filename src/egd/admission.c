@@ -40,7 +40,7 @@ admission_take(struct worker *w, uint32_t place, int fd)
 	struct client *c;
 	struct peer peer;
 
-	child_busy(&w->watch);
+	child_busy(&w->loop.watch);
 	if (!peer_of(&peer, fd) || !admission_allows(w, &peer)) {
 		clients_drop(w, place, fd);
 		return;
@@ -81,7 +81,7 @@ begin(struct worker *w)
 		if (cs->place[i].state != CLIENT_NONE)
 			clients_start(w, &cs->place[i]);
 	if (w->socket.fd != -1)
-		worker_must_watch(w, EPOLL_CTL_ADD, w->socket.fd, EPOLLIN,
+		loop_watch(&w->loop, EPOLL_CTL_ADD, w->socket.fd, EPOLLIN,
 		    EVENT_SOCKET);
 	if (w->socket.kind == SOCKET_CONNECTED)
 		add_peer(w);

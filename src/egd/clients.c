@@ -124,6 +124,13 @@ clients_put(struct worker *w, uint32_t place, int fd, const struct peer *peer)
 	return c;
 }
 
+/* What epoll reports of a client: clients_find() takes it. */
+static uint64_t
+key(uint32_t place, const struct client *c)
+{
+	return (uint64_t)c->serial << 32 | place;
+}
+
 void
 clients_start(struct worker *w, struct client *c)
 {
@@ -132,7 +139,7 @@ clients_start(struct worker *w, struct client *c)
 	saved_begin(w->saved, place);
 	c->watched = EPOLLIN;
 	if (c->fd != -1 &&
-	    worker_watch(w, EPOLL_CTL_ADD, c->fd, EPOLLIN, place, c->serial) ==
+	    loop_try(&w->loop, EPOLL_CTL_ADD, c->fd, EPOLLIN, key(place, c)) ==
 		-1)
 		clients_close(w, c, strerror(errno));
 	else
@@ -213,7 +220,7 @@ close_fd(struct worker *w, struct client *c)
 		return;
 	c->saved.state = SAVED_CLOSING;
 	clients_save(w, c);
-	(void)worker_watch(w, EPOLL_CTL_DEL, c->fd, 0, 0, 0);
+	(void)loop_try(&w->loop, EPOLL_CTL_DEL, c->fd, 0, 0);
 	clients_drop(w, clients_place(w, c), c->fd);
 }
 
@@ -228,11 +235,8 @@ clients_report(struct worker *w)
 		while (cs->gone[i] != 0) {
 			f.u.client.place =
 			    i * 64 + (uint32_t)__builtin_ctzll(cs->gone[i]);
-			if (channel_tell(CHANNEL_UP_FD, &f) == -1) {
-				if (errno == EAGAIN)
-					return false;
-				channel_lost();
-			}
+			if (!channel_up(&f))
+				return false;
 			cs->gone[i] &= cs->gone[i] - 1;
 			cs->ngone--;
 		}
@@ -285,9 +289,8 @@ static void
 watch(struct worker *w, struct client *c, uint32_t events)
 {
 	c->watched = events;
-	if (worker_watch(w, EPOLL_CTL_MOD, c->fd, events, clients_place(w, c),
-		c->serial) == -1)
-		log_fatal("epoll_ctl: %s", strerror(errno));
+	loop_watch(&w->loop, EPOLL_CTL_MOD, c->fd, events,
+	    key(clients_place(w, c), c));
 }
 
 void

@@ -44,7 +44,7 @@ find_peer(struct worker *w)
 static void
 watch(struct worker *w, bool writable)
 {
-	worker_must_watch(w, EPOLL_CTL_MOD, w->socket.fd,
+	loop_watch(&w->loop, EPOLL_CTL_MOD, w->socket.fd,
 	    EPOLLIN | (writable ? EPOLLOUT : 0), EVENT_SOCKET);
 }
 

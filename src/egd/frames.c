@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/child.h"
 #include "egd/client.h"
 #include "egd/clients.h"
 #include "egd/datagram.h"
@@ -34,7 +33,7 @@ close_refused(struct worker *w)
 {
 	struct client *c;
 
-	child_busy(&w->watch);
+	child_busy(&w->loop.watch);
 	for (uint32_t i = 0; i < w->clients->used; i++) {
 		c = &w->clients->place[i];
 		if (c->state != CLIENT_NONE && !admission_permits(w, &c->peer))
@@ -95,7 +94,7 @@ rewire(struct worker *w, const struct frame *f)
 {
 	w->window.consumer = f->hdr.consumer;
 	window_rewire(&w->window, f->hdr.generation, f->fds[0]);
-	worker_must_watch(w, EPOLL_CTL_ADD, f->fds[0], EPOLLIN, EVENT_BYTES);
+	loop_watch(&w->loop, EPOLL_CTL_ADD, f->fds[0], EPOLLIN, EVENT_BYTES);
 	w->bytes_paused = false;
 	if (w->stage == WORKER_LIMITED)
 		w->stage = WORKER_WIRED;
@@ -182,15 +181,11 @@ dispatch(struct worker *w, const struct frame *f)
 void
 frames_read(struct worker *w)
 {
-	enum channel_result result;
 	struct frame f;
 
-	while (
-	    (result = child_recv(&w->watch, &f, ROLE_EGD)) == CHANNEL_FRAME) {
+	while (loop_recv(&w->loop, &f)) {
 		dispatch(w, &f);
 		if (f.hdr.type == PROTO_CLIENTS || f.hdr.type == PROTO_SOCKET)
 			return;
 	}
-	if (result != CHANNEL_AGAIN)
-		channel_end(result, &f);
 }

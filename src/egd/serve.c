@@ -62,7 +62,7 @@ watch_bytes(struct worker *w)
 	if (w->window.bytes_fd == -1)
 		pause = false;
 	else if (pause != w->bytes_paused)
-		worker_must_watch(w, pause ? EPOLL_CTL_DEL : EPOLL_CTL_ADD,
+		loop_watch(&w->loop, pause ? EPOLL_CTL_DEL : EPOLL_CTL_ADD,
 		    w->window.bytes_fd, EPOLLIN, EVENT_BYTES);
 	w->bytes_paused = pause;
 }

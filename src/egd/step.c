@@ -2,12 +2,6 @@
  * The worker's rounds: waits for events, hands each to its part, then serves
  * bytes and reports.  Used by main.c.
  */
-#include <sys/epoll.h>
-
-#include <errno.h>
-#include <limits.h>
-#include <string.h>
-
 #include "common/clock.h"
 #include "egd/clients.h"
 #include "egd/datagram.h"
@@ -37,56 +31,27 @@ connection_event(struct worker *w, uint64_t data, uint32_t events)
 static void
 event(struct worker *w, uint64_t data, uint32_t events)
 {
-	switch ((uint32_t)data) {
-	case EVENT_CHANNEL:
+	if (data == LOOP_CHANNEL)
 		frames_read(w);
-		break;
-	case EVENT_UP:
-		if ((events & EPOLLERR) != 0)
-			channel_lost();
-		break;
-	case EVENT_BYTES:
+	else if (data == EVENT_BYTES)
 		window_receive(&w->window);
-		break;
-	case EVENT_SOCKET:
+	else if (data == EVENT_SOCKET)
 		datagram_event(w, events);
-		break;
-	default:
+	else if (data != LOOP_UP)
 		connection_event(w, data, events);
-		break;
-	}
 }
 
-/* For epoll_wait(2): until the first deadline. */
+/* For loop_wait(): until the first deadline. */
 static int
 timeout(const struct worker *w)
 {
-	uint64_t first = clients_deadline(w), other = admission_deadline(w), ms;
+	uint64_t first = clients_deadline(w), other = admission_deadline(w);
 
 	if (w->more)
 		return 0;
 	if (first == 0 || (other != 0 && other < first))
 		first = other;
-	if (first == 0)
-		return -1;
-	if (first <= w->now)
-		return 0;
-	ms = (first - w->now + NS_PER_MS - 1) / NS_PER_MS;
-	return ms < INT_MAX ? (int)ms : INT_MAX;
-}
-
-/* While a frame is to be sent, waits for room in the channel. */
-static void
-watch_up(struct worker *w)
-{
-	bool full =
-	    !child_answer(&w->watch) || !clients_report(w) || w->window.untold;
-
-	if (full == w->up_awaited)
-		return;
-	w->up_awaited = full;
-	worker_must_watch(w, EPOLL_CTL_MOD, CHANNEL_UP_FD, full ? EPOLLOUT : 0,
-	    EVENT_UP);
+	return loop_timeout(first, w->now);
 }
 
 /* Does what has become possible by the events of a round. */
@@ -97,7 +62,7 @@ go_on(struct worker *w)
 	admission_expire(w);
 	serve_run(w);
 	serve_report(w);
-	watch_up(w);
+	loop_flush(&w->loop, !clients_report(w) || w->window.untold);
 }
 
 /*
@@ -107,30 +72,27 @@ go_on(struct worker *w)
 static void
 handle(struct worker *w, const struct epoll_event *events, int n)
 {
-	bool clients = n <= 0;
-	uint32_t which;
+	bool clients = n == 0;
+	uint64_t key;
 
 	for (int i = 0; i < n && w->stage != WORKER_FINISHED; i++) {
-		which = (uint32_t)events[i].data.u64;
-		if (which != EVENT_CHANNEL && which != EVENT_UP) {
+		key = events[i].data.u64;
+		if (key != LOOP_CHANNEL && key != LOOP_UP) {
 			clients = true;
-			child_busy(&w->watch);
+			child_busy(&w->loop.watch);
 		}
-		event(w, events[i].data.u64, events[i].events);
+		event(w, key, events[i].events);
 	}
 	if (clients)
-		child_busy(&w->watch);
+		child_busy(&w->loop.watch);
 }
 
 void
 step(struct worker *w)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
-	int n;
+	int n = loop_wait(&w->loop, events, EVENTS_AT_ONCE, timeout(w));
 
-	n = epoll_wait(w->epoll_fd, events, EVENTS_AT_ONCE, timeout(w));
-	if (n == -1 && errno != EINTR)
-		log_fatal("epoll_wait: %s", strerror(errno));
 	w->now = clock_now();
 	handle(w, events, n);
 	go_on(w);
@@ -143,9 +105,7 @@ await_clients(struct worker *w)
 	struct epoll_event first;
 
 	while (w->stage < WORKER_GIVEN) {
-		if (epoll_wait(w->epoll_fd, &first, 1, -1) == -1 &&
-		    errno != EINTR)
-			log_fatal("epoll_wait: %s", strerror(errno));
+		loop_wait(&w->loop, &first, 1, -1);
 		frames_read(w);
 	}
 	w->now = clock_now();

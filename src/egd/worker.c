@@ -1,8 +1,7 @@
 /*
- * The EGD worker's state: its beginning, its epoll set, its end.  Used by all
+ * The EGD worker's beginning, and its log.  Used by all
  * files of this folder.
  */
-#include <sys/epoll.h>
 #include <sys/resource.h>
 
 #include <errno.h>
@@ -11,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/channel.h"
 #include "common/clock.h"
 #include "egd/worker.h"
 
@@ -47,30 +45,7 @@ worker_init(struct worker *w, struct counters_page *page)
 	window_init(&w->window);
 	log_limit_init(&w->log_clients, w->now);
 	log_limit_init(&w->log_refused, w->now);
-	if ((w->epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
-		log_fatal("epoll_create1: %s", strerror(errno));
-	worker_must_watch(w, EPOLL_CTL_ADD, CHANNEL_FD, EPOLLIN, EVENT_CHANNEL);
-	worker_must_watch(w, EPOLL_CTL_ADD, CHANNEL_UP_FD, 0, EVENT_UP);
-}
-
-int
-worker_watch(struct worker *w, int op, int fd, uint32_t events, uint32_t which,
-    uint32_t serial)
-{
-	struct epoll_event ev = {
-		.events = events,
-		.data.u64 = (uint64_t)serial << 32 | which,
-	};
-
-	return epoll_ctl(w->epoll_fd, op, fd, &ev);
-}
-
-void
-worker_must_watch(struct worker *w, int op, int fd, uint32_t events,
-    enum worker_event event)
-{
-	if (worker_watch(w, op, fd, events, event, 0) == -1)
-		log_fatal("epoll_ctl: %s", strerror(errno));
+	loop_init(&w->loop, ROLE_EGD);
 }
 
 void

@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/child.h"
 #include "common/counters.h"
 #include "common/log.h"
+#include "common/loop.h"
 #include "common/proto.h"
 #include "common/window.h"
 #include "egd/networks.h"
@@ -28,9 +28,7 @@ struct worker;
 
 /* What epoll reports, in the low half of data.u64, besides clients' places. */
 enum worker_event {
-	EVENT_CHANNEL = CLIENTS_MAX,
-	EVENT_UP,
-	EVENT_BYTES,
+	EVENT_BYTES = CLIENTS_MAX,
 	EVENT_SOCKET,
 };
 
@@ -71,20 +69,18 @@ struct protocol {
 };
 
 struct worker {
-	int epoll_fd;
+	struct loop loop;
 	pid_t pid;
 	uint64_t now; /* ns, of this round of events */
 	enum worker_stage stage;
 	bool more;	     /* bytes and turns are left for the next round */
 	bool bytes_paused;   /* the window has no room; the channel waits */
-	bool up_awaited;     /* room in the channel to the parent */
 	uint64_t opens_at;   /* ns; 0: serves clients, or has not all yet */
 	int deposit;	     /* clients of an earlier worker; -1: none */
 	struct saved *saved; /* the clients' state, which the parent keeps */
 	uint32_t most;	     /* clients, by how many descriptors there may be */
 	uint32_t shortfall; /* bytes, of the last EGD 01; 0: was answered all */
 	int writes_fd;	    /* for what clients write; -1: nowhere */
-	struct child_watch watch;
 	struct service service;
 	struct service coming; /* another, and so many networks more of it */
 	uint32_t ncoming;
@@ -99,18 +95,6 @@ struct worker {
 
 /* A worker that knows only its channel and where to count. */
 void worker_init(struct worker *, struct counters_page *);
-
-/*
- * Adds, changes or removes (op as for epoll_ctl) a descriptor to wait for; what
- * is to be reported is an enum worker_event or a client's place, and the serial
- * number of that client.  Returns -1 with errno.
- */
-int worker_watch(struct worker *, int op, int fd, uint32_t events,
-    uint32_t which, uint32_t serial);
-
-/* The same, of a descriptor that can be watched. */
-void worker_must_watch(struct worker *, int op, int fd, uint32_t events,
-    enum worker_event);
 
 /* Logs what a client caused, within the limit. */
 void worker_log(struct worker *, struct log_limit *, const char *fmt, ...)
