@@ -338,9 +338,9 @@ enum proto_protocol {
 };
 
 /*
- * What a service is.  First of all, before LIMITS, BYTES and SOCKET; then, once
- * it is served, again whenever it has changed, but for its protocol.  Either
- * way the networks that are allowed follow, each in an ALLOW.
+ * What a service is.  First of all, before LIMITS, BYTES, and CLIENTS or SOCKET;
+ * then, once it is served, again whenever it has changed, but for its protocol.
+ * Either way the networks that are allowed follow, each in an ALLOW.
  */
 struct proto_serve {
 	uint32_t protocol;     /* enum proto_protocol */
@@ -368,11 +368,11 @@ struct proto_network {
 
 enum proto_socket_kind {
 	SOCKET_LISTENING, /* clients come by it */
-	SOCKET_CONNECTED, /* it is the only client; worker ends with it */
+	SOCKET_CONNECTED, /* its peer is the only client; worker ends with it */
 	SOCKET_BOUND,	  /* for datagrams; a peer has yet to send one */
 };
 
-/* Where a service's clients are, or those of ROLE_STATUS (fd). */
+/* The listener of ROLE_STATUS, or the UDP socket of a service (fd). */
 struct proto_socket {
 	uint32_t kind;	 /* enum proto_socket_kind */
 	uint32_t unused; /* 0 */
@@ -382,9 +382,9 @@ struct proto_socket {
  * CLIENTS: memory for the clients' state, and a deposit with the connections of
  * the clients that an earlier worker had (fds; deposit.h).  Once, after BYTES,
  * if clients have connections.  CLIENT: a new connection (fd), accepted or made,
- * for a place that is free.  CLIENT_GONE: the worker has closed a connection, or refused it; the
- * parent, which has another descriptor of it, closes that, and the place is
- * free.
+ * for a place that is free.  CLIENT_GONE: the worker has closed a connection, or
+ * refused it; the parent, which has another descriptor of it, closes that, and
+ * the place is free.
  */
 struct proto_client {
 	uint32_t place;	 /* less than CLIENTS_MAX */

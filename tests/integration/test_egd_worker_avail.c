@@ -249,6 +249,23 @@ check_nonsense(struct outlet *o, const char *line)
 	outlet_stop(o);
 }
 
+/* Sends a connection for a place. */
+static void
+send_client(struct outlet *o, uint32_t place)
+{
+	struct frame f;
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	frame_init(&f, PROTO_CLIENT, 0, 0);
+	f.u.client.place = place;
+	f.fds[0] = fds[0];
+	assert_int_equal(channel_send(o->channel, &f), 0);
+	o->places = CLIENTS_MAX; /* it may be gone */
+	o->kept[place % CLIENTS_MAX] = fds[1];
+	close(fds[0]);
+}
+
 static void
 test_nonsense(void **state)
 {
@@ -261,6 +278,20 @@ test_nonsense(void **state)
 	o = outlet_unix(SERVE_EGD);
 	outlet_socket(o, SOCKET_LISTENING, o->fd);
 	check_nonsense(o, "SOCKET makes no sense now");
+	o = outlet_unix(SERVE_EGD);
+	outlet_clients(o);
+	check_nonsense(o, "CLIENTS makes no sense now");
+	o = outlet_unix(SERVE_EGD);
+	send_client(o, CLIENTS_MAX);
+	check_nonsense(o, "CLIENT makes no sense now");
+	o = outlet_unix(SERVE_EGD);
+	send_client(o, 4);
+	send_client(o, 4);
+	check_nonsense(o, "CLIENT makes no sense now");
+	o = outlet_start();
+	outlet_serve(o, SERVE_EGD, 1, 0, nobody);
+	send_client(o, 0);
+	check_nonsense(o, "CLIENT makes no sense now");
 	o = outlet_unix(SERVE_EGD);
 	outlet_serve(o, SERVE_STREAM, 1, 0, nobody);
 	check_nonsense(o, "SERVE makes no sense now");
