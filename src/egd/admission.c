@@ -47,7 +47,7 @@ admission_take(struct worker *w, uint32_t place, int fd)
 	}
 	if (w->clients->n >= w->service.serve.max_clients ||
 	    w->clients->n >= w->most) {
-		refuse(w, &peer, "there are as many clients as may be");
+		refuse(w, &peer, "client limit (max-clients) reached");
 		clients_drop(w, place, fd);
 		return;
 	}

@@ -32,7 +32,7 @@ bool admission_allows(struct worker *, const struct peer *);
  */
 void admission_expire(struct worker *);
 
-/* When that is to be called next (ns); 0: not. */
+/* The time of the next call of admission_expire() (ns); 0: none. */
 uint64_t admission_deadline(const struct worker *);
 
 #endif

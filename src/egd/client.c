@@ -133,7 +133,7 @@ execute(struct worker *w, struct client *c)
 {
 	switch (c->saved.command) {
 	case EGD_AVAILABLE:
-		answer(w, c, egd_say_available(c->out, clients_surplus(w)));
+		answer(w, c, egd_format_available(c->out, clients_surplus(w)));
 		break;
 	case EGD_NOW:
 		answer_now(w, c, c->saved.left);
@@ -142,14 +142,15 @@ execute(struct worker *w, struct client *c)
 		clients_wait(w, c, c->saved.left);
 		break;
 	case EGD_PID:
-		answer(w, c, egd_say_pid(c->out, w->pid));
+		answer(w, c, egd_format_pid(c->out, w->pid));
 		break;
 	}
 }
 
 /* A command is complete. */
 static void
-accept_command(struct worker *w, struct client *c, const struct egd_said *said)
+accept_command(struct worker *w, struct client *c,
+    const struct egd_parsed *said)
 {
 	if (said->command == EGD_WRITE ||
 	    (said->command == EGD_WAIT && said->wanted == 0)) {
@@ -171,7 +172,7 @@ accept_command(struct worker *w, struct client *c, const struct egd_said *said)
 
 /* Passes on what a client wrote, if that is wanted. */
 static void
-pass_on(const struct worker *w, const struct egd_said *said)
+pass_on(const struct worker *w, const struct egd_parsed *said)
 {
 	if (said->size > 0 && w->writes_fd != -1 &&
 	    write(w->writes_fd, said->data, said->size) == -1)
@@ -202,11 +203,11 @@ parse(struct worker *w, struct client *c)
 {
 	enum egd_result result;
 	struct saved_client *s = &c->saved;
-	struct egd_said said;
+	struct egd_parsed said;
 	size_t used;
 
 	while (c->state == CLIENT_READING && s->in_start < s->in_end) {
-		result = egd_hear(&s->egd, c->in + s->in_start,
+		result = egd_parse(&s->egd, c->in + s->in_start,
 		    (size_t)(s->in_end - s->in_start), &used, &said);
 		s->in_start += (uint8_t)used;
 		if (said.command == EGD_WRITE)

@@ -1,6 +1,5 @@
 /*
- * The service's clients: their places, their connections and whether they wait
- * for bytes, whatever they speak.
+ * The clients of the service: their places, connections and states.
  */
 #ifndef VRNGD_CLIENTS_H
 #define VRNGD_CLIENTS_H
@@ -38,7 +37,7 @@ struct client {
 	enum client_state state;
 	enum client_input input;
 	int fd;		     /* its connection; -1: none of its own */
-	uint32_t serial;     /* tells it from the others in the same place */
+	uint32_t serial;     /* distinguishes clients of one place */
 	uint32_t watched;    /* events of epoll(7) */
 	uint32_t missing;    /* bytes, while CLIENT_BLOCKED */
 	uint64_t unheard;    /* bytes sent since its last datagram */
@@ -127,7 +126,7 @@ void clients_wait(struct worker *, struct client *, uint32_t missing);
 void clients_block(struct worker *, struct client *);
 void clients_resume(struct worker *, struct client *);
 
-/* The client whose turn it is to be given bytes, or NULL. */
+/* The client that receives bytes next, or NULL. */
 struct client *clients_first(struct clients *);
 
 /* A client has been sent the first `n` bytes of the window: drops them. */

@@ -22,11 +22,10 @@
 #define READ_AT_ONCE 16	  /* datagrams, then others' turn comes */
 /*
  * Bytes sent to a peer from which no more datagrams come.  It may have gone
- * away, or never have been there: anybody can write another's address on a
- * datagram.
+ * away, or never have existed: the source address of a datagram can be forged.
  */
 #define UNHEARD_MAX   262144
-#define CONTROL_SPACE 256 /* bytes, for what an error is told with */
+#define CONTROL_SPACE 256 /* bytes, of the message that describes an error */
 
 static uint32_t
 min(uint32_t a, uint32_t b)
@@ -54,7 +53,7 @@ datagram_begin(struct worker *w, struct client *c)
 	clients_wait(w, c, client_chunk(w));
 }
 
-/* A datagram came from there: whoever sent it has what is sent from now on. */
+/* A datagram was received: its sender is the peer from now on. */
 static void
 heard_from(struct worker *w, const struct sockaddr_storage *from, socklen_t len)
 {
@@ -88,7 +87,7 @@ rest(struct worker *w, struct client *c)
 	clients_enter(w, c, CLIENT_READING);
 }
 
-/* Whether an error that was told is that nobody receives at some address. */
+/* Whether a reported error is that no process receives at an address. */
 static bool
 is_refusal(struct msghdr *msg)
 {
@@ -187,8 +186,8 @@ datagram_event(struct worker *w, uint32_t events)
 }
 
 /*
- * Sends a datagram.  An error of an earlier one may be told instead of sending
- * this one, which then is tried once more.  Returns 0 or an errno.
+ * Sends a datagram.  The call may report an error of an earlier one instead of
+ * sending this one, and is then repeated once.  Returns 0 or an errno.
  */
 static int
 send_datagram(struct worker *w, uint32_t n)

@@ -36,8 +36,8 @@ egd_valid(const struct egd *e)
 
 /* Takes data of EGD_WRITE, as much as there is. */
 static enum egd_result
-hear_data(struct egd *e, const uint8_t *bytes, size_t len, size_t *used,
-    struct egd_said *said)
+parse_data(struct egd *e, const uint8_t *bytes, size_t len, size_t *used,
+    struct egd_parsed *said)
 {
 	uint8_t n = len < e->data ? (uint8_t)len : e->data;
 
@@ -52,13 +52,13 @@ hear_data(struct egd *e, const uint8_t *bytes, size_t len, size_t *used,
 }
 
 enum egd_result
-egd_hear(struct egd *e, const uint8_t *bytes, size_t len, size_t *used,
-    struct egd_said *said)
+egd_parse(struct egd *e, const uint8_t *bytes, size_t len, size_t *used,
+    struct egd_parsed *said)
 {
 	bool whole = e->nhead > 0 && e->nhead == head_size(e->head[0]);
 
 	*used = 0;
-	*said = (struct egd_said){ 0 };
+	*said = (struct egd_parsed){ 0 };
 	while (!whole && *used < len) {
 		e->head[e->nhead++] = bytes[(*used)++];
 		said->command = e->head[0];
@@ -74,7 +74,7 @@ egd_hear(struct egd *e, const uint8_t *bytes, size_t len, size_t *used,
 		return EGD_MORE;
 	said->command = e->head[0];
 	if (said->command == EGD_WRITE)
-		return hear_data(e, bytes + *used, len - *used, used, said);
+		return parse_data(e, bytes + *used, len - *used, used, said);
 	if (said->command == EGD_NOW || said->command == EGD_WAIT)
 		said->wanted = e->head[1];
 	e->nhead = 0;
@@ -82,7 +82,7 @@ egd_hear(struct egd *e, const uint8_t *bytes, size_t len, size_t *used,
 }
 
 size_t
-egd_say_available(uint8_t *answer, uint64_t bytes)
+egd_format_available(uint8_t *answer, uint64_t bytes)
 {
 	uint32_t bits = UINT32_MAX & ~UINT32_C(7);
 
@@ -96,7 +96,7 @@ egd_say_available(uint8_t *answer, uint64_t bytes)
 }
 
 size_t
-egd_say_pid(uint8_t *answer, pid_t pid)
+egd_format_pid(uint8_t *answer, pid_t pid)
 {
 	int n;
 

@@ -2,7 +2,7 @@
  * The EGD protocol: what a client says, taken apart byte by byte, and how it
  * is answered.  Numbers are big-endian.
  *
- *	00		u32: the bits that could be had now
+ *	00		u32: the bits that are available now
  *	01 N		M, and M bytes, at most N: what there is at once
  *	02 N		N bytes, whenever there are so many
  *	03 u16 L data	nothing; L bytes of data, said to hold so many bits
@@ -44,29 +44,29 @@ enum egd_result {
 };
 
 /* What was said. */
-struct egd_said {
+struct egd_parsed {
 	uint8_t command;     /* enum egd_command; or what is none */
 	uint8_t wanted;	     /* bytes, of EGD_NOW and EGD_WAIT */
 	uint8_t size;	     /* bytes of data here, of EGD_WRITE */
-	const uint8_t *data; /* in what was given to egd_hear() */
+	const uint8_t *data; /* in what was given to egd_parse() */
 };
 
-/* Whether egd_hear() could have left it so, which it relies on. */
+/* Whether egd_parse() could have left it so, which it relies on. */
 bool egd_valid(const struct egd *);
 
 /*
- * Hears `len` bytes from a client, up to the end of a command or of what there
+ * Parses `len` bytes of a client, up to the end of a command or of what there
  * is of its data.  `*used` is how many that were; the rest is for the next
  * call.  Of EGD_UNKNOWN only said->command is set.
  */
-enum egd_result egd_hear(struct egd *, const uint8_t *bytes, size_t len,
-    size_t *used, struct egd_said *said);
+enum egd_result egd_parse(struct egd *, const uint8_t *bytes, size_t len,
+    size_t *used, struct egd_parsed *said);
 
 /*
  * Write the answers to EGD_AVAILABLE, of so many bytes, and to EGD_PID.
  * Return their length, at most EGD_BRIEF_MAX.
  */
-size_t egd_say_available(uint8_t *answer, uint64_t bytes);
-size_t egd_say_pid(uint8_t *answer, pid_t pid);
+size_t egd_format_available(uint8_t *answer, uint64_t bytes);
+size_t egd_format_pid(uint8_t *answer, pid_t pid);
 
 #endif

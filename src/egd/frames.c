@@ -22,9 +22,9 @@ static const struct protocol *const protocols[] = {
 };
 
 static _Noreturn void
-makes_no_sense(const struct frame *f)
+unexpected(const struct frame *f)
 {
-	log_fatal("%s makes no sense now", frame_name(f->hdr.type));
+	log_fatal("unexpected %s frame", frame_name(f->hdr.type));
 }
 
 /* Closes the clients whose addresses are not allowed any more. */
@@ -65,7 +65,7 @@ frames_serve(struct worker *w, const struct frame *f)
 	    s->nallowed > ALLOWED_MAX ||
 	    (w->stage != WORKER_NEW &&
 		s->protocol != w->service.serve.protocol))
-		makes_no_sense(f);
+		unexpected(f);
 	w->coming = (struct service){ .serve = *s };
 	w->ncoming = s->nallowed;
 	if (w->ncoming == 0)
@@ -76,7 +76,7 @@ static void
 allow(struct worker *w, const struct frame *f)
 {
 	if (w->ncoming == 0 || !networks_add(&w->coming.allowed, &f->u.network))
-		makes_no_sense(f);
+		unexpected(f);
 	if (--w->ncoming == 0)
 		become(w);
 }
@@ -116,7 +116,7 @@ take_socket(struct worker *w, const struct frame *f)
 	if (w->service.serve.protocol != SERVE_DATAGRAM ||
 	    (f->u.socket.kind != SOCKET_CONNECTED &&
 		f->u.socket.kind != SOCKET_BOUND))
-		makes_no_sense(f);
+		unexpected(f);
 	w->socket.kind = (enum proto_socket_kind)f->u.socket.kind;
 	w->socket.fd = f->fds[0];
 	admission_hold(w);
@@ -146,7 +146,7 @@ take_client(struct worker *w, const struct frame *f)
 	if (w->stage < WORKER_GIVEN || w->socket.fd != -1 ||
 	    place >= CLIENTS_MAX ||
 	    w->clients->place[place].state != CLIENT_NONE)
-		makes_no_sense(f);
+		unexpected(f);
 	admission_take(w, place, f->fds[0]);
 }
 
@@ -154,7 +154,7 @@ static void
 dispatch(struct worker *w, const struct frame *f)
 {
 	if (w->stage == WORKER_NEW && f->hdr.type != PROTO_ALLOW)
-		makes_no_sense(f);
+		unexpected(f);
 	if (f->hdr.type == PROTO_SERVE)
 		frames_serve(w, f);
 	else if (f->hdr.type == PROTO_ALLOW)
@@ -175,7 +175,7 @@ dispatch(struct worker *w, const struct frame *f)
 	else if (f->hdr.type == PROTO_WANT_ASK)
 		w->window.untold = w->stage >= WORKER_WIRED;
 	else
-		makes_no_sense(f);
+		unexpected(f);
 }
 
 void

@@ -58,7 +58,7 @@ peer_of(struct peer *p, int fd)
 		snprintf(p->text, sizeof(p->text), "pid %d, uid %u",
 		    (int)cred.pid, cred.uid);
 	else
-		strlcpy(p->text, "somebody", sizeof(p->text));
+		strlcpy(p->text, "unknown peer", sizeof(p->text));
 	return true;
 }
 

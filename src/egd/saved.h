@@ -36,7 +36,7 @@ enum saved_flag {
 	SAVED_FLAGS = (1 << 4) - 1,
 };
 
-/* A client's state, as it was when `in` was last filled. */
+/* A client's state at a commit. */
 struct saved_client {
 	uint32_t received; /* position of the connection, */
 	uint32_t sent;	   /* without what is being sent */

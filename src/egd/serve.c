@@ -75,11 +75,12 @@ watch_bytes(struct worker *w)
 static uint64_t
 damped(const struct worker *w, uint64_t need)
 {
-	uint64_t told = w->window.told.need, left;
+	uint64_t reported = w->window.told.need, left;
 
-	if (w->service.serve.protocol == SERVE_EGD || told < w->window.received)
+	if (w->service.serve.protocol == SERVE_EGD ||
+	    reported < w->window.received)
 		return need;
-	left = told - w->window.received;
+	left = reported - w->window.received;
 	return left <= need && left >= need / 2 ? left : need;
 }
 

@@ -155,8 +155,8 @@ size_t outlet_read(struct outlet *, int fd, uint8_t *buf, size_t len,
     int timeout);
 
 /* The client gets exactly that; nothing; the end of the connection. */
-void outlet_hears(struct outlet *, int fd, const char *bytes, size_t len);
-#define HEARS(o, fd, text) outlet_hears(o, fd, text, sizeof(text) - 1)
+void outlet_expect(struct outlet *, int fd, const char *bytes, size_t len);
+#define EXPECT(o, fd, text) outlet_expect(o, fd, text, sizeof(text) - 1)
 void outlet_silent(struct outlet *, int fd);
 void outlet_closed(struct outlet *, int fd);
 

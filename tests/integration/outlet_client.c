@@ -204,7 +204,7 @@ outlet_read(struct outlet *o, int fd, uint8_t *buf, size_t len, int timeout)
 }
 
 void
-outlet_hears(struct outlet *o, int fd, const char *bytes, size_t len)
+outlet_expect(struct outlet *o, int fd, const char *bytes, size_t len)
 {
 	uint8_t buf[256];
 

@@ -25,7 +25,7 @@ hears_pid(struct outlet *o, int fd)
 
 	n = snprintf(text + 1, sizeof(text) - 1, "%d", (int)o->pid);
 	text[0] = (char)n;
-	outlet_hears(o, fd, text, 1 + (size_t)n);
+	outlet_expect(o, fd, text, 1 + (size_t)n);
 }
 
 /* All five commands, one after the other, over one kind of socket. */
@@ -43,13 +43,13 @@ check_commands(make_outlet *make)
 	SAY(fd, "\002\377");
 	outlet_served(o, fd, 16, 255);
 	SAY(fd, "\001\012");
-	HEARS(o, fd, "\012");
+	EXPECT(o, fd, "\012");
 	outlet_served(o, fd, 271, 10);
 	SAY(fd, "\001\000");
-	HEARS(o, fd, "\000");
+	EXPECT(o, fd, "\000");
 	outlet_quiet(o);
 	SAY(fd, "\000");
-	HEARS(o, fd, "\000\000\017\260"); /* (WINDOW - 10) * 8 */
+	EXPECT(o, fd, "\000\000\017\260"); /* (WINDOW - 10) * 8 */
 	SAY(fd, "\002\000");
 	outlet_silent(o, fd);
 	SAY(fd, "\003\000\010\005hello");
@@ -99,13 +99,13 @@ check_pieces(make_outlet *make, bool whole)
 		outlet_pump(o, 2);
 	}
 	hears_pid(o, fd);
-	HEARS(o, fd, "\003");
+	EXPECT(o, fd, "\003");
 	outlet_served(o, fd, 0, 3);
-	HEARS(o, fd, "\000");
+	EXPECT(o, fd, "\000");
 	outlet_served(o, fd, 3, 5);
-	HEARS(o, fd, "\001");
+	EXPECT(o, fd, "\001");
 	outlet_served(o, fd, 8, 1);
-	HEARS(o, fd, "\000\000\017\270"); /* (WINDOW - 9) * 8 */
+	EXPECT(o, fd, "\000\000\017\270"); /* (WINDOW - 9) * 8 */
 	hears_pid(o, fd);
 	outlet_served(o, fd, 9, 255);
 	outlet_silent(o, fd);
@@ -155,7 +155,7 @@ test_blocking(void **state)
 	outlet_give(o, 10);
 	outlet_served(o, fd, 90, 10);
 	hears_pid(o, fd);
-	HEARS(o, fd, "\000");
+	EXPECT(o, fd, "\000");
 	assert_int_equal(outlet_stats(o)->counters.requests, 3);
 	assert_int_equal(o->stats.counters.short_answers, 1);
 	assert_true(o->stats.counters.wait_ns > 100 * UINT64_C(1000000));
@@ -288,7 +288,7 @@ check_slow(make_outlet *make)
 	assert_in_range(o->given, 255, 100000);
 	for (int i = 0; i < 20; i++) {
 		SAY(fd, "\001\040");
-		HEARS(o, fd, "\040");
+		EXPECT(o, fd, "\040");
 		assert_int_equal(outlet_read(o, fd, buf, 32, OUTLET_TIMEOUT),
 		    32);
 	}

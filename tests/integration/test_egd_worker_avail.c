@@ -56,29 +56,29 @@ test_short(void **state)
 
 	(void)state;
 	SAY(fd, "\001\024");
-	HEARS(o, fd, "\000");
+	EXPECT(o, fd, "\000");
 	SAY(fd, "\000");
-	HEARS(o, fd, "\000\000\000\000");
+	EXPECT(o, fd, "\000\000\000\000");
 	needs(o, 20);
 	outlet_give(o, 7);
 	outlet_quiet(o);
 	SAY(fd, "\000");
-	HEARS(o, fd, "\000\000\000\070");
+	EXPECT(o, fd, "\000\000\000\070");
 	SAY(fd, "\001\024");
-	HEARS(o, fd, "\007");
+	EXPECT(o, fd, "\007");
 	outlet_served(o, fd, 0, 7);
 	needs(o, 20);
 	outlet_give(o, 13);
 	outlet_quiet(o);
 	SAY(fd, "\001\000");
-	HEARS(o, fd, "\000");
+	EXPECT(o, fd, "\000");
 	/* It needs no more than it has, and no window is kept besides. */
 	SAY(fd, "\001\003");
-	HEARS(o, fd, "\003");
+	EXPECT(o, fd, "\003");
 	outlet_served(o, fd, 7, 3);
 	outlet_quiet(o);
 	SAY(fd, "\000");
-	HEARS(o, fd, "\000\000\000\000");
+	EXPECT(o, fd, "\000\000\000\000");
 	assert_int_equal(outlet_stats(o)->counters.requests, 7);
 	assert_int_equal(o->stats.counters.short_answers, 2);
 	assert_int_equal(o->stats.counters.bytes, 10);
@@ -95,7 +95,7 @@ test_gone(void **state)
 
 	(void)state;
 	SAY(fd, "\001\024");
-	HEARS(o, fd, "\000");
+	EXPECT(o, fd, "\000");
 	needs(o, 20);
 	close(fd);
 	needs(o, 0);
@@ -116,13 +116,13 @@ test_window(void **state)
 	fd = outlet_connect(o);
 	for (int i = 0; i < 3; i++) {
 		SAY(fd, "\001\377");
-		HEARS(o, fd, "\377");
+		EXPECT(o, fd, "\377");
 		outlet_served(o, fd, 255 * (uint64_t)i, 255);
 	}
 	SAY(fd, "\000");
-	HEARS(o, fd, "\000\000\007\130"); /* 235 * 8 */
+	EXPECT(o, fd, "\000\000\007\130"); /* 235 * 8 */
 	SAY(fd, "\001\377");
-	HEARS(o, fd, "\353");
+	EXPECT(o, fd, "\353");
 	outlet_served(o, fd, 765, 235);
 	finish(o, fd);
 }
@@ -143,16 +143,16 @@ test_owed(void **state)
 	outlet_served(o, other, 0, 60);
 	for (int i = 0; i < 20; i++) {
 		SAY(fd, "\001\001\000");
-		HEARS(o, fd, "\000");
-		HEARS(o, fd, "\000\000\000\000");
+		EXPECT(o, fd, "\000");
+		EXPECT(o, fd, "\000\000\000\000");
 	}
 	outlet_give(o, 100);
 	outlet_served(o, other, 60, 40);
 	outlet_quiet(o);
 	SAY(fd, "\000");
-	HEARS(o, fd, "\000\000\001\340"); /* (160 - 100) * 8 */
+	EXPECT(o, fd, "\000\000\001\340"); /* (160 - 100) * 8 */
 	SAY(fd, "\001\377");
-	HEARS(o, fd, "\074");
+	EXPECT(o, fd, "\074");
 	outlet_served(o, fd, 100, 60);
 	close(other);
 	finish(o, fd);
@@ -212,12 +212,12 @@ test_replaced(void **state)
 	outlet_give(o, 10);
 	outlet_served(o, fd, 0, 10);
 	SAY(other, "\001\024");
-	HEARS(o, other, "\000");
+	EXPECT(o, other, "\000");
 	/* Its end means that nothing comes that was granted. */
 	close(o->bytes);
 	o->bytes = -1;
 	SAY(other, "\001\024");
-	HEARS(o, other, "\000");
+	EXPECT(o, other, "\000");
 	outlet_silent(o, fd);
 	outlet_bytes(o);
 	outlet_quiet(o);
@@ -228,7 +228,7 @@ test_replaced(void **state)
 	outlet_give(o, 110);
 	outlet_served(o, fd, 10, 90);
 	SAY(other, "\001\024");
-	HEARS(o, other, "\024");
+	EXPECT(o, other, "\024");
 	outlet_served(o, other, 100, 20);
 	close(other);
 	finish(o, fd);
@@ -274,37 +274,37 @@ test_nonsense(void **state)
 
 	(void)state;
 	outlet_send(o, PROTO_ALLOW);
-	check_nonsense(o, "ALLOW makes no sense now");
+	check_nonsense(o, "unexpected ALLOW frame");
 	o = outlet_unix(SERVE_EGD);
 	outlet_socket(o, SOCKET_LISTENING, o->fd);
-	check_nonsense(o, "SOCKET makes no sense now");
+	check_nonsense(o, "unexpected SOCKET frame");
 	o = outlet_unix(SERVE_EGD);
 	outlet_clients(o);
-	check_nonsense(o, "CLIENTS makes no sense now");
+	check_nonsense(o, "unexpected CLIENTS frame");
 	o = outlet_unix(SERVE_EGD);
 	send_client(o, CLIENTS_MAX);
-	check_nonsense(o, "CLIENT makes no sense now");
+	check_nonsense(o, "unexpected CLIENT frame");
 	o = outlet_unix(SERVE_EGD);
 	send_client(o, 4);
 	send_client(o, 4);
-	check_nonsense(o, "CLIENT makes no sense now");
+	check_nonsense(o, "unexpected CLIENT frame");
 	o = outlet_start();
 	outlet_serve(o, SERVE_EGD, 1, 0, nobody);
 	send_client(o, 0);
-	check_nonsense(o, "CLIENT makes no sense now");
+	check_nonsense(o, "unexpected CLIENT frame");
 	o = outlet_unix(SERVE_EGD);
 	outlet_serve(o, SERVE_STREAM, 1, 0, nobody);
-	check_nonsense(o, "SERVE makes no sense now");
+	check_nonsense(o, "unexpected SERVE frame");
 	o = outlet_unix(SERVE_EGD);
 	outlet_serve(o, SERVE_EGD, CLIENTS_MAX + 1, 0, nobody);
-	check_nonsense(o, "SERVE makes no sense now");
+	check_nonsense(o, "unexpected SERVE frame");
 	o = outlet_start();
 	outlet_limits(o, 0, 1, 1);
 	check_nonsense(o, "unexpected LIMITS frame, expected SERVE");
 	o = outlet_start();
 	outlet_serve(o, SERVE_EGD, 1, 0, nobody);
 	outlet_bytes(o);
-	check_nonsense(o, "BYTES makes no sense now");
+	check_nonsense(o, "unexpected BYTES frame");
 }
 
 /* A client that asks on and on where there is nothing is nothing new. */
@@ -317,12 +317,12 @@ test_again(void **state)
 
 	(void)state;
 	SAY(fd, "\001\024");
-	HEARS(o, fd, "\000");
+	EXPECT(o, fd, "\000");
 	needs(o, 20);
 	was = o->wants;
 	for (int i = 0; i < 1000; i++) {
 		SAY(fd, "\001\024");
-		HEARS(o, fd, "\000");
+		EXPECT(o, fd, "\000");
 	}
 	outlet_quiet(o);
 	assert_int_equal(o->wants, was);
@@ -330,7 +330,7 @@ test_again(void **state)
 	o->grants = GRANT_NEED;
 	outlet_quiet(o);
 	SAY(fd, "\001\024");
-	HEARS(o, fd, "\024");
+	EXPECT(o, fd, "\024");
 	outlet_served(o, fd, 0, 20);
 	finish(o, fd);
 }
@@ -371,13 +371,13 @@ test_first(void **state)
 	while (o->want.room < 1000)
 		outlet_pump(o, 1);
 	outlet_give(o, 1000);
-	HEARS(o, fd, "\024");
+	EXPECT(o, fd, "\024");
 	outlet_served(o, fd, 0, 20);
 	close(fd);
 	outlet_stop(o);
 	start_ms = outlet_ms();
 	o = begin(&fd);
-	HEARS(o, fd, "\000");
+	EXPECT(o, fd, "\000");
 	assert_in_range(outlet_ms() - start_ms, FIRST_MS, OUTLET_TIMEOUT);
 	close(fd);
 	outlet_stop(o);

@@ -87,7 +87,7 @@ test_report(void **state)
 		    16);
 	}
 	SAY(fds[0], "\001\020");
-	outlet_hears(o, fds[0], "\020", 1);
+	outlet_expect(o, fds[0], "\020", 1);
 	assert_int_equal(outlet_stats(o)->clients, MANY);
 	assert_int_equal(o->nclients, MANY);
 	assert_int_equal(o->clients[0].bytes, 32);

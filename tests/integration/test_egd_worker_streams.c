@@ -269,7 +269,7 @@ test_connected(void **state)
 	o = connected(SERVE_EGD, &fd);
 	SAY(fd, "\002\020\001\020");
 	outlet_served(o, fd, 0, 16);
-	outlet_hears(o, fd, "\020", 1);
+	outlet_expect(o, fd, "\020", 1);
 	outlet_served(o, fd, 16, 16);
 	SAY(fd, "\377");
 	outlet_closed(o, fd);

@@ -27,7 +27,7 @@ struct heard {
 };
 
 static void
-note(struct heard *h, enum egd_result result, const struct egd_said *said)
+note(struct heard *h, enum egd_result result, const struct egd_parsed *said)
 {
 	assert_true(h->n < HEARD_MAX);
 	if (said->size > 0) {
@@ -49,14 +49,14 @@ static void
 hear_piece(struct heard *h, struct egd *e, const uint8_t *bytes, size_t len)
 {
 	uint8_t *copy = malloc(len + 1);
-	struct egd_said said;
+	struct egd_parsed said;
 	enum egd_result result = EGD_COMMAND;
 	size_t at = 0, used;
 
 	assert_non_null(copy);
 	memcpy(copy, bytes, len);
 	while (!h->unknown && (at < len || result == EGD_MORE)) {
-		result = egd_hear(e, copy + at, len - at, &used, &said);
+		result = egd_parse(e, copy + at, len - at, &used, &said);
 		assert_true(used <= len - at);
 		assert_true(used > 0 || result == EGD_MORE);
 		at += used;
@@ -171,17 +171,17 @@ test_half(void **state)
 	const uint8_t heads[][4] = { { 1 }, { 2 }, { 3 }, { 3, 1 }, { 3, 1, 2 },
 		{ 3, 1, 2, 1 } };
 	const size_t sizes[] = { 1, 1, 1, 2, 3, 4 };
-	struct egd_said said;
+	struct egd_parsed said;
 	struct egd e;
 	size_t used;
 
 	(void)state;
 	for (size_t i = 0; i < 6; i++) {
 		e = (struct egd){ 0 };
-		assert_int_equal(egd_hear(&e, heads[i], sizes[i], &used, &said),
-		    EGD_MORE);
+		assert_int_equal(
+		    egd_parse(&e, heads[i], sizes[i], &used, &said), EGD_MORE);
 		assert_int_equal(used, sizes[i]);
-		assert_int_equal(egd_hear(&e, heads[i], 0, &used, &said),
+		assert_int_equal(egd_parse(&e, heads[i], 0, &used, &said),
 		    EGD_MORE);
 		assert_int_equal(used, 0);
 		assert_int_equal(said.size, 0);
@@ -276,7 +276,8 @@ test_available(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		assert_int_equal(egd_say_available(answer, cases[i].bytes), 4);
+		assert_int_equal(egd_format_available(answer, cases[i].bytes),
+		    4);
 		assert_memory_equal(answer, cases[i].answer, 4);
 	}
 }
@@ -287,11 +288,11 @@ test_pid(void **state)
 	uint8_t answer[EGD_BRIEF_MAX];
 
 	(void)state;
-	assert_int_equal(egd_say_pid(answer, 1), 2);
+	assert_int_equal(egd_format_pid(answer, 1), 2);
 	assert_memory_equal(answer, "\0011", 2);
-	assert_int_equal(egd_say_pid(answer, 4194304), 8);
+	assert_int_equal(egd_format_pid(answer, 4194304), 8);
 	assert_memory_equal(answer, "\0074194304", 8);
-	assert_int_equal(egd_say_pid(answer, 2147483647), 11);
+	assert_int_equal(egd_format_pid(answer, 2147483647), 11);
 	assert_memory_equal(answer, "\0122147483647", 11);
 }
 

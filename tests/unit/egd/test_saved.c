@@ -96,7 +96,7 @@ test_garbage(void **state)
 	uint64_t seed = program_seed();
 	uint8_t bytes[SAVED_INPUT_SIZE] = { 0 };
 	struct saved_client c, loaded;
-	struct egd_said said;
+	struct egd_parsed said;
 	unsigned int accepted = 0;
 	size_t used;
 
@@ -112,7 +112,7 @@ test_garbage(void **state)
 		assert_in_range(loaded.in_end, loaded.in_start,
 		    SAVED_INPUT_SIZE);
 		for (size_t k = 0; k < sizeof(bytes); k += used + (used == 0))
-			egd_hear(&loaded.egd, bytes + k, sizeof(bytes) - k,
+			egd_parse(&loaded.egd, bytes + k, sizeof(bytes) - k,
 			    &used, &said);
 	}
 	assert_in_range(accepted, ROUNDS / 100, ROUNDS - ROUNDS / 100);
