@@ -343,7 +343,7 @@ test_odd_store(void **state)
 	is_in(s, "vm0", "gold");
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_served(&s->fe);
-	assert_int_equal(daemon_log_count(&s->d, "is not taken over"), 6);
+	assert_int_equal(daemon_log_count(&s->d, "stored socket rejected"), 6);
 	manager_hear(&m);
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
 		assert_non_null(strstr(m.said, odd[i]));

@@ -121,7 +121,7 @@ test_kill_worker(void **state)
 	suite_pass(s);
 }
 
-/* A session whose workers keep dying is cut off, and the next is served. */
+/* A session whose workers die repeatedly is closed, and the next is served. */
 static void
 test_cut_off(void **state)
 {
@@ -138,7 +138,7 @@ test_cut_off(void **state)
 		if (pid > 0)
 			kill(pid, SIGKILL);
 	}
-	assert_int_equal(daemon_log_count(&s->d, "workers keep dying"), 1);
+	assert_int_equal(daemon_log_count(&s->d, "workers die repeatedly"), 1);
 	suite_served(&s->other);
 	fe_close(&s->fe);
 	suite_up_qemu(s, &s->fe, "vm0");

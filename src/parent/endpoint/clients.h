@@ -51,7 +51,7 @@ int clients_add(struct clients *, int conn);
 
 /*
  * A worker has closed the connection in that place.  Returns whether there was
- * one.  When many were, the deposit is to be made anew, without them.
+ * one.  When many were, the deposit should be made anew.
  */
 bool clients_remove(struct clients *, uint32_t place);
 bool clients_sparse(const struct clients *);

@@ -25,7 +25,7 @@ endpoint_may_log(struct endpoint *e)
 		return false;
 	if (suppressed > 0)
 		log_about(LOG_LEVEL_INFO, e->subject,
-		    "%u lines about its connections suppressed", suppressed);
+		    "%u lines about connections suppressed", suppressed);
 	return true;
 }
 
@@ -262,7 +262,7 @@ replace_worker(struct endpoint *e)
 	event_log(EVENT_WORKER_RESTARTED, e->subject,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid),
 		LOG_NUMBER("VRNGD_DEATHS", e->died)),
-	    "its session goes on with worker pid %d", e->worker.pid);
+	    "session resumed by worker pid %d", e->worker.pid);
 }
 
 static void
@@ -281,9 +281,9 @@ endpoint_ended(struct process *p, int status)
 	if (status == 0)
 		e->ops->end(e, NULL, 0);
 	else if (status == EXIT_SESSION_LOST)
-		cut_off(e, "its session could not be taken up");
+		cut_off(e, "the session cannot be resumed");
 	else if (!deaths_free(&e->deaths, clock_now()))
-		cut_off(e, "its workers keep dying");
+		cut_off(e, "workers die repeatedly");
 	else
 		replace_worker(e);
 }

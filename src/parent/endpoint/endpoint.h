@@ -73,7 +73,7 @@ void endpoint_init(struct endpoint *, const struct endpoint_ops *,
 void endpoint_join(struct endpoint *, struct alloc_node *parent,
     const struct alloc_share *, const struct proto_delivery *);
 
-/* Whether a line that the other side can cause at will is to be logged. */
+/* Whether a line that the other side can cause at will may be logged. */
 bool endpoint_may_log(struct endpoint *);
 
 /*
@@ -85,7 +85,7 @@ int endpoint_listen(struct endpoint *, struct place *);
 /* Leaves its place; what it serves goes on. */
 void endpoint_unlisten(struct endpoint *);
 
-/* Whether it waits for somebody to come. */
+/* Whether it waits for connections. */
 bool endpoint_listening(const struct endpoint *);
 
 /* Does not listen any more until endpoint_proceed(), or for so many ns. */

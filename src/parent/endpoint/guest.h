@@ -45,7 +45,7 @@ void guest_init(struct guest *, const char *name, struct process_env *,
 void guest_change(struct guest *, struct alloc_node *parent,
     const struct alloc_share *, const struct config_terms *);
 
-/* Gives it an EGD socket, whose service is to be started, or takes it away. */
+/* Gives it an EGD socket, whose service is started by the caller, or takes it away. */
 void guest_add_egd(struct guest *, const struct config_service *);
 void guest_remove_egd(struct guest *, uint64_t deadline);
 
@@ -74,7 +74,7 @@ void guest_report(struct guest *);
 
 /*
  * The two steps of the end: ask, then make sure that it has happened by the
- * deadline (ns).  Its places are nobody's then.
+ * deadline (ns).  Its places have no owner then.
  */
 void guest_hang_up(struct guest *);
 void guest_stop(struct guest *, uint64_t deadline);

@@ -78,7 +78,7 @@ void listeners_store(struct listeners *, struct place *, const char *name,
 void listeners_close(struct listeners *, struct place *);
 
 /*
- * For a reload: closes places that nobody has any more, but not those that it
+ * For a reload: closes places without an owner, but not those that it
  * has planned; and at its end those too, or, if it fails, these alone.  Sockets
  * of services' units stay for another reload.
  */

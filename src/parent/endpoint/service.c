@@ -80,8 +80,8 @@ send_writes(struct service *s)
 
 	if (fd == -1)
 		log_about(LOG_LEVEL_WARNING, s->endpoint.subject,
-		    "what clients write goes where it did: cannot open %s: %s",
-		    path, strerror(errno));
+		    "cannot open %s for what clients write: %s", path,
+		    strerror(errno));
 	else
 		endpoint_send_fd(&s->endpoint, PROTO_WRITES, fd);
 }
@@ -329,8 +329,8 @@ end(struct endpoint *e, const char *why, uint64_t pause)
 		    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", "egd"),
 			LOG_NUMBER("VRNGD_DEATHS", e->died),
 			LOG_NUMBER("VRNGD_PAUSE_NS", pause)),
-		    "%s: all of its clients are cut off, and the next may come "
-		    "in %" PRIu64 " ms",
+		    "all clients closed: %s; new connections accepted in "
+		    "%" PRIu64 " ms",
 		    why, pause / NS_PER_MS);
 	endpoint_pause(e, pause);
 }
@@ -361,7 +361,7 @@ frame(struct endpoint *e, struct frame *f)
 	return 0;
 }
 
-/* Connecting has failed: said once, as long as it is for the same reason. */
+/* Connecting has failed: logged once for the same reason. */
 static void
 connect_failed(struct service *s, int error)
 {
@@ -371,7 +371,7 @@ connect_failed(struct service *s, int error)
 	if (error != s->failure && endpoint_may_log(e))
 		event_log(EVENT_UNREACHABLE, e->subject,
 		    LOG_FIELDS(LOG_NUMBER("VRNGD_ERRNO", error)),
-		    "cannot connect to %s: %s%s: trying again",
+		    "cannot connect to %s: %s%s; retrying",
 		    config_socket_text(&s->config.socket, text, sizeof(text)),
 		    strerror(error),
 		    s->config.socket.transport == CONFIG_UNIX
@@ -600,7 +600,7 @@ service_resume(struct service *s, int stored, uint64_t serial)
 	endpoint_serve(e);
 	event_log(EVENT_RESUMED, e->subject,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid)),
-	    "its session goes on: worker is pid %d", e->worker.pid);
+	    "session resumed: worker is pid %d", e->worker.pid);
 	return e->counted.counters;
 }
 

@@ -17,9 +17,9 @@
 #include "parent/pool/unit_hint.h"
 
 /*
- * A UDP socket is told of datagrams that nobody wanted, though it sends to
- * anybody; one of IPv6 is for that alone, so that addresses are what they seem.
- * Who is accepted by TCP has its options.
+ * A UDP socket reports datagrams that were rejected, though it is not connected.
+ * One of IPv6 takes no IPv4, so that addresses are what they seem.  Accepted
+ * TCP connections inherit the options.
  */
 static int
 set_options(int fd, int family, bool datagrams)
@@ -123,7 +123,7 @@ service_socket_adopt(struct config_service *cs, int fd)
 
 /*
  * Whether others that want it too may have the port.  Of UDP that is so only
- * for a moment, as it would be anybody who may.
+ * for a moment, as any process could take it.
  */
 static int
 set_reuse(int fd, bool reuse)

@@ -42,7 +42,7 @@ peer_of(int conn)
 	return cred;
 }
 
-/* Somebody has connected, if there were not too many such lines of late. */
+/* Logs a new connection, within the limit. */
 static void
 log_connected(struct vhost *v, int conn)
 {
@@ -153,8 +153,7 @@ store_session(struct vhost *v)
 	if ((fd = deposit_make()) == -1 ||
 	    privilege_deposit(process_spare_uid(e->env), fd, &parts) == -1)
 		log_about(LOG_LEVEL_ERROR, e->subject,
-		    "its session will not outlive this vrngd: %s",
-		    strerror(errno));
+		    "session is not stored: %s", strerror(errno));
 	else
 		store_put(e->store, stored_name(v, name), fd);
 	if (fd != -1)
@@ -199,7 +198,7 @@ open_session(struct vhost *v, int conn)
 	    (deposit = make_deposit(conn)) == -1) {
 		if (endpoint_may_log(e))
 			log_about(LOG_LEVEL_ERROR, e->subject,
-			    "cannot make a deposit for its session: %s",
+			    "cannot make memory for a session: %s",
 			    strerror(errno));
 		counted_end(&e->counted);
 		aside_close_unstored(e->env->event, conn);
@@ -366,8 +365,8 @@ end(struct endpoint *e, const char *why, uint64_t pause)
 		    LOG_FIELDS(LOG_NUMBER("VRNGD_DEATHS", e->died),
 			LOG_NUMBER("VRNGD_PAUSE_NS", pause),
 			LOG_TEXT("VRNGD_REASON", why)),
-		    "%s: its connection is cut off, and the next may come in "
-		    "%" PRIu64 " ms",
+		    "session closed: %s; new connections accepted in %" PRIu64
+		    " ms",
 		    why, pause / NS_PER_MS);
 	forget(v);
 	if (endpoint_may_log(e))
@@ -413,12 +412,12 @@ vhost_resume(struct vhost *v, int stored)
 	if (counted_resume(&e->counted, page) == -1)
 		log_about(LOG_LEVEL_ERROR, e->subject,
 		    "cannot make memory for counters: %s", strerror(errno));
-	v->peer = 0; /* the one of another vrngd */
+	v->peer = 0; /* it was accepted by another vrngd */
 	begin(v, stored);
 	endpoint_serve(&v->endpoint);
 	event_log(EVENT_RESUMED, e->subject,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid)),
-	    "its session goes on: worker is pid %d", e->worker.pid);
+	    "session resumed: worker is pid %d", e->worker.pid);
 	return e->counted.counters;
 }
 

@@ -101,7 +101,7 @@ place_guest(struct daemon *d, struct guest *g, const char *name,
 {
 	if (g != NULL && guest_pool(g) != place->pool) {
 		event_log(EVENT_GUEST_MOVED, &g->subject, NULL,
-		    "moved to another pool: its connection ends");
+		    "moved to another pool: connection closed");
 		daemon_guest_free(d, g, clock_now() + REMOVAL_TIME);
 		listeners_close_unused(&d->listeners);
 		g = NULL;
@@ -184,7 +184,7 @@ adopt_stored(struct daemon *d, const char *name, int fd)
 {
 	char text[PASSED_NAME_SIZE], stored[PASSED_NAME_SIZE];
 	struct adoption a = { .fd = fd, .from = ADOPT_STORED };
-	const char *why = "its name makes no sense";
+	const char *why = "invalid name in the store";
 	int error = EINVAL;
 
 	strlcpy(text, name, sizeof(text));
@@ -200,7 +200,7 @@ adopt_stored(struct daemon *d, const char *name, int fd)
 	event_log(EVENT_NOT_RESUMED, NULL,
 	    LOG_FIELDS(LOG_TEXT("VRNGD_GUEST", name),
 		LOG_TEXT("VRNGD_REASON", why)),
-	    "guest %s is not taken over from the last vrngd: %s", name, why);
+	    "guest %s: stored socket rejected: %s", name, why);
 	strlcpy(stored, PASSED_LISTENER, sizeof(stored));
 	strlcat(stored, name, sizeof(stored));
 	store_remove(&d->store, stored);
@@ -265,10 +265,9 @@ log_unused(struct daemon *d)
 			s = daemon_find_service(d, service_kinds[i].kind,
 			    p->key + n);
 			if (s == NULL || !s->config.socket.passed)
-				log_warning("systemd passed a socket for %s "
-					    "\"%s\", which the configuration "
-					    "does not have: nobody is served "
-					    "there",
+				log_warning("socket for %s \"%s\", passed by "
+					    "systemd, is not in the "
+					    "configuration",
 				    service_kinds[i].word, p->key + n);
 		}
 }

@@ -120,7 +120,7 @@ pool_failed(struct pool *pool, void *arg)
 	struct daemon *d = arg;
 
 	log_about(LOG_LEVEL_ERROR, &pool->subject,
-	    "the entropy process of pool %s could not be set up", pool->name);
+	    "cannot set up the entropy process of pool %s", pool->name);
 	d->ops->failed(d->arg);
 }
 

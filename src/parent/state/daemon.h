@@ -137,7 +137,7 @@ void daemon_class_free(struct daemon_pool *, struct daemon_class *);
 
 /*
  * Adds a guest, which resumes its session if one was stored; ends it by the
- * deadline (ns): its places are nobody's then.
+ * deadline (ns): its places have no owner then.
  */
 struct guest *daemon_guest_new(struct daemon *, const char *name, struct pool *,
     struct alloc_node *parent, const struct alloc_share *,

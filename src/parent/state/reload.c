@@ -1,7 +1,7 @@
 /*
  * Applies a configuration.  What can fail is made first (the plan): new pools,
  * sources and listeners; then pools, guests and services change, and at last
- * listeners that are nobody's are closed.  Used by main.c.
+ * listeners without an owner are closed.  Used by main.c.
  */
 #include <sys/socket.h>
 
@@ -39,7 +39,7 @@ egd_of(struct config_service *cs, const struct config_guest *cg)
 	strlcpy(cs->name, cg->name, sizeof(cs->name));
 }
 
-/* The service of the configuration that one may go on as, or NULL. */
+/* The service of the configuration that one becomes, or NULL. */
 static const struct config_service *
 successor(const struct config *config, const struct service *s)
 {
@@ -153,7 +153,7 @@ place_of(struct daemon *d, const struct config_service *cs)
 
 /*
  * The socket of a service that systemd passed, unless it is served already.  If
- * there is none the rest goes on without.
+ * there is none, only that service is missing.
  */
 static void
 check_passed(struct daemon *d, const struct config_service *cs)
@@ -162,13 +162,13 @@ check_passed(struct daemon *d, const struct config_service *cs)
 	const struct place *p = place_of(d, cs);
 
 	if (p == NULL)
-		log_error("%s %s: systemd has passed no socket named %s-%s: "
-			  "have its unit started, and vrngd again",
+		log_error(
+		    "%s %s: no socket named %s-%s from systemd: start its "
+		    "socket unit, then restart vrngd",
 		    word, cs->name, word, cs->name);
 	else if (p->owner == NULL && !service_socket_fits(p->listener.fd, cs))
-		log_error("%s %s: the socket that systemd has passed is not "
-			  "of the kind that is configured",
-		    word, cs->name);
+		log_error("%s %s: socket from systemd has the wrong type", word,
+		    cs->name);
 }
 
 /* The socket of a service, unless it can be made only later. */
@@ -189,7 +189,7 @@ plan_service(struct daemon *d, const struct config *config,
 		return plan_path(d, cs->socket.where, &cs->rights);
 	if (place_of(d, cs) != NULL)
 		return 0;
-	/* Whether there is such an address can be told by any port. */
+	/* Any port shows whether there is such an address. */
 	if (port_becomes_free(d, config, cs))
 		elsewhere.socket.port = 0;
 	if ((p = listeners_open_service(&d->listeners, &elsewhere)) == NULL)
@@ -349,7 +349,7 @@ apply_listener(struct daemon *d, struct guest *g, const struct config_guest *cg)
 	if (cg->socket.where == NULL) {
 		if (guest_adopted(g) || g->vhost.endpoint.place == NULL)
 			return 0;
-		/* It may go on with a session from before. */
+		/* A session that was stored may be resumed without. */
 		endpoint_hang_up(&g->vhost.endpoint);
 		endpoint_unlisten(&g->vhost.endpoint);
 		return 0;
@@ -367,7 +367,7 @@ replace_guest(struct daemon *d, struct guest *old, struct guest *g,
     const struct config_guest *cg)
 {
 	event_log(EVENT_GUEST_MOVED, &old->subject, NULL,
-	    "moved to another pool: its connection ends");
+	    "moved to another pool: connection closed");
 	if (cg->socket.where == NULL && guest_adopted(old))
 		endpoint_listen(&g->vhost.endpoint, old->vhost.endpoint.place);
 	daemon_guest_free(d, old, clock_now() + REMOVAL_TIME);
@@ -515,7 +515,7 @@ drop_services(struct daemon *d, const struct config *config)
 		if (successor(config, s) != NULL)
 			continue;
 		log_about(LOG_LEVEL_INFO, s->endpoint.subject,
-		    "removed, or to be elsewhere: its clients are cut off");
+		    "removed or moved: clients disconnected");
 		daemon_service_free(d, s, clock_now() + REMOVAL_TIME);
 	}
 	TAILQ_FOREACH(g, &d->guests, entry)

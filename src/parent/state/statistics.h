@@ -1,5 +1,5 @@
 /*
- * Records of what everybody was given, for monitoring from the journal alone.
+ * Records of what guests and services were given, for monitoring from the journal alone.
  *
  * Nothing wakes up for them while nothing happens: a pool that does something
  * begins a period, at the end of which the counters of those that did something
