@@ -2,7 +2,6 @@
  * Starts a child: opens its channel, receives HELLO, and confines the process.
  * Used by the main() of each role.
  */
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -15,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/channel.h"
 #include "common/child.h"
 #include "common/log.h"
 #include "common/sandbox.h"
@@ -87,91 +87,19 @@ child_start(enum proto_role role)
 	return f.u.hello;
 }
 
-/* Sends a frame without payload.  Returns whether there was room for it. */
-static bool
-send_empty(enum proto_type type)
-{
-	struct frame f;
-
-	frame_init(&f, type, 0, 0);
-	return channel_up(&f);
-}
-
-bool
-child_answer(struct child_watch *w)
-{
-	if (!w->owed)
-		return true;
-	if (!send_empty(PROTO_PONG))
-		return false;
-	w->owed = w->busy = false;
-	return true;
-}
-
-void
-child_busy(struct child_watch *w)
-{
-	if (!w->busy)
-		w->busy = send_empty(PROTO_BUSY);
-}
-
-enum channel_result
-child_recv(struct child_watch *w, struct frame *f, enum proto_role role)
-{
-	enum channel_result result;
-
-	while ((result = channel_recv(CHANNEL_FD, f, ROLE_PARENT, role)) ==
-		CHANNEL_FRAME &&
-	    f->hdr.type == PROTO_PING) {
-		w->owed = true;
-		child_answer(w);
-	}
-	return result;
-}
-
-void
-child_await(struct frame *f, enum proto_role role, enum proto_type type)
-{
-	struct pollfd pfd = { .fd = CHANNEL_FD, .events = POLLIN };
-	struct child_watch w = { .owed = false };
-	enum channel_result result;
-
-	while ((result = child_recv(&w, f, role)) == CHANNEL_AGAIN)
-		if (poll(&pfd, 1, -1) == -1 && errno != EINTR)
-			log_fatal("poll: %s", strerror(errno));
-	if (result != CHANNEL_FRAME)
-		channel_end(result, f);
-	if (f->hdr.type != type)
-		log_fatal("unexpected %s frame, expected %s",
-		    frame_name(f->hdr.type), frame_name(type));
-}
-
-void *
-child_counters(enum proto_role role)
-{
-	struct frame f;
-	void *page;
-
-	child_await(&f, role, PROTO_COUNTERS);
-	page = mmap(NULL, counters_size(role), PROT_READ | PROT_WRITE,
-	    MAP_SHARED, f.fds[0], 0);
-	if (page == MAP_FAILED)
-		log_fatal("cannot map the counters: %s", strerror(errno));
-	close(f.fds[0]);
-	return page;
-}
-
 void
 child_ready(const struct sandbox_rule *rules, size_t nrules,
     unsigned long nofile)
 {
 	struct pollfd pfd = { .fd = CHANNEL_UP_FD, .events = POLLOUT };
+	struct frame f;
 
 	/* Log lines may have filled the channel, and READY must not be lost. */
 	while (poll(&pfd, 1, -1) == -1)
 		if (errno != EINTR)
 			log_fatal("poll: %s", strerror(errno));
 	sandbox_filter(rules, nrules, nofile);
-	if (!send_empty(PROTO_READY))
+	frame_init(&f, PROTO_READY, 0, 0);
+	if (!channel_up(&f))
 		channel_lost();
 }

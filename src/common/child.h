@@ -5,8 +5,6 @@
 #ifndef VRNGD_CHILD_H
 #define VRNGD_CHILD_H
 
-#include "common/channel.h"
-#include "common/counters.h"
 #include "common/sandbox.h"
 
 /*
@@ -15,38 +13,6 @@
  * Returns the payload of the frame.  Ends the process on any error.
  */
 struct proto_hello child_start(enum proto_role role);
-
-/* The state of a child's supervision by the parent (PING in proto.h). */
-struct child_watch {
-	bool owed; /* a PONG, which the channel had no room for */
-	bool busy; /* the parent sends a PING: BUSY was sent */
-};
-
-/*
- * Reads the next frame of the parent like channel_recv(), and answers PING.
- */
-enum channel_result child_recv(struct child_watch *, struct frame *,
-    enum proto_role);
-
-/*
- * Sends a pending PONG.  Returns false while the channel has no room for it.
- */
-bool child_answer(struct child_watch *);
-
-/*
- * Call this before an operation that an outsider can block: the parent watches
- * this child until it is finished.
- */
-void child_busy(struct child_watch *);
-
-/* Waits for the next frame, which must have this type. */
-void child_await(struct frame *, enum proto_role, enum proto_type);
-
-/*
- * Waits for COUNTERS and maps them with the size of the role (counters_size()).
- * Call this before child_ready().
- */
-void *child_counters(enum proto_role);
 
 /*
  * Completes the start: enters sandbox_filter(), and notifies the parent that this

@@ -1,9 +1,13 @@
 /*
  * The event loop of a child (loop.h).  Used by all roles.
  */
+#include <sys/mman.h>
+
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -34,6 +38,35 @@ loop_init(struct loop *l, enum proto_role role)
 	loop_watch(l, EPOLL_CTL_ADD, CHANNEL_UP_FD, 0, LOOP_UP);
 }
 
+/* Sends a frame without payload.  Returns whether there was room for it. */
+static bool
+send_empty(enum proto_type type)
+{
+	struct frame f;
+
+	frame_init(&f, type, 0, 0);
+	return channel_up(&f);
+}
+
+/* Returns false while the channel has no room for an answer. */
+static bool
+answer(struct loop *l)
+{
+	if (!l->owed)
+		return true;
+	if (!send_empty(PROTO_PONG))
+		return false;
+	l->owed = l->busy = false;
+	return true;
+}
+
+void
+loop_busy(struct loop *l)
+{
+	if (!l->busy)
+		l->busy = send_empty(PROTO_BUSY);
+}
+
 int
 loop_wait(struct loop *l, struct epoll_event *events, int max, int ms)
 {
@@ -46,7 +79,7 @@ loop_wait(struct loop *l, struct epoll_event *events, int max, int ms)
 			continue;
 		if ((events[i].events & EPOLLERR) != 0)
 			channel_lost();
-		child_answer(&l->watch);
+		answer(l);
 	}
 	return n == -1 ? 0 : n;
 }
@@ -67,17 +100,51 @@ loop_timeout(uint64_t at, uint64_t now)
 bool
 loop_recv(struct loop *l, struct frame *f)
 {
-	enum channel_result result = child_recv(&l->watch, f, l->role);
+	enum channel_result result;
 
+	while ((result = channel_recv(CHANNEL_FD, f, ROLE_PARENT, l->role)) ==
+		CHANNEL_FRAME &&
+	    f->hdr.type == PROTO_PING) {
+		l->owed = true;
+		answer(l);
+	}
 	if (result != CHANNEL_FRAME && result != CHANNEL_AGAIN)
 		channel_end(result, f);
 	return result == CHANNEL_FRAME;
 }
 
 void
+loop_await(struct loop *l, struct frame *f, enum proto_type type)
+{
+	struct pollfd pfd = { .fd = CHANNEL_FD, .events = POLLIN };
+
+	while (!loop_recv(l, f))
+		if (poll(&pfd, 1, -1) == -1 && errno != EINTR)
+			log_fatal("poll: %s", strerror(errno));
+	if (f->hdr.type != type)
+		log_fatal("unexpected %s frame, expected %s",
+		    frame_name(f->hdr.type), frame_name(type));
+}
+
+void *
+loop_counters(struct loop *l)
+{
+	struct frame f;
+	void *page;
+
+	loop_await(l, &f, PROTO_COUNTERS);
+	page = mmap(NULL, counters_size(l->role), PROT_READ | PROT_WRITE,
+	    MAP_SHARED, f.fds[0], 0);
+	if (page == MAP_FAILED)
+		log_fatal("cannot map the counters: %s", strerror(errno));
+	close(f.fds[0]);
+	return page;
+}
+
+void
 loop_flush(struct loop *l, bool pending)
 {
-	bool full = !child_answer(&l->watch) || pending;
+	bool full = !answer(l) || pending;
 
 	if (full == l->full)
 		return;

@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/child.h"
+#include "common/channel.h"
+#include "common/counters.h"
 
 /* In data.u64 of an event: the channel down, and up. */
 #define LOOP_CHANNEL UINT64_MAX
@@ -19,7 +20,8 @@
 struct loop {
 	int epoll_fd;
 	enum proto_role role;
-	struct child_watch watch;
+	bool owed; /* a PONG, which the channel up had no room for */
+	bool busy; /* the parent sends a PING: BUSY was sent */
 	bool full; /* waits for room in the channel up */
 };
 
@@ -48,6 +50,18 @@ int loop_timeout(uint64_t at, uint64_t now);
  * frame.
  */
 bool loop_recv(struct loop *, struct frame *);
+
+/* Waits for the next frame, which must have this type. */
+void loop_await(struct loop *, struct frame *, enum proto_type);
+
+/* Waits for COUNTERS and maps them with the size of the role. */
+void *loop_counters(struct loop *);
+
+/*
+ * Call this before an operation that an outsider can block: the parent watches
+ * this child until it is finished.
+ */
+void loop_busy(struct loop *);
 
 /*
  * Ends a round of events: sends a pending answer to PING, and watches for room in the

@@ -40,7 +40,7 @@ admission_take(struct worker *w, uint32_t place, int fd)
 	struct client *c;
 	struct peer peer;
 
-	child_busy(&w->loop.watch);
+	loop_busy(&w->loop);
 	if (!peer_of(&peer, fd) || !admission_allows(w, &peer)) {
 		clients_drop(w, place, fd);
 		return;

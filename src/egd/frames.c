@@ -33,7 +33,7 @@ close_refused(struct worker *w)
 {
 	struct client *c;
 
-	child_busy(&w->loop.watch);
+	loop_busy(&w->loop);
 	for (uint32_t i = 0; i < w->clients->used; i++) {
 		c = &w->clients->place[i];
 		if (c->state != CLIENT_NONE && !admission_permits(w, &c->peer))

@@ -27,7 +27,7 @@ main(void)
 	locked_keep(&w.window, sizeof(w.window));
 	locked_keep(&clients, sizeof(clients));
 	clients_init(&clients);
-	worker_init(&w, child_counters(ROLE_EGD));
+	worker_init(&w);
 	step_start(&w);
 	while (w.stage != WORKER_FINISHED)
 		step(&w);

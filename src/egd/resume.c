@@ -138,7 +138,7 @@ resume_clients(struct worker *w)
 
 	if (w->deposit == -1)
 		return;
-	child_busy(&w->loop.watch);
+	loop_busy(&w->loop);
 	saved_count_death(w->saved, w->now);
 	while (deposit_take(w->deposit, &parts) == 1)
 		for (size_t i = 0; i < parts.n; i++)

@@ -2,6 +2,7 @@
  * The worker's rounds: waits for events, hands each to its part, then serves
  * bytes and reports.  Used by main.c.
  */
+#include "common/child.h"
 #include "common/clock.h"
 #include "egd/clients.h"
 #include "egd/datagram.h"
@@ -79,12 +80,12 @@ handle(struct worker *w, const struct epoll_event *events, int n)
 		key = events[i].data.u64;
 		if (key != LOOP_CHANNEL && key != LOOP_UP) {
 			clients = true;
-			child_busy(&w->loop.watch);
+			loop_busy(&w->loop);
 		}
 		event(w, key, events[i].events);
 	}
 	if (clients)
-		child_busy(&w->loop.watch);
+		loop_busy(&w->loop);
 }
 
 void
@@ -118,7 +119,7 @@ step_start(struct worker *w)
 	struct frame f;
 	size_t n;
 
-	child_await(&f, ROLE_EGD, PROTO_SERVE);
+	loop_await(&w->loop, &f, PROTO_SERVE);
 	frames_serve(w, &f);
 	await_clients(w);
 	n = egd_filter(rules, w->service.serve.addressed);

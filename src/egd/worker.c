@@ -33,9 +33,10 @@ most_clients(void)
 }
 
 void
-worker_init(struct worker *w, struct counters_page *page)
+worker_init(struct worker *w)
 {
-	w->page = page;
+	loop_init(&w->loop, ROLE_EGD);
+	w->page = loop_counters(&w->loop);
 	/* An earlier worker may have had it. */
 	w->page->nclients = w->page->nplaces = 0;
 	w->now = clock_now();
@@ -45,7 +46,6 @@ worker_init(struct worker *w, struct counters_page *page)
 	window_init(&w->window);
 	log_limit_init(&w->log_clients, w->now);
 	log_limit_init(&w->log_refused, w->now);
-	loop_init(&w->loop, ROLE_EGD);
 }
 
 void

@@ -94,7 +94,7 @@ struct worker {
 };
 
 /* A worker that knows only its channel and where to count. */
-void worker_init(struct worker *, struct counters_page *);
+void worker_init(struct worker *);
 
 /* Logs what a client caused, within the limit. */
 void worker_log(struct worker *, struct log_limit *, const char *fmt, ...)

@@ -173,7 +173,7 @@ void
 entropy_init(struct entropy *e)
 {
 	const struct source_kind *kind;
-	struct counters_source *counters = child_counters(ROLE_ENTROPY);
+	struct counters_source *counters;
 	struct frame f;
 
 	loop_init(&e->loop, ROLE_ENTROPY);
@@ -181,14 +181,15 @@ entropy_init(struct entropy *e)
 		log_fatal("eventfd: %s", strerror(errno));
 	loop_watch(&e->loop, EPOLL_CTL_ADD, e->event_fd, EPOLLIN,
 	    EVENT_SOURCES);
-	child_await(&f, ROLE_ENTROPY, PROTO_POOL);
+	counters = loop_counters(&e->loop);
+	loop_await(&e->loop, &f, PROTO_POOL);
 	e->pool = f.u.pool;
 	if (e->pool.nsources < 1 || e->pool.nsources > SOURCES_MAX ||
 	    e->pool.stock < STOCK_SIZE_MIN || e->pool.stock > STOCK_SIZE_MAX)
 		log_fatal("invalid pool: %u sources, %u bytes",
 		    e->pool.nsources, e->pool.stock);
 	for (uint32_t i = 0; i < e->pool.nsources; i++) {
-		child_await(&f, ROLE_ENTROPY, PROTO_SOURCE);
+		loop_await(&e->loop, &f, PROTO_SOURCE);
 		kind = kind_find(f.u.source.kind);
 		if (f.u.source.number != i || kind == NULL)
 			log_fatal("invalid source: %u, kind %u",

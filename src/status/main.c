@@ -14,7 +14,7 @@ static struct status status;
 static void
 busy(void)
 {
-	child_busy(&status.loop.watch);
+	loop_busy(&status.loop);
 }
 
 int

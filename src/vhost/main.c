@@ -4,6 +4,7 @@
  */
 #include <unistd.h>
 
+#include "common/child.h"
 #include "common/locked.h"
 #include "vhost/filter.h"
 #include "vhost/worker.h"
@@ -23,7 +24,7 @@ main(void)
 
 	child_start(ROLE_VHOST);
 	locked_keep(&w.rng.window, sizeof(w.rng.window));
-	worker_init(&w, child_counters(ROLE_VHOST));
+	worker_init(&w);
 	n = vhost_filter(rules);
 	child_ready(rules, n, NOFILE);
 	while (worker_step(&w))

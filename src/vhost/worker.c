@@ -10,14 +10,17 @@
 #define EVENTS	5 /* one of each kind */
 
 void
-worker_init(struct worker *w, struct counters *counters)
+worker_init(struct worker *w)
 {
+	struct counters *counters;
+
+	loop_init(&w->loop, ROLE_VHOST);
+	counters = loop_counters(&w->loop);
 	w->session.fd = w->kick_fd = w->call.fd = w->err.fd = -1;
 	memory_init(&w->memory);
 	queue_init(&w->queue, &w->memory);
 	rng_init(&w->rng, &w->queue, &w->inflight, counters);
 	polling_init(&w->polling, counters);
-	loop_init(&w->loop, ROLE_VHOST);
 }
 
 /*

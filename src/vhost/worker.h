@@ -57,8 +57,8 @@ struct worker {
 	bool has_input;	     /* there may be a message to read */
 };
 
-/* Makes a worker that has no session yet. */
-void worker_init(struct worker *, struct counters *);
+/* Makes a worker that has no session yet, with counters of the parent's. */
+void worker_init(struct worker *);
 
 /*
  * Waits for events and handles them, one round.  Returns false when the session
