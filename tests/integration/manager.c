@@ -44,7 +44,7 @@ prepare(void *arg)
 {
 	const struct manager *m = arg;
 	int fds[2 * MANAGER_FDS];
-	char names[8192] = "";
+	char names[8192] = "", max[16];
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->nunits; i++) {
@@ -61,7 +61,8 @@ prepare(void *arg)
 		names[strlen(names) - 1] = '\0';
 	pass(fds, n, m->names != NULL ? m->names : names);
 	setenv("NOTIFY_SOCKET", m->path, 1);
-	setenv("FDSTORE", "16", 1);
+	snprintf(max, sizeof(max), "%d", MANAGER_STORE);
+	setenv("FDSTORE", max, 1);
 }
 
 void

@@ -7,7 +7,8 @@
 
 #include "integration/admin.h"
 
-#define MANAGER_FDS 64
+#define MANAGER_FDS   64
+#define MANAGER_STORE 16 /* as the daemon is told, FDSTORE */
 
 struct manager {
 	struct suite *s;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #define EGD_WORKER "vrngd-egd"
 #define POOL	   "pool \"default\" { source \"k\" { type = kernel } }\n"
 #define THOUSAND   1000
+#define MOST	   4096 /* clients of a service */
 #define STAYING	   20
 #define ROUNDS	   40
 #define LONG	   800
@@ -48,7 +50,7 @@ struct sessions {
 	struct manager m;
 	uint64_t seed;
 	struct place places[WHERES];
-	struct talker *ts[THOUSAND];
+	struct talker *ts[MOST];
 	size_t n;
 	size_t closed;	  /* connections of talkers that may be, */
 	size_t records;	  /* and reasons in the log */
@@ -97,7 +99,7 @@ talk(struct sessions *k, int fd, enum talker_kind kind)
 	if (kind == TALKER_STREAM)
 		CHECK(
 		    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)));
-	assert_true(k->n < THOUSAND);
+	assert_true(k->n < MOST);
 	k->ts[k->n++] = talker_new(fd, kind, 0);
 }
 
@@ -353,7 +355,7 @@ begin_egd(struct sessions *k, struct suite *s, size_t n)
 {
 	*k = (struct sessions){ .s = s, .seed = program_seed() };
 	place_unix(s, &k->places[UNIX], "egd.sock");
-	admin_conf(s, "w", POOL "egd \"u\" { %s max-clients = 2000 }\n",
+	admin_conf(s, "w", POOL "egd \"u\" { %s max-clients = 4096 }\n",
 	    k->places[UNIX].text);
 	manager_open(&k->m, s);
 	admin_start(s);
@@ -405,13 +407,15 @@ check_status(struct sessions *k)
 	    bytes + k->n * TALKER_ANSWER);
 }
 
-/* A thousand clients of one service are one descriptor for the manager. */
+/* Any number of clients of one service are one descriptor for the manager. */
 static void
 test_thousand(void **state)
 {
 	static struct sessions k;
 
-	begin_egd(&k, *state, THOUSAND);
+	begin_egd(&k, *state, getenv("VRNGD_LONG") ? MOST : THOUSAND);
+	all_served(&k);
+	k.slowest = 0;
 	for (int i = 0; i < 10; i++) {
 		all_served(&k);
 		kill_child(&k, EGD_WORKER, "u");
@@ -424,10 +428,22 @@ test_thousand(void **state)
 	}
 	all_served(&k);
 	check_status(&k);
-	print_message("# the slowest round took %ju ms\n",
-	    (uintmax_t)k.slowest);
+	print_message(
+	    "# the slowest round took %ju ms, the daemon has %ld KiB\n",
+	    (uintmax_t)k.slowest, proc_rss(k.s->d.pid));
 	end_egd(&k);
 	suite_pass(k.s);
+}
+
+/* A client that comes, and goes. */
+static void
+come_and_go(struct sessions *k)
+{
+	struct talker *t =
+	    talker_new(place_connect(&k->places[UNIX]), TALKER_WAIT, 1);
+
+	finish_one(t);
+	talker_free(t);
 }
 
 /* Many come and go beside some that stay: only these are kept. */
@@ -436,14 +452,11 @@ test_short(void **state)
 {
 	const int n = getenv("VRNGD_LONG") ? 5000 : 1000;
 	static struct sessions k;
-	struct talker *t;
 	int fds = 0;
 
 	begin_egd(&k, *state, STAYING);
 	for (int i = 0; i < n; i++) {
-		t = talker_new(place_connect(&k.places[UNIX]), TALKER_WAIT, 1);
-		finish_one(t);
-		talker_free(t);
+		come_and_go(&k);
 		if (i % 50 == 0)
 			all_served(&k);
 		if (i == 200)
@@ -458,6 +471,39 @@ test_short(void **state)
 	assert_true(strtoul(strrchr(k.m.store[0].name, '+') + 1, NULL, 10) > 5);
 	restart(&k, SIGKILL);
 	all_served(&k);
+	end_egd(&k);
+	suite_pass(k.s);
+}
+
+/* A deposit that is made anew takes the place of the old one in a full store. */
+static void
+test_full_store(void **state)
+{
+	static struct sessions k;
+	char name[16];
+
+	k = (struct sessions){ .s = *state };
+	admin_conf(k.s, "w", POOL);
+	for (int i = MANAGER_STORE; i-- > 0;) {
+		snprintf(name, sizeof(name), "%d.sock", i);
+		place_unix(k.s, &k.places[UNIX], name);
+		admin_conf(k.s, "a", "egd \"e%d\" { %s }\n", i,
+		    k.places[UNIX].text);
+	}
+	manager_open(&k.m, k.s);
+	admin_start(k.s);
+	for (int i = MANAGER_STORE; i-- > 0;) {
+		snprintf(name, sizeof(name), "%d.sock", i);
+		place_unix(k.s, &k.places[UNIX], name);
+		talk_to(&k, UNIX, TALKER_WAIT, 1);
+	}
+	all_served(&k);
+	assert_int_equal(manager_stored(&k.m, "c-egd+e"), MANAGER_STORE);
+	for (int i = 0; i < 100; i++)
+		come_and_go(&k);
+	restart(&k, SIGTERM);
+	all_served(&k);
+	assert_int_equal(manager_stored(&k.m, "c-egd+e0+"), 1);
 	end_egd(&k);
 	suite_pass(k.s);
 }
@@ -577,7 +623,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		SUITE_EMPTY(test_any), SUITE_EMPTY(test_no_process),
 		SUITE_EMPTY(test_thousand), SUITE_EMPTY(test_short),
-		SUITE_EMPTY(test_peer), SUITE_EMPTY(test_reload),
+		SUITE_EMPTY(test_full_store), SUITE_EMPTY(test_peer),
+		SUITE_EMPTY(test_reload),
 		SUITE_EMPTY(test_orphans), /* for a minute */
 	};
 	const size_t n = sizeof(tests) / sizeof(tests[0]);

@@ -146,10 +146,10 @@ static uint32_t
 free_place(const struct clients *cs)
 {
 	for (uint32_t i = 0; i < CLIENTS_WORDS; i++) {
-		uint64_t free = ~(cs->used[i] | cs->gone[i]);
+		uint64_t taken = cs->used[i] | cs->gone[i];
 
-		if (free != 0)
-			return i * 64 + (uint32_t)__builtin_ctzll(free);
+		if (taken != UINT64_MAX)
+			return i * 64 + (uint32_t)__builtin_ctzll(~taken);
 	}
 	return CLIENTS_MAX;
 }

@@ -150,7 +150,9 @@ renew_clients(struct service *s)
 	stored_name(s, name);
 	if ((old = clients_renew(&s->clients, e->counted.page.fd)) == -1)
 		return -1;
-	/* The new one first: one of them is there at any time. */
+	/* The new one first, if there is room: one is there at any time. */
+	if (e->store->n >= e->store->max)
+		store_remove(e->store, name);
 	store_clients(s);
 	store_remove(e->store, name);
 	aside_close(e->env->event, old);
