@@ -17,6 +17,10 @@
 #	guest_send NAME COMMAND		the same in two halves, for commands that
 #	guest_reply NAME SECONDS	run meanwhile
 #	guest_answered NAME		whether guest_reply would return at once
+#	guest_reads_begin NAME		have it read /dev/hwrng, without a pause, by
+#					hwrng_reader, which is in GUEST_PROGRAMS
+#	guest_reads_end NAME LEAST MS	whether so many reads or more have been
+#					served, none twice or longer than MS
 #	guest_rearm NAME		call before whatever makes the guest boot anew
 #	guest_monitor NAME COMMAND	a command to QEMU's own monitor
 #	guest_stop NAME			end QEMU
@@ -378,6 +382,24 @@ guest_run()
 {
 	guest_send "$1" "$3" || return 125
 	guest_reply "$1" "$2"
+}
+
+guest_reads_begin()
+{
+	guest_run "$1" 10 'hwrng_reader >/tmp/reads & echo $! >/tmp/reader' >/dev/null
+}
+
+guest_reads_end()
+{
+	# shellcheck disable=SC2016 # the guest's
+	guest_run "$1" 120 'kill -TERM "$(cat /tmp/reader)"; while kill -0 "$(cat /tmp/reader)" 2>/dev/null; do sleep 0.1; done; cat /tmp/reads' \
+	    >"$work/reads"
+	echo "$1: $(cat "$work/reads")"
+	# shellcheck disable=SC2046 # its words
+	set -- "$2" "$3" $(cat "$work/reads")
+	[ $# -eq 10 ] || return 1
+	expect 'failed reads' 0 "$6" && expect 'repeated blocks' 0 "$8" &&
+	    [ "$4" -gt "$1" ] && [ "${10}" -lt "$2" ]
 }
 
 guest_monitor()
