@@ -13,17 +13,9 @@
 	_Static_assert(sizeof(list) / sizeof((list)[0]) == (n) + 1, \
 	    "a name for each value")
 
-names names_source_kind = {
-	[SOURCE_KERNEL] = "kernel",
-	[SOURCE_DEVICE] = "device",
-	[SOURCE_SERIAL] = "serial",
-	[SOURCE_QNG] = "qng",
-	[SOURCE_CPU] = "cpu",
-	[SOURCE_EGD] = "egd",
-	[SOURCE_STREAM] = "stream",
-	NULL,
-};
-COMPLETE(names_source_kind, SOURCE_KINDS);
+#define WORD(name, word) [SOURCE_##name] = #word,
+names names_source_kind = { SOURCE_KIND_LIST(WORD) NULL };
+#undef WORD
 
 names names_source_status = {
 	[SOURCE_WAITING] = "waiting",

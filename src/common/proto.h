@@ -179,16 +179,33 @@ struct proto_pool {
 	uint32_t stock;	      /* bytes read ahead */
 };
 
+/* clang-format off */
+/*
+ * Kinds of sources: the name of the value; the word in configuration and status,
+ * which is also that of the file and the struct in src/entropy/kind.
+ */
+#define SOURCE_KIND_LIST(X) \
+	/* getrandom(2) */ \
+	X(KERNEL,	kernel) \
+	/* read(2): a device, a FIFO or, as a test, a file */ \
+	X(DEVICE,	device) \
+	/* a terminal device, in raw mode */ \
+	X(SERIAL,	serial) \
+	/* ComScire's generators, over USB */ \
+	X(QNG,		qng) \
+	/* the processor's instructions */ \
+	X(CPU,		cpu) \
+	/* the EGD protocol, as a client */ \
+	X(EGD,		egd) \
+	/* a socket that sends random bytes, or datagrams */ \
+	X(STREAM,	stream)
+/* clang-format on */
+
+#define PROTO_ENUM(name, word) SOURCE_##name,
 enum proto_source_kind {
-	SOURCE_KERNEL, /* getrandom(2) */
-	SOURCE_DEVICE, /* read(2): a device, a FIFO or, as a test, a file */
-	SOURCE_SERIAL, /* a terminal device, in raw mode */
-	SOURCE_QNG,    /* ComScire's generators, over USB */
-	SOURCE_CPU,    /* the processor's instructions */
-	SOURCE_EGD,    /* the EGD protocol, as a client */
-	SOURCE_STREAM, /* a socket that sends random bytes, or datagrams */
-	SOURCE_KINDS,
+	SOURCE_KIND_LIST(PROTO_ENUM) SOURCE_KINDS
 };
+#undef PROTO_ENUM
 
 enum proto_noise {
 	NOISE_CONDITIONED, /* as good as random if it works at all */

@@ -16,15 +16,9 @@
 const struct source_kind kind_qng = { .has_fd = true };
 #endif
 
-static const struct source_kind *const kinds[SOURCE_KINDS] = {
-	[SOURCE_KERNEL] = &kind_kernel,
-	[SOURCE_DEVICE] = &kind_device,
-	[SOURCE_SERIAL] = &kind_serial,
-	[SOURCE_QNG] = &kind_qng,
-	[SOURCE_CPU] = &kind_cpu,
-	[SOURCE_EGD] = &kind_egd,
-	[SOURCE_STREAM] = &kind_stream,
-};
+#define KIND(name, word) [SOURCE_##name] = &kind_##word,
+static const struct source_kind *const kinds[] = { SOURCE_KIND_LIST(KIND) };
+#undef KIND
 
 const struct source_kind *
 kind_find(uint32_t kind)

@@ -45,13 +45,9 @@ struct source_kind {
 	void (*close)(struct device *);
 };
 
-extern const struct source_kind kind_kernel;
-extern const struct source_kind kind_device;
-extern const struct source_kind kind_serial;
-extern const struct source_kind kind_qng;
-extern const struct source_kind kind_cpu;
-extern const struct source_kind kind_egd;
-extern const struct source_kind kind_stream;
+#define KIND_EXTERN(name, word) extern const struct source_kind kind_##word;
+SOURCE_KIND_LIST(KIND_EXTERN)
+#undef KIND_EXTERN
 
 /* The kind with a number (enum proto_source_kind), or NULL. */
 const struct source_kind *kind_find(uint32_t kind);
