@@ -23,7 +23,9 @@
 
 #include "patience.h"
 
-/* Skips the test; tests/run reports the reason, and fails it where CI is set. */
+/*
+ * Skips the test; tests/run reports the reason, and fails it where CI is set.
+ */
 #define program_skip(reason) \
 	do { \
 		print_message("# SKIP %s\n", reason); \
@@ -53,8 +55,8 @@ program_seed(void)
 }
 
 /*
- * Run the tests as one TAP group; end the program after `seconds`.  Signals that
- * nohup(1) and the like ignore have their meaning for the tests.
+ * Run the tests as one TAP group; end the program after `seconds`.  Signals
+ * that nohup(1) and the like ignore have their meaning for the tests.
  */
 static inline int
 program_run(const char *name, const struct CMUnitTest *tests, size_t n,

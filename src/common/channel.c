@@ -1,6 +1,6 @@
 /*
- * Sends and receives frames over a channel, and checks each against the table of
- * proto.h.  Frames of the parent carry descriptors over a socket; frames of
+ * Sends and receives frames over a channel, and checks each against the table
+ * of proto.h.  Frames of the parent carry descriptors over a socket; frames of
  * children go over a pipe, without descriptors.  Used by all processes.
  */
 #include <sys/socket.h>
@@ -176,7 +176,10 @@ channel_hear(int fd, struct frame *f, enum proto_role from)
 
 	memset(f, 0, sizeof(*f));
 	do {
-		/* A frame longer than any valid one extends into the bytes after it. */
+		/*
+		 * A frame longer than any valid one extends into the bytes
+		 * after it.
+		 */
 		n = read(fd, f, sizeof(*f));
 	} while (n == -1 && errno == EINTR);
 	forget_fds(f);

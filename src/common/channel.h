@@ -1,8 +1,8 @@
 /*
  * Channels: frames of proto.h, each checked against the table there before its
- * payload is read.  Down, to a child, they go over a SOCK_SEQPACKET socket; up, to
- * the parent, over a pipe of packets.  A pipe carries no descriptors, so that a
- * child cannot pass one whose close would block the parent.
+ * payload is read.  Down, to a child, they go over a SOCK_SEQPACKET socket; up,
+ * to the parent, over a pipe of packets.  A pipe carries no descriptors, so
+ * that a child cannot pass one whose close would block the parent.
  */
 #ifndef VRNGD_CHANNEL_H
 #define VRNGD_CHANNEL_H
@@ -72,9 +72,9 @@ int channel_pair(int fds[2]);
 
 /*
  * Creates the up side of a channel: the first end only reads, the second only
- * writes.  Both are non-blocking and close-on-exec.  If a user has many pipes, it
- * may hold only two frames (pipe(7), pipe-user-pages-soft).  Returns 0, or -1 with
- * errno.
+ * writes.  Both are non-blocking and close-on-exec.  If a user has many pipes,
+ * it may hold only two frames (pipe(7), pipe-user-pages-soft).  Returns 0, or
+ * -1 with errno.
  */
 int channel_up_pair(int fds[2]);
 
@@ -108,8 +108,8 @@ enum channel_result channel_hear(int fd, struct frame *, enum proto_role from);
 _Noreturn void channel_lost(void);
 
 /*
- * Ends a child after channel_recv() has returned CHANNEL_CLOSED or CHANNEL_BROKEN
- * with the frame `f`.
+ * Ends a child after channel_recv() has returned CHANNEL_CLOSED or
+ * CHANNEL_BROKEN with the frame `f`.
  */
 _Noreturn void channel_end(enum channel_result result, const struct frame *f);
 

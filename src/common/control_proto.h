@@ -58,8 +58,8 @@ struct control_reply {
 
 /*
  * The path of the monitoring socket that goes with a control socket: the last
- * "control" in its name becomes "status"; without one, ".status" is appended.  A
- * path that is too long is truncated to one that is too long for a socket.
+ * "control" in its name becomes "status"; without one, ".status" is appended.
+ * A path that is too long is truncated to one that is too long for a socket.
  */
 static inline void
 control_status_path(const char *control, char *path, size_t size)

@@ -1,9 +1,9 @@
 /*
- * The table of counters.  A worker counts in a page of memory that it shares with
- * the parent, which reads it for the status (JSON) and the journal without a
- * message.  A new counter needs a row here, the line that counts it, and a line in
- * the manual.  The entropy process has such a page too, with the meters of its
- * sources.
+ * The table of counters.  A worker counts in a page of memory that it shares
+ * with the parent, which reads it for the status (JSON) and the journal without
+ * a message.  A new counter needs a row here, the line that counts it, and a
+ * line in the manual.  The entropy process has such a page too, with the meters
+ * of its sources.
  */
 #ifndef VRNGD_COUNTERS_H
 #define VRNGD_COUNTERS_H
@@ -80,8 +80,8 @@ struct counters_client {
 };
 
 /*
- * The page that a worker shares with the parent; ROLE_VHOST has only the counters.
- * The parent creates it, zeroed, and reads it with counters_load().
+ * The page that a worker shares with the parent; ROLE_VHOST has only the
+ * counters.  The parent creates it, zeroed, and reads it with counters_load().
  */
 struct counters_page {
 	struct counters counters;
@@ -142,9 +142,9 @@ counters_grown(const struct counters *c, const struct counters *before)
 }
 
 /*
- * Clamps counters from a worker's page, which can contain any values: each to at
- * least its value in `before`, bytes to at most `granted`, and the others to at
- * most `most`.
+ * Clamps counters from a worker's page, which can contain any values: each to
+ * at least its value in `before`, bytes to at most `granted`, and the others to
+ * at most `most`.
  */
 static inline struct counters
 counters_clamp(const struct counters *c, const struct counters *before,

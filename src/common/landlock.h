@@ -9,8 +9,8 @@
 int landlock_version(void);
 
 /*
- * Denies this thread, and the threads that it starts, all that Landlock controls.
- * Needs no_new_privs.  Returns 0, or -1 with errno.
+ * Denies this thread, and the threads that it starts, all that Landlock
+ * controls.  Needs no_new_privs.  Returns 0, or -1 with errno.
  */
 int landlock_deny_all(void);
 

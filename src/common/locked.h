@@ -1,6 +1,6 @@
 /*
- * Locked memory for bytes of sources and data derived from them: not swapped out,
- * and excluded from core dumps.
+ * Locked memory for bytes of sources and data derived from them: not swapped
+ * out, and excluded from core dumps.
  */
 #ifndef VRNGD_LOCKED_H
 #define VRNGD_LOCKED_H
@@ -17,8 +17,8 @@ void *locked_map(size_t size);
 void locked_unmap(void *memory, size_t size);
 
 /*
- * Locks the pages of a variable, each from its first use, and excludes them from
- * core dumps.  Handles failures like the function above.
+ * Locks the pages of a variable, each from its first use, and excludes them
+ * from core dumps.  Handles failures like the function above.
  */
 void locked_keep(void *memory, size_t size);
 

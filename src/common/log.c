@@ -1,6 +1,6 @@
 /*
- * Log lines with a level, a subject and fields, and their rate limits.  Used by all
- * processes, with different sinks.
+ * Log lines with a level, a subject and fields, and their rate limits.  Used by
+ * all processes, with different sinks.
  */
 #include <stdio.h>
 #include <unistd.h>

@@ -37,8 +37,8 @@ size_t passing_take(struct msghdr *, int *fds, size_t max);
 
 /*
  * Refuses descriptors from peers of a unix socket, and of connections to it:
- * sending them fails from now on.  Before Linux 6.16 that cannot be, and nothing
- * is done.  Returns 0, or -1 with errno.
+ * sending them fails from now on.  Before Linux 6.16 that cannot be, and
+ * nothing is done.  Returns 0, or -1 with errno.
  */
 int passing_refuse(int fd);
 

@@ -1,7 +1,7 @@
 /*
- * Confines a child: root directory, uid, capabilities, limits, seccomp.  Used by
- * child.c and the main() of each role, and by main.c of the parent to find the
- * available layers.
+ * Confines a child: root directory, uid, capabilities, limits, seccomp.  Used
+ * by child.c and the main() of each role, and by main.c of the parent to find
+ * the available layers.
  */
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -231,7 +231,9 @@ set_limits(unsigned long nofile)
 #ifndef VRNGD_SANITIZE /* their reports may go to a file */
 	set_limit(RLIMIT_FSIZE, "fsize", 0);
 #endif
-	/* A guest may pass any descriptor as an eventfd: fail without SIGPIPE. */
+	/*
+	 * A guest may pass any descriptor as an eventfd: fail without SIGPIPE.
+	 */
 	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR ||
 	    signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		log_fatal("signal: %s", strerror(errno));

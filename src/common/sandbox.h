@@ -1,7 +1,7 @@
 /*
- * The isolation of a child in two steps: sandbox_confine() removes its identity,
- * privileges and file access, sandbox_filter() its system calls.  Between them a
- * role can still start threads and map memory.
+ * The isolation of a child in two steps: sandbox_confine() removes its
+ * identity, privileges and file access, sandbox_filter() its system calls.
+ * Between them a role can still start threads and map memory.
  *
  * Both end the process if an available layer cannot be set up.
  */
@@ -51,8 +51,8 @@ struct sandbox_rule {
 
 /*
  * The only allowed flags of send(2), sendto(2) and sendmsg(2).  MSG_FASTOPEN
- * would connect a TCP socket, which the filter of connect(2) and Landlock do not
- * prevent.
+ * would connect a TCP socket, which the filter of connect(2) and Landlock do
+ * not prevent.
  */
 #define SANDBOX_SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
 
@@ -69,10 +69,10 @@ uint32_t sandbox_available(uint32_t uid_base, uint32_t uid_count);
 int sandbox_missing(uint32_t layers, char *text, size_t size);
 
 /*
- * Step one: enters `root_fd` as the root directory, changes to the uid and gid of
- * the frame, drops supplementary groups and all capabilities, sets no_new_privs,
- * disables core dumps, and denies file access by Landlock.  hello->layers selects
- * the layers.
+ * Step one: enters `root_fd` as the root directory, changes to the uid and gid
+ * of the frame, drops supplementary groups and all capabilities, sets
+ * no_new_privs, disables core dumps, and denies file access by Landlock.
+ * hello->layers selects the layers.
  */
 void sandbox_confine(const struct proto_hello *hello, int root_fd);
 
@@ -84,8 +84,8 @@ bool sandbox_is_off(void);
 
 /*
  * Step two, for all threads: no core dump, no process, no file growth, at most
- * `nofile` descriptors (0: unchanged), and only the system calls of `rules`; any
- * other raises SIGSYS and ends the process.
+ * `nofile` descriptors (0: unchanged), and only the system calls of `rules`;
+ * any other raises SIGSYS and ends the process.
  */
 void sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
     unsigned long nofile);

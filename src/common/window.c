@@ -82,8 +82,8 @@ window_drop(struct window *w, uint32_t n)
 }
 
 /*
- * Whether `want` must be reported to the parent: more is needed, less is needed, or
- * enough has been used to fill the window again.
+ * Whether `want` must be reported to the parent: more is needed, less is
+ * needed, or enough has been used to fill the window again.
  */
 static bool
 is_changed(const struct window *w, const struct proto_want *want)
@@ -96,7 +96,9 @@ is_changed(const struct window *w, const struct proto_want *want)
 		return true;
 	if (want->room > want->received && w->told.room == 0)
 		return true;
-	/* The bytes that the parent assumes are held, and those used of them. */
+	/*
+	 * The bytes that the parent assumes are held, and those used of them.
+	 */
 	thought = want->received - w->told.received + w->told.held;
 	used = thought - want->held;
 	return used >= (w->ready == 0 ? 1 : w->ready / 2);

@@ -1,6 +1,6 @@
 /*
- * The window of a worker: granted bytes that have arrived, and the demand that it
- * reports to the parent (proto.h: BYTES, LIMITS, WANT).
+ * The window of a worker: granted bytes that have arrived, and the demand that
+ * it reports to the parent (proto.h: BYTES, LIMITS, WANT).
  */
 #ifndef VRNGD_WINDOW_H
 #define VRNGD_WINDOW_H
@@ -42,8 +42,8 @@ void window_limit(struct window *, const struct proto_limits *);
 void window_rewire(struct window *, uint32_t generation, int fd);
 
 /*
- * Reads arrived bytes, as far as there is room for them; closes a channel that has
- * ended.
+ * Reads arrived bytes, as far as there is room for them; closes a channel that
+ * has ended.
  */
 void window_receive(struct window *);
 
@@ -58,10 +58,10 @@ window_bytes(const struct window *w)
 void window_drop(struct window *, uint32_t n);
 
 /*
- * Reports the demand to the parent, if it has changed: waiting requests need `need`
- * bytes more than are held, at most NEED_MAX.  Without requests, only the window is
- * kept.  If the channel is full, sets window->untold: call it again when the channel is
- * writable.
+ * Reports the demand to the parent, if it has changed: waiting requests need
+ * `need` bytes more than are held, at most NEED_MAX.  Without requests, only
+ * the window is kept.  If the channel is full, sets window->untold: call it
+ * again when the channel is writable.
  */
 void window_want(struct window *, uint64_t need, bool any_request);
 

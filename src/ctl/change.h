@@ -1,6 +1,6 @@
 /*
- * The commands that change something in the daemon.  Its answer goes to standard
- * output.
+ * The commands that change something in the daemon.  Its answer goes to
+ * standard output.
  */
 #ifndef VRNGCTL_CHANGE_H
 #define VRNGCTL_CHANGE_H

@@ -39,8 +39,8 @@ int connect_fail_read(const char *path, ssize_t received, struct failure *);
 
 /*
  * Sends a request to the control socket, with the descriptor `passed` unless
- * that is -1, and prints the answer on standard output.  Returns 0 if the daemon
- * has carried out the request, or -1 with the reason from its answer.
+ * that is -1, and prints the answer on standard output.  Returns 0 if the
+ * daemon has carried out the request, or -1 with the reason from its answer.
  */
 int connect_ask(const char *path, const struct control_request *, int passed,
     struct failure *);

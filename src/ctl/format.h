@@ -33,8 +33,8 @@ const char *format_count(char text[FORMAT_SIZE], uint64_t n);
 const char *format_time(char text[FORMAT_SIZE], uint64_t ns);
 
 /*
- * Copies text, with a question mark in place of each character that could control
- * a terminal.  Returns `to`.
+ * Copies text, with a question mark in place of each character that could
+ * control a terminal.  Returns `to`.
  */
 const char *format_text(char *to, size_t size, const char *text);
 

@@ -1,6 +1,6 @@
 /*
- * The status of the daemon at one moment: a JSON object with an array "pools" of
- * objects, each with arrays "sources", "classes", "guests" and "services".
+ * The status of the daemon at one moment: a JSON object with an array "pools"
+ * of objects, each with arrays "sources", "classes", "guests" and "services".
  */
 #ifndef VRNGCTL_SNAPSHOT_H
 #define VRNGCTL_SNAPSHOT_H
@@ -13,14 +13,14 @@
 #include "ctl/connect.h"
 
 /*
- * Queries the daemon at `path`.  Returns the status, which the caller frees with
- * json_object_put(), or NULL with the reason.
+ * Queries the daemon at `path`.  Returns the status, which the caller frees
+ * with json_object_put(), or NULL with the reason.
  */
 struct json_object *snapshot_take(const char *path, struct failure *);
 
 /*
- * The value of a key of an object.  A value that is missing, null, or of another
- * type reads as "", 0, false, or an empty array.
+ * The value of a key of an object.  A value that is missing, null, or of
+ * another type reads as "", 0, false, or an empty array.
  */
 const char *snapshot_text(struct json_object *, const char *key);
 uint64_t snapshot_number(struct json_object *, const char *key);

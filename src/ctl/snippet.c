@@ -110,7 +110,9 @@ static const struct way {
 		   "mode='connect' host='%h' service='%l'/>\n" },
 };
 
-/* The address of a service or of a guest's EGD socket, as its client needs it. */
+/*
+ * The address of a service or of a guest's EGD socket, as its client needs it.
+ */
 struct place {
 	const struct way *way;
 	char path[PLACE_SIZE];	     /* no control characters; or */
@@ -188,8 +190,8 @@ fill(const char *template, const struct values *v, enum quoting quoting)
 }
 
 /*
- * Sets the numeric address.  For a service that listens at any address, it is the
- * loopback address, since a client cannot connect to any address.
+ * Sets the numeric address.  For a service that listens at any address, it is
+ * the loopback address, since a client cannot connect to any address.
  */
 static bool
 take_host(struct place *p, const char *host)

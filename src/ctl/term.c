@@ -1,6 +1,6 @@
 /*
- * The terminal: size, screen, keys and signals.  Used by top.c and, for the size,
- * by status.c.
+ * The terminal: size, screen, keys and signals.  Used by top.c and, for the
+ * size, by status.c.
  */
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>

@@ -1,5 +1,6 @@
 /*
- * The terminal as a screen: the alternate page, with keys and signals as events.
+ * The terminal as a screen: the alternate page, with keys and signals as
+ * events.
  */
 #ifndef VRNGCTL_TERM_H
 #define VRNGCTL_TERM_H
@@ -26,8 +27,8 @@ bool term_usable(void);
 void term_size(size_t *columns, size_t *lines);
 
 /*
- * Opens the screen; from now on signals that end or stop the process are blocked
- * and watched.  Returns 0, or -1 with the reason.
+ * Opens the screen; from now on signals that end or stop the process are
+ * blocked and watched.  Returns 0, or -1 with the reason.
  */
 int term_open(struct term *, struct failure *);
 
@@ -35,9 +36,9 @@ int term_open(struct term *, struct failure *);
 void term_close(struct term *);
 
 /*
- * Waits for at most `ns`.  Returns a typed byte, 'q' at the end of input, or one
- * of the values above.  On a signal that ends the process, restores the terminal
- * and exits.
+ * Waits for at most `ns`.  Returns a typed byte, 'q' at the end of input, or
+ * one of the values above.  On a signal that ends the process, restores the
+ * terminal and exits.
  */
 int term_wait(struct term *, uint64_t ns);
 

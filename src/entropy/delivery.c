@@ -178,9 +178,9 @@ send_generated(struct delivery *d, struct consumer *c, size_t size)
 }
 
 /*
- * Sends a packet from the supply, in one piece even if the bytes are in two: the
- * filter forbids sendmsg(2), which could pass descriptors.  Returns its size; 0 if
- * the supply is empty; -1 with errno.
+ * Sends a packet from the supply, in one piece even if the bytes are in two:
+ * the filter forbids sendmsg(2), which could pass descriptors.  Returns its
+ * size; 0 if the supply is empty; -1 with errno.
  */
 static ssize_t
 send_stock(struct delivery *d, struct consumer *c, size_t size)

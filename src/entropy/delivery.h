@@ -48,8 +48,8 @@ struct delivery {
 void delivery_init(struct delivery *, struct supply *, int epoll_fd);
 
 /*
- * Adds a consumer without a grant, which owns `fd` from now on.  Returns 0, or -1 if
- * the number is in use or too high.
+ * Adds a consumer without a grant, which owns `fd` from now on.  Returns 0, or
+ * -1 if the number is in use or too high.
  */
 int delivery_add(struct delivery *, uint32_t number, int fd);
 
@@ -57,8 +57,8 @@ int delivery_add(struct delivery *, uint32_t number, int fd);
 int delivery_drop(struct delivery *, uint32_t number);
 
 /*
- * Sets the delivery of later grants to a consumer.  Returns 0, or -1 if the number
- * is unknown.
+ * Sets the delivery of later grants to a consumer.  Returns 0, or -1 if the
+ * number is unknown.
  */
 int delivery_mode(struct delivery *, uint32_t number,
     const struct proto_delivery *);
@@ -73,7 +73,9 @@ int delivery_grant(struct delivery *, uint32_t number, uint64_t total);
 /* Call this when the full channel of a consumer has room again. */
 void delivery_resume(struct delivery *, uint32_t number);
 
-/* Call this when the supply has grown: seeds waiting DRBGs, longest wait first. */
+/*
+ * Call this when the supply has grown: seeds waiting DRBGs, longest wait first.
+ */
 void delivery_seed(struct delivery *);
 
 /*

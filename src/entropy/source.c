@@ -63,8 +63,8 @@ fail_test(struct source *src, enum proto_test test)
 }
 
 /*
- * Reads once, up to `size` bytes.  Returns their number, or -1 with the new state
- * of the source if it has ended.
+ * Reads once, up to `size` bytes.  Returns their number, or -1 with the new
+ * state of the source if it has ended.
  */
 static ssize_t
 read_once(struct source *src, uint8_t *to, size_t size, uint64_t *took,

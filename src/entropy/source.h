@@ -1,9 +1,9 @@
 /*
- * A source: its kind, a thread that reads it into its stock, and the tests of its
- * bytes.  A read that blocks, even forever, delays only this source.
+ * A source: its kind, a thread that reads it into its stock, and the tests of
+ * its bytes.  A read that blocks, even forever, delays only this source.
  *
- * The parent opens it.  When it ends, cannot be read, or fails a test, it is closed
- * and reported, and the parent decides whether to open it again.
+ * The parent opens it.  When it ends, cannot be read, or fails a test, it is
+ * closed and reported, and the parent decides whether to open it again.
  */
 #ifndef VRNGD_SOURCE_H
 #define VRNGD_SOURCE_H
@@ -41,25 +41,25 @@ struct source {
 };
 
 /*
- * Initializes a source of that kind, with a stock of `capacity` bytes, and starts
- * its thread without a descriptor.  It counts in `counters`, and writes to
- * `event_fd` on a change of state or stock.  When this returns, the thread has made
- * its start-up system calls, and the filter can be set.  Ends the process on
- * failure.
+ * Initializes a source of that kind, with a stock of `capacity` bytes, and
+ * starts its thread without a descriptor.  It counts in `counters`, and writes
+ * to `event_fd` on a change of state or stock.  When this returns, the thread
+ * has made its start-up system calls, and the filter can be set.  Ends the
+ * process on failure.
  */
 void source_start(struct source *, const struct proto_source *,
     const struct source_kind *, struct counters_source *, size_t capacity,
     int event_fd);
 
 /*
- * Opens a closed source; it owns `fd` (-1: it needs none) from now on.  Returns -1
- * if it is already open.
+ * Opens a closed source; it owns `fd` (-1: it needs none) from now on.  Returns
+ * -1 if it is already open.
  */
 int source_open(struct source *, int fd);
 
 /*
- * Fails the source because of a test outside of it, as soon as it can be closed:
- * it must start again.
+ * Fails the source because of a test outside of it, as soon as it can be
+ * closed: it must start again.
  */
 void source_condemn(struct source *, enum proto_test);
 

@@ -1,8 +1,8 @@
 /*
- * The stock of a source: a ring of bytes that its reader fills and the main thread
- * delivers.  The memory is locked and excluded from core dumps, and each byte is
- * wiped after delivery.  Bytes are read and sent in place; the lock guards only the
- * positions.
+ * The stock of a source: a ring of bytes that its reader fills and the main
+ * thread delivers.  The memory is locked and excluded from core dumps, and each
+ * byte is wiped after delivery.  Bytes are read and sent in place; the lock
+ * guards only the positions.
  */
 #ifndef VRNGD_STOCK_H
 #define VRNGD_STOCK_H
@@ -31,8 +31,8 @@ void stock_init(struct stock *, size_t capacity);
 
 /*
  * For the reader: waits until there is room for `want` bytes (at most half the
- * capacity), and returns the position of the first.  `*n` is the number of bytes
- * that fit there in one piece, at most `want`.
+ * capacity), and returns the position of the first.  `*n` is the number of
+ * bytes that fit there in one piece, at most `want`.
  */
 uint8_t *stock_reserve(struct stock *, size_t want, size_t *n);
 
@@ -41,8 +41,9 @@ bool stock_has_room(struct stock *, size_t want);
 
 /*
  * For the reader: holds back `n` bytes at the position from stock_reserve();
- * releases all bytes held back; or wipes them.  `next` is the number of bytes that
- * it will reserve next, if known: if they do not fit, the stock is full at once.
+ * releases all bytes held back; or wipes them.  `next` is the number of bytes
+ * that it will reserve next, if known: if they do not fit, the stock is full at
+ * once.
  */
 void stock_keep(struct stock *, size_t n);
 void stock_release(struct stock *, size_t next);
@@ -55,8 +56,8 @@ size_t stock_held(struct stock *);
 bool stock_full(struct stock *);
 
 /*
- * For the main thread: finds the oldest `n` bytes, or as many as there are, in one
- * or two pieces.  Returns their number.  They stay until stock_remove().
+ * For the main thread: finds the oldest `n` bytes, or as many as there are, in
+ * one or two pieces.  Returns their number.  They stay until stock_remove().
  */
 size_t stock_peek(struct stock *, size_t n, struct iovec iov[2]);
 

@@ -115,8 +115,8 @@ xor_into(uint8_t *to, struct stock *stock, size_t n)
 }
 
 /*
- * The combined bytes are not random.  Which source is at fault is unknown, so all
- * combined sources start again.
+ * The combined bytes are not random.  Which source is at fault is unknown, so
+ * all combined sources start again.
  */
 static void
 condemn(struct supply *s)
@@ -144,8 +144,8 @@ ready(struct supply *s)
 }
 
 /*
- * Combines `n` bytes, or as many as fit in one piece.  Returns whether they have
- * passed the tests.
+ * Combines `n` bytes, or as many as fit in one piece.  Returns whether they
+ * have passed the tests.
  */
 static bool
 combine(struct supply *s, size_t n)
@@ -197,8 +197,8 @@ serve_xor(struct supply *s)
 }
 
 /*
- * Reads the state of the sources.  Returns whether a source whose bytes are in the
- * result has failed a test, even if it had stopped serving before that.
+ * Reads the state of the sources.  Returns whether a source whose bytes are in
+ * the result has failed a test, even if it had stopped serving before that.
  */
 static bool
 look(struct supply *s, uint64_t now)
@@ -261,8 +261,8 @@ supply_remove(struct supply *s, size_t n)
 }
 
 /*
- * The entropy of a delivered byte, 1/1000 bit: that of the source, or of the best
- * of the combined sources.  0: no source.
+ * The entropy of a delivered byte, 1/1000 bit: that of the source, or of the
+ * best of the combined sources.  0: no source.
  */
 static uint32_t
 byte_entropy(const struct supply *s)

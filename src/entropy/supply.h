@@ -1,6 +1,6 @@
 /*
- * The supply of a pool: the bytes of the first healthy source, or of all sources
- * combined by XOR.  Used only by the main thread.
+ * The supply of a pool: the bytes of the first healthy source, or of all
+ * sources combined by XOR.  Used only by the main thread.
  */
 #ifndef VRNGD_SUPPLY_H
 #define VRNGD_SUPPLY_H
@@ -44,8 +44,8 @@ uint64_t supply_deadline(struct supply *, uint64_t now);
 size_t supply_held(struct supply *);
 
 /*
- * Finds the next `n` bytes, or as many as there are, in one or two pieces; they stay
- * until supply_remove(), which wipes them.  Returns their number.
+ * Finds the next `n` bytes, or as many as there are, in one or two pieces; they
+ * stay until supply_remove(), which wipes them.  Returns their number.
  */
 size_t supply_peek(struct supply *, size_t n, struct iovec iov[2]);
 void supply_remove(struct supply *, size_t n);

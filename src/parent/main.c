@@ -1,7 +1,7 @@
 /*
- * vrngd, the parent: opens sources and listeners, starts and supervises the other
- * processes, and allocates bytes.  It sees no random byte and reads no input of
- * guests.  Started by systemd or an administrator.
+ * vrngd, the parent: opens sources and listeners, starts and supervises the
+ * other processes, and allocates bytes.  It sees no random byte and reads no
+ * input of guests.  Started by systemd or an administrator.
  */
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -141,8 +141,8 @@ say_reloaded(const struct vrngd *v, enum reload_result r)
 }
 
 /*
- * Frees a configuration that has been applied, and returns its free memory to the
- * kernel.
+ * Frees a configuration that has been applied, and returns its free memory to
+ * the kernel.
  */
 static void
 drop_config(struct config **config)
@@ -350,8 +350,8 @@ open_status(struct vrngd *v, const char *control)
 }
 
 /*
- * Opens the sockets for vrngctl: those of the options or, with a configuration, the
- * default ones, if their directory exists.
+ * Opens the sockets for vrngctl: those of the options or, with a configuration,
+ * the default ones, if their directory exists.
  */
 static int
 open_control(struct vrngd *v)
@@ -369,7 +369,9 @@ open_control(struct vrngd *v)
 	return open_status(v, path);
 }
 
-/* Reads the sockets from systemd; without a configuration, only --fd is used. */
+/*
+ * Reads the sockets from systemd; without a configuration, only --fd is used.
+ */
 static int
 open_passed(struct vrngd *v)
 {

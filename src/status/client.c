@@ -1,7 +1,7 @@
 /*
- * Serves the clients of the monitoring socket.  The calls of a client are answered
- * one after the other; while one is answered, no more input is read.  Used by
- * main.c.
+ * Serves the clients of the monitoring socket.  The calls of a client are
+ * answered one after the other; while one is answered, no more input is read.
+ * Used by main.c.
  */
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -337,7 +337,9 @@ client_answer(struct server *s, int fd, uint64_t size)
 	s->answers++;
 	for (c = TAILQ_FIRST(&s->clients); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
-		/* The memory of statuses that clients have not read is limited. */
+		/*
+		 * The memory of statuses that clients have not read is limited.
+		 */
 		if (c->snapshot != NULL &&
 		    s->answers - c->answer >= SNAPSHOTS_MAX) {
 			drop(s, c);

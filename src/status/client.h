@@ -1,8 +1,8 @@
 /*
- * The clients of the monitoring socket: their calls, the query to the parent for
- * all waiting clients, and the answers.  A client can harm only itself: the input,
- * time and memory of each client are limited, and so is the number of clients of
- * each user.
+ * The clients of the monitoring socket: their calls, the query to the parent
+ * for all waiting clients, and the answers.  A client can harm only itself: the
+ * input, time and memory of each client are limited, and so is the number of
+ * clients of each user.
  */
 #ifndef VRNGD_CLIENT_H
 #define VRNGD_CLIENT_H
@@ -85,8 +85,8 @@ void client_event(struct server *, struct client *, uint32_t events);
 bool client_ask(struct server *);
 
 /*
- * Answers the waiting clients with a status of that size in a memory file, which
- * is closed.  Returns 0, or -1 with errno if it cannot be mapped.
+ * Answers the waiting clients with a status of that size in a memory file,
+ * which is closed.  Returns 0, or -1 with errno if it cannot be mapped.
  */
 int client_answer(struct server *, int fd, uint64_t size);
 

@@ -1,6 +1,6 @@
 /*
- * The system call filter of the status process.  Used by main.c, and by the test
- * that tries every system call.
+ * The system call filter of the status process.  Used by main.c, and by the
+ * test that tries every system call.
  */
 #include <sys/socket.h>
 

@@ -1,6 +1,6 @@
 /*
- * The status process: it queries the parent for the status and forwards it without
- * parsing.  A round of its events.  Used by main.c.
+ * The status process: it queries the parent for the status and forwards it
+ * without parsing.  A round of its events.  Used by main.c.
  */
 #include <sys/socket.h>
 

@@ -7,8 +7,8 @@
 #include "common/sandbox.h"
 
 /*
- * The system calls that a worker may make after its start.  Returns the number of
- * rules.
+ * The system calls that a worker may make after its start.  Returns the number
+ * of rules.
  */
 size_t vhost_filter(struct sandbox_rule rules[SANDBOX_RULES_MAX]);
 

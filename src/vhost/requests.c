@@ -1,7 +1,7 @@
 /*
- * The table of vhost-user requests with their required form, and their handlers.
- * Used by worker.c for each message of the session, and for the parent's answer
- * to GET_INFLIGHT_FD.
+ * The table of vhost-user requests with their required form, and their
+ * handlers.  Used by worker.c for each message of the session, and for the
+ * parent's answer to GET_INFLIGHT_FD.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -510,7 +510,9 @@ worker_handle(struct worker *w)
 		log_warning("vhost-user request rejected: %s (%u): %s",
 		    rule == NULL ? "-" : rule->name, m->hdr.request, why);
 	if (rule != NULL && rule->replies) {
-		/* The frontend waits for a reply, even to a rejected request. */
+		/*
+		 * The frontend waits for a reply, even to a rejected request.
+		 */
 		if (w->session.out_len == 0 && !w->asked_inflight)
 			session_reply(&w->session,
 			    rule->size_max > 8 ? rule->size_max : 8);

@@ -29,9 +29,9 @@ notifier_init(struct notifier *n, int fd, uint32_t id)
 }
 
 /*
- * Adds one to an eventfd of the frontend, which may be any descriptor.  If it lacks
- * O_NONBLOCK, the write could block: so poll(2) first; if it is not writable, a
- * notification is already pending.
+ * Adds one to an eventfd of the frontend, which may be any descriptor.  If it
+ * lacks O_NONBLOCK, the write could block: so poll(2) first; if it is not
+ * writable, a notification is already pending.
  */
 static void
 notify(const struct notifier *n)
@@ -53,7 +53,10 @@ ring_set_kick(struct worker *w, int fd, uint32_t id)
 {
 	int error;
 
-	/* The frontend has it open too, so epoll(7) would watch it after a close. */
+	/*
+	 * The frontend has it open too, so epoll(7) would watch it after a
+	 * close.
+	 */
 	if (w->kick_fd != -1) {
 		loop_try(&w->loop, EPOLL_CTL_DEL, w->kick_fd, 0, EVENT_KICK);
 		close(w->kick_fd);
@@ -213,8 +216,8 @@ see(const struct worker *w)
 }
 
 /*
- * Checks the ring again before sleeping: the next request of a driver that polls
- * too arrives before a wake-up could happen.
+ * Checks the ring again before sleeping: the next request of a driver that
+ * polls too arrives before a wake-up could happen.
  */
 bool
 ring_run(struct worker *w)

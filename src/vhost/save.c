@@ -62,7 +62,8 @@ gather(const struct worker *w, struct deposit_parts *used,
 
 /*
  * Gathers the parts in use of the oldest messages into one new message, and
- * removes the old ones.  Returns the number of removed messages, or -1 with errno.
+ * removes the old ones.  Returns the number of removed messages, or -1 with
+ * errno.
  */
 static int
 gather_some(struct worker *w, uint32_t most)

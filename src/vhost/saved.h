@@ -1,12 +1,12 @@
 /*
- * The state of a session in its deposit, from which the next worker can resume it
- * (deposit.h).
+ * The state of a session in its deposit, from which the next worker can resume
+ * it (deposit.h).
  *
  * The memory file has two copies of the state, and a counter that selects the
  * valid one: to save, fill the other copy and then increment the counter.  The
- * state is saved with every message, before the message is consumed.  Requests do
- * not change it: they are completed in order, so that the next entry of the avail
- * ring follows from used.idx in the guest's memory.
+ * state is saved with every message, before the message is consumed.  Requests
+ * do not change it: they are completed in order, so that the next entry of the
+ * avail ring follows from used.idx in the guest's memory.
  */
 #ifndef VRNGD_SAVED_H
 #define VRNGD_SAVED_H

@@ -33,7 +33,9 @@ latency_add(struct latency *l, uint64_t ns)
 	l->max = ns > l->max ? ns : l->max;
 }
 
-/* The ns that no more than 1 - `part` of the requests exceeded; 0: no request. */
+/*
+ * The ns that no more than 1 - `part` of the requests exceeded; 0: no request.
+ */
 static inline uint64_t
 latency_at(const struct latency *l, double part)
 {

@@ -49,7 +49,9 @@ read_file(const char *path, char *text)
 	fclose(f);
 }
 
-/* The program may be where the user cannot look it up, so it is opened first. */
+/*
+ * The program may be where the user cannot look it up, so it is opened first.
+ */
 static inline _Noreturn void
 run_child(char *const *argv, const char *dir, uid_t uid)
 {

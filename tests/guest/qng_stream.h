@@ -1,8 +1,8 @@
 /*
  * The stream of the emulated generator: known to the one who plays it and to
- * the one who reads it.  Only a stream's first byte has its highest bit set,
- * so that a stream which was stopped and started again can be distinguished from one
- * that lost something.
+ * the one who reads it.  Only a stream's first byte has its highest bit set, so
+ * that a stream which was stopped and started again can be distinguished from
+ * one that lost something.
  */
 #ifndef QNG_STREAM_H
 #define QNG_STREAM_H

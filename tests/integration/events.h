@@ -20,8 +20,8 @@ int events_init(void);
 
 /*
  * Starts a daemon with statistics so often, guests vm0 (class gold) and vm1
- * (class slow, 1K), and EGD at DIR/egd; until it is ready.  Skips the test if we
- * may not have a journal.
+ * (class slow, 1K), and EGD at DIR/egd; until it is ready.  Skips the test if
+ * we may not have a journal.
  */
 void events_start(struct watched *, struct suite *, const char *statistics);
 

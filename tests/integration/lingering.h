@@ -1,7 +1,7 @@
 /*
- * A file whose close(2) waits for as long as a test wishes, and which makes
- * the process that closes it immune to SIGKILL: on a file system of the test's own, by
- * /dev/fuse.  A socket of that kind, which is not deaf to it, is
+ * A file whose close(2) waits for as long as a test wishes, and which makes the
+ * process that closes it immune to SIGKILL: on a file system of the test's own,
+ * by /dev/fuse.  A socket of that kind, which is not deaf to it, is
  * hostile_lingering().
  */
 #ifndef LINGERING_H

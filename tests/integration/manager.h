@@ -1,6 +1,6 @@
 /*
- * What systemd is to a service: passes it descriptors by their names, receives what
- * it notifies of, and keeps what it wants to be kept for the next start.
+ * What systemd is to a service: passes it descriptors by their names, receives
+ * what it notifies of, and keeps what it wants to be kept for the next start.
  */
 #ifndef MANAGER_H
 #define MANAGER_H

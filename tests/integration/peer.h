@@ -23,8 +23,9 @@ struct place {
 void place_unix(struct suite *, struct place *, const char *name);
 
 /*
-* A port that no other process has, since it is bound here, but where a connection
- * is refused; at ::1, or at 127.0.0.1 if that is wanted or there is no ::1.
+ * A port that no other process has, since it is bound here, but where a
+ * connection is refused; at ::1, or at 127.0.0.1 if that is wanted or there is
+ * no ::1.
  */
 void place_inet(struct place *, int type, bool old);
 

@@ -1,5 +1,6 @@
 /*
- * Sources that are changed while a guest is served; and sockets that change hands.
+ * Sources that are changed while a guest is served; and sockets that change
+ * hands.
  */
 #include <sys/ptrace.h>
 #include <sys/random.h>

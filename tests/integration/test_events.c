@@ -1,6 +1,6 @@
 /*
- * Events in the journal: that they are logged, with all that the catalog says of
- * them.
+ * Events in the journal: that they are logged, with all that the catalog says
+ * of them.
  */
 #include <errno.h>
 #include <signal.h>

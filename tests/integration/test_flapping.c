@@ -1,6 +1,6 @@
 /*
- * An entropy process that was taken over can have the log say what it wants, but
- * not how often: it is this program, by that name.
+ * An entropy process that was taken over can have the log say what it wants,
+ * but not how often: it is this program, by that name.
  */
 #include <sys/socket.h>
 #include <sys/stat.h>

@@ -144,7 +144,9 @@ test_same_path(void **state)
 	suite_pass(s);
 }
 
-/* What a client that wants more than there is gets while the guest does, too. */
+/*
+ * What a client that wants more than there is gets while the guest does, too.
+ */
 static uint64_t
 take_beside(const struct place *p, struct load *load)
 {
@@ -495,8 +497,8 @@ passes(void)
 }
 
 /*
- * Connections that are kept count against nobody else: root may not have more
- * descriptors wait in queues than the process that sends one may open.
+ * Kept connections do not count against others: no more descriptors of root may
+ * wait in queues than the process that sends one may open.
  */
 static void
 test_kept(void **state)

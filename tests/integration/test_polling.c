@@ -263,8 +263,8 @@ test_starved(void **state)
 }
 
 /*
- * Three seconds of a driver that is slow.  Looks never take more than the share;
- * returns whether some found a request, and they took a good part of it.
+ * Three seconds of a driver that is slow.  Looks never take more than the
+ * share; returns whether some found a request, and they took a good part of it.
  */
 static bool
 shared(struct suite *s)

@@ -18,10 +18,10 @@
 
 #include "integration/suite.h"
 
-#define UID_BASE  1879050000u
-#define UID_RANGE 65536u
-#define NOBODY	  65534u
-#define MAX_FDS	  24
+#define UID_BASE   1879050000u
+#define UID_RANGE  65536u
+#define UID_NOBODY 65534u
+#define MAX_FDS	   24
 
 /* How the log names the first of the layers that may be missing. */
 #define MISSING_UID "a uid for each process"
@@ -285,7 +285,7 @@ copy_program(const char *from_dir, const char *name, const char *to_dir)
 	close(out);
 }
 
-/* Have the daemon run as nobody, from copies in its own directory. */
+/* Have the daemon run without privileges, from copies in its own directory. */
 static void
 become_ordinary(struct daemon *d)
 {
@@ -301,10 +301,10 @@ become_ordinary(struct daemon *d)
 	copy_program(d->libexec, ROLE_ENTROPY, dir);
 	copy_program(d->libexec, ROLE_VHOST, dir);
 	copy_program(d->libexec, "vrngd-status", dir);
-	CHECK(chown(d->dir, NOBODY, NOBODY));
+	CHECK(chown(d->dir, UID_NOBODY, UID_NOBODY));
 	snprintf(d->bin, sizeof(d->bin), "%s/vrngd", dir);
 	strlcpy(d->libexec, dir, sizeof(d->libexec));
-	d->uid = NOBODY;
+	d->uid = UID_NOBODY;
 }
 
 static void
@@ -321,7 +321,7 @@ test_ordinary_user(void **state)
 	assert_int_equal(n, 4);
 	check_parent(s->d.pid);
 	for (i = 0; i < n; i++) {
-		assert_int_equal(status_id(list[i].pid, "Uid"), NOBODY);
+		assert_int_equal(status_id(list[i].pid, "Uid"), UID_NOBODY);
 		status_is(list[i].pid, "Groups", "");
 		check_confined(list[i].pid);
 		check_threads(list[i].pid);

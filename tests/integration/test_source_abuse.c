@@ -139,7 +139,9 @@ test_trickle(void **state)
 	suite_pass(s);
 }
 
-/* Sends a counter of 64 bits, until it is hung up on; returns how many bytes. */
+/*
+ * Sends a counter of 64 bits, until it is hung up on; returns how many bytes.
+ */
 static size_t
 send_counter(int fd, bool big)
 {

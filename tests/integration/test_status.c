@@ -294,8 +294,8 @@ test_descriptors(void **state)
 }
 
 /*
- * Sends a socket, `n` times, whose last close waits, which is the receiver's: it
- * is stopped meanwhile.  Returns the other end.
+ * Sends a socket, `n` times, whose last close waits, which is the receiver's:
+ * it is stopped meanwhile.  Returns the other end.
  */
 static int
 send_lingering(pid_t receiver, int conn, const void *bytes, size_t size, int n)

@@ -37,7 +37,9 @@ allow_chain(struct untouched *u, const struct fe_desc *table, size_t n,
 	}
 }
 
-/* A table has a chain of its own, from its beginning, as far as there is one. */
+/*
+ * A table has a chain of its own, from its beginning, as far as there is one.
+ */
 static void
 allow_tables(struct untouched *u, const struct fe *fe, uint16_t head)
 {

@@ -1,6 +1,6 @@
 /*
- * A CTR_DRBG for each consumer that has one: seeds, reseeds, generates.  Used
- * by delivery.c; main.c runs its self-test.
+ * A CTR_DRBG of a consumer: seeds, reseeds, generates.  Used by delivery.c;
+ * main.c runs its self-test.
  */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -16,10 +16,9 @@
 #include "entropy/drbg/seed.h"
 
 /*
- * libcrypto's secure heap, where it keeps a generator's key and counter: 256
- * bytes each, so that there is room for 16384 generators.  Once it is full
- * there can be no more.  All of it counts against RLIMIT_MEMLOCK, but takes
- * memory only where it is used.
+ * libcrypto's secure heap, which holds the key and counter of each generator:
+ * 256 bytes, so that there is room for 16384 generators.  All of it counts
+ * against RLIMIT_MEMLOCK, but only its used part takes memory.
  */
 #define HEAP_SIZE (1 << 22)
 #define HEAP_ITEM 256
@@ -27,21 +26,21 @@
 struct drbg {
 	EVP_RAND_CTX *source;  /* of seeds (seed.h) */
 	EVP_RAND_CTX *rand;    /* draws on it */
-	bool seeded;	       /* and not in need of another seed: */
+	bool seeded;	       /* false when a seed is due: */
 	bool resistance;       /* after any output, */
-	uint64_t reseed_bytes; /* after so much of it, */
-	uint64_t interval;     /* or so long, ns */
+	uint64_t reseed_bytes; /* after this many bytes, */
+	uint64_t interval;     /* or this time, ns */
 	uint64_t output;       /* bytes since the seed */
-	uint64_t since;	       /* ns, when that was */
-	bool refused;	       /* libcrypto did; logged */
+	uint64_t since;	       /* ns, time of the seed */
+	bool refused;	       /* libcrypto has failed; logged */
 };
 
-/* What is loaded of libcrypto, once for a process, and never unloaded. */
+/* The parts of libcrypto loaded once per process. */
 static struct {
 	OSSL_LIB_CTX *context;
 	EVP_RAND *seed;
 	EVP_RAND *ctr;
-	bool unlocked; /* generators may be swapped out; until that is logged */
+	bool unlocked; /* generators may be swapped out; until logged */
 } library;
 
 /*
@@ -85,17 +84,17 @@ const struct drbg_vector drbg_vectors[DRBG_VECTORS] = {
 	},
 };
 
-/* What libcrypto says was wrong: the first error is the cause of the others. */
+/* The error of libcrypto: the first one is the cause of the others. */
 static const char *
 take_error(void)
 {
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
 
 	ERR_clear_error();
-	return reason != NULL ? reason : "no reason is given";
+	return reason != NULL ? reason : "unknown error";
 }
 
-/* Into a context of its own, without OpenSSL's configuration. */
+/* Loads it into a separate context, without OpenSSL's configuration. */
 static void
 load(void)
 {
@@ -119,7 +118,7 @@ load(void)
 		log_fatal("libcrypto has no CTR_DRBG: %s", take_error());
 }
 
-/* When to reseed is for us to know: its own limits are switched off. */
+/* Disables libcrypto's own reseeding, since this file decides it. */
 static int
 set_up(EVP_RAND_CTX *rand)
 {
@@ -152,7 +151,7 @@ drbg_free(struct drbg *d)
 	free(d);
 }
 
-/* Returns NULL if libcrypto refused. */
+/* Returns NULL if libcrypto fails. */
 static struct drbg *
 make(void)
 {
@@ -169,10 +168,11 @@ make(void)
 }
 
 /*
- * Instantiates it or, if it has a seed, reseeds it.  A personalization string
- * must not be NULL: libcrypto would take one of its own.  Neither is it asked to
- * reseed what has no seed or has failed: it would take a seed for an
- * instantiation first.  Returns -1 if libcrypto refused, and then it has none.
+ * Instantiates it or, if it has a seed, reseeds it.  The personalization string
+ * must not be NULL: libcrypto would use its own.  A generator without a seed,
+ * or after an error, is not reseeded: libcrypto would use the seed for an
+ * instantiation first.  Returns -1 if libcrypto fails, which leaves it without
+ * a seed.
  */
 static int
 instantiate(struct drbg *d, const uint8_t *seed, size_t n)
@@ -264,15 +264,14 @@ drbg_new(const struct proto_delivery *delivery)
 {
 	struct drbg *d;
 
-	/* Nobody needs to know that who has no generator. */
+	/* Logged only if there is a generator. */
 	if (library.unlocked)
 		log_warning("cannot lock 4 MiB for the states of DRBGs in "
 			    "memory: they may be swapped out; raise "
 			    "RLIMIT_MEMLOCK");
 	library.unlocked = false;
 	if ((d = make()) == NULL)
-		log_fatal("libcrypto has no further CTR_DRBG: %s",
-		    take_error());
+		log_fatal("cannot create another CTR_DRBG: %s", take_error());
 	drbg_change(d, delivery);
 	return d;
 }
@@ -282,7 +281,8 @@ drbg_change(struct drbg *d, const struct proto_delivery *delivery)
 {
 	if (delivery->reseed_bytes < DRBG_OUTPUT_MAX ||
 	    delivery->reseed_interval == 0)
-		log_fatal("a DRBG cannot be reseeded every %llu bytes, %llu ns",
+		log_fatal(
+		    "invalid reseed interval of a DRBG: %llu bytes, %llu ns",
 		    (unsigned long long)delivery->reseed_bytes,
 		    (unsigned long long)delivery->reseed_interval);
 	d->resistance = delivery->prediction_resistance != 0;
@@ -298,14 +298,14 @@ drbg_needs_seed(const struct drbg *d, uint64_t now)
 	    (d->resistance && d->output > 0);
 }
 
-/* Says so once, until it works again. */
+/* Logs the failure once, until it works again. */
 static int
 refuse(struct drbg *d, const char *what)
 {
 	const char *why = take_error();
 
 	if (!d->refused)
-		log_warning("libcrypto could not %s a DRBG: %s", what, why);
+		log_warning("libcrypto cannot %s a DRBG: %s", what, why);
 	d->refused = true;
 	d->seeded = false;
 	return -1;
@@ -315,7 +315,7 @@ int
 drbg_seed(struct drbg *d, const uint8_t *seed, size_t n, uint64_t now)
 {
 	if (n < DRBG_SEED_MIN || n > DRBG_SEED_MAX)
-		log_fatal("a DRBG cannot be seeded with %zu bytes", n);
+		log_fatal("invalid size of a DRBG's seed: %zu bytes", n);
 	if (instantiate(d, seed, n) == -1)
 		return refuse(d, "seed");
 	d->seeded = true;
@@ -325,14 +325,14 @@ drbg_seed(struct drbg *d, const uint8_t *seed, size_t n, uint64_t now)
 }
 
 /*
- * A clock that goes back takes the time of the seed with it, so that it never
- * makes an interval longer by more than it went back.
+ * If the clock goes back, the time of the seed goes back too, so that the
+ * interval grows by at most that amount.
  */
 int
 drbg_generate(struct drbg *d, uint8_t *out, size_t n, uint64_t now)
 {
 	if (n > DRBG_OUTPUT_MAX)
-		log_fatal("a DRBG cannot give %zu bytes at once", n);
+		log_fatal("too many bytes at once from a DRBG: %zu", n);
 	if (now < d->since)
 		d->since = now;
 	if (drbg_needs_seed(d, now) || n > d->reseed_bytes - d->output) {

@@ -1,17 +1,16 @@
 /*
- * The CTR_DRBG of SP 800-90A (AES-256, with derivation function) as libcrypto
- * has it, of which each consumer with `delivery = drbg` has its own.  It draws
- * on nothing but the seeds that it is given here: libcrypto's own seeding from
- * the operating system is never used, so that equal seeds make equal output.
- * For one thread.
+ * The CTR_DRBG of SP 800-90A (AES-256, with derivation function) of libcrypto;
+ * each consumer with `delivery = drbg` has its own.  It is seeded only with the
+ * seeds passed here, not by libcrypto from the operating system, so that equal
+ * seeds give equal output.  For one thread.
  *
- * This and seed.h are the only ones that know libcrypto.
+ * Only this file and seed.c use libcrypto.
  *
- * Where secrets are: a generator's key and counter are on libcrypto's secure
- * heap, which is locked in memory as far as RLIMIT_MEMLOCK goes and left out of
- * core dumps.  The key schedule of the same key, which libcrypto makes for AES,
- * is not: that is on the ordinary heap.  Both are wiped when freed.  Seeds are
- * read where the caller has them, never copied as a whole.
+ * Secrets: the key and counter of a generator are on libcrypto's secure heap,
+ * which is locked in memory as far as RLIMIT_MEMLOCK allows, and excluded from
+ * core dumps.  The key schedule, which libcrypto computes for AES, is on the
+ * ordinary heap.  Both are wiped when freed.  Seeds are read from the caller's
+ * memory without a complete copy.
  */
 #ifndef VRNGD_DRBG_H
 #define VRNGD_DRBG_H
@@ -33,9 +32,9 @@
 struct drbg;
 
 /*
- * A known answer of NIST's: instantiate, reseed if there is entropy for it,
- * generate twice, of which the second output counts.  What prediction resistance
- * wants is entropy before each of them.  Hexadecimal, 64 bytes at most.
+ * A known answer of NIST: instantiate, reseed if there is entropy for it, and
+ * generate twice; the second output counts.  Prediction resistance needs
+ * entropy before each of them.  Hexadecimal, at most 64 bytes.
  */
 struct drbg_vector {
 	const char *name;
@@ -45,7 +44,7 @@ struct drbg_vector {
 	const char *answer;
 };
 
-/* Those of drbg_start(): one of each way through the generator. */
+/* The vectors of drbg_start(): one for each path through the generator. */
 #define DRBG_VECTORS 3
 extern const struct drbg_vector drbg_vectors[DRBG_VECTORS];
 
@@ -53,17 +52,17 @@ extern const struct drbg_vector drbg_vectors[DRBG_VECTORS];
 const char *drbg_check(const struct drbg_vector *, size_t n);
 
 /*
- * Loads libcrypto, for the rest of the process, and holds it against NIST's
- * known answers; ends the process if that fails.  Once, before the system call
- * filter; reads no configuration of OpenSSL's.
+ * Loads libcrypto for the rest of the process, and checks it with NIST's known
+ * answers; ends the process on failure.  Call it once, before the system call
+ * filter.  Does not read OpenSSL's configuration.
  */
 void drbg_start(void);
 
 /*
- * Makes a generator that has no seed yet, and says how often it needs another:
+ * Creates a generator without a seed, and sets when it needs a new one:
  * reseed_bytes is at least DRBG_OUTPUT_MAX, reseed_interval is not 0, mode is
- * ignored.  drbg_new() ends the process if it cannot.  drbg_change() counts
- * from the last seed, too.
+ * ignored.  drbg_new() ends the process on failure.  drbg_change() also counts
+ * from the last seed.
  */
 struct drbg *drbg_new(const struct proto_delivery *);
 void drbg_change(struct drbg *, const struct proto_delivery *);
@@ -72,24 +71,24 @@ void drbg_change(struct drbg *, const struct proto_delivery *);
 void drbg_free(struct drbg *);
 
 /*
- * Whether it can give nothing before it is seeded: for the first time, after
- * so much output or time (`now`, ns), after it has refused output, or, with
- * prediction resistance, after any output.
+ * Whether it needs a seed before any output: for the first time, after the
+ * configured output or time (`now`, ns), after a failure or, with prediction
+ * resistance, after any output.
  */
 bool drbg_needs_seed(const struct drbg *, uint64_t now);
 
 /*
- * Seeds or reseeds it with `n` bytes, DRBG_SEED_MIN to DRBG_SEED_MAX, that
- * together have at least DRBG_SEED_BITS of entropy.  All of them count; wiping
- * them is up to the caller.  Returns 0, or -1 if libcrypto refused: it is left
- * without a seed.
+ * Seeds or reseeds it with `n` bytes, DRBG_SEED_MIN to DRBG_SEED_MAX, with at
+ * least DRBG_SEED_BITS of entropy in total.  All of them are used; the caller
+ * wipes them.  Returns 0, or -1 if libcrypto fails, which leaves it without a
+ * seed.
  */
 int drbg_seed(struct drbg *, const uint8_t *seed, size_t n, uint64_t now);
 
 /*
- * Writes `n` bytes of output, at most DRBG_OUTPUT_MAX.  Returns 0, or -1 if it
- * needs a seed first, if fewer bytes are left until the next one, or if
- * libcrypto refused: then there is no output at all, and it needs a seed.
+ * Writes `n` bytes of output, at most DRBG_OUTPUT_MAX.  Returns 0, or -1
+ * without output if it needs a seed first, if fewer bytes are left until the
+ * next one, or if libcrypto fails; then it needs a seed.
  */
 int drbg_generate(struct drbg *, uint8_t *out, size_t n, uint64_t now);
 

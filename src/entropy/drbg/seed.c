@@ -1,5 +1,5 @@
 /*
- * A provider of libcrypto that hands over one seed, once.  Used by drbg.c.
+ * A provider of libcrypto that supplies one seed, once.  Used by drbg.c.
  */
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
@@ -55,7 +55,7 @@ seed_uninstantiate(void *arg)
 	return 1;
 }
 
-/* Seeds are for CTR_DRBGs; there is nothing to generate. */
+/* It supplies only seeds of CTR_DRBGs, and generates nothing. */
 static int
 /* NOLINTNEXTLINE(readability-non-const-parameter): the type is libcrypto's */
 seed_generate(void *arg, unsigned char *out, size_t n, unsigned int strength,
@@ -67,9 +67,8 @@ seed_generate(void *arg, unsigned char *out, size_t n, unsigned int strength,
 }
 
 /*
- * Gives the seed away, all of it; how much entropy is in it is for the caller
- * of drbg_seed() to know.  Nothing is to be cleared behind it, as it is the
- * caller's own memory.
+ * Supplies all of the seed; the caller of drbg_seed() ensures its entropy, and
+ * wipes its memory, so that there is nothing to clear here.
  */
 static size_t
 seed_get(void *arg, unsigned char **out, int entropy, size_t min, size_t max,
@@ -86,8 +85,8 @@ seed_get(void *arg, unsigned char **out, int entropy, size_t min, size_t max,
 }
 
 /*
- * There is no counter of reseeds, which would make a CTR_DRBG reseed itself
- * whenever it changes.
+ * Has no counter of reseeds, since a change of it would make a CTR_DRBG reseed
+ * itself.
  */
 static int
 seed_get_params(void *arg, OSSL_PARAM params[])

@@ -1,8 +1,7 @@
 /*
- * The only source that a CTR_DRBG has for its seeds, as a provider of
- * libcrypto's: an EVP_RAND that holds the one seed that was just put into it,
- * and gives it away once.  Without a seed it fails, and so does whatever wanted
- * to be seeded: libcrypto finds no other source behind it.
+ * The only source of seeds of a CTR_DRBG, as a provider of libcrypto: an
+ * EVP_RAND that holds one seed, and supplies it once.  Without a seed it fails,
+ * and so does the DRBG: libcrypto has no other source.
  */
 #ifndef VRNGD_SEED_H
 #define VRNGD_SEED_H
@@ -15,16 +14,15 @@
 #define SEED_PROVIDER "vrngd"
 #define SEED_NAME     "VRNGD-SEED"
 
-/* bits; the strength that a CTR_DRBG with AES-256 has, and wants of a seed */
+/* bits; the strength of a CTR_DRBG with AES-256, and required of a seed */
 #define SEED_STRENGTH 256
 
 /* For OSSL_PROVIDER_add_builtin(). */
 OSSL_provider_init_fn seed_provider;
 
 /*
- * Puts a seed in.  It is not copied: it must stay as it is until it is taken,
- * or until seed_revoke(), after which the source has none.  Returns 0, or
- * -1 if libcrypto refused.
+ * Sets the seed.  It is not copied: it must not change until it is used or
+ * until seed_revoke(), which removes it.  Returns 0, or -1 if libcrypto fails.
  */
 int seed_put(EVP_RAND_CTX *, const uint8_t *seed, size_t n);
 void seed_revoke(EVP_RAND_CTX *);

@@ -44,7 +44,9 @@ add(struct fips_block *b, const uint8_t *bytes, size_t n)
 		bits = bits << 8 | bytes[i];
 		b->windows[bits >> 6 & LAST]++;
 		b->windows[bits >> 2 & LAST]++;
-		/* A long run has two bytes without other bits, and ends here. */
+		/*
+		 * A long run has two bytes without other bits, and ends here.
+		 */
 		if ((((bits >> 8) + 1) & 0xffff) <= 1 && has_long_run(bits))
 			b->long_run = true;
 	}

@@ -1,6 +1,6 @@
 /*
- * The start-up and continuous health tests of one source; pure.  Used by source.c for
- * the bytes of each reader, and by supply.c for combined bytes.
+ * The start-up and continuous health tests of one source; pure.  Used by
+ * source.c for the bytes of each reader, and by supply.c for combined bytes.
  */
 #include <string.h>
 
@@ -23,10 +23,11 @@
 #define STUCK_SAMPLE 4096
 #define OTHER_SAMPLE 256
 /*
- * The lag test of these bytes: it looks back over 64 large pieces, with 2,048 tags that
- * stay in the cache; and it needs this number of matching windows, which are 56 to 63
- * bytes.  By chance they match at one byte in 2^109.  At 1 GB/s, if all bytes are
- * tested, there is a false alarm within ten years with a probability of 2^-51.
+ * The lag test of these bytes: it looks back over 64 large pieces, with 2,048
+ * tags that stay in the cache; and it needs this number of matching windows,
+ * which are 56 to 63 bytes.  By chance they match at one byte in 2^109.  At 1
+ * GB/s, if all bytes are tested, there is a false alarm within ten years with a
+ * probability of 2^-51.
  */
 static const struct lag_limits copies = {
 	.look_back = 16384,
@@ -140,8 +141,8 @@ health_fail(struct health *h, enum proto_test test, enum health_verdict verdict)
 }
 
 /*
- * Tests raw noise up to the first byte with a verdict, with all tests or, after one has
- * failed, with that one.  Returns the number of bytes.
+ * Tests raw noise up to the first byte with a verdict, with all tests or, after
+ * one has failed, with that one.  Returns the number of bytes.
  */
 static size_t
 health_look(struct health *h, const uint8_t *bytes, size_t n,
@@ -196,8 +197,8 @@ health_min(size_t a, size_t b)
 }
 
 /*
- * Whether a piece, of which only the beginning is tested, ends with a repeated word: a
- * source that got stuck in the piece stays stuck.
+ * Whether a piece, of which only the beginning is tested, ends with a repeated
+ * word: a source that got stuck in the piece stays stuck.
  */
 static bool
 health_ends_stuck(const uint8_t *bytes, size_t n)
@@ -209,8 +210,9 @@ health_ends_stuck(const uint8_t *bytes, size_t n)
 }
 
 /*
- * The number of bytes of a piece for the statistics: all bytes while no block has
- * passed, and after a failed block, to find out soon whether that was chance.
+ * The number of bytes of a piece for the statistics: all bytes while no block
+ * has passed, and after a failed block, to find out soon whether that was
+ * chance.
  */
 static size_t
 health_statistics_size(const struct health *h, size_t n)
@@ -221,9 +223,9 @@ health_statistics_size(const struct health *h, size_t n)
 }
 
 /*
- * Whether the statistics allow the delivery of a piece.  A source whose first blocks
- * fail is doubted until one passes, and then repeats its start-up: a source that
- * begins as a counter continues as one.
+ * Whether the statistics allow the delivery of a piece.  A source whose first
+ * blocks fail is doubted until one passes, and then repeats its start-up: a
+ * source that begins as a counter continues as one.
  */
 static bool
 health_trusted(struct health *h)

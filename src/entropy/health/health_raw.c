@@ -13,13 +13,13 @@ rct_cutoff(uint32_t min_entropy, uint32_t alpha)
 }
 
 /*
- * 1 + CRITBINOM(window, p, 1 - 2^-alpha), where p = 2^-H is the frequency of the most
- * frequent sample.  That is one more than the largest count that is reached with a
- * probability above 2^-alpha.  The probability is summed from the far end of the tail,
- * where the terms are smallest, each computed from the previous one: only positive
- * numbers are added, and as logarithms they cannot underflow.  The result exceeds the
- * window if a window full of one sample is likely enough: then the test never fails,
- * as in the standard.
+ * 1 + CRITBINOM(window, p, 1 - 2^-alpha), where p = 2^-H is the frequency of
+ * the most frequent sample.  That is one more than the largest count that is
+ * reached with a probability above 2^-alpha.  The probability is summed from
+ * the far end of the tail, where the terms are smallest, each computed from the
+ * previous one: only positive numbers are added, and as logarithms they cannot
+ * underflow.  The result exceeds the window if a window full of one sample is
+ * likely enough: then the test never fails, as in the standard.
  */
 uint32_t
 apt_cutoff(uint32_t window, uint32_t min_entropy, uint32_t alpha)
@@ -39,9 +39,9 @@ apt_cutoff(uint32_t window, uint32_t min_entropy, uint32_t alpha)
 }
 
 /*
- * Computes the length of the run without a branch, which would be unpredictable for
- * random samples.  The first sample starts a run for any `last`: the run before has no
- * length.
+ * Computes the length of the run without a branch, which would be unpredictable
+ * for random samples.  The first sample starts a run for any `last`: the run
+ * before has no length.
  */
 static enum health_verdict
 rct_sample(struct rct *rct, uint8_t sample)

@@ -1,7 +1,7 @@
 /*
  * The continuous health tests of SP 800-90B 4.4 for samples of raw noise:
- * repetition count and adaptive proportion, each with two cutoffs.  At the first the
- * test fails; at the second, chance is excluded.
+ * repetition count and adaptive proportion, each with two cutoffs.  At the
+ * first the test fails; at the second, chance is excluded.
  */
 #ifndef VRNGD_HEALTH_RAW_H
 #define VRNGD_HEALTH_RAW_H
@@ -57,9 +57,9 @@ void health_raw_init(struct health_raw *, const struct proto_source *);
 void health_raw_restart(struct health_raw *);
 
 /*
- * Tests `n` bytes of samples, up to the first verdict other than HEALTH_OK, and sets the
- * number of tested bytes.  After HEALTH_FAILING the first failed test continues alone,
- * until its run or window has ended.
+ * Tests `n` bytes of samples, up to the first verdict other than HEALTH_OK, and
+ * sets the number of tested bytes.  After HEALTH_FAILING the first failed test
+ * continues alone, until its run or window has ended.
  */
 size_t health_raw_feed(struct health_raw *, const uint8_t *bytes, size_t n,
     enum health_verdict *);

@@ -19,8 +19,8 @@
 #define TAG_SPREAD  UINT64_C(0xd1342543de82ef95) /* odd, arbitrary */
 
 /*
- * Sets the parameters of a stride, for bytes with `entropy` bits each: a hit is 13/16
- * of a window, or chance.
+ * Sets the parameters of a stride, for bytes with `entropy` bits each: a hit is
+ * 13/16 of a window, or chance.
  */
 static void
 lag_set_stride(struct lag_limits *limits, size_t stride, double entropy,
@@ -122,8 +122,8 @@ lag_free(struct lag *lag)
 }
 
 /*
- * Continues a possible repetition at a window that has ended after `at` bytes, or starts
- * one at `place`, where the index has its tag.
+ * Continues a possible repetition at a window that has ended after `at` bytes,
+ * or starts one at `place`, where the index has its tag.
  */
 static enum health_verdict
 lag_hit(struct lag *lag, struct lag_sequence *seq, size_t at, uint32_t tag,
@@ -148,13 +148,14 @@ lag_hit(struct lag *lag, struct lag_sequence *seq, size_t at, uint32_t tag,
 }
 
 /*
- * Looks for sequences in `n` bytes, before which there are `distance` more, up to a
- * repeated one, and returns the number of bytes.
+ * Looks for sequences in `n` bytes, before which there are `distance` more, up
+ * to a repeated one, and returns the number of bytes.
  *
- * A hash is shifted for each value until the value has left it: old values need not be
- * kept.  All bits of the hash form the tag.  At the end of a stride the tag is stored
- * in the table, after it was looked up: until then the table has the one of a whole
- * look-back before.  No window extends before the first byte.
+ * A hash is shifted for each value until the value has left it: old values need
+ * not be kept.  All bits of the hash form the tag.  At the end of a stride the
+ * tag is stored in the table, after it was looked up: until then the table has
+ * the one of a whole look-back before.  No window extends before the first
+ * byte.
  */
 static inline __attribute__((always_inline)) size_t
 lag_search(struct lag *lag, struct lag_sequence *seq, size_t distance,
@@ -203,8 +204,8 @@ lag_search_any(struct lag *lag, struct lag_sequence *seq, const uint8_t *bytes,
 }
 
 /*
- * Looks for sequences in a piece.  The first repeated one counts; others may have been
- * searched beyond it, but will not be used.
+ * Looks for sequences in a piece.  The first repeated one counts; others may
+ * have been searched beyond it, but will not be used.
  */
 static size_t
 lag_piece(struct lag *lag, const uint8_t *bytes, size_t n,
@@ -227,8 +228,8 @@ lag_piece(struct lag *lag, const uint8_t *bytes, size_t n,
 }
 
 /*
- * Tests the next byte after HEALTH_FAILING: only that chain counts, at the end of its
- * next window.
+ * Tests the next byte after HEALTH_FAILING: only that chain counts, at the end
+ * of its next window.
  */
 static enum health_verdict
 lag_follow(struct lag *lag, const uint8_t *byte)
@@ -249,8 +250,8 @@ lag_follow(struct lag *lag, const uint8_t *byte)
 }
 
 /*
- * Tests a piece.  Differences need the bytes before it: these are in the feed or, for
- * its first piece, kept.
+ * Tests a piece.  Differences need the bytes before it: these are in the feed
+ * or, for its first piece, kept.
  */
 static size_t
 lag_next(struct lag *lag, const uint8_t *bytes, size_t n, bool kept,

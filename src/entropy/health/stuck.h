@@ -1,9 +1,9 @@
 /*
  * The stuck test of conditioned sources: the same 8 bytes twice in a row.
  *
- * By chance that happens with 2^-64 for each word.  At 1 GB/s, if all bytes are tested,
- * there are 1.25 * 10^8 words per second and 3.9 * 10^16 in ten years: one false alarm
- * with a probability of 0.0021.
+ * By chance that happens with 2^-64 for each word.  At 1 GB/s, if all bytes are
+ * tested, there are 1.25 * 10^8 words per second and 3.9 * 10^16 in ten years:
+ * one false alarm with a probability of 0.0021.
  */
 #ifndef VRNGD_STUCK_H
 #define VRNGD_STUCK_H

@@ -28,8 +28,9 @@ kind_find(uint32_t kind)
 
 /*
  * Waits until `fd` is readable or writable (`events`).  Drivers without a poll
- * method, such as that of /dev/hwrng, always report that: if that was wrong, waits
- * `*pause` (ms, 0 at first) before the next attempt.  Returns 0 or an errno.
+ * method, such as that of /dev/hwrng, always report that: if that was wrong,
+ * waits `*pause` (ms, 0 at first) before the next attempt.  Returns 0 or an
+ * errno.
  */
 static int
 wait_for(int fd, short events, int *pause)

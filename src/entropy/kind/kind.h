@@ -41,7 +41,9 @@ struct source_kind {
 	 * `unwell`, which it does not clear.
 	 */
 	ssize_t (*read)(struct device *, uint8_t *buf, size_t size);
-	/* Reverts open(), also after its failure, except the fd.  NULL: none. */
+	/*
+	 * Reverts open(), also after its failure, except the fd.  NULL: none.
+	 */
 	void (*close)(struct device *);
 };
 

@@ -11,10 +11,10 @@
 typedef int cpu_step(uint64_t *word);
 
 /*
- * Fills `buf` with `size` bytes from `step`, with `tries` attempts in a row before
- * a pause, for at most a second.  Returns `size`; less, but not 0, if no more bytes
- * were ready; -1 and EIO if none were ready, or if the words cannot come from a
- * working processor, which sets `d->unwell`.
+ * Fills `buf` with `size` bytes from `step`, with `tries` attempts in a row
+ * before a pause, for at most a second.  Returns `size`; less, but not 0, if no
+ * more bytes were ready; -1 and EIO if none were ready, or if the words cannot
+ * come from a working processor, which sets `d->unwell`.
  */
 ssize_t cpu_fill(struct device *d, cpu_step *step, unsigned int tries,
     uint8_t *buf, size_t size);

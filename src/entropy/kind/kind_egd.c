@@ -37,8 +37,9 @@ egd_open(struct device *d)
 }
 
 /*
- * Requests more bytes, so that at most `size` bytes are due: in as few requests as
- * possible, but before the last one has been answered.  Returns 0 or an errno.
+ * Requests more bytes, so that at most `size` bytes are due: in as few requests
+ * as possible, but before the last one has been answered.  Returns 0 or an
+ * errno.
  */
 static int
 ask(struct device *d, size_t size)
@@ -61,9 +62,10 @@ ask(struct device *d, size_t size)
 }
 
 /*
- * Waits for an answer, for at most twice the timeout of the source.  Some servers
- * answer with fewer bytes than requested when they have no more: without a limit
- * the wait would not end; a new connection starts again.  Returns 0 or an errno.
+ * Waits for an answer, for at most twice the timeout of the source.  Some
+ * servers answer with fewer bytes than requested when they have no more:
+ * without a limit the wait would not end; a new connection starts again.
+ * Returns 0 or an errno.
  */
 static int
 await_answer(const struct device *d)

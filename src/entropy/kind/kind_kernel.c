@@ -9,8 +9,8 @@
 #include "entropy/kind/kind.h"
 
 /*
- * The system call itself, which waits until the kernel's generator is seeded: the
- * C library's function may use a generator in this process.
+ * The system call itself, which waits until the kernel's generator is seeded:
+ * the C library's function may use a generator in this process.
  */
 static ssize_t
 kernel_read(struct device *d, uint8_t *buf, size_t size)

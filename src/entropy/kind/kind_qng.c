@@ -1,8 +1,8 @@
 /*
- * QNG generators on USB, with FTDI chips.  The parent opens the node of the device.
- * libusb receives that descriptor and does not enumerate devices, so that it needs
- * no threads and files.  libftdi1 controls the chip.  Used by kind.c's table, if
- * built with libftdi1.
+ * QNG generators on USB, with FTDI chips.  The parent opens the node of the
+ * device.  libusb receives that descriptor and does not enumerate devices, so
+ * that it needs no threads and files.  libftdi1 controls the chip.  Used by
+ * kind.c's table, if built with libftdi1.
  */
 #include <errno.h>
 #include <ftdi.h>

@@ -45,9 +45,10 @@ set_speed(struct termios *t, uint32_t baud)
 }
 
 /*
- * Sets raw mode with eight bits, without flow control and modem lines.  HUPCL stays
- * as the administrator has set it: DTR rises when the port is opened, and with
- * HUPCL falls at its last close, which stops many generators and resets some.
+ * Sets raw mode with eight bits, without flow control and modem lines.  HUPCL
+ * stays as the administrator has set it: DTR rises when the port is opened, and
+ * with HUPCL falls at its last close, which stops many generators and resets
+ * some.
  */
 static void
 make_raw(struct termios *t)

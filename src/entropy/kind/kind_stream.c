@@ -68,8 +68,8 @@ stream_open(struct device *d)
 }
 
 /*
- * Receives one datagram without waiting, and keeps the bytes that do not fit into
- * `buf`.  Returns like recvmsg(2), at most `size`.
+ * Receives one datagram without waiting, and keeps the bytes that do not fit
+ * into `buf`.  Returns like recvmsg(2), at most `size`.
  */
 static ssize_t
 receive(struct device *d, uint8_t *buf, size_t size)
@@ -101,8 +101,8 @@ take_left(struct stream *s, uint8_t *buf, size_t size)
 }
 
 /*
- * Waits for a datagram, and sends datagrams to the server meanwhile.  Returns 1; 0
- * at the end; -1 with errno.
+ * Waits for a datagram, and sends datagrams to the server meanwhile.  Returns
+ * 1; 0 at the end; -1 with errno.
  */
 static int
 wait_datagram(struct device *d)

@@ -104,8 +104,8 @@ quiesce(const struct qng *q)
 }
 
 /*
- * Stops the generator and reads its serial, twice with `learn`: a first, unknown
- * answer may be bytes left from a stream.
+ * Stops the generator and reads its serial, twice with `learn`: a first,
+ * unknown answer may be bytes left from a stream.
  */
 static int
 identify(struct qng *q, bool learn)

@@ -1,9 +1,10 @@
 /*
  * The protocol of ComScire's QNG generators: one-byte commands, over any port.
  *
- * A generator streams random bytes from its start to its stop, and answers commands
- * only while it is stopped.  Its status reports bad statistics; to read it, the
- * stream is stopped once per second, and bytes in transit are discarded.
+ * A generator streams random bytes from its start to its stop, and answers
+ * commands only while it is stopped.  Its status reports bad statistics; to
+ * read it, the stream is stopped once per second, and bytes in transit are
+ * discarded.
  */
 #ifndef VRNGD_QNG_H
 #define VRNGD_QNG_H
@@ -41,17 +42,17 @@ struct qng {
 };
 
 /*
- * Starts the stream of a generator in any state.  Returns 0 or an errno: ETIMEDOUT
- * without an answer, EPROTO after an invalid answer, or an error of the port.
- * Takes less than 10 seconds.
+ * Starts the stream of a generator in any state.  Returns 0 or an errno:
+ * ETIMEDOUT without an answer, EPROTO after an invalid answer, or an error of
+ * the port.  Takes less than 10 seconds.
  */
 int qng_start(struct qng *, const struct qng_port *, void *arg);
 
 /*
- * Waits for bytes of the stream, and reads at most `size`.  Returns their number;
- * -1: errno is set, to ETIMEDOUT without bytes for 5 seconds, or to EIO with
- * `unwell` if its statistics are bad.  After an error the generator must be started
- * again.
+ * Waits for bytes of the stream, and reads at most `size`.  Returns their
+ * number; -1: errno is set, to ETIMEDOUT without bytes for 5 seconds, or to EIO
+ * with `unwell` if its statistics are bad.  After an error the generator must
+ * be started again.
  */
 ssize_t qng_read(struct qng *, uint8_t *buf, size_t size);
 

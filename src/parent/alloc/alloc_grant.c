@@ -1,6 +1,6 @@
 /*
- * Makes grants, and computes the time of the next one; pure.  Used by pool.c and
- * consumer.c, and by the models of the unit tests.
+ * Makes grants, and computes the time of the next one; pure.  Used by pool.c
+ * and consumer.c, and by the models of the unit tests.
  */
 #include <stddef.h>
 
@@ -12,8 +12,8 @@
 __extension__ typedef unsigned __int128 wide;
 
 /*
- * Updates the buckets before delivered bytes make room in them: until now they could
- * not fill further.
+ * Updates the buckets before delivered bytes make room in them: until now they
+ * could not fill further.
  */
 static void
 set_outstanding(struct alloc_node *leaf, uint64_t now, uint64_t outstanding)
@@ -114,8 +114,8 @@ alloc_stock(struct alloc *a, uint64_t available, uint64_t capacity)
 }
 
 /*
- * The lender of a leaf: the lowest node above it with unused guaranteed rate, or the
- * root.
+ * The lender of a leaf: the lowest node above it with unused guaranteed rate,
+ * or the root.
  */
 static struct alloc_node *
 lender_of(struct alloc_node *n)
@@ -126,8 +126,8 @@ lender_of(struct alloc_node *n)
 }
 
 /*
- * Charges a grant to the turn of `n` among its siblings.  Virtual time advances for
- * leaves of `both` kinds, or only for the kind that is granted.
+ * Charges a grant to the turn of `n` among its siblings.  Virtual time advances
+ * for leaves of `both` kinds, or only for the kind that is granted.
  */
 static void
 take_turn(struct alloc_node *n, enum alloc_kind kind, bool both, bool borrows,
@@ -149,7 +149,10 @@ take_turn(struct alloc_node *n, enum alloc_kind kind, bool both, bool borrows,
 	node_withdraw(n);
 	passed = n->turns[kind].served[clock] - p->lines[kind].now[clock];
 	if (passed < 0 && !in_line) {
-		/* Its window is filled after a time without demand: see update_turn(). */
+		/*
+		 * Its window is filled after a time without demand: see
+		 * update_turn().
+		 */
 		n->turns[kind].served[clock] -= passed;
 		passed = 0;
 	}
@@ -163,8 +166,8 @@ take_turn(struct alloc_node *n, enum alloc_kind kind, bool both, bool borrows,
 }
 
 /*
- * Makes a grant to a leaf while leaves of `kinds` have demand and can be served.  It
- * charges no turn for other kinds.
+ * Makes a grant to a leaf while leaves of `kinds` have demand and can be
+ * served.  It charges no turn for other kinds.
  */
 static struct alloc_node *
 charge(struct alloc *a, struct alloc_node *leaf, unsigned int kinds,
@@ -217,8 +220,8 @@ next_waiting(struct alloc *a, unsigned int kinds)
 }
 
 /*
- * Makes a grant to the leaf whose request is next.  If it must wait for stock, so must
- * all leaves of its kind, which is removed from `kinds`.
+ * Makes a grant to the leaf whose request is next.  If it must wait for stock,
+ * so must all leaves of its kind, which is removed from `kinds`.
  */
 static struct alloc_node *
 grant_need(struct alloc *a, uint64_t now, unsigned int *kinds, uint64_t *bytes)
@@ -243,8 +246,8 @@ grant_need(struct alloc *a, uint64_t now, unsigned int *kinds, uint64_t *bytes)
 }
 
 /*
- * The tokens that a node's bucket must have for `wanted` bytes of a window below it:
- * waiting requests come first.
+ * The tokens that a node's bucket must have for `wanted` bytes of a window
+ * below it: waiting requests come first.
  */
 static uint64_t
 room_price(const struct alloc_node *n, uint64_t wanted)
@@ -253,8 +256,8 @@ room_price(const struct alloc_node *n, uint64_t wanted)
 }
 
 /*
- * How many bytes of a leaf's window can be filled: only from a surplus, so that a
- * window does not empty the stock or a bucket for the requests of others.
+ * How many bytes of a leaf's window can be filled: only from a surplus, so that
+ * a window does not empty the stock or a bucket for the requests of others.
  */
 static uint64_t
 room_of(const struct alloc *a, const struct alloc_node *leaf)
@@ -335,9 +338,9 @@ forget_below(struct alloc *a, struct alloc_node *n, uint64_t now)
 }
 
 /*
- * Prevents workers that do not deliver granted bytes from starving others below the
- * same node: such bytes now count as delivered, and the demand of these workers is
- * ignored until they report it again.
+ * Prevents workers that do not deliver granted bytes from starving others below
+ * the same node: such bytes now count as delivered, and the demand of these
+ * workers is ignored until they report it again.
  */
 static void
 forget_hoards(struct alloc *a, struct alloc_node *n, uint64_t now)

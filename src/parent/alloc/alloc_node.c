@@ -1,6 +1,6 @@
 /*
- * Keeps the nodes of the tree in order when tokens, demand and outstanding bytes
- * change; pure.  Used by alloc_grant.c and alloc_tree.c.
+ * Keeps the nodes of the tree in order when tokens, demand and outstanding
+ * bytes change; pure.  Used by alloc_grant.c and alloc_tree.c.
  */
 #include <stddef.h>
 
@@ -14,9 +14,9 @@ clock_of(uint64_t rank)
 }
 
 /*
- * The order of turns among the children of a node: first those with unused guaranteed
- * rate, then borrowers by priority; among equals, the one that has received the
- * least for its rate or weight.
+ * The order of turns among the children of a node: first those with unused
+ * guaranteed rate, then borrowers by priority; among equals, the one that has
+ * received the least for its rate or weight.
  */
 static int
 turn_cmp(const struct alloc_turn *a, const struct alloc_turn *b)
@@ -50,8 +50,8 @@ first_turn(struct alloc_node *n, enum alloc_kind kind)
 }
 
 /*
- * The earlier of the first turns of a node's two kinds: each kind has its own clocks,
- * so the distance from the current time of its clock counts.
+ * The earlier of the first turns of a node's two kinds: each kind has its own
+ * clocks, so the distance from the current time of its clock counts.
  */
 static struct alloc_turn *
 lesser_turn(const struct alloc_node *n, struct alloc_turn *stocked,
@@ -99,7 +99,10 @@ node_first_event(const struct alloc *a, bool generated)
 								       : n;
 }
 
-/* Adds tokens for the time since the last call, as far as the bucket holds them. */
+/*
+ * Adds tokens for the time since the last call, as far as the bucket holds
+ * them.
+ */
 void
 node_refill(struct alloc_node *n, uint64_t now)
 {
@@ -196,8 +199,8 @@ update_event(struct alloc *a, struct alloc_node *n)
 }
 
 /*
- * Inserts a node with waiting leaves of one kind into its parent's order for this
- * kind.
+ * Inserts a node with waiting leaves of one kind into its parent's order for
+ * this kind.
  */
 static void
 update_turn(struct alloc_node *n, enum alloc_kind kind)

@@ -73,7 +73,9 @@ alloc_init(struct alloc *a, const struct alloc_share *share, uint64_t now)
 	TAILQ_INIT(&a->hoarders);
 }
 
-/* Adds a node as a child of a parent, with the virtual times of its siblings. */
+/*
+ * Adds a node as a child of a parent, with the virtual times of its siblings.
+ */
 static void
 attach(struct alloc_node *n, struct alloc_node *parent)
 {

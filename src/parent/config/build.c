@@ -1,7 +1,7 @@
 /*
- * Reads a configuration: parses the files, links the structs of their blocks, and
- * applies the rules; prints it, and frees it.  Used by main.c at start, at each
- * reload and for vrngd -n.
+ * Reads a configuration: parses the files, links the structs of their blocks,
+ * and applies the rules; prints it, and frees it.  Used by main.c at start, at
+ * each reload and for vrngd -n.
  */
 #include <stdlib.h>
 

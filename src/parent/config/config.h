@@ -145,9 +145,10 @@ struct config {
 };
 
 /*
- * Reads and checks the file and its includes.  Calls `report` for each error with
- * a line without newline that begins with FILE:LINE.  Returns the configuration,
- * which the caller frees with config_free(), or NULL after an error.
+ * Reads and checks the file and its includes.  Calls `report` for each error
+ * with a line without newline that begins with FILE:LINE.  Returns the
+ * configuration, which the caller frees with config_free(), or NULL after an
+ * error.
  */
 typedef void config_report(void *arg, const char *text);
 struct config *config_read(const char *path, config_report *report, void *arg);
@@ -158,29 +159,29 @@ void config_print(const struct config *, FILE *);
 void config_free(struct config *);
 
 /*
- * The address of a source for messages: "/dev/hwrng", "getrandom", "[::1]:7000",
- * "usb 0403:6001".  Returns the buffer.
+ * The address of a source for messages: "/dev/hwrng", "getrandom",
+ * "[::1]:7000", "usb 0403:6001".  Returns the buffer.
  */
 const char *config_source_text(const struct config_source *, char *buf,
     size_t size);
 
 /*
- * Whether two sources are equal, including name and number, so that a reload can
- * keep the running one.
+ * Whether two sources are equal, including name and number, so that a reload
+ * can keep the running one.
  */
 bool config_source_equal(const struct config_source *,
     const struct config_source *);
 
 /*
- * Whether two services use the same socket in the same way, so that a reload can
- * keep its clients: kind, transport, path or address and port, and connect.
+ * Whether two services use the same socket in the same way, so that a reload
+ * can keep its clients: kind, transport, path or address and port, and connect.
  */
 bool config_service_same_place(const struct config_service *,
     const struct config_service *);
 
 /*
- * The address of a socket for messages: a path, "127.0.0.1:7000",
- * "udp [::1]:7000"; or only the address, without the transport.  Returns the buffer.
+ * The address of a socket for messages: a path, "127.0.0.1:7000", "udp
+ * [::1]:7000"; or only the address, without the transport.  Returns the buffer.
  */
 #define CONFIG_WHERE_SIZE 160 /* sufficient for all of them */
 const char *config_socket_text(const struct config_socket *, char *buf,
@@ -204,21 +205,24 @@ enum config_network_result config_network_read(const char *text,
 /* Whether an address is a loopback address, and the network of these. */
 bool config_network_loopback(const char *address, struct proto_network *);
 
-/* Whether two sources read the same device, as far as known without opening it. */
+/*
+ * Whether two sources read the same device, as far as known without opening it.
+ */
 bool config_source_same(const struct config_source *,
     const struct config_source *);
 
 /*
  * The source for a path, with all defaults: the kernel's for /dev/urandom and
- * /dev/random, serial for a terminal of a serial line, and a device for all others.
- * Does not open it.  Freed with config_source_free(), or with its configuration.
+ * /dev/random, serial for a terminal of a serial line, and a device for all
+ * others.  Does not open it.  Freed with config_source_free(), or with its
+ * configuration.
  */
 struct config_source *config_source_of_path(const char *path);
 void config_source_free(struct config_source *);
 
 /*
- * Sets the defaults of a pool with these sources: combine, min_sources, stock and
- * terms.
+ * Sets the defaults of a pool with these sources: combine, min_sources, stock
+ * and terms.
  */
 void config_pool_defaults(struct config_pool *);
 uint32_t config_pool_stock(const struct config_pool *);

@@ -1,6 +1,6 @@
 /*
- * Opens the files of a configuration.  Used by build.c for the main file, and by
- * the parser for each include.
+ * Opens the files of a configuration.  Used by build.c for the main file, and
+ * by the parser for each include.
  */
 #include <sys/stat.h>
 
@@ -32,8 +32,8 @@ read_before(struct config_reader *r, const struct config_file *file)
 }
 
 /*
- * Reads a file and its includes, without blocking on FIFOs and devices.  Returns
- * NULL, or the error.
+ * Reads a file and its includes, without blocking on FIFOs and devices.
+ * Returns NULL, or the error.
  */
 static const char *
 load(struct config_reader *r, struct config_file *file, int fd)

@@ -1,6 +1,6 @@
 /*
- * Fills the structs of the configuration: the beginning of a block allocates its
- * struct, and each value is read into it at once.  Used by the parser.
+ * Fills the structs of the configuration: the beginning of a block allocates
+ * its struct, and each value is read into it at once.  Used by the parser.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +8,9 @@
 #include "parent/config/reader.h"
 
 /*
- * Whether a block gets a struct: a misplaced block does not, and its values are not
- * read.  Pools, guests and services always do, since the block before them may only
- * lack its end.
+ * Whether a block gets a struct: a misplaced block does not, and its values are
+ * not read.  Pools, guests and services always do, since the block before them
+ * may only lack its end.
  */
 void
 config_block_open(struct config_parse *p, const char *keyword, const char *name,
@@ -102,7 +102,9 @@ wrong_key(const struct config_setting *s)
 		    owners);
 }
 
-/* Checks the form of the values: a single value or a list, without NUL bytes. */
+/*
+ * Checks the form of the values: a single value or a list, without NUL bytes.
+ */
 static bool
 has_form(const struct config_setting *s, const struct config_items *items,
     bool is_list)

@@ -1,6 +1,7 @@
 /*
- * Networks and addresses, as text and in the form of the services' processes.  Used
- * by values.c and services.c, and by all files that run services or log addresses.
+ * Networks and addresses, as text and in the form of the services' processes.
+ * Used by values.c and services.c, and by all files that run services or log
+ * addresses.
  */
 #include <arpa/inet.h>
 #include <stdio.h>

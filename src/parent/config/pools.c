@@ -1,6 +1,6 @@
 /*
- * Rules for sources and pools: between their keys, and that two sources of a pool
- * do not read the same device.  Used by build.c.
+ * Rules for sources and pools: between their keys, and that two sources of a
+ * pool do not read the same device.  Used by build.c.
  */
 #include "common/names.h"
 #include "parent/config/reader.h"

@@ -1,7 +1,7 @@
 /*
- * Functions of the configuration reader: memory with the life time of the reader,
- * errors with file and line, and suggestions for misspelt words.  Used by all of
- * this folder.
+ * Functions of the configuration reader: memory with the life time of the
+ * reader, errors with file and line, and suggestions for misspelt words.  Used
+ * by all of this folder.
  */
 #include <search.h>
 #include <stdarg.h>
@@ -17,8 +17,8 @@
 #define NEAR_MAX  2   /* maximum edit distance */
 
 /*
- * Large enough for malloc(3) to map it and for free(3) to unmap it: small pieces,
- * freed with the reader, would leave holes in the heap.
+ * Large enough for malloc(3) to map it and for free(3) to unmap it: small
+ * pieces, freed with the reader, would leave holes in the heap.
  */
 #define MEMORY_SIZE ((size_t)1 << 18)
 
@@ -114,7 +114,8 @@ comes_after(struct config_place a, struct config_place b)
 }
 
 /*
- * Inserts an error in the order of files and lines.  Control characters become ?.
+ * Inserts an error in the order of files and lines.  Control characters become
+ * ?.
  */
 void
 config_error_add(struct config_reader *r, const struct config_block *block,

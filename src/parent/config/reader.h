@@ -1,7 +1,7 @@
 /*
  * The configuration while it is read: the blocks with their structs, the places
- * of their settings, and the errors found so far.  All except the structs is freed
- * with the reader.
+ * of their settings, and the errors found so far.  All except the structs is
+ * freed with the reader.
  *
  *	files.c			opens files and their includes
  *	scan.l, parse.y		parse text to blocks and settings
@@ -218,7 +218,8 @@ const struct config_taken *config_take(struct config_block *,
 struct config_block *config_named(struct config_reader *, const char *text);
 
 /*
- * fill.c: opens a block, with NULL as keyword an ignored one; drops the open block.
+ * fill.c: opens a block, with NULL as keyword an ignored one; drops the open
+ * block.
  */
 void config_block_open(struct config_parse *, const char *keyword,
     const char *name, int line);
@@ -238,9 +239,9 @@ void config_file_include(struct config_parse *, const char *pattern, int line);
 void config_scan_text(struct config_parse *, const char *text, size_t len);
 
 /*
- * rules.c: checks the place and name of a block.  For pools, classes, guests and
- * services, parents first: finds the pool and class of a leaf; sets the share;
- * checks required keys; and then the sum of guaranteed rates.
+ * rules.c: checks the place and name of a block.  For pools, classes, guests
+ * and services, parents first: finds the pool and class of a leaf; sets the
+ * share; checks required keys; and then the sum of guaranteed rates.
  */
 void rules_block(struct config_block *);
 struct config_block *rules_parent(struct config_block *leaf);

@@ -191,8 +191,9 @@ rules_port(const struct config_block *block)
 }
 
 /*
- * Checks or sets the burst.  It requires a ceil, of the block or of its parent.  The
- * default is 100 ms at ceil, within bounds, and at most the burst of the parent.
+ * Checks or sets the burst.  It requires a ceil, of the block or of its parent.
+ * The default is 100 ms at ceil, within bounds, and at most the burst of the
+ * parent.
  */
 static void
 check_burst(const struct config_block *block)
@@ -311,8 +312,8 @@ rules_share(struct config_block *block)
 }
 
 /*
- * Whether the inherited values of a block are valid: the blocks around it have no
- * lost settings.
+ * Whether the inherited values of a block are valid: the blocks around it have
+ * no lost settings.
  */
 static bool
 is_known(const struct config_block *block)

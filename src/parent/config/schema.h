@@ -1,8 +1,8 @@
 /*
- * The schema of the configuration: each key has a row with its blocks, its values
- * and their location.  Reading, printing, comparing, inheriting and suggestions
- * work on these rows; only rules between keys are code (rules.c, pools.c,
- * services.c).
+ * The schema of the configuration: each key has a row with its blocks, its
+ * values and their location.  Reading, printing, comparing, inheriting and
+ * suggestions work on these rows; only rules between keys are code (rules.c,
+ * pools.c, services.c).
  *
  * CONTRIBUTING.md describes how to add a key.
  */
@@ -130,8 +130,8 @@ enum config_kind schema_kind(const char *word);
 void *schema_part(enum config_kind, void *object, enum config_part);
 
 /*
- * values.c: reads a value into the struct of the setting's block.  Returns NULL,
- * or the error, which follows the value in a message.
+ * values.c: reads a value into the struct of the setting's block.  Returns
+ * NULL, or the error, which follows the value in a message.
  */
 struct config_setting;
 struct config_word;

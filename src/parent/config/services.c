@@ -1,6 +1,6 @@
 /*
- * Rules for guests and services: between their keys, for allowed networks, and for
- * unique addresses of listeners.  Used by build.c.
+ * Rules for guests and services: between their keys, for allowed networks, and
+ * for unique addresses of listeners.  Used by build.c.
  */
 #include <string.h>
 
@@ -74,7 +74,10 @@ rules_guest(struct config_block *block)
 		take_place(egd, guest->egd);
 }
 
-/* Sets the address: a port without unix, tcp and udp is at the loopback address. */
+/*
+ * Sets the address: a port without unix, tcp and udp is at the loopback
+ * address.
+ */
 static void
 set_address(const struct config_block *block, struct config_socket *socket)
 {

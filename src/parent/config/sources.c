@@ -1,7 +1,7 @@
 /*
- * Names of sources in messages, the source for a path, and comparison of sources
- * and devices.  Used by pools.c, by options.c for a command line without
- * configuration, and by the pool.
+ * Names of sources in messages, the source for a path, and comparison of
+ * sources and devices.  Used by pools.c, by options.c for a command line
+ * without configuration, and by the pool.
  */
 #include <sys/stat.h>
 #include <sys/sysmacros.h>

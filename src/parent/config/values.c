@@ -1,7 +1,7 @@
 /*
- * Reads, prints and compares the values of each type, and applies these functions to
- * all keys of a block.  Used by build.c and, to compare configurations, by
- * sources.c and network.c.
+ * Reads, prints and compares the values of each type, and applies these
+ * functions to all keys of a block.  Used by build.c and, to compare
+ * configurations, by sources.c and network.c.
  */
 #include <arpa/inet.h>
 #include <bsd/string.h>
@@ -46,8 +46,8 @@ static const struct form {
 };
 
 /*
- * Presets of devices.  They send noise that was whitened by simple means, which is
- * therefore tested as raw noise with a cautious min-entropy.
+ * Presets of devices.  They send noise that was whitened by simple means, which
+ * is therefore tested as raw noise with a cautious min-entropy.
  */
 static const struct {
 	const char *init;

@@ -32,7 +32,9 @@ reload(struct control_answer *answer, struct commands *sc)
 	return EINVAL;
 }
 
-/* Adds a guest with a new listener or, to adopt it, with the passed one (fd). */
+/*
+ * Adds a guest with a new listener or, to adopt it, with the passed one (fd).
+ */
 static int
 guest_add(struct control_answer *answer, const struct control_request *req,
     int *fd, struct daemon *s)

@@ -94,8 +94,8 @@ refuse(struct control_client *c, int error, const char *why)
 }
 
 /*
- * Carries out a request, with `*passed` if it has a descriptor.  Returns 0 or an
- * errno; `*last` is whether the client must be closed.
+ * Carries out a request, with `*passed` if it has a descriptor.  Returns 0 or
+ * an errno; `*last` is whether the client must be closed.
  */
 static int
 serve(struct control_client *c, const struct control_request *req, size_t size,
@@ -141,9 +141,9 @@ answer(struct control_client *c, int error)
 }
 
 /*
- * Reads a request without blocking and leaves it in the queue, like recv(2) with
- * MSG_TRUNC.  MSG_CTRUNC in `*flags` means that it has descriptors, which are not
- * closed here, since a close may block.
+ * Reads a request without blocking and leaves it in the queue, like recv(2)
+ * with MSG_TRUNC.  MSG_CTRUNC in `*flags` means that it has descriptors, which
+ * are not closed here, since a close may block.
  */
 static ssize_t
 peek_request(int fd, struct control_request *req, int *flags)
@@ -199,8 +199,8 @@ wants_fd(const struct control_client *c, const struct control_request *req,
 }
 
 /*
- * Handles a request.  After a request with surplus descriptors the connection is
- * closed, and the descriptors with it.
+ * Handles a request.  After a request with surplus descriptors the connection
+ * is closed, and the descriptors with it.
  */
 static int
 io_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
@@ -231,9 +231,9 @@ io_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 }
 
 /*
- * Adds a client, which owns the connection from now on.  Returns -1, and closes the
- * connection, without memory.  At the limit, the client that was idle for the
- * longest time is closed.
+ * Adds a client, which owns the connection from now on.  Returns -1, and closes
+ * the connection, without memory.  At the limit, the client that was idle for
+ * the longest time is closed.
  */
 static int
 add_client(struct control *ctl, int fd)

@@ -1,6 +1,7 @@
 /*
- * The control socket: checks the requests of vrngctl, passes them to the daemon's
- * handler, and answers at once, or not at all if the client does not read.
+ * The control socket: checks the requests of vrngctl, passes them to the
+ * daemon's handler, and answers at once, or not at all if the client does not
+ * read.
  *
  * Root and the user of the daemon may do everything, others nothing, by their
  * credentials at the time of the connection.
@@ -57,10 +58,10 @@ struct control {
 };
 
 /*
- * Creates the socket for `owner` (-1: this user) alone, and listens.  Replaces a
- * stale socket file; a socket in use, or another file, is an error.  To change the
- * owner it needs CAP_CHOWN and CAP_FOWNER, so call it before they are dropped.
- * Copies the path.  Returns 0, or -1 after logging the error.
+ * Creates the socket for `owner` (-1: this user) alone, and listens.  Replaces
+ * a stale socket file; a socket in use, or another file, is an error.  To
+ * change the owner it needs CAP_CHOWN and CAP_FOWNER, so call it before they
+ * are dropped.  Copies the path.  Returns 0, or -1 after logging the error.
  */
 int control_open(struct control *ctl, sd_event *event, const char *path,
     uid_t owner, control_handler *handler, void *arg);

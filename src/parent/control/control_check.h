@@ -14,8 +14,9 @@
 #include "common/control_proto.h"
 
 /*
- * Checks a frame of `size` bytes: its size, version and command, and the strings
- * of the command.  Returns 0, or an errno with the reason in `*why`.  Pure.
+ * Checks a frame of `size` bytes: its size, version and command, and the
+ * strings of the command.  Returns 0, or an errno with the reason in `*why`.
+ * Pure.
  */
 int control_check(const struct control_request *, size_t size,
     const char **why);

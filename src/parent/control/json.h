@@ -23,8 +23,8 @@ struct json {
 void json_init(struct json *, int fd);
 
 /*
- * The key is required in an object, and written without escapes; it is NULL in an
- * array.  Each opened bracket must be closed.
+ * The key is required in an object, and written without escapes; it is NULL in
+ * an array.  Each opened bracket must be closed.
  */
 void json_open(struct json *, const char *key, char bracket);
 void json_close(struct json *, char bracket);

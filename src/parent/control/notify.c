@@ -94,8 +94,8 @@ post_event(sd_event_source *source, void *arg)
 }
 
 /*
- * The reported rate is outdated when the flow of bytes ends, which causes no event:
- * so the line is updated until the rate is 0.
+ * The reported rate is outdated when the flow of bytes ends, which causes no
+ * event: so the line is updated until the rate is 0.
  */
 static void
 send_status(void *arg)

@@ -1,9 +1,9 @@
 /*
- * Notifications to systemd (sd_notify(3)): ready, reloading, stopping, the watchdog,
- * and a status line for `systemctl status`.
+ * Notifications to systemd (sd_notify(3)): ready, reloading, stopping, the
+ * watchdog, and a status line for `systemctl status`.
  *
- * The line is sent after a change, at most every few seconds.  An idle daemon is
- * woken up only for the watchdog.
+ * The line is sent after a change, at most every few seconds.  An idle daemon
+ * is woken up only for the watchdog.
  */
 #ifndef VRNGD_NOTIFY_H
 #define VRNGD_NOTIFY_H
@@ -27,7 +27,9 @@ struct notify {
 	char status[NOTIFY_STATUS_SIZE]; /* as last sent */
 };
 
-/* Starts notifications, if systemd expects them.  Returns 0, or -1 with errno. */
+/*
+ * Starts notifications, if systemd expects them.  Returns 0, or -1 with errno.
+ */
 int notify_open(struct notify *, sd_event *, struct daemon *);
 
 /* The daemon is ready, for the first time. */

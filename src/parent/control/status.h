@@ -1,11 +1,11 @@
 /*
  * Supervision of the status process (src/status), which serves the monitoring
- * socket: starts and replaces it, passes it the listening socket, and answers each
- * query with the status in a sealed memory file.
+ * socket: starts and replaces it, passes it the listening socket, and answers
+ * each query with the status in a sealed memory file.
  *
- * The status is written in slices between other work, at most STATUS_RATE times per
- * second.  An early query waits for the next status, so that an answer is never
- * older than its query.
+ * The status is written in slices between other work, at most STATUS_RATE times
+ * per second.  An early query waits for the next status, so that an answer is
+ * never older than its query.
  */
 #ifndef VRNGD_STATUS_H
 #define VRNGD_STATUS_H
@@ -39,8 +39,8 @@ struct status {
 };
 
 /*
- * Creates the monitoring socket.  Call it while the process can change its owner.
- * Returns 0, or -1 after logging the error.
+ * Creates the monitoring socket.  Call it while the process can change its
+ * owner.  Returns 0, or -1 after logging the error.
  */
 int status_open(struct status *, struct daemon *, const char *path,
     gid_t group);

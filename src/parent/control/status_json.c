@@ -1,7 +1,7 @@
 /*
  * Writes the status: a function for each kind of object, and the walk over all
- * objects.  A new field is a line here and, to be shown, a column in src/ctl.  Used
- * by status.c.
+ * objects.  A new field is a line here and, to be shown, a column in src/ctl.
+ * Used by status.c.
  */
 #include <errno.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /*
- * The status of the daemon as a JSON object, written in pieces, so that the event
- * loop can handle other events in between.
+ * The status of the daemon as a JSON object, written in pieces, so that the
+ * event loop can handle other events in between.
  */
 #ifndef VRNGD_STATUS_JSON_H
 #define VRNGD_STATUS_JSON_H
@@ -37,10 +37,10 @@ void status_json_init(struct status_json *, struct daemon *);
 void status_json_start(struct status_json *, int fd);
 
 /*
- * Continues until `deadline` (ns), with at least one piece.  Returns whether the
- * status is complete; json.error is set after an error.  With any changes in
- * between, each guest is in it at most once, and each guest that existed all the
- * time is in it.
+ * Continues until `deadline` (ns), with at least one piece.  Returns whether
+ * the status is complete; json.error is set after an error.  With any changes
+ * in between, each guest is in it at most once, and each guest that existed all
+ * the time is in it.
  */
 bool status_json_write(struct status_json *, uint64_t deadline);
 

@@ -44,10 +44,10 @@ compare(const void *a, const void *b)
 }
 
 /*
- * In the child: closes the descriptors by its exit, which blocks only itself.  It
- * must have the last copies, so it waits until the parent and the service manager
- * have closed theirs, which ends the pipes `closed` and `barrier` (-1: none).
- * `fds` is sorted and includes the pipes.
+ * In the child: closes the descriptors by its exit, which blocks only itself.
+ * It must have the last copies, so it waits until the parent and the service
+ * manager have closed theirs, which ends the pipes `closed` and `barrier` (-1:
+ * none).  `fds` is sorted and includes the pipes.
  */
 _Noreturn static void
 close_by_end(const int *fds, size_t n, int closed, int barrier)

@@ -1,7 +1,7 @@
 /*
  * Closes sockets that may contain descriptors from outsiders.  Closing the last
- * copy of such a descriptor may block for as long as its owner likes, for example
- * of a TCP connection with SO_LINGER.
+ * copy of such a descriptor may block for as long as its owner likes, for
+ * example of a TCP connection with SO_LINGER.
  */
 #ifndef VRNGD_ASIDE_H
 #define VRNGD_ASIDE_H
@@ -11,8 +11,8 @@
 /*
  * Closes a socket; a short-lived process closes the last copy by its exit, one
  * process for all sockets closed in the same round of the event loop.  Remove a
- * socket from systemd's store first.  After the end of the loop, the exit of this
- * process closes it.  -1 is ignored.
+ * socket from systemd's store first.  After the end of the loop, the exit of
+ * this process closes it.  -1 is ignored.
  */
 void aside_close(sd_event *, int fd);
 

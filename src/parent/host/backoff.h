@@ -20,8 +20,8 @@ struct backoff {
 };
 
 /*
- * Counts a failure at `now`, and returns the delay in ns: 0 for the first `free`
- * failures in a row, then growing.  `slower` multiplies all delays.
+ * Counts a failure at `now`, and returns the delay in ns: 0 for the first
+ * `free` failures in a row, then growing.  `slower` multiplies all delays.
  */
 static inline uint64_t
 backoff_failed(struct backoff *b, uint64_t now, uint32_t free, uint32_t slower)

@@ -1,11 +1,11 @@
 /*
  * The sandbox of the parent.  A compromised parent is still root with a few
- * capabilities; this filter denies it the parts of the kernel that the daemon does
- * not need, with and without systemd.  Used by main().
+ * capabilities; this filter denies it the parts of the kernel that the daemon
+ * does not need, with and without systemd.  Used by main().
  *
- * It lists denied system calls, not allowed ones: libsystemd, libusb, the C library
- * and the start of all children run in it.  In addition, each child has a list of
- * allowed system calls (filter.c of each role).
+ * It lists denied system calls, not allowed ones: libsystemd, libusb, the C
+ * library and the start of all children run in it.  In addition, each child has
+ * a list of allowed system calls (filter.c of each role).
  */
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -90,7 +90,9 @@ exclude_calls(scmp_filter_ctx ctx)
 			log_fatal("seccomp: system call %d: %s", excluded[i],
 			    strerror(-r));
 	}
-	/* A filter cannot check its flags; the C library falls back to clone. */
+	/*
+	 * A filter cannot check its flags; the C library falls back to clone.
+	 */
 	r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	if (r != 0)
 		log_fatal("seccomp: clone3: %s", strerror(-r));
@@ -114,8 +116,8 @@ exclude_namespaces(scmp_filter_ctx ctx)
 }
 
 /*
- * Allows unix sockets, IPv4, IPv6, and netlink, which libusb uses to find devices;
- * and raw sockets only of netlink, which is always raw.
+ * Allows unix sockets, IPv4, IPv6, and netlink, which libusb uses to find
+ * devices; and raw sockets only of netlink, which is always raw.
  */
 static void
 exclude_sockets(scmp_filter_ctx ctx)

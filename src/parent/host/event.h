@@ -1,7 +1,7 @@
 /*
  * Events: log messages that programs and systemd/vrngd.catalog identify by an
- * id, which never changes.  Used by all of the parent.  In addition to the text,
- * an event has fields:
+ * id, which never changes.  Used by all of the parent.  In addition to the
+ * text, an event has fields:
  *
  *	VRNGD_GUEST, VRNGD_SERVICE	the guest or service, if any,
  *	VRNGD_POOL, VRNGD_CLASS		and its pool and class

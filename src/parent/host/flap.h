@@ -1,7 +1,7 @@
 /*
- * Limits events that an outsider or a compromised child can cause: the first ones
- * are logged, then the last one of each interval, with the number of suppressed
- * ones.
+ * Limits events that an outsider or a compromised child can cause: the first
+ * ones are logged, then the last one of each interval, with the number of
+ * suppressed ones.
  */
 #ifndef VRNGD_FLAP_H
 #define VRNGD_FLAP_H

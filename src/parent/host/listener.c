@@ -1,6 +1,6 @@
 /*
- * Creates listening unix sockets with owner and mode, and removes them.  Used by
- * guests, services, sources and the control socket.
+ * Creates listening unix sockets with owner and mode, and removes them.  Used
+ * by guests, services, sources and the control socket.
  */
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,8 +22,8 @@
 #define BACKLOG 16
 
 /*
- * Tries to connect to a socket file.  Returns ECONNREFUSED for a stale file, 0 if a
- * process listens, or another errno.
+ * Tries to connect to a socket file.  Returns ECONNREFUSED for a stale file, 0
+ * if a process listens, or another errno.
  */
 static int
 probe(const struct sockaddr_un *sun, int type)
@@ -239,7 +239,9 @@ listener_close(struct listener *l, sd_event *event)
 {
 	int fd = listener_release(l);
 
-	/* Only a unix socket may contain descriptors; others free their port. */
+	/*
+	 * Only a unix socket may contain descriptors; others free their port.
+	 */
 	if (fd != -1 && socket_option_is(fd, SO_DOMAIN, AF_UNIX))
 		aside_close_unstored(event, fd);
 	else if (fd != -1)

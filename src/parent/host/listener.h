@@ -23,16 +23,17 @@ struct listener_rights {
 };
 
 /*
- * Creates a socket of that type at `path` (which must outlive the listener), and
- * listens; connections fail until its owner and mode are set.  Replaces a stale
- * socket file, but no other file.  Returns 0, or -1 after logging the error.
+ * Creates a socket of that type at `path` (which must outlive the listener),
+ * and listens; connections fail until its owner and mode are set.  Replaces a
+ * stale socket file, but no other file.  Returns 0, or -1 after logging the
+ * error.
  */
 int listener_open(struct listener *, const char *path, int type,
     const struct listener_rights *);
 
 /*
- * Changes owner and mode of the socket file, but not of another file at its path.
- * Returns 0, or -1 after logging the error.
+ * Changes owner and mode of the socket file, but not of another file at its
+ * path.  Returns 0, or -1 after logging the error.
  */
 int listener_protect(const struct listener *, const struct listener_rights *);
 
@@ -43,8 +44,8 @@ int listener_adopt(struct listener *, int fd, const char **why);
 char *listener_path(int fd);
 
 /*
- * Removes the socket file if this process created it.  Returns the fd, which the
- * caller owns from now on, or -1 if there is none.
+ * Removes the socket file if this process created it.  Returns the fd, which
+ * the caller owns from now on, or -1 if there is none.
  */
 int listener_release(struct listener *);
 

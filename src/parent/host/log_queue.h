@@ -1,6 +1,6 @@
 /*
- * A bounded queue of log lines that wait to be written.  It keeps important lines,
- * and counts the lines that it drops.  Pure.
+ * A bounded queue of log lines that wait to be written.  It keeps important
+ * lines, and counts the lines that it drops.  Pure.
  */
 #ifndef VRNGD_LOG_QUEUE_H
 #define VRNGD_LOG_QUEUE_H
@@ -35,8 +35,8 @@ struct log_queue {
 void log_queue_init(struct log_queue *);
 
 /*
- * Appends a line.  In a full queue it replaces the oldest of the least important
- * lines, if these are less important; otherwise it is dropped.
+ * Appends a line.  In a full queue it replaces the oldest of the least
+ * important lines, if these are less important; otherwise it is dropped.
  */
 void log_queue_put(struct log_queue *, enum log_level, const void *bytes,
     size_t size);

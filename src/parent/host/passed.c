@@ -49,7 +49,9 @@ is_known(const char *name)
 	return false;
 }
 
-/* Closes a descriptor; unprintable characters of its name are logged as dots. */
+/*
+ * Closes a descriptor; unprintable characters of its name are logged as dots.
+ */
 static void
 refuse(int fd, char *name, const char *why)
 {
@@ -108,8 +110,9 @@ count_names(const char *names)
 }
 
 /*
- * Splits the names itself: sd_listen_fds_with_names(3) drops backslashes, which the
- * instance name of a unit may contain, so that two names could become equal.
+ * Splits the names itself: sd_listen_fds_with_names(3) drops backslashes, which
+ * the instance name of a unit may contain, so that two names could become
+ * equal.
  */
 int
 passed_read(struct passed *p)

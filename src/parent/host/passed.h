@@ -1,7 +1,7 @@
 /*
- * Descriptors that systemd passes at the start (sd_listen_fds(3)): listening sockets
- * of socket units, and the contents of the file descriptor store.  The prefix of the
- * name is the kind of the descriptor.
+ * Descriptors that systemd passes at the start (sd_listen_fds(3)): listening
+ * sockets of socket units, and the contents of the file descriptor store.  The
+ * prefix of the name is the kind of the descriptor.
  */
 #ifndef VRNGD_PASSED_H
 #define VRNGD_PASSED_H
@@ -36,14 +36,15 @@ struct passed {
 
 /*
  * Reads the passed descriptors, if any, and removes them from the environment.
- * Closes and logs descriptors with an unknown prefix or a duplicate name.  Returns 0,
- * or -1 after logging the error, if the numbers of names and descriptors differ.
+ * Closes and logs descriptors with an unknown prefix or a duplicate name.
+ * Returns 0, or -1 after logging the error, if the numbers of names and
+ * descriptors differ.
  */
 int passed_read(struct passed *);
 
 /*
- * Removes the first descriptor whose name begins with `prefix`.  Returns its fd,
- * which the caller owns, and the rest of its name; or -1 if there is none.
+ * Removes the first descriptor whose name begins with `prefix`.  Returns its
+ * fd, which the caller owns, and the rest of its name; or -1 if there is none.
  */
 int passed_take(struct passed *, const char *prefix,
     char name[PASSED_NAME_SIZE]);
@@ -51,7 +52,10 @@ int passed_take(struct passed *, const char *prefix,
 /* Removes the descriptor with that prefix and name.  -1: none. */
 int passed_claim(struct passed *, const char *prefix, const char *name);
 
-/* Finds the descriptor with that prefix and name, without removing it; -1: none. */
+/*
+ * Finds the descriptor with that prefix and name, without removing it; -1:
+ * none.
+ */
 int passed_find(const struct passed *, const char *prefix, const char *name);
 
 /* Whether a name is a name in the store. */

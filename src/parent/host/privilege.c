@@ -1,6 +1,6 @@
 /*
- * Drops capabilities that the parent does not need, and creates the empty root of the
- * children.  Used by main.c at the start.
+ * Drops capabilities that the parent does not need, and creates the empty root
+ * of the children.  Used by main.c at the start.
  */
 #include <sys/prctl.h>
 #include <sys/syscall.h>

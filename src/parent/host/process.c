@@ -1,6 +1,6 @@
 /*
- * Starts, supervises and ends child processes (process.h).  Used by pools, guests,
- * services and the status process.
+ * Starts, supervises and ends child processes (process.h).  Used by pools,
+ * guests, services and the status process.
  */
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -211,8 +211,8 @@ static void tick_over(void *);
 static void life_step(void *);
 
 /*
- * The resources of a process until it has been reaped: its pid, which must not be
- * reused before the last signal, and its uid.
+ * The resources of a process until it has been reaped: its pid, which must not
+ * be reused before the last signal, and its uid.
  */
 struct process_life {
 	LIST_ENTRY(process_life) entry; /* of env->lives */
@@ -322,8 +322,8 @@ watch(struct process *p)
 }
 
 /*
- * Closes the channel.  An unread frame may contain a connection with descriptors
- * from an outsider, whose close may block.
+ * Closes the channel.  An unread frame may contain a connection with
+ * descriptors from an outsider, whose close may block.
  */
 static bool
 is_from_outside(const struct frame *f)
@@ -622,7 +622,10 @@ child_event(sd_event_source *source, const siginfo_t *si, void *arg)
 
 	(void)source;
 	if (p != NULL) {
-		/* Reads its last frames; a descendant may still have its channel. */
+		/*
+		 * Reads its last frames; a descendant may still have its
+		 * channel.
+		 */
 		read_frames(p, LAST_FRAMES);
 		process_say_end(p, si);
 		release(p);
@@ -802,8 +805,8 @@ pong(struct process *p)
 }
 
 /*
- * Whether a process is running, runnable, or stopped by a debugger, that is, not
- * blocked.  True if that is unknown.
+ * Whether a process is running, runnable, or stopped by a debugger, that is,
+ * not blocked.  True if that is unknown.
  */
 static bool
 is_runnable(pid_t pid)

@@ -97,8 +97,9 @@ struct process {
 };
 
 /*
- * Starts a process.  `about` is its guest or service, or NULL; it and the limit of
- * its log lines must outlive the process.  Returns 0, or -1 after logging the error.
+ * Starts a process.  `about` is its guest or service, or NULL; it and the limit
+ * of its log lines must outlive the process.  Returns 0, or -1 after logging
+ * the error.
  */
 int process_start(struct process *, struct process_env *,
     const struct process_ops *, const struct log_subject *about,
@@ -114,8 +115,8 @@ process_spare_uid(const struct process_env *env)
 }
 
 /*
- * Sends a frame, later if the channel is full.  Closes its fds.  A process with too
- * many unread frames is killed.
+ * Sends a frame, later if the channel is full.  Closes its fds.  A process with
+ * too many unread frames is killed.
  */
 void process_send(struct process *, struct frame *);
 
@@ -123,20 +124,20 @@ void process_send(struct process *, struct frame *);
 bool process_unsend(struct process *, enum proto_type, uint32_t consumer);
 
 /*
- * Sends a frame without fds only if the channel has room now.  Otherwise returns
- * false, and ops->writable will be called.
+ * Sends a frame without fds only if the channel has room now.  Otherwise
+ * returns false, and ops->writable will be called.
  */
 bool process_try_send(struct process *, const struct frame *);
 
 /*
- * The process has work and must answer the next PING.  If it does not answer and is
- * blocked, it is killed within a second (process->hung).
+ * The process has work and must answer the next PING.  If it does not answer
+ * and is blocked, it is killed within a second (process->hung).
  */
 void process_expect(struct process *);
 
 /*
- * Kills a process.  ops->ended follows, from the event loop, when the process has
- * been reaped or after a timeout.
+ * Kills a process.  ops->ended follows, from the event loop, when the process
+ * has been reaped or after a timeout.
  */
 void process_kill(struct process *);
 
@@ -144,14 +145,16 @@ void process_kill(struct process *);
 void process_hang_up(struct process *);
 
 /*
- * Closes the channel of a process and sends SIGKILL at the deadline (ns), without
- * waiting: the struct process can be reused at once, and ops->ended is not called.
+ * Closes the channel of a process and sends SIGKILL at the deadline (ns),
+ * without waiting: the struct process can be reused at once, and ops->ended is
+ * not called.
  */
 void process_stop(struct process *, uint64_t deadline);
 
 /*
- * Waits until all processes have been reaped, and kills those left at the deadline
- * (ns).  Call this when all have been stopped and the event loop has ended.
+ * Waits until all processes have been reaped, and kills those left at the
+ * deadline (ns).  Call this when all have been stopped and the event loop has
+ * ended.
  */
 void process_finish(struct process_env *, uint64_t deadline);
 

@@ -2,8 +2,8 @@
  * The queue of messages to the service manager (sdnotify.h).  Used by store.c,
  * aside.c, control/notify.c and main.c.
  *
- * A process has one manager, whose address is in the environment, so there is one
- * queue.
+ * A process has one manager, whose address is in the environment, so there is
+ * one queue.
  */
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -148,8 +148,8 @@ send_message(const struct message *m)
 }
 
 /*
- * Closes a descriptor that is not the last copy: a session is removed from the store
- * before its own descriptor is closed, so the close does not block.
+ * Closes a descriptor that is not the last copy: a session is removed from the
+ * store before its own descriptor is closed, so the close does not block.
  */
 static void
 drop(struct message *m)

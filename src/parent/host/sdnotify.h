@@ -1,9 +1,11 @@
 /*
- * Messages to the service manager (sd_notify(3)) in one queue.  Sending does not
- * block: if the manager does not read, the event loop sends them later, in order.
+ * Messages to the service manager (sd_notify(3)) in one queue.  Sending does
+ * not block: if the manager does not read, the event loop sends them later, in
+ * order.
  *
- * The queue is bounded: it holds only the last status line, one watchdog message, one
- * message for each stored name, and one of several barriers in a row.
+ * The queue is bounded: it holds only the last status line, one watchdog
+ * message, one message for each stored name, and one of several barriers in a
+ * row.
  */
 #ifndef VRNGD_SDNOTIFY_H
 #define VRNGD_SDNOTIFY_H
@@ -28,9 +30,10 @@ void sdnotify_status(const char *text);
 void sdnotify_watchdog(void);
 
 /*
- * Stores a descriptor under a name, of which the queue keeps a copy; and removes it.
- * Removing cancels a waiting message to store it.  sdnotify_store() returns 0, or -1
- * with errno if the descriptor cannot be copied.
+ * Stores a descriptor under a name, of which the queue keeps a copy; and
+ * removes it.  Removing cancels a waiting message to store it.
+ * sdnotify_store() returns 0, or -1 with errno if the descriptor cannot be
+ * copied.
  */
 int sdnotify_store(const char *name, int fd);
 void sdnotify_unstore(const char *name);
@@ -39,8 +42,8 @@ void sdnotify_unstore(const char *name);
 size_t sdnotify_waiting(const char *prefix);
 
 /*
- * Returns a descriptor that is at its end when the manager has processed all earlier
- * messages; -1: no manager, or no descriptor.
+ * Returns a descriptor that is at its end when the manager has processed all
+ * earlier messages; -1: no manager, or no descriptor.
  */
 int sdnotify_barrier(void);
 

@@ -2,11 +2,11 @@
  * The log sink of the parent: the journal, or standard error.  Used by main.c,
  * which sets it.
  *
- * The reader of the log may hang, so writes do not block.  The socket to the journal
- * is private and non-blocking.  Standard error is shared with other processes, so
- * its description must not be made non-blocking: a pipe or terminal is opened again,
- * a socket is written with MSG_DONTWAIT, and any other is polled first.  A regular
- * file has no reader.
+ * The reader of the log may hang, so writes do not block.  The socket to the
+ * journal is private and non-blocking.  Standard error is shared with other
+ * processes, so its description must not be made non-blocking: a pipe or
+ * terminal is opened again, a socket is written with MSG_DONTWAIT, and any
+ * other is polled first.  A regular file has no reader.
  */
 #include <sys/socket.h>
 #include <sys/stat.h>

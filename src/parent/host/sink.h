@@ -1,8 +1,8 @@
 /*
  * The log sink of the parent: the journal if standard error is connected to it,
- * otherwise standard error.  Writing does not block: lines that cannot be written at
- * once wait in a bounded queue (log_queue.h), and the number of lost lines is
- * reported when there is room again.
+ * otherwise standard error.  Writing does not block: lines that cannot be
+ * written at once wait in a bounded queue (log_queue.h), and the number of lost
+ * lines is reported when there is room again.
  */
 #ifndef VRNGD_SINK_H
 #define VRNGD_SINK_H
@@ -18,8 +18,8 @@
 void sink_open(void);
 
 /*
- * Lets the event loop write waiting lines as soon as there is room.  Before that,
- * waiting lines are retried with the next line.
+ * Lets the event loop write waiting lines as soon as there is room.  Before
+ * that, waiting lines are retried with the next line.
  */
 void sink_watch(sd_event *);
 
@@ -32,8 +32,8 @@ void sink_flush(void);
 #define RECORD_PACKED_SIZE (RECORD_SIZE + RECORD_FIELDS_MAX * 10 + 64)
 
 /*
- * A log line as a record of the journal: fields, each as NAME=value.  A value cannot
- * forge fields: one with a newline is sent with its length.
+ * A log line as a record of the journal: fields, each as NAME=value.  A value
+ * cannot forge fields: one with a newline is sent with its length.
  */
 struct record {
 	int nfields;

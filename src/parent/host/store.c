@@ -1,6 +1,6 @@
 /*
- * Stores descriptors in systemd's file descriptor store and removes them.  Used by
- * guests, and by the state at a restart.
+ * Stores descriptors in systemd's file descriptor store and removes them.  Used
+ * by guests, and by the state at a restart.
  */
 #include <bsd/stdlib.h>
 #include <bsd/string.h>

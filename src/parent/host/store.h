@@ -1,10 +1,11 @@
 /*
- * systemd's file descriptor store of this service.  After a restart or crash, systemd
- * passes the stored descriptors to the next vrngd (passed.h).
+ * systemd's file descriptor store of this service.  After a restart or crash,
+ * systemd passes the stored descriptors to the next vrngd (passed.h).
  *
- * systemd does not report its limit or dropped descriptors, and cannot start a service
- * if the names of its descriptors are too long in total.  So both are counted here.
- * Messages to the store may wait until systemd reads them (sdnotify.h), in order.
+ * systemd does not report its limit or dropped descriptors, and cannot start a
+ * service if the names of its descriptors are too long in total.  So both are
+ * counted here.  Messages to the store may wait until systemd reads them
+ * (sdnotify.h), in order.
  */
 #ifndef VRNGD_STORE_H
 #define VRNGD_STORE_H
@@ -32,17 +33,18 @@ struct store {
 };
 
 /*
- * Initializes a store with the capacity of $FDSTORE (set by systemd since version 254,
- * and by the unit for earlier versions), which contains the passed descriptors.
+ * Initializes a store with the capacity of $FDSTORE (set by systemd since
+ * version 254, and by the unit for earlier versions), which contains the passed
+ * descriptors.
  */
 void store_init(struct store *, const struct passed *);
 
 /*
- * Stores a descriptor under a name, and replaces one with the same name.  The name has
- * letters, digits and `.`, `_`, `-`, `+`, and fewer than PASSED_NAME_SIZE bytes.  The
- * descriptor must not be stored under another name, which systemd would ignore.
- * systemd removes it if its other end is closed.  Returns whether it is stored; logs a
- * full store.
+ * Stores a descriptor under a name, and replaces one with the same name.  The
+ * name has letters, digits and `.`, `_`, `-`, `+`, and fewer than
+ * PASSED_NAME_SIZE bytes.  The descriptor must not be stored under another
+ * name, which systemd would ignore.  systemd removes it if its other end is
+ * closed.  Returns whether it is stored; logs a full store.
  */
 bool store_put(struct store *, const char *name, int fd);
 

@@ -21,8 +21,8 @@ struct timer {
 void timer_init(struct timer *, sd_event *, timer_expired *, void *arg);
 
 /*
- * Sets or changes the timer: to a time of clock_now(), or to nanoseconds from now.
- * Does nothing after the end of the loop.
+ * Sets or changes the timer: to a time of clock_now(), or to nanoseconds from
+ * now.  Does nothing after the end of the loop.
  */
 void timer_at(struct timer *, uint64_t ns);
 void timer_after(struct timer *, uint64_t ns);

@@ -114,8 +114,8 @@ inflight_start(struct inflight *inf, uint16_t used_idx)
 }
 
 /*
- * Searches the whole region each time: this happens once in the life of a backend,
- * for the few requests that a guest has in flight.
+ * Searches the whole region each time: this happens once in the life of a
+ * backend, for the few requests that a guest has in flight.
  */
 int
 inflight_resubmit(struct inflight *inf)

@@ -2,9 +2,10 @@
  * The record of requests in flight, in memory that outlives this process
  * (vhost-user, "Inflight I/O tracking", for a split virtqueue).
  *
- * This worker completes requests in the order in which they were made available,
- * but the memory may come from a backend that did not.  Therefore the requests
- * recorded in flight are completed first, in the order of their counters.
+ * This worker completes requests in the order in which they were made
+ * available, but the memory may come from a backend that did not.  Therefore
+ * the requests recorded in flight are completed first, in the order of their
+ * counters.
  */
 #ifndef VRNGD_INFLIGHT_H
 #define VRNGD_INFLIGHT_H

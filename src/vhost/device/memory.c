@@ -1,6 +1,6 @@
 /*
- * Maps guest memory, translates its addresses, and survives SIGBUS.  Used by all
- * code that accesses memory of the frontend.
+ * Maps guest memory, translates its addresses, and survives SIGBUS.  Used by
+ * all code that accesses memory of the frontend.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -63,8 +63,8 @@ memory_init(struct memory *mem)
 }
 
 /*
- * The page size of a file, to which its mappings must be aligned: on hugetlbfs it
- * is the block size.
+ * The page size of a file, to which its mappings must be aligned: on hugetlbfs
+ * it is the block size.
  */
 static uint64_t
 page_size(const struct stat *st)

@@ -1,10 +1,11 @@
 /*
- * Guest memory, and all other memory that the frontend shares: the only place that
- * maps it and checks its addresses.
+ * Guest memory, and all other memory that the frontend shares: the only place
+ * that maps it and checks its addresses.
  *
- * The frontend may shrink a file below a mapping.  An access to the hole would end
- * the process by SIGBUS; instead the mapping is replaced with private memory and
- * `lost` is set, so that the access succeeds and the session ends in order.
+ * The frontend may shrink a file below a mapping.  An access to the hole would
+ * end the process by SIGBUS; instead the mapping is replaced with private
+ * memory and `lost` is set, so that the access succeeds and the session ends in
+ * order.
  */
 #ifndef VRNGD_MEMORY_H
 #define VRNGD_MEMORY_H
@@ -56,9 +57,9 @@ int mapping_open(struct mapping *, int fd, uint64_t offset, uint64_t size,
 void mapping_close(struct mapping *);
 
 /*
- * Adds a region (VHOST_USER_ADD_MEM_REG) of a file with this `id` in the deposit.
- * It must not overlap another in guest or frontend addresses.  Returns like
- * mapping_open().
+ * Adds a region (VHOST_USER_ADD_MEM_REG) of a file with this `id` in the
+ * deposit.  It must not overlap another in guest or frontend addresses.
+ * Returns like mapping_open().
  */
 int memory_add(struct memory *, const struct vhost_user_region *, int fd,
     uint32_t id, const char **why);
@@ -68,8 +69,8 @@ int memory_remove(struct memory *, const struct vhost_user_region *);
 void memory_clear(struct memory *);
 
 /*
- * The mapping of guest address `addr`; `*len` (bytes) is reduced to the rest of the
- * region.  NULL if the address is in no region.
+ * The mapping of guest address `addr`; `*len` (bytes) is reduced to the rest of
+ * the region.  NULL if the address is in no region.
  */
 uint8_t *memory_guest(struct memory *, uint64_t addr, uint64_t *len);
 

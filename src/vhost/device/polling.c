@@ -26,12 +26,12 @@ polling_limit(struct polling *p, const struct proto_limits *limits,
 	p->window = min64(p->window, p->max);
 	p->misses = p->hits = p->pause = 0;
 	p->next_pause = FEW;
-	/* A larger share begins now. */
+	/* A larger share applies from now on. */
 	p->credit = 0;
 	p->credited = now;
 }
 
-/* Brings the credit up to date. */
+/* Updates the credit. */
 static void
 earn(struct polling *p, uint64_t now)
 {
@@ -44,7 +44,7 @@ earn(struct polling *p, uint64_t now)
 	p->credited = now;
 }
 
-/* Takes no looks for a number of kicks, which doubles until many looks hit. */
+/* Stops polling for a number of kicks, which doubles until many polls hit. */
 static void
 back_off(struct polling *p)
 {
@@ -56,9 +56,9 @@ back_off(struct polling *p)
 }
 
 /*
- * A kick was needed.  Would a longer look have seen the request, without the
- * wake-ups of the driver and of this process?  If looks go on to find nothing,
- * it would not, however soon the kicks come.
+ * A kick was needed.  Would a longer poll have found the request, without the
+ * wake-ups of the driver and of this process?  If polls keep missing, it would
+ * not, even if kicks follow each other closely.
  */
 static void
 learn(struct polling *p, uint64_t idle)
@@ -106,7 +106,7 @@ polling_served(struct polling *p, uint64_t now, bool kicked)
 void
 polling_stop(struct polling *p, uint64_t now)
 {
-	/* More than its time is time without the CPU. */
+	/* Time beyond its end was time without the CPU. */
 	uint64_t spent = min64(now - p->since, p->window);
 
 	if (!p->looking)

@@ -1,13 +1,13 @@
 /*
- * Polling: whether and for how long to look at a ring for the next request
- * instead of waiting for the driver's kick, which costs the guest an exit and
- * this process a wake-up.  Pure: time goes in, decisions come out.
+ * Polling: decides whether and how long to poll a ring for the next request, in
+ * place of waiting for the driver's kick, which costs the guest an exit and
+ * this process a wake-up.  Pure: time is its input, decisions its output.
  *
- * A look lasts for a window that grows up to a maximum while requests come
- * soon after each other, and shrinks to nothing while they do not.  The time
- * of looks in vain (misses), and of others (hits) what it takes beyond the
- * wake-up that it saves, draw on a credit that comes in at a share of the time,
- * so that in any time t no more than (POLLING_CREDIT + t) x share is spent.
+ * A poll lasts for a window, which grows up to a maximum while requests follow
+ * each other closely, and otherwise shrinks to 0.  The time of misses, and that
+ * of hits beyond the saved wake-up, is charged to a credit, which grows by a
+ * share of the time.  So in any time t, polling uses at most (POLLING_CREDIT +
+ * t) x share.
  */
 #ifndef VRNGD_POLLING_H
 #define VRNGD_POLLING_H
@@ -18,49 +18,50 @@
 #include "common/counters.h"
 
 /* ns: */
-#define POLLING_LOOK_MIN  10000	    /* of a look, until others have the CPU */
-#define POLLING_WAKE_UP	  25000	    /* of a CPU, which a hit saves */
-#define POLLING_CEDED_MAX 200000    /* without the CPU: then a pause */
-#define POLLING_CREDIT	  100000000 /* whose share can be saved up */
+#define POLLING_LOOK_MIN  10000	    /* of a poll, before the CPU is yielded */
+#define POLLING_WAKE_UP	  25000	    /* CPU time that a hit saves */
+#define POLLING_CEDED_MAX 200000    /* preemption that causes a pause */
+#define POLLING_CREDIT	  100000000 /* time whose share can be accumulated */
 
 struct polling {
-	uint64_t max;	   /* ns, the longest look; 0: none at all */
-	uint64_t share;	   /* percent of a CPU for looks */
-	uint64_t window;   /* ns, the next look */
-	uint64_t since;	   /* ns, the last request was served at */
-	int64_t credit;	   /* ns x 100, that looks may take; */
-	uint64_t credited; /* ns, when it was that */
+	uint64_t max;	   /* ns, maximum of a poll; 0: no polling */
+	uint64_t share;	   /* percent of a CPU for polling */
+	uint64_t window;   /* ns, length of the next poll */
+	uint64_t since;	   /* ns, time of the last served request */
+	int64_t credit;	   /* ns x 100, remaining polling time */
+	uint64_t credited; /* ns, time of its last update */
 	uint32_t misses;   /* in a row */
 	uint32_t hits;	   /* since the last pause */
-	uint32_t pause;	   /* kicks until looks are tried again */
+	uint32_t pause;	   /* kicks until polling is tried again */
 	uint32_t next_pause;
 	bool looking;
 	struct counters *counters; /* counts */
 };
 
-/* Without a maximum. */
+/* Initializes it with a maximum of 0. */
 void polling_init(struct polling *, struct counters *counters);
 
-/* Takes the maximum and the share out of limits, also in the middle of it. */
+/* Sets the maximum and the share from limits, also during a poll. */
 void polling_limit(struct polling *, const struct proto_limits *, uint64_t now);
 
 /*
- * Requests have just been served: while looking, that is a hit.  `kicked`: it
- * was not bytes that they waited for.  Sets polling->looking.
+ * Requests have just been served: during a poll, that is a hit.  `kicked`: they
+ * did not wait for bytes.  Sets polling->looking.
  */
 void polling_served(struct polling *, uint64_t now, bool kicked);
 
-/* Nothing has come so far.  Ends the look, as a miss, when its time is up. */
+/*
+ * No request was found so far.  Ends the poll as a miss when its time is over.
+ */
 void polling_idle(struct polling *, uint64_t now);
 
 /*
- * The CPU was offered to others, who had it for `ns`.  If that is long they
- * need it more, and looks are given up for a while, which is the longer the
- * sooner it happens again.
+ * Other processes have used the CPU for `ns` after it was yielded.  If that is
+ * long, polling pauses; the pause grows if that happens again soon.
  */
 void polling_ceded(struct polling *, uint64_t now, uint64_t ns);
 
-/* Ends the look for another reason. */
+/* Ends the poll for another reason. */
 void polling_stop(struct polling *, uint64_t now);
 
 #endif

@@ -64,8 +64,8 @@ enum queue_state {
 void queue_init(struct queue *, struct memory *mem);
 
 /*
- * Finds the rings in memory, and the used index there.  Returns 0, or -1 with the
- * reason in `*why`.  The guest may change their contents at any time.
+ * Finds the rings in memory, and the used index there.  Returns 0, or -1 with
+ * the reason in `*why`.  The guest may change their contents at any time.
  */
 int queue_map(struct queue *, const char **why);
 void queue_unmap(struct queue *);
@@ -82,8 +82,8 @@ uint16_t queue_pop(struct queue *);
 void queue_read(struct queue *, uint16_t head, struct request *);
 
 /*
- * queue_shrink() records that memory is about to be removed; queue_is_older() is
- * whether the request at `next` was made available before that.
+ * queue_shrink() records that memory is about to be removed; queue_is_older()
+ * is whether the request at `next` was made available before that.
  */
 void queue_shrink(struct queue *);
 bool queue_is_older(const struct queue *, uint16_t next);
@@ -101,14 +101,14 @@ bool queue_publish(struct queue *);
 
 /*
  * Enables a kick for the next request (EVENT_IDX, 2.7.10).  queue_peek() after
- * this finds a request that was made available meanwhile.  Has no effect while the
- * queue is watched.
+ * this finds a request that was made available meanwhile.  Has no effect while
+ * the queue is watched.
  */
 void queue_arm(struct queue *);
 
 /*
- * Disables kicks during a poll, or enables them again like queue_arm().  The driver
- * may kick nevertheless.
+ * Disables kicks during a poll, or enables them again like queue_arm().  The
+ * driver may kick nevertheless.
  */
 void queue_watch(struct queue *, bool watched);
 

@@ -115,9 +115,9 @@ complete(struct rng *r, const struct request *req, uint32_t n)
 }
 
 /*
- * The minimum number of bytes to complete a request of `want` bytes.  Bytes that
- * have just arrived were granted to it, so it does not wait for the rest where that
- * could take forever; but it is not completed with single bytes.
+ * The minimum number of bytes to complete a request of `want` bytes.  Bytes
+ * that have just arrived were granted to it, so it does not wait for the rest
+ * where that could take forever; but it is not completed with single bytes.
  */
 static uint32_t
 enough(const struct rng *r, uint32_t want)

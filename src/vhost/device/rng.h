@@ -1,6 +1,6 @@
 /*
- * The entropy device (virtio 1.2, 5.4): fills the requests of a virtqueue from a
- * window of granted bytes, and sends its demand to the parent.
+ * The entropy device (virtio 1.2, 5.4): fills the requests of a virtqueue from
+ * a window of granted bytes, and sends its demand to the parent.
  */
 #ifndef VRNGD_RNG_H
 #define VRNGD_RNG_H

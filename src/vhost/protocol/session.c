@@ -28,7 +28,9 @@ session_init(struct session *s, int fd)
 	s->fd = fd;
 }
 
-/* Adds received descriptors to the message.  Returns -1 if there are too many. */
+/*
+ * Adds received descriptors to the message.  Returns -1 if there are too many.
+ */
 static int
 take_fds(struct session *s, struct msghdr *msg)
 {
@@ -66,7 +68,10 @@ fill(struct session *s, size_t want, bool fds, const char **why)
 	while (s->in_len < want && (!fds || s->in.nfds == 0)) {
 		iov.iov_base = (uint8_t *)&s->in.hdr + s->in_len;
 		iov.iov_len = want - s->in_len;
-		/* One more than a message may have, to detect surplus descriptors. */
+		/*
+		 * One more than a message may have, to detect surplus
+		 * descriptors.
+		 */
 		if (fds)
 			passing_expect(&msg, &place, VHOST_USER_FDS_MAX + 1);
 		n = recvmsg(s->fd, &msg,
@@ -85,9 +90,9 @@ fill(struct session *s, size_t want, bool fds, const char **why)
 }
 
 /*
- * Peeking at bytes without descriptors also returns the descriptors of the bytes
- * sent next: so they are requested only where some must be, and only until they
- * have arrived.
+ * Peeking at bytes without descriptors also returns the descriptors of the
+ * bytes sent next: so they are requested only where some must be, and only
+ * until they have arrived.
  */
 static bool
 brings_fds(const struct message *m)

@@ -2,9 +2,9 @@
  * The messages of a vhost-user session: reads complete messages with their
  * descriptors, and writes replies, without blocking on the frontend.
  *
- * A message is read with MSG_PEEK, and stays in the connection until it has been
- * handled.  SO_PEEK_OFF of the connection is the number of bytes of a complete
- * message that have not been consumed, also for a later process.
+ * A message is read with MSG_PEEK, and stays in the connection until it has
+ * been handled.  SO_PEEK_OFF of the connection is the number of bytes of a
+ * complete message that have not been consumed, also for a later process.
  */
 #ifndef VRNGD_SESSION_H
 #define VRNGD_SESSION_H
@@ -45,9 +45,9 @@ enum session_result {
 void session_init(struct session *, int fd);
 
 /*
- * Reads a message.  After SESSION_MESSAGE, the caller calls session_consume() when
- * the message has been handled, and session_next() when its reply has been sent.
- * On SESSION_BROKEN, `*why` is the reason.
+ * Reads a message.  After SESSION_MESSAGE, the caller calls session_consume()
+ * when the message has been handled, and session_next() when its reply has been
+ * sent.  On SESSION_BROKEN, `*why` is the reason.
  */
 enum session_result session_read(struct session *, const char **why);
 void session_next(struct session *);
@@ -58,20 +58,20 @@ void session_next(struct session *);
 int session_consume(struct session *, size_t len);
 
 /*
- * The number of bytes of the last complete message that have not been consumed, by
- * this or an earlier process.  -1: errno.
+ * The number of bytes of the last complete message that have not been consumed,
+ * by this or an earlier process.  -1: errno.
  */
 ssize_t session_unconsumed(const struct session *);
 
 /*
- * Prepares a reply to session->in with a zeroed payload of `size` bytes (at most
- * VHOST_USER_PAYLOAD_MAX), and returns it.
+ * Prepares a reply to session->in with a zeroed payload of `size` bytes (at
+ * most VHOST_USER_PAYLOAD_MAX), and returns it.
  */
 struct message *session_reply(struct session *, uint32_t size);
 
 /*
- * Sends the reply, or the rest of it.  Returns SESSION_AGAIN if the connection is
- * not writable, SESSION_MESSAGE if the reply is complete.
+ * Sends the reply, or the rest of it.  Returns SESSION_AGAIN if the connection
+ * is not writable, SESSION_MESSAGE if the reply is complete.
  */
 enum session_result session_flush(struct session *);
 

@@ -135,8 +135,8 @@ would_grant(struct game *g, uint64_t later)
 	memcpy(members, g->members, sizeof(members));
 	n = alloc_next(&g->a, later, &bytes);
 	/*
-	 * Where leaves that wait for stock find bytes hoarded, there is no wake-up to
-	 * forget these, though a window may have room for them.
+	 * Where leaves that wait for stock find bytes hoarded, there is no
+	 * wake-up to forget these, though a window may have room for them.
 	 */
 	if (n != NULL && g->stock == 0 && n->need < n->granted)
 		n = NULL;

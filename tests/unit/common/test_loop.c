@@ -87,7 +87,9 @@ test_ping(void **state)
 	close(l.epoll_fd);
 }
 
-/* The answer is sent once, when there is room, and then nothing is waited for. */
+/*
+ * The answer is sent once, when there is room, and then nothing is waited for.
+ */
 static void
 test_full(void **state)
 {

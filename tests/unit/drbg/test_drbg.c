@@ -275,17 +275,18 @@ static void
 test_misuse(void **state)
 {
 	struct misuse cases[] = {
-		{ seed_of, SEED_SIZE - 1, "seeded with 47 bytes" },
-		{ seed_of, 0, "seeded with 0 bytes" },
+		{ seed_of, SEED_SIZE - 1, "seed: 47 bytes" },
+		{ seed_of, 0, "seed: 0 bytes" },
 		{ seed_of, SEED_SIZE, NULL },
 		{ seed_of, DRBG_SEED_MAX, NULL },
-		{ seed_of, DRBG_SEED_MAX + 1, "seeded with 4097 bytes" },
+		{ seed_of, DRBG_SEED_MAX + 1, "seed: 4097 bytes" },
 		{ output_of, DRBG_OUTPUT_MAX, NULL },
-		{ output_of, DRBG_OUTPUT_MAX + 1, "65537 bytes at once" },
+		{ output_of, DRBG_OUTPUT_MAX + 1, "from a DRBG: 65537" },
 		{ bytes_of, DRBG_OUTPUT_MAX, NULL },
-		{ bytes_of, DRBG_OUTPUT_MAX - 1, "every 65535 bytes" },
-		{ bytes_of, 0, "every 0 bytes" },
-		{ interval_of, 0, "every 65536 bytes, 0 ns" },
+		{ bytes_of, DRBG_OUTPUT_MAX - 1,
+		    "interval of a DRBG: 65535 bytes" },
+		{ bytes_of, 0, "interval of a DRBG: 0 bytes" },
+		{ interval_of, 0, "65536 bytes, 0 ns" },
 	};
 
 	(void)state;

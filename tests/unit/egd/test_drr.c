@@ -145,7 +145,10 @@ test_absent(void **state)
 	free(c);
 }
 
-/* Any calls in any order: sums are right, and nobody gets what is not due. */
+/*
+ * Any calls in any order: sums are right, and no client gets more than its
+ * share.
+ */
 static void
 test_any(void **state)
 {

@@ -73,7 +73,7 @@ test_restart(void **state)
 	noise_fill(bytes, sizeof(bytes), &seed);
 	memset(bytes + 2000, 9, 9);
 	assert_int_equal(health_feed(h, bytes, ENOUGH), HEALTH_LATCHED);
-	/* As far as it was tested. */
+	/* The bytes up to the failure. */
 	assert_int_equal(health_counts(h)->bytes, 2009);
 	assert_int_equal(health_feed(h, bytes, ENOUGH), HEALTH_LATCHED);
 	assert_int_equal(health_counts(h)->bytes, 2009);
@@ -263,8 +263,8 @@ test_statistics(void **state)
 }
 
 /*
- * Feeds `n` fresh bytes, good or bad ones, in pieces of 250, which must all lead
- * to that verdict.
+ * Feeds `n` fresh bytes, good or bad ones, in pieces of 250, which must all
+ * lead to that verdict.
  */
 static void
 feed(struct health *h, bool good, size_t n, uint64_t *seed,
@@ -282,8 +282,8 @@ feed(struct health *h, bool good, size_t n, uint64_t *seed,
 }
 
 /*
- * Of a conditioned source six bad blocks in a row are an alarm.  If it begins so
- * it is doubted after two, and after the alarm until a block passes.
+ * Of a conditioned source six bad blocks in a row are an alarm.  If it begins
+ * so it is doubted after two, and after the alarm until a block passes.
  */
 static void
 test_bad_blocks(void **state)

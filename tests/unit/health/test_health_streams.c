@@ -2,10 +2,10 @@
  * The tests of the tests: the table of vrngd.conf(5), that says which test
  * finds what and when, and that good bytes raise no alarm.
  *
- * With VRNGD_LONG in the environment 10 GB of good bytes are tested in each
- * way instead of 100 MB, which takes some ten minutes of two CPUs.  With perfect bytes there
- * would be a false alarm in one of 20 such runs, as alpha is 2^-40; these are
- * always the same.
+ * With VRNGD_LONG in the environment 10 GB of good bytes are tested in each way
+ * instead of 100 MB, which takes some ten minutes of two CPUs.  With perfect
+ * bytes there would be a false alarm in one of 20 such runs, as alpha is 2^-40;
+ * these are always the same.
  */
 #include "unit/health/noise.h"
 
@@ -286,7 +286,9 @@ text(uint8_t *bytes, uint64_t *seed)
 	return 0;
 }
 
-/* Text is refused as a conditioned source, in small pieces and in large ones. */
+/*
+ * Text is refused as a conditioned source, in small pieces and in large ones.
+ */
 static void
 test_text(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * Messages to a service manager that does not read: none waits, what must not be
- * lost comes in order, the rest once.
+ * Messages to a service manager that does not read: none waits, what must not
+ * be lost comes in order, the rest once.
  */
 #include "unit/unit.h"
 
@@ -241,7 +241,7 @@ test_away(void **state)
 	assert_string_equal(receive_text(&m), "X_NUMBER=1");
 	close(m.fd);
 	sdnotify_send("X_NUMBER=2");
-	setenv("NOTIFY_SOCKET", "@vrngd-test-nobody", 1);
+	setenv("NOTIFY_SOCKET", "@vrngd-test-absent", 1);
 	sdnotify_send("X_NUMBER=3");
 	m.fd = listen_anew();
 	assert_true(sd_event_run(m.event, 5000000) > 0);
