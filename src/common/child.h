@@ -1,6 +1,6 @@
 /*
- * The start of a child: it opens the channel to the parent, receives its identity
- * (HELLO), and sends its log lines to the parent.
+ * The start of a child: it opens the channel to the parent, receives its
+ * identity (HELLO), and sends its log lines to the parent.
  */
 #ifndef VRNGD_CHILD_H
 #define VRNGD_CHILD_H
@@ -15,8 +15,8 @@
 struct proto_hello child_start(enum proto_role role);
 
 /*
- * Completes the start: enters sandbox_filter(), and notifies the parent that this
- * child is ready.
+ * Completes the start: enters sandbox_filter(), and notifies the parent that
+ * this child is ready.
  */
 void child_ready(const struct sandbox_rule *rules, size_t nrules,
     unsigned long nofile);

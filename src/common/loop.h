@@ -1,6 +1,6 @@
 /*
- * The event loop of a child: the watched descriptors, the frames of the parent, and
- * the frames to the parent that wait for room in the channel.
+ * The event loop of a child: the watched descriptors, the frames of the parent,
+ * and the frames to the parent that wait for room in the channel.
  */
 #ifndef VRNGD_LOOP_H
 #define VRNGD_LOOP_H
@@ -29,16 +29,16 @@ struct loop {
 void loop_init(struct loop *, enum proto_role);
 
 /*
- * Adds, changes or removes a watched descriptor (`op` as for epoll_ctl(2)), with a key
- * for data.u64.  On failure loop_try() returns -1 with errno, and loop_watch() ends the
- * process.
+ * Adds, changes or removes a watched descriptor (`op` as for epoll_ctl(2)),
+ * with a key for data.u64.  On failure loop_try() returns -1 with errno, and
+ * loop_watch() ends the process.
  */
 int loop_try(struct loop *, int op, int fd, uint32_t events, uint64_t key);
 void loop_watch(struct loop *, int op, int fd, uint32_t events, uint64_t key);
 
 /*
- * Waits for at most `ms` milliseconds (-1: no timeout) for at most `max` events.
- * Returns their number.  Ends the process if the parent has exited.
+ * Waits for at most `ms` milliseconds (-1: no timeout) for at most `max`
+ * events.  Returns their number.  Ends the process if the parent has exited.
  */
 int loop_wait(struct loop *, struct epoll_event *, int max, int ms);
 
@@ -46,8 +46,8 @@ int loop_wait(struct loop *, struct epoll_event *, int max, int ms);
 int loop_timeout(uint64_t at, uint64_t now);
 
 /*
- * Reads the next frame of the parent, and answers PING.  Returns false without a
- * frame.
+ * Reads the next frame of the parent, and answers PING.  Returns false without
+ * a frame.
  */
 bool loop_recv(struct loop *, struct frame *);
 
@@ -64,8 +64,9 @@ void *loop_counters(struct loop *);
 void loop_busy(struct loop *);
 
 /*
- * Ends a round of events: sends a pending answer to PING, and watches for room in the
- * channel up (LOOP_UP) while that answer or frames of the role (`pending`) wait.
+ * Ends a round of events: sends a pending answer to PING, and watches for room
+ * in the channel up (LOOP_UP) while that answer or frames of the role
+ * (`pending`) wait.
  */
 void loop_flush(struct loop *, bool pending);
 

@@ -31,30 +31,30 @@
 #include <stdint.h>
 
 #define PROTO_VERSION	  1
-#define CHANNEL_FD	  3 /* where a child hears the parent, */
-#define CHANNEL_UP_FD	  4 /* and tells it */
-#define EXIT_SESSION_LOST 3 /* a worker's: its deposit is of no more use */
+#define CHANNEL_FD	  3 /* of a child: frames from the parent */
+#define CHANNEL_UP_FD	  4 /* of a child: frames to the parent */
+#define EXIT_SESSION_LOST 3 /* of a worker: its session cannot be resumed */
 #define FRAME_FDS_MAX	  2
 
 #define GUEST_NAME_SIZE	  64	    /* with the terminating NUL */
 #define LOG_TEXT_SIZE	  256	    /* with the terminating NUL */
 #define BYTES_PACKET_MAX  65536	    /* bytes */
 #define REQUEST_MAX	  65536	    /* bytes served to one guest request */
-#define GRANT_MIN	  64	    /* bytes; fewer only if no more fit */
-#define NEED_MAX	  262144    /* bytes asked for at once */
+#define GRANT_MIN	  64	    /* bytes; less only if no more fit */
+#define NEED_MAX	  262144    /* bytes of demand at once */
 #define INFLIGHT_SIZE_MAX (1 << 20) /* bytes, for 32768 descriptors */
 #define SOURCES_MAX	  16	    /* of a pool */
 #define SOURCE_INIT_SIZE  64	    /* bytes */
-#define STOCK_SIZE_MIN	  4096	    /* bytes read ahead, of each source */
+#define STOCK_SIZE_MIN	  4096	    /* bytes, for each source */
 #define STOCK_SIZE_MAX	  (1 << 24)
 #define CLIENTS_MAX	  4096 /* of a service */
 #define ALLOWED_MAX	  64   /* networks of a service */
 #define CLIENT_TEXT_SIZE  64   /* with the terminating NUL */
 #define ALPHA_MIN	  20   /* of tests: 2^-20; see proto_source */
-#define ALPHA_MAX	  60   /* a failure is no false alarm any more */
-#define POLL_US_MAX	  1000 /* that a worker may look at a ring */
+#define ALPHA_MAX	  60   /* beyond it a failure is not a false alarm */
+#define POLL_US_MAX	  1000 /* maximum time of a poll */
 
-/* Who speaks on a channel; a bit each, so that a rule can name several. */
+/* The processes on a channel; a bit each, so that a rule can name several. */
 enum proto_role {
 	ROLE_PARENT = 1 << 0,
 	ROLE_ENTROPY = 1 << 1,
@@ -67,7 +67,7 @@ enum proto_role {
 	ROLE_CHILD = ROLE_ENTROPY | ROLE_WORKER | ROLE_STATUS,
 };
 
-/* The layers of isolation that not every host or user has. */
+/* Isolation layers that depend on the host or user. */
 enum proto_layer {
 	LAYER_UID = 1 << 0,	 /* a uid and gid of its own */
 	LAYER_BOUNDING = 1 << 1, /* an empty capability bounding set */
@@ -127,7 +127,7 @@ enum proto_type {
 struct frame_header {
 	uint32_t type;	     /* enum proto_type */
 	uint32_t length;     /* header and payload, bytes */
-	uint32_t consumer;   /* whom it is about; 0: nobody */
+	uint32_t consumer;   /* its consumer; 0: none */
 	uint32_t generation; /* of the entropy process; 0: none */
 };
 
@@ -147,25 +147,25 @@ struct proto_hello {
 	uint32_t unused;    /* 0 */
 };
 
-/* One line of a child, for the parent to log under that child's name. */
+/* A log line of a child, which the parent logs with the child's name. */
 struct proto_log {
 	uint32_t level; /* enum log_level */
 	char text[LOG_TEXT_SIZE];
 };
 
 /*
- * COUNTERS: memory (fd) that the child counts in, for the parent to read
+ * COUNTERS: memory (fd) in which the child counts, read by the parent
  * (counters.h).  Follows HELLO.
  */
 
 /*
- * PING: the child answers with PONG when it has done what the frames before it
- * asked for; there is one question at a time.  BUSY: the child is about to do
- * what may wait, so the parent is to send PINGs until one is answered.  A child
- * sends no second BUSY before its next PONG.
+ * PING: the child answers with PONG when it has handled all earlier frames;
+ * only one PING is pending at a time.  BUSY: the child starts an operation that
+ * may block, so the parent sends PINGs until one is answered.  A child sends no
+ * second BUSY before its next PONG.
  */
 
-/* How a pool's sources make one stream. */
+/* How a pool uses its sources. */
 enum proto_combine {
 	COMBINE_FIRST, /* the first healthy one, in their order */
 	COMBINE_XOR,   /* all of them, byte by byte */
@@ -208,7 +208,7 @@ enum proto_source_kind {
 #undef PROTO_ENUM
 
 enum proto_noise {
-	NOISE_CONDITIONED, /* as good as random if it works at all */
+	NOISE_CONDITIONED, /* output of a cipher or hash */
 	NOISE_RAW,	   /* samples of a physical process */
 };
 
@@ -218,17 +218,17 @@ enum proto_instruction {
 	INSTRUCTION_RDRAND
 };
 
-/* A source: how it is to be read and tested. */
+/* A source: how it is read and tested. */
 struct proto_source {
 	uint32_t number;      /* from 0, in order of preference */
 	uint32_t kind;	      /* enum proto_source_kind */
 	uint32_t noise;	      /* enum proto_noise */
 	uint32_t sample_bits; /* of raw noise: a sample's width, 1, 2, 4 or 8 */
-	uint32_t min_entropy; /* and what is in it, 1/1000 bit */
-	uint32_t alpha;	      /* a test's false alarms: 2^-alpha */
+	uint32_t min_entropy; /* and its min-entropy, 1/1000 bit */
+	uint32_t alpha;	      /* rate of false alarms of a test: 2^-alpha */
 	uint32_t instruction; /* of cpu: enum proto_instruction */
-	uint32_t speed;	      /* of serial: baud; 0: as it is */
-	uint32_t datagrams;   /* of stream: 1: each read is one */
+	uint32_t speed;	      /* of serial: baud; 0: unchanged */
+	uint32_t datagrams;   /* of stream: 1: each read is a datagram */
 	uint32_t init_size;   /* of serial: bytes of `init` */
 	uint64_t timeout;     /* ns without a byte until it counts as stalled */
 	uint8_t init[SOURCE_INIT_SIZE]; /* sent to it at its start */
@@ -236,9 +236,9 @@ struct proto_source {
 };
 
 /*
- * SOURCE_OPEN gives a source to be read (fd), SOURCE_START lets one be read
- * that needs no descriptor.  Both after start, and again whenever a
- * SOURCE_STATE said that it is closed.
+ * SOURCE_OPEN opens a source with a descriptor (fd), SOURCE_START a source
+ * without one.  Sent after the start, and again after a SOURCE_STATE that
+ * reports it closed.
  */
 struct proto_number {
 	uint32_t number; /* the source's */
@@ -246,14 +246,14 @@ struct proto_number {
 };
 
 enum proto_source_status {
-	SOURCE_WAITING,	  /* to be opened, for the first time or again */
-	SOURCE_STARTING,  /* open; its start-up tests go on */
+	SOURCE_WAITING,	  /* not open yet, or waits to be opened again */
+	SOURCE_STARTING,  /* open; its start-up tests are running */
 	SOURCE_OK,	  /* healthy */
-	SOURCE_STALLED,	  /* open, and yields nothing */
-	SOURCE_LOST,	  /* ended, or failed to be read: see `error` */
+	SOURCE_STALLED,	  /* open, but delivers nothing */
+	SOURCE_LOST,	  /* ended, or cannot be read: see `error` */
 	SOURCE_FAILED,	  /* a test failed: see `test` */
 	SOURCE_LATCHED,	  /* failed so badly that it stays out */
-	SOURCE_EXHAUSTED, /* test data that has been used up */
+	SOURCE_EXHAUSTED, /* test data has ended */
 	SOURCE_STATUSES,
 };
 
@@ -261,43 +261,43 @@ enum proto_test {
 	TEST_NONE,
 	TEST_REPETITION, /* SP 800-90B 4.4.1 */
 	TEST_PROPORTION, /* SP 800-90B 4.4.2 */
-	TEST_LAG,	 /* a sequence that was there before */
-	TEST_STUCK,	 /* the same word again, of a conditioned source */
-	TEST_DEVICE,	 /* the device says itself that it is not well */
-	TEST_COMBINED,	 /* what the sources came to together was not random */
+	TEST_LAG,	 /* a repeated sequence */
+	TEST_STUCK,	 /* a repeated word of a conditioned source */
+	TEST_DEVICE,	 /* the device reports a fault */
+	TEST_COMBINED,	 /* the combined bytes were not random */
 	TEST_STATISTICS, /* FIPS 140-2, of a conditioned source, block by block */
 	TESTS,
 };
 
-/* What testing a source has come to since the start of its process. */
+/* The results of a source's tests since the start of its process. */
 struct proto_health {
 	uint64_t bytes;		/* tested */
 	uint64_t alarms[TESTS]; /* by test; [TEST_NONE]: start-ups passed */
-	uint64_t fips_blocks;	/* of 20,000 bits looked at by FIPS 140-2, */
-	uint64_t fips_failed;	/* that one in 1,300 of fails: advisory */
+	uint64_t fips_blocks;	/* blocks of 20,000 bits tested by FIPS 140-2 */
+	uint64_t fips_failed; /* failed blocks, about one in 1,300: advisory */
 };
 
 /* A change of a source's state. */
 struct proto_source_state {
 	uint32_t number;
 	uint32_t status;  /* enum proto_source_status */
-	uint32_t closed;  /* 1: is to be opened again, unless latched */
-	uint32_t serving; /* whose bytes are given out: 1 << number, or more */
+	uint32_t closed;  /* 1: closed; open it again, unless latched */
+	uint32_t serving; /* sources that serve, bits 1 << number */
 	int32_t error;	  /* errno; 0: end of file */
 	uint32_t test;	  /* enum proto_test that failed last */
-	uint32_t opened;  /* how many times it had been by then */
+	uint32_t opened;  /* number of SOURCE_OPEN or _START before */
 	uint32_t unused;  /* 0 */
 };
 
 /* fd of CONSUMER: the end of the byte channel that the entropy process writes
- * to.  CONSUMER_GONE voids what was granted to it and not yet handed out. */
+ * to.  CONSUMER_GONE voids granted bytes that were not sent yet. */
 
 enum proto_delivery_mode {
-	DELIVERY_RAW,  /* the sources' own bytes */
-	DELIVERY_DRBG, /* of a CTR_DRBG that is seeded with them */
+	DELIVERY_RAW,  /* bytes of the sources */
+	DELIVERY_DRBG, /* output of a CTR_DRBG seeded from them */
 };
 
-/* How a consumer's later grants are met.  Without it: DELIVERY_RAW. */
+/* The delivery of a consumer's later grants.  Default: DELIVERY_RAW. */
 struct proto_delivery {
 	uint32_t mode;			/* enum proto_delivery_mode */
 	uint32_t prediction_resistance; /* 1: reseed before each output */
@@ -306,62 +306,60 @@ struct proto_delivery {
 };
 
 /*
- * What is in stock, tested, and all that was ever granted out of it: so the
- * parent, who knows what it has granted, knows what it still may.  Less than
- * before if stock was thrown away or has seeded a DRBG.  What is granted to a
- * consumer with DELIVERY_DRBG does not come out of it.
+ * The tested bytes in stock plus all bytes ever granted from it: the parent
+ * subtracts its grants to find how much it can grant.  It decreases when stock
+ * was discarded or has seeded a DRBG.  Grants to a consumer with DELIVERY_DRBG
+ * do not count.
  */
 struct proto_stock {
 	uint64_t total;	   /* bytes */
 	uint64_t capacity; /* bytes held at most */
 };
 
-/* What a consumer may be sent, as a running total. */
+/* Bytes granted to a consumer, as a running total. */
 struct proto_grant {
 	uint64_t total; /* bytes */
 };
 
 /*
- * What a consumer was granted and could not be given, as a running total: for
- * want of room in its byte channel, of stock, of a seed.  While it is blocked,
- * that is what becomes of all that it is granted.
+ * Granted bytes of a consumer that could not be sent, as a running total:
+ * without room in its byte channel, stock, or a seed.  While it is blocked, all
+ * its grants become void.
  */
 struct proto_void {
 	uint64_t total;	  /* bytes */
-	uint32_t blocked; /* 1: no room, or no seed; 0: no more */
+	uint32_t blocked; /* 1: no room or no seed; 0: no longer */
 	uint32_t unused;  /* 0 */
 };
 
 /*
- * fds of START: the deposit of the guest's session (deposit.h), the byte
- * channel's end to read from.
- * LIMITS has others, to be kept from now on.
+ * fds of START: the deposit of the guest's session (deposit.h), and the read
+ * end of the byte channel.  LIMITS changes the limits.
  */
 struct proto_limits {
 	uint32_t window;      /* bytes to hold ready; 0: none */
 	uint32_t request_min; /* bytes granted are enough for one */
-	uint32_t request_max; /* bytes; a longer request is cut */
+	uint32_t request_max; /* bytes; a longer request is shortened */
 	uint32_t poll_us;     /* of ROLE_VHOST: to look at the ring for the
 			       * next request, at most POLL_US_MAX; 0: none */
-	uint32_t
-	    poll_share;	 /* percent of a CPU for that, beyond what it saves */
-	uint32_t unused; /* 0 */
+	uint32_t poll_share;  /* percent of a CPU for polling */
+	uint32_t unused;      /* 0 */
 };
 
 enum proto_protocol {
 	SERVE_EGD,	/* commands and answers */
-	SERVE_STREAM,	/* bytes, as fast as the peer takes them */
-	SERVE_DATAGRAM, /* bytes, to whoever sent the last datagram */
+	SERVE_STREAM,	/* bytes, as fast as the peer reads */
+	SERVE_DATAGRAM, /* bytes, to the sender of the last datagram */
 };
 
 /*
- * What a service is.  First of all, before LIMITS, BYTES, and CLIENTS or SOCKET;
- * then, once it is served, again whenever it has changed, but for its protocol.
- * Either way the networks that are allowed follow, each in an ALLOW.
+ * What a service is.  First of all, before LIMITS, BYTES, and CLIENTS or
+ * SOCKET; then, once it is served, again whenever it has changed, but for its
+ * protocol.  Either way the networks that are allowed follow, each in an ALLOW.
  */
 struct proto_serve {
 	uint32_t protocol;     /* enum proto_protocol */
-	uint32_t max_clients;  /* 1 to CLIENTS_MAX; more are turned away */
+	uint32_t max_clients;  /* 1 to CLIENTS_MAX; more are rejected */
 	uint64_t idle_timeout; /* ns; 0: none */
 	uint32_t nallowed;     /* ALLOW frames that follow, at most ALLOWED_MAX:
 				* addresses in none of them are turned away */
@@ -373,20 +371,20 @@ struct proto_serve {
 
 /* A network.  IPv4: mapped to IPv6 (RFC 4291, 2.5.5.2), bits from 96 up. */
 struct proto_network {
-	uint8_t address[16]; /* 0 behind the bits */
+	uint8_t address[16]; /* 0 after the prefix */
 	uint32_t bits;	     /* of the prefix, 0 to 128 */
 	uint32_t unused;     /* 0 */
 };
 
 /*
- * WRITES: what clients write (EGD 03) goes to this fd; without, it is thrown
- * away.
+ * WRITES: the target (fd) of bytes that clients write (EGD 03); without it they
+ * are discarded.
  */
 
 enum proto_socket_kind {
-	SOCKET_LISTENING, /* clients come by it */
+	SOCKET_LISTENING, /* clients connect to it */
 	SOCKET_CONNECTED, /* its peer is the only client; worker ends with it */
-	SOCKET_BOUND,	  /* for datagrams; a peer has yet to send one */
+	SOCKET_BOUND,	  /* for datagrams; no peer yet */
 };
 
 /* The listener of ROLE_STATUS, or the UDP socket of a service (fd). */
@@ -398,10 +396,10 @@ struct proto_socket {
 /*
  * CLIENTS: memory for the clients' state, and a deposit with the connections of
  * the clients that an earlier worker had (fds; deposit.h).  Once, after BYTES,
- * if clients have connections.  CLIENT: a new connection (fd), accepted or made,
- * for a place that is free.  CLIENT_GONE: the worker has closed a connection, or
- * refused it; the parent, which has another descriptor of it, closes that, and
- * the place is free.
+ * if clients have connections.  CLIENT: a new connection (fd), accepted or
+ * made, for a place that is free.  CLIENT_GONE: the worker has closed a
+ * connection, or refused it; the parent, which has another descriptor of it,
+ * closes that, and the place is free.
  */
 struct proto_client {
 	uint32_t place;	 /* less than CLIENTS_MAX */
@@ -409,8 +407,9 @@ struct proto_client {
 };
 
 /*
- * STATUS_ASK: a status is wanted that was begun after this question, of which
- * there is one at a time.  STATUS: a JSON object, in a sealed memory file (fd).
+ * STATUS_ASK: requests a status that is started after this query; only one
+ * query is pending at a time.  STATUS: a JSON object, in a sealed memory file
+ * (fd).
  */
 struct proto_status {
 	uint64_t size; /* bytes */
@@ -424,15 +423,15 @@ struct proto_status {
 /* A worker's demand, as running totals of its generation. */
 struct proto_want {
 	uint64_t received; /* bytes that have arrived */
-	uint64_t need;	   /* wanted for requests that wait now */
-	uint64_t room;	   /* that could be held; at least need */
-	uint64_t held;	   /* bytes now in the window: no total */
+	uint64_t need;	   /* needed for waiting requests */
+	uint64_t room;	   /* including the window; at least need */
+	uint64_t held;	   /* bytes now in the window, not a total */
 };
 
-/* WANT_ASK: the demand is to be told, new or not. */
+/* WANT_ASK: requests a WANT, changed or not. */
 
-/* INFLIGHT_ASK: memory for VHOST_USER_GET_INFLIGHT_FD, that the parent makes,
- * seals and returns as the fd of INFLIGHT. */
+/* INFLIGHT_ASK: requests memory for VHOST_USER_GET_INFLIGHT_FD, which the parent
+ * creates, seals and returns as the fd of INFLIGHT. */
 struct proto_inflight {
 	uint64_t size; /* bytes, at most INFLIGHT_SIZE_MAX */
 };

@@ -35,7 +35,7 @@ window_rewire(struct window *w, uint32_t generation, int fd)
 	w->bytes_fd = fd;
 	w->generation = generation;
 	w->received = 0;
-	w->told = (struct proto_want){ 0 };
+	w->reported = (struct proto_want){ 0 };
 }
 
 /*
@@ -90,16 +90,16 @@ is_changed(const struct window *w, const struct proto_want *want)
 {
 	uint64_t thought, used;
 
-	if (want->need > w->told.need && want->need > want->received)
+	if (want->need > w->reported.need && want->need > want->received)
 		return true;
-	if (want->need < w->told.need && w->told.need > want->received)
+	if (want->need < w->reported.need && w->reported.need > want->received)
 		return true;
-	if (want->room > want->received && w->told.room == 0)
+	if (want->room > want->received && w->reported.room == 0)
 		return true;
 	/*
 	 * The bytes that the parent assumes are held, and those used of them.
 	 */
-	thought = want->received - w->told.received + w->told.held;
+	thought = want->received - w->reported.received + w->reported.held;
 	used = thought - want->held;
 	return used >= (w->ready == 0 ? 1 : w->ready / 2);
 }
@@ -119,9 +119,9 @@ window_want(struct window *w, uint64_t need, bool any_request)
 	want->room = want->need + w->ready;
 	if (need == 0)
 		want->room -= min32(w->held, w->ready);
-	if (!w->untold && !is_changed(w, want))
+	if (!w->pending && !is_changed(w, want))
 		return;
-	w->untold = !channel_up(&f);
-	if (!w->untold)
-		w->told = *want;
+	w->pending = !channel_up(&f);
+	if (!w->pending)
+		w->reported = *want;
 }

@@ -17,12 +17,12 @@ struct window {
 	int bytes_fd; /* the byte channel; -1: none now */
 	uint32_t consumer;
 	uint32_t generation;
-	uint32_t ready;		/* bytes to hold ready */
-	uint32_t request_min;	/* bytes granted are enough for a request */
-	uint32_t request_max;	/* bytes; a longer request is cut */
-	uint64_t received;	/* running total, this generation */
-	struct proto_want told; /* the last WANT */
-	bool untold;	/* a WANT is pending: the channel was full, or asked */
+	uint32_t ready;		    /* bytes to hold ready */
+	uint32_t request_min;	    /* bytes granted are enough for a request */
+	uint32_t request_max;	    /* bytes; a longer request is cut */
+	uint64_t received;	    /* running total, this generation */
+	struct proto_want reported; /* the last WANT */
+	bool pending;	/* a WANT is pending: the channel was full, or asked */
 	bool fresh;	/* some bytes have just arrived */
 	uint32_t start; /* bytes[start .. start + held) */
 	uint32_t held;	/* bytes available */
@@ -60,7 +60,7 @@ void window_drop(struct window *, uint32_t n);
 /*
  * Reports the demand to the parent, if it has changed: waiting requests need
  * `need` bytes more than are held, at most NEED_MAX.  Without requests, only
- * the window is kept.  If the channel is full, sets window->untold: call it
+ * the window is kept.  If the channel is full, sets window->pending: call it
  * again when the channel is writable.
  */
 void window_want(struct window *, uint64_t need, bool any_request);

@@ -1,6 +1,7 @@
 /*
  * Admits connections within the limits, and refuses the rest; begins to serve,
- * and ends.  Used by step.c in each round; by frames.c, resume.c and datagram.c.
+ * and ends.  Used by step.c in each round; by frames.c, resume.c and
+ * datagram.c.
  */
 #include <sys/epoll.h>
 
@@ -9,13 +10,14 @@
 #include "egd/clients.h"
 
 #define LINGER	    (5 * NS_PER_SEC)  /* without clients */
-#define FIRST_BYTES (250 * NS_PER_MS) /* until the first ones come */
+#define FIRST_BYTES (250 * NS_PER_MS) /* until the first ones arrive */
 
 static void
 refuse(struct worker *w, const struct peer *peer, const char *why)
 {
 	w->page->counters.turned_away++;
-	worker_log(w, &w->log_refused, "turned away %s: %s", peer->text, why);
+	worker_log(w, &w->log_refused, "client rejected, %s: %s", peer->text,
+	    why);
 }
 
 bool
@@ -30,7 +32,7 @@ admission_allows(struct worker *w, const struct peer *peer)
 {
 	if (admission_permits(w, peer))
 		return true;
-	refuse(w, peer, "its address is not allowed");
+	refuse(w, peer, "address is not allowed");
 	return false;
 }
 
@@ -96,7 +98,7 @@ admission_hold(struct worker *w)
 		w->opens_at += FIRST_BYTES;
 }
 
-/* When a worker without clients ends (ns); 0: not, or not yet. */
+/* The time at which a worker without clients exits (ns); 0: none yet. */
 static uint64_t
 end_of_linger(const struct worker *w)
 {

@@ -17,13 +17,13 @@
  */
 void admission_hold(struct worker *);
 
-/* Takes a connection for a place: it becomes a client, or is closed. */
+/* Adds a connection for a place as a client, or closes it. */
 void admission_take(struct worker *, uint32_t place, int fd);
 
 /* Whether the service allows an address. */
 bool admission_permits(const struct worker *, const struct peer *);
 
-/* The same; a refused peer is counted and logged. */
+/* The same; counts and logs a rejected peer. */
 bool admission_allows(struct worker *, const struct peer *);
 
 /*

@@ -25,7 +25,7 @@
 #include "egd/position.h"
 
 #define EGD_QUANTUM 256	 /* bytes: any one request */
-#define DISCARD	    4096 /* bytes read and thrown away at once */
+#define DISCARD	    4096 /* bytes read and discarded at once */
 
 static uint32_t
 min(uint32_t a, uint32_t b)
@@ -33,7 +33,7 @@ min(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* Sends bytes.  Returns how many went, or -1 after closing the client. */
+/* Sends bytes.  Returns the number sent, or -1 after closing the client. */
 static ssize_t
 transmit(struct worker *w, struct client *c, const uint8_t *bytes, size_t n)
 {
@@ -46,7 +46,7 @@ transmit(struct worker *w, struct client *c, const uint8_t *bytes, size_t n)
 	return sent;
 }
 
-/* The same, of an EGD client: while they are sent, that is saved. */
+/* The same for an EGD client, with its state saved before and after. */
 static ssize_t
 transmit_saved(struct worker *w, struct client *c, const uint8_t *bytes,
     size_t n)
@@ -62,7 +62,7 @@ transmit_saved(struct worker *w, struct client *c, const uint8_t *bytes,
 	return sent;
 }
 
-/* Bytes of the window were sent, which it waits for. */
+/* Records bytes of the window that were sent to a waiting client. */
 static void
 give(struct worker *w, struct client *c, uint32_t n)
 {
@@ -70,7 +70,7 @@ give(struct worker *w, struct client *c, uint32_t n)
 	clients_gave(w, c, n);
 }
 
-/* Sends what is left of an answer; nothing else is done before. */
+/* Sends the rest of an answer before anything else. */
 static void
 flush(struct worker *w, struct client *c)
 {
@@ -104,7 +104,7 @@ answer(struct worker *w, struct client *c, size_t len)
 	flush(w, c);
 }
 
-/* EGD 01: as many bytes as there are at once. */
+/* EGD 01: the available bytes. */
 static void
 answer_now(struct worker *w, struct client *c, uint32_t wanted)
 {
@@ -119,7 +119,7 @@ answer_now(struct worker *w, struct client *c, uint32_t wanted)
 	answer(w, c, 1U + n);
 }
 
-/* A command was done, whose bytes have gone or that has no answer. */
+/* Finishes a command, after its answer was sent or without one. */
 static void
 done(struct worker *w, struct client *c)
 {
@@ -127,7 +127,7 @@ done(struct worker *w, struct client *c)
 	clients_enter(w, c, CLIENT_READING);
 }
 
-/* Does what the command in hand says, or begins to. */
+/* Carries out the current command, or starts to. */
 static void
 execute(struct worker *w, struct client *c)
 {
@@ -147,7 +147,7 @@ execute(struct worker *w, struct client *c)
 	}
 }
 
-/* A command is complete. */
+/* Handles a complete command. */
 static void
 accept_command(struct worker *w, struct client *c,
     const struct egd_parsed *said)
@@ -162,7 +162,7 @@ accept_command(struct worker *w, struct client *c,
 	if ((c->saved.flags & SAVED_FRAMED) != 0 &&
 	    (c->saved.flags & SAVED_SHIFTED) != 0) {
 		clients_close(w, c,
-		    "bytes sent again by a new worker precede an answer");
+		    "answer would follow bytes sent twice by a new worker");
 		return;
 	}
 	c->saved.command = said->command;
@@ -170,7 +170,7 @@ accept_command(struct worker *w, struct client *c,
 	execute(w, c);
 }
 
-/* Passes on what a client wrote, if that is wanted. */
+/* Forwards bytes that a client wrote, if accepted. */
 static void
 pass_on(const struct worker *w, const struct egd_parsed *said)
 {
@@ -180,9 +180,8 @@ pass_on(const struct worker *w, const struct egd_parsed *said)
 }
 
 /*
- * Closes a client that does not speak the protocol.  What it sent besides is
- * read: if it were not, what it has been answered might be lost on its way
- * (RFC 1122, 4.2.2.13).
+ * Closes a client after an invalid command.  Its remaining input is read, since
+ * unread input could make TCP lose earlier answers (RFC 1122, 4.2.2.13).
  */
 static void
 reject(struct worker *w, struct client *c, uint8_t command)
@@ -197,7 +196,7 @@ reject(struct worker *w, struct client *c, uint8_t command)
 	clients_close(w, c, why);
 }
 
-/* Parses what was read, until something has to be waited for. */
+/* Parses the input, up to a command that must wait. */
 static void
 parse(struct worker *w, struct client *c)
 {
@@ -254,7 +253,7 @@ egd_event(struct worker *w, struct client *c, uint32_t events)
 {
 	const uint32_t end = EPOLLHUP | EPOLLERR;
 
-	/* A client that has hung up may have sent commands before. */
+	/* A client may have sent commands before it disconnected. */
 	if (c->state == CLIENT_READING && (events & (EPOLLIN | end)) != 0)
 		read_commands(w, c, events);
 	else if ((events & end) != 0)
@@ -287,13 +286,13 @@ egd_take(struct worker *w, struct client *c)
 		return true;
 	done(w, c);
 	parse(w, c);
-	/* So that it does not lose its turn for want of a request. */
+	/* Sets its demand, so that it keeps its turn. */
 	if (c->state == CLIENT_READING && c->input == INPUT_MORE)
 		read_commands(w, c, EPOLLIN);
 	return true;
 }
 
-/* Goes on with what an earlier worker has received, if there was one. */
+/* Continues with the input that an earlier worker received. */
 static void
 egd_begin(struct worker *w, struct client *c)
 {

@@ -9,12 +9,12 @@
 /* Commands, answered in their order. */
 extern const struct protocol client_egd;
 
-/* Raw bytes, for as long as the client takes them. */
+/* Raw bytes, as long as the client reads. */
 extern const struct protocol client_stream;
 
-/* The bytes that a raw client waits for: what a burst allows, if not more. */
+/* The demand of a raw client: up to a burst. */
 uint32_t client_chunk(const struct worker *);
 
-#define CLIENT_CHUNK_MAX 4096 /* bytes that raw clients are given at once */
+#define CLIENT_CHUNK_MAX 4096 /* bytes per turn of a raw client */
 
 #endif

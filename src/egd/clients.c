@@ -18,8 +18,8 @@
 #include "egd/clients.h"
 #include "egd/position.h"
 
-#define SEND_BUFFER 4096 /* bytes, so that few lie unread */
-#define KEEP_IDLE   60	 /* s, until a peer that says nothing is probed */
+#define SEND_BUFFER 4096 /* bytes, to limit unread output */
+#define KEEP_IDLE   60	 /* s, until a silent peer is probed */
 
 void
 clients_init(struct clients *cs)
@@ -40,7 +40,7 @@ clients_save(struct worker *w, const struct client *c)
 	saved_commit(w->saved, clients_place(w, c), &c->saved);
 }
 
-/* Prepares a place. */
+/* Initializes a place. */
 static struct client *
 take_place(struct worker *w, uint32_t place, int fd)
 {
@@ -60,7 +60,7 @@ take_place(struct worker *w, uint32_t place, int fd)
 	return c;
 }
 
-/* Shows the parent a client; one that another worker has shown goes on. */
+/* Adds a client to the page; a resumed client keeps its entry. */
 static void
 show(struct worker *w, struct client *c)
 {
@@ -72,7 +72,7 @@ show(struct worker *w, struct client *c)
 	__atomic_store_n(&c->shown->since, w->now, __ATOMIC_RELEASE);
 }
 
-/* Shows that there is no client in a place. */
+/* Removes a client from the page. */
 static void
 hide(struct worker *w, uint32_t place)
 {
@@ -99,7 +99,7 @@ set_options(int fd, bool inet)
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEP_IDLE);
 }
 
-/* The events that it cannot do without. */
+/* The events that the client needs. */
 static uint32_t
 needed_events(const struct worker *w, const struct client *c)
 {
@@ -147,7 +147,7 @@ clients_start(struct worker *w, struct client *c)
 	saved_end(w->saved);
 }
 
-/* Begins to save the state of a client. */
+/* Starts saving the state of a client. */
 static void
 begin_saving(struct worker *w, struct client *c)
 {
@@ -203,7 +203,7 @@ clients_touch(struct worker *w, struct client *c)
 void
 clients_drop(struct worker *w, uint32_t place, int fd)
 {
-	/* The parent may have the connection for some more time. */
+	/* The parent may have a copy of the connection for some time. */
 	(void)shutdown(fd, SHUT_RDWR);
 	close(fd);
 	hide(w, place);

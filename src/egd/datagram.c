@@ -1,7 +1,7 @@
 /*
  * The peers of a UDP socket, which are clients without a connection.  Used by
- * step.c when the socket can be read, and by admission.c and serve.c through the
- * protocol that frames.c selects.
+ * step.c when the socket can be read, and by admission.c and serve.c through
+ * the protocol that frames.c selects.
  */
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -19,7 +19,7 @@
 #include "egd/admission.h"
 
 #define DATAGRAM_MAX 1024 /* bytes */
-#define READ_AT_ONCE 16	  /* datagrams, then others' turn comes */
+#define READ_AT_ONCE 16	  /* datagrams before other events */
 /*
  * Bytes sent to a peer from which no more datagrams come.  It may have gone
  * away, or never have existed: the source address of a datagram can be forged.
@@ -33,7 +33,7 @@ min(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* Who is sent datagrams, or NULL. */
+/* The current peer, or NULL. */
 static struct client *
 find_peer(struct worker *w)
 {
@@ -66,7 +66,7 @@ heard_from(struct worker *w, const struct sockaddr_storage *from, socklen_t len)
 	if (!admission_allows(w, &peer))
 		return;
 	if (c != NULL && !peer_same(&c->peer, &peer)) {
-		clients_close(w, c, "another peer has taken its place");
+		clients_close(w, c, "replaced by another peer");
 		c = NULL;
 	}
 	w->socket.to = *from;
@@ -79,7 +79,7 @@ heard_from(struct worker *w, const struct sockaddr_storage *from, socklen_t len)
 		clients_wait(w, c, client_chunk(w));
 }
 
-/* Sends no more until the peer sends a datagram again. */
+/* Stops sending until the peer sends a datagram again. */
 static void
 rest(struct worker *w, struct client *c)
 {
@@ -109,8 +109,8 @@ is_refusal(struct msghdr *msg)
 }
 
 /*
- * Reads an error that a datagram of ours has met (ip(7), IP_RECVERR).  Returns
- * false if there is none.
+ * Reads an error of a sent datagram (ip(7), IP_RECVERR).  Returns false without
+ * an error.
  */
 static bool
 read_error(struct worker *w)
@@ -225,7 +225,7 @@ datagram_take(struct worker *w, struct client *c)
 		clients_block(w, c);
 		watch(w, true);
 	} else if (error == 0 || error == ENOBUFS) {
-		/* With ENOBUFS it was lost, as any datagram may be. */
+		/* With ENOBUFS it was lost, like any datagram may be. */
 		drr_give(&w->clients->drr, &c->turn, n);
 		clients_gave(w, c, n);
 		clients_answered(w, c);

@@ -1,5 +1,5 @@
 /*
- * A UDP socket's peer: the only client, which has no connection of its own.
+ * The peer of a UDP socket: the only client, without a connection.
  */
 #ifndef VRNGD_DATAGRAM_H
 #define VRNGD_DATAGRAM_H
@@ -9,7 +9,7 @@
 /* Raw bytes, in datagrams. */
 extern const struct protocol datagram_raw;
 
-/* The socket can be read or written, or has an error. */
+/* The socket is readable or writable, or has an error. */
 void datagram_event(struct worker *, uint32_t events);
 
 #endif

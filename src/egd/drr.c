@@ -1,5 +1,5 @@
 /*
- * Deficit round robin among the clients that wait; pure.  Used by clients.c and
+ * Deficit round robin among waiting clients; pure.  Used by clients.c and
  * serve.c.
  */
 #include <stddef.h>

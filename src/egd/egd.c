@@ -6,7 +6,7 @@
 
 #include "egd/egd.h"
 
-/* How many bytes of a command precede its data, by its first; 0: unknown. */
+/* The length of a command without data, by its first byte; 0: unknown. */
 static uint8_t
 head_size(uint8_t command)
 {
@@ -34,7 +34,7 @@ egd_valid(const struct egd *e)
 	return e->nhead < size && e->data == 0;
 }
 
-/* Takes data of EGD_WRITE, as much as there is. */
+/* Parses available data of EGD_WRITE. */
 static enum egd_result
 parse_data(struct egd *e, const uint8_t *bytes, size_t len, size_t *used,
     struct egd_parsed *said)

@@ -17,9 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EGD_REQUEST_MAX 255 /* bytes that one command asks for */
+#define EGD_REQUEST_MAX 255 /* bytes requested by one command */
 #define EGD_ANSWER_MAX	256 /* bytes of an answer to 01 */
-#define EGD_BRIEF_MAX	12  /* bytes of any other, and a NUL */
+#define EGD_BRIEF_MAX	12  /* bytes of any other answer, and a NUL */
 
 enum egd_command {
 	EGD_AVAILABLE = 0,
@@ -29,23 +29,23 @@ enum egd_command {
 	EGD_PID = 4,
 };
 
-/* A command whose bytes have come so far: all 0 between two. */
+/* A partial command; zeroed between two commands. */
 struct egd {
-	uint8_t head[4]; /* what precedes any data, */
-	uint8_t nhead;	 /* so much of it */
-	uint8_t data;	 /* bytes of EGD_WRITE that are to come */
+	uint8_t head[4]; /* the command without data */
+	uint8_t nhead;	 /* received bytes of it */
+	uint8_t data;	 /* missing bytes of EGD_WRITE */
 };
 
 enum egd_result {
-	EGD_MORE,    /* all is used up, and a command is not complete */
+	EGD_MORE,    /* all input was parsed, the command is incomplete */
 	EGD_COMMAND, /* a command is complete */
 	EGD_DATA,    /* a part of the data of EGD_WRITE, more follows */
-	EGD_UNKNOWN, /* this is no command: nothing after it can be read */
+	EGD_UNKNOWN, /* invalid command: the rest cannot be parsed */
 };
 
-/* What was said. */
+/* A parsed command. */
 struct egd_parsed {
-	uint8_t command;     /* enum egd_command; or what is none */
+	uint8_t command;     /* enum egd_command, or an invalid one */
 	uint8_t wanted;	     /* bytes, of EGD_NOW and EGD_WAIT */
 	uint8_t size;	     /* bytes of data here, of EGD_WRITE */
 	const uint8_t *data; /* in what was given to egd_parse() */
@@ -63,8 +63,8 @@ enum egd_result egd_parse(struct egd *, const uint8_t *bytes, size_t len,
     size_t *used, struct egd_parsed *said);
 
 /*
- * Write the answers to EGD_AVAILABLE, of so many bytes, and to EGD_PID.
- * Return their length, at most EGD_BRIEF_MAX.
+ * Formats the answer to EGD_AVAILABLE, for a number of bytes; or to EGD_PID.
+ * Returns its length, at most EGD_BRIEF_MAX.
  */
 size_t egd_format_available(uint8_t *answer, uint64_t bytes);
 size_t egd_format_pid(uint8_t *answer, pid_t pid);

@@ -7,9 +7,9 @@
 #include "common/sandbox.h"
 
 /*
- * Every system call that a worker may make once it has started.  `addressed`:
- * it has a socket for datagrams from any address, and may say where to each of
- * its own goes.  Returns how many rules there are.
+ * The system calls that a worker may make after its start.  `addressed`: it has
+ * a socket for datagrams from any address, and may set the address of each sent
+ * datagram.  Returns the number of rules.
  */
 size_t egd_filter(struct sandbox_rule rules[SANDBOX_RULES_MAX], bool addressed);
 

@@ -1,6 +1,6 @@
 /*
- * Frames of the parent: START, limits, connections that it made.  Used by
- * step.c when the channel can be read.
+ * Handles frames of the parent: START, limits, connections.  Used by step.c
+ * when the channel is readable.
  */
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -27,7 +27,7 @@ unexpected(const struct frame *f)
 	log_fatal("unexpected %s frame", frame_name(f->hdr.type));
 }
 
-/* Closes the clients whose addresses are not allowed any more. */
+/* Closes clients whose addresses are no longer allowed. */
 static void
 close_refused(struct worker *w)
 {
@@ -37,12 +37,11 @@ close_refused(struct worker *w)
 	for (uint32_t i = 0; i < w->clients->used; i++) {
 		c = &w->clients->place[i];
 		if (c->state != CLIENT_NONE && !admission_permits(w, &c->peer))
-			clients_close(w, c,
-			    "its address is not allowed any more");
+			clients_close(w, c, "address is no longer allowed");
 	}
 }
 
-/* The service is what it was announced to become, from now on. */
+/* Applies the announced service. */
 static void
 become(struct worker *w)
 {
@@ -104,7 +103,7 @@ static void
 limit(struct worker *w, const struct frame *f)
 {
 	window_limit(&w->window, &f->u.limits);
-	w->window.untold = w->stage >= WORKER_WIRED;
+	w->window.pending = w->stage >= WORKER_WIRED;
 	if (w->stage == WORKER_SERVED)
 		w->stage = WORKER_LIMITED;
 }
@@ -122,7 +121,7 @@ take_socket(struct worker *w, const struct frame *f)
 	admission_hold(w);
 }
 
-/* Takes the clients of an earlier worker: resume_clients() follows. */
+/* Receives the clients of an earlier worker: resume_clients() follows. */
 static void
 take_clients(struct worker *w, const struct frame *f)
 {
@@ -130,14 +129,15 @@ take_clients(struct worker *w, const struct frame *f)
 	    MAP_SHARED, f->fds[0], 0);
 
 	if (state == MAP_FAILED)
-		log_fatal("cannot map the clients' state: %s", strerror(errno));
+		log_fatal("cannot map the state of clients: %s",
+		    strerror(errno));
 	close(f->fds[0]);
 	w->saved = state;
 	w->deposit = f->fds[1];
 	admission_hold(w);
 }
 
-/* Takes a connection that the parent has accepted, or made. */
+/* Adds a connection that the parent has accepted or established. */
 static void
 take_client(struct worker *w, const struct frame *f)
 {
@@ -173,7 +173,7 @@ dispatch(struct worker *w, const struct frame *f)
 	else if (f->hdr.type == PROTO_CLIENT)
 		take_client(w, f);
 	else if (f->hdr.type == PROTO_WANT_ASK)
-		w->window.untold = w->stage >= WORKER_WIRED;
+		w->window.pending = w->stage >= WORKER_WIRED;
 	else
 		unexpected(f);
 }

@@ -1,5 +1,5 @@
 /*
- * The parent's frames.
+ * Frames of the parent.
  */
 #ifndef VRNGD_FRAMES_H
 #define VRNGD_FRAMES_H
@@ -7,12 +7,12 @@
 #include "common/channel.h"
 #include "egd/worker.h"
 
-/* Takes the first frame, a SERVE. */
+/* Receives the first frame, SERVE. */
 void frames_serve(struct worker *, const struct frame *);
 
 /*
- * Reads the frames that have come, and does what they say; up to CLIENTS or
- * SOCKET, after which the worker is confined.
+ * Reads and handles received frames, up to CLIENTS or SOCKET, after which the
+ * worker is confined.
  */
 void frames_read(struct worker *);
 

@@ -1,7 +1,6 @@
 /*
  * The EGD worker: serves the clients of one service, over the EGD protocol or
- * with raw bytes, and knows of no other.  Started by the parent for a service
- * with clients.
+ * with raw bytes.  Started by the parent for a service with clients.
  */
 #include <unistd.h>
 
@@ -23,7 +22,7 @@ main(void)
 	};
 
 	child_start(ROLE_EGD);
-	/* The window first: where little may be locked there are few clients. */
+	/* The window first: little locked memory means few clients. */
 	locked_keep(&w.window, sizeof(w.window));
 	locked_keep(&clients, sizeof(clients));
 	clients_init(&clients);

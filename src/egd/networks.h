@@ -1,5 +1,5 @@
 /*
- * The networks whose addresses may have bytes of an outlet.
+ * The allowed networks of a service.
  */
 #ifndef VRNGD_NETWORKS_H
 #define VRNGD_NETWORKS_H

@@ -1,5 +1,5 @@
 /*
- * Who is at the other end of a socket.
+ * The peer of a socket.
  */
 #ifndef VRNGD_PEER_H
 #define VRNGD_PEER_H
@@ -18,10 +18,10 @@ struct peer {
 	char text[CLIENT_TEXT_SIZE]; /* "127.0.0.1:4711", "pid 12, uid 0" */
 };
 
-/* The peer of a connection.  Returns false if there is none any more. */
+/* The peer of a connection.  Returns false if it has disconnected. */
 bool peer_of(struct peer *, int fd);
 
-/* The one with that internet address. */
+/* The peer with that internet address. */
 void peer_at(struct peer *, const struct sockaddr_storage *);
 
 /* Whether they have the same internet address and port. */

@@ -2,9 +2,9 @@
  * Reads the kernel's counts of a connection's bytes.  Used by clients.c and
  * resume.c.
  *
- * Of a unix socket, SO_PEEK_OFF is such a count: what is received lowers it, if
- * nothing is ever peeked at (socket(7)).  Of TCP there are two for each way:
- * what was acknowledged and what was not yet (RFC 4898, tcp(7)).
+ * For a unix socket SO_PEEK_OFF is such a count: receiving bytes lowers it, if
+ * bytes are never peeked at (socket(7)).  TCP has two counts for each
+ * direction: acknowledged and unacknowledged bytes (RFC 4898, tcp(7)).
  */
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -16,9 +16,9 @@
 
 #include "egd/position.h"
 
-#define TRIES 100 /* acknowledgements may come meanwhile */
+#define TRIES 100 /* attempts, since acknowledgements may arrive meanwhile */
 
-/* States of a connection, by the kernel's numbers. */
+/* States of a TCP connection in the kernel. */
 enum {
 	TCP_IS_OPEN = 1,
 	TCP_IS_HALF_CLOSED = 8
@@ -29,7 +29,7 @@ position_begin(int fd)
 {
 	int offset = INT_MAX;
 
-	/* If it fails, position_read() does. */
+	/* If it fails, position_read() fails too. */
 	(void)setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
 }
 
@@ -52,7 +52,7 @@ read_info(int fd, struct tcp_info *info)
 	socklen_t len = sizeof(*info);
 
 	*info = (struct tcp_info){ 0 };
-	/* When both sides have ended it, it has no position any more. */
+	/* After both sides have closed it, it has no position. */
 	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len) == 0 &&
 	    (info->tcpi_state == TCP_IS_OPEN ||
 		info->tcpi_state == TCP_IS_HALF_CLOSED);
@@ -82,7 +82,7 @@ read_tcp(int fd, struct position *p)
 			return false;
 		if (!same(&before, &after))
 			continue;
-		/* The end that the peer has sent counts as a byte. */
+		/* The FIN of the peer counts as a byte. */
 		p->received = (uint32_t)after.tcpi_bytes_received -
 		    (after.tcpi_state == TCP_IS_HALF_CLOSED) - (uint32_t)unread;
 		p->sent = (uint32_t)after.tcpi_bytes_acked + (uint32_t)unacked;

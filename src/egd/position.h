@@ -1,6 +1,6 @@
 /*
- * How far a connection has come, by the kernel's own counts, which outlive a
- * worker: how many bytes were ever received from it, and sent to it.
+ * The position of a connection, from counts of the kernel, which outlive a
+ * worker: the total numbers of bytes received from it and sent to it.
  */
 #ifndef VRNGD_POSITION_H
 #define VRNGD_POSITION_H
@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 /*
- * Bytes modulo 2^32, from anywhere.  Of a unix socket the kernel does not know
- * what was sent.
+ * Bytes modulo 2^32, from any start.  For a unix socket the number of sent
+ * bytes is unknown.
  */
 struct position {
 	uint32_t received;
@@ -18,17 +18,17 @@ struct position {
 	bool sent_known;
 };
 
-#define POSITION_RENEW (1U << 30) /* bytes received of a unix socket */
+#define POSITION_RENEW (1U << 30) /* bytes received from a unix socket */
 
 /*
- * Begins to count what is received of a unix socket, from 0.  To be repeated
- * before more than POSITION_RENEW + 2^20 bytes.
+ * Starts counting bytes received from a unix socket at 0.  Call it again before
+ * POSITION_RENEW + 2^20 bytes.
  */
 void position_begin(int fd);
 
 /*
  * Reads the position of a TCP connection (`inet`), or of a unix socket after
- * position_begin().  Returns false if it cannot be known.
+ * position_begin().  Returns false if it is unknown.
  */
 bool position_read(int fd, bool inet, struct position *);
 

@@ -2,12 +2,12 @@
  * Resumes the clients of a worker that has died, from their saved state and the
  * kernel's counts of their bytes.  Used by step.c before the first round.
  *
- * A worker dies between two commits of a client's state.  What it received
- * meanwhile is in the input, and the kernel knows how much that is.  Of what it
- * was sending, the kernel knows how much a TCP client was sent.  Of a unix
- * socket it does not: a client that only asks for random bytes (02) is sent
- * those in doubt again, others, and any other client is closed, as is one that
- * has a part of an answer.
+ * A worker dies between two commits of a client's state.  Bytes that it
+ * received since the last commit are in the saved input, and the kernel has
+ * their number.  For a TCP client the kernel also has the number of sent bytes.
+ * For a unix socket this is unknown: a client that only requests random bytes
+ * (02) is sent fresh bytes in place of those in doubt; any other client is
+ * closed, as is one that has received a part of an answer.
  */
 #include <unistd.h>
 
@@ -16,10 +16,13 @@
 #include "egd/position.h"
 #include "egd/resume.h"
 
-#define DAMAGED "its saved state is damaged"
-#define BEGUN	"a worker died after a part of its answer"
+#define DAMAGED "saved state is damaged"
+#define BEGUN	"worker died after a partial answer"
 
-/* So much of what was being sent has gone.  Returns why it cannot go on. */
+/*
+ * Records the bytes sent before the death.  Returns the reason to close, or
+ * NULL.
+ */
 static const char *
 settle(struct saved_client *s, uint32_t n)
 {
@@ -38,7 +41,7 @@ settle(struct saved_client *s, uint32_t n)
 	return NULL;
 }
 
-/* What a worker was sending when it died. */
+/* Handles the bytes that a worker was sending when it died. */
 static const char *
 resume_sending(struct saved_client *s, const struct position *p)
 {
@@ -47,12 +50,15 @@ resume_sending(struct saved_client *s, const struct position *p)
 		    ? DAMAGED
 		    : settle(s, p->sent - s->sent);
 	if (s->command != EGD_WAIT || (s->flags & SAVED_FRAMED) != 0)
-		return "a worker died while it sent an answer";
+		return "worker died during an answer";
 	s->flags |= SAVED_SHIFTED;
 	return settle(s, 0);
 }
 
-/* Finds where an EGD client is.  Returns NULL, or why it cannot go on. */
+/*
+ * Finds the position of an EGD client.  Returns NULL, or the reason to close
+ * it.
+ */
 static const char *
 locate(struct client *c)
 {
@@ -61,7 +67,7 @@ locate(struct client *c)
 	uint32_t n;
 
 	if (!position_read(c->fd, c->peer.inet, &p))
-		return "its connection has failed";
+		return "connection has failed";
 	if (!p.sent_known && p.received == 0)
 		s->received = 0; /* just renewed, or never used */
 	n = p.received - s->received;
@@ -91,13 +97,13 @@ resume_client(struct worker *w, uint32_t place, int fd,
 	c = clients_put(w, place, fd, &peer);
 	c->saved = *saved;
 	if (saved_deadly(w->saved, place, w->now)) {
-		log_warning("%u workers died while they served %s: closed",
+		log_warning("client closed after %u worker deaths: %s",
 		    SAVED_DEATHS_MAX + 1, peer.text);
 		why = "workers died";
 	} else if (!valid)
 		why = DAMAGED;
 	else if (!admission_permits(w, &peer))
-		why = "its address is not allowed any more";
+		why = "address is no longer allowed";
 	else if (w->service.serve.protocol == SERVE_EGD)
 		why = locate(c);
 	if (why != NULL)
@@ -106,7 +112,7 @@ resume_client(struct worker *w, uint32_t place, int fd,
 		clients_save(w, c);
 }
 
-/* Takes a connection of the deposit.  Returns whether it is resumed. */
+/* Handles a connection of the deposit.  Returns whether it is resumed. */
 static bool
 take(struct worker *w, uint32_t place, int fd)
 {
@@ -147,5 +153,5 @@ resume_clients(struct worker *w)
 	close(w->deposit);
 	w->deposit = -1;
 	if (n > 0)
-		log_info("%u clients resumed", n);
+		log_info("clients resumed: %u", n);
 }

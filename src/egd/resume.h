@@ -6,7 +6,7 @@
 
 #include "egd/worker.h"
 
-/* Takes the clients that came with CLIENTS; they are served later. */
+/* Resumes the clients of CLIENTS; they are served later. */
 void resume_clients(struct worker *);
 
 #endif

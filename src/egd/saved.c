@@ -18,7 +18,7 @@ saved_commit(struct saved *s, uint32_t place, const struct saved_client *c)
 	__atomic_store_n(&r->commits, r->commits + 1, __ATOMIC_RELEASE);
 }
 
-/* Whether the command in hand can have been left so. */
+/* Whether the state of the current command is valid. */
 static bool
 command_valid(const struct saved_client *c)
 {

@@ -1,11 +1,11 @@
 /*
- * The state of the clients, in memory that the parent keeps (CLIENTS in
- * proto.h): the next worker goes on from it when one dies, at whatever
- * instruction.  It has what a client sent, and no byte that one is sent.
+ * The state of the clients, in memory of the parent (CLIENTS in proto.h): if a
+ * worker dies at any instruction, the next one resumes from it.  It contains
+ * the input of clients, but no random bytes.
  *
- * A client's record has two copies of its state and a counter of commits, whose
- * lowest bit says which copy counts.  How many bytes were received and sent
- * since that commit is known by the kernel (position.h).
+ * The record of a client has two copies of its state and a counter of commits,
+ * whose lowest bit selects the valid copy.  The kernel has the numbers of bytes
+ * received and sent since that commit (position.h).
  */
 #ifndef VRNGD_SAVED_H
 #define VRNGD_SAVED_H
@@ -17,22 +17,22 @@
 #include "common/proto.h"
 #include "egd/egd.h"
 
-#define SAVED_INPUT_SIZE 32  /* bytes: as many commands at once, or fewer */
-#define SAVED_DEATHS_MAX 20  /* of workers, while they served one client */
-#define SAVED_NO_COMMAND 255 /* none is in hand */
+#define SAVED_INPUT_SIZE 32  /* bytes, at least one for each command */
+#define SAVED_DEATHS_MAX 20  /* of workers, while serving one client */
+#define SAVED_NO_COMMAND 255 /* no current command */
 
 enum saved_state {
-	SAVED_NONE,    /* no client, or one that was not looked at yet */
+	SAVED_NONE,    /* no client, or one not checked yet */
 	SAVED_OPEN,    /* a client */
 	SAVED_CLOSING, /* a client whose connection is being closed */
 };
 
 enum saved_flag {
-	SAVED_CONNECTED = 1 << 0, /* the service has connected to it */
+	SAVED_CONNECTED = 1 << 0, /* connected by the service */
 	SAVED_FRAMED = 1 << 1,	  /* has sent 00, 01 or 04: answers whose place
 				   * in the stream counts */
-	SAVED_SHIFTED = 1 << 2,	  /* has bytes more than it asked for */
-	SAVED_PARTIAL = 1 << 3,	  /* has a part of the answer in hand */
+	SAVED_SHIFTED = 1 << 2,	  /* has received more bytes than requested */
+	SAVED_PARTIAL = 1 << 3, /* has received a part of the current answer */
 	SAVED_FLAGS = (1 << 4) - 1,
 };
 
@@ -45,22 +45,22 @@ struct saved_client {
 	uint8_t in_end;	  /* read up to here */
 	uint8_t state;	  /* enum saved_state */
 	uint8_t flags;	  /* enum saved_flag */
-	uint8_t command;  /* in hand, 00 to 04, or SAVED_NO_COMMAND */
-	uint8_t left;	  /* bytes of 02 that are owed, or wanted by 01 */
-	uint16_t sending; /* bytes that are being sent; 0: none */
+	uint8_t command;  /* the current one, 00 to 04, or SAVED_NO_COMMAND */
+	uint8_t left;	  /* bytes due for 02, or requested by 01 */
+	uint16_t sending; /* bytes being sent; 0: none */
 	uint16_t unused;
 };
 
 struct saved_record {
 	uint32_t commits;
 	struct saved_client copies[2];
-	uint32_t died; /* s of the monotonic clock, the last of */
-	uint8_t deaths;
+	uint32_t died;	/* s of the monotonic clock, the last death */
+	uint8_t deaths; /* of workers */
 	uint8_t unused[7];
 };
 
 struct saved {
-	uint32_t serving; /* the place that is served just now, + 1; 0: none */
+	uint32_t serving; /* the place being served, + 1; 0: none */
 	uint8_t unused[60];
 	struct saved_record records[CLIENTS_MAX];
 	uint8_t in[CLIENTS_MAX][SAVED_INPUT_SIZE];
@@ -69,17 +69,17 @@ struct saved {
 _Static_assert(sizeof(struct saved_record) == 64, "a cache line");
 _Static_assert(sizeof(struct saved) <= CLIENTS_STATE_SIZE, "fits");
 
-/* The state of a client from now on. */
+/* Commits the state of a client. */
 void saved_commit(struct saved *, uint32_t place, const struct saved_client *);
 
 /*
- * Reads the state of a client, which may be anything, since a worker that was
- * taken over may have written it.  Returns false if no worker of ours could
- * have: the state is SAVED_OPEN, and the rest of it undefined.
+ * Reads and checks the state of a client, which a compromised worker may have
+ * written.  Returns false if it is invalid: the state is SAVED_OPEN, and the
+ * rest is undefined.
  */
 bool saved_load(const struct saved *, uint32_t place, struct saved_client *);
 
-/* A client is being served, and is not any more. */
+/* Records that a client is being served, and no longer. */
 static inline void
 saved_begin(struct saved *s, uint32_t place)
 {
@@ -92,10 +92,10 @@ saved_end(struct saved *s)
 	__atomic_store_n(&s->serving, 0, __ATOMIC_RELEASE);
 }
 
-/* Counts the death of the last worker for the client that it served. */
+/* Counts the death of the last worker for the client it was serving. */
 void saved_count_death(struct saved *, uint64_t now);
 
-/* Whether more than SAVED_DEATHS_MAX workers in a row died of a client. */
+/* Whether more than SAVED_DEATHS_MAX workers in a row died serving a client. */
 bool saved_deadly(const struct saved *, uint32_t place, uint64_t now);
 
 /* Forgets the deaths: another client has the place. */

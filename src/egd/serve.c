@@ -1,6 +1,6 @@
 /*
- * Gives granted bytes to the waiting clients in turn, and sends the demand for
- * more.  Used by step.c after every round of events.
+ * Sends granted bytes to the waiting clients in turn, and reports the demand.
+ * Used by step.c after every round of events.
  */
 #include <sys/epoll.h>
 
@@ -32,7 +32,7 @@ serve_run(struct worker *w)
 	w->window.fresh = false;
 }
 
-/* Adds up the time during which clients wait for bytes. */
+/* Counts the time during which clients wait for bytes. */
 static void
 count_waiting(struct worker *w)
 {
@@ -51,8 +51,8 @@ count_waiting(struct worker *w)
 }
 
 /*
- * Leaves bytes in their channel while the window has no room for them, since no
- * client can take any now.
+ * Leaves bytes in their channel while the window is full, since no client can
+ * receive any now.
  */
 static void
 watch_bytes(struct worker *w)
@@ -68,14 +68,13 @@ watch_bytes(struct worker *w)
 }
 
 /*
- * The need of streams is reported as less only when it is less than half of
- * what was reported: they take what they can get, and not every little needs an
- * answer.
+ * A lower need of streams is reported only if it is less than half of the
+ * reported one, to avoid a frame for every small change.
  */
 static uint64_t
 damped(const struct worker *w, uint64_t need)
 {
-	uint64_t reported = w->window.told.need, left;
+	uint64_t reported = w->window.reported.need, left;
 
 	if (w->service.serve.protocol == SERVE_EGD ||
 	    reported < w->window.received)

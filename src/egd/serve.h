@@ -1,16 +1,16 @@
 /*
- * Serving: granted bytes go to the clients that wait, and the demand for more
- * goes to the parent.
+ * Serving: sends granted bytes to waiting clients, and the demand to the
+ * parent.
  */
 #ifndef VRNGD_SERVE_H
 #define VRNGD_SERVE_H
 
 #include "egd/worker.h"
 
-/* Gives the clients what there is for them, each in its turn. */
+/* Sends available bytes to the clients, each in its turn. */
 void serve_run(struct worker *);
 
-/* Reports to the parent what is wanted, and counts the time of waiting. */
+/* Reports the demand to the parent, and counts waiting time. */
 void serve_report(struct worker *);
 
 #endif

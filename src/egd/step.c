@@ -1,6 +1,6 @@
 /*
- * The worker's rounds: waits for events, hands each to its part, then serves
- * bytes and reports.  Used by main.c.
+ * The rounds of the worker: waits for events, handles them, then serves bytes
+ * and reports.  Used by main.c.
  */
 #include "common/child.h"
 #include "common/clock.h"
@@ -55,7 +55,7 @@ timeout(const struct worker *w)
 	return loop_timeout(first, w->now);
 }
 
-/* Does what has become possible by the events of a round. */
+/* Finishes a round of events: serves clients and reports. */
 static void
 go_on(struct worker *w)
 {
@@ -63,12 +63,12 @@ go_on(struct worker *w)
 	admission_expire(w);
 	serve_run(w);
 	serve_report(w);
-	loop_flush(&w->loop, !clients_report(w) || w->window.untold);
+	loop_flush(&w->loop, !clients_report(w) || w->window.pending);
 }
 
 /*
- * Handles the events of a round.  Whatever clients have sent, to read, write or
- * close what is theirs may wait; what the parent has sent it watches itself.
+ * Handles the events of a round.  Operations on clients' connections may block;
+ * the parent watches frames of its own.
  */
 static void
 handle(struct worker *w, const struct epoll_event *events, int n)
@@ -99,7 +99,7 @@ step(struct worker *w)
 	go_on(w);
 }
 
-/* Waits until the parent has given all, the clients' state last. */
+/* Waits until the parent has sent everything, the clients' state last. */
 static void
 await_clients(struct worker *w)
 {
@@ -125,6 +125,6 @@ step_start(struct worker *w)
 	n = egd_filter(rules, w->service.serve.addressed);
 	child_ready(rules, n, NOFILE);
 	resume_clients(w);
-	/* It asks for bytes. */
+	/* Sends its demand. */
 	go_on(w);
 }

@@ -1,5 +1,5 @@
 /*
- * A worker's work: its beginning, and its rounds of events.
+ * The start of a worker, and its rounds of events.
  */
 #ifndef VRNGD_STEP_H
 #define VRNGD_STEP_H
@@ -7,8 +7,8 @@
 #include "egd/worker.h"
 
 /*
- * Receives what it is to serve, on which it depends how far its filter goes,
- * and gets ready: confines itself and resumes clients.
+ * Receives the service, which determines the filter, confines the process, and
+ * resumes clients.
  */
 void step_start(struct worker *);
 

@@ -16,8 +16,8 @@
 #define FDS_FEW 16 /* enough for WORKER_FDS, if there are not many */
 
 /*
- * How many clients there may be, so that descriptors are left for what the
- * parent sends.
+ * The maximum number of clients, which leaves descriptors for frames of the
+ * parent.
  */
 static uint32_t
 most_clients(void)
@@ -61,7 +61,7 @@ worker_log(struct worker *w, struct log_limit *limit, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (suppressed > 0)
-		log_info("%s (%u such lines suppressed)", text, suppressed);
+		log_info("%s (suppressed: %u)", text, suppressed);
 	else
 		log_info("%s", text);
 }

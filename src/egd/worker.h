@@ -26,13 +26,15 @@ struct clients;
 struct saved;
 struct worker;
 
-/* What epoll reports, in the low half of data.u64, besides clients' places. */
+/*
+ * Epoll events, in the low half of data.u64, in addition to places of clients.
+ */
 enum worker_event {
 	EVENT_BYTES = CLIENTS_MAX,
 	EVENT_SOCKET,
 };
 
-/* How far the worker has come by the parent's frames, which is their order. */
+/* The stage of the worker, by the frames of the parent in their order. */
 enum worker_stage {
 	WORKER_NEW,
 	WORKER_SERVED,	 /* SERVE, with its networks */
@@ -40,7 +42,7 @@ enum worker_stage {
 	WORKER_WIRED,	 /* BYTES */
 	WORKER_GIVEN,	 /* CLIENTS or SOCKET: waits for the first bytes */
 	WORKER_OPEN,	 /* serves clients */
-	WORKER_FINISHED, /* the last client is gone: the worker ends */
+	WORKER_FINISHED, /* without clients: the worker exits */
 };
 
 /* The service, as SERVE and ALLOW describe it. */
@@ -57,14 +59,14 @@ struct socket {
 	socklen_t to_len;
 };
 
-/* What differs from protocol to protocol. */
+/* The functions of a protocol. */
 struct protocol {
 	uint32_t quantum; /* bytes of a client's turn */
 	/* A client has connected, or is resumed. */
 	void (*begin)(struct worker *, struct client *);
-	/* Its connection can be read or written, or has ended. */
+	/* Its connection is readable or writable, or has ended. */
 	void (*event)(struct worker *, struct client *, uint32_t events);
-	/* It is its turn; false: what there is would be too little. */
+	/* It is its turn; false: there are too few bytes. */
 	bool (*take)(struct worker *, struct client *);
 };
 
@@ -78,12 +80,12 @@ struct worker {
 	uint64_t opens_at;   /* ns; 0: serves clients, or has not all yet */
 	int deposit;	     /* clients of an earlier worker; -1: none */
 	struct saved *saved; /* the clients' state, which the parent keeps */
-	uint32_t most;	     /* clients, by how many descriptors there may be */
-	uint32_t shortfall; /* bytes, of the last EGD 01; 0: was answered all */
-	int writes_fd;	    /* for what clients write; -1: nowhere */
+	uint32_t most;	     /* clients, by the limit of descriptors */
+	uint32_t shortfall;  /* bytes missing for the last EGD 01 */
+	int writes_fd;	     /* for writes of clients; -1: none */
 	struct service service;
-	struct service coming; /* another, and so many networks more of it */
-	uint32_t ncoming;
+	struct service coming; /* the next one, while it is received */
+	uint32_t ncoming;      /* its networks that are still to come */
 	const struct protocol *protocol;
 	struct socket socket;
 	struct window window;
@@ -93,10 +95,10 @@ struct worker {
 	struct clients *clients;
 };
 
-/* A worker that knows only its channel and where to count. */
+/* Initializes a worker with its channel and its page of counters. */
 void worker_init(struct worker *);
 
-/* Logs what a client caused, within the limit. */
+/* Logs a line that a client caused, at a limited rate. */
 void worker_log(struct worker *, struct log_limit *, const char *fmt, ...)
     LOG_FORMAT(3, 4);
 

@@ -1,6 +1,6 @@
 /*
- * The vhost worker: starts, and serves the connection of one guest.  Started by the
- * parent for each connection.
+ * The vhost worker: starts, and serves the connection of one guest.  Started by
+ * the parent for each connection.
  */
 #include <unistd.h>
 
@@ -10,8 +10,9 @@
 #include "vhost/worker.h"
 
 /*
- * The limit of descriptors.  A message passes 8 and a deposit 64 at once; the limit
- * also applies to descriptors of this uid in deposits: 509 regions, and old ones.
+ * The limit of descriptors.  A message passes 8 and a deposit 64 at once; the
+ * limit also applies to descriptors of this uid in deposits: 509 regions, and
+ * old ones.
  */
 #define NOFILE 16384
 

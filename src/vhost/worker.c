@@ -24,9 +24,9 @@ worker_init(struct worker *w)
 }
 
 /*
- * Watches the connection for its next step: while a reply waits for room, no request
- * is read.  A partially read message stays in the connection, so it is watched
- * edge-triggered.
+ * Watches the connection for its next step: while a reply waits for room, no
+ * request is read.  A partially read message stays in the connection, so it is
+ * watched edge-triggered.
  */
 static void
 watch_session(struct worker *w)
@@ -42,7 +42,8 @@ watch_session(struct worker *w)
 }
 
 /*
- * Sends a pending reply, and prepares for the next message when it has been sent.
+ * Sends a pending reply, and prepares for the next message when it has been
+ * sent.
  */
 static void
 session_answer(struct worker *w)
@@ -153,10 +154,10 @@ dispatch(struct worker *w, const struct frame *f)
 		watch_session(w);
 	} else if (f->hdr.type == PROTO_LIMITS && w->started) {
 		limit(w, &f->u.limits);
-		w->rng.window.untold = true;
+		w->rng.window.pending = true;
 		ring_run(w);
 	} else if (f->hdr.type == PROTO_WANT_ASK && w->started)
-		w->rng.window.untold = true;
+		w->rng.window.pending = true;
 	else
 		log_fatal("unexpected %s frame in this state",
 		    frame_name(f->hdr.type));
@@ -222,7 +223,7 @@ worker_step(struct worker *w)
 		session_event(w);
 	if (w->polling.looking && !w->finished)
 		ring_look(w);
-	loop_flush(&w->loop, w->rng.window.untold);
+	loop_flush(&w->loop, w->rng.window.pending);
 	if (w->memory.lost) {
 		log_warning("ending the connection: a file with "
 			    "memory of the guest was shrunk");

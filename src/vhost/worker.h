@@ -73,9 +73,9 @@ void worker_handle(struct worker *);
 void worker_inflight(struct worker *, int fd);
 
 /*
- * Starts the ring if it is complete and enabled, and stops it otherwise.  Call this
- * after every change of the ring or of its memory.  Its requests are served later
- * (worker->more), when the change has been saved.
+ * Starts the ring if it is complete and enabled, and stops it otherwise.  Call
+ * this after every change of the ring or of its memory.  Its requests are
+ * served later (worker->more), when the change has been saved.
  */
 void ring_update(struct worker *);
 
@@ -104,21 +104,21 @@ void ring_set_err(struct worker *, int fd, uint32_t id);
 void save_fds(struct worker *, struct message *);
 
 /*
- * Gathers the parts in use of the deposit's messages into fewer messages, sent by
- * this process.  Returns 0, or -1 with errno; the deposit is complete in either
- * case.
+ * Gathers the parts in use of the deposit's messages into fewer messages, sent
+ * by this process.  Returns 0, or -1 with errno; the deposit is complete in
+ * either case.
  */
 int save_gather(struct worker *);
 
 /*
- * Saves the state, with the number of bytes of the current message to consume, and
- * the state of its reply.
+ * Saves the state, with the number of bytes of the current message to consume,
+ * and the state of its reply.
  */
 void save_state(struct worker *, uint32_t consume, enum saved_reply);
 
 /*
- * Starts or resumes the session of a deposit (fd).  If it cannot be resumed, logs
- * the reason and exits with EXIT_SESSION_LOST.
+ * Starts or resumes the session of a deposit (fd).  If it cannot be resumed,
+ * logs the reason and exits with EXIT_SESSION_LOST.
  */
 void save_resume(struct worker *, int deposit);
 

@@ -404,7 +404,7 @@ handle(struct outlet *o, const struct frame *f)
 
 /* Handles the frames that there are. */
 static void
-hear(struct outlet *o)
+receive(struct outlet *o)
 {
 	struct frame f;
 
@@ -417,7 +417,7 @@ outlet_revive(struct outlet *o)
 {
 	const struct frame *serve = &o->serve;
 
-	hear(o);
+	receive(o);
 	close(o->channel);
 	close(o->up);
 	o->want = (struct proto_want){ 0 };
@@ -441,7 +441,7 @@ outlet_pump(struct outlet *o, int ms)
 	do {
 		accept_clients(o);
 		grant(o);
-		hear(o);
+		receive(o);
 		if (ended(o) && o->revives) {
 			assert_int_equal(o->status, SIGKILL);
 			outlet_revive(o);
@@ -460,7 +460,7 @@ outlet_quiet(struct outlet *o)
 	struct pollfd pfds[] = { { o->up, POLLIN, 0 },
 		{ o->accepts ? o->fd : -1, POLLIN, 0 } };
 
-	/* It has begun, and heard all so far. */
+	/* It has begun, and received all so far. */
 	outlet_stats(o);
 	while (poll(pfds, 2, QUIET_MS) > 0 && !ended(o))
 		outlet_pump(o, 0);

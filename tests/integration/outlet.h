@@ -26,8 +26,8 @@
 /* What the parent grants by itself. */
 enum outlet_grants {
 	GRANT_NOTHING,
-	GRANT_NEED, /* what requests wait for */
-	GRANT_ROOM, /* what is to be held ready as well */
+	GRANT_NEED, /* bytes of waiting requests */
+	GRANT_ROOM, /* also bytes to hold ready */
 };
 
 struct outlet {
@@ -65,13 +65,13 @@ struct outlet {
 	struct outlet_stats {
 		struct counters counters;
 		uint64_t clients;
-	} stats;	       /* the page, as it was read last, */
+	} stats;	       /* the page, as last read, */
 	unsigned int nclients; /* and the clients in it */
 	struct counters_client clients[CLIENTS_MAX];
 	char *log;
 };
 
-/* A worker that has been told nothing yet. */
+/* A worker without a configuration. */
 struct outlet *outlet_start(void);
 
 /* Ends it, and fails if it had not ended well or would not. */
@@ -100,8 +100,8 @@ struct outlet *outlet_traced(void (*born)(struct outlet *));
 void outlet_revive(struct outlet *);
 
 /*
- * A worker with a socket, on a unix socket or at 127.0.0.1; holds no window, may
- * have CLIENTS_MAX clients of 127/8 and ::1/128, is granted what it needs.
+ * A worker with a socket, on a unix socket or at 127.0.0.1; holds no window,
+ * may have CLIENTS_MAX clients of 127/8 and ::1/128, is granted what it needs.
  */
 struct outlet *outlet_unix(enum proto_protocol);
 struct outlet *outlet_tcp(enum proto_protocol);
@@ -118,7 +118,7 @@ uint8_t outlet_stream(uint64_t i);
 /* Handles frames that come within so many ms. */
 void outlet_pump(struct outlet *, int ms);
 
-/* Handles frames until the worker has nothing to say for a moment. */
+/* Handles frames until the worker sends none for a moment. */
 void outlet_quiet(struct outlet *);
 
 /* Handles frames until `*count` is more than it was. */
@@ -143,7 +143,7 @@ void outlet_leave(const int *fds, size_t n);
 /* A number of the worker's /proc/PID/status. */
 long outlet_number(struct outlet *, const char *key);
 
-/* The client says something. */
+/* The client sends bytes. */
 void outlet_say(int fd, const char *bytes, size_t len);
 #define SAY(fd, text) outlet_say(fd, text, sizeof(text) - 1)
 

@@ -126,7 +126,7 @@ misses(struct chain *c, struct load *load)
 	uint64_t before = load->bytes;
 
 	while (daemon_log_count(&c->s->d, "lost: ") == 0 &&
-	    daemon_log_count(&c->s->d, "it delivers no bytes") == 0) {
+	    daemon_log_count(&c->s->d, "delivers no bytes") == 0) {
 		assert_true(fe_now() < deadline);
 		load_run(load, 1, 10, NULL);
 		suite_served(&c->s->other);

@@ -209,7 +209,7 @@ test_guests(void **state)
 	assert_int_equal(admin_ctl(s, out, sizeof(out),
 			     "guest add vm1 --socket %s/vm2.sock", s->d.dir),
 	    1);
-	assert_non_null(strstr(out, "there is a guest of that name"));
+	assert_non_null(strstr(out, "guest exists"));
 	assert_int_equal(admin_ctl(s, out, sizeof(out),
 			     "guest add vm2 --socket %s/vm2.sock --class no",
 			     s->d.dir),

@@ -253,7 +253,7 @@ test_silent(void **state)
 	place_unix(s, &p, "egd");
 	pid = start(s, &p, &f, SILENT);
 	peer_waits(s);
-	admin_await(s, "it delivers no bytes", 0);
+	admin_await(s, "delivers no bytes", 0);
 	cpu = proc_cpu(s->d.pid);
 	cpu += proc_cpu(daemon_child(&s->d, ROLE_ENTROPY, NULL));
 	for (int i = 0; i < 10; i++) {

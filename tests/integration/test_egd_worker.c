@@ -18,7 +18,7 @@ typedef struct outlet *make_outlet(enum proto_protocol);
 
 /* The answer to EGD_PID. */
 static void
-hears_pid(struct outlet *o, int fd)
+expect_pid(struct outlet *o, int fd)
 {
 	char text[16];
 	int n;
@@ -37,7 +37,7 @@ check_commands(make_outlet *make)
 
 	outlet_fill(o, WINDOW);
 	SAY(fd, "\004");
-	hears_pid(o, fd);
+	expect_pid(o, fd);
 	SAY(fd, "\002\020");
 	outlet_served(o, fd, 0, 16);
 	SAY(fd, "\002\377");
@@ -55,7 +55,7 @@ check_commands(make_outlet *make)
 	SAY(fd, "\003\000\010\005hello");
 	outlet_silent(o, fd);
 	SAY(fd, "\004");
-	hears_pid(o, fd);
+	expect_pid(o, fd);
 	assert_int_equal(outlet_stats(o)->counters.requests, 9);
 	assert_int_equal(o->stats.counters.bytes, 281);
 	assert_int_equal(o->stats.counters.short_answers, 0);
@@ -98,7 +98,7 @@ check_pieces(make_outlet *make, bool whole)
 		outlet_say(fd, said + i, 1);
 		outlet_pump(o, 2);
 	}
-	hears_pid(o, fd);
+	expect_pid(o, fd);
 	EXPECT(o, fd, "\003");
 	outlet_served(o, fd, 0, 3);
 	EXPECT(o, fd, "\000");
@@ -106,7 +106,7 @@ check_pieces(make_outlet *make, bool whole)
 	EXPECT(o, fd, "\001");
 	outlet_served(o, fd, 8, 1);
 	EXPECT(o, fd, "\000\000\017\270"); /* (WINDOW - 9) * 8 */
-	hears_pid(o, fd);
+	expect_pid(o, fd);
 	outlet_served(o, fd, 9, 255);
 	outlet_silent(o, fd);
 	assert_int_equal(outlet_stats(o)->counters.requests, 10);
@@ -154,7 +154,7 @@ test_blocking(void **state)
 	outlet_silent(o, fd);
 	outlet_give(o, 10);
 	outlet_served(o, fd, 90, 10);
-	hears_pid(o, fd);
+	expect_pid(o, fd);
 	EXPECT(o, fd, "\000");
 	assert_int_equal(outlet_stats(o)->counters.requests, 3);
 	assert_int_equal(o->stats.counters.short_answers, 1);
@@ -176,7 +176,7 @@ check_half_close(make_outlet *make)
 	outlet_silent(o, fd);
 	o->grants = GRANT_NEED;
 	outlet_served(o, fd, 0, 16);
-	hears_pid(o, fd);
+	expect_pid(o, fd);
 	outlet_served(o, fd, 16, 255);
 	outlet_closed(o, fd);
 	close(fd);
@@ -184,7 +184,7 @@ check_half_close(make_outlet *make)
 	fd = outlet_connect(o);
 	SAY(fd, "\004\002");
 	shutdown(fd, SHUT_WR);
-	hears_pid(o, fd);
+	expect_pid(o, fd);
 	outlet_closed(o, fd);
 	close(fd);
 	outlet_stop(o);
@@ -198,7 +198,7 @@ test_half_close(void **state)
 	check_half_close(outlet_tcp);
 }
 
-/* Whoever says what is no command hears what was owed, and no more. */
+/* After an unknown command a client receives the answers due, and no more. */
 static void
 check_unknown(make_outlet *make)
 {
@@ -206,7 +206,7 @@ check_unknown(make_outlet *make)
 	int fd = outlet_connect(o), other = outlet_connect(o);
 
 	SAY(fd, "\004\002\020\177\004\004\004");
-	hears_pid(o, fd);
+	expect_pid(o, fd);
 	outlet_served(o, fd, 0, 16);
 	outlet_closed(o, fd);
 	outlet_logged(o, "disconnected: unknown command 0x7f, 16 bytes");
@@ -241,7 +241,7 @@ test_writes(void **state)
 
 	(void)state;
 	SAY(fd, "\003\000\000\003abc\003\000\000\000\004");
-	hears_pid(o, fd);
+	expect_pid(o, fd);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	frame_init(&f, PROTO_WRITES, 0, 0);
 	f.fds[0] = fds[1];
@@ -251,7 +251,7 @@ test_writes(void **state)
 	SAY(fd, "\003\000\000\003def\003\000\000\377");
 	outlet_say(fd, data, sizeof(data));
 	SAY(fd, "\003\000\000\001.\004");
-	hears_pid(o, fd);
+	expect_pid(o, fd);
 	assert_int_equal(recv(fds[0], got, sizeof(got), MSG_DONTWAIT), 259);
 	assert_memory_equal(got, "def", 3);
 	assert_memory_equal(got + 3, data, sizeof(data));
@@ -259,13 +259,13 @@ test_writes(void **state)
 	/* One that takes nothing any more does no harm. */
 	close(fds[0]);
 	SAY(fd, "\003\000\000\003ghi\004");
-	hears_pid(o, fd);
+	expect_pid(o, fd);
 	close(fds[1]);
 	close(fd);
 	outlet_stop(o);
 }
 
-/* A client that reads slowly gets all, and holds up nobody. */
+/* A client that reads slowly gets all, and delays no other. */
 static void
 check_slow(make_outlet *make)
 {
@@ -337,7 +337,7 @@ test_slow_answers(void **state)
 	outlet_quiet(o);
 	shutdown(fd, SHUT_WR);
 	for (size_t i = 0; i < sent; i++)
-		hears_pid(o, fd);
+		expect_pid(o, fd);
 	outlet_closed(o, fd);
 	close(fd);
 	outlet_stop(o);

@@ -127,7 +127,7 @@ test_window(void **state)
 	finish(o, fd);
 }
 
-/* What others wait for is not to be had. */
+/* Bytes that other clients wait for are not available. */
 static void
 test_owed(void **state)
 {
@@ -269,7 +269,7 @@ send_client(struct outlet *o, uint32_t place)
 static void
 test_nonsense(void **state)
 {
-	const char *const nobody[] = { NULL };
+	const char *const none[] = { NULL };
 	struct outlet *o = outlet_unix(SERVE_EGD);
 
 	(void)state;
@@ -289,20 +289,20 @@ test_nonsense(void **state)
 	send_client(o, 4);
 	check_nonsense(o, "unexpected CLIENT frame");
 	o = outlet_start();
-	outlet_serve(o, SERVE_EGD, 1, 0, nobody);
+	outlet_serve(o, SERVE_EGD, 1, 0, none);
 	send_client(o, 0);
 	check_nonsense(o, "unexpected CLIENT frame");
 	o = outlet_unix(SERVE_EGD);
-	outlet_serve(o, SERVE_STREAM, 1, 0, nobody);
+	outlet_serve(o, SERVE_STREAM, 1, 0, none);
 	check_nonsense(o, "unexpected SERVE frame");
 	o = outlet_unix(SERVE_EGD);
-	outlet_serve(o, SERVE_EGD, CLIENTS_MAX + 1, 0, nobody);
+	outlet_serve(o, SERVE_EGD, CLIENTS_MAX + 1, 0, none);
 	check_nonsense(o, "unexpected SERVE frame");
 	o = outlet_start();
 	outlet_limits(o, 0, 1, 1);
 	check_nonsense(o, "unexpected LIMITS frame, expected SERVE");
 	o = outlet_start();
-	outlet_serve(o, SERVE_EGD, 1, 0, nobody);
+	outlet_serve(o, SERVE_EGD, 1, 0, none);
 	outlet_bytes(o);
 	check_nonsense(o, "unexpected BYTES frame");
 }
@@ -339,11 +339,11 @@ test_again(void **state)
 static struct outlet *
 begin(int *fd)
 {
-	const char *const nobody[] = { NULL };
+	const char *const none[] = { NULL };
 	struct outlet *o = outlet_start();
 	int fds[2];
 
-	outlet_serve(o, SERVE_EGD, 1, 0, nobody);
+	outlet_serve(o, SERVE_EGD, 1, 0, none);
 	outlet_limits(o, 1000, 1, REQUEST_MAX);
 	outlet_bytes(o);
 	outlet_clients(o);

@@ -217,7 +217,7 @@ test_few_descriptors(void **state)
 			    16);
 		else
 			outlet_closed(o, pairs[i][1]);
-	outlet_logged(o, "turned away pid ");
+	outlet_logged(o, "client rejected, pid ");
 	for (size_t i = 0; i < FEW; i++)
 		close(pairs[i][1]);
 	outlet_stop(o);

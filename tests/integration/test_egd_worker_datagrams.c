@@ -148,7 +148,7 @@ check_last_sender(const struct family *f)
 	int a = bound(f, f->peer, NULL), b = bound(f, f->peer, NULL);
 	uint64_t at = 0;
 
-	/* To nobody without being asked. */
+	/* No datagram without a request. */
 	outlet_pump(o, OUTLET_BRIEF);
 	assert_int_equal(o->given, 0);
 	assert_int_equal(o->wants, 0);
@@ -202,7 +202,7 @@ test_stranger(void **state)
 	for (int i = 0; i < 40; i++)
 		greet(o, &ipv4, stranger);
 	receive_nothing(o, stranger);
-	outlet_logged(o, "turned away 127.0.0.1:");
+	outlet_logged(o, "client rejected, 127.0.0.1:");
 	assert_int_equal(outlet_stats(o)->counters.turned_away, 40);
 	assert_int_equal(o->stats.clients, 0);
 	assert_int_equal(o->given, 0);
@@ -333,11 +333,11 @@ test_idle(void **state)
 }
 
 /*
- * A peer that has gone away, or whose address somebody else has written on a
- * datagram, is sent 256 KiB and no more; one that says something gets on.
+ * A peer that is gone, or whose address was forged, is sent at most 256 KiB; a
+ * peer that sends a datagram gets more.
  */
 static void
-test_unheard(void **state)
+test_unread_requests(void **state)
 {
 	const size_t most = 262144;
 	struct outlet *o = start(&ipv4, 0);
@@ -401,7 +401,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_refused_ipv6),
 		cmocka_unit_test(test_idle),
-		cmocka_unit_test(test_unheard),
+		cmocka_unit_test(test_unread_requests),
 		cmocka_unit_test(test_connected),
 	};
 

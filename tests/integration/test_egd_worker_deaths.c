@@ -160,7 +160,9 @@ trace_worker(struct outlet *o)
 	plan.n = 0;
 }
 
-/* A session whose worker dies at a stop.  Returns false: there are not so many. */
+/*
+ * A session whose worker dies at a stop.  Returns false: there are not so many.
+ */
 static bool
 session(unsigned int n)
 {
@@ -294,7 +296,7 @@ test_shifted(void **state)
 	}
 	kill_worker(o);
 	outlet_closed(o, other);
-	outlet_logged(o, "disconnected: a worker died while it sent an answer");
+	outlet_logged(o, "disconnected: worker died during an answer");
 	assert_int_equal(
 	    outlet_read(o, fd, (uint8_t[16]){ 0 }, 16, OUTLET_TIMEOUT), 16);
 	SAY(fd, "\003\000\000\001x\002\020");
@@ -302,7 +304,7 @@ test_shifted(void **state)
 	    outlet_read(o, fd, (uint8_t[16]){ 0 }, 16, OUTLET_TIMEOUT), 16);
 	SAY(fd, "\001\020");
 	outlet_closed(o, fd);
-	outlet_logged(o, "bytes sent again");
+	outlet_logged(o, "bytes sent twice");
 	close(fd);
 	close(other);
 	outlet_stop(o);
@@ -361,7 +363,7 @@ test_deadly(void **state)
 		kill_worker(o);
 	}
 	outlet_closed(o, deadly);
-	outlet_logged(o, "21 workers died while they served pid ");
+	outlet_logged(o, "client closed after 21 worker deaths: pid ");
 	SAY(good, "\002\020");
 	outlet_served(o, good, o->given, 16);
 	assert_int_equal(o->gone, 1);

@@ -32,7 +32,7 @@ test_max_clients(void **state)
 		outlet_closed(o, fd);
 		close(fd);
 	}
-	outlet_logged(o, "turned away pid ");
+	outlet_logged(o, "client rejected, pid ");
 	assert_int_equal(outlet_stats(o)->counters.turned_away, 20);
 	assert_int_equal(o->stats.counters.connections, 3);
 	close(fds[0]);
@@ -40,7 +40,7 @@ test_max_clients(void **state)
 	fds[0] = outlet_connect(o);
 	SAY(fds[0], "\002\020");
 	outlet_served(o, fds[0], 0, 16);
-	/* More may come from now on; nobody has to go if fewer may. */
+	/* More may connect from now on; a lower limit disconnects no client. */
 	outlet_serve(o, SERVE_EGD, 4, 0, local);
 	fd = outlet_connect(o);
 	SAY(fd, "\002\020");
@@ -54,7 +54,10 @@ test_max_clients(void **state)
 	outlet_stop(o);
 }
 
-/* It answers, and tells once before it does what may wait. */
+/*
+ * It answers a ping, and reports once that it is busy before work that can
+ * wait.
+ */
 static void
 test_watched(void **state)
 {
@@ -98,13 +101,13 @@ test_allow(void **state)
 	SAY(fd, "\002\020");
 	outlet_served(o, fd, 0, 16);
 	outlet_serve(o, SERVE_EGD, 10, 0, others);
-	/* Whoever is not allowed any more goes. */
+	/* A client that is no longer allowed is disconnected. */
 	outlet_closed(o, fd);
-	outlet_logged(o, "not allowed any more");
+	outlet_logged(o, "no longer allowed");
 	other = outlet_connect(o);
 	outlet_closed(o, other);
 	close(other);
-	outlet_logged(o, "turned away 127.0.0.1:");
+	outlet_logged(o, "client rejected, 127.0.0.1:");
 	assert_int_equal(outlet_stats(o)->counters.turned_away, 1);
 	outlet_serve(o, SERVE_EGD, 10, 0, local);
 	other = outlet_connect(o);
@@ -168,17 +171,17 @@ test_idle(void **state)
 	outlet_stop(o);
 }
 
-/* Without clients it ends, but not before somebody else could have come. */
+/* Without clients it ends, after a time in which another can connect. */
 static void
 test_linger(void **state)
 {
-	struct outlet *nobody = outlet_unix(SERVE_EGD);
+	struct outlet *unused = outlet_unix(SERVE_EGD);
 	struct outlet *o = outlet_tcp(SERVE_EGD);
 	int fd = outlet_connect(o);
 
 	(void)state;
 	outlet_pump(o, 0);
-	outlet_end(nobody, LINGER_MS + OUTLET_TIMEOUT);
+	outlet_end(unused, LINGER_MS + OUTLET_TIMEOUT);
 	SAY(fd, "\002\020");
 	outlet_served(o, fd, 0, 16);
 	close(fd);
@@ -194,7 +197,7 @@ test_linger(void **state)
 	assert_int_equal(o->stats.counters.bytes, 32);
 	assert_int_equal(o->stats.clients, 0);
 	outlet_stop(o);
-	outlet_stop(nobody);
+	outlet_stop(unused);
 }
 
 /* Who has nothing to do is not woken up. */

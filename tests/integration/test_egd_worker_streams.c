@@ -87,7 +87,7 @@ test_said(void **state)
 	outlet_stop(o);
 }
 
-/* A peer that does not read gets little, and holds up nobody. */
+/* A peer that does not read gets little, and delays no other. */
 static void
 check_stalled(make_outlet *make)
 {
@@ -160,7 +160,7 @@ test_fair(void **state)
 	outlet_stop(o);
 }
 
-/* Bytes that nobody can take now wait, and cost nothing while they do. */
+/* Bytes that no peer can receive now wait, at no cost meanwhile. */
 static void
 test_crowded(void **state)
 {
@@ -186,7 +186,7 @@ test_crowded(void **state)
 	before = proc_cpu(o->pid);
 	outlet_pump(o, 1000);
 	assert_in_range(proc_cpu(o->pid), before, before + 20);
-	/* The stats tell that it lives. */
+	/* It still reports statistics. */
 	assert_int_equal(outlet_stats(o)->clients, 4);
 	for (uint64_t end = outlet_ms() + OUTLET_TIMEOUT;
 	     n < o->given && outlet_ms() < end;)
@@ -202,7 +202,9 @@ test_crowded(void **state)
 	outlet_stop(o);
 }
 
-/* Who does not read is closed after a while; who is not sent anything is not. */
+/*
+ * Who does not read is closed after a while; who is not sent anything is not.
+ */
 static void
 test_idle(void **state)
 {

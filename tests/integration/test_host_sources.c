@@ -138,7 +138,7 @@ test_read_errors(void **state)
 	    path);
 	snprintf(line, sizeof(line), "%s): lost: %s;", path, strerror(error));
 	admin_await(s, line, 0);
-	admin_await(s, "kernel (getrandom) serves", 0);
+	admin_await(s, "kernel (getrandom) in use", 0);
 	daemon_usage(&s->d, &was);
 	cpu = proc_cpu(s->d.pid);
 	cpu += proc_cpu(daemon_child(&s->d, ROLE_ENTROPY, NULL));

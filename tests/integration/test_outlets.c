@@ -193,13 +193,13 @@ test_two_sockets(void **state)
 		load_run(&load, 1, BESIDE_MS, NULL);
 		admin_conf(s, "w", POOL, "");
 		admin_conf_guest(s, "vm0", with);
-		admin_reload(s, "read again: 1 guest");
+		admin_reload(s, "reloaded, 1 guest");
 		n = load.bytes;
 		egd += take_beside(&p, &load);
 		beside += load.bytes - n;
 		admin_conf(s, "w", POOL, "");
 		admin_conf_guest(s, "vm0", SHARE);
-		admin_reload(s, "read again: 1 guest");
+		admin_reload(s, "reloaded, 1 guest");
 	}
 	most = BURST + RATE * (fe_now() - start) / 1000;
 	total = load.bytes + egd;

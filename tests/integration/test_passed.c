@@ -306,9 +306,9 @@ test_refused(void **state)
 	refused(&m, two, 2, "vm0", "", "2 sockets");
 	refused(&m, &null, 1, "vm0", "", "not a listening unix");
 	refused(&m, &pair[0], 1, "vm0", "", "not a listening unix");
-	refused(&m, &good, 1, "vm0", "tin", "no such class");
+	refused(&m, &good, 1, "vm0", "tin", "unknown class");
 	refused(&m, &good, 1, "vm0", "a b", "VRNGD_CLASS 'a b'");
-	refused(&m, &good, 1, "vm1", "", "a socket of its own");
+	refused(&m, &good, 1, "vm1", "", "guest has a socket");
 	refused(&m, &good, 1, "v:m", "", "letters");
 	refused(&m, &good, 1, "a\\x2db", "", "letters");
 	await_fds(s, fds);

@@ -393,7 +393,7 @@ test_deaths(void **state)
 			await_kicks(&s->fe);
 			served(&s->fe);
 		}
-		assert_int_equal(daemon_log_count(&s->d, "cut off"), 0);
+		assert_int_equal(daemon_log_count(&s->d, "session closed"), 0);
 		restart(s);
 	}
 	start(s, "", QEMU_FEATURES);

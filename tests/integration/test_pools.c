@@ -111,24 +111,24 @@ test_failover(void **state)
 	fifo_feed(&f[1], 32768);
 	admin_await(s, "source one ", 0);
 	admin_await(s, "two): healthy", 0);
-	admin_await(s, "one) serves", 0);
+	admin_await(s, "one) in use", 0);
 	receive(&s->fe, buf, sizeof(buf));
 	assert_true(fifo_had(&f[0], buf, sizeof(buf)));
 	fifo_stick(&f[0], 64);
 	drain(&s->fe, &f[0]);
-	admin_await(s, "it failed the test for stuck words", 0);
-	admin_await(s, "two) serves", 0);
+	admin_await(s, "failed the test for stuck words", 0);
+	admin_await(s, "two) in use", 0);
 	receive(&s->fe, buf, sizeof(buf));
 	assert_true(fifo_had(&f[1], buf, sizeof(buf)));
 	/* It is opened again after a while, and reads what is still there. */
-	for (int i = 0; i < 100 && daemon_log_count(&s->d, "one) serves") < 2;
+	for (int i = 0; i < 100 && daemon_log_count(&s->d, "one) in use") < 2;
 	     i++) {
 		fifo_feed(&f[0], 512);
 		fifo_feed(&f[1], 512);
 		receive(&s->fe, buf, sizeof(buf));
 		usleep(100000);
 	}
-	admin_await(s, "one) serves", 1);
+	admin_await(s, "one) in use", 1);
 	fifo_feed(&f[0], 4096);
 	drain(&s->fe, &f[1]);
 	free_two(f);
@@ -148,11 +148,11 @@ test_stall(void **state)
 	fifo_feed(&f[1], 4096);
 	answered(&s->fe);
 	admin_await(s, "one (", 0);
-	admin_await(s, "it delivers no bytes", 0);
+	admin_await(s, "delivers no bytes", 0);
 	for (int i = 0; i < 20; i++)
 		receive(&s->fe, buf, sizeof(buf));
 	fifo_feed(&f[0], 2048);
-	admin_await(s, "one) serves", 0);
+	admin_await(s, "one) in use", 0);
 	fifo_feed(&f[0], 8192);
 	drain(&s->fe, &f[1]);
 	free_two(f);
@@ -194,7 +194,7 @@ test_xor(void **state)
 	assert_true(fifo_had(&sum, load.data, load.size));
 	free(load.data);
 	fifo_stick(&f[1], 64);
-	admin_await(s, "not enough healthy sources: guests wait", 0);
+	admin_await(s, "too few healthy sources: guests wait", 0);
 	fifo_free(&sum);
 	free_two(f);
 	suite_pass(s);
@@ -210,14 +210,14 @@ test_min_sources(void **state)
 
 	start_two(s, f, "combine = xor min-sources = 1");
 	fifo_feed(&f[0], 2000);
-	admin_await(s, "1 of 2 sources serve", 0);
+	admin_await(s, "sources in use: 1 of 2", 0);
 	take(s, &load, 512);
 	assert_true(fifo_had(&f[0], load.data, load.size));
 	free(load.data);
 	fifo_feed(&f[1], 2000);
-	admin_await(s, "2 of 2 sources serve", 0);
+	admin_await(s, "sources in use: 2 of 2", 0);
 	fifo_stick(&f[1], 64);
-	admin_await(s, "1 of 2 sources serve", 1);
+	admin_await(s, "sources in use: 1 of 2", 1);
 	free_two(f);
 	suite_pass(s);
 }
@@ -242,7 +242,7 @@ test_latch(void **state)
 	suite_served(&s->fe);
 	assert_int_equal(admin_ctl(s, text, sizeof(text), "source retest raw"),
 	    1);
-	assert_non_null(strstr(text, "nothing to retest"));
+	assert_non_null(strstr(text, "not rejected"));
 	fifo_stick(&f, 64);
 	admin_await(s,
 	    "not by chance: not used until vrngctl source retest raw", 0);
@@ -345,7 +345,7 @@ test_replay(void **state)
 	free(load.data);
 	CHECK(kill(daemon_child(&s->d, ROLE_ENTROPY, NULL), SIGKILL));
 	admin_await(s, "starting another", 0);
-	admin_await(s, "exhausted: its replay file has ended", 0);
+	admin_await(s, "exhausted: end of the replay file", 0);
 	assert_int_equal(admin_ctl(s, text, sizeof(text), "status"), 0);
 	assert_non_null(strstr(text, "exhausted"));
 	CHECK(kill(daemon_child_wait(&s->d, ROLE_ENTROPY, NULL, FE_TIMEOUT_MS),
@@ -404,7 +404,7 @@ test_reload(void **state)
 	admin_conf(s, "a", "}\n");
 	admin_conf_guest(s, "vm0", "delivery = drbg");
 	admin_reload(s, ": reloaded, ");
-	admin_await(s, "kernel (getrandom) serves", 0);
+	admin_await(s, "kernel (getrandom) in use", 0);
 	for (int i = 0; i < 100; i++) {
 		receive(&s->fe, buf, sizeof(buf));
 		assert_false(fifo_had(&f, buf, sizeof(buf)));

@@ -132,7 +132,7 @@ test_unplugged(void **state)
 	    "init = \"" INIT "\"");
 	await_init(&f, INIT_IS);
 	fifo_feed(&f, FEED);
-	admin_await(s, "tty) serves", 0);
+	admin_await(s, "tty) in use", 0);
 	fifo_feed(&f, FEED);
 	peer_serves_since(s, &f, 0);
 	daemon_usage(&s->d, &was);
@@ -140,13 +140,13 @@ test_unplugged(void **state)
 		unplug(s, &f);
 		goes_on(s, 1000);
 		admin_await(s, "tty): lost: ", i);
-		admin_await(s, "kernel (getrandom) serves", i);
+		admin_await(s, "kernel (getrandom) in use", i);
 		f.fd = plug_in(s);
 		await_init(&f, INIT_IS);
 		from = f.n;
 		fifo_feed(&f, FEED);
 		admin_await(s, "tty): delivers again", i);
-		admin_await(s, "tty) serves", i + 1);
+		admin_await(s, "tty) in use", i + 1);
 		fifo_feed(&f, FEED);
 		peer_serves_since(s, &f, from);
 	}
@@ -194,12 +194,12 @@ test_missing(void **state)
 	    "init = \"" INIT "\"");
 	assert_int_not_equal(
 	    daemon_log_count(&s->d, "tty): No such file or directory"), 0);
-	admin_await(s, "kernel (getrandom) serves", 0);
+	admin_await(s, "kernel (getrandom) in use", 0);
 	goes_on(s, 300);
 	peer_make(&f, plug_in(s));
 	await_init(&f, INIT_IS);
 	fifo_feed(&f, FEED);
-	admin_await(s, "tty) serves", 0);
+	admin_await(s, "tty) in use", 0);
 	peer_serves_since(s, &f, 0);
 	unplug(s, &f);
 	fifo_free(&f);

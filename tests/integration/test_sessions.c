@@ -289,7 +289,9 @@ end(struct sessions *k)
 	manager_close(&k->m);
 }
 
-/* Processes die, and the daemon is restarted, while clients of all kinds ask. */
+/*
+ * Processes die, and the daemon is restarted, while clients of all kinds ask.
+ */
 static void
 test_any(void **state)
 {
@@ -322,7 +324,9 @@ limit_files(struct suite *s, const struct rlimit *limit)
 	return before;
 }
 
-/* A worker that cannot be started is tried again, though no other client comes. */
+/*
+ * A worker that cannot be started is tried again, though no other client comes.
+ */
 static void
 test_no_process(void **state)
 {
@@ -607,8 +611,8 @@ test_orphans(void **state)
 	admin_conf(k.s, "w", POOL);
 	restart(&k, SIGTERM);
 	assert_int_equal(manager_stored(&k.m, "c-"), 1);
-	CHECK(
-	    daemon_log_wait(&k.s->d, "egd u: no longer served", 1, ORPHAN_MS));
+	CHECK(daemon_log_wait(&k.s->d, "egd u: cannot restore stored session",
+	    1, ORPHAN_MS));
 	manager_hear(&k.m);
 	assert_int_equal(manager_stored(&k.m, "c-"), 0);
 	for (size_t i = 0; i < k.n; i++)

@@ -179,7 +179,7 @@ counts(void **state, bool big)
 	fd = place_accept(&p);
 	send_counter(fd, big);
 	close(fd);
-	admin_await(s, "it failed FIPS 140-2 six blocks in a row", 0);
+	admin_await(s, "failed FIPS 140-2 six blocks in a row", 0);
 	/* What was handed out before it was found is taken first. */
 	do {
 		fe_add_one(&s->fe, FE_BUF_GPA, 64);

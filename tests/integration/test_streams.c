@@ -308,7 +308,7 @@ test_udp_connect(void **state)
 	peer_answered(s);
 	peer_serves(s, &f);
 	peer_hang_up(&f);
-	admin_await(s, "it delivers no bytes", 0);
+	admin_await(s, "delivers no bytes", 0);
 	f.fd = socket(p.addr.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	CHECK(bind(f.fd, (struct sockaddr *)&p.addr, p.len));
 	await_call(&f);

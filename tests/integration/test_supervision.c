@@ -217,7 +217,9 @@ test_second_connection(void **state)
 	suite_pass(s);
 }
 
-/* One that the first does not make way for is refused, and the next one is not. */
+/*
+ * One that the first does not make way for is refused, and the next one is not.
+ */
 static void
 test_second_refused(void **state)
 {

@@ -234,8 +234,8 @@ void alloc_void(struct alloc *, struct alloc_node *, uint64_t now,
 const struct alloc_node *alloc_limit(const struct alloc_node *);
 
 /*
- * The next leaf that was found to hoard, whose demand is ignored until
- * alloc_want() is called for it; NULL if there are no more.
+ * The next leaf that holds granted bytes for too long, whose demand is ignored
+ * until alloc_want() is called for it; NULL if there are no more.
  */
 struct alloc_node *alloc_hoarder(struct alloc *);
 

@@ -13,7 +13,7 @@
 #include "parent/host/page.h"
 #include "parent/host/privilege.h"
 
-#define SPARSE 64 /* places of clients that were, more than of those that are */
+#define SPARSE 64 /* closed connections in a deposit, more than open ones */
 
 /* The ids of the first message; connections have those of deposit.h. */
 enum clients_id {
@@ -39,7 +39,7 @@ clients_init(struct clients *cs, uid_t uid)
 	*cs = (struct clients){ .deposit = -1, .state = -1, .uid = uid };
 }
 
-/* The session is that of a deposit, or none: -1. */
+/* Sets the session of a deposit; -1: none. */
 static void
 begin(struct clients *cs, int deposit, int state)
 {
@@ -51,7 +51,7 @@ begin(struct clients *cs, int deposit, int state)
 	};
 }
 
-/* Closes a descriptor, which leaves errno alone, and fails. */
+/* Closes a descriptor, keeps errno, and returns -1. */
 static int
 fail(int fd)
 {
@@ -141,7 +141,7 @@ clients_resume(struct clients *cs, int deposit)
 	return counters;
 }
 
-/* The first place that no connection in the deposit is in, or CLIENTS_MAX. */
+/* The first place without a connection in the deposit, or CLIENTS_MAX. */
 static uint32_t
 free_place(const struct clients *cs)
 {
@@ -194,8 +194,8 @@ clients_sparse(const struct clients *cs)
 }
 
 /*
- * Moves the connections of a message that are still there to `to`, and sends
- * those on to a deposit when they fill a message; others are closed.
+ * Moves the open connections of a message to `to`, which is added to a deposit
+ * once it is full; closes the others.
  */
 static int
 gather(const struct clients *cs, struct deposit_parts *from,

@@ -1,6 +1,6 @@
 /*
- * Reads the workers' pages (counters.h) and adds up what ended workers
- * counted.  Used by endpoint.c, vhost.c and service.c, and by the statistics.
+ * Reads the pages of workers (counters.h), and sums up the counters of ended
+ * workers.  Used by endpoint.c, vhost.c and service.c, and by the statistics.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -23,7 +23,7 @@ counted_init(struct counted *c, enum proto_role role,
 	};
 }
 
-/* What is in the page, but for counters that the role does not have. */
+/* Loads the counters of the page that the role has. */
 static struct counters
 load(const struct counted *c)
 {
@@ -58,9 +58,9 @@ counted_begin(struct counted *c)
 }
 
 /*
- * It seems to have begun when even the largest of its counters may have: none
- * of them counts more than one in a nanosecond.  The page of a version with
- * more or fewer counters has another size: that session counts from 0 again.
+ * The start time is derived from the largest counter: counters grow by at most
+ * one per nanosecond.  The page of a version with other counters has another
+ * size: then the session counts from 0 again.
  */
 int
 counted_resume(struct counted *c, int fd)
@@ -82,7 +82,7 @@ counted_resume(struct counted *c, int fd)
 	return 0;
 }
 
-/* The wait that goes on adds to the wait that is over, which is read first. */
+/* Adds the current wait to the total, which is read first. */
 const struct counters *
 counted_read(struct counted *c)
 {
@@ -161,7 +161,7 @@ counted_nclients(const struct counted *c)
 	return (uint32_t)min64(counters_load(&page->nclients), CLIENTS_MAX);
 }
 
-/* Text for a terminal: what is not printable becomes a dot. */
+/* Replaces unprintable characters with dots. */
 static void
 clean_text(char text[CLIENT_TEXT_SIZE])
 {
@@ -171,7 +171,7 @@ clean_text(char text[CLIENT_TEXT_SIZE])
 			*p = '.';
 }
 
-/* Whether there is a client in a place, and is still when it has been read. */
+/* Whether a place has a client, before and after it was read. */
 static bool
 read_client(const struct counters_client *from, struct counters_client *to)
 {

@@ -1,7 +1,7 @@
 /*
- * What guests' sockets and services have in common: their listener, their
- * worker and its consumer.  Used by vhost.c and service.c, which supply the
- * rest by their endpoint_ops, and by the rooms above to stop them.
+ * The common part of guests' sockets and services: listener, worker and
+ * consumer.  Used by vhost.c and service.c, which implement endpoint_ops, and
+ * by the rooms above to stop them.
  */
 #include <errno.h>
 #include <string.h>
@@ -29,7 +29,7 @@ endpoint_may_log(struct endpoint *e)
 	return true;
 }
 
-/* Nothing is given to a worker that has no byte channel. */
+/* A worker without a byte channel receives no grants. */
 static void
 rewire(struct consumer *c, int fd)
 {
@@ -51,7 +51,7 @@ ask(struct consumer *c)
 	process_send(&e->worker, &f);
 }
 
-/* A client can make a worker of several wait, and so all others. */
+/* A client can block the worker, and so its other clients. */
 static void
 granted(struct consumer *c)
 {
@@ -252,7 +252,7 @@ endpoint_frame(struct process *p, struct frame *f)
 	}
 }
 
-/* Another worker goes on with the session. */
+/* Starts another worker for the session. */
 static void
 replace_worker(struct endpoint *e)
 {
@@ -266,7 +266,7 @@ replace_worker(struct endpoint *e)
 }
 
 static void
-cut_off(struct endpoint *e, const char *why)
+close_session(struct endpoint *e, const char *why)
 {
 	e->ops->end(e, why, backoff_failed(&e->backoff, clock_now(), 0, 1));
 }
@@ -281,9 +281,9 @@ endpoint_ended(struct process *p, int status)
 	if (status == 0)
 		e->ops->end(e, NULL, 0);
 	else if (status == EXIT_SESSION_LOST)
-		cut_off(e, "the session cannot be resumed");
+		close_session(e, "cannot resume session");
 	else if (!deaths_free(&e->deaths, clock_now()))
-		cut_off(e, "workers die repeatedly");
+		close_session(e, "workers die repeatedly");
 	else
 		replace_worker(e);
 }

@@ -1,8 +1,7 @@
 /*
- * Endpoints: a socket at which a guest or clients attach, the worker that
- * serves them, and its consumer, the leaf of the pool's tree.  What vhost-user
- * (vhost.h) differs in from EGD and streams (service.h) is in a table of
- * functions; everything else is the same for both.
+ * Endpoints: a socket for a guest or clients, the worker that serves them, and
+ * its consumer, a leaf of the pool's tree.  A table of functions has the
+ * differences between vhost-user (vhost.h) and EGD and streams (service.h).
  */
 #ifndef VRNGD_ENDPOINT_H
 #define VRNGD_ENDPOINT_H
@@ -21,25 +20,30 @@
 struct endpoint;
 
 struct endpoint_ops {
-	/* Its workers, with endpoint_frame() and endpoint_ended(). */
+	/*
+	 * The kind of its workers, with endpoint_frame() and endpoint_ended().
+	 */
 	struct process_ops worker;
-	/* The listener can be read. */
+	/* The listener is readable. */
 	void (*incoming)(struct endpoint *);
 	/* The pause of endpoint_pause() is over.  Without session. */
 	void (*proceed)(struct endpoint *);
 	/*
-	 * Sends to a worker that was started what it serves, and its byte
-	 * channel (fd), which is closed here.  Returns 0, or -1: it is killed.
+	 * Sends a new worker its configuration and its byte channel (fd), which
+	 * is closed here.  Returns 0, or -1, and the worker is killed.
 	 */
 	int (*serve)(struct endpoint *, int bytes);
-	/* A frame that is not of all workers.  Returns -1 if unexpected. */
+	/*
+	 * Handles a frame of this kind of workers.  Returns -1 if unexpected.
+	 */
 	int (*frame)(struct endpoint *, struct frame *);
 	/*
-	 * Ends the session, and lets the next begin after a pause (ns): a worker
-	 * has ended cleanly or, with a reason, workers cannot go on with it.
+	 * Ends the session, and lets the next begin after a pause (ns): a
+	 * worker has ended cleanly or, with a reason, workers cannot go on with
+	 * it.
 	 */
 	void (*end)(struct endpoint *, const char *why, uint64_t pause);
-	/* Sets limits that not all workers have.  NULL: there are none. */
+	/* Sets limits of this kind of workers.  NULL: none. */
 	void (*limits)(const struct endpoint *, struct proto_limits *);
 };
 
@@ -50,22 +54,22 @@ struct endpoint {
 	struct pool *pool;
 	struct store *store;
 	struct consumer consumer;
-	struct place *place; /* where it listens; NULL: it does not */
-	sd_event_source *io; /* of that, or of a connection to come */
+	struct place *place; /* where it listens; NULL: nowhere */
+	sd_event_source *io; /* of the listener, or of a pending connection */
 	struct timer timer;  /* of the pause */
 	struct process worker;
 	struct counted counted;
-	uint64_t since;		       /* ns, when the session began */
-	uint32_t died;		       /* workers of this session */
-	struct deaths deaths;	       /* likewise, how many more may */
-	struct backoff backoff;	       /* of sessions that were cut off */
-	struct log_limit limit;	       /* of lines that the other side causes */
-	struct log_limit worker_limit; /* of what its workers log */
+	uint64_t since;		       /* ns, start of the session */
+	uint32_t died;		       /* dead workers of this session */
+	struct deaths deaths;	       /* limit of their rate */
+	struct backoff backoff;	       /* of closed sessions */
+	struct log_limit limit;	       /* of log lines caused by the peer */
+	struct log_limit worker_limit; /* of log lines of its workers */
 };
 
 /*
- * Prepares an endpoint without a listener, with a share below a node of the
- * pool's tree.  All that is passed must outlive it, and it must not move.
+ * Initializes an endpoint without a listener, with a share below a node of the
+ * pool's tree.  The arguments must outlive it, and it must not move.
  */
 void endpoint_init(struct endpoint *, const struct endpoint_ops *,
     const struct log_subject *, struct process_env *, struct store *,
@@ -77,43 +81,43 @@ void endpoint_join(struct endpoint *, struct alloc_node *parent,
 bool endpoint_may_log(struct endpoint *);
 
 /*
- * Listens at a place, which is taken from any other endpoint, and leaves the
- * one where it did.  Returns 0, or -1 after logging why.
+ * Listens at a place, which is removed from any other endpoint, and leaves its
+ * former place.  Returns 0, or -1 after logging the error.
  */
 int endpoint_listen(struct endpoint *, struct place *);
 
-/* Leaves its place; what it serves goes on. */
+/* Leaves its place; the current session continues. */
 void endpoint_unlisten(struct endpoint *);
 
 /* Whether it waits for connections. */
 bool endpoint_listening(const struct endpoint *);
 
-/* Does not listen any more until endpoint_proceed(), or for so many ns. */
+/* Stops listening until endpoint_proceed(), or for a time (ns). */
 void endpoint_suspend(struct endpoint *);
 void endpoint_proceed(struct endpoint *);
 void endpoint_pause(struct endpoint *, uint64_t ns);
 
-/* A session begins, which goes on when a worker dies. */
+/* Begins a session, which continues after the death of a worker. */
 void endpoint_begin(struct endpoint *);
 
 /*
- * Has a worker serve the session, which counts in the page of
- * endpoint->counted: now or, if there can be no process, after a pause.
+ * Starts a worker for the session, which counts in the page of
+ * endpoint->counted; after a pause if no process can be started now.
  */
 void endpoint_serve(struct endpoint *);
 
-/* Fills in the limits of its workers; sends them to the one that runs. */
+/* Fills in the limits of its workers; sends them to the running one. */
 void endpoint_set_limits(const struct endpoint *, struct proto_limits *);
 void endpoint_limit(struct endpoint *);
 
-/* Sends it a descriptor, which is closed here. */
+/* Sends the worker a descriptor, which is closed here. */
 void endpoint_send_fd(struct endpoint *, enum proto_type, int fd);
 
-/* Of struct process_ops. */
+/* For struct process_ops. */
 int endpoint_frame(struct process *, struct frame *);
 void endpoint_ended(struct process *, int status);
 
-/* The two steps of the end: ask, then make sure by the deadline (ns). */
+/* The two steps of its end: request it, and enforce it by the deadline (ns). */
 void endpoint_hang_up(struct endpoint *);
 void endpoint_stop(struct endpoint *, uint64_t deadline);
 

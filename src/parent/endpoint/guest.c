@@ -1,6 +1,6 @@
 /*
- * A guest as a whole: its sockets and its share.  Used by the rooms above, which
- * add, change and remove guests.
+ * A guest: its sockets and its share.  Used by the rooms above, which add,
+ * change and remove guests.
  */
 #include <bsd/string.h>
 #include <stdlib.h>
@@ -72,7 +72,7 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
 	g->vhost.polling = terms->polling;
 }
 
-/* Gives one of its two sockets, below its node, no share of its own. */
+/* Sets the empty share of one of its two sockets, below its node. */
 static void
 change_leaf(struct guest *g, struct endpoint *e, bool generated,
     const struct proto_delivery *delivery)
@@ -110,7 +110,7 @@ guest_add_egd(struct guest *g, const struct config_service *cs)
 	struct config_service own = *cs;
 
 	if ((g->egd = calloc(1, sizeof(*g->egd))) == NULL)
-		log_fatal("no memory for an EGD socket");
+		log_fatal("out of memory for an EGD socket");
 	own.share = alloc_no_share(e->consumer.leaf.share.generated);
 	own.delivery = e->consumer.delivery;
 	consumer_share(e->pool, &e->consumer, &g->egd->node);

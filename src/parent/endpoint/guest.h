@@ -19,22 +19,22 @@ struct guest {
 	RB_ENTRY(guest) by_name;
 	char name[GUEST_NAME_SIZE];
 	struct log_subject subject; /* "guest" and the name */
-	bool kept;		    /* by the configuration that is applied */
-	bool added;		    /* by vrngctl or systemd, not by one */
+	bool kept;		    /* by the current configuration */
+	bool added; /* by vrngctl or systemd, without a configuration */
 	const struct config_guest *config; /* in a reload; NULL: not there */
 	struct vhost vhost;
-	struct guest_egd *egd; /* allocated; NULL: it has no EGD socket */
+	struct guest_egd *egd; /* allocated; NULL: no EGD socket */
 	struct totals reported;
 };
 
 /*
- * A guest's name made from its socket's: the last part of the path without
- * ".sock", with `_` for what a name may not contain.
+ * Derives a guest's name from its socket: the last part of the path without
+ * ".sock", with `_` in place of characters that a name may not contain.
  */
 void guest_name(char name[GUEST_NAME_SIZE], const char *path);
 
 /*
- * Prepares a guest without sockets, with a share below a node of the pool's
+ * Initializes a guest without sockets, with a share below a node of the pool's
  * tree.  It must not move from now on.
  */
 void guest_init(struct guest *, const char *name, struct process_env *,
@@ -45,28 +45,31 @@ void guest_init(struct guest *, const char *name, struct process_env *,
 void guest_change(struct guest *, struct alloc_node *parent,
     const struct alloc_share *, const struct config_terms *);
 
-/* Gives it an EGD socket, whose service is started by the caller, or takes it away. */
+/*
+ * Gives it an EGD socket, whose service is started by the caller, or takes it
+ * away.
+ */
 void guest_add_egd(struct guest *, const struct config_service *);
 void guest_remove_egd(struct guest *, uint64_t deadline);
 
-/* The node of the tree that has its share, and where that is. */
+/* The node of the tree with its share, and its pool. */
 struct alloc_node *guest_node(struct guest *);
 struct pool *guest_pool(const struct guest *);
 
 /*
- * The path of its vhost-user socket; NULL: none is known.  Whether that is not
- * one that the daemon made.
+ * The path of its vhost-user socket; NULL: unknown.  Whether the socket was
+ * adopted, that is, not created by the daemon.
  */
 const char *guest_path(const struct guest *);
 bool guest_adopted(const struct guest *);
 
 /*
- * What all its workers have done, for its connections and at its EGD socket:
- * connections and turned_away are of the latter.
+ * The counters of all its workers, for both sockets; connections and
+ * turned_away are those of the EGD socket.
  */
 struct counters guest_counters(struct guest *);
 
-/* ns that its requests have waited for its limits. */
+/* ns, time that its requests waited for its limits. */
 uint64_t guest_throttled(const struct guest *);
 
 /* Logs its state, with the counters of its connection. */

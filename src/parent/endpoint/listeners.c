@@ -1,6 +1,6 @@
 /*
  * Opens, finds and closes the places at which the daemon listens.  Used by
- * endpoints, and by the state at a reload and for sockets that others made.
+ * endpoints, and by the state at a reload and for adopted sockets.
  */
 #include <sys/socket.h>
 
@@ -41,7 +41,7 @@ new_place(const char *key)
 	struct place *p = calloc(1, sizeof(*p));
 
 	if (p == NULL || (p->key = strdup(key)) == NULL)
-		log_fatal("no memory for a listener");
+		log_fatal("out of memory for a listener");
 	p->listener.fd = -1;
 	return p;
 }
@@ -110,14 +110,14 @@ listeners_store(struct listeners *ls, struct place *p, const char *name,
 {
 	if (p->stored != NULL && strcmp(p->stored, name) == 0)
 		return;
-	/* By two names systemd would keep it under the first. */
+	/* systemd would ignore a second name. */
 	if (p->stored != NULL)
 		store_remove(ls->store, p->stored);
 	free(p->stored);
 	p->stored = NULL;
 	if ((there || store_put(ls->store, name, p->listener.fd)) &&
 	    (p->stored = strdup(name)) == NULL)
-		log_fatal("no memory for a listener");
+		log_fatal("out of memory for a listener");
 }
 
 void
@@ -187,7 +187,7 @@ listeners_free(struct listeners *ls)
 	while ((p = RB_MIN(places, &ls->places)) != NULL) {
 		RB_REMOVE(places, &ls->places, p);
 		service_socket_retire(p->listener.fd);
-		/* Its descriptor is closed by the end of this process. */
+		/* The exit of this process closes its descriptor. */
 		listener_release(&p->listener);
 		free_place(p);
 	}

@@ -1,8 +1,8 @@
 /*
  * The registry of listeners: each place at which the daemon listens, by its
- * key, whether the daemon made the socket, systemd passed it, the store kept it
- * or vrngctl handed it over.  An endpoint listens at a place; a reload gives
- * places to other endpoints and closes those that are left over at its end.
+ * key, with a socket from the daemon, systemd, the file descriptor store or
+ * vrngctl.  An endpoint listens at a place; a reload moves places to other
+ * endpoints, and closes unused ones at its end.
  */
 #ifndef VRNGD_LISTENERS_H
 #define VRNGD_LISTENERS_H
@@ -21,18 +21,18 @@ struct endpoint;
 enum place_origin {
 	PLACE_MADE,    /* by the daemon */
 	PLACE_ADOPTED, /* of a guest: from a unit, the store or vrngctl */
-	PLACE_UNIT,    /* of a service: from a unit, for whenever it is used */
+	PLACE_UNIT,    /* of a service: from a unit, used or not */
 };
 
 struct place {
 	RB_ENTRY(place) entry;
-	char *key;    /* path, "127.0.0.1:7000", "guest-vm1" of systemd's */
-	char *where;  /* the path of a unix socket; NULL: it has none */
-	char *stored; /* its name in the store; NULL: it is not there */
+	char *key;    /* path, "127.0.0.1:7000", or systemd's "guest-vm1" */
+	char *where;  /* the path of a unix socket; NULL: none */
+	char *stored; /* its name in the store; NULL: not stored */
 	struct listener listener;
 	enum place_origin origin;
-	struct endpoint *owner; /* that listens there; NULL: none */
-	bool planned;		/* made by a reload that may fail yet */
+	struct endpoint *owner; /* the endpoint that listens; NULL: none */
+	bool planned;		/* created by a reload that can still fail */
 };
 
 RB_HEAD(places, place);
@@ -45,15 +45,15 @@ struct listeners {
 
 RB_PROTOTYPE(places, place, entry, )
 
-/* No place yet.  What is passed must outlive it. */
+/* Initializes an empty registry.  The arguments must outlive it. */
 void listeners_init(struct listeners *, sd_event *, struct store *);
 
-/* The place of that key, or NULL. */
+/* The place with that key, or NULL. */
 struct place *listeners_find(struct listeners *, const char *key);
 
 /*
- * Makes a unix socket at a path, with those rights, or a service's socket,
- * which must have no place yet.  Returns NULL after logging why not.
+ * Creates a unix socket at a path with those rights, or the socket of a
+ * service; the place must not exist yet.  Returns NULL after logging the error.
  */
 struct place *listeners_open(struct listeners *, const char *path,
     const struct listener_rights *);
@@ -61,20 +61,20 @@ struct place *listeners_open_service(struct listeners *,
     const struct config_service *);
 
 /*
- * A place for a listening socket (fd) that the daemon did not make, which is
- * the place's from now on.  There must be none of that key.
+ * Adds a place for an adopted listening socket (fd), which it owns from now on.
+ * The key must not exist yet.
  */
 struct place *listeners_offer(struct listeners *, const char *key, int fd,
     enum place_origin);
 
 /*
- * Has the store keep an adopted listener by that name, instead of any name from
- * before; with `there`, it does so already.
+ * Stores an adopted listener under that name, in place of its former name; with
+ * `there`, it is already stored.
  */
 void listeners_store(struct listeners *, struct place *, const char *name,
     bool there);
 
-/* Closes a place without owner: its socket, file and copy in the store. */
+/* Closes a place without owner, with its socket, file and stored copy. */
 void listeners_close(struct listeners *, struct place *);
 
 /*
@@ -86,7 +86,7 @@ void listeners_close_unused(struct listeners *);
 void listeners_commit(struct listeners *);
 void listeners_roll_back(struct listeners *);
 
-/* Closes all, at the end of the daemon, but leaves the store as it is. */
+/* Closes all places at the end of the daemon, without changing the store. */
 void listeners_free(struct listeners *);
 
 #endif

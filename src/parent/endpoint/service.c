@@ -19,16 +19,16 @@
 #include "parent/pool/unit_hint.h"
 
 #define KERNEL_WRITES "/dev/urandom"
-#define LIFE_MIN      (1 * NS_PER_SEC) /* of a worker that has done well */
-#define ENDS_FREE     3		       /* of those that have not, in a row */
-#define OUT_MAX	      128	       /* frames that it leaves unread */
-#define ACCEPT_RATE   256	       /* connections a second, */
-#define ACCEPT_BURST  1024	       /* and at once */
-#define ACCEPT_WAIT   (20 * NS_PER_MS) /* when there were as many */
+#define LIFE_MIN      (1 * NS_PER_SEC) /* minimum life of a successful worker */
+#define ENDS_FREE     3	   /* shorter ones in a row, without pause */
+#define OUT_MAX	      128  /* unread frames to a worker */
+#define ACCEPT_RATE   256  /* accepted connections per second, */
+#define ACCEPT_BURST  1024 /* and at once; */
+#define ACCEPT_WAIT   (20 * NS_PER_MS) /* pause beyond that */
 
 /*
- * Bytes that an EGD service holds ready at least, however small its burst: any
- * one command 01, which is answered from these.
+ * The minimum window of an EGD service for any burst: one command 01 is
+ * answered from it.
  */
 #define EGD_WINDOW_MIN 255
 
@@ -47,7 +47,7 @@ protocol_of(const struct config_service *cs)
 						  : SERVE_STREAM;
 }
 
-/* Sends the worker what it serves, and to whom. */
+/* Sends the worker its configuration and allowed networks. */
 static void
 send_serve(struct service *s)
 {
@@ -71,7 +71,7 @@ send_serve(struct service *s)
 	}
 }
 
-/* Where what clients write goes: nowhere, unless the pool takes it. */
+/* Sets the target of clients' writes: none, unless the pool accepts them. */
 static void
 send_writes(struct service *s)
 {
@@ -100,7 +100,7 @@ in_session(const struct service *s)
 	return s->endpoint.counted.page.fd != -1;
 }
 
-/* What systemd's store calls its clients: another name each time. */
+/* The name of its connections in systemd's store, which is never used again. */
 static const char *
 stored_name(const struct service *s, char name[PASSED_NAME_SIZE])
 {
@@ -139,7 +139,7 @@ forget_clients(struct service *s)
 	aside_close(s->endpoint.env->event, clients_end(&s->clients));
 }
 
-/* Has systemd's store and ourselves forget connections that were closed. */
+/* Removes closed connections from the deposit and from systemd's store. */
 static int
 renew_clients(struct service *s)
 {
@@ -150,7 +150,7 @@ renew_clients(struct service *s)
 	stored_name(s, name);
 	if ((old = clients_renew(&s->clients, e->counted.page.fd)) == -1)
 		return -1;
-	/* The new one first, if there is room: one is there at any time. */
+	/* In this order, if there is room: one of them is always stored. */
 	if (e->store->n >= e->store->max)
 		store_remove(e->store, name);
 	store_clients(s);
@@ -159,7 +159,7 @@ renew_clients(struct service *s)
 	return 0;
 }
 
-/* Begins a session.  Returns 0, or -1 after logging why not. */
+/* Begins a session.  Returns 0, or -1 after logging the error. */
 static int
 begin(struct service *s)
 {
@@ -170,7 +170,7 @@ begin(struct service *s)
 		clients_begin(&s->clients, e->counted.page.fd) == -1)) {
 		if (endpoint_may_log(e))
 			log_about(LOG_LEVEL_ERROR, e->subject,
-			    "cannot make memory for clients: %s",
+			    "cannot create memory for clients: %s",
 			    strerror(errno));
 		counted_end(&e->counted);
 		return -1;
@@ -248,7 +248,7 @@ add_client(struct service *s, int conn)
 		return;
 	}
 	place = clients_add(&s->clients, conn);
-	/* Then it is full, of those that were closed, perhaps. */
+	/* The deposit is full, perhaps of closed connections. */
 	if (place == -1 && errno == EAGAIN && renew_clients(s) == 0)
 		place = clients_add(&s->clients, conn);
 	if (place == -1) {
@@ -282,7 +282,7 @@ log_counters(struct service *s, bool ended)
 	    s->endpoint.since);
 }
 
-/* Gives up the connection that is on its way, or that datagrams go over. */
+/* Closes a pending connection, or that of datagrams. */
 static void
 close_conn(struct service *s)
 {
@@ -295,14 +295,16 @@ close_conn(struct service *s)
 	s->conn = -1;
 }
 
-/* How long it pauses after a worker that has ended by itself, ns. */
+/* The pause after a worker has ended cleanly, ns. */
 static uint64_t
 pace(struct service *s)
 {
 	struct endpoint *e = &s->endpoint;
 	uint64_t now = clock_now();
 
-	/* A worker waits for a while until it ends, unless it was connected. */
+	/*
+	 * Without clients a worker waits before it ends, unless it connected.
+	 */
 	if (!s->config.connect && now - e->since >= LIFE_MIN)
 		return 0;
 	return backoff_failed(&e->backoff, now,
@@ -314,7 +316,7 @@ end(struct endpoint *e, const char *why, uint64_t pause)
 {
 	struct service *s = service_of(e);
 
-	/* Clients have come while it was about to end. */
+	/* Clients have connected since the worker decided to end. */
 	if (why == NULL && s->clients.n > 0 &&
 	    deaths_free(&e->deaths, clock_now())) {
 		endpoint_serve(e);
@@ -347,7 +349,7 @@ limits(const struct endpoint *e, struct proto_limits *limits)
 		limits->window = EGD_WINDOW_MIN;
 }
 
-/* A connection was closed, and there is room for another. */
+/* A worker has closed a connection. */
 static int
 frame(struct endpoint *e, struct frame *f)
 {
@@ -398,7 +400,7 @@ connected(struct service *s, int fd)
 		endpoint_pause(&s->endpoint, ACCEPT_PAUSE);
 }
 
-/* The connection that was on its way has been made, or not. */
+/* A pending connection was established or has failed. */
 static int
 connect_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
@@ -443,8 +445,8 @@ connect_now(struct service *s)
 }
 
 /*
- * Takes one of the connections that are accepted at once, and so many a second:
- * each costs this process time, and so all others.
+ * Whether another connection may be accepted now.  Their rate is limited, since
+ * each takes time of this process, which serves all pools.
  */
 static bool
 may_accept(struct service *s)
@@ -462,7 +464,7 @@ may_accept(struct service *s)
 	return false;
 }
 
-/* A client has come. */
+/* A client connects, or sends a datagram. */
 static void
 incoming(struct endpoint *e)
 {
@@ -534,7 +536,7 @@ copy(const char *text)
 	char *s = text == NULL ? NULL : strdup(text);
 
 	if (s == NULL && text != NULL)
-		log_fatal("no memory for a service");
+		log_fatal("out of memory for a service");
 	return s;
 }
 
@@ -574,7 +576,9 @@ service_start(struct service *s, struct place *p)
 	if (s->config.socket.passed)
 		service_socket_adopt(&s->config, p->listener.fd);
 	else if (s->config.socket.transport == CONFIG_UNIX)
-		/* Many may come at once; the rest is refused. */
+		/*
+		 * Many clients may connect at once; surplus ones are rejected.
+		 */
 		(void)listen(p->listener.fd, SOMAXCONN);
 	return endpoint_listen(&s->endpoint, p);
 }
@@ -597,7 +601,7 @@ service_resume(struct service *s, int stored, uint64_t serial)
 	}
 	if (counted_resume(&e->counted, page) == -1)
 		log_about(LOG_LEVEL_ERROR, e->subject,
-		    "cannot make memory for counters: %s", strerror(errno));
+		    "cannot create memory for counters: %s", strerror(errno));
 	endpoint_begin(e);
 	endpoint_serve(e);
 	event_log(EVENT_RESUMED, e->subject,

@@ -1,6 +1,6 @@
 /*
- * Makes a service's socket, listening or connecting.  Used by service.c, by the
- * registry of listeners and by the state at a reload.
+ * Creates the socket of a service, listening or connecting.  Used by service.c,
+ * by the registry of listeners, and by the state at a reload.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,9 +17,9 @@
 #include "parent/pool/unit_hint.h"
 
 /*
- * A UDP socket reports datagrams that were rejected, though it is not connected.
- * One of IPv6 takes no IPv4, so that addresses are what they seem.  Accepted
- * TCP connections inherit the options.
+ * A UDP socket reports datagrams that were rejected, though it is not
+ * connected.  One of IPv6 takes no IPv4, so that addresses are what they seem.
+ * Accepted TCP connections inherit the options.
  */
 static int
 set_options(int fd, int family, bool datagrams)
@@ -73,7 +73,7 @@ service_socket_key(const struct config_service *cs, char *key, size_t size)
 	return key;
 }
 
-/* Fills in where it is. */
+/* Fills in its address. */
 static void
 set_where(struct config_service *cs, int fd)
 {
@@ -111,7 +111,7 @@ service_socket_adopt(struct config_service *cs, int fd)
 	int flags = fcntl(fd, F_GETFL);
 
 	if (cs->socket.transport == CONFIG_UDP) {
-		/* One of them does not apply. */
+		/* One of them does not apply to the socket. */
 		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &yes, sizeof(yes));
 		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &yes, sizeof(yes));
 	} else
@@ -171,15 +171,15 @@ service_socket_listen(const struct config_service *cs)
 	int fd = listen_inet(cs);
 
 	if (fd == -1)
-		log_error("%s: cannot listen there: %s%s",
+		log_error("%s: cannot listen: %s%s",
 		    config_socket_text(&cs->socket, text, sizeof(text)),
 		    strerror(errno), unit_hint_network(errno));
 	return fd;
 }
 
 /*
- * Has datagrams come from the port that was configured, if one was: some peers
- * take them from nowhere else.
+ * Binds the configured source port of datagrams, if any: some peers accept them
+ * only from this port.
  */
 static int
 bind_local(int fd, const struct config_service *cs, int family)

@@ -1,6 +1,6 @@
 /*
- * A guest's vhost-user connection: starting, resuming and replacing the worker
- * that serves it, and storing its session.  Used by guest.c.
+ * A guest's vhost-user connection: starts, replaces and resumes its worker, and
+ * stores its session.  Used by guest.c.
  */
 #include <sys/socket.h>
 
@@ -19,7 +19,7 @@
 
 #define TAKEOVER_TIME NS_PER_SEC /* until a second connection is refused */
 
-/* What is in the store, in the form of a deposit. */
+/* Ids of the stored descriptors, in a deposit. */
 enum stored_id {
 	STORED_COUNTERS = UINT32_MAX - 1,
 	STORED_DEPOSIT,
@@ -75,7 +75,7 @@ vhost_log(struct vhost *v, bool ended)
 	    e->since);
 }
 
-/* A deposit with a connection, and the memory to keep its state. */
+/* Creates a deposit with a connection and memory for its state. */
 static int
 make_deposit(int conn)
 {
@@ -103,7 +103,7 @@ make_deposit(int conn)
 	return -1;
 }
 
-/* What systemd's store calls the session. */
+/* The name of the session in systemd's store. */
 static const char *
 stored_name(const struct vhost *v, char name[PASSED_NAME_SIZE])
 {
@@ -111,7 +111,7 @@ stored_name(const struct vhost *v, char name[PASSED_NAME_SIZE])
 	return name;
 }
 
-/* Ends what there is of the session, for good. */
+/* Ends the session permanently. */
 static void
 forget(struct vhost *v)
 {
@@ -133,8 +133,8 @@ begin(struct vhost *v, int deposit)
 }
 
 /*
- * Puts the session in systemd's store: its deposit and the page with its
- * counters, in a deposit of their own.
+ * Stores the session in systemd's store: its deposit and the page with its
+ * counters, in another deposit.
  */
 static void
 store_session(struct vhost *v)
@@ -161,9 +161,9 @@ store_session(struct vhost *v)
 }
 
 /*
- * Takes apart what was stored: replaces `*deposit`, and returns the page, or
- * -1.  What an earlier version has stored is a deposit itself, of which only
- * a worker may take descriptors.
+ * Splits a stored session: replaces `*deposit`, and returns the page, or -1.
+ * Earlier versions stored the deposit itself, from which only a worker may take
+ * descriptors.
  */
 static int
 unstore(int *deposit)
@@ -187,7 +187,7 @@ unstore(int *deposit)
 	return parts.fds[1];
 }
 
-/* Begins a session with a connection, which is closed here. */
+/* Starts a session with a connection, which is closed here. */
 static int
 open_session(struct vhost *v, int conn)
 {
@@ -233,7 +233,7 @@ refuse_second(struct vhost *v)
 		event_log(EVENT_SECOND_REFUSED, e->subject,
 		    LOG_FIELDS(LOG_NUMBER("VRNGD_PEER_PID", pid),
 			LOG_NUMBER("VRNGD_CONNECTED_PID", v->peer)),
-		    "second connection refused: of pid %d, while pid %d is "
+		    "second connection refused: from pid %d, while pid %d is "
 		    "connected",
 		    pid, v->peer);
 	aside_close_unstored(e->env->event, v->second);
@@ -258,7 +258,7 @@ incoming(struct endpoint *e)
 	} else if (v->deposit == -1)
 		admit(v, conn);
 	else {
-		/* It may be of a VMM that takes over from another. */
+		/* It may be from a VMM that replaces another. */
 		v->second = conn;
 		endpoint_pause(e, TAKEOVER_TIME);
 	}
@@ -321,7 +321,7 @@ limits(const struct endpoint *e, struct proto_limits *limits)
 	limits->poll_share = v->polling.share;
 }
 
-/* Memory for the frontend to keep the state of a queue in. */
+/* Creates the memory in which the frontend keeps the state of a queue. */
 static int
 frame(struct endpoint *e, struct frame *f)
 {
@@ -333,7 +333,7 @@ frame(struct endpoint *e, struct frame *f)
 		return -1;
 	if ((fd = sealed_memory("vrngd-inflight", size)) == -1) {
 		log_about(LOG_LEVEL_ERROR, e->subject,
-		    "cannot make memory for requests in flight: %s",
+		    "cannot create memory for requests in flight: %s",
 		    strerror(errno));
 		process_kill(&e->worker);
 	} else
@@ -342,9 +342,9 @@ frame(struct endpoint *e, struct frame *f)
 }
 
 /*
- * How long the next connection has to wait after a clean end, ns: not at all,
- * but for a VMM that does nothing but reconnect.  Each connection costs others
- * time, for a process and for messages to systemd.
+ * The delay of the next connection after a clean end, ns: 0, except for a VMM
+ * that reconnects all the time.  Each connection costs time, for a process and
+ * for messages to systemd.
  */
 static uint64_t
 pace(struct vhost *v)
@@ -411,7 +411,7 @@ vhost_resume(struct vhost *v, int stored)
 
 	if (counted_resume(&e->counted, page) == -1)
 		log_about(LOG_LEVEL_ERROR, e->subject,
-		    "cannot make memory for counters: %s", strerror(errno));
+		    "cannot create memory for counters: %s", strerror(errno));
 	v->peer = 0; /* it was accepted by another vrngd */
 	begin(v, stored);
 	endpoint_serve(&v->endpoint);
@@ -424,7 +424,7 @@ vhost_resume(struct vhost *v, int stored)
 void
 vhost_hang_up(struct vhost *v)
 {
-	/* It is closed by the end of this process, which waits for nothing. */
+	/* The exit of this process closes it without blocking. */
 	v->deposit = -1;
 	endpoint_hang_up(&v->endpoint);
 }

@@ -1,6 +1,6 @@
 /*
- * When to try again something that keeps failing: after ever longer waits
- * (backoff), or at once, but only so often (deaths).
+ * The time to retry after repeated failures: after growing delays (backoff), or
+ * at once at a limited rate (deaths).
  */
 #ifndef VRNGD_BACKOFF_H
 #define VRNGD_BACKOFF_H

@@ -30,7 +30,7 @@ consumer_of(struct alloc_node *leaf)
 	    offsetof(struct consumer, leaf));
 }
 
-/* For how long its kind of bytes has not been there, as of `now`. */
+/* The time for which its kind of bytes has not been available (ns). */
 static uint64_t
 dry(const struct pool *pool, const struct consumer *c, uint64_t now)
 {
@@ -60,7 +60,7 @@ watch(struct pool *pool, struct consumer *c, uint64_t now)
 		pool->ops->throttled(pool, c, pool->arg);
 }
 
-/* Notes since when requests have waited for stock. */
+/* Updates the time since which requests wait for stock. */
 static void
 watch_stock(struct pool *pool, uint64_t now)
 {
@@ -85,7 +85,7 @@ pool_update_stock(struct pool *pool)
 	alloc_stock(&pool->alloc, available, pool->capacity);
 }
 
-/* Bytes granted that the entropy process does not know of. */
+/* Granted bytes not yet reported to the entropy process. */
 static uint64_t
 pending(const struct consumer *c)
 {
@@ -126,8 +126,8 @@ consumer_send_grants(struct pool *pool)
 }
 
 /*
- * Has the allocator run when it wants to.  Requests that wait are work for the
- * entropy process even if none can be granted: it is watched as long as they do.
+ * Sets the timer of the allocator.  Waiting requests are work for the entropy
+ * process even if none can be granted, so it is watched meanwhile.
  */
 static void
 wake(struct pool *pool, uint64_t now)
@@ -176,7 +176,9 @@ pool_grant(struct pool *pool)
 	wake(pool, now);
 }
 
-/* Passes the demand on; of what was granted so many bytes are outstanding. */
+/*
+ * Passes the demand to the allocator, with the granted bytes not yet received.
+ */
 static void
 demand(struct pool *pool, struct consumer *c, uint64_t outstanding)
 {
@@ -211,8 +213,8 @@ consumer_want(struct pool *pool, struct consumer *c, const struct frame *f)
 }
 
 /*
- * A consumer's totals begin again at 0, with so many bytes outstanding.  Grants
- * that the entropy process does not know of were not made.
+ * Restarts a consumer's totals at 0, with that many bytes outstanding.  Grants
+ * not yet reported to the entropy process are void.
  */
 static void
 restart(struct pool *pool, struct consumer *c, uint64_t outstanding)
@@ -234,7 +236,9 @@ send_delivery(struct pool *pool, const struct consumer *c)
 {
 	struct frame f;
 
-	/* The next entropy process receives it when the consumer is connected. */
+	/*
+	 * The next entropy process receives it when the consumer is connected.
+	 */
 	if (!c->connected || !process_running(&pool->entropy))
 		return;
 	frame_init(&f, PROTO_DELIVERY, c->number, pool->generation);
@@ -243,8 +247,8 @@ send_delivery(struct pool *pool, const struct consumer *c)
 }
 
 /*
- * Makes a byte channel for a consumer's worker and gives the writing end to the
- * entropy process, if there is one.  Returns the reading end, or -1.
+ * Creates a byte channel for a consumer's worker, and sends the writing end to
+ * the entropy process, if it runs.  Returns the reading end, or -1.
  */
 static int
 connect_consumer(struct pool *pool, struct consumer *c)
@@ -253,7 +257,7 @@ connect_consumer(struct pool *pool, struct consumer *c)
 	int fds[2];
 
 	if (channel_pair(fds) == -1) {
-		log_error("cannot make a byte channel: %s", strerror(errno));
+		log_error("cannot create a byte channel: %s", strerror(errno));
 		return -1;
 	}
 	frame_init(&f, PROTO_CONSUMER, c->number, pool->generation);
@@ -268,7 +272,7 @@ connect_consumer(struct pool *pool, struct consumer *c)
 	return fds[1];
 }
 
-/* What was granted stays outstanding: workers may hold it. */
+/* Granted bytes stay outstanding: workers may hold them. */
 void
 consumer_end_all(struct pool *pool)
 {
@@ -323,7 +327,7 @@ consumer_init(struct pool *pool, struct consumer *c, struct alloc_node *parent,
 	alloc_add(&pool->alloc, &c->leaf, parent, share, clock_now());
 }
 
-/* The time that it waits, and where, is measured anew. */
+/* The measurement of its wait starts again, at its new place. */
 static void
 forget_limit(struct consumer *c)
 {

@@ -22,11 +22,11 @@ struct pool;
 
 struct consumer_ops {
 	/*
-	 * The worker is to read from `fd` (now its own) from now on; -1: it
-	 * cannot receive bytes any more and must end.
+	 * Lets the worker read from `fd`, which is closed here; -1: it cannot
+	 * receive bytes any more and must end.
 	 */
 	void (*rewire)(struct consumer *, int fd);
-	/* The worker is to send its demand again. */
+	/* Asks the worker to send its demand again. */
 	void (*ask)(struct consumer *);
 	/* The worker is about to receive granted bytes.  May be NULL. */
 	void (*granted)(struct consumer *);
@@ -36,16 +36,17 @@ struct consumer {
 	RB_ENTRY(consumer) pool_entry;	    /* of those with a worker */
 	TAILQ_ENTRY(consumer) unsent_entry; /* of those with pending grants */
 	struct alloc_node leaf; /* with the bytes granted in this generation */
-	const struct log_subject *about; /* of lines about it; may be NULL */
+	const struct log_subject
+	    *about; /* of log lines about it; may be NULL */
 	struct proto_delivery delivery;
 	struct throttle throttle;
 	const struct alloc_node *limit; /* that throttled it last */
 	const struct consumer_ops *ops;
 	void *arg;
-	uint32_t number;	/* its worker's; 0: none */
-	bool connected;		/* the entropy process knows it */
-	bool blocked;		/* its byte channel is full */
-	bool unsent;		/* has pending grants */
+	uint32_t number; /* its worker's; 0: none */
+	bool connected;	 /* its channel was sent to the entropy process */
+	bool blocked;	 /* its byte channel is full */
+	bool unsent;	 /* has pending grants */
 	struct proto_want want; /* the last one */
 	uint64_t given;	    /* bytes granted, of all generations and workers */
 	uint64_t announced; /* bytes in GRANT frames of this generation, */
@@ -54,7 +55,7 @@ struct consumer {
 
 /*
  * Adds a consumer without worker below a node of the pool's tree; the ops must
- * outlive it.  Changes its place, share and way of delivery.  Removes one
+ * outlive it.  Changes its place, share and delivery.  Removes a consumer
  * without worker.
  */
 void consumer_init(struct pool *, struct consumer *, struct alloc_node *parent,
@@ -66,36 +67,35 @@ void consumer_change(struct pool *, struct consumer *,
 void consumer_remove(struct pool *, struct consumer *);
 
 /*
- * Puts a node with the consumer's share above it, for others to be added below
- * that node; or takes the node away again when it is alone there.
+ * Inserts a node with the consumer's share above it, below which others can be
+ * added; or removes the node when the consumer is alone below it.
  */
 void consumer_share(struct pool *, struct consumer *, struct alloc_node *);
 void consumer_unshare(struct pool *, struct consumer *);
 
 /*
- * It has a worker, with that number.  Returns the fd that the worker reads its
- * bytes from, or -1 after logging why.
+ * Connects a worker by its number.  Returns the fd from which the worker reads
+ * its bytes, or -1 after logging the error.
  */
 int consumer_join(struct pool *, struct consumer *, uint32_t number);
 
-/* Its worker is gone; what it was granted is void.  Without one: nothing. */
+/* Disconnects its worker, if any, and voids its grants. */
 void consumer_leave(struct pool *, struct consumer *);
 
-/* Takes a demand out of a frame.  Returns -1 if it is not valid. */
+/* Handles a WANT frame.  Returns -1 if it is invalid. */
 int consumer_want(struct pool *, struct consumer *, const struct frame *);
 
 /*
- * Makes every grant that can be made now; called whenever something about the
- * pool has changed.
+ * Makes all grants that are possible now; called after any change of the pool.
  */
 void pool_grant(struct pool *);
 
-/* The pool's stock, or what was granted of it, has changed. */
+/* The pool's stock, or the part of it that is granted, has changed. */
 void pool_update_stock(struct pool *);
 
 /*
- * For the pool: the entropy process reports what it could not deliver, is about
- * to be replaced, has been, or can receive frames again.
+ * For the pool: the entropy process reports undelivered bytes, is about to be
+ * replaced, has been replaced, or can receive frames again.
  */
 int consumer_void(struct pool *, const struct frame *);
 void consumer_end_all(struct pool *);

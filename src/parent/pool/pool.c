@@ -1,6 +1,6 @@
 /*
- * A pool: its entropy process, what that reports, and when grants are made.
- * Used by the state, which makes pools.
+ * A pool: its entropy process, the reports of that, and the times of grants.
+ * Used by the state, which creates pools.
  */
 #include <bsd/string.h>
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include "parent/pool/pool.h"
 
 #define CAPACITY_MAX (UINT64_C(1) << 40) /* bytes */
-#define REPLACE_TIME NS_PER_SEC		 /* to end by itself */
+#define REPLACE_TIME NS_PER_SEC		 /* for a clean end */
 
 static int entropy_frame(struct process *, struct frame *);
 static void entropy_writable(struct process *);
@@ -59,7 +59,7 @@ start_entropy(struct pool *pool)
 	pool->capacity = pool->setup.spec.stock;
 	pool_update_stock(pool);
 	if (page_make(&pool->page, counters_size(ROLE_ENTROPY)) == -1) {
-		log_error("cannot make memory for counters: %s",
+		log_error("cannot create memory for counters: %s",
 		    strerror(errno));
 		return -1;
 	}
@@ -133,12 +133,12 @@ entropy_ended(struct process *p, int status)
 		timer_after(&pool->entropy_timer, 0);
 		return;
 	}
-	/* One that was killed does not mean that the next one fails. */
+	/* The next one need not fail after one that was killed. */
 	if (!pool->ready && status != -1)
 		pool->ops->failed(pool, pool->arg);
 	else
 		flap_say(&pool->restarts, EVENT_ENTROPY_RESTARTED,
-		    "the entropy process has ended: starting another");
+		    "entropy process ended: starting another");
 	if (deaths_free(&pool->entropy_deaths, clock_now()))
 		timer_after(&pool->entropy_timer, 0);
 	else
@@ -197,8 +197,8 @@ log_serving(void *arg, enum event event, const char *text, uint32_t suppressed)
 }
 
 /*
- * Reports which of several sources are in use now, if that has changed.  A pool
- * that starts with those that are healthy first is not degraded.
+ * Reports the sources in use, if they have changed.  At the start a pool may
+ * use only the first healthy ones, which is not a degraded pool.
  */
 static void
 report_serving(struct pool *pool, uint32_t was)
@@ -213,7 +213,7 @@ report_serving(struct pool *pool, uint32_t was)
 		return;
 	if (serving == 0) {
 		flap_say(&pool->flap, EVENT_POOL_STARVED,
-		    "pool %s: not enough healthy sources: guests wait",
+		    "pool %s: too few healthy sources: guests wait",
 		    pool->name);
 		return;
 	}
@@ -221,12 +221,13 @@ report_serving(struct pool *pool, uint32_t was)
 	    (spec->combine == COMBINE_XOR ? n < spec->nsources : serving > was))
 		event = EVENT_POOL_DEGRADED;
 	if (spec->combine == COMBINE_XOR) {
-		flap_say(&pool->flap, event, "pool %s: %u of %u sources serve",
-		    pool->name, n, spec->nsources);
+		flap_say(&pool->flap, event,
+		    "pool %s: sources in use: %u of %u", pool->name, n,
+		    spec->nsources);
 		return;
 	}
 	s = find_source(pool, (uint32_t)__builtin_ctz(serving));
-	flap_say(&pool->flap, event, "pool %s: source %s serves", pool->name,
+	flap_say(&pool->flap, event, "pool %s: source %s in use", pool->name,
 	    s->text);
 }
 
@@ -253,7 +254,7 @@ entropy_frame(struct process *p, struct frame *f)
 {
 	struct pool *pool = p->arg;
 
-	/* Its sources have been replaced, and others have their numbers. */
+	/* Its sources were replaced, and their numbers reused. */
 	if (pool->replaced)
 		return 0;
 	switch (f->hdr.type) {
@@ -318,6 +319,6 @@ pool_set_sources(struct pool *pool, struct pool_setup *setup)
 	pool_update_stock(pool);
 	pool->replaced = process_running(&pool->entropy);
 	process_hang_up(&pool->entropy);
-	/* When it is killed or, if there is none, another is started. */
+	/* The time to kill it or, if none runs, to start another. */
 	timer_after(&pool->entropy_timer, pool->replaced ? REPLACE_TIME : 0);
 }

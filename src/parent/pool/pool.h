@@ -1,6 +1,6 @@
 /*
  * A pool: sources, the entropy process that reads them, and the allocator that
- * shares what they yield among the consumers.
+ * shares their bytes among the consumers.
  */
 #ifndef VRNGD_POOL_H
 #define VRNGD_POOL_H
@@ -13,13 +13,13 @@ void pool_init(struct pool *, const char *name, struct process_env *,
     const struct alloc_share *, const struct pool_ops *, void *arg);
 
 /*
- * Takes over the sources that were made, which start in another entropy
- * process, at once; the old one is killed if it does not end.
+ * Replaces the sources by the created ones, read by a new entropy process at
+ * once; the old process is killed if it does not end.
  */
 void pool_set_sources(struct pool *, struct pool_setup *);
 
 /*
- * Starts the entropy process.  Returns 0, or -1 after logging why.
+ * Starts the entropy process.  Returns 0, or -1 after logging the error.
  */
 int pool_start(struct pool *);
 

@@ -6,7 +6,7 @@
 #include "common/log.h"
 #include "parent/pool/pool_setup.h"
 
-/* The source that is the same but for its number, or NULL. */
+/* The source that differs only by its number, or NULL. */
 static struct pool_source *
 find_same(const struct pool_setup *setup, const struct config_source *cs)
 {
@@ -22,7 +22,7 @@ find_same(const struct pool_setup *setup, const struct config_source *cs)
 	return s;
 }
 
-/* The source that keeps what this one is to keep, or NULL. */
+/* The source that keeps the socket or file which this one needs, or NULL. */
 static struct pool_source *
 find_keeper(const struct pool_setup *setup, const struct config_source *cs)
 {

@@ -1,5 +1,5 @@
 /*
- * The sources of a pool, as its configuration has them.
+ * The configured sources of a pool.
  */
 #ifndef VRNGD_POOL_SETUP_H
 #define VRNGD_POOL_SETUP_H
@@ -9,15 +9,15 @@
 #include "parent/pool/pool_source.h"
 
 struct pool_setup {
-	struct pool_sources sources; /* in the order of their numbers */
+	struct pool_sources sources; /* by number */
 	struct proto_pool spec;
 };
 
 /*
- * Makes the sources of the pool `name` (which must outlive them), to be read by
- * `entropy`.  Those that `now` has
- * as well are not opened a second time.  Some one of them must be there to be
- * opened.  Returns 0, or -1 after logging why not.
+ * Creates the sources of the pool `name` (which must outlive them), for the
+ * entropy process.  Sources that `now` also has are not opened a second time.
+ * Fails if none of them can be opened.  Returns 0, or -1 after logging the
+ * error.
  */
 int pool_setup_make(struct pool_setup *, const char *name,
     const struct config_pool *, const struct pool_setup *now,
@@ -25,12 +25,12 @@ int pool_setup_make(struct pool_setup *, const char *name,
 
 void pool_setup_free(struct pool_setup *);
 
-/* Whether the configuration has other sources, or uses them otherwise. */
+/* Whether the sources of the configuration, or their use, are different. */
 bool pool_setup_differs(const struct pool_setup *, const struct config_pool *);
 
 /*
- * Puts what pool_setup_make() has made in the place of `now`; sources that are
- * in both stay what they are, with all that is known of them.
+ * Replaces `now` by the result of pool_setup_make(); sources in both keep their
+ * state and statistics.
  */
 void pool_setup_replace(struct pool_setup *now, struct pool_setup *made);
 

@@ -1,6 +1,6 @@
 /*
- * A source of a pool, as the parent has it: opening and retrying it, what its
- * reader reports of it, and the log of that.  Used by pool.c.
+ * A source of a pool in the parent: opening it, retrying, the reports of its
+ * reader, and their log.  Used by pool.c.
  */
 #include <sys/socket.h>
 
@@ -17,20 +17,20 @@
 #include "parent/host/event.h"
 #include "parent/pool/pool_source.h"
 
-/* For people; fields have the names of names_test. */
+/* For messages; journal fields have the names of names_test. */
 static const char *const failures[TESTS] = {
-	[TEST_NONE] = "it failed a test",
-	[TEST_REPETITION] = "it failed the repetition count test",
-	[TEST_PROPORTION] = "it failed the adaptive proportion test",
-	[TEST_LAG] = "it failed the lag test",
-	[TEST_STUCK] = "it failed the test for stuck words",
-	[TEST_DEVICE] = "it failed the device's own test",
-	[TEST_COMBINED] = "it failed the test of all sources combined",
+	[TEST_NONE] = "failed a test",
+	[TEST_REPETITION] = "failed the repetition count test",
+	[TEST_PROPORTION] = "failed the adaptive proportion test",
+	[TEST_LAG] = "failed the lag test",
+	[TEST_STUCK] = "failed the test for stuck words",
+	[TEST_DEVICE] = "failed the device's own test",
+	[TEST_COMBINED] = "failed the test of all sources combined",
 	[TEST_STATISTICS] =
-	    "it failed FIPS 140-2 six blocks in a row (2^-62 by chance)",
+	    "failed FIPS 140-2 six blocks in a row (2^-62 by chance)",
 };
 
-/* The test that it failed last, if that is why it is in its state. */
+/* The failed test, if that is the cause of its state. */
 static uint32_t
 failed_test(const struct pool_source *s)
 {
@@ -41,8 +41,8 @@ failed_test(const struct pool_source *s)
 }
 
 /*
- * Remembers that it failed, and why; whatever follows from that before it is
- * opened again is no failure more.
+ * Records a failure and its cause; consequences of it before the source is
+ * opened again are not counted.
  */
 static void
 note_failure(struct pool_source *s, const char *why)
@@ -53,7 +53,7 @@ note_failure(struct pool_source *s, const char *why)
 	strlcpy(s->failure, why, sizeof(s->failure));
 }
 
-/* Logs an event of a source, of which there may be many. */
+/* Logs an event of a source, at a limited rate. */
 static void
 say(void *arg, enum event event, const char *text, uint32_t suppressed)
 {
@@ -70,7 +70,7 @@ say(void *arg, enum event event, const char *text, uint32_t suppressed)
 	    flap_more(more, suppressed));
 }
 
-/* The same, for `reason`, in words, or NULL. */
+/* The same, with a reason or NULL. */
 #define report(s, event, why, ...) \
 	do { \
 		const char *reason_ = (why); \
@@ -80,7 +80,7 @@ say(void *arg, enum event event, const char *text, uint32_t suppressed)
 		flap_say(&(s)->flap, (event), __VA_ARGS__); \
 	} while (0)
 
-/* Logs the status that its reader has found. */
+/* Logs the state that its reader reports. */
 static void
 report_status(struct pool_source *s)
 {
@@ -102,8 +102,8 @@ report_status(struct pool_source *s)
 		    why, s->config->spec.name);
 	else if (status == SOURCE_STALLED) {
 		report(s, EVENT_SOURCE_STALLED, NULL,
-		    "it delivers no bytes: not used until it does");
-		note_failure(s, "it delivered no bytes");
+		    "delivers no bytes: not used until it does");
+		note_failure(s, "delivered no bytes");
 	} else
 		return;
 	s->announced = status != SOURCE_OK;
@@ -121,7 +121,7 @@ set_status(struct pool_source *s, enum proto_source_status status)
 	s->state.status = status;
 }
 
-/* Gives a descriptor, or none (-1), to the reader. */
+/* Sends a descriptor, or none (-1), to the reader. */
 static void
 give(struct pool_source *s, int fd)
 {
@@ -177,7 +177,7 @@ try_open(void *arg)
 		lose(s, s->kept.fd == -1 ? why : strerror(errno));
 }
 
-/* A connection, to be the source; others wait until it ends. */
+/* A connection, which becomes the source; others wait until it ends. */
 static int
 accept_event(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
@@ -207,7 +207,7 @@ refuse(const struct pool_source *s, const char *why)
 	return -1;
 }
 
-/* Opens what is opened once.  Returns 0, or -1 after logging why not. */
+/* Opens a kept socket or file.  Returns 0, or -1 after logging the error. */
 static int
 open_kept(struct pool_source *s)
 {
@@ -240,7 +240,7 @@ static void *
 must(void *p)
 {
 	if (p == NULL)
-		log_fatal("no memory for a source");
+		log_fatal("out of memory for a source");
 	return p;
 }
 
@@ -339,7 +339,7 @@ pool_source_start(struct pool_source *s)
 	if (s->state.status == SOURCE_LATCHED ||
 	    s->state.status == SOURCE_EXHAUSTED)
 		return;
-	/* Quarantine outlives the process that reads it. */
+	/* Quarantine outlives its reader. */
 	if (clock_now() < s->backoff.until)
 		timer_at(&s->timer, s->backoff.until);
 	else
@@ -348,7 +348,7 @@ pool_source_start(struct pool_source *s)
 
 #define HEALTH_N (sizeof(struct proto_health) / sizeof(uint64_t))
 
-/* A value of its reader's page counts if it has grown. */
+/* Increases a total to a larger value of its reader's page. */
 static void
 read_counter(uint64_t *last, const uint64_t *value)
 {
@@ -424,7 +424,7 @@ pool_source_stop(struct pool_source *s)
 		sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
 }
 
-/* Its reader has closed it: when is it opened again? */
+/* Its reader has closed it: sets the time to open it again. */
 static void
 closed(struct pool_source *s)
 {
@@ -443,7 +443,7 @@ closed(struct pool_source *s)
 	}
 	if (s->config->replay && state->error == 0) {
 		report(s, EVENT_SOURCE_EXHAUSTED, NULL,
-		    "exhausted: its replay file has ended");
+		    "exhausted: end of the replay file");
 		set_status(s, SOURCE_EXHAUSTED);
 		return;
 	}
@@ -457,7 +457,7 @@ pool_source_update(struct pool_source *s,
 	enum proto_source_status was = s->state.status;
 
 	s->state = *state;
-	/* While no reader has it, the parent knows its status. */
+	/* While no reader has it, the parent sets its state. */
 	if (s->closed || state->opened != s->given) {
 		s->state.status = was;
 		return;
@@ -474,11 +474,11 @@ int
 pool_source_retest(struct pool_source *s, const char **why)
 {
 	if (!s->closed) {
-		*why = "it is in use: there is nothing to retest";
+		*why = "source is in use, not rejected";
 		return -1;
 	}
 	if (s->state.status == SOURCE_EXHAUSTED) {
-		*why = "its replay file has ended";
+		*why = "end of the replay file";
 		return -1;
 	}
 	event_log(EVENT_SOURCE_RETESTED, &s->subject, NULL,

@@ -1,5 +1,5 @@
 /*
- * The state of a pool, between pool.c, which has its sources read, and
+ * The state of a pool, shared by pool.c, which starts its entropy process, and
  * consumer.c, which makes grants.
  */
 #ifndef VRNGD_POOL_STATE_H
@@ -25,52 +25,52 @@ struct pool;
 RB_HEAD(consumers, consumer);
 TAILQ_HEAD(unsent, consumer);
 
-/* What a pool asks of the others. */
+/* Callbacks of a pool. */
 struct pool_ops {
-	/* The entropy process is set up, for the first time or again. */
+	/* The entropy process is ready, for the first time or again. */
 	void (*ready)(struct pool *, void *arg);
-	/* The entropy process ended before it ever was. */
+	/* The entropy process ended before it was ready. */
 	void (*failed)(struct pool *, void *arg);
-	/* A consumer has to wait because of limits: see throttle.h. */
+	/* A consumer is throttled by its limits: see throttle.h. */
 	void (*throttled)(struct pool *, struct consumer *, void *arg);
-	/* It is not idle any more: see pool_active(). */
+	/* It has become active: see pool_active(). */
 	void (*active)(struct pool *, void *arg);
 };
 
 struct pool {
 	char name[CONFIG_NAME_SIZE];
-	struct log_subject subject; /* of lines that name it themselves */
+	struct log_subject subject; /* of log lines that contain its name */
 	struct process_env *env;
 	const struct pool_ops *ops;
 	void *arg;
 	struct pool_setup setup;
 	struct process entropy;
-	struct page page; /* that it counts in */
+	struct page page; /* with its counters */
 	uint32_t generation;
 	struct alloc alloc;
 	uint64_t stock;			/* as in struct proto_stock, and */
-	uint64_t granted;		/* what was granted of it in all */
+	uint64_t granted;		/* total granted bytes of it */
 	uint64_t capacity;		/* of the stock, bytes */
-	uint32_t serving;		/* sources in use, a bit each */
-	struct flap flap;		/* of changes of that */
+	uint32_t serving;		/* sources in use, one bit each */
+	struct flap flap;		/* of changed sources */
 	struct flap restarts;		/* of the entropy process */
-	struct consumers consumers;	/* with a worker, by its number */
+	struct consumers consumers;	/* with a worker, by number */
 	struct unsent unsent;		/* those with pending grants */
 	struct timer timer;		/* for the allocator, */
-	uint64_t woken;			/* ns, when it last came */
+	uint64_t woken;			/* ns, its last run */
 	struct timer entropy_timer;	/* to start it again */
-	struct log_limit entropy_limit; /* of what that process says */
+	struct log_limit entropy_limit; /* of log lines of that process */
 	struct deaths entropy_deaths;
-	struct backoff entropy_backoff; /* when there were too many */
-	uint64_t dry_since; /* ns, that requests wait for stock; 0: none do */
+	struct backoff entropy_backoff; /* after too many restarts */
+	uint64_t dry_since; /* ns, since requests wait for stock; 0: none */
 	uint64_t dry_total; /* ns, before that */
-	bool active;	    /* something has happened; cleared by others */
+	bool active;	    /* since the last statistics, which clear it */
 	uint64_t reported;  /* bytes granted, as of the last statistics */
-	bool ready;	    /* has been, once */
-	bool replaced;	    /* the process ends: its sources are no more */
+	bool ready;	    /* has been ready once */
+	bool replaced;	    /* the process ends, its sources were replaced */
 };
 
-/* Something has happened that statistics are about. */
+/* Records activity for statistics. */
 static inline void
 pool_active(struct pool *pool)
 {

@@ -1,5 +1,5 @@
 /*
- * Sockets whose addresses the configuration has: known to be good, and numeric.
+ * Sockets at addresses of the configuration, which are valid and numeric.
  */
 #ifndef VRNGD_SOCKET_H
 #define VRNGD_SOCKET_H
@@ -20,17 +20,16 @@ union socket_address {
 };
 
 /*
- * Makes a socket that does not block, and the address that it is to be bound or
- * connected to: of a path (unix) or of an address and a port.  Returns it, or
- * -1 with errno.
+ * Creates a non-blocking socket, and the address to bind or connect it to: from
+ * a path (unix), or from an address and a port.  Returns it, or -1 with errno.
  */
 int socket_make(enum config_transport, const char *where, uint16_t port,
     union socket_address *, socklen_t *);
 
 /*
- * Has TCP find out, within a minute or so, that the other side has vanished; of
- * another kind of socket: nothing.  With `reads`, not reading for so long counts
- * as having vanished.
+ * Lets TCP detect a vanished peer within about a minute; with `reads`, a peer
+ * that does not read for so long counts as vanished.  No effect on other
+ * sockets.
  */
 void socket_keep_alive(int fd, bool reads);
 

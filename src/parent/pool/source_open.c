@@ -1,6 +1,5 @@
 /*
- * Opens what a source is read from, without reading it.  Used by
- * pool_source.c.
+ * Opens sources without reading them.  Used by pool_source.c.
  */
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -59,7 +58,7 @@ source_shares_kept(const struct config_source *a, const struct config_source *b)
 	    same_text(a->socket.where, b->socket.where);
 }
 
-/* With the reason that errno has. */
+/* Fails with the reason of errno. */
 static int
 fail_device(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 {
@@ -75,7 +74,7 @@ fail_socket(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 						: unit_hint_network(errno));
 }
 
-/* Whether a source may be such a file.  Returns 0, or -1 and why. */
+/* Checks the kind of file.  Returns 0, or -1 with the reason. */
 static int
 check_device(const struct config_source *cs, const struct stat *st,
     char why[SOURCE_WHY_SIZE])
@@ -93,8 +92,8 @@ check_device(const struct config_source *cs, const struct stat *st,
 }
 
 /*
- * Opens what was checked, by a descriptor of O_PATH: its path may lead to
- * another file by now.
+ * Opens the checked file by its O_PATH descriptor: its path may lead to another
+ * file by now.
  */
 static int
 open_again(int path_fd, int flags)
@@ -125,7 +124,10 @@ open_checked(const struct config_source *cs, int path_fd,
 	    : O_RDONLY;
 	if ((fd = open_again(path_fd, flags)) == -1)
 		return fail_device(cs, why);
-	/* It must not wait in open(2), which cannot be stopped: only in read(2). */
+	/*
+	 * It must not wait in open(2), which cannot be stopped: only in
+	 * read(2).
+	 */
 	if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == -1) {
 		close(fd);
 		return fail(why, "%s", strerror(errno));
@@ -146,7 +148,7 @@ open_device(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 	return fd;
 }
 
-/* A socket, and the address that it is to be bound or connected to. */
+/* A socket, and the address to bind or connect it to. */
 static int
 make_socket(const struct config_source *cs, union socket_address *a,
     socklen_t *len, char why[SOURCE_WHY_SIZE])
@@ -158,7 +160,7 @@ make_socket(const struct config_source *cs, union socket_address *a,
 	    cs->socket.port, a, len);
 	if (fd == -1)
 		return fail_socket(cs, why);
-	/* A stream that is not read should not send much ahead. */
+	/* A stream must not send much ahead while it is not read. */
 	if (cs->spec.kind == SOURCE_STREAM &&
 	    cs->socket.transport != CONFIG_UDP)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &ahead, sizeof(ahead));

@@ -10,32 +10,32 @@
 
 #include "parent/config/config.h"
 
-#define SOURCE_WHY_SIZE 160 /* bytes, of a reason in words */
+#define SOURCE_WHY_SIZE 160 /* bytes, for the text of a reason */
 
-/* Whether there is anything to open for the source. */
+/* Whether the source is a file or socket. */
 bool source_needs_fd(const struct config_source *);
 
 /*
- * Opens a source for its reader: a device that blocks, or a socket that is
- * connected or about to be.  Never waits.  Not for what source_listen() is
- * for.  Returns the descriptor, or -1 and why.
+ * Opens a source for its reader: a blocking device, or a connected or
+ * connecting socket.  Never waits.  Not for sources of source_listen().
+ * Returns the descriptor, or -1 with the reason.
  */
 int source_open(const struct config_source *, char why[SOURCE_WHY_SIZE]);
 
 /*
- * Whether the source is something that is opened once, before anything is
- * served: a socket that others connect or send to, and test data that must not
- * begin again.
+ * Whether the source is opened once, before its reader starts, and kept: a
+ * socket to which peers connect or send, or a replay file, which must not start
+ * again.
  */
 bool source_is_kept(const struct config_source *);
 
-/* Whether what one of them keeps is what the other is to keep. */
+/* Whether both keep the same socket or file. */
 bool source_shares_kept(const struct config_source *,
     const struct config_source *);
 
 /*
- * Opens that: a listening TCP or UDP socket (unix ones are made by
- * listener_open()) or a file.  Returns the descriptor, or -1 and why.
+ * Opens it: a listening TCP or UDP socket (listener_open() creates unix ones)
+ * or a file.  Returns the descriptor, or -1 with the reason.
  */
 int source_keep(const struct config_source *, char why[SOURCE_WHY_SIZE]);
 

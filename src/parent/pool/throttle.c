@@ -1,6 +1,6 @@
 /*
- * Measures how long a consumer waits for its limits, and decides when to log
- * that; pure.  Used by consumer.c.
+ * Measures the time that a consumer waits because of its limits, and decides
+ * when to log it; pure.  Used by consumer.c.
  */
 #include "parent/pool/throttle.h"
 

@@ -1,6 +1,6 @@
 /*
- * Explains errors that come from the systemd unit rather than from the system.
- * Used where a source or a socket cannot be opened.
+ * Explains errors caused by restrictions of the systemd unit.  Used where a
+ * source or a socket cannot be opened.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -24,7 +24,7 @@ unit_hint_device(const char *path, int error)
 	case EACCES:
 	case ENOENT:
 	case EPERM:
-		return " (does the unit allow it? see devices.conf of the "
+		return " (check that the unit allows it: devices.conf of the "
 		       "examples)";
 	default:
 		return "";
@@ -41,7 +41,7 @@ unit_hint_network(int error)
 	case EAFNOSUPPORT:
 	case ENETUNREACH:
 	case EPERM:
-		return " (does the unit allow it? see network.conf of the "
+		return " (check that the unit allows it: network.conf of the "
 		       "examples)";
 	default:
 		return "";

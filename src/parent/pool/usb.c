@@ -36,8 +36,8 @@ static const struct {
 #define KNOWN_SERIAL "QWR"
 
 /*
- * Reads a file of one printable word, without its newline, into `text`, of
- * TEXT_SIZE.  Returns whether that is what it holds.
+ * Reads a file with one printable word, without its newline, into `text`
+ * (TEXT_SIZE).  Returns whether it has one.
  */
 static bool
 read_word(int dir, const char *name, char *text)
@@ -105,7 +105,7 @@ serial_matches(const char *serial, const char *its)
 	return strcmp(its, serial) == 0;
 }
 
-/* Whether the device of this directory is wanted; `device`: where it is. */
+/* Whether the device of this directory matches; sets its place. */
 static bool
 examine(int dir, uint16_t vendor, uint16_t product, const char *serial,
     struct usb_device *device)
@@ -186,7 +186,7 @@ usb_open_node(const char *nodes, const struct usb_device *device,
 		return -1;
 	}
 	if (!S_ISCHR(st.st_mode) || st.st_rdev != wanted) {
-		*why = "its node in /dev is not a USB device";
+		*why = "the node in /dev is not a USB device";
 		return -1;
 	}
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
@@ -196,7 +196,7 @@ usb_open_node(const char *nodes, const struct usb_device *device,
 	}
 	if (fstat(fd, &st) == -1 || !S_ISCHR(st.st_mode) ||
 	    st.st_rdev != wanted) {
-		*why = "its node in /dev has changed";
+		*why = "the node in /dev has changed";
 		close(fd);
 		return -1;
 	}

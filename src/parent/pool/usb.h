@@ -1,6 +1,6 @@
 /*
- * USB devices: found in sysfs, and opened.  Nothing is written to a device or
- * read from it here; its serial number in sysfs is untrusted text.
+ * USB devices: found in sysfs, and opened, without I/O.  The serial number in
+ * sysfs is untrusted text.
  */
 #ifndef VRNGD_USB_H
 #define VRNGD_USB_H
@@ -14,15 +14,15 @@ struct usb_device {
 };
 
 /*
- * Finds and opens a random number generator, for reading and writing.  Ids of
- * 0 are those of any QNG generator, an empty serial number is any of theirs;
- * of several the first by bus and number is taken.  Returns the descriptor, or
- * -1 and in `*why` the reason, for a message.
+ * Finds and opens a random number generator for reading and writing.  Ids of 0
+ * match any QNG generator, an empty serial number matches any; of several the
+ * first by bus and number is opened.  Returns the descriptor, or -1 with the
+ * reason in `*why`.
  */
 int usb_open(uint16_t vendor, uint16_t product, const char *serial,
     const char **why);
 
-/* The two halves of it, the directories given: sysfs's, and that of nodes. */
+/* Its two steps, with the directories of sysfs and of the nodes. */
 bool usb_find(const char *sysfs, uint16_t vendor, uint16_t product,
     const char *serial, struct usb_device *, const char **why);
 int usb_open_node(const char *nodes, const struct usb_device *,

@@ -16,8 +16,9 @@
 #include "parent/host/event.h"
 #include "parent/state/adopt.h"
 
-#define ORPHAN_TIME (60 * NS_PER_SEC) /* for a session's guest to come */
-#define RUN	    "/run/"
+#define ORPHAN_TIME \
+	(60 * NS_PER_SEC) /* time for the guest of a session to appear */
+#define RUN "/run/"
 
 static bool
 same_socket(int a, int b)
@@ -37,7 +38,7 @@ key_of(const char *name, char key[PASSED_NAME_SIZE])
 	return key;
 }
 
-/* Puts the listener in the store, by a name that says where the guest is. */
+/* Stores the listener under a name with the guest's pool and class. */
 static void
 store_listener(struct daemon *d, struct place *p, const struct adoption *a)
 {
@@ -53,17 +54,16 @@ store_listener(struct daemon *d, struct place *p, const struct adoption *a)
 	listeners_store(&d->listeners, p, name, a->from == ADOPT_STORED);
 }
 
-/* Why a guest cannot have that listener; NULL: it can. */
+/* The reason to reject the listener for a guest, or NULL. */
 static const char *
 refusal(const struct guest *g)
 {
 	if (g == NULL || g->vhost.endpoint.place == NULL || guest_adopted(g))
 		return NULL;
-	return "it has a socket of its own: where that was configured, write "
-	       "socket = systemd";
+	return "guest has a socket: set socket = systemd in its configuration";
 }
 
-/* Closes what was not adopted. */
+/* Closes a listener that was not adopted. */
 static void
 refuse(struct daemon *d, const struct adoption *a)
 {
@@ -73,7 +73,7 @@ refuse(struct daemon *d, const struct adoption *a)
 		aside_close_unstored(d->env->event, a->fd);
 }
 
-/* Has a guest listen at that socket, instead of one adopted before. */
+/* Sets the adopted listener of a guest, and closes the one before. */
 static int
 set_listener(struct daemon *d, struct guest *g, int fd)
 {
@@ -94,7 +94,7 @@ set_listener(struct daemon *d, struct guest *g, int fd)
 		PLACE_ADOPTED));
 }
 
-/* A guest at that place of the tree: a new one, or one that was added. */
+/* A guest at that place of the tree: an existing one, or a new one. */
 static struct guest *
 place_guest(struct daemon *d, struct guest *g, const char *name,
     const struct daemon_place *place)
@@ -144,7 +144,7 @@ adopt_guest(struct daemon *d, const struct adoption *a, const char **why)
 	return 0;
 }
 
-/* Whether the guest's unit has been stopped while no vrngd ran. */
+/* Whether the guest's unit was stopped while vrngd was not running. */
 static bool
 is_stale(int fd)
 {
@@ -152,14 +152,14 @@ is_stale(int fd)
 	struct stat st;
 	bool stale;
 
-	/* Of what is elsewhere, not all might be in sight. */
+	/* Other directories might not be visible. */
 	stale = path != NULL && strncmp(path, RUN, strlen(RUN)) == 0 &&
 	    lstat(path, &st) == -1 && errno == ENOENT;
 	free(path);
 	return stale;
 }
 
-/* Takes a name in the store apart: NAME or NAME+POOL+CLASS. */
+/* Splits a name in the store: NAME or NAME+POOL+CLASS. */
 static int
 take_apart(char *text, struct adoption *a)
 {
@@ -178,7 +178,7 @@ take_apart(char *text, struct adoption *a)
 	return n != 2 && a->name[0] != '\0' ? 0 : -1;
 }
 
-/* What cannot be adopted is closed, and is not kept for the next vrngd. */
+/* Adopts a stored listener, or closes it and removes it from the store. */
 static void
 adopt_stored(struct daemon *d, const char *name, int fd)
 {
@@ -189,7 +189,7 @@ adopt_stored(struct daemon *d, const char *name, int fd)
 
 	strlcpy(text, name, sizeof(text));
 	if (is_stale(fd)) {
-		why = "its socket has been removed";
+		why = "socket was removed";
 		aside_close(d->env->event, fd);
 	} else if (take_apart(text, &a) == -1)
 		aside_close(d->env->event, fd);
@@ -219,8 +219,9 @@ adopt_unit(struct daemon *d, const char *name, int fd)
 	const char *why;
 
 	if (adopt_guest(d, &a, &why) != 0)
-		log_error("guest %s, whose socket systemd passed: %s", name,
-		    why);
+		log_error("cannot adopt the socket of guest %s from systemd: "
+			  "%s",
+		    name, why);
 }
 
 static const struct {
@@ -248,7 +249,7 @@ adopt_services(struct daemon *d)
 		}
 }
 
-/* A socket of a service stays, since a reload may make use of it. */
+/* Logs unused sockets of services, which stay open for a reload. */
 static void
 log_unused(struct daemon *d)
 {
@@ -272,7 +273,7 @@ log_unused(struct daemon *d)
 		}
 }
 
-/* Whose session is stored by that name after the prefix, which is split. */
+/* The owner of a stored session, from its name after the prefix; splits it. */
 static struct log_subject
 owner_of(const char *prefix, char *name)
 {
@@ -285,7 +286,7 @@ owner_of(const char *prefix, char *name)
 	return owner;
 }
 
-/* Ends sessions of that prefix, whose guests or services have not come back. */
+/* Ends stored sessions with that prefix, of missing guests or services. */
 static void
 end_sessions(struct daemon *d, const char *prefix)
 {
@@ -300,9 +301,8 @@ end_sessions(struct daemon *d, const char *prefix)
 		aside_close(d->env->event, fd);
 		owner = owner_of(prefix, name);
 		event_log(EVENT_NOT_RESUMED, &owner,
-		    LOG_FIELDS(LOG_TEXT("VRNGD_REASON", "it is not served")),
-		    "no longer served: connections kept from the last vrngd "
-		    "end");
+		    LOG_FIELDS(LOG_TEXT("VRNGD_REASON", "not configured")),
+		    "cannot restore stored session: not configured");
 	}
 }
 
@@ -343,14 +343,14 @@ adopt_add(struct daemon *d, const char *name, const char *path,
 
 	*why = NULL;
 	if (daemon_find_guest(d, name) != NULL)
-		*why = "there is a guest of that name";
+		*why = "guest exists";
 	else if (listeners_find(&d->listeners, path) != NULL)
-		*why = "another guest or service has that socket";
+		*why = "socket is used by another guest or service";
 	if (*why != NULL ||
 	    daemon_find_place(d, pool, class, &place, why) == -1)
 		return EINVAL;
 	if ((p = listeners_open(&d->listeners, path, &rights)) == NULL) {
-		*why = "its socket cannot be made: the log says why";
+		*why = "cannot create the socket: see the log";
 		return EIO;
 	}
 	g = place_guest(d, NULL, name, &place);

@@ -1,6 +1,6 @@
 /*
- * Makes, finds and ends pools, classes, guests and services.  Used by the other
- * files of this room, by main.c, the control socket and the status.
+ * Creates, finds and ends pools, classes, guests and services.  Used by the
+ * other files of this room, by main.c, the control socket and the status.
  */
 #include <bsd/string.h>
 #include <inttypes.h>
@@ -39,7 +39,7 @@ void *
 daemon_must(void *p)
 {
 	if (p == NULL)
-		log_fatal("no memory for the configuration");
+		log_fatal("out of memory for the configuration");
 	return p;
 }
 
@@ -168,9 +168,9 @@ daemon_find_place(struct daemon *d, const char *pool, const char *class,
 		c = daemon_find_class(p, class);
 	*why = NULL;
 	if (p == NULL)
-		*why = "there is no such pool";
+		*why = "unknown pool";
 	else if (class[0] != '\0' && c == NULL)
-		*why = "there is no such class in the pool";
+		*why = "unknown class in the pool";
 	if (*why != NULL)
 		return -1;
 	place->pool = &p->pool;
@@ -236,7 +236,7 @@ daemon_guest_new(struct daemon *d, const char *name, struct pool *pool,
 	session = passed_claim(&d->passed, PASSED_SESSION, name);
 	if (session != -1) {
 		before = vhost_resume(&g->vhost, session);
-		/* What it counted for another vrngd is not reported by this. */
+		/* The previous vrngd has reported these. */
 		counters_add(&g->reported.counters, &before);
 	}
 	return g;
@@ -255,8 +255,8 @@ daemon_guest_free(struct daemon *d, struct guest *g, uint64_t deadline)
 }
 
 /*
- * Takes the session of a service that was stored, and its number; -1: none.  Of
- * two, an earlier vrngd ended before it took the older one out of the store.
+ * Takes the stored session of a service, and its number; -1: none.  There are
+ * two if vrngd ended before it removed the older one from the store.
  */
 static int
 take_stored(struct daemon *d, const struct service *s, uint64_t *serial)
@@ -293,7 +293,7 @@ daemon_resume(struct daemon *d, struct service *s, struct totals *reported)
 	if (session == -1)
 		return;
 	before = service_resume(s, session, serial);
-	/* What it counted for another vrngd is not reported by this. */
+	/* The previous vrngd has reported these. */
 	counters_add(&reported->counters, &before);
 }
 
@@ -336,7 +336,7 @@ daemon_stop(struct daemon *d, uint64_t deadline)
 	struct service *s;
 	struct guest *g;
 
-	/* What is in systemd's store stays there, for the next vrngd. */
+	/* The contents of systemd's store stay there for the next vrngd. */
 	store_close(&d->store);
 	timer_free(&d->orphans);
 	passed_close(&d->passed);

@@ -1,6 +1,6 @@
 /*
- * The daemon's state: its pools with their classes, its guests and services,
- * and how to make, find and end them.
+ * The state of the daemon: its pools with their classes, its guests and
+ * services; creates, finds and ends them.
  */
 #ifndef VRNGD_DAEMON_H
 #define VRNGD_DAEMON_H
@@ -22,7 +22,7 @@
 #include "parent/host/timer.h"
 #include "parent/pool/pool.h"
 
-#define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to end by itself */
+#define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to exit */
 
 struct daemon;
 
@@ -30,9 +30,9 @@ struct daemon_class {
 	TAILQ_ENTRY(daemon_class) entry;
 	char name[CONFIG_NAME_SIZE];
 	struct alloc_node node;
-	struct config_terms terms; /* of guests that are added to it */
-	bool kept;	  /* by the configuration that is being applied */
-	uint32_t nguests; /* for the status, which counts them */
+	struct config_terms terms; /* defaults of added guests */
+	bool kept;		   /* by the configuration being applied */
+	uint32_t nguests;	   /* for the status, which counts them */
 };
 
 TAILQ_HEAD(daemon_classes, daemon_class);
@@ -42,8 +42,8 @@ struct daemon_pool {
 	char name[CONFIG_NAME_SIZE];
 	struct daemon *daemon;
 	struct pool pool;
-	struct daemon_classes classes; /* each after the one it is in */
-	struct config_terms terms;     /* of guests that are added to it */
+	struct daemon_classes classes; /* each after its parent */
+	struct config_terms terms;     /* defaults of added guests */
 	bool kept;
 };
 
@@ -52,13 +52,13 @@ TAILQ_HEAD(guests, guest);
 RB_HEAD(guests_by_name, guest);
 
 struct daemon_ops {
-	/* All pools have been ready, once. */
+	/* All pools are ready for the first time. */
 	void (*ready)(void *arg);
-	/* A pool cannot be set up at all. */
+	/* A pool cannot be set up. */
 	void (*failed)(void *arg);
-	/* A consumer of a pool has to wait because of its limits. */
+	/* A consumer of a pool is throttled by its limits. */
 	void (*throttled)(struct pool *, struct consumer *, void *arg);
-	/* A pool is not idle any more: see pool_active(). */
+	/* A pool has become active: see pool_active(). */
 	void (*active)(struct pool *, void *arg);
 };
 
@@ -69,70 +69,71 @@ struct daemon {
 	struct daemon_pools pools;
 	struct guests guests; /* in the order in which they came */
 	struct guests_by_name by_name;
-	struct services services; /* but guests' EGD sockets */
+	struct services services; /* without guests' EGD sockets */
 	struct listeners listeners;
 	size_t nguests;
-	uint64_t applied;     /* configurations so far */
-	struct guest *cursor; /* the next in the status; never a freed one */
-	struct passed passed; /* what systemd passed and is not in use */
+	uint64_t applied; /* number of applied configurations */
+	struct guest
+	    *cursor; /* the next guest in the status; never a freed one */
+	struct passed passed; /* unused descriptors from systemd */
 	struct store store;
-	struct timer orphans; /* to end sessions of no guest */
+	struct timer orphans; /* to close sessions without a guest */
 	bool ready;
 };
 
-/* Serves nothing; nothing was passed, and there is no store. */
+/* Initializes an empty state, without passed descriptors and store. */
 void daemon_init(struct daemon *, struct process_env *,
     const struct daemon_ops *, void *arg);
 
-/* Ends all children by the deadline (ns), and all else. */
+/* Ends all children by the deadline (ns), and frees the state. */
 void daemon_stop(struct daemon *, uint64_t deadline);
 
 /* Logs the state of all guests and services. */
 void daemon_report(struct daemon *);
 
-/* What was allocated; ends the process if that is nothing. */
+/* Returns `p`, or ends the process if an allocation has failed. */
 void *daemon_must(void *);
 
-/* By name; NULL if there is none. */
+/* Finds by name; NULL: none. */
 struct daemon_pool *daemon_find_pool(struct daemon *, const char *);
 struct daemon_class *daemon_find_class(struct daemon_pool *, const char *);
 struct guest *daemon_find_guest(struct daemon *, const char *);
 struct service *daemon_find_service(struct daemon *, enum config_service_kind,
     const char *);
 
-/* The class that a node of the tree is; NULL for the pool and for guests. */
+/* The class of a node of the tree; NULL for the pool and for guests. */
 struct daemon_class *daemon_class_of(struct daemon_pool *,
     const struct alloc_node *);
 
-/* Where a guest is that has no share of its own. */
+/* The place of a guest in the tree. */
 struct daemon_place {
 	struct pool *pool;
 	struct alloc_node *parent;
-	const char *class; /* that is; NULL: the pool itself */
+	const char *class; /* name of the class; NULL: the pool itself */
 	const struct config_terms *terms;
 	struct alloc_share share;
 };
 
-/* The share of a guest that has none of its own. */
+/* The default share of a guest. */
 struct alloc_share daemon_plain_share(const struct config_terms *);
 
 /*
- * The place in a class ("": the pool itself) of a pool ("": the one that a
- * configuration would mean).  Returns 0; or -1 with the reason.
+ * Finds the place in a class ("": the pool itself) of a pool ("": the default
+ * pool).  Returns 0, or -1 with the reason.
  */
 int daemon_find_place(struct daemon *, const char *pool, const char *class,
     struct daemon_place *, const char **why);
 
 /*
- * A pool that is in no list yet, without classes; NULL after logging why its
- * sources cannot be opened.  Ends one that is in no list any more, by the
- * deadline (ns).
+ * Creates a pool without classes, outside of the list; NULL after logging the
+ * error, if its sources cannot be opened.  Ends a pool outside of the list by
+ * the deadline (ns).
  */
 struct daemon_pool *daemon_pool_new(struct daemon *,
     const struct config_pool *);
 void daemon_pool_free(struct daemon_pool *, uint64_t deadline);
 
-/* Removes a class, which has nothing below it, from its pool. */
+/* Removes an empty class from its pool. */
 void daemon_class_free(struct daemon_pool *, struct daemon_class *);
 
 /*
@@ -145,12 +146,12 @@ struct guest *daemon_guest_new(struct daemon *, const char *name, struct pool *,
 void daemon_guest_free(struct daemon *, struct guest *, uint64_t deadline);
 
 /*
- * Resumes the session of a service if one was stored, as of which the last
- * report is taken to be.
+ * Resumes the session of a service, if one was stored, and sets `reported` to
+ * its counters.
  */
 void daemon_resume(struct daemon *, struct service *, struct totals *reported);
 
-/* The same as of guests for a service. */
+/* Adds and ends a service, like a guest. */
 struct service *daemon_service_new(struct daemon *,
     const struct config_service *, struct pool *, struct alloc_node *parent);
 void daemon_service_free(struct daemon *, struct service *, uint64_t deadline);

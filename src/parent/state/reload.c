@@ -14,7 +14,7 @@
 #include "parent/host/event.h"
 #include "parent/state/reload.h"
 
-/* Other sources for a pool that there is. */
+/* New sources of an existing pool. */
 struct plan_setup {
 	TAILQ_ENTRY(plan_setup) entry;
 	struct pool *pool;
@@ -22,11 +22,11 @@ struct plan_setup {
 };
 
 struct plan {
-	struct daemon_pools pools; /* new ones, that run */
+	struct daemon_pools pools; /* new pools, started */
 	TAILQ_HEAD(, plan_setup) setups;
 };
 
-/* A guest's EGD socket as a service: what strings it has are the guest's. */
+/* A guest's EGD socket as a service, with the strings of the guest. */
 static void
 egd_of(struct config_service *cs, const struct config_guest *cg)
 {
@@ -54,7 +54,7 @@ successor(const struct config *config, const struct service *s)
 	return cs;
 }
 
-/* What ends what has not been taken out of the plan. */
+/* Frees the rest of the plan. */
 static void
 drop_plan(struct plan *plan)
 {
@@ -72,7 +72,7 @@ drop_plan(struct plan *plan)
 	}
 }
 
-/* Makes what sources a pool is to have, other than now. */
+/* Creates the changed sources of a pool. */
 static int
 plan_setup(struct plan *plan, struct pool *pool, const struct config_pool *cp)
 {
@@ -126,7 +126,7 @@ plan_path(struct daemon *d, const char *path,
 	return 0;
 }
 
-/* Whether a service that will be gone has that port, of whatever address. */
+/* Whether a service to be removed has that port, at any address. */
 static bool
 port_becomes_free(struct daemon *d, const struct config *config,
     const struct config_service *cs)
@@ -171,7 +171,7 @@ check_passed(struct daemon *d, const struct config_service *cs)
 		    cs->name);
 }
 
-/* The socket of a service, unless it can be made only later. */
+/* Creates the socket of a service, unless that is possible only later. */
 static int
 plan_service(struct daemon *d, const struct config *config,
     const struct config_service *cs)
@@ -220,7 +220,7 @@ make_plan(struct daemon *d, const struct config *config, struct plan *plan)
 	return 0;
 }
 
-/* Puts a class in its place, where its parent class already is. */
+/* Adds or moves a class, after its parent class. */
 static void
 apply_class(struct daemon_pool *p, const struct config_class *cc)
 {
@@ -235,7 +235,7 @@ apply_class(struct daemon_pool *p, const struct config_class *cc)
 		alloc_add(&p->pool.alloc, &c->node, parent, &cc->share,
 		    clock_now());
 	} else {
-		/* The order is that of the tree: parents first. */
+		/* In the order of the tree: parents first. */
 		TAILQ_REMOVE(&p->classes, c, entry);
 		alloc_change(&p->pool.alloc, &c->node, parent, &cc->share,
 		    clock_now());
@@ -261,7 +261,7 @@ apply_pools(struct daemon *d, const struct config *config, struct plan *plan)
 		p->kept = false;
 	TAILQ_FOREACH(cp, &config->pools, entry) {
 		if ((p = daemon_find_pool(d, cp->name)) == NULL)
-			log_fatal("pool %s was not made", cp->name);
+			log_fatal("pool %s was not created", cp->name);
 		p->kept = true;
 		TAILQ_FOREACH(c, &p->classes, entry)
 			c->kept = false;
@@ -278,7 +278,7 @@ apply_pools(struct daemon *d, const struct config *config, struct plan *plan)
 	}
 }
 
-/* The node of the class in which something is configured, or of its pool. */
+/* The node of the configured class, or of the pool. */
 static struct alloc_node *
 parent_of(struct daemon_pool *p, const struct config_class *cc,
     const char **class)
@@ -293,7 +293,7 @@ parent_of(struct daemon_pool *p, const struct config_class *cc,
 	return &c->node;
 }
 
-/* Gives what listens at a place its owner and mode, if the daemon made it. */
+/* Sets owner and mode of a place, if the daemon created its socket. */
 static void
 protect(const struct place *p, const struct listener_rights *rights)
 {
@@ -301,14 +301,14 @@ protect(const struct place *p, const struct listener_rights *rights)
 		listener_protect(&p->listener, rights);
 }
 
-/* Has a service listen where it is configured, if it does not yet. */
+/* Lets a service listen at its configured place, if it does not yet. */
 static int
 start_service(struct daemon *d, struct service *s,
     const struct config_service *cs)
 {
 	struct place *p = place_of(d, cs);
 
-	/* Its port has become free only now. */
+	/* Its port became free only now. */
 	if (!cs->connect && p == NULL)
 		p = listeners_open_service(&d->listeners, cs);
 	if (!cs->connect && p == NULL)
@@ -340,7 +340,9 @@ apply_egd(struct daemon *d, struct guest *g, const struct config_guest *cg)
 	return 0;
 }
 
-/* Has a guest listen at its path.  Without one it may have systemd's. */
+/*
+ * Lets a guest listen at its path.  Without one, it may have an adopted socket.
+ */
 static int
 apply_listener(struct daemon *d, struct guest *g, const struct config_guest *cg)
 {
@@ -361,7 +363,9 @@ apply_listener(struct daemon *d, struct guest *g, const struct config_guest *cg)
 	return endpoint_listen(&g->vhost.endpoint, p);
 }
 
-/* A guest of that name in another pool, which has its listener if adopted. */
+/*
+ * Replaces a guest that moves to another pool, and keeps an adopted listener.
+ */
 static void
 replace_guest(struct daemon *d, struct guest *old, struct guest *g,
     const struct config_guest *cg)
@@ -380,7 +384,7 @@ apply_guest(struct daemon *d, const struct config_guest *cg)
 	struct guest *g = daemon_find_guest(d, cg->name), *old = NULL;
 	const char *class;
 	struct alloc_node *parent = parent_of(p, cg->class, &class);
-	/* Of those that are there when it starts nothing is said. */
+	/* Guests of the first configuration are not logged. */
 	bool fresh = g == NULL && d->ready;
 
 	if (g != NULL && guest_pool(g) != &p->pool) {
@@ -447,8 +451,8 @@ match_guests(struct daemon *d, const struct config *config)
 }
 
 /*
- * How guests in a guest's place are served; NULL if its pool or class does not
- * stay.
+ * The delivery and polling at a guest's place; NULL if its pool or class is
+ * removed.
  */
 static const struct config_terms *
 inherited(struct daemon *d, struct guest *g)
@@ -468,7 +472,7 @@ inherited(struct daemon *d, struct guest *g)
 	return NULL;
 }
 
-/* Guests that the configuration does not have stay if their place does. */
+/* Keeps guests without configuration if their pool and class exist. */
 static void
 keep_added(struct daemon *d)
 {
@@ -486,7 +490,7 @@ keep_added(struct daemon *d)
 	}
 }
 
-/* Ends a guest's EGD socket that it does not have any more, or elsewhere. */
+/* Ends a guest's EGD socket that was removed or moved. */
 static void
 drop_egd(struct guest *g)
 {
@@ -503,7 +507,7 @@ drop_egd(struct guest *g)
 	guest_remove_egd(g, clock_now() + REMOVAL_TIME);
 }
 
-/* Ends services that the configuration does not have, or has elsewhere. */
+/* Ends services that were removed or moved. */
 static void
 drop_services(struct daemon *d, const struct config *config)
 {
@@ -522,7 +526,7 @@ drop_services(struct daemon *d, const struct config *config)
 		drop_egd(g);
 }
 
-/* Ends guests, pools and classes that the configuration does not have. */
+/* Ends guests, pools and classes that were removed. */
 static void
 remove_rest(struct daemon *d)
 {
@@ -574,7 +578,7 @@ reload_apply(struct daemon *d, const struct config *config)
 	TAILQ_FOREACH(cg, &config->guests, entry)
 		if (apply_guest(d, cg) == -1)
 			r = RELOAD_PARTLY;
-	/* Services may want the ports of those that are gone. */
+	/* Services may need the ports of removed ones. */
 	listeners_close_unused(&d->listeners);
 	TAILQ_FOREACH(cs, &config->services, entry)
 		if (apply_service(d, cs) == -1)

@@ -1,6 +1,5 @@
 /*
- * Making the daemon serve what a configuration says, which may be replaced by
- * another while guests run.
+ * Applies a configuration, at the start and while guests run.
  */
 #ifndef VRNGD_RELOAD_H
 #define VRNGD_RELOAD_H
@@ -9,14 +8,14 @@
 
 enum reload_result {
 	RELOAD_DONE,
-	RELOAD_PARTLY,	  /* some sockets could not be made: another may */
-	RELOAD_UNCHANGED, /* nothing was done */
+	RELOAD_PARTLY,	  /* some sockets could not be created */
+	RELOAD_UNCHANGED, /* rejected */
 };
 
 /*
- * Makes the daemon serve what the configuration says, or leaves it as it is.
- * Guests that are in both keep their connection and what they are owed, unless
- * they move to another pool.  Returns, after logging why not all of it.
+ * Applies the configuration, or keeps the current one.  Guests in both keep
+ * their connection and their tokens, unless they move to another pool.  Returns
+ * the result, after logging errors.
  */
 enum reload_result reload_apply(struct daemon *, const struct config *);
 

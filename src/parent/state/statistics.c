@@ -1,6 +1,6 @@
 /*
- * Logs statistics of those that were active.  Used by reload.c, and by main.c
- * at its end.
+ * Logs statistics of active guests, services, sources and pools.  Used by
+ * reload.c, and by main.c at its end.
  */
 #include <inttypes.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include "parent/host/event.h"
 #include "parent/state/statistics.h"
 
-/* What a total has grown by; one that comes from a worker may do anything. */
+/* The increase of a total, which may be any value if it is from a worker. */
 static uint64_t
 grown(uint64_t total, uint64_t before)
 {
@@ -50,8 +50,8 @@ all_clients(const struct guest *g)
 }
 
 /*
- * Reports what a guest or a service has been given since the last report, if
- * anything has happened to it.
+ * Reports the counters of a guest or service since the last report, if it was
+ * active.
  */
 static void
 report(const struct log_subject *about, const struct alloc_node *node,
@@ -153,7 +153,7 @@ report_pool(struct pool *pool, uint64_t period)
 	pool->reported = a->root.meter.total;
 }
 
-/* Logs the statistics of all that were active. */
+/* Logs the statistics of all active guests, services, sources and pools. */
 static void
 report_all(struct daemon *d, uint64_t period)
 {
@@ -261,7 +261,7 @@ class_of(struct pool *pool, const struct alloc_node *node)
 	return daemon_class_of(p, node);
 }
 
-/* What has a limit, for a field and for people. */
+/* The owner of a limit, for a field and for the message. */
 static const char *
 limit_text(struct pool *pool, const struct alloc_node *limit, char *text,
     size_t size)
@@ -269,14 +269,14 @@ limit_text(struct pool *pool, const struct alloc_node *limit, char *text,
 	const struct daemon_class *c = class_of(pool, limit);
 
 	if (limit == &pool->alloc.root) {
-		snprintf(text, size, "pool %s's", pool->name);
+		snprintf(text, size, "pool %s", pool->name);
 		return "pool";
 	}
 	if (c != NULL) {
-		snprintf(text, size, "class %s's", c->name);
+		snprintf(text, size, "class %s", c->name);
 		return "class";
 	}
-	snprintf(text, size, "its own");
+	snprintf(text, size, "the guest or service");
 	return "guest";
 }
 
@@ -305,7 +305,8 @@ statistics_throttled(struct pool *pool, struct consumer *c)
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_WAIT_NS", t->waited),
 		LOG_NUMBER("VRNGD_RATE", given), LOG_NUMBER("VRNGD_CEIL", most),
 		LOG_TEXT("VRNGD_LIMIT", kind)),
-	    "throttled: it waited %" PRIu64 " ms for %s limit of %" PRIu64
-	    " bytes/s, and had %" PRIu64 " bytes in the last second",
-	    t->waited / NS_PER_MS, text, most, given);
+	    "throttled by the limit of %s: waited %" PRIu64
+	    " ms, limit %" PRIu64 " bytes/s, received %" PRIu64
+	    " bytes in the last second",
+	    text, t->waited / NS_PER_MS, most, given);
 }

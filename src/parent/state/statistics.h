@@ -1,5 +1,6 @@
 /*
- * Records of what guests and services were given, for monitoring from the journal alone.
+ * Records of what guests and services were given, for monitoring from the
+ * journal alone.
  *
  * Nothing wakes up for them while nothing happens: a pool that does something
  * begins a period, at the end of which the counters of those that did something
@@ -14,26 +15,26 @@
 
 struct statistics {
 	struct daemon *daemon;
-	uint64_t interval;  /* ns; 0: nothing is logged */
-	uint64_t since;	    /* ns, when the period began; 0: none has */
+	uint64_t interval;  /* ns; 0: disabled */
+	uint64_t since;	    /* ns, start of the period; 0: none */
 	struct timer timer; /* of its end */
 };
 
 void statistics_init(struct statistics *, struct daemon *);
 
-/* Sets the interval (ns), and that of the period that has begun. */
+/* Sets the interval (ns), also of the current period. */
 void statistics_set(struct statistics *, uint64_t interval);
 
 /* A pool has become active. */
 void statistics_begin(struct statistics *);
 
-/* Logs what is due before the end, and nothing after that. */
+/* Logs the last records before the end. */
 void statistics_finish(struct statistics *);
 
-/* Ends, without more. */
+/* Frees it, without records. */
 void statistics_end(struct statistics *);
 
-/* Logs that a consumer had to wait because of limits. */
+/* Logs that a consumer was throttled by its limits. */
 void statistics_throttled(struct pool *, struct consumer *);
 
 #endif

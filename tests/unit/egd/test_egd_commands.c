@@ -1,5 +1,5 @@
 /*
- * The EGD protocol as a server hears and speaks it.
+ * The EGD protocol as a server parses and speaks it.
  */
 #include "unit/unit.h"
 
@@ -10,26 +10,26 @@
 
 #include "egd/egd.h"
 
-#define HEARD_MAX 4096
+#define RECORDED_MAX 4096
 
-/* What was heard, in order, with the parts of data put together. */
-struct heard {
+/* What was recorded, in order, with the parts of data put together. */
+struct recorded {
 	size_t n;
 	struct {
 		uint8_t command;
 		uint8_t wanted;
 		size_t size;
 		uint8_t data[255];
-	} said[HEARD_MAX];
+	} said[RECORDED_MAX];
 	bool unknown;
 	uint8_t command; /* that is none */
 	size_t used;
 };
 
 static void
-note(struct heard *h, enum egd_result result, const struct egd_parsed *said)
+note(struct recorded *h, enum egd_result result, const struct egd_parsed *said)
 {
-	assert_true(h->n < HEARD_MAX);
+	assert_true(h->n < RECORDED_MAX);
 	if (said->size > 0) {
 		assert_int_equal(said->command, EGD_WRITE);
 		assert_true(h->said[h->n].size + said->size <= 255);
@@ -44,9 +44,9 @@ note(struct heard *h, enum egd_result result, const struct egd_parsed *said)
 	h->n++;
 }
 
-/* Hears one piece, which stands in memory of exactly its size. */
+/* Parses one piece, which stands in memory of exactly its size. */
 static void
-hear_piece(struct heard *h, struct egd *e, const uint8_t *bytes, size_t len)
+parse_piece(struct recorded *h, struct egd *e, const uint8_t *bytes, size_t len)
 {
 	uint8_t *copy = malloc(len + 1);
 	struct egd_parsed said;
@@ -78,11 +78,11 @@ hear_piece(struct heard *h, struct egd *e, const uint8_t *bytes, size_t len)
 	free(copy);
 }
 
-/* Hears it in pieces of random length, at most `most`. */
-static struct heard *
-hear(const uint8_t *bytes, size_t len, size_t most, uint64_t seed)
+/* Parses it in pieces of random length, at most `most`. */
+static struct recorded *
+parse(const uint8_t *bytes, size_t len, size_t most, uint64_t seed)
 {
-	struct heard *h = calloc(1, sizeof(*h));
+	struct recorded *h = calloc(1, sizeof(*h));
 	struct egd e = { 0 };
 	size_t n;
 
@@ -91,13 +91,13 @@ hear(const uint8_t *bytes, size_t len, size_t most, uint64_t seed)
 		n = 1 + unit_below(&seed, most);
 		if (n > len - at)
 			n = len - at;
-		hear_piece(h, &e, bytes + at, n);
+		parse_piece(h, &e, bytes + at, n);
 	}
 	return h;
 }
 
 static void
-expect(const struct heard *h, size_t i, uint8_t command, uint8_t wanted)
+expect(const struct recorded *h, size_t i, uint8_t command, uint8_t wanted)
 {
 	assert_true(i < h->n);
 	assert_int_equal(h->said[i].command, command);
@@ -109,11 +109,11 @@ test_commands(void **state)
 {
 	const uint8_t bytes[] = { 0, 1, 0, 1, 255, 2, 0, 2, 64, 4, 3, 0xff,
 		0xff, 3, 'a', 'b', 'c', 3, 0, 0, 0, 4 };
-	struct heard *h;
+	struct recorded *h;
 
 	(void)state;
 	for (size_t most = 1; most <= sizeof(bytes); most++) {
-		h = hear(bytes, sizeof(bytes), most, most);
+		h = parse(bytes, sizeof(bytes), most, most);
 		assert_int_equal(h->n, 9);
 		expect(h, 0, EGD_AVAILABLE, 0);
 		expect(h, 1, EGD_NOW, 0);
@@ -138,7 +138,7 @@ static void
 test_cuts(void **state)
 {
 	uint8_t bytes[4 + 255 + 1];
-	struct heard *h;
+	struct recorded *h;
 	struct egd e;
 	size_t len;
 
@@ -153,8 +153,8 @@ test_cuts(void **state)
 			h = calloc(1, sizeof(*h));
 			assert_non_null(h);
 			e = (struct egd){ 0 };
-			hear_piece(h, &e, bytes, cut);
-			hear_piece(h, &e, bytes + cut, len + 1 - cut);
+			parse_piece(h, &e, bytes, cut);
+			parse_piece(h, &e, bytes + cut, len + 1 - cut);
 			assert_int_equal(h->n, 2);
 			assert_int_equal(h->said[0].size, n);
 			assert_memory_equal(h->said[0].data, bytes + 4, n);
@@ -164,7 +164,7 @@ test_cuts(void **state)
 	}
 }
 
-/* Nothing is heard of a command before its last byte. */
+/* Nothing is recorded of a command before its last byte. */
 static void
 test_half(void **state)
 {
@@ -192,12 +192,12 @@ static void
 test_unknown(void **state)
 {
 	uint8_t bytes[] = { 4, 2, 5, 0, 4, 4 };
-	struct heard *h;
+	struct recorded *h;
 
 	(void)state;
 	for (unsigned int c = 5; c < 256; c++) {
 		bytes[3] = (uint8_t)c;
-		h = hear(bytes, sizeof(bytes), 6, c);
+		h = parse(bytes, sizeof(bytes), 6, c);
 		assert_true(h->unknown);
 		assert_int_equal(h->command, c);
 		assert_int_equal(h->n, 2);
@@ -206,9 +206,9 @@ test_unknown(void **state)
 	}
 }
 
-/* Adds a command to `bytes`, and to what must be heard of it. */
+/* Adds a command to `bytes`, and to what must be recorded of it. */
 static size_t
-make(uint8_t *bytes, struct heard *want, uint64_t *seed)
+make(uint8_t *bytes, struct recorded *want, uint64_t *seed)
 {
 	uint8_t command = (uint8_t)unit_below(seed, 5);
 	uint8_t n = (uint8_t)unit_random(seed);
@@ -233,7 +233,7 @@ make(uint8_t *bytes, struct heard *want, uint64_t *seed)
 static void
 test_any_split(void **state)
 {
-	struct heard *want = malloc(sizeof(*want)), *h;
+	struct recorded *want = malloc(sizeof(*want)), *h;
 	uint8_t *bytes = malloc(300 * 260);
 	uint64_t seed = 1;
 	size_t len;
@@ -246,7 +246,7 @@ test_any_split(void **state)
 		len = 0;
 		for (int i = 0; i < 300; i++)
 			len += make(bytes + len, want, &seed);
-		h = hear(bytes, len, 1 + round * 3, round);
+		h = parse(bytes, len, 1 + round * 3, round);
 		assert_int_equal(h->n, want->n);
 		assert_memory_equal(h->said, want->said,
 		    want->n * sizeof(*want->said));

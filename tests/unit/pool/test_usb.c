@@ -17,7 +17,7 @@
 #include "parent/pool/usb.h"
 
 #define NOT_THERE "no such USB device"
-#define NOT_USB	  "its node in /dev is not a USB device"
+#define NOT_USB	  "the node in /dev is not a USB device"
 
 static char root[32];
 
