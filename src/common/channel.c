@@ -14,7 +14,7 @@
 
 #include "common/channel.h"
 #include "common/log.h"
-#include "common/passing.h"
+#include "common/fd_passing.h"
 
 struct rule {
 	const char *name;
@@ -91,7 +91,7 @@ channel_up_pair(int fds[2])
 int
 channel_send(int fd, const struct frame *f)
 {
-	union passing place;
+	union fd_passing place;
 	size_t nfds = rules[f->hdr.type].nfds;
 	struct iovec iov = {
 		.iov_base = (void *)(uintptr_t)f,
@@ -100,7 +100,7 @@ channel_send(int fd, const struct frame *f)
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
-	passing_put(&msg, &place, f->fds, nfds);
+	fd_passing_put(&msg, &place, f->fds, nfds);
 	do {
 		n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 	} while (n == -1 && errno == EINTR);
@@ -138,7 +138,7 @@ forget_fds(struct frame *f)
 enum channel_result
 channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 {
-	union passing place;
+	union fd_passing place;
 	struct iovec iov = {
 		.iov_base = f,
 		.iov_len = offsetof(struct frame, fds),
@@ -150,7 +150,7 @@ channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 	memset(f, 0, sizeof(*f));
 	forget_fds(f);
 	/* One more than any frame has, to detect surplus descriptors. */
-	passing_expect(&msg, &place, FRAME_FDS_MAX + 1);
+	fd_passing_expect(&msg, &place, FRAME_FDS_MAX + 1);
 	do {
 		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	} while (n == -1 && errno == EINTR);
@@ -158,7 +158,7 @@ channel_recv(int fd, struct frame *f, enum proto_role from, enum proto_role to)
 		return errno == EAGAIN ? CHANNEL_AGAIN : CHANNEL_CLOSED;
 	if (n == 0)
 		return CHANNEL_CLOSED;
-	nfds = passing_take(&msg, f->fds, FRAME_FDS_MAX);
+	nfds = fd_passing_take(&msg, f->fds, FRAME_FDS_MAX);
 	if ((msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
 	    frame_valid(&f->hdr, (size_t)n, nfds, from, to))
 		return CHANNEL_FRAME;

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "common/deposit.h"
-#include "common/passing.h"
+#include "common/fd_passing.h"
 
-_Static_assert(DEPOSIT_PARTS_MAX <= PASSING_MAX, "a message holds them");
+_Static_assert(DEPOSIT_PARTS_MAX <= FD_PASSING_MAX, "a message holds them");
 
 /* Bound to an address that the kernel chooses, and connected to it. */
 static int
@@ -50,14 +50,14 @@ deposit_make(void)
 int
 deposit_put(int deposit, const struct deposit_parts *parts)
 {
-	union passing place;
+	union fd_passing place;
 	struct iovec iov = {
 		.iov_base = (void *)(uintptr_t)parts->ids,
 		.iov_len = parts->n * sizeof(parts->ids[0]),
 	};
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	passing_put(&msg, &place, parts->fds, parts->n);
+	fd_passing_put(&msg, &place, parts->fds, parts->n);
 	return sendmsg(deposit, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -1
 									 : 0;
 }
@@ -83,7 +83,7 @@ deposit_close(struct deposit_parts *parts)
 static int
 receive(int deposit, struct deposit_parts *parts, int flags)
 {
-	union passing place;
+	union fd_passing place;
 	struct iovec iov = {
 		.iov_base = parts->ids,
 		.iov_len = sizeof(parts->ids),
@@ -92,11 +92,11 @@ receive(int deposit, struct deposit_parts *parts, int flags)
 	ssize_t n;
 
 	parts->n = 0;
-	passing_expect(&msg, &place, DEPOSIT_PARTS_MAX);
+	fd_passing_expect(&msg, &place, DEPOSIT_PARTS_MAX);
 	n = recvmsg(deposit, &msg, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n == -1)
 		return errno == EAGAIN ? 0 : -1;
-	parts->n = passing_take(&msg, parts->fds, DEPOSIT_PARTS_MAX);
+	parts->n = fd_passing_take(&msg, parts->fds, DEPOSIT_PARTS_MAX);
 	if ((size_t)n != parts->n * sizeof(parts->ids[0]) ||
 	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
 		deposit_close(parts);

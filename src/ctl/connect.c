@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "ctl/connect.h"
-#include "common/passing.h"
+#include "common/fd_passing.h"
 
 #define ANSWER_TIMEOUT 10 /* s, for each frame */
 
@@ -174,14 +174,14 @@ read_reply(int fd, const char *path, struct control_reply *reply,
 static void
 send_request(int fd, const struct control_request *req, int passed)
 {
-	union passing place;
+	union fd_passing place;
 	/* sendmsg(2) does not write to it. */
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)req,
 		.iov_len = sizeof(*req) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
 
-	passing_put(&msg, &place, &passed, passed != -1);
+	fd_passing_put(&msg, &place, &passed, passed != -1);
 	/* An error here shows when the answer is read. */
 	do {
 		n = sendmsg(fd, &msg, MSG_NOSIGNAL);

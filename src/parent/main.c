@@ -30,7 +30,7 @@
 #include "parent/control/commands.h"
 #include "parent/control/status.h"
 #include "parent/host/sdnotify.h"
-#include "parent/host/sink.h"
+#include "parent/host/log_output.h"
 
 #define CONTROL_DIR "/run/vrngd"
 #define STOP_TIME   (500 * NS_PER_MS) /* for all children to exit */
@@ -302,7 +302,7 @@ open_env(struct vrngd *v)
 	}
 	if ((v->env.root_fd = privilege_empty_root()) == -1)
 		return -1;
-	sink_watch(v->env.event);
+	log_output_watch(v->env.event);
 	v->env.libexec = v->opt.libexec;
 	v->env.uid_base = v->opt.uid_base;
 	v->env.log_level =
@@ -379,9 +379,9 @@ open_passed(struct vrngd *v)
 
 	if (v->opt.config == NULL)
 		return 0;
-	if (passed_read(&s->passed) == -1)
+	if (listen_fds_read(&s->listen_fds) == -1)
 		return -1;
-	store_init(&s->store, &s->passed);
+	store_init(&s->store, &s->listen_fds);
 	return 0;
 }
 
@@ -463,12 +463,12 @@ main(int argc, char **argv)
 		config_free(config);
 		return fflush(stdout) == EOF ? 1 : 0;
 	}
-	sink_open();
+	log_output_open();
 	raise_nofile();
 	confine_parent();
 	status = open_env(&v) == -1 ? 1 : run(&v, &config);
 	config_free(config);
 	sdnotify_flush();
-	sink_flush();
+	log_output_flush();
 	return status;
 }

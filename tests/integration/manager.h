@@ -8,7 +8,7 @@
 #include "integration/admin.h"
 
 #define MANAGER_FDS   64
-#define MANAGER_STORE 16 /* as the daemon is told, FDSTORE */
+#define MANAGER_STORE 16 /* size of the store, in FDSTORE */
 
 struct manager {
 	struct suite *s;

@@ -18,7 +18,7 @@
 
 #include "common/channel.h"
 #include "common/deposit.h"
-#include "common/passing.h"
+#include "common/fd_passing.h"
 #include "integration/admin.h"
 #include "integration/hostile.h"
 
@@ -36,27 +36,27 @@ static const char *const roles[] = { "vrngd-entropy", "vrngd-vhost",
 static int
 pass(int to, int fd)
 {
-	union passing place;
+	union fd_passing place;
 	struct frame f;
 	struct iovec iov = { .iov_base = &f };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	frame_init(&f, PROTO_LOG, 0, 0);
 	iov.iov_len = f.hdr.length;
-	passing_put(&msg, &place, &fd, 1);
+	fd_passing_put(&msg, &place, &fd, 1);
 	return sendmsg(to, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? errno : 0;
 }
 
 static int
 pass_many(int to, int fd)
 {
-	union passing place;
+	union fd_passing place;
 	char byte = 0;
 	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
 	struct mmsghdr msgs = { .msg_hdr = { .msg_iov = &iov,
 				    .msg_iovlen = 1 } };
 
-	passing_put(&msgs.msg_hdr, &place, &fd, 1);
+	fd_passing_put(&msgs.msg_hdr, &place, &fd, 1);
 	return sendmmsg(to, &msgs, 1, MSG_DONTWAIT) == -1 ? errno : 0;
 }
 

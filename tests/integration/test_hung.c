@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/passing.h"
+#include "common/fd_passing.h"
 #include "integration/hostile.h"
 #include "integration/lingering.h"
 #include "integration/load.h"
@@ -156,11 +156,11 @@ test_removed(void **state)
 static void
 send_fd(int conn, int fd, const char *text, size_t len)
 {
-	union passing place;
+	union fd_passing place;
 	struct iovec iov = { (void *)(uintptr_t)text, len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	passing_put(&msg, &place, &fd, 1);
+	fd_passing_put(&msg, &place, &fd, 1);
 	assert_int_equal(sendmsg(conn, &msg, 0), (ssize_t)len);
 }
 

@@ -17,7 +17,7 @@
 #include "parent/control/control.h"
 #include "parent/control/control_check.h"
 #include "parent/control/receive.h"
-#include "parent/host/aside.h"
+#include "parent/host/deferred_close.h"
 #include "parent/host/event.h"
 
 /* The end of an answer that was truncated. */
@@ -56,7 +56,7 @@ drop(struct control_client *c)
 	c->control->nclients--;
 	sd_event_source_disable_unref(c->io);
 	receive_stop(&c->receive);
-	aside_close_unstored(c->control->event, c->fd);
+	deferred_close_unstored(c->control->event, c->fd);
 	free(c);
 }
 
@@ -182,7 +182,7 @@ adopt_event(int fd, void *arg)
 	sd_event *event = c->control->event;
 	int r = serve_and_answer(c, &c->adopt, sizeof(c->adopt), &fd);
 
-	aside_close_unstored(event, fd);
+	deferred_close_unstored(event, fd);
 	if (r == -1 || sd_event_source_set_enabled(c->io, SD_EVENT_ON) < 0)
 		drop(c);
 }
@@ -244,7 +244,7 @@ add_client(struct control *ctl, int fd)
 	if (c == NULL ||
 	    sd_event_add_io(ctl->event, &c->io, fd, EPOLLIN, io_event, c) < 0) {
 		free(c);
-		aside_close_unstored(ctl->event, fd);
+		deferred_close_unstored(ctl->event, fd);
 		return -1;
 	}
 	c->control = ctl;
@@ -344,5 +344,5 @@ control_close(struct control *ctl)
 		drop(c);
 	ctl->io = sd_event_source_disable_unref(ctl->io);
 	timer_free(&ctl->pause);
-	aside_close_unstored(ctl->event, listener_release(&ctl->listener));
+	deferred_close_unstored(ctl->event, listener_release(&ctl->listener));
 }

@@ -52,7 +52,7 @@ notify_status(struct daemon *s, char text[NOTIFY_STATUS_SIZE])
 	const struct pool_source *source;
 	const struct guest *g;
 	size_t connected = 0, sources = 0, healthy = 0;
-	size_t waiting = sdnotify_waiting(PASSED_SESSION);
+	size_t waiting = sdnotify_waiting(FDNAME_SESSION);
 	char rate[32], unstored[48] = "";
 
 	TAILQ_FOREACH(g, &s->guests, entry)

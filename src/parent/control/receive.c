@@ -13,24 +13,24 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/passing.h"
+#include "common/fd_passing.h"
 #include "parent/control/receive.h"
-#include "parent/host/aside.h"
+#include "parent/host/deferred_close.h"
 #include "parent/host/listener.h"
 
 /* Receives a message, and returns its fd; -1 unless it has exactly one. */
 static int
 receive_fd(int conn)
 {
-	union passing place;
+	union fd_passing place;
 	char bytes[1];
 	struct iovec iov = { .iov_base = bytes, .iov_len = sizeof(bytes) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	int fds[PASSING_MAX];
+	int fds[FD_PASSING_MAX];
 
-	passing_expect(&msg, &place, PASSING_MAX);
+	fd_passing_expect(&msg, &place, FD_PASSING_MAX);
 	if (recvmsg(conn, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) == -1 ||
-	    passing_take(&msg, fds, PASSING_MAX) != 1 ||
+	    fd_passing_take(&msg, fds, FD_PASSING_MAX) != 1 ||
 	    (msg.msg_flags & MSG_CTRUNC) != 0)
 		return -1;
 	return fds[0];
@@ -42,7 +42,7 @@ pass_on(int conn, int to)
 {
 	struct iovec iov = { .iov_base = (char[1]){ 0 }, .iov_len = 1 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	union passing place;
+	union fd_passing place;
 	struct listener l;
 	const char *why;
 	int fd;
@@ -56,7 +56,7 @@ pass_on(int conn, int to)
 	closefrom(2);
 	if ((fd = receive_fd(0)) == -1 || listener_adopt(&l, fd, &why) == -1)
 		_exit(0);
-	passing_put(&msg, &place, &fd, 1);
+	fd_passing_put(&msg, &place, &fd, 1);
 	_exit(sendmsg(1, &msg, MSG_NOSIGNAL) == -1);
 }
 
@@ -83,7 +83,7 @@ receive_stop(struct receive *r)
 		return;
 	fd = sd_event_source_get_io_fd(r->io);
 	/* The child may have sent a socket with connections. */
-	aside_close_unstored(sd_event_source_get_event(r->io), fd);
+	deferred_close_unstored(sd_event_source_get_event(r->io), fd);
 	r->io = sd_event_source_disable_unref(r->io);
 }
 

@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/passing.h"
+#include "common/fd_passing.h"
 #include "parent/control/status.h"
-#include "parent/host/aside.h"
+#include "parent/host/deferred_close.h"
 #include "parent/host/event.h"
 
 #define INTERVAL (NS_PER_SEC / STATUS_RATE)
@@ -200,7 +200,7 @@ status_open(struct status *st, struct daemon *s, const char *path, gid_t group)
 	}
 	if (listener_open(&st->listener, st->path, SOCK_STREAM, &rights) == -1)
 		return -1;
-	if (passing_refuse(st->listener.fd) == -1)
+	if (fd_passing_refuse(st->listener.fd) == -1)
 		log_warning(
 		    "status socket %s: cannot disable SO_PASSRIGHTS: %s", path,
 		    strerror(errno));
@@ -217,6 +217,7 @@ status_close(struct status *st, uint64_t deadline)
 	timer_free(&st->retry);
 	timer_free(&st->writer);
 	/* Clients with descriptors may be waiting there. */
-	aside_close_unstored(st->env->event, listener_release(&st->listener));
+	deferred_close_unstored(st->env->event,
+	    listener_release(&st->listener));
 	free(st->path);
 }

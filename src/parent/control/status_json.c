@@ -327,7 +327,7 @@ write_pool(struct status_json *w)
 	if (w->pool == NULL) {
 		json_close(&w->json, ']');
 		json_put_number(&w->json, "sessions_not_stored",
-		    sdnotify_waiting(PASSED_SESSION));
+		    sdnotify_waiting(FDNAME_SESSION));
 		json_close(&w->json, '}');
 		json_flush(&w->json);
 		w->part = STATUS_END;

@@ -10,7 +10,7 @@
 #include "common/log.h"
 #include "parent/endpoint/listeners.h"
 #include "parent/endpoint/service_socket.h"
-#include "parent/host/aside.h"
+#include "parent/host/deferred_close.h"
 
 static int
 compare(const struct place *a, const struct place *b)
@@ -127,7 +127,7 @@ listeners_close(struct listeners *ls, struct place *p)
 	service_socket_retire(p->listener.fd);
 	if (p->stored != NULL) {
 		store_remove(ls->store, p->stored);
-		aside_close(ls->event, listener_release(&p->listener));
+		deferred_close(ls->event, listener_release(&p->listener));
 	} else
 		listener_close(&p->listener, ls->event);
 	free_place(p);

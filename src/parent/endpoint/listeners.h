@@ -13,7 +13,7 @@
 
 #include "parent/config/config.h"
 #include "parent/host/listener.h"
-#include "parent/host/passed.h"
+#include "parent/host/listen_fds.h"
 #include "parent/host/store.h"
 
 struct endpoint;

@@ -14,7 +14,7 @@
 
 #include "parent/endpoint/service.h"
 #include "parent/endpoint/service_socket.h"
-#include "parent/host/aside.h"
+#include "parent/host/deferred_close.h"
 #include "parent/host/event.h"
 #include "parent/pool/unit_hint.h"
 
@@ -102,11 +102,11 @@ in_session(const struct service *s)
 
 /* The name of its connections in systemd's store, which is never used again. */
 static const char *
-stored_name(const struct service *s, char name[PASSED_NAME_SIZE])
+stored_name(const struct service *s, char name[FDNAME_SIZE])
 {
 	char prefix[SERVICE_PREFIX_SIZE];
 
-	snprintf(name, PASSED_NAME_SIZE, "%s%" PRIu64,
+	snprintf(name, FDNAME_SIZE, "%s%" PRIu64,
 	    service_stored_prefix(s, prefix), s->clients.serial);
 	return name;
 }
@@ -114,7 +114,7 @@ stored_name(const struct service *s, char name[PASSED_NAME_SIZE])
 const char *
 service_stored_prefix(const struct service *s, char prefix[SERVICE_PREFIX_SIZE])
 {
-	snprintf(prefix, SERVICE_PREFIX_SIZE, PASSED_CLIENTS "%s+%s+",
+	snprintf(prefix, SERVICE_PREFIX_SIZE, FDNAME_CLIENTS "%s+%s+",
 	    s->endpoint.subject->kind, s->name);
 	return prefix;
 }
@@ -122,7 +122,7 @@ service_stored_prefix(const struct service *s, char prefix[SERVICE_PREFIX_SIZE])
 static void
 store_clients(struct service *s)
 {
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 
 	store_put(s->endpoint.store, stored_name(s, name), s->clients.deposit);
 }
@@ -131,12 +131,12 @@ store_clients(struct service *s)
 static void
 forget_clients(struct service *s)
 {
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 
 	if (s->clients.deposit == -1)
 		return;
 	store_remove(s->endpoint.store, stored_name(s, name));
-	aside_close(s->endpoint.env->event, clients_end(&s->clients));
+	deferred_close(s->endpoint.env->event, clients_end(&s->clients));
 }
 
 /* Removes closed connections from the deposit and from systemd's store. */
@@ -144,7 +144,7 @@ static int
 renew_clients(struct service *s)
 {
 	struct endpoint *e = &s->endpoint;
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 	int old;
 
 	stored_name(s, name);
@@ -155,7 +155,7 @@ renew_clients(struct service *s)
 		store_remove(e->store, name);
 	store_clients(s);
 	store_remove(e->store, name);
-	aside_close(e->env->event, old);
+	deferred_close(e->env->event, old);
 	return 0;
 }
 
@@ -243,7 +243,7 @@ add_client(struct service *s, int conn)
 	int place;
 
 	if (!in_session(s) && begin(s) == -1) {
-		aside_close_unstored(e->env->event, conn);
+		deferred_close_unstored(e->env->event, conn);
 		endpoint_pause(e, ACCEPT_PAUSE);
 		return;
 	}
@@ -255,7 +255,7 @@ add_client(struct service *s, int conn)
 		if (endpoint_may_log(e))
 			log_about(LOG_LEVEL_ERROR, e->subject,
 			    "cannot keep a connection: %s", strerror(errno));
-		aside_close_unstored(e->env->event, conn);
+		deferred_close_unstored(e->env->event, conn);
 		endpoint_pause(e, ACCEPT_PAUSE);
 	} else if (process_running(&e->worker)) {
 		frame_init(&f, PROTO_CLIENT, e->worker.number, 0);
@@ -291,7 +291,7 @@ close_conn(struct service *s)
 	if (s->conn == -1)
 		return;
 	e->io = sd_event_source_disable_unref(e->io);
-	aside_close_unstored(e->env->event, s->conn);
+	deferred_close_unstored(e->env->event, s->conn);
 	s->conn = -1;
 }
 
@@ -588,7 +588,7 @@ service_resume(struct service *s, int stored, uint64_t serial)
 {
 	struct endpoint *e = &s->endpoint;
 	const struct counters none = { 0 };
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 	int page;
 
 	s->clients.serial = serial - 1;
@@ -596,7 +596,7 @@ service_resume(struct service *s, int stored, uint64_t serial)
 	    (page = clients_resume(&s->clients, stored)) == -1) {
 		s->clients.serial = serial;
 		store_remove(e->store, stored_name(s, name));
-		aside_close(e->env->event, stored);
+		deferred_close(e->env->event, stored);
 		return none;
 	}
 	if (counted_resume(&e->counted, page) == -1)

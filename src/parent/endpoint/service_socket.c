@@ -12,7 +12,7 @@
 
 #include "common/log.h"
 #include "parent/endpoint/service_socket.h"
-#include "parent/host/passed.h"
+#include "parent/host/listen_fds.h"
 #include "parent/pool/socket.h"
 #include "parent/pool/unit_hint.h"
 
@@ -68,7 +68,7 @@ service_socket_key(const struct config_service *cs, char *key, size_t size)
 	if (!cs->socket.passed)
 		return config_socket_text(&cs->socket, key, size);
 	snprintf(key, size, "%s%s",
-	    cs->kind == CONFIG_SERVICE_EGD ? PASSED_EGD : PASSED_STREAM,
+	    cs->kind == CONFIG_SERVICE_EGD ? FDNAME_EGD : FDNAME_STREAM,
 	    cs->name);
 	return key;
 }

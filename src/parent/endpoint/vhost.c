@@ -13,7 +13,7 @@
 
 #include "common/deposit.h"
 #include "parent/endpoint/vhost.h"
-#include "parent/host/aside.h"
+#include "parent/host/deferred_close.h"
 #include "parent/host/event.h"
 #include "parent/host/privilege.h"
 
@@ -105,9 +105,9 @@ make_deposit(int conn)
 
 /* The name of the session in systemd's store. */
 static const char *
-stored_name(const struct vhost *v, char name[PASSED_NAME_SIZE])
+stored_name(const struct vhost *v, char name[FDNAME_SIZE])
 {
-	snprintf(name, PASSED_NAME_SIZE, PASSED_SESSION "%s", v->name);
+	snprintf(name, FDNAME_SIZE, FDNAME_SESSION "%s", v->name);
 	return name;
 }
 
@@ -115,12 +115,12 @@ stored_name(const struct vhost *v, char name[PASSED_NAME_SIZE])
 static void
 forget(struct vhost *v)
 {
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 
 	if (v->deposit == -1)
 		return;
 	store_remove(v->endpoint.store, stored_name(v, name));
-	aside_close(v->endpoint.env->event, v->deposit);
+	deferred_close(v->endpoint.env->event, v->deposit);
 	v->deposit = -1;
 }
 
@@ -145,7 +145,7 @@ store_session(struct vhost *v)
 		.ids = { STORED_DEPOSIT, STORED_COUNTERS },
 		.fds = { v->deposit, e->counted.page.fd },
 	};
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 	int fd;
 
 	if (e->store->max == 0)
@@ -201,7 +201,7 @@ open_session(struct vhost *v, int conn)
 			    "cannot make memory for a session: %s",
 			    strerror(errno));
 		counted_end(&e->counted);
-		aside_close_unstored(e->env->event, conn);
+		deferred_close_unstored(e->env->event, conn);
 		return -1;
 	}
 	begin(v, deposit);
@@ -236,7 +236,7 @@ refuse_second(struct vhost *v)
 		    "second connection refused: from pid %d, while pid %d is "
 		    "connected",
 		    pid, v->peer);
-	aside_close_unstored(e->env->event, v->second);
+	deferred_close_unstored(e->env->event, v->second);
 	v->second = -1;
 }
 
@@ -435,5 +435,5 @@ vhost_stop(struct vhost *v, uint64_t deadline)
 	endpoint_stop(&v->endpoint, deadline);
 	forget(v);
 	if (v->second != -1)
-		aside_close_unstored(v->endpoint.env->event, v->second);
+		deferred_close_unstored(v->endpoint.env->event, v->second);
 }

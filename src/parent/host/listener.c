@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "parent/host/aside.h"
+#include "parent/host/deferred_close.h"
 #include "parent/host/listener.h"
 #include "common/log.h"
 
@@ -243,7 +243,7 @@ listener_close(struct listener *l, sd_event *event)
 	 * Only a unix socket may contain descriptors; others free their port.
 	 */
 	if (fd != -1 && socket_option_is(fd, SO_DOMAIN, AF_UNIX))
-		aside_close_unstored(event, fd);
+		deferred_close_unstored(event, fd);
 	else if (fd != -1)
 		close(fd);
 }

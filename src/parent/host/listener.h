@@ -49,7 +49,7 @@ char *listener_path(int fd);
  */
 int listener_release(struct listener *);
 
-/* The same, and closes it by a short-lived process (aside.h). */
+/* The same, and closes it by a short-lived process (deferred_close.h). */
 void listener_close(struct listener *, sd_event *);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * The queue of log lines that could not be written yet (log_queue.h).  Used by
- * sink.c.
+ * log_output.c.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "parent/host/aside.h"
+#include "parent/host/deferred_close.h"
 #include "parent/host/event.h"
 #include "parent/host/process.h"
 
@@ -344,7 +344,7 @@ static void
 close_fds(struct process *p, struct frame *f)
 {
 	if (is_from_outside(f)) {
-		aside_close_unstored(p->env->event, f->fds[0]);
+		deferred_close_unstored(p->env->event, f->fds[0]);
 		return;
 	}
 	for (size_t i = 0; i < FRAME_FDS_MAX; i++)

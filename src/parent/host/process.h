@@ -14,7 +14,7 @@
 
 #include "common/channel.h"
 #include "common/log.h"
-#include "parent/host/aside.h"
+#include "parent/host/deferred_close.h"
 #include "parent/host/flap.h"
 
 /* Uids of children: the base plus the number of the child. */

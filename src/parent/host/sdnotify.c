@@ -1,6 +1,6 @@
 /*
  * The queue of messages to the service manager (sdnotify.h).  Used by store.c,
- * aside.c, control/notify.c and main.c.
+ * deferred_close.c, control/notify.c and main.c.
  *
  * A process has one manager, whose address is in the environment, so there is
  * one queue.
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/passing.h"
+#include "common/fd_passing.h"
 #include "parent/host/sdnotify.h"
 #include "parent/host/timer.h"
 
@@ -115,7 +115,7 @@ connect_manager(void)
 static int
 send_once(const struct message *m)
 {
-	union passing place;
+	union fd_passing place;
 	struct iovec iov = {
 		.iov_base = (void *)(uintptr_t)m->text,
 		.iov_len = strlen(m->text),
@@ -124,7 +124,7 @@ send_once(const struct message *m)
 
 	if (queue.fd == -1 && connect_manager() == -1)
 		return -1;
-	passing_put(&msg, &place, &m->fd, m->fd != -1);
+	fd_passing_put(&msg, &place, &m->fd, m->fd != -1);
 	return sendmsg(queue.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == -1 ? -1
 									  : 0;
 }

@@ -17,7 +17,7 @@
 
 struct store_entry {
 	TAILQ_ENTRY(store_entry) entry;
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 };
 
 static struct store_entry *
@@ -54,10 +54,10 @@ forget(struct store *s, struct store_entry *e)
 }
 
 void
-store_init(struct store *s, const struct passed *passed)
+store_init(struct store *s, const struct listen_fds *passed)
 {
 	const char *max = getenv("FDSTORE");
-	const struct passed_fd *p;
+	const struct listen_fd *p;
 
 	*s = (struct store){ 0 };
 	TAILQ_INIT(&s->entries);
@@ -65,7 +65,7 @@ store_init(struct store *s, const struct passed *passed)
 	if (max != NULL && sdnotify_available())
 		s->max = (size_t)strtonum(max, 0, STORE_MAX, NULL);
 	TAILQ_FOREACH(p, &passed->fds, entry)
-		if (passed_is_stored(p->name))
+		if (listen_fds_is_stored(p->name))
 			note(s, p->name);
 }
 

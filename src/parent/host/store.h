@@ -1,6 +1,6 @@
 /*
  * systemd's file descriptor store of this service.  After a restart or crash,
- * systemd passes the stored descriptors to the next vrngd (passed.h).
+ * systemd passes the stored descriptors to the next vrngd (listen_fds.h).
  *
  * systemd does not report its limit or dropped descriptors, and cannot start a
  * service if the names of its descriptors are too long in total.  So both are
@@ -16,7 +16,7 @@
 #include <stddef.h>
 
 #include "common/log.h"
-#include "parent/host/passed.h"
+#include "parent/host/listen_fds.h"
 
 /* Bytes of all names with a colon each: exec(2) accepts 128 KiB. */
 #define STORE_NAMES_MAX 100000
@@ -37,12 +37,12 @@ struct store {
  * version 254, and by the unit for earlier versions), which contains the passed
  * descriptors.
  */
-void store_init(struct store *, const struct passed *);
+void store_init(struct store *, const struct listen_fds *);
 
 /*
  * Stores a descriptor under a name, and replaces one with the same name.  The
  * name has letters, digits and `.`, `_`, `-`, `+`, and fewer than
- * PASSED_NAME_SIZE bytes.  The descriptor must not be stored under another
+ * FDNAME_SIZE bytes.  The descriptor must not be stored under another
  * name, which systemd would ignore.  systemd removes it if its other end is
  * closed.  Returns whether it is stored; logs a full store.
  */

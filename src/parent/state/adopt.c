@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "parent/host/aside.h"
+#include "parent/host/deferred_close.h"
 #include "parent/host/event.h"
 #include "parent/state/adopt.h"
 
@@ -32,9 +32,9 @@ same_socket(int a, int b)
 
 /* The registry's key of a guest's adopted listener. */
 static const char *
-key_of(const char *name, char key[PASSED_NAME_SIZE])
+key_of(const char *name, char key[FDNAME_SIZE])
 {
-	snprintf(key, PASSED_NAME_SIZE, PASSED_GUEST "%s", name);
+	snprintf(key, FDNAME_SIZE, FDNAME_GUEST "%s", name);
 	return key;
 }
 
@@ -42,14 +42,14 @@ key_of(const char *name, char key[PASSED_NAME_SIZE])
 static void
 store_listener(struct daemon *d, struct place *p, const struct adoption *a)
 {
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 
 	if (a->from == ADOPT_UNIT)
 		return;
 	if (a->pool[0] == '\0' && a->class[0] == '\0')
-		snprintf(name, sizeof(name), PASSED_LISTENER "%s", a->name);
+		snprintf(name, sizeof(name), FDNAME_LISTENER "%s", a->name);
 	else
-		snprintf(name, sizeof(name), PASSED_LISTENER "%s+%s+%s",
+		snprintf(name, sizeof(name), FDNAME_LISTENER "%s+%s+%s",
 		    a->name, a->pool, a->class);
 	listeners_store(&d->listeners, p, name, a->from == ADOPT_STORED);
 }
@@ -68,9 +68,9 @@ static void
 refuse(struct daemon *d, const struct adoption *a)
 {
 	if (a->from == ADOPT_STORED)
-		aside_close(d->env->event, a->fd);
+		deferred_close(d->env->event, a->fd);
 	else
-		aside_close_unstored(d->env->event, a->fd);
+		deferred_close_unstored(d->env->event, a->fd);
 }
 
 /* Sets the adopted listener of a guest, and closes the one before. */
@@ -79,10 +79,10 @@ set_listener(struct daemon *d, struct guest *g, int fd)
 {
 	struct endpoint *e = &g->vhost.endpoint;
 	struct place *old = e->place;
-	char key[PASSED_NAME_SIZE];
+	char key[FDNAME_SIZE];
 
 	if (old != NULL && same_socket(old->listener.fd, fd)) {
-		aside_close_unstored(d->env->event, fd);
+		deferred_close_unstored(d->env->event, fd);
 		return 0;
 	}
 	if (old != NULL) {
@@ -182,7 +182,7 @@ take_apart(char *text, struct adoption *a)
 static void
 adopt_stored(struct daemon *d, const char *name, int fd)
 {
-	char text[PASSED_NAME_SIZE], stored[PASSED_NAME_SIZE];
+	char text[FDNAME_SIZE], stored[FDNAME_SIZE];
 	struct adoption a = { .fd = fd, .from = ADOPT_STORED };
 	const char *why = "invalid name in the store";
 	int error = EINVAL;
@@ -190,9 +190,9 @@ adopt_stored(struct daemon *d, const char *name, int fd)
 	strlcpy(text, name, sizeof(text));
 	if (is_stale(fd)) {
 		why = "socket was removed";
-		aside_close(d->env->event, fd);
+		deferred_close(d->env->event, fd);
 	} else if (take_apart(text, &a) == -1)
-		aside_close(d->env->event, fd);
+		deferred_close(d->env->event, fd);
 	else
 		error = adopt_guest(d, &a, &why);
 	if (error == 0)
@@ -201,7 +201,7 @@ adopt_stored(struct daemon *d, const char *name, int fd)
 	    LOG_FIELDS(LOG_TEXT("VRNGD_GUEST", name),
 		LOG_TEXT("VRNGD_REASON", why)),
 	    "guest %s: stored socket rejected: %s", name, why);
-	strlcpy(stored, PASSED_LISTENER, sizeof(stored));
+	strlcpy(stored, FDNAME_LISTENER, sizeof(stored));
 	strlcat(stored, name, sizeof(stored));
 	store_remove(&d->store, stored);
 }
@@ -229,20 +229,20 @@ static const struct {
 	const char *word;
 	enum config_service_kind kind;
 } service_kinds[] = {
-	{ PASSED_EGD, "egd", CONFIG_SERVICE_EGD },
-	{ PASSED_STREAM, "stream", CONFIG_SERVICE_STREAM },
+	{ FDNAME_EGD, "egd", CONFIG_SERVICE_EGD },
+	{ FDNAME_STREAM, "stream", CONFIG_SERVICE_STREAM },
 };
 #define SERVICE_KINDS (sizeof(service_kinds) / sizeof(service_kinds[0]))
 
 void
 adopt_services(struct daemon *d)
 {
-	char name[PASSED_NAME_SIZE], key[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE], key[FDNAME_SIZE];
 	int fd;
 
 	for (size_t i = 0; i < SERVICE_KINDS; i++)
-		while ((fd = passed_take(&d->passed, service_kinds[i].prefix,
-			    name)) != -1) {
+		while ((fd = listen_fds_take(&d->listen_fds,
+			    service_kinds[i].prefix, name)) != -1) {
 			strlcpy(key, service_kinds[i].prefix, sizeof(key));
 			strlcat(key, name, sizeof(key));
 			listeners_offer(&d->listeners, key, fd, PLACE_UNIT);
@@ -279,7 +279,7 @@ owner_of(const char *prefix, char *name)
 {
 	struct log_subject owner = { .kind = "guest", .name = name };
 
-	if (strcmp(prefix, PASSED_CLIENTS) == 0) {
+	if (strcmp(prefix, FDNAME_CLIENTS) == 0) {
 		owner.kind = strsep(&name, "+");
 		owner.name = name == NULL ? "" : strsep(&name, "+");
 	}
@@ -290,15 +290,15 @@ owner_of(const char *prefix, char *name)
 static void
 end_sessions(struct daemon *d, const char *prefix)
 {
-	char name[PASSED_NAME_SIZE], stored[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE], stored[FDNAME_SIZE];
 	struct log_subject owner;
 	int fd;
 
-	while ((fd = passed_take(&d->passed, prefix, name)) != -1) {
+	while ((fd = listen_fds_take(&d->listen_fds, prefix, name)) != -1) {
 		strlcpy(stored, prefix, sizeof(stored));
 		strlcat(stored, name, sizeof(stored));
 		store_remove(&d->store, stored);
-		aside_close(d->env->event, fd);
+		deferred_close(d->env->event, fd);
 		owner = owner_of(prefix, name);
 		event_log(EVENT_NOT_RESUMED, &owner,
 		    LOG_FIELDS(LOG_TEXT("VRNGD_REASON", "not configured")),
@@ -309,23 +309,24 @@ end_sessions(struct daemon *d, const char *prefix)
 static void
 end_orphans(void *arg)
 {
-	end_sessions(arg, PASSED_SESSION);
-	end_sessions(arg, PASSED_CLIENTS);
+	end_sessions(arg, FDNAME_SESSION);
+	end_sessions(arg, FDNAME_CLIENTS);
 }
 
 void
 adopt_guests(struct daemon *d)
 {
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 	int fd;
 
-	while ((fd = passed_take(&d->passed, PASSED_LISTENER, name)) != -1)
+	while (
+	    (fd = listen_fds_take(&d->listen_fds, FDNAME_LISTENER, name)) != -1)
 		adopt_stored(d, name, fd);
-	while ((fd = passed_take(&d->passed, PASSED_GUEST, name)) != -1)
+	while ((fd = listen_fds_take(&d->listen_fds, FDNAME_GUEST, name)) != -1)
 		adopt_unit(d, name, fd);
 	log_unused(d);
 	timer_init(&d->orphans, d->env->event, end_orphans, d);
-	if (!TAILQ_EMPTY(&d->passed.fds))
+	if (!TAILQ_EMPTY(&d->listen_fds.fds))
 		timer_after(&d->orphans, ORPHAN_TIME);
 }
 

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "common/log.h"
-#include "parent/host/aside.h"
+#include "parent/host/deferred_close.h"
 #include "parent/state/daemon.h"
 
 static int
@@ -30,8 +30,8 @@ daemon_init(struct daemon *d, struct process_env *env,
 	TAILQ_INIT(&d->guests);
 	RB_INIT(&d->by_name);
 	TAILQ_INIT(&d->services);
-	TAILQ_INIT(&d->passed.fds);
-	store_init(&d->store, &d->passed);
+	TAILQ_INIT(&d->listen_fds.fds);
+	store_init(&d->store, &d->listen_fds);
 	listeners_init(&d->listeners, env->event, &d->store);
 }
 
@@ -233,7 +233,7 @@ daemon_guest_new(struct daemon *d, const char *name, struct pool *pool,
 	TAILQ_INSERT_TAIL(&d->guests, g, entry);
 	RB_INSERT(guests_by_name, &d->by_name, g);
 	d->nguests++;
-	session = passed_claim(&d->passed, PASSED_SESSION, name);
+	session = listen_fds_claim(&d->listen_fds, FDNAME_SESSION, name);
 	if (session != -1) {
 		before = vhost_resume(&g->vhost, session);
 		/* The previous vrngd has reported these. */
@@ -261,19 +261,20 @@ daemon_guest_free(struct daemon *d, struct guest *g, uint64_t deadline)
 static int
 take_stored(struct daemon *d, const struct service *s, uint64_t *serial)
 {
-	char prefix[SERVICE_PREFIX_SIZE], rest[PASSED_NAME_SIZE];
-	char older[PASSED_NAME_SIZE];
+	char prefix[SERVICE_PREFIX_SIZE], rest[FDNAME_SIZE];
+	char older[FDNAME_SIZE];
 	int fd, session = -1;
 	uint64_t n;
 
 	service_stored_prefix(s, prefix);
-	while ((fd = passed_take(&d->passed, prefix, rest)) != -1) {
+	while ((fd = listen_fds_take(&d->listen_fds, prefix, rest)) != -1) {
 		n = strtoull(rest, NULL, 10);
 		if (session != -1) {
 			snprintf(older, sizeof(older), "%s%" PRIu64, prefix,
 			    n < *serial ? n : *serial);
 			store_remove(&d->store, older);
-			aside_close(d->env->event, n < *serial ? fd : session);
+			deferred_close(d->env->event,
+			    n < *serial ? fd : session);
 		}
 		if (session == -1 || n > *serial) {
 			session = fd;
@@ -339,7 +340,7 @@ daemon_stop(struct daemon *d, uint64_t deadline)
 	/* The contents of systemd's store stay there for the next vrngd. */
 	store_close(&d->store);
 	timer_free(&d->orphans);
-	passed_close(&d->passed);
+	listen_fds_close(&d->listen_fds);
 	TAILQ_FOREACH(g, &d->guests, entry)
 		guest_hang_up(g);
 	TAILQ_FOREACH(s, &d->services, entry)

@@ -16,7 +16,7 @@
 #include "parent/endpoint/guest.h"
 #include "parent/endpoint/listeners.h"
 #include "parent/endpoint/service.h"
-#include "parent/host/passed.h"
+#include "parent/host/listen_fds.h"
 #include "parent/host/process.h"
 #include "parent/host/store.h"
 #include "parent/host/timer.h"
@@ -75,7 +75,7 @@ struct daemon {
 	uint64_t applied; /* number of applied configurations */
 	struct guest
 	    *cursor; /* the next guest in the status; never a freed one */
-	struct passed passed; /* unused descriptors from systemd */
+	struct listen_fds listen_fds; /* unused descriptors from systemd */
 	struct store store;
 	struct timer orphans; /* to close sessions without a guest */
 	bool ready;

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/passing.h"
+#include "common/fd_passing.h"
 #include "vhost/protocol/session.h"
 
 static void
@@ -36,7 +36,7 @@ take_fds(struct session *s, struct msghdr *msg)
 {
 	size_t room = VHOST_USER_FDS_MAX - s->in.nfds, n;
 
-	n = passing_take(msg, s->in.fds + s->in.nfds, room);
+	n = fd_passing_take(msg, s->in.fds + s->in.nfds, room);
 	s->in.nfds += n < room ? n : room;
 	return n > room || (msg->msg_flags & MSG_CTRUNC) != 0 ? -1 : 0;
 }
@@ -60,7 +60,7 @@ rewind_input(struct session *s)
 static enum session_result
 fill(struct session *s, size_t want, bool fds, const char **why)
 {
-	union passing place;
+	union fd_passing place;
 	struct iovec iov;
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
@@ -73,7 +73,7 @@ fill(struct session *s, size_t want, bool fds, const char **why)
 		 * descriptors.
 		 */
 		if (fds)
-			passing_expect(&msg, &place, VHOST_USER_FDS_MAX + 1);
+			fd_passing_expect(&msg, &place, VHOST_USER_FDS_MAX + 1);
 		n = recvmsg(s->fd, &msg,
 		    MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
@@ -199,7 +199,7 @@ session_reply(struct session *s, uint32_t size)
 enum session_result
 session_flush(struct session *s)
 {
-	union passing place;
+	union fd_passing place;
 	ssize_t n;
 
 	while (s->out_done < s->out_len) {
@@ -210,7 +210,7 @@ session_flush(struct session *s)
 		struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 		if (s->out_done == 0)
-			passing_put(&msg, &place, s->out.fds, s->out.nfds);
+			fd_passing_put(&msg, &place, s->out.fds, s->out.nfds);
 		n = sendmsg(s->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
 			return SESSION_AGAIN;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "parent/host/event.h"
-#include "parent/host/sink.h"
+#include "parent/host/log_output.h"
 
 static const struct log_subject vm1 = {
 	.kind = "guest",
@@ -21,14 +21,14 @@ static const struct log_subject vm1 = {
 static void
 make(void *arg, const struct log_line *line)
 {
-	record_make(arg, line);
+	journal_entry_make(arg, line);
 }
 
 /* The value of a field, or NULL; the record has no two of a name. */
 static const char *
-value(const struct record *r, const char *name)
+value(const struct journal_entry *r, const char *name)
 {
-	static char found[RECORD_SIZE];
+	static char found[JOURNAL_ENTRY_SIZE];
 	const char *answer = NULL;
 	size_t len = strlen(name);
 
@@ -46,7 +46,7 @@ value(const struct record *r, const char *name)
 }
 
 static void
-expect(const struct record *r, const char *name, const char *text)
+expect(const struct journal_entry *r, const char *name, const char *text)
 {
 	const char *found = value(r, name);
 
@@ -57,7 +57,7 @@ expect(const struct record *r, const char *name, const char *text)
 static void
 test_fields(void **state)
 {
-	struct record r;
+	struct journal_entry r;
 
 	(void)state;
 	log_open(make, &r);
@@ -81,7 +81,7 @@ static void
 test_service(void **state)
 {
 	const struct log_subject egd = { .kind = "egd", .name = "local" };
-	struct record r;
+	struct journal_entry r;
 
 	(void)state;
 	log_open(make, &r);
@@ -98,7 +98,7 @@ static void
 test_source(void **state)
 {
 	const struct log_subject hwrng = { .pool = "b", .source = "hwrng" };
-	struct record r;
+	struct journal_entry r;
 
 	(void)state;
 	log_open(make, &r);
@@ -112,7 +112,7 @@ test_source(void **state)
 static void
 test_about_nothing(void **state)
 {
-	struct record r;
+	struct journal_entry r;
 
 	(void)state;
 	log_open(make, &r);
@@ -131,7 +131,7 @@ test_forged(void **state)
 {
 	const char *const forged =
 	    "x\nVRNGD_GUEST=vm2\nPRIORITY=0\n\nMESSAGE_ID=1\n=";
-	struct record r;
+	struct journal_entry r;
 
 	(void)state;
 	log_open(make, &r);
@@ -154,9 +154,9 @@ test_forged(void **state)
 static void
 test_too_much(void **state)
 {
-	static char text[2 * RECORD_SIZE];
-	struct log_field fields[2 * RECORD_FIELDS_MAX] = { { .name = NULL } };
-	struct record r;
+	static char text[2 * JOURNAL_ENTRY_SIZE];
+	struct log_field fields[2 * JOURNAL_FIELDS_MAX] = { { .name = NULL } };
+	struct journal_entry r;
 
 	(void)state;
 	memset(text, 'x', sizeof(text) - 1);
@@ -170,7 +170,7 @@ test_too_much(void **state)
 	for (size_t i = 0; i + 1 < sizeof(fields) / sizeof(*fields); i++)
 		fields[i] = LOG_NUMBER("VRNGD_BYTES", i);
 	event_log(EVENT_CUT_OFF, &vm1, fields, "text");
-	assert_int_equal(r.nfields, RECORD_FIELDS_MAX);
+	assert_int_equal(r.nfields, JOURNAL_FIELDS_MAX);
 }
 
 /* No two have the same id, which is 128 bits in lower case. */
@@ -197,7 +197,7 @@ test_ids(void **state)
 static void
 test_level(void **state)
 {
-	struct record r = { .nfields = -1 };
+	struct journal_entry r = { .nfields = -1 };
 
 	(void)state;
 	log_open(make, &r);
@@ -220,14 +220,14 @@ test_packed(void **state)
 				     "PRIORITY=6\n"
 				     "VRNGD_PROCESS=parent\n"
 				     "SYSLOG_IDENTIFIER=";
-	char out[RECORD_PACKED_SIZE];
-	struct record r;
+	char out[JOURNAL_PACKED_SIZE];
+	struct journal_entry r;
 	size_t n;
 
 	(void)state;
 	log_open(make, &r);
 	log_info("a\nb=");
-	n = record_pack(&r, out, sizeof(out));
+	n = journal_entry_pack(&r, out, sizeof(out));
 	assert_true(n > sizeof(wanted));
 	assert_memory_equal(out, wanted, sizeof(wanted) - 1);
 	assert_int_equal(out[n - 1], '\n');

@@ -16,7 +16,7 @@
 #include <systemd/sd-event.h>
 #include <unistd.h>
 
-#include "common/passing.h"
+#include "common/fd_passing.h"
 #include "parent/host/sdnotify.h"
 
 #define MESSAGE_SIZE 1024
@@ -71,7 +71,7 @@ static const char *
 receive_text(struct manager *m)
 {
 	static char text[MESSAGE_SIZE];
-	union passing place;
+	union fd_passing place;
 	struct iovec iov = { text, sizeof(text) - 1 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
@@ -81,11 +81,11 @@ receive_text(struct manager *m)
 	m->received = -1;
 	while (sd_event_run(m->event, 0) > 0)
 		;
-	passing_expect(&msg, &place, 1);
+	fd_passing_expect(&msg, &place, 1);
 	n = recvmsg(m->fd, &msg, MSG_CMSG_CLOEXEC);
 	text[n < 0 ? 0 : n] = '\0';
 	if (n >= 0)
-		passing_take(&msg, &m->received, 1);
+		fd_passing_take(&msg, &m->received, 1);
 	return text;
 }
 

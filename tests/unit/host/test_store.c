@@ -19,8 +19,8 @@
 
 struct manager {
 	struct store store;
-	struct passed passed;
-	struct passed_fd before[2];
+	struct listen_fds passed;
+	struct listen_fd before[2];
 	int fd;	      /* where systemd would listen */
 	int received; /* the last descriptor that came; -1: none */
 	int logged;
@@ -169,7 +169,7 @@ full(void **state)
 static void
 long_names(void **state)
 {
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 	struct manager m;
 	size_t n = 0;
 

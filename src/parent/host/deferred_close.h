@@ -3,8 +3,8 @@
  * copy of such a descriptor may block for as long as its owner likes, for
  * example of a TCP connection with SO_LINGER.
  */
-#ifndef VRNGD_ASIDE_H
-#define VRNGD_ASIDE_H
+#ifndef VRNGD_DEFERRED_CLOSE_H
+#define VRNGD_DEFERRED_CLOSE_H
 
 #include <systemd/sd-event.h>
 
@@ -14,9 +14,9 @@
  * socket from systemd's store first.  After the end of the loop, the exit of
  * this process closes it.  -1 is ignored.
  */
-void aside_close(sd_event *, int fd);
+void deferred_close(sd_event *, int fd);
 
 /* The same for a socket that was never in the store. */
-void aside_close_unstored(sd_event *, int fd);
+void deferred_close_unstored(sd_event *, int fd);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The log sink of the parent: the journal, or standard error.  Used by main.c,
+ * The log output of the parent: the journal, or standard error.  Used by main.c,
  * which sets it.
  *
  * The reader of the log may hang, so writes do not block.  The socket to the
@@ -31,27 +31,27 @@
 #include "common/names.h"
 #include "parent/host/event.h"
 #include "parent/host/log_queue.h"
-#include "parent/host/sink.h"
+#include "parent/host/log_output.h"
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define FLUSH_TIME     (100 * NS_PER_MS)
 #define LINE_SIZE      (LOG_TEXT_SIZE + GUEST_NAME_SIZE + 80)
 
-enum sink_kind {
-	SINK_JOURNAL,
-	SINK_SOCKET, /* standard error, as are the following */
-	SINK_OPENED, /* opened again, non-blocking */
-	SINK_SHARED, /* as inherited: polled before each write */
-	SINK_FILE,   /* never blocks */
+enum output_kind {
+	OUTPUT_JOURNAL,
+	OUTPUT_SOCKET, /* standard error, as are the following */
+	OUTPUT_OPENED, /* opened again, non-blocking */
+	OUTPUT_SHARED, /* as inherited: polled before each write */
+	OUTPUT_FILE,   /* never blocks */
 };
 
 static struct {
-	enum sink_kind kind;
+	enum output_kind kind;
 	int fd; /* -1: no journal */
 	struct log_queue queue;
 	sd_event *event;	/* NULL: none yet */
 	sd_event_source *watch; /* of fd; NULL: it cannot be watched */
-} sink;
+} output;
 
 static const int priorities[] = {
 	[LOG_LEVEL_ERROR] = LOG_ERR,
@@ -60,10 +60,10 @@ static const int priorities[] = {
 	[LOG_LEVEL_DEBUG] = LOG_DEBUG,
 };
 
-static void add(struct record *, const char *, ...) LOG_FORMAT(2, 3);
+static void add(struct journal_entry *, const char *, ...) LOG_FORMAT(2, 3);
 
 static void
-add(struct record *r, const char *fmt, ...)
+add(struct journal_entry *r, const char *fmt, ...)
 {
 	size_t room = sizeof(r->text) - r->used;
 	va_list ap;
@@ -72,7 +72,7 @@ add(struct record *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(r->text + r->used, room, fmt, ap);
 	va_end(ap);
-	if (n < 0 || (size_t)n >= room || r->nfields == RECORD_FIELDS_MAX)
+	if (n < 0 || (size_t)n >= room || r->nfields == JOURNAL_FIELDS_MAX)
 		return;
 	r->fields[r->nfields++] = (struct iovec){
 		.iov_base = r->text + r->used,
@@ -83,7 +83,7 @@ add(struct record *r, const char *fmt, ...)
 
 /* Adds the subject of a line, with its pool and class. */
 static void
-add_subject(struct record *r, const struct log_subject *about)
+add_subject(struct journal_entry *r, const struct log_subject *about)
 {
 	if (about->kind != NULL)
 		add(r, "%s=%s",
@@ -99,7 +99,7 @@ add_subject(struct record *r, const struct log_subject *about)
 }
 
 static void
-add_fields(struct record *r, const struct log_field *f)
+add_fields(struct journal_entry *r, const struct log_field *f)
 {
 	bool process = false;
 
@@ -115,7 +115,7 @@ add_fields(struct record *r, const struct log_field *f)
 }
 
 void
-record_make(struct record *r, const struct log_line *line)
+journal_entry_make(struct journal_entry *r, const struct log_line *line)
 {
 	const struct log_subject *about = line->about;
 
@@ -143,7 +143,7 @@ put(char *to, const void *bytes, size_t n)
 }
 
 size_t
-record_pack(const struct record *r, char *out, size_t size)
+journal_entry_pack(const struct journal_entry *r, char *out, size_t size)
 {
 	const char *field, *value;
 	uint64_t length;
@@ -233,10 +233,10 @@ connect_journal(void)
 static void
 close_journal(void)
 {
-	sink.watch = sd_event_source_disable_unref(sink.watch);
-	if (sink.fd != -1)
-		close(sink.fd);
-	sink.fd = -1;
+	output.watch = sd_event_source_disable_unref(output.watch);
+	if (output.fd != -1)
+		close(output.fd);
+	output.fd = -1;
 }
 
 /* A restarted journal has a new socket. */
@@ -246,9 +246,9 @@ write_journal(const void *bytes, size_t size)
 	ssize_t n;
 
 	for (int tries = 0; tries < 2; tries++) {
-		if (sink.fd == -1 && (sink.fd = connect_journal()) == -1)
+		if (output.fd == -1 && (output.fd = connect_journal()) == -1)
 			return -1;
-		n = send(sink.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = send(output.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n != -1 || errno == EAGAIN || errno == EMSGSIZE)
 			return n;
 		close_journal();
@@ -260,27 +260,28 @@ write_journal(const void *bytes, size_t size)
 static ssize_t
 write_shared(const void *bytes, size_t size)
 {
-	struct pollfd pfd = { .fd = sink.fd, .events = POLLOUT };
+	struct pollfd pfd = { .fd = output.fd, .events = POLLOUT };
 
 	if (poll(&pfd, 1, 0) == 0) {
 		errno = EAGAIN;
 		return -1;
 	}
-	return write(sink.fd, bytes, size < PIPE_BUF ? size : PIPE_BUF);
+	return write(output.fd, bytes, size < PIPE_BUF ? size : PIPE_BUF);
 }
 
 static ssize_t
 write_some(const void *bytes, size_t size)
 {
-	switch (sink.kind) {
-	case SINK_JOURNAL:
+	switch (output.kind) {
+	case OUTPUT_JOURNAL:
 		return write_journal(bytes, size);
-	case SINK_SOCKET:
-		return send(sink.fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-	case SINK_SHARED:
+	case OUTPUT_SOCKET:
+		return send(output.fd, bytes, size,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	case OUTPUT_SHARED:
 		return write_shared(bytes, size);
 	default:
-		return write(sink.fd, bytes, size);
+		return write(output.fd, bytes, size);
 	}
 }
 
@@ -290,16 +291,16 @@ static int writable(sd_event_source *, int, uint32_t, void *);
 static void
 watch(void)
 {
-	bool waits = log_queue_first(&sink.queue) != NULL;
+	bool waits = log_queue_first(&output.queue) != NULL;
 
-	if (sink.event == NULL || (!waits && sink.watch == NULL))
+	if (output.event == NULL || (!waits && output.watch == NULL))
 		return;
 	/* A file that epoll rejects always has room. */
-	if (sink.watch == NULL && sink.fd != -1)
-		sd_event_add_io(sink.event, &sink.watch, sink.fd, EPOLLOUT,
-		    writable, NULL);
-	if (sink.watch != NULL)
-		sd_event_source_set_enabled(sink.watch,
+	if (output.watch == NULL && output.fd != -1)
+		sd_event_add_io(output.event, &output.watch, output.fd,
+		    EPOLLOUT, writable, NULL);
+	if (output.watch != NULL)
+		sd_event_source_set_enabled(output.watch,
 		    waits ? SD_EVENT_ON : SD_EVENT_OFF);
 }
 
@@ -310,7 +311,7 @@ write_waiting(void)
 	struct log_entry *e;
 	ssize_t n;
 
-	while ((e = log_queue_first(&sink.queue)) != NULL) {
+	while ((e = log_queue_first(&output.queue)) != NULL) {
 		n = write_some(e->bytes + e->done, e->size - e->done);
 		if (n == -1 && errno == EINTR)
 			continue;
@@ -318,7 +319,7 @@ write_waiting(void)
 			break;
 		e->done += n == -1 ? e->size - e->done : (size_t)n;
 		if (e->done == e->size)
-			log_queue_shift(&sink.queue);
+			log_queue_shift(&output.queue);
 	}
 	watch();
 }
@@ -329,9 +330,9 @@ report_lost(void)
 {
 	uint64_t lost, alarms;
 
-	if (sink.queue.lost == 0 || log_queue_first(&sink.queue) != NULL)
+	if (output.queue.lost == 0 || log_queue_first(&output.queue) != NULL)
 		return;
-	log_queue_lost(&sink.queue, &lost, &alarms);
+	log_queue_lost(&output.queue, &lost, &alarms);
 	event_log(EVENT_LOG_LOST, NULL,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_LOST", lost),
 		LOG_NUMBER("VRNGD_LOST_ALARMS", alarms)),
@@ -352,17 +353,17 @@ writable(sd_event_source *source, int fd, uint32_t revents, void *arg)
 static void
 sink_line(void *arg, const struct log_line *line)
 {
-	char packed[RECORD_PACKED_SIZE];
-	struct record r;
+	char packed[JOURNAL_PACKED_SIZE];
+	struct journal_entry r;
 	size_t size;
 
 	(void)arg;
-	if (sink.kind == SINK_JOURNAL) {
-		record_make(&r, line);
-		size = record_pack(&r, packed, sizeof(packed));
+	if (output.kind == OUTPUT_JOURNAL) {
+		journal_entry_make(&r, line);
+		size = journal_entry_pack(&r, packed, sizeof(packed));
 	} else
 		size = format_line(line, packed, LINE_SIZE);
-	log_queue_put(&sink.queue, line->level, packed, size);
+	log_queue_put(&output.queue, line->level, packed, size);
 	write_waiting();
 	report_lost();
 }
@@ -370,52 +371,52 @@ sink_line(void *arg, const struct log_line *line)
 static void
 open_stderr(const struct stat *st)
 {
-	sink.fd = STDERR_FILENO;
+	output.fd = STDERR_FILENO;
 	if (S_ISREG(st->st_mode))
-		sink.kind = SINK_FILE;
+		output.kind = OUTPUT_FILE;
 	else if (S_ISSOCK(st->st_mode))
-		sink.kind = SINK_SOCKET;
+		output.kind = OUTPUT_SOCKET;
 	else
-		sink.kind = SINK_SHARED;
+		output.kind = OUTPUT_SHARED;
 	if (!S_ISFIFO(st->st_mode) && isatty(STDERR_FILENO) == 0)
 		return;
-	sink.fd = open("/proc/self/fd/2",
+	output.fd = open("/proc/self/fd/2",
 	    O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (sink.fd != -1)
-		sink.kind = SINK_OPENED;
+	if (output.fd != -1)
+		output.kind = OUTPUT_OPENED;
 	else
-		sink.fd = STDERR_FILENO;
+		output.fd = STDERR_FILENO;
 }
 
 void
-sink_open(void)
+log_output_open(void)
 {
 	struct stat st = { 0 };
 
-	log_queue_init(&sink.queue);
+	log_queue_init(&output.queue);
 	if (fstat(STDERR_FILENO, &st) == 0 && stderr_is_journal(&st)) {
-		sink.kind = SINK_JOURNAL;
-		sink.fd = connect_journal();
+		output.kind = OUTPUT_JOURNAL;
+		output.fd = connect_journal();
 	} else
 		open_stderr(&st);
 	log_open(sink_line, NULL);
-	log_at_end(sink_flush);
+	log_at_end(log_output_flush);
 }
 
 void
-sink_watch(sd_event *event)
+log_output_watch(sd_event *event)
 {
-	sink.event = event;
+	output.event = event;
 	watch();
 }
 
 void
-sink_flush(void)
+log_output_flush(void)
 {
-	struct pollfd pfd = { .fd = sink.fd, .events = POLLOUT };
+	struct pollfd pfd = { .fd = output.fd, .events = POLLOUT };
 	uint64_t now = clock_now(), deadline = now + FLUSH_TIME;
 
-	while (log_queue_first(&sink.queue) != NULL && now < deadline) {
+	while (log_queue_first(&output.queue) != NULL && now < deadline) {
 		if (poll(&pfd, 1, (int)((deadline - now) / NS_PER_MS) + 1) > 0)
 			write_waiting();
 		report_lost();

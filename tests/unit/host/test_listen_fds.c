@@ -15,10 +15,10 @@
 #include <systemd/sd-daemon.h>
 
 #include "common/log.h"
-#include "parent/host/passed.h"
+#include "parent/host/listen_fds.h"
 
 /* What a process that was passed descriptors finds: 0, or a line number. */
-typedef int check(struct passed *, int result);
+typedef int check(struct listen_fds *, int result);
 
 #define CHECK(what) \
 	do { \
@@ -73,7 +73,7 @@ start(int n, const char *names)
 static void
 passing(int n, const char *names, check *run)
 {
-	struct passed passed;
+	struct listen_fds passed;
 	int status, r;
 	pid_t pid = fork();
 
@@ -81,7 +81,7 @@ passing(int n, const char *names, check *run)
 	if (pid == 0) {
 		start(n, names);
 		log_open(count_line, NULL);
-		r = passed_read(&passed);
+		r = listen_fds_read(&passed);
 		_exit(run(&passed, r) & 0xff);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -90,13 +90,13 @@ passing(int n, const char *names, check *run)
 }
 
 static int
-check_none(struct passed *p, int r)
+check_none(struct listen_fds *p, int r)
 {
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 
 	CHECK(r == 0);
 	CHECK(TAILQ_EMPTY(&p->fds));
-	CHECK(passed_take(p, "", name) == -1);
+	CHECK(listen_fds_take(p, "", name) == -1);
 	CHECK(logged == 0);
 	return 0;
 }
@@ -109,26 +109,26 @@ nothing(void **state)
 }
 
 static int
-check_names(struct passed *p, int r)
+check_names(struct listen_fds *p, int r)
 {
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 	int fd;
 
 	CHECK(r == 0);
 	CHECK(getenv("LISTEN_FDS") == NULL);
-	fd = passed_find(p, PASSED_EGD, "lan");
+	fd = listen_fds_find(p, FDNAME_EGD, "lan");
 	CHECK(mark(fd) == 1);
-	CHECK(passed_find(p, PASSED_EGD, "la") == -1);
-	CHECK(passed_find(p, PASSED_STREAM, "lan") == -1);
-	fd = passed_take(p, PASSED_GUEST, name);
+	CHECK(listen_fds_find(p, FDNAME_EGD, "la") == -1);
+	CHECK(listen_fds_find(p, FDNAME_STREAM, "lan") == -1);
+	fd = listen_fds_take(p, FDNAME_GUEST, name);
 	CHECK(mark(fd) == 0 && strcmp(name, "vm1") == 0);
 	CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
-	fd = passed_take(p, PASSED_LISTENER, name);
+	fd = listen_fds_take(p, FDNAME_LISTENER, name);
 	CHECK(mark(fd) == 2 && strcmp(name, "vm2++gold") == 0);
-	fd = passed_take(p, PASSED_GUEST, name);
+	fd = listen_fds_take(p, FDNAME_GUEST, name);
 	CHECK(mark(fd) == 4 && strcmp(name, "vm-3.x_y") == 0);
-	CHECK(passed_take(p, PASSED_GUEST, name) == -1);
-	passed_close(p);
+	CHECK(listen_fds_take(p, FDNAME_GUEST, name) == -1);
+	listen_fds_close(p);
 	CHECK(mark(SD_LISTEN_FDS_START) == 0);
 	CHECK(mark(SD_LISTEN_FDS_START + 1) == -1);
 	CHECK(mark(SD_LISTEN_FDS_START + 3) == -1);
@@ -146,13 +146,13 @@ by_name(void **state)
 
 /* Everything else is closed: what remains is the last one. */
 static int
-check_last(struct passed *p, int r)
+check_last(struct listen_fds *p, int r)
 {
-	char name[PASSED_NAME_SIZE];
+	char name[FDNAME_SIZE];
 	int fd;
 
 	CHECK(r == 0);
-	fd = passed_take(p, "", name);
+	fd = listen_fds_take(p, "", name);
 	CHECK(strcmp(name, "guest-good") == 0);
 	CHECK(mark(fd) == fd - SD_LISTEN_FDS_START);
 	CHECK(TAILQ_EMPTY(&p->fds));
@@ -165,7 +165,7 @@ check_last(struct passed *p, int r)
 static void
 odd_names(void **state)
 {
-	char text[1024], longest[PASSED_NAME_SIZE];
+	char text[1024], longest[FDNAME_SIZE];
 
 	(void)state;
 	passing(2, "vrngd.socket:guest-good", check_last);
@@ -185,12 +185,12 @@ odd_names(void **state)
 }
 
 static int
-check_second(struct passed *p, int r)
+check_second(struct listen_fds *p, int r)
 {
 	CHECK(r == 0);
-	CHECK(mark(passed_find(p, PASSED_GUEST, "a")) == 0);
+	CHECK(mark(listen_fds_find(p, FDNAME_GUEST, "a")) == 0);
 	CHECK(mark(SD_LISTEN_FDS_START + 1) == -1);
-	CHECK(mark(passed_find(p, PASSED_GUEST, "b")) == 2);
+	CHECK(mark(listen_fds_find(p, FDNAME_GUEST, "b")) == 2);
 	CHECK(logged == 1);
 	return 0;
 }
@@ -203,7 +203,7 @@ same_names(void **state)
 }
 
 static int
-check_refused(struct passed *p, int r)
+check_refused(struct listen_fds *p, int r)
 {
 	CHECK(r == -1);
 	CHECK(TAILQ_EMPTY(&p->fds));

@@ -6,14 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/passing.h"
+#include "common/fd_passing.h"
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83 /* Linux 6.16 */
 #endif
 
 void
-passing_put(struct msghdr *msg, union passing *place, const int *fds, size_t n)
+fd_passing_put(struct msghdr *msg, union fd_passing *place, const int *fds,
+    size_t n)
 {
 	if (n == 0)
 		return;
@@ -22,18 +23,18 @@ passing_put(struct msghdr *msg, union passing *place, const int *fds, size_t n)
 	place->first.cmsg_type = SCM_RIGHTS;
 	place->first.cmsg_len = CMSG_LEN(sizeof(int) * n);
 	memcpy(CMSG_DATA(&place->first), fds, sizeof(int) * n);
-	passing_expect(msg, place, n);
+	fd_passing_expect(msg, place, n);
 }
 
 void
-passing_expect(struct msghdr *msg, union passing *place, size_t n)
+fd_passing_expect(struct msghdr *msg, union fd_passing *place, size_t n)
 {
 	msg->msg_control = place->buf;
 	msg->msg_controllen = CMSG_SPACE(sizeof(int) * n);
 }
 
 size_t
-passing_take(struct msghdr *msg, int *fds, size_t max)
+fd_passing_take(struct msghdr *msg, int *fds, size_t max)
 {
 	struct cmsghdr *cmsg;
 	size_t total = 0, n;
@@ -59,7 +60,7 @@ passing_take(struct msghdr *msg, int *fds, size_t max)
 }
 
 int
-passing_refuse(int fd)
+fd_passing_refuse(int fd)
 {
 	int no = 0;
 

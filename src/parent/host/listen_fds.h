@@ -3,8 +3,8 @@
  * sockets of socket units, and the contents of the file descriptor store.  The
  * prefix of the name is the kind of the descriptor.
  */
-#ifndef VRNGD_PASSED_H
-#define VRNGD_PASSED_H
+#ifndef VRNGD_LISTEN_FDS_H
+#define VRNGD_LISTEN_FDS_H
 
 #include <sys/queue.h>
 
@@ -12,26 +12,26 @@
 #include <stddef.h>
 
 /* Prefixes of socket units, followed by the name of a guest or service. */
-#define PASSED_GUEST  "guest-"
-#define PASSED_EGD    "egd-"
-#define PASSED_STREAM "stream-"
+#define FDNAME_GUEST  "guest-"
+#define FDNAME_EGD    "egd-"
+#define FDNAME_STREAM "stream-"
 /* Prefixes of the store. */
-#define PASSED_LISTENER "g-" /* NAME, or NAME+POOL+CLASS, either may be "" */
-#define PASSED_SESSION	"s-" /* NAME */
-#define PASSED_CLIENTS	"c-" /* guest+NAME+NUMBER, or egd or stream */
+#define FDNAME_LISTENER "g-" /* NAME, or NAME+POOL+CLASS, either may be "" */
+#define FDNAME_SESSION	"s-" /* NAME */
+#define FDNAME_CLIENTS	"c-" /* guest+NAME+NUMBER, or egd or stream */
 
-#define PASSED_NAME_SIZE 256 /* the longest name, with the NUL */
+#define FDNAME_SIZE 256 /* the longest name, with the NUL */
 
-struct passed_fd {
-	TAILQ_ENTRY(passed_fd) entry;
-	char name[PASSED_NAME_SIZE];
+struct listen_fd {
+	TAILQ_ENTRY(listen_fd) entry;
+	char name[FDNAME_SIZE];
 	int fd; /* with FD_CLOEXEC */
 };
 
-TAILQ_HEAD(passed_fds, passed_fd);
+TAILQ_HEAD(listen_fd_list, listen_fd);
 
-struct passed {
-	struct passed_fds fds; /* in their order */
+struct listen_fds {
+	struct listen_fd_list fds; /* in their order */
 };
 
 /*
@@ -40,28 +40,29 @@ struct passed {
  * Returns 0, or -1 after logging the error, if the numbers of names and
  * descriptors differ.
  */
-int passed_read(struct passed *);
+int listen_fds_read(struct listen_fds *);
 
 /*
  * Removes the first descriptor whose name begins with `prefix`.  Returns its
  * fd, which the caller owns, and the rest of its name; or -1 if there is none.
  */
-int passed_take(struct passed *, const char *prefix,
-    char name[PASSED_NAME_SIZE]);
+int listen_fds_take(struct listen_fds *, const char *prefix,
+    char name[FDNAME_SIZE]);
 
 /* Removes the descriptor with that prefix and name.  -1: none. */
-int passed_claim(struct passed *, const char *prefix, const char *name);
+int listen_fds_claim(struct listen_fds *, const char *prefix, const char *name);
 
 /*
  * Finds the descriptor with that prefix and name, without removing it; -1:
  * none.
  */
-int passed_find(const struct passed *, const char *prefix, const char *name);
+int listen_fds_find(const struct listen_fds *, const char *prefix,
+    const char *name);
 
 /* Whether a name is a name in the store. */
-bool passed_is_stored(const char *name);
+bool listen_fds_is_stored(const char *name);
 
 /* Closes the remaining descriptors. */
-void passed_close(struct passed *);
+void listen_fds_close(struct listen_fds *);
 
 #endif

@@ -1,11 +1,11 @@
 /*
- * The log sink of the parent: the journal if standard error is connected to it,
+ * The log output of the parent: the journal if standard error is connected to it,
  * otherwise standard error.  Writing does not block: lines that cannot be
  * written at once wait in a bounded queue (log_queue.h), and the number of lost
  * lines is reported when there is room again.
  */
-#ifndef VRNGD_SINK_H
-#define VRNGD_SINK_H
+#ifndef VRNGD_LOG_OUTPUT_H
+#define VRNGD_LOG_OUTPUT_H
 
 #include <sys/uio.h>
 
@@ -14,41 +14,41 @@
 
 #include "common/log.h"
 
-/* Sends all later lines to this sink. */
-void sink_open(void);
+/* Sends all later lines to this output. */
+void log_output_open(void);
 
 /*
  * Lets the event loop write waiting lines as soon as there is room.  Before
  * that, waiting lines are retried with the next line.
  */
-void sink_watch(sd_event *);
+void log_output_watch(sd_event *);
 
 /* Writes waiting lines, for at most a tenth of a second. */
-void sink_flush(void);
+void log_output_flush(void);
 
-#define RECORD_FIELDS_MAX 32
-#define RECORD_SIZE	  4096 /* bytes, of all fields */
+#define JOURNAL_FIELDS_MAX 32
+#define JOURNAL_ENTRY_SIZE 4096 /* bytes, of all fields */
 /* The packed size: each field with a length and two newlines, and our name. */
-#define RECORD_PACKED_SIZE (RECORD_SIZE + RECORD_FIELDS_MAX * 10 + 64)
+#define JOURNAL_PACKED_SIZE (JOURNAL_ENTRY_SIZE + JOURNAL_FIELDS_MAX * 10 + 64)
 
 /*
  * A log line as a record of the journal: fields, each as NAME=value.  A value
  * cannot forge fields: one with a newline is sent with its length.
  */
-struct record {
+struct journal_entry {
 	int nfields;
-	struct iovec fields[RECORD_FIELDS_MAX];
+	struct iovec fields[JOURNAL_FIELDS_MAX];
 	size_t used;
-	char text[RECORD_SIZE];
+	char text[JOURNAL_ENTRY_SIZE];
 };
 
 /* Formats a line as a record; fields that do not fit are omitted. */
-void record_make(struct record *, const struct log_line *);
+void journal_entry_make(struct journal_entry *, const struct log_line *);
 
 /*
  * Writes a record in the journal's native protocol, with SYSLOG_IDENTIFIER.
- * `out` has RECORD_PACKED_SIZE bytes.  Returns the number of bytes.
+ * `out` has JOURNAL_PACKED_SIZE bytes.  Returns the number of bytes.
  */
-size_t record_pack(const struct record *, char *out, size_t size);
+size_t journal_entry_pack(const struct journal_entry *, char *out, size_t size);
 
 #endif

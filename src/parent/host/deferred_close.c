@@ -18,7 +18,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "parent/host/aside.h"
+#include "parent/host/deferred_close.h"
 #include "parent/host/sdnotify.h"
 #include "parent/host/timer.h"
 
@@ -26,7 +26,7 @@
 #define RETRY_TIME   NS_PER_SEC /* without processes or descriptors */
 
 /* The descriptors to close after this round of the event loop. */
-static struct aside {
+static struct deferred {
 	sd_event *event;
 	struct timer timer; /* set while there are descriptors */
 	int *fds;	    /* with room for two more than max */
@@ -77,7 +77,7 @@ ended(sd_event_source *source, const siginfo_t *si, void *arg)
 
 /* Starts the child.  Returns -1 with errno. */
 static int
-start(struct aside *a, int closed[2], int barrier)
+start(struct deferred *a, int closed[2], int barrier)
 {
 	sd_event_source *child;
 	pid_t pid;
@@ -101,7 +101,7 @@ start(struct aside *a, int closed[2], int barrier)
 
 /* Starts the child, and closes the descriptors here.  Returns -1 with errno. */
 static int
-close_all(struct aside *a)
+close_all(struct deferred *a)
 {
 	int closed[2], barrier = -1, r, error;
 
@@ -129,7 +129,7 @@ close_all(struct aside *a)
 static void
 round_over(void *arg)
 {
-	struct aside *a = arg;
+	struct deferred *a = arg;
 
 	if (close_all(a) == -1) {
 		log_error("cannot close %zu connections, retrying: %s", a->n,
@@ -140,7 +140,7 @@ round_over(void *arg)
 }
 
 static void
-add(struct aside *a, sd_event *event, int fd)
+add(struct deferred *a, sd_event *event, int fd)
 {
 	if (fd == -1)
 		return;
@@ -162,14 +162,14 @@ add(struct aside *a, sd_event *event, int fd)
 }
 
 void
-aside_close(sd_event *event, int fd)
+deferred_close(sd_event *event, int fd)
 {
 	pending.stored = true;
 	add(&pending, event, fd);
 }
 
 void
-aside_close_unstored(sd_event *event, int fd)
+deferred_close_unstored(sd_event *event, int fd)
 {
 	add(&pending, event, fd);
 }

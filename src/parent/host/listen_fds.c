@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "parent/host/passed.h"
+#include "parent/host/listen_fds.h"
 #include "common/proto.h"
 
 static const struct {
@@ -21,12 +21,12 @@ static const struct {
 	const char
 	    *extra; /* in names, in addition to letters, digits, `.` and `_` */
 } kinds[] = {
-	{ PASSED_GUEST, GUEST_NAME_SIZE - 1, "-" },
-	{ PASSED_EGD, GUEST_NAME_SIZE - 1, "-" },
-	{ PASSED_STREAM, GUEST_NAME_SIZE - 1, "-" },
-	{ PASSED_LISTENER, PASSED_NAME_SIZE - 1, "-+" },
-	{ PASSED_SESSION, PASSED_NAME_SIZE - 1, "-+" },
-	{ PASSED_CLIENTS, PASSED_NAME_SIZE - 1, "-+" },
+	{ FDNAME_GUEST, GUEST_NAME_SIZE - 1, "-" },
+	{ FDNAME_EGD, GUEST_NAME_SIZE - 1, "-" },
+	{ FDNAME_STREAM, GUEST_NAME_SIZE - 1, "-" },
+	{ FDNAME_LISTENER, FDNAME_SIZE - 1, "-+" },
+	{ FDNAME_SESSION, FDNAME_SIZE - 1, "-+" },
+	{ FDNAME_CLIENTS, FDNAME_SIZE - 1, "-+" },
 };
 
 static bool
@@ -44,7 +44,7 @@ is_known(const char *name)
 			c++;
 		n = (size_t)(c - name) - n;
 		return *c == '\0' && n > 0 && n <= kinds[i].max &&
-		    strlen(name) < PASSED_NAME_SIZE;
+		    strlen(name) < FDNAME_SIZE;
 	}
 	return false;
 }
@@ -63,11 +63,11 @@ refuse(int fd, char *name, const char *why)
 	close(fd);
 }
 
-static struct passed_fd *
-find(const struct passed *p, const char *prefix, const char *name)
+static struct listen_fd *
+find(const struct listen_fds *p, const char *prefix, const char *name)
 {
 	size_t n = strlen(prefix);
-	struct passed_fd *one;
+	struct listen_fd *one;
 
 	TAILQ_FOREACH(one, &p->fds, entry)
 		if (strncmp(one->name, prefix, n) == 0 &&
@@ -77,9 +77,9 @@ find(const struct passed *p, const char *prefix, const char *name)
 }
 
 static void
-add(struct passed *p, int fd, char *name)
+add(struct listen_fds *p, int fd, char *name)
 {
-	struct passed_fd *one;
+	struct listen_fd *one;
 
 	if (!is_known(name)) {
 		refuse(fd, name, "unknown name");
@@ -115,7 +115,7 @@ count_names(const char *names)
  * equal.
  */
 int
-passed_read(struct passed *p)
+listen_fds_read(struct listen_fds *p)
 {
 	const char *env = getenv("LISTEN_FDNAMES");
 	char *names = NULL, *rest, *name;
@@ -140,14 +140,15 @@ passed_read(struct passed *p)
 }
 
 int
-passed_take(struct passed *p, const char *prefix, char name[PASSED_NAME_SIZE])
+listen_fds_take(struct listen_fds *p, const char *prefix,
+    char name[FDNAME_SIZE])
 {
-	struct passed_fd *one = find(p, prefix, NULL);
+	struct listen_fd *one = find(p, prefix, NULL);
 	int fd;
 
 	if (one == NULL)
 		return -1;
-	strlcpy(name, one->name + strlen(prefix), PASSED_NAME_SIZE);
+	strlcpy(name, one->name + strlen(prefix), FDNAME_SIZE);
 	fd = one->fd;
 	TAILQ_REMOVE(&p->fds, one, entry);
 	free(one);
@@ -155,17 +156,18 @@ passed_take(struct passed *p, const char *prefix, char name[PASSED_NAME_SIZE])
 }
 
 int
-passed_find(const struct passed *p, const char *prefix, const char *name)
+listen_fds_find(const struct listen_fds *p, const char *prefix,
+    const char *name)
 {
-	const struct passed_fd *one = find(p, prefix, name);
+	const struct listen_fd *one = find(p, prefix, name);
 
 	return one == NULL ? -1 : one->fd;
 }
 
 int
-passed_claim(struct passed *p, const char *prefix, const char *name)
+listen_fds_claim(struct listen_fds *p, const char *prefix, const char *name)
 {
-	struct passed_fd *one = find(p, prefix, name);
+	struct listen_fd *one = find(p, prefix, name);
 	int fd;
 
 	if (one == NULL)
@@ -177,10 +179,10 @@ passed_claim(struct passed *p, const char *prefix, const char *name)
 }
 
 bool
-passed_is_stored(const char *name)
+listen_fds_is_stored(const char *name)
 {
-	static const char *const prefixes[] = { PASSED_LISTENER, PASSED_SESSION,
-		PASSED_CLIENTS };
+	static const char *const prefixes[] = { FDNAME_LISTENER, FDNAME_SESSION,
+		FDNAME_CLIENTS };
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
@@ -189,9 +191,9 @@ passed_is_stored(const char *name)
 }
 
 void
-passed_close(struct passed *p)
+listen_fds_close(struct listen_fds *p)
 {
-	struct passed_fd *one;
+	struct listen_fd *one;
 
 	while ((one = TAILQ_FIRST(&p->fds)) != NULL) {
 		TAILQ_REMOVE(&p->fds, one, entry);
