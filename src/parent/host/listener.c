@@ -206,7 +206,7 @@ listener_adopt(struct listener *l, int fd, const char **why)
 char *
 listener_path(int fd)
 {
-	struct sockaddr_un sun;
+	struct sockaddr_un sun = { .sun_family = AF_UNSPEC };
 	socklen_t len = sizeof(sun);
 
 	if (getsockname(fd, (struct sockaddr *)&sun, &len) == -1 ||

@@ -346,6 +346,7 @@ daemon_stop(struct daemon *d, uint64_t deadline)
 	TAILQ_FOREACH(s, &d->services, entry)
 		endpoint_hang_up(&s->endpoint);
 	while ((s = TAILQ_FIRST(&d->services)) != NULL)
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
 		daemon_service_free(d, s, deadline);
 	while ((g = TAILQ_FIRST(&d->guests)) != NULL)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
