@@ -18,7 +18,7 @@ compare(const struct place *a, const struct place *b)
 	return strcmp(a->key, b->key);
 }
 
-RB_GENERATE(places, place, entry, compare) /* NOLINT */
+RB_GENERATE(places, place, entry, compare)
 
 void
 listeners_init(struct listeners *ls, sd_event *event, struct store *store)
