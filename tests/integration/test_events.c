@@ -99,6 +99,60 @@ test_pool(void **state)
 	events_pass(&w);
 }
 
+/* A pool with one source: its guests wait, and do not any more. */
+static void
+test_starved(void **state)
+{
+	struct suite *s = *state;
+	struct watched w = { .s = s, .fd = journal_open(s) };
+	struct journal_record r;
+	char out[512];
+
+	fifo_make(s, &w.fifo, "fifo");
+	admin_conf(s, "w",
+	    "pool \"lone\" { source \"fifo\" { type = device path = \"%s\"\n"
+	    "noise = raw sample-bits = 8 min-entropy = 4 } }\n",
+	    w.fifo.path);
+	s->d.journal = true;
+	events_again(&w);
+	fifo_feed(&w.fifo, 20000);
+	events_await(&w, EVENT_SOURCE_HEALTHY, "VRNGD_SOURCE", "fifo", &r);
+	for (int i = 0; i < 2; i++) {
+		fifo_stick(&w.fifo, 200);
+		events_await(&w, EVENT_POOL_STARVED, "VRNGD_POOL", "lone", &r);
+		journal_is(&r, "PRIORITY", "3");
+		assert_int_equal(journal_number(&r, "VRNGD_SOURCES"), 1);
+		while (
+		    admin_ctl(s, out, sizeof(out), "source retest fifo") != 0)
+			usleep(10000);
+		fifo_feed(&w.fifo, 20000);
+		events_await(&w, EVENT_POOL_SERVING, "VRNGD_POOL", "lone", &r);
+		journal_is(&r, "VRNGD_SOURCE", "fifo");
+	}
+	events_pass(&w);
+}
+
+/* Sources that never served: after a while that is reported once. */
+static void
+test_never(void **state)
+{
+	struct suite *s = *state;
+	struct watched w = { .s = s, .fd = journal_open(s) };
+	struct journal_record r;
+
+	fifo_make(s, &w.fifo, "fifo");
+	admin_conf(s, "w",
+	    "pool \"lone\" { source \"fifo\" { type = device path = \"%s\" } }\n",
+	    w.fifo.path);
+	s->d.journal = true;
+	events_again(&w);
+	events_await(&w, EVENT_POOL_STARVED, "VRNGD_POOL", "lone", &r);
+	assert_int_equal(journal_number(&r, "VRNGD_SERVING"), 0);
+	fifo_feed(&w.fifo, 20000);
+	events_await(&w, EVENT_POOL_SERVING, "VRNGD_POOL", "lone", &r);
+	events_pass(&w);
+}
+
 static void
 test_processes(void **state)
 {
@@ -210,6 +264,8 @@ main(void)
 		SUITE_EMPTY(test_guest),
 		SUITE_EMPTY(test_source),
 		SUITE_EMPTY(test_pool),
+		SUITE_EMPTY(test_starved),
+		SUITE_EMPTY(test_never),
 		SUITE_EMPTY(test_processes),
 		SUITE_EMPTY(test_cut_off),
 		SUITE_EMPTY(test_changes),

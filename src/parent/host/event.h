@@ -102,7 +102,7 @@
 	    "Pool serves from other sources") \
 	X(POOL_DEGRADED, "68a8de4113764d11a432e08ef67d2155", WARNING, \
 	    "Pool fell back to other or fewer sources") \
-	X(POOL_STARVED, "9f511960a4e742d0a0fc583d0c96ea09", WARNING, \
+	X(POOL_STARVED, "9f511960a4e742d0a0fc583d0c96ea09", ERROR, \
 	    "Pool has too few healthy sources, guests wait") \
 	X(STATISTICS, "9f9593ab79704f418d822132bc65aa55", INFO, \
 	    "Guest or service statistics") \

@@ -10,6 +10,7 @@
 #include "parent/pool/pool.h"
 
 #define CAPACITY_MAX (UINT64_C(1) << 40) /* bytes */
+#define START_TIME   (3 * NS_PER_SEC)	 /* until guests are said to wait */
 #define REPLACE_TIME NS_PER_SEC		 /* for a clean end */
 
 static int entropy_frame(struct process *, struct frame *);
@@ -104,6 +105,7 @@ stop_sources(struct pool *pool)
 	TAILQ_FOREACH(s, &pool->setup.sources, entry)
 		pool_source_stop(s);
 	pool->serving = 0;
+	timer_after(&pool->starts, START_TIME);
 }
 
 static void
@@ -196,6 +198,19 @@ log_serving(void *arg, enum event event, const char *text, uint32_t suppressed)
 	    "%s%s", text, flap_more(more, suppressed));
 }
 
+/* Guests wait: reported once, until a source serves again. */
+static void
+report_starved(void *arg)
+{
+	struct pool *pool = arg;
+
+	if (pool->serving != 0 || pool->starved)
+		return;
+	pool->starved = true;
+	flap_say(&pool->flap, EVENT_POOL_STARVED,
+	    "pool %s: too few healthy sources: guests wait", pool->name);
+}
+
 /*
  * Reports the sources in use, if they have changed.  At the start a pool may
  * use only the first healthy ones, which is not a degraded pool.
@@ -208,15 +223,19 @@ report_serving(struct pool *pool, uint32_t was)
 	uint32_t serving = pool->serving;
 	uint32_t n = (uint32_t)__builtin_popcount(serving);
 	const struct pool_source *s;
+	bool starved = pool->starved;
 
-	if (serving == was || spec->nsources == 1)
+	if (serving == was)
 		return;
 	if (serving == 0) {
-		flap_say(&pool->flap, EVENT_POOL_STARVED,
-		    "pool %s: too few healthy sources: guests wait",
-		    pool->name);
+		report_starved(pool);
 		return;
 	}
+	timer_stop(&pool->starts);
+	pool->starved = false;
+	/* One that is alone is always in use. */
+	if (spec->nsources == 1 && !starved)
+		return;
 	if (was != 0 &&
 	    (spec->combine == COMBINE_XOR ? n < spec->nsources : serving > was))
 		event = EVENT_POOL_DEGRADED;
@@ -286,6 +305,7 @@ pool_init(struct pool *pool, const char *name, struct process_env *env,
 	log_limit_init(&pool->entropy_limit, clock_now());
 	timer_init(&pool->timer, env->event, timer_over, pool);
 	timer_init(&pool->entropy_timer, env->event, entropy_timer_over, pool);
+	timer_init(&pool->starts, env->event, report_starved, pool);
 	flap_init(&pool->flap, env->event, log_serving, pool);
 	flap_init(&pool->restarts, env->event, log_restarted, pool);
 	deaths_init(&pool->entropy_deaths, clock_now());
@@ -295,6 +315,7 @@ pool_init(struct pool *pool, const char *name, struct process_env *env,
 int
 pool_start(struct pool *pool)
 {
+	timer_after(&pool->starts, START_TIME);
 	return start_entropy(pool);
 }
 
@@ -306,6 +327,7 @@ pool_stop(struct pool *pool, uint64_t deadline)
 	flap_end(&pool->restarts);
 	timer_free(&pool->timer);
 	timer_free(&pool->entropy_timer);
+	timer_free(&pool->starts);
 	pool_setup_free(&pool->setup);
 	page_close(&pool->page);
 }

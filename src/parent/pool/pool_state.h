@@ -53,6 +53,8 @@ struct pool {
 	uint64_t capacity;		/* of the stock, bytes */
 	uint32_t serving;		/* sources in use, one bit each */
 	struct flap flap;		/* of changed sources */
+	bool starved;			/* reported: no source serves */
+	struct timer starts;		/* until sources should serve */
 	struct flap restarts;		/* of the entropy process */
 	struct consumers consumers;	/* with a worker, by number */
 	struct unsent unsent;		/* those with pending grants */
