@@ -20,18 +20,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/min.h"
 #include "egd/client.h"
 #include "egd/clients.h"
 #include "egd/position.h"
 
 #define EGD_QUANTUM 256	 /* bytes: any one request */
 #define DISCARD	    4096 /* bytes read and discarded at once */
-
-static uint32_t
-min(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
 
 /* Sends bytes.  Returns the number sent, or -1 after closing the client. */
 static ssize_t
@@ -108,7 +103,7 @@ answer(struct worker *w, struct client *c, size_t len)
 static void
 answer_now(struct worker *w, struct client *c, uint32_t wanted)
 {
-	uint32_t n = min(wanted, clients_surplus(w));
+	uint32_t n = min32(wanted, clients_surplus(w));
 
 	c->out[0] = (uint8_t)n;
 	memcpy(c->out + 1, window_bytes(&w->window), n);
@@ -270,7 +265,7 @@ egd_event(struct worker *w, struct client *c, uint32_t events)
 static bool
 egd_take(struct worker *w, struct client *c)
 {
-	uint32_t n = min(c->turn.missing, w->window.held);
+	uint32_t n = min32(c->turn.missing, w->window.held);
 	ssize_t sent = transmit_saved(w, c, window_bytes(&w->window), n);
 
 	if (sent == -1)
@@ -306,7 +301,7 @@ client_chunk(const struct worker *w)
 {
 	uint32_t max = w->window.request_max;
 
-	return max == 0 ? 1 : min(max, CLIENT_CHUNK_MAX);
+	return max == 0 ? 1 : min32(max, CLIENT_CHUNK_MAX);
 }
 
 static void
@@ -351,7 +346,7 @@ stream_event(struct worker *w, struct client *c, uint32_t events)
 static bool
 stream_take(struct worker *w, struct client *c)
 {
-	uint32_t n = min(c->turn.missing, w->window.held);
+	uint32_t n = min32(c->turn.missing, w->window.held);
 	ssize_t sent = transmit(w, c, window_bytes(&w->window), n);
 
 	if (sent == -1)

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "common/min.h"
 #include "egd/client.h"
 #include "egd/clients.h"
 #include "egd/datagram.h"
@@ -26,12 +27,6 @@
  */
 #define UNHEARD_MAX   262144
 #define CONTROL_SPACE 256 /* bytes, of the message that describes an error */
-
-static uint32_t
-min(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
 
 /* The current peer, or NULL. */
 static struct client *
@@ -212,12 +207,12 @@ send_datagram(struct worker *w, uint32_t n)
 static bool
 datagram_take(struct worker *w, struct client *c)
 {
-	uint32_t n, enough = min(DATAGRAM_MAX, client_chunk(w));
+	uint32_t n, enough = min32(DATAGRAM_MAX, client_chunk(w));
 	int error;
 
-	n = min(w->window.held, enough);
+	n = min32(w->window.held, enough);
 	if (w->window.fresh)
-		enough = min(enough, w->window.request_min);
+		enough = min32(enough, w->window.request_min);
 	if (n < enough)
 		return false;
 	error = send_datagram(w, n);

@@ -3,6 +3,8 @@
  * consumer.  Used by vhost.c and service.c, which implement endpoint_ops, and
  * by the rooms above to stop them.
  */
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -148,6 +150,22 @@ endpoint_unlisten(struct endpoint *e)
 	e->place = NULL;
 }
 
+int
+endpoint_accept(struct endpoint *e)
+{
+	int conn = accept4(e->place->listener.fd, NULL, NULL,
+	    SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (conn != -1 || errno == EAGAIN || errno == ECONNABORTED ||
+	    errno == EINTR)
+		return conn;
+	if (endpoint_may_log(e))
+		log_about(LOG_LEVEL_ERROR, e->subject,
+		    "cannot accept a connection: %s", strerror(errno));
+	endpoint_pause(e, ACCEPT_PAUSE);
+	return -1;
+}
+
 bool
 endpoint_listening(const struct endpoint *e)
 {
@@ -201,6 +219,20 @@ endpoint_serve(struct endpoint *e)
 	}
 	if (bytes == -1 || e->ops->serve(e, bytes) == -1)
 		process_kill(&e->worker);
+}
+
+struct counters
+endpoint_resume(struct endpoint *e, int page)
+{
+	if (counted_resume(&e->counted, page) == -1)
+		log_about(LOG_LEVEL_ERROR, e->subject,
+		    "cannot create memory for counters: %s", strerror(errno));
+	endpoint_begin(e);
+	endpoint_serve(e);
+	event_log(EVENT_RESUMED, e->subject,
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid)),
+	    "session resumed: worker is pid %d", e->worker.pid);
+	return e->counted.counters;
 }
 
 void

@@ -89,6 +89,12 @@ int endpoint_listen(struct endpoint *, struct place *);
 /* Leaves its place; the current session continues. */
 void endpoint_unlisten(struct endpoint *);
 
+/*
+ * Accepts a connection at its place.  Returns it, or -1, after a pause has begun
+ * if there are no descriptors or memory for it.
+ */
+int endpoint_accept(struct endpoint *);
+
 /* Whether it waits for connections. */
 bool endpoint_listening(const struct endpoint *);
 
@@ -105,6 +111,12 @@ void endpoint_begin(struct endpoint *);
  * endpoint->counted; after a pause if no process can be started now.
  */
 void endpoint_serve(struct endpoint *);
+
+/*
+ * The same for a session that another vrngd stored, with its page of counters
+ * (fd; -1: none).  Returns the counters that it had then.
+ */
+struct counters endpoint_resume(struct endpoint *, int page);
 
 /* Fills in the limits of its workers; sends them to the running one. */
 void endpoint_set_limits(const struct endpoint *, struct proto_limits *);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/min.h"
 #include "parent/endpoint/service.h"
 #include "parent/endpoint/service_socket.h"
 #include "parent/host/deferred_close.h"
@@ -20,10 +21,11 @@
 
 #define KERNEL_WRITES "/dev/urandom"
 #define LIFE_MIN      (1 * NS_PER_SEC) /* minimum life of a successful worker */
-#define ENDS_FREE     3	   /* shorter ones in a row, without pause */
-#define OUT_MAX	      128  /* unread frames to a worker */
-#define ACCEPT_RATE   256  /* accepted connections per second, */
-#define ACCEPT_BURST  1024 /* and at once; */
+#define ENDS_FREE     3	  /* shorter ones in a row, without pause */
+#define OUT_MAX	      128 /* unread frames to a worker */
+#define ACCEPT_RATE   4	  /* accepted connections per second, */
+#define ACCEPT_BURST  16  /* and at once, for each of max-clients, */
+#define ACCEPT_MOST   64  /* of which more do not count; */
 #define ACCEPT_WAIT   (20 * NS_PER_MS) /* pause beyond that */
 
 /*
@@ -453,8 +455,10 @@ may_accept(struct service *s)
 {
 	struct endpoint *e = &s->endpoint;
 	uint64_t now = clock_now();
+	uint32_t n = min32(s->config.max_clients, ACCEPT_MOST);
 
-	bucket_refill(&s->accepts, now - s->accepted, ACCEPT_BURST);
+	s->accepts.rate.bytes = n * ACCEPT_RATE;
+	bucket_refill(&s->accepts, now - s->accepted, n * ACCEPT_BURST);
 	s->accepted = now;
 	if (e->worker.nout < OUT_MAX / 2 && bucket_wait(&s->accepts, 1) == 0) {
 		s->accepts.tokens--;
@@ -479,20 +483,8 @@ incoming(struct endpoint *e)
 			endpoint_pause(e, ACCEPT_PAUSE);
 		return;
 	}
-	if (!may_accept(s))
-		return;
-	conn = accept4(e->place->listener.fd, NULL, NULL,
-	    SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (conn != -1) {
+	if (may_accept(s) && (conn = endpoint_accept(e)) != -1)
 		add_client(s, conn);
-		return;
-	}
-	if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
-		return;
-	if (endpoint_may_log(e))
-		log_about(LOG_LEVEL_ERROR, e->subject,
-		    "cannot accept a connection: %s", strerror(errno));
-	endpoint_pause(e, ACCEPT_PAUSE);
 }
 
 static void
@@ -557,8 +549,8 @@ service_init(struct service *s, const struct config_service *cs,
 	};
 	clients_init(&s->clients, process_spare_uid(env));
 	s->accepted = clock_now();
-	bucket_init(&s->accepts,
-	    (struct bucket_rate){ ACCEPT_RATE, NS_PER_SEC }, ACCEPT_BURST);
+	bucket_init(&s->accepts, (struct bucket_rate){ 0, NS_PER_SEC },
+	    min32(cs->max_clients, ACCEPT_MOST) * ACCEPT_BURST);
 	endpoint_init(&s->endpoint, &service_ops,
 	    subject == NULL ? &s->subject : subject, env, store, pool);
 	endpoint_join(&s->endpoint, parent, &cs->share, &cs->delivery);
@@ -599,15 +591,7 @@ service_resume(struct service *s, int stored, uint64_t serial)
 		deferred_close(e->env->event, stored);
 		return none;
 	}
-	if (counted_resume(&e->counted, page) == -1)
-		log_about(LOG_LEVEL_ERROR, e->subject,
-		    "cannot create memory for counters: %s", strerror(errno));
-	endpoint_begin(e);
-	endpoint_serve(e);
-	event_log(EVENT_RESUMED, e->subject,
-	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid)),
-	    "session resumed: worker is pid %d", e->worker.pid);
-	return e->counted.counters;
+	return endpoint_resume(e, page);
 }
 
 void

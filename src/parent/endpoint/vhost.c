@@ -124,14 +124,6 @@ forget(struct vhost *v)
 	v->deposit = -1;
 }
 
-static void
-begin(struct vhost *v, int deposit)
-{
-	v->deposit = deposit;
-	endpoint_begin(&v->endpoint);
-	v->connections++;
-}
-
 /*
  * Stores the session in systemd's store: its deposit and the page with its
  * counters, in another deposit.
@@ -204,9 +196,11 @@ open_session(struct vhost *v, int conn)
 		deferred_close_unstored(e->env->event, conn);
 		return -1;
 	}
-	begin(v, deposit);
+	v->deposit = deposit;
+	v->connections++;
+	endpoint_begin(e);
 	store_session(v);
-	endpoint_serve(&v->endpoint);
+	endpoint_serve(e);
 	log_connected(v, conn);
 	/* The deposit has another copy. */
 	close(conn);
@@ -246,16 +240,9 @@ incoming(struct endpoint *e)
 	struct vhost *v = vhost_of(e);
 	int conn;
 
-	conn = accept4(e->place->listener.fd, NULL, NULL,
-	    SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (conn == -1) {
-		if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)
-			return;
-		if (endpoint_may_log(e))
-			log_about(LOG_LEVEL_ERROR, e->subject,
-			    "cannot accept a connection: %s", strerror(errno));
-		endpoint_pause(e, ACCEPT_PAUSE);
-	} else if (v->deposit == -1)
+	if ((conn = endpoint_accept(e)) == -1)
+		return;
+	if (v->deposit == -1)
 		admit(v, conn);
 	else {
 		/* It may be from a VMM that replaces another. */
@@ -406,19 +393,12 @@ vhost_init(struct vhost *v, const char *name, const struct log_subject *subject,
 struct counters
 vhost_resume(struct vhost *v, int stored)
 {
-	struct endpoint *e = &v->endpoint;
 	int page = unstore(&stored);
 
-	if (counted_resume(&e->counted, page) == -1)
-		log_about(LOG_LEVEL_ERROR, e->subject,
-		    "cannot create memory for counters: %s", strerror(errno));
 	v->peer = 0; /* it was accepted by another vrngd */
-	begin(v, stored);
-	endpoint_serve(&v->endpoint);
-	event_log(EVENT_RESUMED, e->subject,
-	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid)),
-	    "session resumed: worker is pid %d", e->worker.pid);
-	return e->counted.counters;
+	v->deposit = stored;
+	v->connections++;
+	return endpoint_resume(&v->endpoint, page);
 }
 
 void

@@ -156,15 +156,6 @@ listen_fds_take(struct listen_fds *p, const char *prefix,
 }
 
 int
-listen_fds_find(const struct listen_fds *p, const char *prefix,
-    const char *name)
-{
-	const struct listen_fd *one = find(p, prefix, name);
-
-	return one == NULL ? -1 : one->fd;
-}
-
-int
 listen_fds_claim(struct listen_fds *p, const char *prefix, const char *name)
 {
 	struct listen_fd *one = find(p, prefix, name);

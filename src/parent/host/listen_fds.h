@@ -52,13 +52,6 @@ int listen_fds_take(struct listen_fds *, const char *prefix,
 /* Removes the descriptor with that prefix and name.  -1: none. */
 int listen_fds_claim(struct listen_fds *, const char *prefix, const char *name);
 
-/*
- * Finds the descriptor with that prefix and name, without removing it; -1:
- * none.
- */
-int listen_fds_find(const struct listen_fds *, const char *prefix,
-    const char *name);
-
 /* Whether a name is a name in the store. */
 bool listen_fds_is_stored(const char *name);
 

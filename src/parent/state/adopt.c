@@ -78,7 +78,7 @@ static int
 set_listener(struct daemon *d, struct guest *g, int fd)
 {
 	struct endpoint *e = &g->vhost.endpoint;
-	struct place *old = e->place;
+	struct place *old = e->place, *p;
 	char key[FDNAME_SIZE];
 
 	if (old != NULL && same_socket(old->listener.fd, fd)) {
@@ -89,9 +89,12 @@ set_listener(struct daemon *d, struct guest *g, int fd)
 		endpoint_unlisten(e);
 		listeners_close(&d->listeners, old);
 	}
-	return endpoint_listen(&g->vhost.endpoint,
-	    listeners_offer(&d->listeners, key_of(g->name, key), fd,
-		PLACE_ADOPTED));
+	p = listeners_offer(&d->listeners, key_of(g->name, key), fd,
+	    PLACE_ADOPTED);
+	if (endpoint_listen(e, p) == 0)
+		return 0;
+	listeners_close(&d->listeners, p);
+	return -1;
 }
 
 /* A guest at that place of the tree: an existing one, or a new one. */

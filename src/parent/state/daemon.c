@@ -187,7 +187,6 @@ daemon_pool_new(struct daemon *d, const struct config_pool *cp)
 	struct daemon_pool *p = daemon_must(calloc(1, sizeof(*p)));
 	struct pool_setup setup;
 
-	p->daemon = d;
 	p->terms = cp->terms;
 	strlcpy(p->name, cp->name, sizeof(p->name));
 	TAILQ_INIT(&p->classes);

@@ -40,7 +40,6 @@ TAILQ_HEAD(daemon_classes, daemon_class);
 struct daemon_pool {
 	TAILQ_ENTRY(daemon_pool) entry;
 	char name[CONFIG_NAME_SIZE];
-	struct daemon *daemon;
 	struct pool pool;
 	struct daemon_classes classes; /* each after its parent */
 	struct config_terms terms;     /* defaults of added guests */
