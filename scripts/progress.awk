@@ -1,8 +1,8 @@
 # progress.awk: reads what `make check` prints as it goes, for check.
 #
 # Shows a line for each program, and each test that did not pass.  Leaves the
-# numbers of tests that passed and that failed in the file `counts`, and those
-# that were skipped in the file `skipped`.
+# numbers of tests that passed and that failed in the file `counts`, the tests
+# that were skipped in the file `skipped`, those that failed in `failures`.
 #
 # With VERBOSE the logs of programs that have failed follow, before the summary:
 # their tests have been counted.
@@ -31,8 +31,10 @@ logs { next }
 	print
 	if ($1 == "SKIP:")
 		print substr($0, 7) >skipped
-	else
-		bad += $1 != "XFAIL:"
+	else if ($1 != "XFAIL:") {
+		print >failures
+		bad++
+	}
 }
 
 END {

@@ -137,6 +137,8 @@ test_system(void **state)
 /* A generator of libcrypto's behind the provider, and the hands on it. */
 struct rand {
 	OSSL_LIB_CTX *context;
+	OSSL_PROVIDER *seeds;
+	OSSL_PROVIDER *algorithms;
 	EVP_RAND_CTX *source;
 	EVP_RAND_CTX *ctr;
 };
@@ -170,8 +172,10 @@ rand_open(struct rand *r)
 	assert_non_null(r->context);
 	assert_true(OSSL_PROVIDER_add_builtin(r->context, SEED_PROVIDER,
 	    seed_provider));
-	assert_non_null(OSSL_PROVIDER_load(r->context, SEED_PROVIDER));
-	assert_non_null(OSSL_PROVIDER_load(r->context, "default"));
+	r->seeds = OSSL_PROVIDER_load(r->context, SEED_PROVIDER);
+	assert_non_null(r->seeds);
+	r->algorithms = OSSL_PROVIDER_load(r->context, "default");
+	assert_non_null(r->algorithms);
 	r->source = rand_new(r->context, SEED_NAME, NULL);
 	r->ctr = rand_new(r->context, "CTR-DRBG", r->source);
 	assert_true(EVP_RAND_CTX_set_params(r->ctr, params));
@@ -182,6 +186,9 @@ rand_close(struct rand *r)
 {
 	EVP_RAND_CTX_free(r->ctr);
 	EVP_RAND_CTX_free(r->source);
+	/* A context that is freed does not free the providers in use. */
+	OSSL_PROVIDER_unload(r->algorithms);
+	OSSL_PROVIDER_unload(r->seeds);
 	OSSL_LIB_CTX_free(r->context);
 	ERR_clear_error();
 }
