@@ -24,6 +24,8 @@
 #define SERVED_MAX 100	/* ms, for a request while the log is not read */
 #define RECONNECTS 40	/* more messages than a socket has room for */
 #define STORM	   3000 /* ms */
+/* In /proc/net/unix. */
+#define SO_LISTENING 0x10000
 
 struct log_pipe {
 	int fds[2];
@@ -69,13 +71,31 @@ pipe_fill(struct log_pipe *p)
 	CHECK(fcntl(fd, F_SETFL, 0));
 }
 
-/* A guest connects as soon as there is a socket. */
+/* Whether a process listens there: a socket has its name before it listens. */
+static bool
+listens(const char *path)
+{
+	char line[512], name[256];
+	unsigned int flags;
+	bool found = false;
+	FILE *f = fopen("/proc/net/unix", "re");
+
+	assert_non_null(f);
+	while (!found && fgets(line, sizeof(line), f) != NULL)
+		found = sscanf(line, "%*s %*s %*s %x %*s %*s %*s %255s", &flags,
+			    name) == 2 &&
+		    (flags & SO_LISTENING) != 0 && strcmp(name, path) == 0;
+	fclose(f);
+	return found;
+}
+
+/* A guest connects as soon as it can. */
 static void
 connect_early(struct suite *s)
 {
 	const uint64_t deadline = now_ms() + DAEMON_TIMEOUT_MS;
 
-	while (access(daemon_path(&s->d, "vm0.sock"), F_OK) == -1) {
+	while (!listens(daemon_path(&s->d, "vm0.sock"))) {
 		assert_true(now_ms() < deadline);
 		poll(NULL, 0, 10);
 	}
