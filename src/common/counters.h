@@ -8,6 +8,7 @@
 #ifndef VRNGD_COUNTERS_H
 #define VRNGD_COUNTERS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/meter.h"
@@ -70,6 +71,16 @@ struct counters {
 #undef COUNTER_INDEX
 #undef COUNTER_MEMBER
 
+/* Why the requests of a connected guest cannot be served; see names_fault. */
+enum fault {
+	FAULT_NONE,
+	FAULT_MEMORY, /* requests are not visible */
+	FAULT_RING,   /* the ring is outside of the memory */
+	FAULT_IOMMU,  /* likewise, with addresses of a virtual IOMMU */
+	FAULT_PACKED, /* a ring of another format */
+	FAULTS,
+};
+
 /* A client of an EGD worker.  64-bit values are read and written atomically. */
 struct counters_client {
 	uint64_t since;	   /* ns, time of its connection; 0: a free place */
@@ -80,11 +91,14 @@ struct counters_client {
 };
 
 /*
- * The page that a worker shares with the parent; ROLE_VHOST has only the
- * counters.  The parent creates it, zeroed, and reads it with counters_load().
+ * The page that a worker shares with the parent; ROLE_VHOST has only the part
+ * before the clients.  The parent creates it, zeroed but for `began`, and reads
+ * it with counters_load().
  */
 struct counters_page {
 	struct counters counters;
+	uint64_t began; /* ns, its creation by the parent */
+	uint64_t fault; /* enum fault: why a guest cannot be served */
 	uint64_t
 	    waiting_since; /* ns, start of the current wait; 0: no request waits */
 	uint64_t nclients; /* connected clients */
@@ -108,7 +122,7 @@ counters_size(enum proto_role role)
 	case ROLE_ENTROPY:
 		return SOURCES_MAX * sizeof(struct counters_source);
 	default:
-		return sizeof(struct counters);
+		return offsetof(struct counters_page, waiting_since);
 	}
 }
 

@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 
+#include "common/counters.h"
 #include "common/log.h"
 #include "common/names.h"
 #include "common/proto.h"
@@ -77,6 +78,29 @@ names names_log_level = {
 	[LOG_LEVEL_DEBUG] = "debug",
 	NULL,
 };
+
+names names_fault = {
+	[FAULT_NONE] = "none",
+	[FAULT_MEMORY] = "memory",
+	[FAULT_RING] = "ring",
+	[FAULT_IOMMU] = "iommu",
+	[FAULT_PACKED] = "packed",
+	NULL,
+};
+COMPLETE(names_fault, FAULTS);
+
+names names_fault_text = {
+	[FAULT_NONE] = "no fault",
+	[FAULT_MEMORY] = "guest memory is not shared: "
+			 "use memory-backend-memfd with share=on",
+	[FAULT_RING] = "ring is not in the shared memory: "
+		       "set share=on for all memory of the guest",
+	[FAULT_IOMMU] = "ring has addresses of a virtual IOMMU: "
+			"remove iommu_platform=on",
+	[FAULT_PACKED] = "packed rings were not offered: remove packed=on",
+	NULL,
+};
+COMPLETE(names_fault_text, FAULTS);
 
 const char *
 names_text(const char *const list[], uint32_t value)

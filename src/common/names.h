@@ -20,6 +20,8 @@ extern names names_combine;	  /* enum proto_combine */
 extern names names_delivery;	  /* enum proto_delivery_mode */
 extern names names_transport;	  /* unix, tcp, udp */
 extern names names_log_level;	  /* enum log_level */
+extern names names_fault;	  /* enum fault, */
+extern names names_fault_text;	  /* and what to do about it */
 
 /* The name of a value, or "unknown". */
 const char *names_text(const char *const list[], uint32_t value);

@@ -18,6 +18,7 @@ enum option_bit {
 	OPT_EGD = 1 << 15,
 	OPT_SERVICE = 1 << 16,
 	OPT_STATUS = 1 << 17,
+	OPT_NO_OPERAND = 1 << 18, /* of a command: it need not have one */
 };
 
 struct args {
@@ -29,7 +30,7 @@ struct args {
 	const char *memory;
 	const char *service;
 	int given;	     /* bits of enum option_bit */
-	const char *operand; /* NULL: none, as with OPT_SERVICE */
+	const char *operand; /* NULL: none */
 };
 
 /* Runs a command.  Returns 0, or -1 with the reason. */

@@ -15,6 +15,7 @@
 #include "ctl/snippet.h"
 #include "ctl/status.h"
 #include "ctl/top.h"
+#include "ctl/why.h"
 
 #define DEFAULT_MEMORY "512M"
 
@@ -46,9 +47,11 @@ struct command {
 static const char usage_text[] =
     "usage: vrngctl [-s SOCKET] [--status SOCKET] COMMAND\n"
     "\n"
-    "  status [--json] [--clients]\n"
+    "  status [NAME] [--json] [--clients]\n"
     "                           show pools, sources, classes, guests, services\n"
-    "                           and clients (by default ten of each service)\n"
+    "                           and clients (by default ten of each service),\n"
+    "                           or one guest or service\n"
+    "  why NAME                 print why a guest or service waits\n"
     "  top [--once]             show the status once per second; q quits\n"
     "  reload                   reload the configuration\n"
     "  guest add NAME --socket PATH [--class CLASS] [--pool POOL]\n"
@@ -96,7 +99,9 @@ finish(void)
 }
 
 static const struct command commands[] = {
-	{ "status", NULL, NULL, OPT_JSON | OPT_CLIENTS, status_run },
+	{ "status", NULL, "guest or service",
+	    OPT_JSON | OPT_CLIENTS | OPT_NO_OPERAND, status_run },
+	{ "why", NULL, "guest or service", 0, why_run },
 	{ "top", NULL, NULL, OPT_ONCE, top_run },
 	{ "reload", NULL, NULL, 0, change_reload },
 	{ "guest", "add", "guest name", OPT_SOCKET | OPT_CLASS | OPT_POOL,
@@ -218,7 +223,8 @@ parse(struct args *args, int argc, char **argv)
 	cmd = find_command(argv + optind, argc - optind, &used);
 	check_options(cmd, args->given);
 	optind += used;
-	if (cmd->operand != NULL && args->service == NULL) {
+	if (cmd->operand != NULL && args->service == NULL &&
+	    (optind < argc || (cmd->options & OPT_NO_OPERAND) == 0)) {
 		if (optind == argc)
 			usage_error("%s: missing operand (%s)",
 			    argv[optind - 1], cmd->operand);

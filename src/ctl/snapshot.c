@@ -211,3 +211,23 @@ snapshot_find(struct json_object *status, const char *list, const char *name,
 	free(known);
 	return twice ? NULL : found;
 }
+
+struct json_object *
+snapshot_find_any(struct json_object *status, const char *name,
+    struct failure *why)
+{
+	struct json_object *pool, *o;
+
+	SNAPSHOT_FOREACH(pool, status, "pools")
+		SNAPSHOT_FOREACH(o, pool, "guests")
+			if (is_called(o, name))
+				return o;
+	SNAPSHOT_FOREACH(pool, status, "pools")
+		SNAPSHOT_FOREACH(o, pool, "services")
+			if (!snapshot_is_guests(o) && is_called(o, name))
+				return snapshot_find(status, "services", name,
+				    why);
+	fail(why, EXIT_REFUSED,
+	    "unknown guest or service %s: vrngctl status lists them", name);
+	return NULL;
+}

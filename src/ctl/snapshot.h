@@ -56,4 +56,8 @@ bool snapshot_is_guests(struct json_object *service);
 struct json_object *snapshot_find(struct json_object *, const char *list,
     const char *name, struct failure *);
 
+/* Finds a guest of that name or, if there is none, a service. */
+struct json_object *snapshot_find_any(struct json_object *, const char *name,
+    struct failure *);
+
 #endif

@@ -10,6 +10,7 @@
 #include "ctl/status.h"
 #include "ctl/table.h"
 #include "ctl/term.h"
+#include "ctl/why.h"
 
 #define WIDE	      80 /* columns that all cells need */
 #define INDENT	      2
@@ -55,6 +56,31 @@ static const struct column guest_columns[] = {
 	{ "CUT", "short_answers", COLUMN_COUNT },
 	{ "BAD", "malformed", COLUMN_COUNT },
 	{ "HITS", "polling", COLUMN_HITS }, /* where guests poll */
+};
+
+/* In live mode, and the reason why they wait. */
+static const struct column live_guest_columns[] = {
+	{ "GUEST", "name", COLUMN_TEXT },
+	{ "CLASS", "class", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "CEIL", "ceil", COLUMN_RATE },
+	{ "NOW/S", "bytes_per_second", COLUMN_BYTES },
+	{ "BYTES", "bytes", COLUMN_BYTES },
+	{ "REQS", "requests", COLUMN_COUNT },
+	{ "WAIT", "wait_ns", COLUMN_TIME },
+	{ "WHY", "why", COLUMN_TEXT },
+};
+
+static const struct column live_service_columns[] = {
+	{ "SERVICE", "name", COLUMN_TEXT },
+	{ "KIND", "kind", COLUMN_TEXT },
+	{ "CLASS", "class", COLUMN_TEXT },
+	{ "STATE", "state", COLUMN_TEXT },
+	{ "NOW/S", "bytes_per_second", COLUMN_BYTES },
+	{ "BYTES", "bytes", COLUMN_BYTES },
+	{ "REQS", "requests", COLUMN_COUNT },
+	{ "WAIT", "wait_ns", COLUMN_TIME },
+	{ "WHY", "why", COLUMN_TEXT },
 };
 
 static const struct column service_columns[] = {
@@ -106,7 +132,7 @@ print_head(struct json_object *pool, FILE *f, bool live)
 		fprintf(f, "limit %s%s, burst %s", format_rate(a, limit),
 		    format_per_second(limit) > 0 ? "/s" : "",
 		    format_bytes(b, snapshot_number(pool, "burst")));
-	fprintf(f, "\n  now %s/s, total %s\n",
+	fprintf(f, "\n  granted now %s/s, total %s\n",
 	    format_bytes(a, snapshot_number(pool, "bytes_per_second")),
 	    format_bytes(b, snapshot_number(pool, "bytes")));
 	fprintf(f, "  stock %s of %s, %zu guest%s\n",
@@ -205,6 +231,18 @@ write_source(struct json_object *source, FILE *f)
 	write_fips(health, f);
 }
 
+/* Why a guest waits; that it is not connected is its state. */
+static void
+write_guest(struct json_object *guest, FILE *f)
+{
+	char text[TEXT_SIZE];
+
+	if (strcmp(snapshot_text(guest, "cause"), "not-connected") != 0)
+		fprintf(f, "%s\n",
+		    format_text(text, sizeof(text),
+			snapshot_text(guest, "why")));
+}
+
 /* The address of a service, and the numbers of its clients. */
 static void
 write_service(struct json_object *service, FILE *f)
@@ -251,7 +289,7 @@ static const struct table tables[] = {
 	{ "classes", class_columns, NITEMS(class_columns), INDENT, 2, false,
 	    NULL },
 	{ "guests", guest_columns, NITEMS(guest_columns), INDENT, 3, false,
-	    NULL },
+	    write_guest },
 	{ "services", service_columns, NITEMS(service_columns), INDENT, 4,
 	    false, write_service },
 	{ "clients", client_columns, NITEMS(client_columns), INDENT, 3, true,
@@ -326,18 +364,37 @@ sort(struct json_object *pool, const char *key)
 }
 
 static void
-print_pool(struct json_object *pool, FILE *f, size_t limit, bool live)
+print_tables(struct json_object *pool, FILE *f, size_t limit)
 {
 	struct table t;
 
-	print_head(pool, f, live);
 	for (size_t i = 0; i < NITEMS(tables); i++) {
 		t = tables[i];
 		if (t.columns == guest_columns &&
 		    ((limit != 0 && limit < WIDE) || !is_polling(pool)))
 			t.ncolumns--;
-		if (live)
-			t.notes = NULL;
+		table_print(&t, pool, f, limit);
+	}
+}
+
+/* Without clients and notes; the reason is a column, truncated first. */
+static void
+print_live_tables(struct json_object *pool, FILE *f, size_t limit)
+{
+	struct table t;
+
+	for (size_t i = 0; i < NITEMS(tables); i++) {
+		t = tables[i];
+		t.notes = NULL;
+		if (t.columns == guest_columns) {
+			t.columns = live_guest_columns;
+			t.ncolumns = NITEMS(live_guest_columns);
+			t.tail = true;
+		} else if (t.columns == service_columns) {
+			t.columns = live_service_columns;
+			t.ncolumns = NITEMS(live_service_columns);
+			t.tail = true;
+		}
 		table_print(&t, pool, f, limit);
 	}
 }
@@ -351,7 +408,8 @@ status_print(struct json_object *status, FILE *f, size_t limit)
 		sort(pool, "guests");
 		sort(pool, "services");
 		fputc('\n', f);
-		print_pool(pool, f, limit, true);
+		print_head(pool, f, true);
+		print_live_tables(pool, f, limit);
 	}
 }
 
@@ -364,26 +422,70 @@ print_status(struct json_object *status, size_t limit, bool all_clients)
 		gather_clients(pool, all_clients);
 		if (pool_i > 0)
 			putchar('\n');
-		print_pool(pool, stdout, limit, false);
+		print_head(pool, stdout, false);
+		print_tables(pool, stdout, limit);
+	}
+}
+
+/* Adds an array with those objects of a list that have the name of `o`. */
+static void
+gather(struct json_object *to, struct json_object *pool, const char *list,
+    struct json_object *o)
+{
+	struct json_object *all = json_object_new_array(), *item;
+	bool guest = snapshot_text(o, "kind")[0] == '\0';
+
+	SNAPSHOT_FOREACH(item, pool, list)
+		if (item == o ||
+		    (guest && snapshot_is_guests(item) &&
+			strcmp(snapshot_text(item, "name"),
+			    snapshot_text(o, "name")) == 0))
+			json_object_array_add(all, json_object_get(item));
+	json_object_object_add(to, list, all);
+}
+
+/* Prints a guest or service alone: why it waits, and its rows. */
+static void
+print_one(struct json_object *status, struct json_object *o, size_t limit,
+    bool all_clients)
+{
+	struct json_object *pool, *one;
+
+	why_print(o, stdout);
+	SNAPSHOT_FOREACH(pool, status, "pools") {
+		one = json_object_new_object();
+		gather(one, pool, "guests", o);
+		gather(one, pool, "services", o);
+		gather_clients(one, all_clients);
+		print_tables(one, stdout, limit);
+		json_object_put(one);
 	}
 }
 
 int
 status_run(const struct args *args, struct failure *why)
 {
-	struct json_object *status = snapshot_take(args->status, why);
+	struct json_object *status = snapshot_take(args->status, why), *o;
+	bool all_clients = (args->given & OPT_CLIENTS) != 0;
 	size_t columns = 0, lines;
 
-	if (status == NULL)
+	if ((o = status) == NULL)
 		return -1;
+	if (args->operand != NULL &&
+	    (o = snapshot_find_any(status, args->operand, why)) == NULL) {
+		json_object_put(status);
+		return -1;
+	}
 	if (isatty(STDOUT_FILENO))
 		term_size(&columns, &lines);
 	if ((args->given & OPT_JSON) != 0)
-		puts(json_object_to_json_string_ext(status,
+		puts(json_object_to_json_string_ext(o,
 		    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
 			JSON_C_TO_STRING_NOSLASHESCAPE));
+	else if (o != status)
+		print_one(status, o, columns, all_clients);
 	else
-		print_status(status, columns, (args->given & OPT_CLIENTS) != 0);
+		print_status(status, columns, all_clients);
 	json_object_put(status);
 	return 0;
 }

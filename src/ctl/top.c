@@ -3,6 +3,7 @@
  */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +14,12 @@
 #include "ctl/top.h"
 
 #define PERIOD NS_PER_SEC
+
+static bool
+is_connected(const char *state)
+{
+	return strcmp(state, "connected") == 0 || strcmp(state, "waiting") == 0;
+}
 
 /* Counts guests, services and clients, and those connected. */
 static void
@@ -28,8 +35,7 @@ print_head(struct json_object *status, FILE *f)
 	SNAPSHOT_FOREACH(pool, status, "pools") {
 		guests += snapshot_length(pool, "guests");
 		SNAPSHOT_FOREACH(o, pool, "guests")
-			up += snapshot_number(o, "connected_ns") != 0 ||
-			    snapshot_number(o, "egd_clients") != 0;
+			up += is_connected(snapshot_text(o, "state"));
 		SNAPSHOT_FOREACH(o, pool, "services") {
 			if (snapshot_is_guests(o))
 				continue;

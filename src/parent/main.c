@@ -417,6 +417,7 @@ run(struct vrngd *v, struct config **config)
 	int r = 1;
 
 	daemon_init(&v->daemon, &v->env, &daemon_ops, v);
+	v->daemon.config = v->opt.config;
 	statistics_init(&v->statistics, &v->daemon);
 	if (open_passed(v) == -1)
 		return 1;

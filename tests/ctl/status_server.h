@@ -45,6 +45,19 @@ put_class(FILE *f, const char *name, const char *parent, unsigned int depth,
 	    name, parent, depth, rate, mode);
 }
 
+/* Why a guest waits, as it may. */
+static const char *
+reason(const char *name, const char *state)
+{
+	if (strcmp(name, "vm2") == 0)
+		return "\"cause\":\"ceiling\",\"why\":\"ceiling of class batch "
+		       "is used up: 5242880 bytes per second\"";
+	if (strcmp(state, "idle") == 0)
+		return "\"cause\":\"not-connected\",\"why\":\"no VMM is "
+		       "connected\"";
+	return "\"cause\":null,\"why\":null";
+}
+
 static void
 put_guest(FILE *f, const char *name, const char *class, const char *socket,
     const char *state)
@@ -57,7 +70,7 @@ put_guest(FILE *f, const char *name, const char *class, const char *socket,
 		snprintf(egd, sizeof(egd), "\"/run/vrngd/%s.egd\"", name);
 	fprintf(f,
 	    "{\"name\":\"%s\",\"class\":%s,\"socket\":%s,\"egd_socket\":%s,"
-	    "\"egd_clients\":%d,\"state\":\"%s\",\"rate\":{\"bytes\":512,"
+	    "\"egd_clients\":%d,\"state\":\"%s\",%s,\"rate\":{\"bytes\":512,"
 	    "\"period_ns\":65536000000},\"ceil\":" RATE(
 		1048576) ","
 			 "\"burst\":4096,\"weight\":1,\"priority\":0,"
@@ -66,7 +79,8 @@ put_guest(FILE *f, const char *name, const char *class, const char *socket,
 			 "\"wait_ns\":12345000000,\"connected_ns\":%" PRIu64 ","
 			 "\"connections\":2,\"delivery\":\"raw\",\"polling\":%s,"
 			 "\"worker_pid\":%s}",
-	    name, class, socket, egd, vm5, state, idle ? 0 : 61 * NS_PER_SEC,
+	    name, class, socket, egd, vm5, state, reason(name, state),
+	    idle ? 0 : 61 * NS_PER_SEC,
 	    vm1 ? "{\"us\":50,\"share_percent\":20,\"polls\":2000,"
 		  "\"hits\":1900,\"misses\":90,\"ns\":77000000}"
 		: "{\"us\":0,\"share_percent\":50,\"polls\":0,\"hits\":0,"

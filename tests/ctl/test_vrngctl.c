@@ -29,6 +29,50 @@ test_status(void **state)
 	server_stop(&s);
 }
 
+/* One guest or service, and a sentence about it. */
+static void
+test_one(void **state)
+{
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	check_done(&s, "why vm2");
+	assert_string_equal(result.out,
+	    "guest vm2 is waiting: ceiling of class batch is used up: "
+	    "5242880 bytes per second\n");
+	check_done(&s, "why vm1");
+	assert_string_equal(result.out,
+	    "guest vm1 is connected: no request waits\n");
+	check_done(&s, "why vm3");
+	assert_string_equal(result.out,
+	    "guest vm3 is idle: no VMM is connected\n");
+	check_done(&s, "why lan");
+	assert_string_equal(result.out,
+	    "egd lan is waiting: bytes are on their way\n");
+	check_done(&s, "why stream:both");
+	check_contains(result.out, "stream both is connected: ");
+	check_fails(&s, "why both", 1, "use egd:both or stream:both");
+	check_fails(&s, "why vm9", 1, "unknown guest or service vm9");
+	check_fails(&s, "status vm9", 1, "unknown guest or service vm9");
+	check_done(&s, "status vm1");
+	assert_memory_equal(result.out, "guest vm1 is connected", 22);
+	check_contains(result.out, "\n  vm1   gold  connected ");
+	/* Its EGD socket, and no other guest. */
+	check_contains(result.out, "\n  vm1     guest gold  idle ");
+	assert_null(strstr(result.out, "vm2"));
+	assert_null(strstr(result.out, "pool"));
+	check_lines(80);
+	check_done(&s, "status lan");
+	check_contains(result.out, "12 of 64 clients");
+	check_contains(result.out, "vrngctl status --clients lists all");
+	assert_null(strstr(result.out, "GUEST"));
+	check_done(&s, "status --json vm2");
+	check_contains(result.out, "\"cause\": \"ceiling\",");
+	assert_null(strstr(result.out, "vm1"));
+	server_stop(&s);
+}
+
 static void
 test_json(void **state)
 {
@@ -63,7 +107,9 @@ test_top_once(void **state)
 	(void)state;
 	server_start(&s);
 	check_done(&s, "top --once");
-	check_contains(result.out, "4 of 5 guests connected, ");
+	check_contains(result.out, "3 of 5 guests connected, ");
+	check_contains(result.out, " WHY\n");
+	check_contains(result.out, " ceiling of class batch is ");
 	check_contains(result.out, "\n\npool default: limit 10M/s, burst 1M\n");
 	check_contains(result.out, "\n  gold    raw ");
 	check_contains(result.out, "\n    batch drbg ");
@@ -139,6 +185,9 @@ test_usage(void **state)
 		{ "guest remove vm1 vm2", "unexpected argument 'vm2'" },
 		{ "guest remove vm1 --class x", "--class is not allowed" },
 		{ "status --once", "--once is not allowed" },
+		{ "status vm1 vm2", "unexpected argument 'vm2'" },
+		{ "why", "missing operand (guest or service)" },
+		{ "why vm1 --json", "--json is not allowed" },
 		{ "status --jsn", "unknown option --jsn" },
 		{ "status -x", "unknown option -x" },
 		{ "log loud", "error, warning, info or debug" },
@@ -440,6 +489,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_one),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_top_once),
 		cmocka_unit_test(test_changes),

@@ -56,7 +56,7 @@ notify_status(struct daemon *s, char text[NOTIFY_STATUS_SIZE])
 	char rate[32], unstored[48] = "";
 
 	TAILQ_FOREACH(g, &s->guests, entry)
-		connected += process_running(&g->vhost.endpoint.worker);
+		connected += guest_connected(g);
 	TAILQ_FOREACH(p, &s->pools, entry)
 		TAILQ_FOREACH(source, &p->pool.setup.sources, entry) {
 			sources++;

@@ -5,12 +5,14 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/names.h"
 #include "parent/control/status_json.h"
 #include "parent/host/sdnotify.h"
+#include "parent/state/why.h"
 
 /* A counter of common/counters.h. */
 #define PUT_COUNTER(name, json, journal) json_put_number(j, json, c->name);
@@ -106,6 +108,7 @@ put_source(struct json *j, const struct pool *pool, struct pool_source *s,
 	json_put_bool(j, "serving", pool->serving >> cs->spec.number & 1);
 	json_put_number(j, "bytes", pool_source_bytes(s));
 	json_put_number(j, "bytes_per_second", pool_source_rate(s));
+	json_put_number(j, "counting_ns", now - s->created);
 	json_put_number(j, "failures", s->failures);
 	if (s->failed == 0 && s->failure[0] == '\0') {
 		json_put_null(j, "last_failure");
@@ -135,9 +138,13 @@ open_pool(struct json *j, struct daemon_pool *p, uint64_t now)
 	json_put_number(j, "stock", a->stock);
 	json_put_number(j, "stock_capacity", p->pool.capacity);
 	json_put_number(j, "bytes", a->root.meter.total);
+	json_put_number(j, "bytes_granted", a->root.meter.total);
+	json_put_number(j, "counting_ns", now - p->pool.created);
 	json_put_number(j, "bytes_per_second", meter_rate(&a->root.meter, now));
 	json_put_string(j, "combine", names_text(names_combine, spec->combine));
 	json_put_number(j, "min_sources", spec->min_sources);
+	json_put_number(j, "unserved_ns",
+	    p->pool.unserved == 0 ? 0 : now - p->pool.unserved);
 	json_put_number(j, "sources_serving",
 	    (uint64_t)__builtin_popcount(p->pool.serving));
 	json_put_number(j, "sources_total", spec->nsources);
@@ -162,6 +169,8 @@ put_class(struct json *j, struct daemon_class *c, uint64_t now)
 	json_put_number(j, "depth", depth);
 	put_share(j, &c->node.share);
 	json_put_number(j, "bytes", c->node.meter.total);
+	json_put_number(j, "bytes_granted", c->node.meter.total);
+	json_put_number(j, "counting_ns", now - c->created);
 	json_put_number(j, "bytes_per_second", meter_rate(&c->node.meter, now));
 	json_put_number(j, "guests", c->nguests);
 	json_put_string(j, "delivery",
@@ -169,35 +178,26 @@ put_class(struct json *j, struct daemon_class *c, uint64_t now)
 	json_close(j, '}');
 }
 
-static const char *
-service_state(const struct service *s)
+/*
+ * The state of a guest or service, and why it waits.
+ */
+static void
+put_state(struct json *j, enum endpoint_state state, const struct why *why)
 {
-	const struct endpoint *e = &s->endpoint;
-
-	if (e->consumer.leaf.waiting > 0)
-		return "waiting";
-	if (counted_nclients(&e->counted) > 0)
-		return "connected";
-	/* Without clients, a worker waits a little for the next. */
-	if (process_running(&e->worker))
-		return "idle";
-	if (s->config.connect)
-		return "connecting";
-	return endpoint_listening(e) ? "idle" : "paused";
+	json_put_string(j, "state", endpoint_state_text(state));
+	json_put_name(j, "cause", why->cause);
+	json_put_name(j, "why", why->text);
 }
 
-/* The state of the vhost-user socket, or of the EGD socket without one. */
-static const char *
-guest_state(const struct guest *g)
+/* Bytes delivered, as "bytes" too, and bytes granted, since `since` (ns). */
+static void
+put_bytes(struct json *j, uint64_t delivered, struct alloc_node *node,
+    uint64_t since, uint64_t now)
 {
-	const struct endpoint *e = &g->vhost.endpoint;
-
-	if (e->place == NULL && g->egd != NULL)
-		return service_state(&g->egd->service);
-	if (!process_running(&e->worker))
-		return e->io == NULL || endpoint_listening(e) ? "idle"
-							      : "paused";
-	return e->consumer.leaf.waiting > 0 ? "waiting" : "connected";
+	json_put_number(j, "bytes_delivered", delivered);
+	json_put_number(j, "bytes_granted", node->meter.total);
+	json_put_number(j, "bytes_per_second", meter_rate(&node->meter, now));
+	json_put_number(j, "counting_ns", now - since);
 }
 
 static void
@@ -211,6 +211,19 @@ put_polling(struct json *j, const struct config_polling *polling,
 	json_close(j, '}');
 }
 
+/* ns, with the current wait. */
+static uint64_t
+throttled(const struct guest *g)
+{
+	const struct endpoint *e = &g->vhost.endpoint;
+	uint64_t ns = consumer_throttled_ns(e->pool, &e->consumer);
+
+	if (g->egd != NULL)
+		ns += consumer_throttled_ns(e->pool,
+		    &g->egd->service.endpoint.consumer);
+	return ns;
+}
+
 static void
 put_guest(struct json *j, struct guest *g, uint64_t now)
 {
@@ -219,6 +232,7 @@ put_guest(struct json *j, struct guest *g, uint64_t now)
 	struct alloc_node *node = guest_node(g);
 	const struct counters counters = guest_counters(g), *c = &counters;
 	bool running = process_running(&e->worker);
+	struct why why;
 
 	json_open(j, NULL, '{');
 	json_put_string(j, "name", g->name);
@@ -228,10 +242,12 @@ put_guest(struct json *j, struct guest *g, uint64_t now)
 	    egd == NULL ? NULL : egd->config.socket.where);
 	json_put_number(j, "egd_clients",
 	    egd == NULL ? 0 : counted_nclients(&egd->endpoint.counted));
-	json_put_string(j, "state", guest_state(g));
+	why_guest(g, now, &why);
+	put_state(j, guest_state(g), &why);
 	put_share(j, &node->share);
-	json_put_number(j, "bytes_per_second", meter_rate(&node->meter, now));
+	put_bytes(j, c->bytes, node, guest_since(g), now);
 	REQUEST_COUNTERS(PUT_COUNTER)
+	json_put_number(j, "throttled_ns", throttled(g));
 	json_put_number(j, "connected_ns", running ? now - e->since : 0);
 	json_put_number(j, "connections", g->vhost.connections);
 	json_put_string(j, "delivery",
@@ -263,6 +279,7 @@ put_service(struct json *j, struct service *s, struct alloc_node *node,
 	const struct counters *c = &counters;
 	struct counters_client client;
 	char where[CONFIG_WHERE_SIZE];
+	struct why why;
 
 	config_socket_text(&s->config.socket, where, sizeof(where));
 	json_open(j, NULL, '{');
@@ -274,10 +291,13 @@ put_service(struct json *j, struct service *s, struct alloc_node *node,
 	    names_text(names_transport, s->config.socket.transport));
 	json_put_bool(j, "connects", s->config.connect);
 	json_put_number(j, "local_port", s->config.local_port);
-	json_put_string(j, "state", service_state(s));
+	why_service(s, now, &why);
+	put_state(j, service_state(s), &why);
 	put_share(j, &node->share);
-	json_put_number(j, "bytes_per_second", meter_rate(&node->meter, now));
+	put_bytes(j, c->bytes, node, e->counted.since, now);
 	REQUEST_COUNTERS(PUT_COUNTER)
+	json_put_number(j, "throttled_ns",
+	    consumer_throttled_ns(e->pool, &e->consumer));
 	CLIENT_COUNTERS(PUT_COUNTER)
 	json_put_number(j, "clients_connected", counted_nclients(&e->counted));
 	json_put_number(j, "max_clients", s->config.max_clients);
@@ -308,6 +328,35 @@ status_json_init(struct status_json *w, struct daemon *s)
 	*w = (struct status_json){ .daemon = s, .part = STATUS_END };
 }
 
+/* A time of the real clock, `ago` ns before now, as RFC 3339 has it. */
+static void
+put_time(struct json *j, const char *key, uint64_t ago)
+{
+	time_t then = time(NULL) - (time_t)(ago / NS_PER_SEC);
+	char text[sizeof("2026-11-30T12:00:00Z") + 8];
+	struct tm tm;
+
+	if (gmtime_r(&then, &tm) == NULL ||
+	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		json_put_null(j, key);
+	else
+		json_put_string(j, key, text);
+}
+
+static void
+put_daemon(struct json *j, const struct daemon *d)
+{
+	uint64_t age = clock_now() - d->started;
+
+	json_put_number(j, "schema", STATUS_SCHEMA);
+	json_put_string(j, "version", PACKAGE_VERSION);
+	json_put_number(j, "pid", (uint64_t)getpid());
+	json_put_name(j, "config", d->config);
+	put_time(j, "time", 0);
+	put_time(j, "started", age);
+	json_put_number(j, "uptime_ns", age);
+}
+
 void
 status_json_start(struct status_json *w, int fd)
 {
@@ -316,6 +365,7 @@ status_json_start(struct status_json *w, int fd)
 	w->applied = w->daemon->applied;
 	json_init(&w->json, fd);
 	json_open(&w->json, NULL, '{');
+	put_daemon(&w->json, w->daemon);
 	json_open(&w->json, "pools", '[');
 }
 

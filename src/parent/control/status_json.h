@@ -8,6 +8,9 @@
 #include "parent/control/json.h"
 #include "parent/state/reload.h"
 
+/* The version of the format; added fields do not change it. */
+#define STATUS_SCHEMA 1
+
 /* The next piece. */
 enum status_part {
 	STATUS_POOL, /* the head of a pool; without one, the end */

@@ -5,8 +5,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "parent/endpoint/counted.h"
@@ -19,6 +21,7 @@ counted_init(struct counted *c, enum proto_role role,
 	*c = (struct counted){
 		.role = role,
 		.consumer = consumer,
+		.since = clock_now(),
 		.page.fd = -1,
 	};
 }
@@ -48,13 +51,33 @@ begin(struct counted *c)
 	c->began = clock_now();
 	c->granted = c->consumer->given;
 	c->counters = (struct counters){ 0 };
+	c->fault = FAULT_NONE;
 }
 
+/* Records the time in the page for a later daemon, for reports only. */
 int
 counted_begin(struct counted *c)
 {
 	begin(c);
-	return page_make(&c->page, counters_size(c->role));
+	if (page_make(&c->page, counters_size(c->role)) == -1)
+		return -1;
+	if (pwrite(c->page.fd, &c->began, sizeof(c->began),
+		offsetof(struct counters_page, began)) ==
+	    (ssize_t)sizeof(c->began))
+		return 0;
+	page_close(&c->page);
+	errno = EIO;
+	return -1;
+}
+
+/* The time in the page of an earlier daemon, if it can be true. */
+static uint64_t
+stored_since(const struct counted *c)
+{
+	const struct counters_page *page = c->page.map;
+	uint64_t began = counters_load(&page->began);
+
+	return began == 0 ? c->since : min64(began, c->since);
 }
 
 /*
@@ -72,6 +95,7 @@ counted_resume(struct counted *c, int fd)
 	if (fd == -1 || page_take(&c->page, fd, counters_size(c->role)) == -1)
 		return counted_begin(c);
 	begin(c);
+	c->since = stored_since(c);
 	now = load(c);
 	c->counters = counters_clamp(&now, &none, COUNTER_MAX, COUNTER_MAX);
 	c->granted -= c->counters.bytes;
@@ -116,8 +140,21 @@ void
 counted_end(struct counted *c)
 {
 	c->past = counted_total(c);
+	c->fault = counted_fault(c);
 	c->counters = (struct counters){ 0 };
 	page_close(&c->page);
+}
+
+enum fault
+counted_fault(const struct counted *c)
+{
+	const struct counters_page *page = c->page.map;
+	uint64_t fault;
+
+	if (page == NULL)
+		return c->fault;
+	fault = counters_load(&page->fault);
+	return fault < FAULTS ? (enum fault)fault : FAULT_NONE;
 }
 
 void

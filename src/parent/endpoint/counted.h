@@ -16,9 +16,11 @@ struct counted {
 	enum proto_role role;
 	struct page page;
 	uint64_t began;		  /* ns, creation of the page, or an estimate */
+	uint64_t since;		  /* ns, time from which all counters count */
 	uint64_t granted;	  /* bytes to the consumer at that time */
 	struct counters counters; /* of the page, as last read */
 	struct counters past;	  /* of closed pages */
+	enum fault fault;	  /* of the last closed page */
 };
 
 /* The values of statistics, current or last reported. */
@@ -46,6 +48,9 @@ struct counters counted_total(struct counted *);
 
 /* Reads the page a last time, and closes it. */
 void counted_end(struct counted *);
+
+/* Why the guest of this session, or of the last one, cannot be served. */
+enum fault counted_fault(const struct counted *);
 
 /*
  * Logs the counters of the page since that time (ns), in a line with that

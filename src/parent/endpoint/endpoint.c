@@ -18,6 +18,20 @@ endpoint_of(struct consumer *c)
 	return c->arg;
 }
 
+const char *
+endpoint_state_text(enum endpoint_state state)
+{
+	static const char *const names[] = {
+		[ENDPOINT_IDLE] = "idle",
+		[ENDPOINT_PAUSED] = "paused",
+		[ENDPOINT_CONNECTING] = "connecting",
+		[ENDPOINT_CONNECTED] = "connected",
+		[ENDPOINT_WAITING] = "waiting",
+	};
+
+	return names[state];
+}
+
 bool
 endpoint_may_log(struct endpoint *e)
 {

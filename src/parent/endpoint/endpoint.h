@@ -19,6 +19,18 @@
 
 struct endpoint;
 
+/* Of two sockets, a guest has the later state. */
+enum endpoint_state {
+	ENDPOINT_IDLE,	     /* not connected */
+	ENDPOINT_PAUSED,     /* its workers died: it listens again soon */
+	ENDPOINT_CONNECTING, /* its peer does not listen */
+	ENDPOINT_CONNECTED,
+	ENDPOINT_WAITING, /* connected, and requests wait for bytes */
+};
+
+/* The name of a state, as in the status. */
+const char *endpoint_state_text(enum endpoint_state);
+
 struct endpoint_ops {
 	/*
 	 * The kind of its workers, with endpoint_frame() and endpoint_ended().

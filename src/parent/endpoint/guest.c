@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/min.h"
 #include "common/names.h"
 #include "parent/endpoint/guest.h"
 
@@ -143,6 +144,33 @@ guest_counters(struct guest *g)
 		counters_add(&sum, &egd);
 	}
 	return sum;
+}
+
+enum endpoint_state
+guest_state(const struct guest *g)
+{
+	enum endpoint_state vhost = vhost_state(&g->vhost), egd;
+
+	if (g->egd == NULL)
+		return vhost;
+	egd = service_state(&g->egd->service);
+	return egd > vhost ? egd : vhost;
+}
+
+bool
+guest_connected(const struct guest *g)
+{
+	return guest_state(g) >= ENDPOINT_CONNECTED;
+}
+
+uint64_t
+guest_since(const struct guest *g)
+{
+	uint64_t since = g->vhost.endpoint.counted.since;
+
+	if (g->egd == NULL)
+		return since;
+	return min64(since, g->egd->service.endpoint.counted.since);
 }
 
 uint64_t

@@ -69,6 +69,14 @@ bool guest_adopted(const struct guest *);
  */
 struct counters guest_counters(struct guest *);
 
+/*
+ * The state of the socket that is more active, and whether one of them is
+ * connected; ns, the time from which its counters count.
+ */
+enum endpoint_state guest_state(const struct guest *);
+bool guest_connected(const struct guest *);
+uint64_t guest_since(const struct guest *);
+
 /* ns, time that its requests waited for its limits. */
 uint64_t guest_throttled(const struct guest *);
 

@@ -624,6 +624,23 @@ service_accept_writes(struct service *s, bool yes)
 		send_writes(s);
 }
 
+enum endpoint_state
+service_state(const struct service *s)
+{
+	const struct endpoint *e = &s->endpoint;
+
+	if (consumer_waits(&e->consumer))
+		return ENDPOINT_WAITING;
+	if (counted_nclients(&e->counted) > 0)
+		return ENDPOINT_CONNECTED;
+	/* Without clients, a worker waits a little for the next. */
+	if (process_running(&e->worker))
+		return ENDPOINT_IDLE;
+	if (s->config.connect)
+		return ENDPOINT_CONNECTING;
+	return endpoint_listening(e) ? ENDPOINT_IDLE : ENDPOINT_PAUSED;
+}
+
 void
 service_report(struct service *s)
 {

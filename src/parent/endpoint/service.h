@@ -67,6 +67,8 @@ const char *service_stored_prefix(const struct service *,
  */
 void service_accept_writes(struct service *, bool);
 
+enum endpoint_state service_state(const struct service *);
+
 /* Logs its state, with its worker's counters. */
 void service_report(struct service *);
 

@@ -75,6 +75,18 @@ vhost_log(struct vhost *v, bool ended)
 	    e->since);
 }
 
+enum endpoint_state
+vhost_state(const struct vhost *v)
+{
+	const struct endpoint *e = &v->endpoint;
+
+	if (process_running(&e->worker))
+		return consumer_waits(&e->consumer) ? ENDPOINT_WAITING
+						    : ENDPOINT_CONNECTED;
+	return e->io == NULL || endpoint_listening(e) ? ENDPOINT_IDLE
+						      : ENDPOINT_PAUSED;
+}
+
 /* Creates a deposit with a connection and memory for its state. */
 static int
 make_deposit(int conn)

@@ -28,6 +28,8 @@ void vhost_init(struct vhost *, const char *name, const struct log_subject *,
  */
 struct counters vhost_resume(struct vhost *, int stored);
 
+enum endpoint_state vhost_state(const struct vhost *);
+
 /* Logs the counters of its session, which has ended or continues. */
 void vhost_log(struct vhost *, bool ended);
 

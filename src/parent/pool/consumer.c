@@ -60,6 +60,17 @@ watch(struct pool *pool, struct consumer *c, uint64_t now)
 		pool->ops->throttled(pool, c, pool->arg);
 }
 
+uint64_t
+consumer_throttled_ns(const struct pool *pool, const struct consumer *c)
+{
+	struct throttle t = c->throttle;
+	uint64_t now = clock_now();
+
+	if (t.waiting)
+		throttle_end(&t, now, dry(pool, c, now));
+	return t.total;
+}
+
 /* Updates the time since which requests wait for stock. */
 static void
 watch_stock(struct pool *pool, uint64_t now)
@@ -329,8 +340,9 @@ consumer_init(struct pool *pool, struct consumer *c, struct alloc_node *parent,
 
 /* The measurement of its wait starts again, at its new place. */
 static void
-forget_limit(struct consumer *c)
+forget_limit(struct pool *pool, struct consumer *c)
 {
+	c->throttle.total = consumer_throttled_ns(pool, c);
 	c->throttle.waiting = false;
 	c->limit = &c->leaf;
 }
@@ -348,7 +360,7 @@ consumer_change(struct pool *pool, struct consumer *c,
 		pool->granted -= pending(c);
 	else if (was_generated && !share->generated)
 		pool->granted += pending(c);
-	forget_limit(c);
+	forget_limit(pool, c);
 	alloc_change(&pool->alloc, &c->leaf, parent, share, clock_now());
 	c->delivery = *delivery;
 	if (other)
@@ -360,14 +372,14 @@ consumer_change(struct pool *pool, struct consumer *c,
 void
 consumer_share(struct pool *pool, struct consumer *c, struct alloc_node *node)
 {
-	forget_limit(c);
+	forget_limit(pool, c);
 	alloc_insert(&pool->alloc, node, &c->leaf, clock_now());
 }
 
 void
 consumer_unshare(struct pool *pool, struct consumer *c)
 {
-	forget_limit(c);
+	forget_limit(pool, c);
 	alloc_extract(&pool->alloc, &c->leaf, clock_now());
 	pool_grant(pool);
 }

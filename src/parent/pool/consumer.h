@@ -54,6 +54,20 @@ struct consumer {
 };
 
 /*
+ * Whether its requests wait for bytes: for grants or, with a blocked byte
+ * channel, for the entropy process.
+ */
+static inline bool
+consumer_waits(const struct consumer *c)
+{
+	return c->leaf.waiting > 0 ||
+	    (c->blocked && c->want.need > c->leaf.granted);
+}
+
+/* ns, total time that its requests have waited for limits. */
+uint64_t consumer_throttled_ns(const struct pool *, const struct consumer *);
+
+/*
  * Adds a consumer without worker below a node of the pool's tree; the ops must
  * outlive it.  Changes its place, share and delivery.  Removes a consumer
  * without worker.

@@ -98,13 +98,23 @@ entropy_timer_over(void *arg)
 }
 
 static void
+set_serving(struct pool *pool, uint32_t serving)
+{
+	if (serving != 0)
+		pool->unserved = 0;
+	else if (pool->unserved == 0)
+		pool->unserved = clock_now();
+	pool->serving = serving;
+}
+
+static void
 stop_sources(struct pool *pool)
 {
 	struct pool_source *s;
 
 	TAILQ_FOREACH(s, &pool->setup.sources, entry)
 		pool_source_stop(s);
-	pool->serving = 0;
+	set_serving(pool, 0);
 	timer_after(&pool->starts, START_TIME);
 }
 
@@ -263,7 +273,7 @@ state_frame(struct pool *pool, const struct proto_source_state *state)
 	if (state->status != s->state.status)
 		pool_active(pool);
 	pool_source_update(s, state);
-	pool->serving = state->serving;
+	set_serving(pool, state->serving);
 	report_serving(pool, was);
 	return 0;
 }
@@ -297,6 +307,7 @@ pool_init(struct pool *pool, const char *name, struct process_env *env,
 {
 	*pool = (struct pool){ .env = env, .ops = ops, .arg = arg };
 	pool->page.fd = -1;
+	pool->created = pool->unserved = clock_now();
 	strlcpy(pool->name, name, sizeof(pool->name));
 	pool->subject.pool = pool->name;
 	TAILQ_INIT(&pool->setup.sources);

@@ -262,6 +262,7 @@ pool_source_new(const struct config_source *cs, const char *pool,
 	struct pool_source *s = must(calloc(1, sizeof(*s)));
 	char what[POOL_SOURCE_TEXT_SIZE - GUEST_NAME_SIZE - 3];
 
+	s->created = clock_now();
 	s->config = copy(cs);
 	s->subject.pool = pool;
 	s->subject.source = s->config->spec.name;

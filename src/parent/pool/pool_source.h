@@ -42,8 +42,9 @@ struct pool_source {
 	bool announced; /* the lack of bytes was logged */
 	bool lost;	/* its loss was logged */
 	struct proto_source_state
-	    state;	/* the last state, of this generation */
-	uint64_t since; /* ns, start of the state */
+	    state;	  /* the last state, of this generation */
+	uint64_t since;	  /* ns, start of the state */
+	uint64_t created; /* ns */
 	const struct counters_source *counters; /* its reader's; NULL: none */
 	uint64_t bytes;				/* of the page, as last read */
 	struct proto_health health;

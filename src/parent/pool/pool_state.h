@@ -44,6 +44,7 @@ struct pool {
 	const struct pool_ops *ops;
 	void *arg;
 	struct pool_setup setup;
+	uint64_t created; /* ns */
 	struct process entropy;
 	struct page page; /* with its counters */
 	uint32_t generation;
@@ -52,6 +53,7 @@ struct pool {
 	uint64_t granted;		/* total granted bytes of it */
 	uint64_t capacity;		/* of the stock, bytes */
 	uint32_t serving;		/* sources in use, one bit each */
+	uint64_t unserved;		/* ns, since there are none; 0: some */
 	struct flap flap;		/* of changed sources */
 	bool starved;			/* reported: no source serves */
 	struct timer starts;		/* until sources should serve */

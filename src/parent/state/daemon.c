@@ -26,6 +26,7 @@ daemon_init(struct daemon *d, struct process_env *env,
     const struct daemon_ops *ops, void *arg)
 {
 	*d = (struct daemon){ .env = env, .ops = ops, .arg = arg };
+	d->started = clock_now();
 	TAILQ_INIT(&d->pools);
 	TAILQ_INIT(&d->guests);
 	RB_INIT(&d->by_name);

@@ -31,6 +31,7 @@ struct daemon_class {
 	char name[CONFIG_NAME_SIZE];
 	struct alloc_node node;
 	struct config_terms terms; /* defaults of added guests */
+	uint64_t created;	   /* ns */
 	bool kept;		   /* by the configuration being applied */
 	uint32_t nguests;	   /* for the status, which counts them */
 };
@@ -77,6 +78,8 @@ struct daemon {
 	struct listen_fds listen_fds; /* unused descriptors from systemd */
 	struct store store;
 	struct timer orphans; /* to close sessions without a guest */
+	const char *config;   /* path of the configuration; NULL: none */
+	uint64_t started;     /* ns */
 	bool ready;
 };
 

@@ -232,6 +232,7 @@ apply_class(struct daemon_pool *p, const struct config_class *cc)
 	if (c == NULL) {
 		c = daemon_must(calloc(1, sizeof(*c)));
 		strlcpy(c->name, cc->name, sizeof(c->name));
+		c->created = clock_now();
 		alloc_add(&p->pool.alloc, &c->node, parent, &cc->share,
 		    clock_now());
 	} else {

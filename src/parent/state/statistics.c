@@ -9,6 +9,7 @@
 
 #include "parent/host/event.h"
 #include "parent/state/statistics.h"
+#include "parent/state/why.h"
 
 /* The increase of a total, which may be any value if it is from a worker. */
 static uint64_t
@@ -251,42 +252,13 @@ statistics_end(struct statistics *st)
 	timer_free(&st->timer);
 }
 
-/* The class that a node of a pool's tree is; NULL: another kind of node. */
-static const struct daemon_class *
-class_of(struct pool *pool, const struct alloc_node *node)
-{
-	struct daemon_pool *p =
-	    (void *)((char *)pool - offsetof(struct daemon_pool, pool));
-
-	return daemon_class_of(p, node);
-}
-
-/* The owner of a limit, for a field and for the message. */
-static const char *
-limit_text(struct pool *pool, const struct alloc_node *limit, char *text,
-    size_t size)
-{
-	const struct daemon_class *c = class_of(pool, limit);
-
-	if (limit == &pool->alloc.root) {
-		snprintf(text, size, "pool %s", pool->name);
-		return "pool";
-	}
-	if (c != NULL) {
-		snprintf(text, size, "class %s", c->name);
-		return "class";
-	}
-	snprintf(text, size, "the guest or service");
-	return "guest";
-}
-
 /* The node of a guest with two consumers, or the leaf of any other. */
 static struct alloc_node *
 own_node(struct pool *pool, struct consumer *c)
 {
 	struct alloc_node *above = c->leaf.parent;
 
-	return above == &pool->alloc.root || class_of(pool, above) != NULL
+	return above == &pool->alloc.root || why_class(pool, above) != NULL
 	    ? &c->leaf
 	    : above;
 }
@@ -299,7 +271,7 @@ statistics_throttled(struct pool *pool, struct consumer *c)
 	uint64_t given = meter_rate(&own_node(pool, c)->meter, clock_now());
 	uint64_t most = meter_per_second(ceil->bytes, ceil->period);
 	char text[CONFIG_NAME_SIZE + 16];
-	const char *kind = limit_text(pool, c->limit, text, sizeof(text));
+	const char *kind = why_limit(pool, c->limit, text, sizeof(text));
 
 	event_log(EVENT_THROTTLED, c->about,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_WAIT_NS", t->waited),

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "parent/control/status.h"
@@ -169,10 +171,59 @@ test_text(void **state)
 	    "gold");
 	assert_string_equal(json_object_get_string(get(guest, "state")),
 	    "idle");
+	assert_string_equal(json_object_get_string(get(guest, "cause")),
+	    "not-connected");
+	assert_string_equal(json_object_get_string(get(guest, "why")),
+	    "no VMM is connected");
+	assert_int_equal(json_object_get_int(get(guest, "throttled_ns")), 0);
+	assert_int_equal(json_object_get_int(get(guest, "bytes_granted")), 0);
+	assert_int_equal(json_object_get_int(get(guest, "bytes_delivered")), 0);
 	assert_null(get(guest, "ceil"));
 	assert_null(get(guest, "worker_pid"));
 	class = json_object_array_get_idx(pool_list(status, 0, "classes"), 0);
 	assert_int_equal(json_object_get_int(get(class, "guests")), 1);
+	json_object_put(status);
+	stop(&w);
+}
+
+/* What the status is of, and since when its counters count. */
+static void
+test_daemon(void **state)
+{
+	struct json_object *status, *guest, *class;
+	uint64_t uptime, counting;
+	struct tm tm;
+	struct world w;
+
+	(void)state;
+	start(&w);
+	w.daemon.config = "/etc/vrngd.conf";
+	w.daemon.started -= 100 * NS_PER_SEC;
+	w.class->created = clock_now() - 50 * NS_PER_SEC;
+	add_guest(&w, 0, "vm0")->vhost.endpoint.counted.since -=
+	    70 * NS_PER_SEC;
+	begin(&w);
+	assert_true(status_json_write(&w.json, UINT64_MAX));
+	status = end(&w);
+	assert_int_equal(json_object_get_int(get(status, "schema")), 1);
+	assert_string_equal(json_object_get_string(get(status, "version")),
+	    PACKAGE_VERSION);
+	assert_int_equal(json_object_get_int(get(status, "pid")), getpid());
+	assert_string_equal(json_object_get_string(get(status, "config")),
+	    "/etc/vrngd.conf");
+	uptime = json_object_get_uint64(get(status, "uptime_ns"));
+	assert_in_range(uptime, 100 * NS_PER_SEC, 200 * NS_PER_SEC);
+	for (int i = 0; i < 2; i++)
+		assert_non_null(strptime(json_object_get_string(get(status,
+					     i == 0 ? "time" : "started")),
+		    "%Y-%m-%dT%H:%M:%SZ", &tm));
+	assert_in_range(time(NULL) - timegm(&tm), 99, 200);
+	guest = json_object_array_get_idx(pool_list(status, 0, "guests"), 0);
+	counting = json_object_get_uint64(get(guest, "counting_ns"));
+	assert_in_range(counting, 70 * NS_PER_SEC, uptime);
+	class = json_object_array_get_idx(pool_list(status, 0, "classes"), 0);
+	counting = json_object_get_uint64(get(class, "counting_ns"));
+	assert_in_range(counting, 50 * NS_PER_SEC, uptime);
 	json_object_put(status);
 	stop(&w);
 }
@@ -419,6 +470,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_daemon),
 		cmocka_unit_test(test_writer),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_no_room),

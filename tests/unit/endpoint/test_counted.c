@@ -92,6 +92,35 @@ test_page(void **state)
 	assert_int_equal(unit_count_fds(), fds);
 }
 
+/* The next daemon knows from when the counters of a session count. */
+static void
+test_since(void **state)
+{
+	struct reader r, next = { 0 };
+	uint64_t before = clock_now();
+
+	(void)state;
+	start(&r, ROLE_VHOST);
+	assert_in_range(r.page->began, before, clock_now());
+	before = r.page->began;
+	usleep(1000);
+	counted_init(&next.counted, ROLE_VHOST, &next.consumer);
+	assert_int_equal(counted_resume(&next.counted,
+			     fcntl(r.counted.page.fd, F_DUPFD_CLOEXEC, 0)),
+	    0);
+	assert_int_equal(next.counted.since, before);
+	counted_end(&next.counted);
+	/* A time that cannot be. */
+	r.page->began = UINT64_MAX;
+	counted_init(&next.counted, ROLE_VHOST, &next.consumer);
+	assert_int_equal(counted_resume(&next.counted,
+			     fcntl(r.counted.page.fd, F_DUPFD_CLOEXEC, 0)),
+	    0);
+	assert_in_range(next.counted.since, before, clock_now());
+	counted_end(&next.counted);
+	stop(&r);
+}
+
 /* A worker that writes what it likes: values are huge, and go back. */
 static void
 test_hostile(void **state)
@@ -267,6 +296,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sum),
 		cmocka_unit_test(test_page),
+		cmocka_unit_test(test_since),
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_wait),
 		cmocka_unit_test(test_resume),
