@@ -35,6 +35,7 @@ static const struct sandbox_rule vhost_rules[] = {
 	    .nargs = 1,
 	    .args = { SANDBOX_INT(1, F_GETFL) } },
 	{ .nr = SANDBOX_POLL, .why = "the same" },
+	{ .nr = SCMP_SYS(read), .why = "the number of kicks of a blank ring" },
 	{ .nr = SCMP_SYS(mmap),
 	    .why = "guest memory, never executable",
 	    .nargs = 1,

@@ -9,6 +9,7 @@
 
 #include "common/channel.h"
 #include "common/log.h"
+#include "common/names.h"
 #include "vhost/worker.h"
 
 #define QUEUES 1
@@ -55,11 +56,12 @@ set_features(struct worker *w, struct message *m)
 	uint64_t features = m->payload.u64;
 
 	if ((features & FEATURE(VIRTIO_F_RING_PACKED)) != 0) {
+		worker_show_fault(w, FAULT_PACKED);
 		w->finished =
 		    (w->protocol_features &
 			FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK)) == 0 ||
 		    (m->hdr.flags & VHOST_USER_NEED_REPLY) == 0;
-		return "packed rings were not offered: remove packed=on";
+		return names_text(names_fault_text, FAULT_PACKED);
 	}
 	if ((features & ~FEATURES) != 0)
 		log_debug("ignoring features that were not offered: %#llx",
@@ -70,6 +72,7 @@ set_features(struct worker *w, struct message *m)
 	if ((features & FEATURE(VHOST_USER_F_PROTOCOL_FEATURES)) == 0)
 		w->enabled = true;
 	w->queue.event_idx = (features & FEATURE(VIRTIO_F_EVENT_IDX)) != 0;
+	worker_expect_memory(w);
 	return NULL;
 }
 

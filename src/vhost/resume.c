@@ -154,6 +154,8 @@ take_state(struct worker *w, const struct saved_state *s)
 		w->memory.inflight.size, (uint16_t)s->inflight_num) == -1)
 		lost("in-flight memory is too small for its queue");
 	w->save.next_id = s->next_id;
+	if (w->features != 0)
+		worker_expect_memory(w);
 }
 
 /* Completes the message that the worker before had handled. */

@@ -11,10 +11,12 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/min.h"
 #include "vhost/worker.h"
 
-#define LOOKS	 32 /* of the ring at a time: about 0.7 us */
-#define RUNS_MAX 16 /* runs without sleep, until other events are handled */
+#define LOOKS	  32 /* of the ring at a time: about 0.7 us */
+#define RUNS_MAX  16 /* runs without sleep, until other events are handled */
+#define KICKS_MAX UINT32_MAX /* of an eventfd, which can have any value */
 
 static void
 notifier_init(struct notifier *n, int fd, uint32_t id)
@@ -63,6 +65,7 @@ ring_set_kick(struct worker *w, int fd, uint32_t id)
 	}
 	w->kick_fd = fd;
 	w->kick_id = id;
+	w->kicks = 0;
 	/* Edge-triggered: it need not be read. */
 	if (fd == -1 ||
 	    loop_try(&w->loop, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLET,
@@ -122,6 +125,15 @@ ring_stop(struct worker *w)
 	w->running = w->more = false;
 }
 
+/* Why the ring is outside of the memory. */
+static enum fault
+unreachable(const struct worker *w)
+{
+	if ((w->features & FEATURE(VIRTIO_F_ACCESS_PLATFORM)) != 0)
+		return FAULT_IOMMU;
+	return w->memory.nregions == 0 ? FAULT_MEMORY : FAULT_RING;
+}
+
 static void
 ring_start(struct worker *w)
 {
@@ -129,10 +141,14 @@ ring_start(struct worker *w)
 
 	w->broken = false;
 	if (queue_map(&w->queue, &why) == -1) {
-		log_warning("cannot serve the ring: %s", why);
+		if (why == queue_unreachable)
+			worker_fault(w, unreachable(w));
+		else
+			log_warning("cannot serve the ring: %s", why);
 		notify(&w->err);
 		return;
 	}
+	worker_show_fault(w, FAULT_NONE);
 	w->queue.event_idx = (w->features & FEATURE(VIRTIO_F_EVENT_IDX)) != 0;
 	if (w->inflight.region != NULL)
 		w->queue.next = (uint16_t)(w->queue.used +
@@ -172,6 +188,8 @@ run_once(struct worker *w)
 	before = w->rng.counters->bytes;
 	kicked = w->rng.npending == 0;
 	state = rng_run(&w->rng, &call);
+	if (w->page->fault != FAULT_NONE && w->rng.counters->bytes != before)
+		worker_show_fault(w, FAULT_NONE);
 	w->more = state == RNG_MORE;
 	if (state == RNG_BROKEN && !w->broken) {
 		log_warning("invalid avail index");
@@ -234,6 +252,34 @@ ring_run(struct worker *w)
 			break;
 	}
 	return called;
+}
+
+/*
+ * Reads an eventfd, if that cannot block: the number of writes since it was
+ * read last; 0: unknown.
+ */
+static uint64_t
+count_kicks(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	uint64_t n;
+
+	if (flags == -1 || (flags & O_NONBLOCK) == 0 ||
+	    read(fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
+		return 0;
+	return n;
+}
+
+void
+ring_kick(struct worker *w)
+{
+	ring_run(w);
+	if (!w->running || w->kick_fd == -1 || !queue_is_blank(&w->queue))
+		return;
+	/* The first one is of the frontend, which sets a new eventfd. */
+	w->kicks += min64(count_kicks(w->kick_fd), KICKS_MAX);
+	if (w->kicks > 1 && queue_is_blank(&w->queue))
+		worker_fault(w, FAULT_MEMORY);
 }
 
 /*

@@ -15,7 +15,11 @@ worker_init(struct worker *w)
 	struct counters *counters;
 
 	loop_init(&w->loop, ROLE_VHOST);
-	counters = loop_counters(&w->loop);
+	w->page = loop_counters(&w->loop);
+	counters = &w->page->counters;
+	/* The worker before may have logged it. */
+	if (w->page->fault < FAULTS)
+		w->faults = 1U << w->page->fault;
 	w->session.fd = w->kick_fd = w->call.fd = w->err.fd = -1;
 	memory_init(&w->memory);
 	queue_init(&w->queue, &w->memory);
@@ -197,7 +201,7 @@ event(struct worker *w, uint64_t key)
 		session_event(w);
 		break;
 	case EVENT_KICK:
-		ring_run(w);
+		ring_kick(w);
 		break;
 	case EVENT_BYTES:
 		bytes_event(w);
@@ -211,12 +215,15 @@ worker_step(struct worker *w)
 	struct epoll_event events[EVENTS];
 	int n, ms;
 
-	ms = w->running && w->kick_fd == -1 ? POLL_MS : -1;
+	ms = w->memory_due == 0 ? -1 : loop_timeout(w->memory_due, clock_now());
+	if (w->running && w->kick_fd == -1)
+		ms = POLL_MS;
 	if (w->more || w->has_input || w->polling.looking)
 		ms = 0;
 	n = loop_wait(&w->loop, events, EVENTS, ms);
 	if (w->more || (n == 0 && !w->polling.looking))
 		ring_run(w);
+	worker_check_memory(w);
 	for (int i = 0; i < n && !w->finished; i++)
 		event(w, events[i].data.u64);
 	if (w->has_input && !w->finished)

@@ -44,8 +44,12 @@ struct worker {
 	struct rng rng;
 	struct polling polling;
 	struct save save;
-	int kick_fd;	  /* -1: none */
-	uint32_t kick_id; /* in the deposit */
+	struct counters_page *page; /* for the parent to read */
+	uint64_t memory_due; /* ns, until memory is expected; 0: it is there */
+	uint64_t kicks;	     /* of a blank ring; see ring_kick() */
+	unsigned int faults; /* that were logged, one bit each */
+	int kick_fd;	     /* -1: none */
+	uint32_t kick_id;    /* in the deposit */
 	struct notifier call;
 	struct notifier err;
 	bool kick_set;	     /* by SET_VRING_KICK, with or without fd */
@@ -66,6 +70,20 @@ void worker_init(struct worker *);
  */
 bool worker_step(struct worker *);
 
+/*
+ * Shows the parent why requests cannot be served; FAULT_NONE: they can.
+ * worker_fault() also logs it, once.
+ */
+void worker_show_fault(struct worker *, enum fault);
+void worker_fault(struct worker *, enum fault);
+
+/*
+ * The frontend has started the device: it shares memory soon, unless it has
+ * none to share.  Checks whether it has, at worker->memory_due.
+ */
+void worker_expect_memory(struct worker *);
+void worker_check_memory(struct worker *);
+
 /* Handles the message of the session, and queues its reply. */
 void worker_handle(struct worker *);
 
@@ -84,6 +102,12 @@ void ring_stop(struct worker *);
 
 /* Serves it, if it runs.  Returns whether the driver was called. */
 bool ring_run(struct worker *);
+
+/*
+ * Serves it after a kick.  Kicks for requests that never appear show that the
+ * guest's memory is a private copy of the shared file.
+ */
+void ring_kick(struct worker *);
 
 /*
  * During a poll (worker->polling): checks for requests, for a few tens of

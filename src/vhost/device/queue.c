@@ -41,6 +41,7 @@ struct virtq_used {
 };
 
 const char queue_outside[] = "buffer outside memory";
+const char queue_unreachable[] = "ring is not in the guest's memory";
 
 #define DESC_ALIGN  16
 #define AVAIL_ALIGN 2
@@ -77,7 +78,7 @@ queue_map(struct queue *q, const char **why)
 	avail = memory_user(q->mem, q->addr.avail, avail_size(q->num));
 	used = memory_user(q->mem, q->addr.used, used_size(q->num));
 	if (desc == NULL || avail == NULL || used == NULL) {
-		*why = "ring is not in the guest's memory";
+		*why = queue_unreachable;
 		return -1;
 	}
 	if ((uintptr_t)desc % DESC_ALIGN != 0 ||
@@ -101,6 +102,18 @@ queue_unmap(struct queue *q)
 	q->desc = NULL;
 	q->avail = NULL;
 	q->ring = NULL;
+}
+
+bool
+queue_is_blank(const struct queue *q)
+{
+	const struct virtq_desc *desc = q->desc;
+
+	return __atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE) == 0 &&
+	    __atomic_load_n(&q->avail->flags, __ATOMIC_RELAXED) == 0 &&
+	    __atomic_load_n(&q->ring->idx, __ATOMIC_RELAXED) == 0 &&
+	    __atomic_load_n(&desc->addr, __ATOMIC_RELAXED) == 0 &&
+	    __atomic_load_n(&desc->len, __ATOMIC_RELAXED) == 0;
 }
 
 enum queue_state

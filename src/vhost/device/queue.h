@@ -53,6 +53,9 @@ struct queue {
 /* The fault of a chain with a buffer outside of memory. */
 extern const char queue_outside[];
 
+/* Why queue_map() fails for a ring outside of memory. */
+extern const char queue_unreachable[];
+
 /* The state of the avail ring. */
 enum queue_state {
 	QUEUE_EMPTY,
@@ -69,6 +72,12 @@ void queue_init(struct queue *, struct memory *mem);
  */
 int queue_map(struct queue *, const char **why);
 void queue_unmap(struct queue *);
+
+/*
+ * Whether a mapped ring has never been written to, as that of a guest whose
+ * memory is not shared.
+ */
+bool queue_is_blank(const struct queue *);
 
 /* Checks for a request to read. */
 enum queue_state queue_peek(const struct queue *);

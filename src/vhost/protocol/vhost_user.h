@@ -23,6 +23,7 @@
 #define VIRTIO_F_EVENT_IDX	       29
 #define VHOST_USER_F_PROTOCOL_FEATURES 30
 #define VIRTIO_F_VERSION_1	       32
+#define VIRTIO_F_ACCESS_PLATFORM       33
 #define VIRTIO_F_RING_PACKED	       34
 
 /* Protocol feature bits. */

@@ -192,7 +192,7 @@ struct place {
 	int deposit;
 	int guest; /* memory */
 	uint8_t *memory;
-	struct counters counters;
+	struct counters_page page;
 };
 
 /* As the parent makes it. */
@@ -236,7 +236,8 @@ worker_new(struct place *p)
 	w->session.fd = w->kick_fd = w->call.fd = w->err.fd = -1;
 	memory_init(&w->memory);
 	queue_init(&w->queue, &w->memory);
-	rng_init(&w->rng, &w->queue, &w->inflight, &p->counters);
+	w->page = &p->page;
+	rng_init(&w->rng, &w->queue, &w->inflight, &p->page.counters);
 	save_resume(w, dup(p->deposit));
 	return w;
 }

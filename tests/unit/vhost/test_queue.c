@@ -532,6 +532,27 @@ test_map(void **state)
 	driver_free(&d);
 }
 
+/* A ring that the driver has not written to; and one that has wrapped around. */
+static void
+test_blank(void **state)
+{
+	struct driver d;
+
+	(void)state;
+	driver_init(&d, 8);
+	assert_true(queue_is_blank(&d.q));
+	d.avail[1] = htole16(1);
+	assert_false(queue_is_blank(&d.q));
+	d.avail[1] = 0;
+	driver_desc(&d, 0, BUF_GPA, 64, F_WRITE, 0);
+	assert_false(queue_is_blank(&d.q));
+	driver_desc(&d, 0, 0, 0, 0, 0);
+	assert_true(queue_is_blank(&d.q));
+	d.used[1] = htole16(7);
+	assert_false(queue_is_blank(&d.q));
+	driver_free(&d);
+}
+
 int
 main(void)
 {
@@ -554,6 +575,7 @@ main(void)
 		cmocka_unit_test(test_left_watched),
 		cmocka_unit_test(test_dirty_log),
 		cmocka_unit_test(test_map),
+		cmocka_unit_test(test_blank),
 	};
 
 	return UNIT_MAIN("queue", tests);

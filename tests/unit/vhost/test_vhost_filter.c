@@ -15,6 +15,7 @@ static const struct jail_call allowed[] = {
 	JAIL_ONLY(sendmsg, -1, 0, MSG_DONTWAIT | MSG_NOSIGNAL),
 	JAIL_ANY(sched_yield),
 	JAIL_ANY(write),
+	JAIL_ANY(read),
 	JAIL_ONLY(setsockopt, -1, SOL_SOCKET, SO_PEEK_OFF),
 	JAIL_ONLY(getsockopt, -1, SOL_SOCKET, SO_PEEK_OFF),
 	JAIL_ONLY(fcntl, -1, F_GETFL),
