@@ -328,9 +328,10 @@ end(struct endpoint *e, const char *why, uint64_t pause)
 	counted_end(&e->counted);
 	forget_clients(s);
 	close_conn(s);
+	/* The pause limits these lines, not that of restarts before. */
 	if (why == NULL)
 		pause = pace(s);
-	else if (endpoint_may_log(e))
+	else
 		event_log(EVENT_WORKERS_DIE, e->subject,
 		    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", "egd"),
 			LOG_NUMBER("VRNGD_DEATHS", e->died),
