@@ -22,6 +22,20 @@ events_init(void)
 	return n > 0 ? 0 : -1;
 }
 
+/* A level as in the journal's PRIORITY. */
+static const char *
+level_text(enum event event)
+{
+	static const char *const texts[] = {
+		[LOG_LEVEL_ERROR] = "3",
+		[LOG_LEVEL_WARNING] = "4",
+		[LOG_LEVEL_INFO] = "6",
+		[LOG_LEVEL_DEBUG] = "7",
+	};
+
+	return texts[event_type(event)->level];
+}
+
 void
 events_explained(const struct journal_record *r, enum event event)
 {
@@ -50,6 +64,7 @@ events_await(struct watched *w, enum event event, const char *name,
 	do {
 		journal_expect(w->fd, "MESSAGE_ID", event_type(event)->id, r);
 		events_explained(r, event);
+		journal_is(r, "PRIORITY", level_text(event));
 		found = name == NULL ? NULL : journal_value(r, name);
 	} while (name != NULL && (found == NULL || strcmp(found, value) != 0));
 }

@@ -32,8 +32,8 @@ void events_again(struct watched *);
 void events_pass(struct watched *);
 
 /*
- * Waits for an event about something (a field and its value, or NULL), in which
- * all is that the catalog mentions.
+ * Waits for an event about something (a field and its value, or NULL), which
+ * has its level and all that the catalog mentions.
  */
 void events_await(struct watched *, enum event, const char *name,
     const char *value, struct journal_record *);

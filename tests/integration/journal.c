@@ -15,6 +15,7 @@
 #include "integration/journal.h"
 
 #define SOCKET_DIR "/run/systemd/journal"
+#define RECORD_MS  (20000 * test_patience()) /* for the next record */
 
 int
 journal_open(struct suite *s)
@@ -150,7 +151,7 @@ journal_expect(int fd, const char *name, const char *value,
 	const char *found;
 
 	do {
-		if (!journal_next(fd, r, FE_TIMEOUT_MS))
+		if (!journal_next(fd, r, RECORD_MS))
 			fail_msg("no record with %s=%s", name, value);
 		found = journal_value(r, name);
 	} while (found == NULL || strncmp(found, value, strlen(value)) != 0);

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "integration/events.h"
 #include "integration/journal.h"
 #include "integration/manager.h"
 
@@ -239,6 +240,7 @@ test_journal(void **state)
 	assert_true(has_lost(journal_value(&r, "MESSAGE")) ||
 	    journal_number(&r, "VRNGD_LOST") > 0);
 	journal_is(&r, "VRNGD_LOST_ALARMS", "0");
+	journal_is(&r, "MESSAGE_ID", event_type(EVENT_LOG_LOST)->id);
 	journal_is(&r, "PRIORITY", "4");
 	suite_served(&s->fe);
 	close(fd);

@@ -13,6 +13,62 @@
 #define ENTRY	"-- "
 #define SUBJECT "Subject: "
 
+/*
+ * For each event its level, as in the manual, and the file in tests/integration
+ * that causes it and reads it back from the journal.  An event without such a
+ * test has no row, and fails.
+ */
+static const struct {
+	enum event event;
+	const char *level;
+	const char *test;
+} tested[] = {
+	{ EVENT_READY, "info", "events.c" },
+	{ EVENT_STOPPING, "info", "test_statistics.c" },
+	{ EVENT_RELOADED, "info", "test_events.c" },
+	{ EVENT_RELOAD_PARTLY, "err", "test_events_more.c" },
+	{ EVENT_RELOAD_REFUSED, "err", "test_events.c" },
+	{ EVENT_LAYERS_MISSING, "warning", "test_events_more.c" },
+	{ EVENT_LOG_LOST, "warning", "test_unread.c" },
+	{ EVENT_CONTROLLED, "info", "test_events.c" },
+	{ EVENT_CONTROL_REFUSED, "warning", "test_events_more.c" },
+	{ EVENT_GUEST_ADDED, "info", "test_events.c" },
+	{ EVENT_GUEST_REMOVED, "info", "test_events.c" },
+	{ EVENT_GUEST_MOVED, "warning", "test_events_more.c" },
+	{ EVENT_CONNECTED, "info", "test_events.c" },
+	{ EVENT_DISCONNECTED, "info", "test_events.c" },
+	{ EVENT_SECOND_REFUSED, "warning", "test_events_more.c" },
+	{ EVENT_SERVED, "debug", "test_events_more.c" },
+	{ EVENT_UNREACHABLE, "info", "test_events_more.c" },
+	{ EVENT_THROTTLED, "info", "test_statistics.c" },
+	{ EVENT_PROCESS_DIED, "warning", "test_events.c" },
+	{ EVENT_PROCESS_MISSING, "err", "test_events_more.c" },
+	{ EVENT_ALARM, "err", "test_events.c" },
+	{ EVENT_PROCESS_HUNG, "err", "test_events_more.c" },
+	{ EVENT_WORKER_RESTARTED, "warning", "test_events.c" },
+	{ EVENT_WORKERS_DIE, "warning", "test_events_more.c" },
+	{ EVENT_CUT_OFF, "err", "test_events.c" },
+	{ EVENT_RESUMED, "info", "test_statistics.c" },
+	{ EVENT_NOT_RESUMED, "warning", "test_events_more.c" },
+	{ EVENT_NOT_KEPT, "warning", "test_events_more.c" },
+	{ EVENT_ENTROPY_RESTARTED, "warning", "test_events.c" },
+	{ EVENT_SOURCE_HEALTHY, "info", "test_events.c" },
+	{ EVENT_SOURCE_CONNECTED, "info", "test_events_more.c" },
+	{ EVENT_SOURCE_RECOVERED, "info", "test_events.c" },
+	{ EVENT_SOURCE_STALLED, "warning", "test_events.c" },
+	{ EVENT_SOURCE_FAILED, "warning", "test_events.c" },
+	{ EVENT_SOURCE_LATCHED, "err", "test_events.c" },
+	{ EVENT_SOURCE_LOST, "warning", "test_events_more.c" },
+	{ EVENT_SOURCE_EXHAUSTED, "warning", "test_events_more.c" },
+	{ EVENT_SOURCE_RETESTED, "info", "test_events.c" },
+	{ EVENT_POOL_SERVING, "info", "test_events.c" },
+	{ EVENT_POOL_DEGRADED, "warning", "test_events.c" },
+	{ EVENT_POOL_STARVED, "err", "test_events.c" },
+	{ EVENT_STATISTICS, "info", "test_statistics.c" },
+	{ EVENT_SOURCE_STATISTICS, "info", "test_statistics.c" },
+	{ EVENT_POOL_STATISTICS, "info", "test_statistics.c" },
+};
+
 /* All of a file, allocated. */
 static char *
 slurp(const char *path)
@@ -120,6 +176,47 @@ test_manual(void **state)
 	free(text);
 }
 
+/*
+ * Each event has a test, which names it; its level is that of the table and of
+ * the manual.
+ */
+static void
+test_tested(void **state)
+{
+	static const char *const levels[] = {
+		[LOG_LEVEL_ERROR] = "err",
+		[LOG_LEVEL_WARNING] = "warning",
+		[LOG_LEVEL_INFO] = "info",
+		[LOG_LEVEL_DEBUG] = "debug",
+	};
+	char *manual = slurp(MANUAL), *text, path[512], name[64], row[128];
+	unsigned int rows[EVENT_TYPES] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(tested) / sizeof(tested[0]); i++) {
+		const struct event_type *type = event_type(tested[i].event);
+
+		rows[tested[i].event]++;
+		assert_string_equal(levels[type->level], tested[i].level);
+		snprintf(row, sizeof(row), "\n.It %s Ta %s Ta ", type->id,
+		    tested[i].level);
+		if (count(manual, row) != 1)
+			fail_msg("the manual has another level for %s",
+			    type->name);
+		snprintf(path, sizeof(path), "%s/%s", INTEGRATION,
+		    tested[i].test);
+		text = slurp(path);
+		snprintf(name, sizeof(name), "EVENT_%s", type->name);
+		if (count(text, name) == 0)
+			fail_msg("%s is not in %s", name, path);
+		free(text);
+	}
+	for (unsigned int i = 0; i < EVENT_TYPES; i++)
+		if (rows[i] != 1)
+			fail_msg("not one test for %s", event_type(i)->name);
+	free(manual);
+}
+
 int
 main(void)
 {
@@ -127,6 +224,7 @@ main(void)
 		cmocka_unit_test(test_entries),
 		cmocka_unit_test(test_complete),
 		cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_tested),
 	};
 
 	return UNIT_MAIN("catalog", tests);
