@@ -192,8 +192,7 @@ test_missing(void **state)
 
 	peer_start(s, "stock = 4K " SERIAL KERNEL, s->d.dir,
 	    "init = \"" INIT "\"");
-	assert_int_not_equal(
-	    daemon_log_count(&s->d, "tty): No such file or directory"), 0);
+	admin_await(s, "/tty): lost: No such file or directory; retrying", 0);
 	admin_await(s, "kernel (getrandom) in use", 0);
 	goes_on(s, 300);
 	peer_make(&f, plug_in(s));
@@ -206,9 +205,58 @@ test_missing(void **state)
 	suite_pass(s);
 }
 
-/* The only source is missing: that is logged, and the start fails. */
+/*
+ * The only source of a pool is missing: its guests wait, others do not, and an
+ * alarm says so until it is there.
+ */
 static void
 test_missing_alone(void **state)
+{
+	struct suite *s = *state;
+	struct fifo f;
+
+	peer_start(s, "stock = 4K " SERIAL, s->d.dir, "init = \"" INIT "\"");
+	admin_await(s, "/tty): lost: No such file or directory; retrying", 0);
+	peer_waits(s);
+	admin_await(s, "pool default: too few healthy sources", 0);
+	assert_int_equal(daemon_log_count(&s->d, "/tty): lost: "), 1);
+	peer_make(&f, plug_in(s));
+	await_init(&f, INIT_IS);
+	fifo_feed(&f, FEED);
+	admin_await(s, "tty) in use", 0);
+	peer_answered(s);
+	peer_serves_since(s, &f, 0);
+	unplug(s, &f);
+	fifo_free(&f);
+	suite_pass(s);
+}
+
+/* Every source of every pool is missing: the daemon is ready, also after that. */
+static void
+test_all_missing(void **state)
+{
+	struct suite *s = *state;
+
+	admin_conf(s, "w", "pool \"default\" { " SERIAL " }\n", s->d.dir, "");
+	admin_conf(s, "a", "pool \"other\" { " SERIAL " }\n", s->d.dir, "");
+	admin_conf_guest(s, "vm0", "");
+	admin_start(s);
+	admin_await(s, "pool default: too few healthy sources", 0);
+	admin_await(s, "pool other: too few healthy sources", 0);
+	admin_conf(s, "a", "pool \"third\" { " SERIAL " }\n", s->d.dir, "");
+	admin_reload(s, "reloaded");
+	admin_await(s, "pool third: source usb", 0);
+	/* Another absent device is no worse. */
+	admin_conf(s, "w", "pool \"default\" { " SERIAL " }\n", s->d.dir,
+	    "speed = 9600");
+	admin_conf_guest(s, "vm0", "");
+	admin_reload(s, "reloaded");
+	suite_pass(s);
+}
+
+/* A path that leads to a wrong kind of file is an error, other than none. */
+static void
+test_no_device(void **state)
 {
 	const char *const args[] = { "-C", "@conf", NULL };
 	struct suite *s = *state;
@@ -216,12 +264,13 @@ test_missing_alone(void **state)
 
 	admin_conf(s, "w", "pool \"default\" { " SERIAL " }\n", s->d.dir, "");
 	admin_conf_guest(s, "vm0", "");
+	CHECK(symlink("conf", daemon_path(&s->d, "tty")));
 	CHECK(daemon_spawn(&s->d, args));
 	status = daemon_wait(&s->d, DAEMON_TIMEOUT_MS);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 1);
 	assert_int_equal(
-	    daemon_log_count(&s->d, "/tty): No such file or directory"), 1);
+	    daemon_log_count(&s->d, "/tty): a regular file repeats"), 1);
 	assert_int_equal(daemon_log_count(&s->d, " ready: "), 0);
 	suite_pass(s);
 }
@@ -236,6 +285,8 @@ main(void)
 		SUITE_EMPTY(test_alone),
 		SUITE_EMPTY(test_missing),
 		SUITE_EMPTY(test_missing_alone),
+		SUITE_EMPTY(test_all_missing),
+		SUITE_EMPTY(test_no_device),
 	};
 
 	return SUITE_MAIN("serial", tests);

@@ -211,11 +211,14 @@ bool config_network_loopback(const char *address, struct proto_network *);
 bool config_source_same(const struct config_source *,
     const struct config_source *);
 
+/* Whether two paths lead to one file, or to nodes of one device. */
+bool config_file_same(const char *, const char *);
+
 /*
  * The source for a path, with all defaults: the kernel's for /dev/urandom and
- * /dev/random, serial for a terminal of a serial line, and a device for all
- * others.  Does not open it.  Freed with config_source_free(), or with its
- * configuration.
+ * /dev/random, serial for a terminal of a serial line (by its name if it is
+ * absent), and a device for all others.  Does not open it.  Freed with
+ * config_source_free(), or with its configuration.
  */
 struct config_source *config_source_of_path(const char *path);
 void config_source_free(struct config_source *);

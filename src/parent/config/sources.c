@@ -92,9 +92,8 @@ is_kernel(const struct config_source *source)
 		is_kernel_path(source->socket.where));
 }
 
-/* Whether two paths lead to one file, or to nodes of one device. */
-static bool
-same_file(const char *a, const char *b)
+bool
+config_file_same(const char *a, const char *b)
 {
 	struct stat x, y;
 
@@ -125,8 +124,9 @@ config_source_same(const struct config_source *a, const struct config_source *b)
 		return is_kernel(a) && is_kernel(b);
 	if (x->where != NULL && y->where != NULL)
 		return x->transport == y->transport &&
-		    (x->transport == CONFIG_UNIX ? same_file(x->where, y->where)
-						 : x->port == y->port &&
+		    (x->transport == CONFIG_UNIX
+			    ? config_file_same(x->where, y->where)
+			    : x->port == y->port &&
 				strcmp(x->where, y->where) == 0);
 	if (a->spec.kind != b->spec.kind)
 		return false;
@@ -153,6 +153,14 @@ is_driver_of(const char *line, dev_t device)
 	    minor(device) >= first && minor(device) <= (n == 1 ? first : last);
 }
 
+/* Whether it is the name of a serial line, for a device that is absent. */
+static bool
+is_serial_name(const char *path)
+{
+	return strncmp(path, "/dev/tty", strlen("/dev/tty")) == 0 ||
+	    strncmp(path, "/dev/serial/", strlen("/dev/serial/")) == 0;
+}
+
 /* Whether the device is the terminal of a serial line. */
 static bool
 is_serial(const char *path)
@@ -162,7 +170,9 @@ is_serial(const char *path)
 	bool found = false;
 	FILE *drivers;
 
-	if (stat(path, &st) == -1 || !S_ISCHR(st.st_mode) ||
+	if (stat(path, &st) == -1)
+		return is_serial_name(path);
+	if (!S_ISCHR(st.st_mode) ||
 	    (drivers = fopen(TTY_DRIVERS, "re")) == NULL)
 		return false;
 	while (!found && fgets(line, sizeof(line), drivers) != NULL)

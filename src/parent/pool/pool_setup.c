@@ -51,7 +51,7 @@ spec_of(const struct config_pool *cp)
 
 int
 pool_setup_make(struct pool_setup *setup, const char *name,
-    const struct config_pool *cp, const struct pool_setup *now,
+    const struct config_pool *cp, const struct pool_setup *now, bool may_wait,
     struct process *entropy, struct process_env *env)
 {
 	const struct config_source *cs;
@@ -67,7 +67,7 @@ pool_setup_make(struct pool_setup *setup, const char *name,
 		if (s == NULL)
 			goto fail;
 		TAILQ_INSERT_TAIL(&setup->sources, s, entry);
-		any = same != NULL || pool_source_try(s) || any;
+		any = same != NULL || pool_source_try(s, may_wait) || any;
 	}
 	if (any)
 		return 0;

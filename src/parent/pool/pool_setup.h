@@ -16,11 +16,12 @@ struct pool_setup {
 /*
  * Creates the sources of the pool `name` (which must outlive them), for the
  * entropy process.  Sources that `now` also has are not opened a second time.
- * Fails if none of them can be opened.  Returns 0, or -1 after logging the
- * error.
+ * Fails if none of them can be opened; if the pool `may_wait`, only if none of
+ * them can be opened later either, when its device appears.  Returns 0, or -1
+ * after logging the error.
  */
 int pool_setup_make(struct pool_setup *, const char *name,
-    const struct config_pool *, const struct pool_setup *now,
+    const struct config_pool *, const struct pool_setup *now, bool may_wait,
     struct process *entropy, struct process_env *);
 
 void pool_setup_free(struct pool_setup *);

@@ -306,20 +306,22 @@ pool_source_inherit(struct pool_source *s, struct pool_source *from)
 }
 
 bool
-pool_source_try(const struct pool_source *s)
+pool_source_try(const struct pool_source *s, bool may_wait)
 {
 	uint32_t kind = s->config->spec.kind;
 	char why[SOURCE_WHY_SIZE];
-	int fd;
+	int result;
 
 	if (s->kept.fd != -1 || !source_needs_fd(s->config) ||
 	    kind == SOURCE_EGD || kind == SOURCE_STREAM)
 		return true;
-	if ((fd = source_open(s->config, why)) == -1)
+	if (may_wait)
+		result = source_check(s->config, why);
+	else if ((result = source_open(s->config, why)) != -1)
+		close(result);
+	if (result == -1)
 		refuse(s, why);
-	else
-		close(fd);
-	return fd != -1;
+	return result != -1;
 }
 
 void

@@ -72,8 +72,11 @@ void pool_source_free(struct pool_source *);
 /* Takes the kept socket or file of another; see source_shares_kept(). */
 void pool_source_inherit(struct pool_source *, struct pool_source *from);
 
-/* Whether it can be opened now, or may appear later; logs the error. */
-bool pool_source_try(const struct pool_source *);
+/*
+ * Whether it can be opened now; or later, if it `may_wait` or is a connection.
+ * Logs the error.
+ */
+bool pool_source_try(const struct pool_source *, bool may_wait);
 
 /*
  * Its reader runs: sends it the source's configuration, with its place in the

@@ -91,6 +91,25 @@ check_device(const struct config_source *cs, const struct stat *st,
 	return 0;
 }
 
+int
+source_check(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
+{
+	struct stat st;
+
+	switch (cs->spec.kind) {
+	case SOURCE_DEVICE:
+	case SOURCE_SERIAL:
+		/* An error, for example of a driver, may pass. */
+		return stat(cs->socket.where, &st) == -1
+		    ? 0
+		    : check_device(cs, &st, why);
+	case SOURCE_QNG:
+		return usb_supported() ? 0 : fail(why, USB_UNSUPPORTED);
+	default:
+		return 0;
+	}
+}
+
 /*
  * Opens the checked file by its O_PATH descriptor: its path may lead to another
  * file by now.

@@ -16,6 +16,13 @@
 bool source_needs_fd(const struct config_source *);
 
 /*
+ * Whether the source can be opened later if not now: a device may be absent.
+ * Returns 0; or -1 with the reason if the configuration must change first, as
+ * for a regular file.
+ */
+int source_check(const struct config_source *, char why[SOURCE_WHY_SIZE]);
+
+/*
  * Opens a source for its reader: a blocking device, or a connected or
  * connecting socket.  Never waits.  Not for sources of source_listen().
  * Returns the descriptor, or -1 with the reason.

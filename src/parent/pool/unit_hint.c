@@ -21,9 +21,10 @@ unit_hint_device(const char *path, int error)
 	if (!is_unit() || strncmp(path, "/dev/", strlen("/dev/")) != 0)
 		return "";
 	switch (error) {
-	case EACCES:
-	case ENOENT:
-	case EPERM:
+	case EACCES: /* of another user */
+		return " (check that the unit allows it: files.conf of the "
+		       "examples)";
+	case EPERM: /* the device policy */
 		return " (check that the unit allows it: devices.conf of the "
 		       "examples)";
 	default:

@@ -203,6 +203,16 @@ usb_open_node(const char *nodes, const struct usb_device *device,
 	return fd;
 }
 
+bool
+usb_supported(void)
+{
+#ifdef HAVE_FTDI
+	return true;
+#else
+	return false;
+#endif
+}
+
 int
 usb_open(uint16_t vendor, uint16_t product, const char *serial,
     const char **why)
@@ -217,7 +227,7 @@ usb_open(uint16_t vendor, uint16_t product, const char *serial,
 	(void)vendor;
 	(void)product;
 	(void)serial;
-	*why = "vrngd was built without libftdi1";
+	*why = USB_UNSUPPORTED;
 	return -1;
 #endif
 }

@@ -8,6 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Whether vrngd was built with libftdi1, and the reason if it was not. */
+#define USB_UNSUPPORTED "vrngd was built without libftdi1"
+bool usb_supported(void);
+
 struct usb_device {
 	unsigned int bus;    /* from 1 */
 	unsigned int number; /* on its bus, from 1 */

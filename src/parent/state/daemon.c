@@ -192,7 +192,7 @@ daemon_pool_new(struct daemon *d, const struct config_pool *cp)
 	strlcpy(p->name, cp->name, sizeof(p->name));
 	TAILQ_INIT(&p->classes);
 	pool_init(&p->pool, p->name, d->env, &cp->share, &pool_ops, d);
-	if (pool_setup_make(&setup, p->name, cp, &p->pool.setup,
+	if (pool_setup_make(&setup, p->name, cp, &p->pool.setup, true,
 		&p->pool.entropy, d->env) == -1) {
 		free(p);
 		return NULL;

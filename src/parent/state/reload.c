@@ -82,8 +82,9 @@ plan_setup(struct plan *plan, struct pool *pool, const struct config_pool *cp)
 		return 0;
 	ps = daemon_must(calloc(1, sizeof(*ps)));
 	ps->pool = pool;
+	/* An absent device must not make guests wait that are served now. */
 	if (pool_setup_make(&ps->setup, pool->name, cp, &pool->setup,
-		&pool->entropy, pool->env) == -1) {
+		pool->serving == 0, &pool->entropy, pool->env) == -1) {
 		free(ps);
 		return -1;
 	}

@@ -58,6 +58,9 @@ test_paths(void **state)
 	check_path("/nowhere/a b\n", SOURCE_DEVICE, "a_b_");
 	check_path("/nowhere/", SOURCE_DEVICE, "source");
 	check_path("relative", SOURCE_DEVICE, "relative");
+	/* They are absent now: their names show what they will be. */
+	check_path("/dev/ttyUSB4093", SOURCE_SERIAL, "ttyUSB4093");
+	check_path("/dev/serial/by-id/none", SOURCE_SERIAL, "none");
 	path_in(path, "link");
 	assert_int_equal(symlink("/dev/urandom", path), 0);
 	check_path(path, SOURCE_KERNEL, "kernel");

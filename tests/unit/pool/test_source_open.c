@@ -129,9 +129,15 @@ test_none(void **state)
 
 	(void)state;
 	set_up(&p);
+	assert_int_equal(source_check(p.cs, why), 0);
 	unlink(p.source);
 	assert_int_equal(source_open(p.cs, why), -1);
 	assert_non_null(strstr(why, strerror(ENOENT)));
+	/* It may appear later; a file of another kind is an error. */
+	assert_int_equal(source_check(p.cs, why), 0);
+	assert_int_equal(link(p.other, p.source), 0);
+	assert_int_equal(source_check(p.cs, why), -1);
+	assert_non_null(strstr(why, "a regular file repeats its bytes"));
 	tear_down(&p);
 }
 
