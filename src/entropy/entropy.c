@@ -17,6 +17,10 @@
 
 /* In data.u64 of an event; a smaller one is a consumer's number. */
 #define EVENT_SOURCES (UINT64_C(1) << 32)
+/* A source has hung up: its number, and the times that it was opened. */
+#define EVENT_HANG_UP UINT64_C(0x4000000000000000)
+#define HANG_UP_KEY(number, opened) \
+	(EVENT_HANG_UP | (uint64_t)(number) << 32 | (opened))
 
 /* Whether a change must be reported to the parent. */
 static bool
@@ -96,6 +100,25 @@ sources_event(struct entropy *e)
 		log_fatal("eventfd: %s", strerror(errno));
 }
 
+/*
+ * Its reader notices a hang-up only when it reads, which it does not while its
+ * stock is full.
+ */
+static void
+watch_hang_up(struct entropy *e, const struct source *src, int fd)
+{
+	uint32_t number = src->dev.spec.number;
+
+	if (src->kind->hang_up == 0 || src->dev.spec.datagrams)
+		return;
+	/* Ends when the reader closes it.  Some drivers cannot be watched. */
+	if (loop_try(&e->loop, EPOLL_CTL_ADD, fd, src->kind->hang_up,
+		HANG_UP_KEY(number, src->state.opened + 1)) == -1 &&
+	    errno != EPERM)
+		log_warning("source %s: cannot watch for a hang-up: %s",
+		    src->dev.spec.name, strerror(errno));
+}
+
 /* Starts reading a source.  Returns -1 if the frame is invalid. */
 static int
 open_source(struct entropy *e, uint32_t number, int fd)
@@ -103,7 +126,18 @@ open_source(struct entropy *e, uint32_t number, int fd)
 	if (number >= e->pool.nsources ||
 	    e->sources[number].kind->has_fd != (fd != -1))
 		return -1;
+	if (fd != -1)
+		watch_hang_up(e, &e->sources[number], fd);
 	return source_open(&e->sources[number], fd);
+}
+
+static void
+hang_up_event(struct entropy *e, uint64_t key, uint32_t events)
+{
+	uint32_t number = (uint32_t)((key & ~EVENT_HANG_UP) >> 32);
+
+	if ((events & (EPOLLHUP | EPOLLRDHUP)) != 0)
+		source_hang_up(&e->sources[number], (uint32_t)key);
 }
 
 static int
@@ -152,17 +186,22 @@ void
 entropy_step(struct entropy *e)
 {
 	struct epoll_event events[EVENTS_MAX];
+	uint64_t key;
 	int n;
 
 	n = loop_wait(&e->loop, events, EVENTS_MAX, time_left(e));
 	for (int i = 0; i < n; i++) {
-		if (events[i].data.u64 == LOOP_CHANNEL)
+		key = events[i].data.u64;
+		if (key == LOOP_CHANNEL)
 			channel_event(e);
-		else if (events[i].data.u64 == EVENT_SOURCES)
+		else if (key == EVENT_SOURCES)
 			sources_event(e);
-		else if (events[i].data.u64 != LOOP_UP)
-			delivery_resume(&e->delivery,
-			    (uint32_t)events[i].data.u64);
+		else if (key == LOOP_UP)
+			continue;
+		else if (key >= EVENT_HANG_UP)
+			hang_up_event(e, key, events[i].events);
+		else
+			delivery_resume(&e->delivery, (uint32_t)key);
 	}
 	supply_update(&e->supply, clock_now());
 	delivery_seed(&e->delivery);

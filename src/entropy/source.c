@@ -199,6 +199,15 @@ settle(struct source *src, size_t chunk)
 		notify(src);
 }
 
+/* It has hung up while the stock has no room for its last bytes. */
+static void
+note_gone(struct source *src)
+{
+	pthread_mutex_lock(&src->lock);
+	src->state.error = src->kind->gone;
+	pthread_mutex_unlock(&src->lock);
+}
+
 /* Reads until the source ends or fails.  Returns its new state. */
 static enum proto_source_status
 read_on(struct source *src)
@@ -215,6 +224,10 @@ read_on(struct source *src)
 	for (;;) {
 		settle(src, chunk);
 		to = stock_reserve(&src->stock, chunk, &size);
+		if (to == NULL) {
+			note_gone(src);
+			return SOURCE_LOST;
+		}
 		if ((n = read_once(src, to, size, &took, &status)) == -1)
 			return status;
 		chunk = chunk_next(chunk, max, took);
@@ -331,6 +344,7 @@ source_open(struct source *src, int fd)
 	pthread_mutex_lock(&src->lock);
 	open = src->open;
 	if (!open) {
+		stock_begin(&src->stock);
 		src->fd = fd;
 		src->open = true;
 		src->state.opened++;
@@ -343,6 +357,18 @@ source_open(struct source *src, int fd)
 		return -1;
 	make_room(src);
 	return 0;
+}
+
+void
+source_hang_up(struct source *src, uint32_t opened)
+{
+	bool open;
+
+	pthread_mutex_lock(&src->lock);
+	open = src->open && src->state.opened == opened;
+	pthread_mutex_unlock(&src->lock);
+	if (open)
+		stock_end(&src->stock);
 }
 
 /* Wipes the stock; called by the main thread. */

@@ -58,6 +58,12 @@ void source_start(struct source *, const struct proto_source *,
 int source_open(struct source *, int fd);
 
 /*
+ * It has hung up, as opened for the `opened`th time: it is closed as soon as
+ * its reader has no room for more bytes, or has read the last ones.
+ */
+void source_hang_up(struct source *, uint32_t opened);
+
+/*
  * Fails the source because of a test outside of it, as soon as it can be
  * closed: it must start again.
  */

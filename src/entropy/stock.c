@@ -52,12 +52,15 @@ uint8_t *
 stock_reserve(struct stock *s, size_t want, size_t *n)
 {
 	size_t end;
+	bool full;
 
 	pthread_mutex_lock(&s->lock);
-	while (note_full(s, want))
+	while ((full = note_full(s, want)) && !s->ended)
 		pthread_cond_wait(&s->room, &s->lock);
 	end = (s->start + s->held + s->kept) % s->capacity;
 	pthread_mutex_unlock(&s->lock);
+	if (full)
+		return NULL;
 	*n = s->capacity - end < want ? s->capacity - end : want;
 	return s->bytes + end;
 }
@@ -90,6 +93,28 @@ stock_forget(struct stock *s)
 	explicit_bzero(s->bytes + end, first);
 	explicit_bzero(s->bytes, s->kept - first);
 	s->kept = 0;
+}
+
+static void
+set_ended(struct stock *s, bool ended)
+{
+	pthread_mutex_lock(&s->lock);
+	s->ended = ended;
+	if (ended)
+		pthread_cond_signal(&s->room);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void
+stock_end(struct stock *s)
+{
+	set_ended(s, true);
+}
+
+void
+stock_begin(struct stock *s)
+{
+	set_ended(s, false);
 }
 
 size_t

@@ -24,6 +24,7 @@ struct stock {
 	size_t held;	     /* guarded: bytes that can be delivered */
 	bool full;	     /* guarded: the reader waits for room */
 	size_t most;	     /* guarded: until at most this much is held */
+	bool ended;	     /* guarded: the reader must not wait for room */
 };
 
 /* Creates an empty stock; ends the process on failure. */
@@ -32,7 +33,8 @@ void stock_init(struct stock *, size_t capacity);
 /*
  * For the reader: waits until there is room for `want` bytes (at most half the
  * capacity), and returns the position of the first.  `*n` is the number of
- * bytes that fit there in one piece, at most `want`.
+ * bytes that fit there in one piece, at most `want`.  Returns NULL if there is
+ * no room and the source has ended, see stock_end().
  */
 uint8_t *stock_reserve(struct stock *, size_t want, size_t *n);
 
@@ -48,6 +50,13 @@ bool stock_has_room(struct stock *, size_t want);
 void stock_keep(struct stock *, size_t n);
 void stock_release(struct stock *, size_t next);
 void stock_forget(struct stock *);
+
+/*
+ * For the main thread: the source has ended, so the reader waits for room no
+ * longer; or it begins.
+ */
+void stock_end(struct stock *);
+void stock_begin(struct stock *);
 
 /* For the main thread: the number of bytes that can be delivered. */
 size_t stock_held(struct stock *);

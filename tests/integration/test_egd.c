@@ -211,6 +211,27 @@ test_hangs_up(void **state)
 	suite_pass(s);
 }
 
+/* The server ends while nothing is requested, since the stock is full. */
+static void
+test_ends_unread(void **state)
+{
+	struct suite *s = *state;
+	struct place p;
+	struct fifo f;
+	pid_t pid;
+
+	place_unix(s, &p, "egd");
+	pid = start(s, &p, &f, WHOLE);
+	admin_await(s, "): healthy", 0);
+	usleep(300000);
+	assert_int_equal(daemon_log_count(&s->d, "lost: "), 0);
+	place_leave(&p);
+	end(pid);
+	admin_await(s, "lost: end of file", 0);
+	fifo_free(&f);
+	suite_pass(s);
+}
+
 /* Unrequested bytes, and a server that reads no requests, do no harm. */
 static void
 test_endless(void **state)
@@ -285,6 +306,7 @@ main(void)
 		SUITE_EMPTY(test_tcp_split),
 		SUITE_EMPTY(test_tcp_trickle),
 		SUITE_EMPTY(test_hangs_up),
+		SUITE_EMPTY(test_ends_unread),
 		SUITE_EMPTY(test_endless),
 		SUITE_EMPTY(test_silent),
 	};

@@ -2,6 +2,7 @@
  * A device at a serial line: a pseudo-terminal, reached through a symbolic link
  * that comes and goes as that of a device at USB does.
  */
+#include <sys/random.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -183,6 +184,54 @@ test_alone(void **state)
 	suite_pass(s);
 }
 
+/* Feeds it until nothing more is taken: all buffers are full. */
+static void
+fill(const struct fifo *f)
+{
+	struct pollfd pfd = { f->fd, POLLOUT, 0 };
+	uint8_t buf[512];
+
+	CHECK(fcntl(f->fd, F_SETFL, O_NONBLOCK));
+	while (poll(&pfd, 1, 300) == 1) {
+		assert_int_equal(getrandom(buf, sizeof(buf), 0), sizeof(buf));
+		assert_true(
+		    write(f->fd, buf, sizeof(buf)) > 0 || errno == EAGAIN);
+	}
+}
+
+/* Feeds it until that line is logged and its stock is full. */
+static void
+fill_until(struct suite *s, const struct fifo *f, const char *line)
+{
+	for (int i = 0; daemon_log_count(&s->d, line) == 0; i++) {
+		assert_true(i < 100);
+		fill(f);
+	}
+	fill(f);
+}
+
+/* It is unplugged while its stock is full, so that it is not read. */
+static void
+test_unplugged_full(void **state)
+{
+	struct suite *s = *state;
+	struct fifo f;
+
+	peer_make(&f, plug_in(s));
+	peer_start(s, "stock = 4K " SERIAL, s->d.dir, "");
+	for (size_t i = 0; i < 2; i++) {
+		fill_until(s, &f,
+		    i == 0 ? "tty): healthy" : "tty): delivers again");
+		assert_int_equal(daemon_log_count(&s->d, "tty): lost: "), i);
+		unplug(s, &f);
+		admin_await(s, "tty): lost: ", i);
+		f.fd = plug_in(s);
+	}
+	unplug(s, &f);
+	fifo_free(&f);
+	suite_pass(s);
+}
+
 /* It was not there at the start: the other serves until it is. */
 static void
 test_missing(void **state)
@@ -282,6 +331,7 @@ main(void)
 		SUITE_EMPTY(test_bytes),
 		SUITE_EMPTY(test_preset),
 		SUITE_EMPTY(test_unplugged),
+		SUITE_EMPTY(test_unplugged_full),
 		SUITE_EMPTY(test_alone),
 		SUITE_EMPTY(test_missing),
 		SUITE_EMPTY(test_missing_alone),

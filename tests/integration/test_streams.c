@@ -175,6 +175,47 @@ fill(int fd)
 	return all;
 }
 
+/*
+ * It hangs up while the stock is full, so that it is not read.  TCP delivers
+ * the end only after all that was sent, so there must be room for that.
+ */
+static void
+hangs_up_full(struct suite *s, struct place *p)
+{
+	struct fifo f;
+
+	peer_start(s, STREAM, p->text, "listen = yes");
+	for (size_t i = 0; i < 2; i++) {
+		peer_make(&f, place_connect(p));
+		fifo_feed(&f, 8192);
+		admin_await(s, i == 0 ? "): healthy" : "delivers again", 0);
+		assert_int_equal(daemon_log_count(&s->d, "lost: "), i);
+		peer_hang_up(&f);
+		admin_await(s, "lost: end of file", i);
+		fifo_free(&f);
+	}
+	suite_pass(s);
+}
+
+static void
+test_unix_hang_up_full(void **state)
+{
+	struct place p;
+
+	place_unix(*state, &p, "peer");
+	hangs_up_full(*state, &p);
+}
+
+static void
+test_tcp_hang_up_full(void **state)
+{
+	struct place p;
+
+	place_inet(&p, SOCK_STREAM, true);
+	place_leave(&p);
+	hangs_up_full(*state, &p);
+}
+
 /* A process that writes as fast as it can, and so never ends by itself. */
 static pid_t
 flood(int fd)
@@ -329,6 +370,8 @@ main(void)
 		SUITE_EMPTY(test_unix_connect),
 		SUITE_EMPTY(test_tcp_connect),
 		SUITE_EMPTY(test_reset),
+		SUITE_EMPTY(test_unix_hang_up_full),
+		SUITE_EMPTY(test_tcp_hang_up_full),
 		SUITE_EMPTY(test_flood),
 		SUITE_EMPTY(test_udp_listen),
 		SUITE_EMPTY(test_udp_connect),

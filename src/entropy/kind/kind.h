@@ -25,6 +25,12 @@ struct device {
 
 struct source_kind {
 	bool has_fd; /* started by SOURCE_OPEN, not by SOURCE_START */
+	/*
+	 * Events of epoll(7) to watch so that a hang-up is noticed while the
+	 * source is not read.  They include EPOLLET; 0: it has no hang-up.
+	 */
+	uint32_t hang_up;
+	int gone; /* the errno of a hang-up; 0: end of file */
 	/* System calls in addition to those of all readers; NULL: none. */
 	const struct sandbox_rule *rules;
 	size_t nrules;

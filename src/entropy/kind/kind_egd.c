@@ -1,6 +1,7 @@
 /*
  * Sources of kind egd: a client of an EGD server.  Used by kind.c's table.
  */
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <errno.h>
@@ -111,6 +112,7 @@ static const struct sandbox_rule rules[] = {
 
 const struct source_kind kind_egd = {
 	.has_fd = true,
+	.hang_up = EPOLLRDHUP | EPOLLET,
 	.rules = rules,
 	.nrules = sizeof(rules) / sizeof(*rules),
 	.prepare = egd_prepare,

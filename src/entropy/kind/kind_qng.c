@@ -4,6 +4,8 @@
  * that it needs no threads and files.  libftdi1 controls the chip.  Used by
  * kind.c's table, if built with libftdi1.
  */
+#include <sys/epoll.h>
+
 #include <errno.h>
 #include <ftdi.h>
 #include <libusb.h>
@@ -287,6 +289,8 @@ qng_usb_close(struct device *dev)
 
 const struct source_kind kind_qng = {
 	.has_fd = true,
+	.hang_up = EPOLLET,
+	.gone = ENODEV,
 	.rules = rules,
 	.nrules = sizeof(rules) / sizeof(*rules),
 	.prepare = qng_usb_prepare,

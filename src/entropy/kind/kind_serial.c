@@ -1,6 +1,7 @@
 /*
  * Sources of kind serial: a tty in raw mode.  Used by kind.c's table.
  */
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 
 #include <errno.h>
@@ -203,6 +204,8 @@ static const struct sandbox_rule rules[] = {
 
 const struct source_kind kind_serial = {
 	.has_fd = true,
+	/* tty_ldisc_hangup() wakes only those who wait for EPOLLOUT or EPOLLIN. */
+	.hang_up = EPOLLOUT | EPOLLET,
 	.rules = rules,
 	.nrules = sizeof(rules) / sizeof(*rules),
 	.prepare = serial_prepare,

@@ -2,6 +2,7 @@
  * Sources of kind stream: raw bytes over unix sockets, TCP and UDP.  Used by
  * kind.c's table.
  */
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <errno.h>
@@ -176,6 +177,7 @@ static const struct sandbox_rule rules[] = {
 
 const struct source_kind kind_stream = {
 	.has_fd = true,
+	.hang_up = EPOLLRDHUP | EPOLLET,
 	.rules = rules,
 	.nrules = sizeof(rules) / sizeof(*rules),
 	.prepare = stream_prepare,

@@ -222,6 +222,45 @@ test_stalls(void **state)
 	close(fd);
 }
 
+/* A hang-up is noticed while the stock is full; what is in it stays. */
+static void
+test_hangs_up(void **state)
+{
+	struct source *src = source_new(NOISE_CONDITIONED, STOCK_SIZE_MIN);
+	struct proto_source_state s;
+	size_t held;
+	int fd;
+
+	(void)state;
+	for (uint32_t i = 1; i < 3; i++) {
+		fd = pipe_open(src);
+		pipe_feed(fd, 4 * STOCK_SIZE_MIN, i);
+		while (!stock_full(&src->stock))
+			usleep(1000);
+		pipe_await(src, SOURCE_OK, 0, &s);
+		close(fd);
+		/* That of an earlier time does not count. */
+		source_hang_up(src, i - 1);
+		usleep(20000);
+		source_state(src, clock_now(), &s);
+		assert_int_equal(s.status, SOURCE_OK);
+		held = stock_held(&src->stock);
+		source_hang_up(src, i);
+		pipe_await(src, SOURCE_LOST, 1, &s);
+		assert_int_equal(s.error, 0);
+		assert_int_equal(stock_held(&src->stock), held);
+		source_hang_up(src, i);
+	}
+	/* While there is room, all that was sent is read. */
+	fd = pipe_open(src);
+	stock_remove(&src->stock, stock_held(&src->stock));
+	source_hang_up(src, 3);
+	pipe_feed(fd, PIPE_START_UP, 3);
+	expect(src, PIPE_START_UP, 3);
+	close(fd);
+	pipe_await(src, SOURCE_LOST, 1, &s);
+}
+
 /*
  * Feeds a source slowly, so that it is read in small pieces, until it has less
  * room than start-up tests need; returns how much is in its stock.
@@ -377,6 +416,7 @@ main(void)
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_latched),
 		cmocka_unit_test(test_stalls),
+		cmocka_unit_test(test_hangs_up),
 		cmocka_unit_test(test_comes_back),
 		cmocka_unit_test(test_stalls_full),
 		cmocka_unit_test(test_condemned),
