@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/min.h"
 #include "egd/client.h"
 #include "egd/clients.h"
@@ -27,6 +28,10 @@
  */
 #define UNHEARD_MAX   262144
 #define CONTROL_SPACE 256 /* bytes, of the message that describes an error */
+/* Pauses between datagrams to a peer that is unreachable. */
+#define RETRY_FIRST (100 * NS_PER_MS)
+#define RETRY_LAST  (5 * NS_PER_SEC)
+#define REACHED	    (10 * NS_PER_SEC) /* without an error, until it is not */
 
 /* The current peer, or NULL. */
 static struct client *
@@ -80,6 +85,71 @@ rest(struct worker *w, struct client *c)
 {
 	drr_pause(&w->clients->drr, &c->turn);
 	clients_enter(w, c, CLIENT_READING);
+}
+
+/* Whether an error may pass without a new socket. */
+static bool
+is_passing(int error)
+{
+	return error == ECONNREFUSED || error == EHOSTUNREACH ||
+	    error == ENETUNREACH || error == EHOSTDOWN || error == ENETDOWN ||
+	    error == EPERM;
+}
+
+/* Sending to the peer of a connected socket failed: logged once, retried. */
+static void
+failed(struct worker *w, struct client *c, int error)
+{
+	struct socket *s = &w->socket;
+
+	if (!is_passing(error)) {
+		clients_lost(w, c, error);
+		return;
+	}
+	/* Of an earlier datagram. */
+	if (s->retry_at != 0)
+		return;
+	if (s->failure != error)
+		worker_log(w, &w->log_clients, "cannot reach %s: %s; retrying",
+		    c->peer.text, strerror(error));
+	s->failure = error;
+	s->pause = s->pause == 0	? RETRY_FIRST
+	    : s->pause * 2 < RETRY_LAST ? s->pause * 2
+					: RETRY_LAST;
+	s->retry_at = w->now + s->pause;
+	rest(w, c);
+}
+
+/* A datagram was sent: since there was no error for long, it is reached. */
+static void
+reached(struct worker *w, const struct client *c)
+{
+	struct socket *s = &w->socket;
+
+	if (s->failure == 0 || w->now - s->retried < REACHED)
+		return;
+	worker_log(w, &w->log_clients, "reaches %s again", c->peer.text);
+	s->failure = 0;
+	s->pause = 0;
+}
+
+uint64_t
+datagram_deadline(const struct worker *w)
+{
+	return w->socket.retry_at;
+}
+
+void
+datagram_expire(struct worker *w)
+{
+	struct client *c = find_peer(w);
+
+	if (w->socket.retry_at == 0 || w->socket.retry_at > w->now)
+		return;
+	w->socket.retry_at = 0;
+	w->socket.retried = w->now;
+	if (c != NULL)
+		clients_wait(w, c, client_chunk(w));
 }
 
 /* Whether a reported error is that no process receives at an address. */
@@ -160,7 +230,7 @@ read_datagrams(struct worker *w)
 		} else if (errno == EAGAIN)
 			return;
 		else if (w->socket.kind == SOCKET_CONNECTED)
-			clients_lost(w, find_peer(w), errno);
+			failed(w, find_peer(w), errno);
 	}
 }
 
@@ -229,7 +299,10 @@ datagram_take(struct worker *w, struct client *c)
 			rest(w, c);
 		else
 			clients_wait(w, c, client_chunk(w));
-	} else
+		reached(w, c);
+	} else if (w->socket.kind == SOCKET_CONNECTED)
+		failed(w, c, error);
+	else
 		clients_lost(w, c, error);
 	return true;
 }

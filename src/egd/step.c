@@ -46,12 +46,15 @@ event(struct worker *w, uint64_t data, uint32_t events)
 static int
 timeout(const struct worker *w)
 {
-	uint64_t first = clients_deadline(w), other = admission_deadline(w);
+	const uint64_t deadlines[] = { clients_deadline(w),
+		admission_deadline(w), datagram_deadline(w) };
+	uint64_t first = 0;
 
 	if (w->more)
 		return 0;
-	if (first == 0 || (other != 0 && other < first))
-		first = other;
+	for (size_t i = 0; i < sizeof(deadlines) / sizeof(*deadlines); i++)
+		if (first == 0 || (deadlines[i] != 0 && deadlines[i] < first))
+			first = deadlines[i];
 	return loop_timeout(first, w->now);
 }
 
@@ -61,6 +64,7 @@ go_on(struct worker *w)
 {
 	clients_expire(w);
 	admission_expire(w);
+	datagram_expire(w);
 	serve_run(w);
 	serve_report(w);
 	loop_flush(&w->loop, !clients_report(w) || w->window.pending);

@@ -57,6 +57,11 @@ struct socket {
 	enum proto_socket_kind kind;
 	struct sockaddr_storage to; /* the last sender, of SOCKET_BOUND */
 	socklen_t to_len;
+	/* Of SOCKET_CONNECTED, whose peer may be unreachable: */
+	int failure;	   /* errno, logged; 0: none */
+	uint64_t pause;	   /* ns, until the last retry */
+	uint64_t retry_at; /* ns, the next one; 0: is sent to */
+	uint64_t retried;  /* ns, the last one */
 };
 
 /* The functions of a protocol. */
