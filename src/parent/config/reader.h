@@ -11,6 +11,7 @@
  *	build.c			links the structs to a struct config
  *	rules.c			rules between keys
  *	pools.c, services.c	rules of pools and sources, guests and services
+ *	circles.c		pools that would be their own sources
  *	sources.c, network.c	sources, addresses and networks
  */
 #ifndef VRNGD_CONFIG_READER_H
@@ -260,6 +261,9 @@ void rules_port(const struct config_block *);
 /* pools.c: a source, and then its pool. */
 void rules_source(struct config_block *);
 void rules_pool(struct config_block *);
+
+/* circles.c: that no pool is its own source, when all blocks are linked. */
+void rules_circles(struct config_reader *);
 
 /* services.c: guests and services; and that a listener's address is unique. */
 void rules_guest(struct config_block *);
