@@ -109,7 +109,7 @@ test_get(void **state)
 
 	start(s);
 	assert_true(
-	    answers(s, GET, "{\"parameters\":{\"status\":{\"pools\":["));
+	    answers(s, GET, "{\"parameters\":{\"status\":{\"schema\":1,"));
 	assert_true(answers(s, GET, "\"name\":\"vm0\""));
 	assert_true(answers(s, "{\"method\":\"x.y\"}",
 	    "{\"error\":\"org.varlink.service.MethodNotFound\","
