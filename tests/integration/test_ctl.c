@@ -224,6 +224,48 @@ test_guests(void **state)
 	suite_pass(s);
 }
 
+/* Waits until vrngctl prints that. */
+static void
+await_output(struct suite *s, const char *command, const char *text)
+{
+	uint64_t end = fe_now() + 4 * FE_TIMEOUT_MS;
+	char out[16384];
+
+	do {
+		if (fe_now() > end)
+			fail_msg("'%s' is not in: %s", text, out);
+		assert_int_equal(admin_ctl(s, out, sizeof(out), "%s", command),
+		    0);
+	} while (strstr(out, text) == NULL);
+}
+
+/* A guest that is served by its EGD socket alone, until its limit. */
+static void
+test_both_ways(void **state)
+{
+	struct suite *s = *state;
+	char more[256];
+	int egd;
+
+	snprintf(more, sizeof(more),
+	    "} guest \"vm1\" { socket = \"%s/vm1.sock\" egd = \"%s/egd\" "
+	    "rate = 512 burst = 512",
+	    s->d.dir, s->d.dir);
+	start(s, more);
+	await_output(s, "why vm1", "vm1 is idle: no VMM is connected");
+	egd = egd_client(s);
+	await_output(s, "why vm1", "vm1 is connected: no request waits");
+	await_output(s, "top --once", "1 of 2 guests connected");
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(write(egd, "\x02\xff", 2), 2);
+	await_output(s, "why vm1",
+	    "vm1 is waiting: its own ceiling is used up: 512 bytes per second");
+	await_output(s, "status vm1 --json", "\"cause\": \"ceiling\"");
+	close(egd);
+	await_output(s, "why vm1", "vm1 is idle: no ");
+	suite_pass(s);
+}
+
 static void
 test_reload(void **state)
 {
@@ -270,6 +312,7 @@ main(void)
 		SUITE_EMPTY(test_hung),
 		SUITE_EMPTY(test_killed),
 		SUITE_EMPTY(test_guests),
+		SUITE_EMPTY(test_both_ways),
 		SUITE_EMPTY(test_reload),
 		SUITE_EMPTY(test_snippets),
 	};

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/names.h"
 #include "parent/state/why.h"
@@ -97,12 +98,17 @@ static void
 cause_limit(struct pool *pool, const struct alloc_node *limit, struct why *why)
 {
 	const struct bucket_rate *ceil = &limit->share.ceil;
+	uint64_t rate = meter_per_second(ceil->bytes, ceil->period);
 	char owner[CONFIG_NAME_SIZE + 16];
 
-	why_limit(pool, limit, owner, sizeof(owner));
-	set_cause(why, "ceiling",
-	    "ceiling of %s is used up: %" PRIu64 " bytes per second", owner,
-	    meter_per_second(ceil->bytes, ceil->period));
+	if (strcmp(why_limit(pool, limit, owner, sizeof(owner)), "guest") == 0)
+		set_cause(why, "ceiling",
+		    "its own ceiling is used up: %" PRIu64 " bytes per second",
+		    rate);
+	else
+		set_cause(why, "ceiling",
+		    "ceiling of %s is used up: %" PRIu64 " bytes per second",
+		    owner, rate);
 }
 
 /* Its requests wait for bytes. */

@@ -441,6 +441,30 @@ test_nonsense(void **state)
 	unplumb(&p);
 }
 
+/* The wait that goes on is counted, and stays counted after a change. */
+static void
+test_throttled_time(void **state)
+{
+	struct plumbing p;
+	struct consumer *c = &p.consumers[0];
+	uint64_t first, then;
+
+	(void)state;
+	plumb(&p, 3600);
+	assert_int_equal(consumer_throttled_ns(&p.pool, c), 0);
+	want(&p, 0, 0, 2 * BURST, 0);
+	usleep(2000);
+	first = consumer_throttled_ns(&p.pool, c);
+	assert_true(first >= 2000000);
+	usleep(2000);
+	then = consumer_throttled_ns(&p.pool, c);
+	assert_true(then >= first + 2000000);
+	consumer_change(&p.pool, c, &p.node, &c->leaf.share, &c->delivery);
+	assert_true(c->throttle.total >= then);
+	assert_true(consumer_throttled_ns(&p.pool, c) >= then);
+	unplumb(&p);
+}
+
 int
 main(void)
 {
@@ -452,6 +476,7 @@ main(void)
 		cmocka_unit_test(test_void),
 		cmocka_unit_test(test_replaced),
 		cmocka_unit_test(test_throttled),
+		cmocka_unit_test(test_throttled_time),
 		cmocka_unit_test(test_dry),
 		cmocka_unit_test(test_active),
 		cmocka_unit_test(test_nonsense),
