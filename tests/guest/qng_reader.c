@@ -6,11 +6,12 @@
  *
  * usage: qng_reader SERIAL BYTES...
  *
- * Opens the generator once for each BYTES, reads that many, and closes it.
- * Prints what comes of each: "opening: WHY", or "open" and "N bytes in M
- * streams, END", where END is "ok", "unwell", "ended", the error, or "a wrong
- * byte".
+ * Opens the generator once for each BYTES, reads that many, and closes it; with
+ * 0, it is not read, but closed when it is unplugged.  Prints the result of
+ * each: "opening: WHY", or "open" and "N bytes in M streams, END", where END is
+ * "ok", "unwell", "ended", the error, or "a wrong byte"; with 0, "hung up".
  */
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -34,9 +35,10 @@
 #include "common/sandbox.h"
 #include "parent/pool/usb.h"
 
-#define READER_ID  30000
-#define FIND_LIMIT (20 * NS_PER_SEC) /* for the guest to see what is new */
-#define EMPTY_ROOT "/tmp/empty"
+#define READER_ID     30000
+#define FIND_LIMIT    (20 * NS_PER_SEC) /* for the guest to see what is new */
+#define EMPTY_ROOT    "/tmp/empty"
+#define HANG_UP_LIMIT 20000 /* ms */
 
 /* Those of any reader. */
 static const struct sandbox_rule base_rules[] = {
@@ -67,6 +69,7 @@ struct reader {
 	uint64_t position; /* in the stream */
 	int request_fd;	   /* a byte: there is a device to be read */
 	int done_fd;	   /* a byte: it has been read */
+	int epoll_fd;
 };
 
 __attribute__((format(printf, 1, 2))) static void
@@ -124,6 +127,25 @@ read_device(struct reader *r)
 	    streams, end);
 }
 
+/* Waits for the hang-up as the entropy process does while it does not read. */
+static void
+await_hang_up(const struct reader *r)
+{
+	struct epoll_event event = { .events = kind_qng.hang_up };
+
+	if (epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->device.fd, &event) == -1) {
+		say("cannot watch: %s\n", strerror(errno));
+		return;
+	}
+	do
+		if (epoll_wait(r->epoll_fd, &event, 1, HANG_UP_LIMIT) != 1) {
+			say("no hang-up\n");
+			return;
+		}
+	while ((event.events & EPOLLHUP) == 0);
+	say("hung up\n");
+}
+
 static void *
 reader_thread(void *arg)
 {
@@ -139,7 +161,10 @@ reader_thread(void *arg)
 			say("opening: %s\n", strerror(error));
 		else {
 			say("open\n");
-			read_device(r);
+			if (r->wanted == 0)
+				await_hang_up(r);
+			else
+				read_device(r);
 		}
 		kind_qng.close(&r->device);
 		if (write(r->done_fd, &byte, 1) != 1)
@@ -177,6 +202,8 @@ reader_main(int channel, int up, const struct proto_hello *hello, int root)
 	close(root);
 	if (pipe2(request, O_CLOEXEC) == -1 || pipe2(done, O_CLOEXEC) == -1)
 		err(1, "pipe2");
+	if ((r.epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
+		err(1, "epoll_create1");
 	r.request_fd = request[0];
 	r.done_fd = done[1];
 	kind_qng.prepare(&r.device);
