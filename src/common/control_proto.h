@@ -37,6 +37,8 @@ enum control_command {
 	CONTROL_SOURCE_RETEST,
 	/* name; class, pool or ""; passes a listening unix socket. */
 	CONTROL_GUEST_ADOPT,
+	/* The answer lists what a reload would change. */
+	CONTROL_RELOAD_DRY_RUN,
 };
 
 struct control_request {

@@ -3,11 +3,14 @@
  * configuration, by what is logged and reported, and by vrngctl.
  */
 #include <ctype.h>
+#include <string.h>
 
 #include "common/counters.h"
 #include "common/log.h"
 #include "common/names.h"
 #include "common/proto.h"
+
+#define NEAR_MAX 2 /* maximum edit distance */
 
 /* As many names as values, and the NULL. */
 #define COMPLETE(list, n) \
@@ -132,4 +135,46 @@ names_make_valid(char *name)
 	for (; *name != '\0'; name++)
 		if (!is_valid(*name))
 			*name = '_';
+}
+
+/* The edit distance of a and b. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t row[GUEST_NAME_SIZE], before, saved, best;
+	size_t n = strlen(b);
+
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i] != '\0'; i++) {
+		before = row[0];
+		row[0] = i + 1;
+		for (size_t j = 0; j < n; j++) {
+			saved = row[j + 1];
+			best = before + (a[i] != b[j]);
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (saved + 1 < best)
+				best = saved + 1;
+			row[j + 1] = best;
+			before = saved;
+		}
+	}
+	return row[n];
+}
+
+void
+names_near(const char *word, const char *candidate, const char **found)
+{
+	size_t len = strnlen(word, GUEST_NAME_SIZE);
+	/* A short word must have some letters in common. */
+	size_t limit = len / 2 < NEAR_MAX ? len / 2 + 1 : NEAR_MAX + 1;
+
+	if (len == GUEST_NAME_SIZE ||
+	    strnlen(candidate, GUEST_NAME_SIZE) == GUEST_NAME_SIZE)
+		return;
+	if (*found != NULL)
+		limit = distance(word, *found);
+	if (distance(word, candidate) < limit)
+		*found = candidate;
 }

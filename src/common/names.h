@@ -32,4 +32,10 @@ bool names_valid(const char *text);
 /* Makes a name valid: what is not becomes `_`. */
 void names_make_valid(char *name);
 
+/*
+ * Sets `*found` to the candidate if it is more similar to `word` than `*found`,
+ * which is NULL at first.
+ */
+void names_near(const char *word, const char *candidate, const char **found);
+
 #endif

@@ -19,6 +19,7 @@ enum option_bit {
 	OPT_SERVICE = 1 << 16,
 	OPT_STATUS = 1 << 17,
 	OPT_NO_OPERAND = 1 << 18, /* of a command: it need not have one */
+	OPT_DRY_RUN = 1 << 19,
 };
 
 struct args {

@@ -44,10 +44,21 @@ set_socket(char to[CONTROL_SOCKET_SIZE], const char *path)
 		    CONTROL_SOCKET_SIZE - 1);
 }
 
+/* Says on a terminal that it is done; scripts need only the exit status. */
+static int
+done(const char *what, const char *name, const char *how)
+{
+	if (isatty(STDOUT_FILENO))
+		printf("%s %s: %s\n", what, name, how);
+	return 0;
+}
+
 int
 change_reload(const struct args *args, struct failure *why)
 {
-	const struct control_request req = connect_request(CONTROL_RELOAD);
+	const struct control_request req = connect_request(
+	    (args->given & OPT_DRY_RUN) != 0 ? CONTROL_RELOAD_DRY_RUN
+					     : CONTROL_RELOAD);
 
 	return connect_ask(args->control, &req, -1, why);
 }
@@ -65,7 +76,9 @@ change_guest_add(const struct args *args, struct failure *why)
 		set_name(req.class, "--class", args->class);
 	if (args->pool != NULL)
 		set_name(req.pool, "--pool", args->pool);
-	return connect_ask(args->control, &req, -1, why);
+	if (connect_ask(args->control, &req, -1, why) == -1)
+		return -1;
+	return done("guest", req.name, "added");
 }
 
 /* Copies the name from an option or, for units, from the environment. */
@@ -98,7 +111,9 @@ change_guest_adopt(const struct args *args, struct failure *why)
 		    "guest %s: systemd passed %d sockets, expected 1: start "
 		    "vrngd-guest@%s.socket",
 		    req.name, n, req.name);
-	return connect_ask(args->control, &req, SD_LISTEN_FDS_START, why);
+	if (connect_ask(args->control, &req, SD_LISTEN_FDS_START, why) == -1)
+		return -1;
+	return done("guest", req.name, "added");
 }
 
 int
@@ -107,7 +122,9 @@ change_guest_remove(const struct args *args, struct failure *why)
 	struct control_request req = connect_request(CONTROL_GUEST_REMOVE);
 
 	set_name(req.name, "guest", args->operand);
-	return connect_ask(args->control, &req, -1, why);
+	if (connect_ask(args->control, &req, -1, why) == -1)
+		return -1;
+	return done("guest", req.name, "removed");
 }
 
 int
@@ -134,5 +151,7 @@ change_log_level(const struct args *args, struct failure *why)
 			usage_error("log '%s': level must be error, warning, "
 				    "info or debug",
 			    args->operand);
-	return connect_ask(args->control, &req, -1, why);
+	if (connect_ask(args->control, &req, -1, why) == -1)
+		return -1;
+	return done("log", "level", args->operand);
 }

@@ -16,6 +16,7 @@
 #include "ctl/status.h"
 #include "ctl/top.h"
 #include "ctl/why.h"
+#include "common/names.h"
 
 #define DEFAULT_MEMORY "512M"
 
@@ -31,6 +32,7 @@ static const struct option longopts[] = {
 	{ "clients", no_argument, NULL, OPT_CLIENTS },
 	{ "egd", no_argument, NULL, OPT_EGD },
 	{ "service", required_argument, NULL, OPT_SERVICE },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -53,7 +55,9 @@ static const char usage_text[] =
     "                           or one guest or service\n"
     "  why NAME                 print why a guest or service waits\n"
     "  top [--once]             show the status once per second; q quits\n"
-    "  reload                   reload the configuration\n"
+    "  reload [--dry-run]       reload the configuration, or only show what\n"
+    "                           would change\n"
+    "  guest list               show the guests\n"
     "  guest add NAME --socket PATH [--class CLASS] [--pool POOL]\n"
     "                           add a guest\n"
     "  guest adopt NAME [--class CLASS] [--pool POOL]\n"
@@ -103,7 +107,8 @@ static const struct command commands[] = {
 	    OPT_JSON | OPT_CLIENTS | OPT_NO_OPERAND, status_run },
 	{ "why", NULL, "guest or service", 0, why_run },
 	{ "top", NULL, NULL, OPT_ONCE, top_run },
-	{ "reload", NULL, NULL, 0, change_reload },
+	{ "reload", NULL, NULL, OPT_DRY_RUN, change_reload },
+	{ "guest", "list", NULL, 0, status_run_guests },
 	{ "guest", "add", "guest name", OPT_SOCKET | OPT_CLASS | OPT_POOL,
 	    change_guest_add },
 	{ "guest", "adopt", "guest name", OPT_CLASS | OPT_POOL,
@@ -118,6 +123,30 @@ static const struct command commands[] = {
 	{ "names", NULL, "guests, classes, pools, sources or services", 0,
 	    status_run_names },
 };
+
+/* Reports a word that there is not, with the most similar one if any is. */
+static _Noreturn void
+fail_word(const char *what, const char *word, const char *mark,
+    const char *near)
+{
+	if (near != NULL)
+		usage_error("unknown %s '%s': did you mean '%s%s'?", what, word,
+		    mark, near);
+	usage_error("unknown %s '%s'", what, word);
+}
+
+/* Reports an option that there is not. */
+static _Noreturn void
+fail_option(const char *word)
+{
+	const char *near = NULL;
+
+	if (optopt > 0 && optopt < OPT_JSON)
+		usage_error("unknown option -%c", optopt);
+	for (const struct option *o = longopts; o->name != NULL; o++)
+		names_near(word + strspn(word, "-"), o->name, &near);
+	fail_word("option", word, "--", near);
+}
 
 /* Parses one option, and records those that only some commands accept. */
 static void
@@ -155,13 +184,12 @@ set_option(struct args *args, int option, char **argv)
 	case OPT_ONCE:
 	case OPT_CLIENTS:
 	case OPT_EGD:
+	case OPT_DRY_RUN:
 		break;
 	case ':':
 		usage_error("missing value of %s", argv[optind - 1]);
 	default:
-		if (optopt > 0 && optopt < OPT_JSON)
-			usage_error("unknown option -%c", optopt);
-		usage_error("unknown option %s", argv[optind - 1]);
+		fail_option(argv[optind - 1]);
 	}
 	args->given |= option;
 }
@@ -171,12 +199,14 @@ static const struct command *
 find_command(char **words, int nwords, int *used)
 {
 	char wanted[64] = "";
+	const char *near = NULL;
 
 	if (nwords == 0)
 		usage_error("missing command");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const struct command *cmd = &commands[i];
 
+		names_near(words[0], cmd->name, &near);
 		if (strcmp(cmd->name, words[0]) != 0)
 			continue;
 		*used = cmd->word == NULL ? 1 : 2;
@@ -188,8 +218,9 @@ find_command(char **words, int nwords, int *used)
 		strlcat(wanted, cmd->word, sizeof(wanted));
 	}
 	if (wanted[0] != '\0')
-		usage_error("%s: missing subcommand (%s)", words[0], wanted);
-	usage_error("unknown command '%s'", words[0]);
+		usage_error("%s: %s subcommand (%s)", words[0],
+		    nwords > 1 ? "unknown" : "missing", wanted);
+	fail_word("command", words[0], "", near);
 }
 
 static void

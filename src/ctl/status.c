@@ -283,13 +283,14 @@ write_client(struct json_object *client, FILE *f)
 }
 
 /* The tables of a pool, in the order of their output. */
+#define GUESTS 2
 static const struct table tables[] = {
 	{ "sources", source_columns, NITEMS(source_columns), 0, 3, true,
 	    write_source },
 	{ "classes", class_columns, NITEMS(class_columns), INDENT, 2, false,
 	    NULL },
-	{ "guests", guest_columns, NITEMS(guest_columns), INDENT, 3, false,
-	    write_guest },
+	[GUESTS] = { "guests", guest_columns, NITEMS(guest_columns), INDENT, 3,
+	    false, write_guest },
 	{ "services", service_columns, NITEMS(service_columns), INDENT, 4,
 	    false, write_service },
 	{ "clients", client_columns, NITEMS(client_columns), INDENT, 3, true,
@@ -363,18 +364,23 @@ sort(struct json_object *pool, const char *key)
 		json_object_array_sort(list, by_rate);
 }
 
+/* A table of a pool, by its number. */
+static void
+print_table(size_t number, struct json_object *pool, FILE *f, size_t limit)
+{
+	struct table t = tables[number];
+
+	if (number == GUESTS &&
+	    ((limit != 0 && limit < WIDE) || !is_polling(pool)))
+		t.ncolumns--;
+	table_print(&t, pool, f, limit);
+}
+
 static void
 print_tables(struct json_object *pool, FILE *f, size_t limit)
 {
-	struct table t;
-
-	for (size_t i = 0; i < NITEMS(tables); i++) {
-		t = tables[i];
-		if (t.columns == guest_columns &&
-		    ((limit != 0 && limit < WIDE) || !is_polling(pool)))
-			t.ncolumns--;
-		table_print(&t, pool, f, limit);
-	}
+	for (size_t i = 0; i < NITEMS(tables); i++)
+		print_table(i, pool, f, limit);
 }
 
 /* Without clients and notes; the reason is a column, truncated first. */
@@ -486,6 +492,30 @@ status_run(const struct args *args, struct failure *why)
 		print_one(status, o, columns, all_clients);
 	else
 		print_status(status, columns, all_clients);
+	json_object_put(status);
+	return 0;
+}
+
+/* The guests' table of each pool that has guests. */
+int
+status_run_guests(const struct args *args, struct failure *why)
+{
+	struct json_object *status = snapshot_take(args->status, why), *pool;
+	size_t columns = 0, lines, n = 0;
+	char name[TEXT_SIZE];
+
+	if (status == NULL)
+		return -1;
+	if (isatty(STDOUT_FILENO))
+		term_size(&columns, &lines);
+	SNAPSHOT_FOREACH(pool, status, "pools") {
+		if (snapshot_length(pool, "guests") == 0)
+			continue;
+		printf("%spool %s\n", n++ > 0 ? "\n" : "",
+		    format_text(name, sizeof(name),
+			snapshot_text(pool, "name")));
+		print_table(GUESTS, pool, stdout, columns);
+	}
 	json_object_put(status);
 	return 0;
 }

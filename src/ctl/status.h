@@ -1,5 +1,5 @@
 /*
- * vrngctl status and names, and the tables for vrngctl top.
+ * vrngctl status, guest list and names, and the tables for vrngctl top.
  */
 #ifndef VRNGCTL_STATUS_H
 #define VRNGCTL_STATUS_H
@@ -10,6 +10,7 @@
 #include "ctl/snapshot.h"
 
 int status_run(const struct args *, struct failure *);
+int status_run_guests(const struct args *, struct failure *);
 int status_run_names(const struct args *, struct failure *);
 
 /*

@@ -35,6 +35,10 @@
 #define CONTROL_DIR "/run/vrngd"
 #define STOP_TIME   (500 * NS_PER_MS) /* for all children to exit */
 
+/* Changes that a reload reports, and of these the ones it logs. */
+#define CHANGES_MAX    500
+#define CHANGES_LOGGED 20
+
 struct vrngd {
 	struct options opt;
 	struct process_env env;
@@ -164,23 +168,81 @@ apply(struct vrngd *v, const struct config *config)
 	return r;
 }
 
+/* The changes of a reload, until it is done. */
+struct changes {
+	FILE *out;
+	char *text; /* lines, each with its newline */
+	size_t size;
+	size_t n, left_out;
+};
+
+static void
+collect_change(void *arg, const char *line)
+{
+	struct changes *c = arg;
+
+	if (c->n < CHANGES_MAX)
+		fprintf(c->out, "%s\n", line);
+	else
+		c->left_out++;
+	c->n++;
+}
+
+static void
+collect_changes(struct vrngd *v, const struct config *config, struct changes *c)
+{
+	*c = (struct changes){ 0 };
+	c->out = daemon_must(open_memstream(&c->text, &c->size));
+	reload_changes(&v->daemon, config, collect_change, c);
+	if (c->left_out > 0)
+		fprintf(c->out, "and %zu more changes\n", c->left_out);
+	fclose(c->out);
+	daemon_must(c->text);
+}
+
+/* Logs the changes that were made, and sends them to the client. */
+static void
+report_changes(const struct vrngd *v, struct changes *c, bool made,
+    const struct reporter *reporter)
+{
+	char *line, *rest = c->text;
+	size_t n = 0;
+
+	while ((line = strsep(&rest, "\n")) != NULL && *line != '\0') {
+		if (made && n++ < CHANGES_LOGGED)
+			log_info("%s: %s", v->opt.config, line);
+		if (reporter->report != NULL)
+			reporter->report(reporter->arg, line);
+	}
+	if (made && c->n > CHANGES_LOGGED)
+		log_info("%s: and %zu more changes", v->opt.config,
+		    c->n - CHANGES_LOGGED);
+}
+
+/* Reads the file and applies it, except in a dry run. */
 static enum reload_result
-apply_again(struct vrngd *v, struct reporter *reporter)
+apply_again(struct vrngd *v, bool dry_run, struct reporter *reporter)
 {
 	enum reload_result r = RELOAD_UNCHANGED;
 	struct config *config;
+	struct changes changes;
 
 	config = config_read(v->opt.config, report_error, reporter);
 	if (config != NULL) {
-		r = apply(v, config);
+		collect_changes(v, config, &changes);
+		r = dry_run ? RELOAD_DONE : apply(v, config);
+		if (r != RELOAD_UNCHANGED)
+			report_changes(v, &changes, !dry_run, reporter);
+		free(changes.text);
 		drop_config(&config);
 	}
-	say_reloaded(v, r);
+	if (!dry_run)
+		say_reloaded(v, r);
 	return r;
 }
 
 static enum reload_result
-reload(void *arg, config_report *report, void *report_arg)
+reload(void *arg, bool dry_run, config_report *report, void *report_arg)
 {
 	struct vrngd *v = arg;
 	struct reporter reporter = { report, report_arg };
@@ -191,8 +253,10 @@ reload(void *arg, config_report *report, void *report_arg)
 		    "no configuration to reload: vrngd was started without one");
 		return RELOAD_UNCHANGED;
 	}
+	if (dry_run)
+		return apply_again(v, true, &reporter);
 	notify_reload(&v->notify);
-	r = apply_again(v, &reporter);
+	r = apply_again(v, false, &reporter);
 	notify_reloaded(&v->notify);
 	return r;
 }
@@ -202,7 +266,7 @@ signal_reload(sd_event_source *source, const struct signalfd_siginfo *si,
     void *arg)
 {
 	(void)source, (void)si;
-	reload(arg, NULL, NULL);
+	reload(arg, false, NULL, NULL);
 	return 0;
 }
 

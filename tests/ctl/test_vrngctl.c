@@ -74,6 +74,22 @@ test_one(void **state)
 }
 
 static void
+test_guest_list(void **state)
+{
+	struct server s = { 0 };
+
+	(void)state;
+	server_start(&s);
+	check_done(&s, "guest list");
+	check_contains(result.out, "pool default\n");
+	check_contains(result.out, "vm1   gold  connected    7   1M");
+	check_contains(result.out, "\n\npool slow\n");
+	assert_null(strstr(result.out, "stock"));
+	assert_null(strstr(result.out, "bronze "));
+	server_stop(&s);
+}
+
+static void
 test_json(void **state)
 {
 	struct server s = { .more_guests = 500 };
@@ -164,10 +180,15 @@ test_usage(void **state)
 {
 	const char *const rows[][2] = {
 		{ "nonsense", "unknown command 'nonsense'" },
+		{ "relod", "unknown command 'relod': did you mean 'reload'?" },
+		{ "libvirt", "unknown command 'libvirt' (see" },
 		{ "guest",
-		    "guest: missing subcommand (add or adopt or remove)" },
+		    "guest: missing subcommand (list or add or adopt or "
+		    "remove)" },
 		{ "source", "source: missing subcommand (retest)" },
-		{ "source test hw", "source: missing subcommand (retest)" },
+		{ "source test hw", "source: unknown subcommand (retest)" },
+		{ "reload --json", "--json is not allowed" },
+		{ "status --dry-run", "--dry-run is not allowed" },
 		{ "source retest", "missing operand (source name)" },
 		{ "source retest hw slow", "unexpected argument 'slow'" },
 		{ "source retest h/w", "letters, digits" },
@@ -188,7 +209,9 @@ test_usage(void **state)
 		{ "status vm1 vm2", "unexpected argument 'vm2'" },
 		{ "why", "missing operand (guest or service)" },
 		{ "why vm1 --json", "--json is not allowed" },
-		{ "status --jsn", "unknown option --jsn" },
+		{ "status --jsn",
+		    "unknown option '--jsn': did you mean '--json'?" },
+		{ "status --xyzzy", "unknown option '--xyzzy' (see" },
 		{ "status -x", "unknown option -x" },
 		{ "log loud", "error, warning, info or debug" },
 		{ "log", "missing operand (level)" },
@@ -490,6 +513,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_one),
+		cmocka_unit_test(test_guest_list),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_top_once),
 		cmocka_unit_test(test_changes),

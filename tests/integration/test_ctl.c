@@ -287,6 +287,72 @@ test_reload(void **state)
 	suite_pass(s);
 }
 
+/* Whether each of these lines was printed. */
+static void
+check_changes(const char *out, const char *lines)
+{
+	char line[256];
+	size_t n;
+
+	for (; *lines != '\0'; lines += n) {
+		n = strcspn(lines, "\n") + 1;
+		snprintf(line, sizeof(line), "%.*s", (int)n, lines);
+		if (strstr(out, line) == NULL)
+			fail_msg("no line %sin:\n%s", line, out);
+	}
+}
+
+/* What a reload changes is shown, and logged; a dry run changes nothing. */
+static void
+test_changes(void **state)
+{
+	static const char changes[] =
+	    "- class gold\n+ class silver\n~ egd local max-clients 64 -> 8\n"
+	    "~ guest vm0 class gold -> silver\n";
+	struct suite *s = *state;
+	char out[16384];
+	int egd;
+
+	start_egd(s);
+	egd = egd_client(s);
+	await_counter(s, "clients_connected", 1);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload --dry-run"), 0);
+	assert_string_equal(out, "no changes\n");
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"kernel\" { type = kernel }\n"
+	    "class \"silver\" { rate = 1K } }\n"
+	    "egd \"local\" { class = \"silver\" unix = \"%s/egd\" "
+	    "max-clients = 8 }\n",
+	    s->d.dir);
+	admin_conf_guest(s, "vm0", "class = \"silver\"");
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload --dry-run"), 0);
+	check_changes(out, changes);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
+	assert_null(strstr(out, "silver"));
+	assert_int_equal(daemon_log_count(&s->d, "+ class silver"), 0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 0);
+	check_changes(out, changes);
+	CHECK(daemon_log_wait(&s->d, "conf: + class silver", 1, 2000));
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 0);
+	assert_string_equal(out, "no changes\n");
+	/* What ends with it. */
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"kernel\" "
+	    "{ type = kernel } }\n");
+	suite_up_qemu(s, &s->fe, "vm0");
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 0);
+	check_changes(out,
+	    "- egd local: 1 client disconnected\n"
+	    "- guest vm0: connection closed\n"
+	    "- class silver\n");
+	admin_conf(s, "w", "pool \"default\" { }\n");
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload --dry-run"), 1);
+	assert_non_null(strstr(out, "conf:1: "));
+	assert_non_null(strstr(out, "a reload would be rejected"));
+	close(egd);
+	suite_pass(s);
+}
+
 static void
 test_snippets(void **state)
 {
@@ -314,6 +380,7 @@ main(void)
 		SUITE_EMPTY(test_guests),
 		SUITE_EMPTY(test_both_ways),
 		SUITE_EMPTY(test_reload),
+		SUITE_EMPTY(test_changes),
 		SUITE_EMPTY(test_snippets),
 	};
 

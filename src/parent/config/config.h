@@ -156,6 +156,24 @@ struct config *config_read(const char *path, config_report *report, void *arg);
 /* Prints it as a file with all keys and defaults, for vrngd -n. */
 void config_print(const struct config *, FILE *);
 
+/* The same as text, allocated. */
+char *config_printed(const struct config *);
+
+/*
+ * Compares two configurations, as text by config_printed(), and reports each
+ * block that is only in one of them and each value that differs, by block in the
+ * order of names.
+ */
+struct config_changed {
+	char sign;     /* '+', '-' or '~' */
+	char word[16]; /* of the block: "guest"; "": the top level */
+	char name[CONFIG_NAME_SIZE];
+	const char *text; /* "~ class gold ceil 5M -> 7M" */
+};
+typedef void config_change(void *arg, const struct config_changed *);
+void config_changes(const char *old, const char *new, config_change *,
+    void *arg);
+
 void config_free(struct config *);
 
 /*

@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/names.h"
 #include "parent/config/reader.h"
 
 #define SHOWN_MAX 120 /* bytes of a text in a message */
-#define NEAR_MAX  2   /* maximum edit distance */
 
 /*
  * Large enough for malloc(3) to map it and for free(3) to unmap it: small
@@ -83,18 +83,18 @@ config_shown(struct config_reader *r, const char *text)
 }
 
 const char *
-config_alternatives(struct config_reader *r, const char *const names[],
+config_alternatives(struct config_reader *r, const char *const words[],
     unsigned int which)
 {
 	const char *list = "", *separator;
 
-	for (unsigned int i = 0; names[i] != NULL; i++) {
+	for (unsigned int i = 0; words[i] != NULL; i++) {
 		if ((which >> i & 1) == 0)
 			continue;
 		separator = list[0] == '\0'		      ? ""
-		    : names[i + 1] == NULL || which >> i == 1 ? " or "
+		    : words[i + 1] == NULL || which >> i == 1 ? " or "
 							      : ", ";
-		list = config_text(r, "%s%s%s", list, separator, names[i]);
+		list = config_text(r, "%s%s%s", list, separator, words[i]);
 	}
 	return list;
 }
@@ -208,48 +208,6 @@ setting_of(const struct config_block *block, const char *name)
 	return s;
 }
 
-/* The edit distance of a and b. */
-static size_t
-distance(const char *a, const char *b)
-{
-	size_t row[CONFIG_NAME_SIZE], before, saved, best;
-	size_t n = strlen(b);
-
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i] != '\0'; i++) {
-		before = row[0];
-		row[0] = i + 1;
-		for (size_t j = 0; j < n; j++) {
-			saved = row[j + 1];
-			best = before + (a[i] != b[j]);
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (saved + 1 < best)
-				best = saved + 1;
-			row[j + 1] = best;
-			before = saved;
-		}
-	}
-	return row[n];
-}
-
-void
-config_near(const char *word, const char *candidate, const char **found)
-{
-	size_t len = strnlen(word, CONFIG_NAME_SIZE);
-	/* A short word must have some letters in common. */
-	size_t limit = len / 2 < NEAR_MAX ? len / 2 + 1 : NEAR_MAX + 1;
-
-	if (len == CONFIG_NAME_SIZE ||
-	    strnlen(candidate, CONFIG_NAME_SIZE) == CONFIG_NAME_SIZE)
-		return;
-	if (*found != NULL)
-		limit = distance(word, *found);
-	if (distance(word, candidate) < limit)
-		*found = candidate;
-}
-
 const char *
 config_nearest_key(const char *word, enum config_kind kind)
 {
@@ -258,9 +216,9 @@ config_nearest_key(const char *word, enum config_kind kind)
 
 	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
 		if (kind == CONFIG_IGNORED || (k->blocks & kind) != 0)
-			config_near(word, k->name, &found);
+			names_near(word, k->name, &found);
 	for (; kind == CONFIG_IGNORED && block->kind != CONFIG_TOP; block++)
-		config_near(word, block->word, &found);
+		names_near(word, block->word, &found);
 	return found;
 }
 

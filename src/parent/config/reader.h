@@ -192,12 +192,6 @@ struct config_setting *setting_of(const struct config_block *,
     const char *name);
 
 /*
- * Sets `*found` to the candidate if it is more similar to `word` than `*found`,
- * which is NULL at first.
- */
-void config_near(const char *word, const char *candidate, const char **found);
-
-/*
  * The key of that kind of block that is most similar to a word; for
  * CONFIG_IGNORED, any key or keyword of blocks.  Or NULL.
  */

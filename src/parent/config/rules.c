@@ -104,7 +104,7 @@ no_such(const struct config_setting *s, const char *where,
 	TAILQ_FOREACH(block, &s->block->reader->blocks, entry)
 		if (block->kind == kind && block->object != NULL &&
 		    scope_of(block) == pool)
-			config_near(s->value, block->name, &near);
+			names_near(s->value, block->name, &near);
 	setting_error(s, "unknown %s \"%s\"%s: %s%s%s", s->name, s->shown,
 	    where, near ? "did you mean \"" : "add it, or use another",
 	    near ? near : "", near ? "\"?" : "");

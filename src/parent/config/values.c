@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/names.h"
 #include "parent/config/reader.h"
 
 #define NS_PER_MIN (60 * NS_PER_SEC)
@@ -182,7 +183,7 @@ read_word(struct config_reader *r, const struct config_key *key,
 	for (*n = 0; key->names[*n] != NULL; ++*n) {
 		if (strcmp(text, key->names[*n]) == 0)
 			return NULL;
-		config_near(text, key->names[*n], &near);
+		names_near(text, key->names[*n], &near);
 	}
 	if (near != NULL)
 		return config_text(r, "is unknown: did you mean %s?", near);

@@ -10,19 +10,22 @@
 #include "parent/control/commands.h"
 
 static void
-say_error(void *arg, const char *text)
+say_line(void *arg, const char *text)
 {
 	control_say(arg, "%s", text);
 }
 
 static int
-reload(struct control_answer *answer, struct commands *sc)
+reload(struct control_answer *answer, bool dry_run, struct commands *sc)
 {
-	enum reload_result r = sc->reload(sc->reload_arg, say_error, answer);
+	enum reload_result r =
+	    sc->reload(sc->reload_arg, dry_run, say_line, answer);
 
 	if (r == RELOAD_DONE)
 		return 0;
-	if (r == RELOAD_PARTLY)
+	if (dry_run)
+		control_say(answer, "a reload would be rejected");
+	else if (r == RELOAD_PARTLY)
 		control_say(answer,
 		    "partially applied: see the log for errors");
 	else
@@ -124,7 +127,9 @@ handle(struct control_answer *answer, const struct control_request *req,
 
 	switch (req->command) {
 	case CONTROL_RELOAD:
-		return reload(answer, sc);
+	case CONTROL_RELOAD_DRY_RUN:
+		return reload(answer, req->command == CONTROL_RELOAD_DRY_RUN,
+		    sc);
 	case CONTROL_GUEST_ADD:
 		return guest_add(answer, req, NULL, sc->daemon);
 	case CONTROL_GUEST_ADOPT:

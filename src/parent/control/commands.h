@@ -7,9 +7,12 @@
 #include "parent/control/control.h"
 #include "parent/state/reload.h"
 
-/* Reloads the configuration; `report` receives its errors too. */
-typedef enum reload_result commands_reload(void *arg, config_report *report,
-    void *report_arg);
+/*
+ * Reloads the configuration, or only reads it for a dry run; `report` receives
+ * its errors too, and what changes.
+ */
+typedef enum reload_result commands_reload(void *arg, bool dry_run,
+    config_report *report, void *report_arg);
 
 struct commands {
 	struct control control;

@@ -47,6 +47,7 @@ static const char *const command_names[] = {
 	[CONTROL_LOG_LEVEL] = "log level",
 	[CONTROL_SOURCE_RETEST] = "source retest",
 	[CONTROL_GUEST_ADOPT] = "guest adopt",
+	[CONTROL_RELOAD_DRY_RUN] = "reload dry run",
 };
 
 static void

@@ -45,6 +45,7 @@ check_arguments(const struct control_request *req)
 {
 	switch (req->command) {
 	case CONTROL_RELOAD:
+	case CONTROL_RELOAD_DRY_RUN:
 		return NULL;
 	case CONTROL_GUEST_ADD:
 		if (!is_socket_path(req->socket))

@@ -352,6 +352,7 @@ daemon_stop(struct daemon *d, uint64_t deadline)
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not in the list */
 		daemon_guest_free(d, g, deadline);
 	listeners_free(&d->listeners);
+	free(d->running);
 	while ((p = TAILQ_FIRST(&d->pools)) != NULL) {
 		TAILQ_REMOVE(&d->pools, p, entry);
 		daemon_pool_free(p, deadline);

@@ -73,6 +73,7 @@ struct daemon {
 	struct listeners listeners;
 	size_t nguests;
 	uint64_t applied; /* number of applied configurations */
+	char *running; /* the last of them as text, for a reload; allocated */
 	struct guest
 	    *cursor; /* the next guest in the status; never a freed one */
 	struct listen_fds listen_fds; /* unused descriptors from systemd */

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <bsd/string.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -492,21 +493,19 @@ keep_added(struct daemon *d)
 	}
 }
 
-/* Ends a guest's EGD socket that was removed or moved. */
-static void
-drop_egd(struct guest *g)
+/* Whether a guest has an EGD socket that was removed or moved. */
+static bool
+egd_ends(const struct guest *g)
 {
 	const struct config_guest *cg = g->config;
 	struct config_service cs;
 
 	if (g->egd == NULL)
-		return;
-	if (cg != NULL && cg->egd != NULL) {
-		egd_of(&cs, cg);
-		if (config_service_same_place(&cs, &g->egd->service.config))
-			return;
-	}
-	guest_remove_egd(g, clock_now() + REMOVAL_TIME);
+		return false;
+	if (cg == NULL || cg->egd == NULL)
+		return true;
+	egd_of(&cs, cg);
+	return !config_service_same_place(&cs, &g->egd->service.config);
 }
 
 /* Ends services that were removed or moved. */
@@ -525,7 +524,8 @@ drop_services(struct daemon *d, const struct config *config)
 		daemon_service_free(d, s, clock_now() + REMOVAL_TIME);
 	}
 	TAILQ_FOREACH(g, &d->guests, entry)
-		drop_egd(g);
+		if (egd_ends(g))
+			guest_remove_egd(g, clock_now() + REMOVAL_TIME);
 }
 
 /* Ends guests, pools and classes that were removed. */
@@ -587,5 +587,97 @@ reload_apply(struct daemon *d, const struct config *config)
 			r = RELOAD_PARTLY;
 	remove_rest(d);
 	listeners_commit(&d->listeners);
+	/* Without a file there is no reload. */
+	free(d->running);
+	d->running = d->config != NULL ? config_printed(config) : NULL;
 	return r;
+}
+
+/* The lines of reload_changes(). */
+struct reporting {
+	struct daemon *daemon;
+	const struct config *config;
+	reload_say *say;
+	void *arg;
+	size_t n;
+	struct config_changed last; /* its text is freed */
+};
+
+/* Whether a guest has a vhost-user connection that ends. */
+static bool
+connection_ends(const struct guest *g)
+{
+	const struct config_guest *cg = g->config;
+
+	return g->vhost.deposit != -1 &&
+	    (cg != NULL ? strcmp(cg->pool->name, guest_pool(g)->name) != 0
+			: !g->added && !guest_adopted(g));
+}
+
+/* The service of a block whose clients lose their connections, or NULL. */
+static const struct service *
+service_ends(const struct reporting *t, const struct config_changed *c)
+{
+	const struct service *s;
+	const struct guest *g;
+
+	if (strcmp(c->word, "guest") == 0) {
+		g = daemon_find_guest(t->daemon, c->name);
+		return g != NULL && egd_ends(g) ? &g->egd->service : NULL;
+	}
+	if (strcmp(c->word, "egd") != 0 && strcmp(c->word, "stream") != 0)
+		return NULL;
+	s = daemon_find_service(t->daemon,
+	    strcmp(c->word, "egd") == 0 ? CONFIG_SERVICE_EGD
+					: CONFIG_SERVICE_STREAM,
+	    c->name);
+	return s != NULL && successor(t->config, s) == NULL ? s : NULL;
+}
+
+/* Passes on a change, and at the first one of a block which connections end. */
+static void
+report_change(void *arg, const struct config_changed *c)
+{
+	struct reporting *t = arg;
+	bool first = strcmp(c->word, t->last.word) != 0 ||
+	    strcmp(c->name, t->last.name) != 0;
+	const struct service *s = first ? service_ends(t, c) : NULL;
+	uint32_t n = s != NULL ? counted_nclients(&s->endpoint.counted) : 0;
+	const struct guest *g = NULL;
+	char *line = NULL;
+	size_t size;
+	FILE *out = daemon_must(open_memstream(&line, &size));
+
+	if (first && strcmp(c->word, "guest") == 0)
+		g = daemon_find_guest(t->daemon, c->name);
+	fputs(c->text, out);
+	if (g != NULL && connection_ends(g))
+		fputs(": connection closed", out);
+	if (n > 0)
+		fprintf(out, ": %u client%s disconnected", n,
+		    n == 1 ? "" : "s");
+	fclose(out);
+	t->say(t->arg, daemon_must(line));
+	free(line);
+	t->last = *c;
+	t->n++;
+}
+
+void
+reload_changes(struct daemon *d, const struct config *config, reload_say *say,
+    void *arg)
+{
+	struct reporting t = {
+		.daemon = d,
+		.config = config,
+		.say = say,
+		.arg = arg,
+	};
+	char *text = config_printed(config);
+
+	match_guests(d, config);
+	config_changes(d->running, text, report_change, &t);
+	free(text);
+	if (t.n == 0)
+		say(arg, "no changes");
 }

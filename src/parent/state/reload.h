@@ -19,4 +19,12 @@ enum reload_result {
  */
 enum reload_result reload_apply(struct daemon *, const struct config *);
 
+/*
+ * Reports what reload_apply() would change, and which connections would end: a
+ * line each, without newline, or "no changes".
+ */
+typedef void reload_say(void *arg, const char *line);
+void reload_changes(struct daemon *, const struct config *, reload_say *,
+    void *arg);
+
 #endif

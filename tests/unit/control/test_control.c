@@ -273,7 +273,8 @@ test_check(void **state)
 		{ CONTROL_GUEST_ADOPT, "vm", "", 0, 0 },
 		{ CONTROL_GUEST_ADOPT, "", "/s", 0, EINVAL },
 		{ CONTROL_GUEST_ADOPT, "v:m", "", 0, EBADMSG },
-		{ CONTROL_GUEST_ADOPT + 1, "", "", 0, EINVAL },
+		{ CONTROL_RELOAD_DRY_RUN, "", "", 0, 0 },
+		{ CONTROL_RELOAD_DRY_RUN + 1, "", "", 0, EINVAL },
 		{ UINT32_MAX, "", "", 0, EINVAL },
 	};
 	struct control_request req;
