@@ -23,6 +23,7 @@
  *
  *	%i id	%p path	%h host	%r port	%l local port, which vrngd sends from
  *	%m memory	%t transport	%s source, for libvirt	%c chardev, for QEMU
+ *	%o pool		%k class
  */
 struct values {
 	const char *of['z' - 'a' + 1];
@@ -50,21 +51,28 @@ static const char vhost_qemu[] =
  * The device is in JSON, as libvirt writes its own: QEMU creates devices in the
  * short form first, at an address that libvirt has assigned to another.
  */
-static const char vhost_libvirt[] =
-    "<domain type='kvm' "
-    "xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n"
-    "  <memoryBacking>\n"
-    "    <source type='memfd'/>\n"
-    "    <access mode='shared'/>\n"
-    "  </memoryBacking>\n"
-    "  <qemu:commandline>\n"
-    "    <qemu:arg value='-chardev'/>\n"
-    "    <qemu:arg value='%c'/>\n"
-    "    <qemu:arg value='-device'/>\n"
-    "    <qemu:arg value='{\"driver\":\"vhost-user-rng-pci\","
-    "\"chardev\":\"vrngd-%i\"}'/>\n"
-    "  </qemu:commandline>\n"
-    "</domain>\n";
+#define VHOST_LIBVIRT_DEVICE \
+	"  <memoryBacking>\n" \
+	"    <source type='memfd'/>\n" \
+	"    <access mode='shared'/>\n" \
+	"  </memoryBacking>\n" \
+	"  <qemu:commandline>\n" \
+	"    <qemu:arg value='-chardev'/>\n" \
+	"    <qemu:arg value='%c'/>\n" \
+	"    <qemu:arg value='-device'/>\n" \
+	"    <qemu:arg value='{\"driver\":\"vhost-user-rng-pci\"," \
+	"\"chardev\":\"vrngd-%i\"}'/>\n" \
+	"  </qemu:commandline>\n" \
+	"</domain>\n"
+#define VHOST_LIBVIRT(class) \
+	"<domain type='kvm' " \
+	"xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>\n" \
+	"  <metadata>\n" \
+	"    <vrngd:guest xmlns:vrngd='urn:vrngd:libvirt:1' name='%i' " \
+	"pool='%o'" class "/>\n" \
+			  "  </metadata>\n" VHOST_LIBVIRT_DEVICE
+static const char vhost_libvirt[] = VHOST_LIBVIRT("");
+static const char vhost_libvirt_class[] = VHOST_LIBVIRT(" class='%k'");
 
 /* For a device that QEMU feeds from an EGD socket or a stream. */
 static const char egd_qemu[] =
@@ -118,8 +126,9 @@ struct place {
 	char path[PLACE_SIZE];	     /* no control characters; or */
 	char host[INET6_ADDRSTRLEN]; /* a numeric address */
 	char port[6];
-	char local_port[11]; /* "0": any */
-	bool any;	     /* any address; `host` is the loopback address */
+	char local_port[11];	  /* "0": any */
+	const char *pool, *class; /* of a guest; "": none */
+	bool any; /* any address; `host` is the loopback address */
 };
 
 /* Whether text can be quoted: it has no control characters. */
@@ -287,6 +296,8 @@ place_of_service(struct place *p, struct json_object *service,
 
 	*p = (struct place){
 		.way = find_way(transport, snapshot_bool(service, "connects")),
+		.pool = "",
+		.class = "",
 	};
 	snprintf(p->local_port, sizeof(p->local_port), "%u",
 	    (uint32_t)snapshot_number(service, "local_port"));
@@ -307,15 +318,32 @@ place_of_service(struct place *p, struct json_object *service,
 	return check_sender(p, name, why);
 }
 
+/* The name of the pool of a guest. */
+static const char *
+pool_of(struct json_object *status, const struct json_object *guest)
+{
+	struct json_object *pool, *g;
+
+	SNAPSHOT_FOREACH(pool, status, "pools")
+		SNAPSHOT_FOREACH(g, pool, "guests")
+			if (g == guest)
+				return snapshot_text(pool, "name");
+	return "";
+}
+
 /* Sets the path of a guest's socket, which may be missing or invalid. */
 static int
-place_of_guest(struct place *p, struct json_object *guest, bool egd,
-    struct failure *why)
+place_of_guest(struct place *p, struct json_object *status,
+    struct json_object *guest, bool egd, struct failure *why)
 {
 	const char *name = snapshot_text(guest, "name");
 	const char *path = snapshot_text(guest, egd ? "egd_socket" : "socket");
 
-	*p = (struct place){ .way = find_way("unix", false) };
+	*p = (struct place){
+		.way = find_way("unix", false),
+		.pool = pool_of(status, guest),
+		.class = snapshot_text(guest, "class"),
+	};
 	strlcpy(p->path, path, sizeof(p->path));
 	if (path[0] == '\0' && egd)
 		return fail(why, EXIT_REFUSED,
@@ -336,8 +364,12 @@ static void
 print_snippet(const struct args *args, const struct place *p, const char *id,
     bool egd, bool qemu)
 {
-	const char *out[] = { vhost_libvirt, vhost_qemu, egd_libvirt,
-		egd_qemu };
+	const char *out[] = {
+		p->class[0] == '\0' ? vhost_libvirt : vhost_libvirt_class,
+		vhost_qemu,
+		egd_libvirt,
+		egd_qemu,
+	};
 	struct values v = { 0 };
 	char *chardev, *source, *text;
 
@@ -348,6 +380,8 @@ print_snippet(const struct args *args, const struct place *p, const char *id,
 	VALUE(&v, 'l') = p->local_port;
 	VALUE(&v, 'm') = args->memory;
 	VALUE(&v, 't') = p->way->transport;
+	VALUE(&v, 'o') = p->pool;
+	VALUE(&v, 'k') = p->class;
 	chardev = fill(egd ? p->way->chardev : VHOST_CHARDEV, &v, QUOTE_OPTION);
 	source = fill(p->way->source, &v, QUOTE_XML);
 	VALUE(&v, 'c') = chardev;
@@ -402,7 +436,7 @@ print_guest(const struct args *args, struct json_object *status,
 	egd = (args->given & OPT_EGD) != 0 ||
 	    (snapshot_text(guest, "socket")[0] == '\0' &&
 		snapshot_text(guest, "egd_socket")[0] != '\0');
-	if (place_of_guest(&place, guest, egd, why) == -1)
+	if (place_of_guest(&place, status, guest, egd, why) == -1)
 		return -1;
 	snprintf(id, sizeof(id), "%s%s", egd ? "egd-" : "",
 	    snapshot_text(guest, "name"));

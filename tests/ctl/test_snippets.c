@@ -274,6 +274,39 @@ test_libvirt(void **state)
 		program_skip("there is no virsh");
 }
 
+/* The metadata names pool and class, and is as our schema describes it. */
+static void
+test_metadata(void **state)
+{
+	static const char validate[] =
+	    "command -v xmllint || exit 127; sed -n "
+	    "'s,^    <vrngd:guest .*/>$,&,p' | xmllint --noout --relaxng "
+	    "\"" GUEST_SCHEMA "\" -";
+	const char *const rows[][2] = {
+		{ "libvirt-xml vm1",
+		    "\n  <metadata>\n    <vrngd:guest "
+		    "xmlns:vrngd='urn:vrngd:libvirt:1' name='vm1' "
+		    "pool='default' class='gold'/>\n  </metadata>\n" },
+		{ "libvirt-xml vm4", " name='vm4' pool='slow'/>\n" },
+	};
+	struct server s = { 0 };
+	bool checked = false;
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		check_done(&s, rows[i][0]);
+		check_contains(result.out, rows[i][1]);
+		checked = check_with(validate);
+	}
+	/* The configuration has the class of an EGD socket. */
+	check_done(&s, "libvirt-xml vm1 --egd");
+	assert_null(strstr(result.out, "metadata"));
+	server_stop(&s);
+	if (!checked)
+		program_skip("there is no xmllint");
+}
+
 /* QEMU accepts the options, and retries to connect without a server. */
 static void
 test_qemu(void **state)
@@ -316,6 +349,7 @@ main(void)
 		cmocka_unit_test(test_odd_places),
 		cmocka_unit_test(test_senders),
 		cmocka_unit_test(test_libvirt),
+		cmocka_unit_test(test_metadata),
 		cmocka_unit_test(test_qemu),
 	};
 
