@@ -39,6 +39,7 @@ enum control_command {
 	CONTROL_GUEST_ADOPT,
 	/* The answer lists what a reload would change. */
 	CONTROL_RELOAD_DRY_RUN,
+	CONTROL_GUEST_RELEASE, /* name */
 };
 
 struct control_request {

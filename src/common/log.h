@@ -42,13 +42,21 @@ struct log_field {
 #define LOG_FIELDS(...) \
 	((const struct log_field[]){ __VA_ARGS__, { .name = NULL } })
 
+/* Where the text of a line is shown. */
+enum log_view {
+	LOG_VIEW_TEXT,	 /* everywhere */
+	LOG_VIEW_STDERR, /* on standard error; the journal has the fields */
+	LOG_VIEW_FIELDS, /* nowhere; the journal has the fields */
+};
+
 /* The input of a sink. */
 struct log_line {
 	enum log_level level;
 	const struct log_subject *about; /* or NULL */
-	const char *id;			 /* MESSAGE_ID of the event, or NULL */
-	const struct log_field *fields;	 /* or NULL */
-	const char *text;		 /* without a newline */
+	enum log_view view;
+	const char *id;			/* MESSAGE_ID of the event, or NULL */
+	const struct log_field *fields; /* or NULL */
+	const char *text;		/* without a newline */
 };
 
 typedef void log_sink(void *arg, const struct log_line *);

@@ -20,6 +20,24 @@ refuse(struct worker *w, const struct peer *peer, const char *why)
 	    why);
 }
 
+/*
+ * Rejects a client above the limit, with one warning until there is room for a
+ * while.
+ */
+static void
+refuse_surplus(struct worker *w, const struct peer *peer)
+{
+	uint32_t suppressed;
+
+	w->page->counters.turned_away++;
+	if (!w->full && log_limit_pass(&w->log_refused, w->now, &suppressed))
+		log_warning("client rejected, %s: client limit (max-clients) "
+			    "reached with %u clients; others are rejected "
+			    "without a message",
+		    peer->text, w->clients->n);
+	w->full = true;
+}
+
 bool
 admission_permits(const struct worker *w, const struct peer *peer)
 {
@@ -49,10 +67,12 @@ admission_take(struct worker *w, uint32_t place, int fd)
 	}
 	if (w->clients->n >= w->service.serve.max_clients ||
 	    w->clients->n >= w->most) {
-		refuse(w, &peer, "client limit (max-clients) reached");
+		refuse_surplus(w, &peer);
 		clients_drop(w, place, fd);
 		return;
 	}
+	if (w->clients->n <= w->service.serve.max_clients / 4 * 3)
+		w->full = false;
 	c = clients_add(w, place, fd, &peer);
 	if (w->stage == WORKER_OPEN)
 		clients_start(w, c);

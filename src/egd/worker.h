@@ -80,6 +80,7 @@ struct worker {
 	pid_t pid;
 	uint64_t now; /* ns, of this round of events */
 	enum worker_stage stage;
+	bool full;	     /* the client limit was reached, and logged */
 	bool more;	     /* bytes and turns are left for the next round */
 	bool bytes_paused;   /* the window has no room; the channel waits */
 	uint64_t opens_at;   /* ns; 0: serves clients, or has not all yet */

@@ -51,6 +51,20 @@ struct vrngd {
 	bool monitored;	 /* the monitoring socket is open */
 };
 
+/* Logs where the first guests listen, unless there are many. */
+static void
+log_sockets(const struct daemon *d)
+{
+	const struct guest *g;
+
+	if (d->nguests > TALLY_SHOWN)
+		return;
+	TAILQ_FOREACH(g, &d->guests, entry)
+		if (!g->added && guest_path(g) != NULL)
+			log_about(LOG_LEVEL_INFO, &g->subject, "listens at %s",
+			    guest_path(g));
+}
+
 static void
 daemon_ready(void *arg)
 {
@@ -65,6 +79,7 @@ daemon_ready(void *arg)
 	    "ready: %zu guest%s, %s%s", s->nguests, s->nguests == 1 ? "" : "s",
 	    one ? "source " : "several pools",
 	    one ? TAILQ_FIRST(&first->pool.setup.sources)->text : "");
+	log_sockets(s);
 	notify_ready(&v->notify);
 }
 

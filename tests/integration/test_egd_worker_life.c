@@ -33,6 +33,7 @@ test_max_clients(void **state)
 		close(fd);
 	}
 	outlet_logged(o, "client rejected, pid ");
+	outlet_logged(o, "client limit (max-clients) reached with 3 clients");
 	assert_int_equal(outlet_stats(o)->counters.turned_away, 20);
 	assert_int_equal(o->stats.counters.connections, 3);
 	close(fds[0]);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -231,7 +232,7 @@ test_changes(void **state)
 {
 	struct journal_record r;
 	struct watched w;
-	char out[512];
+	char out[512], path[128];
 
 	events_start(&w, *state, "0");
 	CHECK(kill(w.s->d.pid, SIGHUP));
@@ -241,6 +242,9 @@ test_changes(void **state)
 			     w.s->d.dir),
 	    0);
 	events_await(&w, EVENT_GUEST_ADDED, "VRNGD_GUEST", "vm2", &r);
+	snprintf(path, sizeof(path), "guest vm2: added, listens at %s/vm2.sock",
+	    w.s->d.dir);
+	journal_is(&r, "MESSAGE", path);
 	journal_is(&r, "VRNGD_CLASS", "gold");
 	assert_int_equal(admin_ctl(w.s, out, sizeof(out), "guest remove vm2"),
 	    0);
@@ -257,6 +261,31 @@ test_changes(void **state)
 	events_pass(&w);
 }
 
+/* Many guests have a record each, and together one line. */
+static void
+test_many(void **state)
+{
+	struct journal_record r;
+	struct watched w;
+	char name[16];
+
+	events_start(&w, *state, "0");
+	for (int i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "new%d", i);
+		admin_conf_guest(w.s, name, "");
+	}
+	CHECK(kill(w.s->d.pid, SIGHUP));
+	for (int i = 0; i < 50; i++) {
+		snprintf(name, sizeof(name), "new%d", i);
+		events_await(&w, EVENT_GUEST_ADDED, "VRNGD_GUEST", name, &r);
+		journal_is(&r, "MESSAGE", NULL);
+		journal_is(&r, "VRNGD_POOL", "default");
+	}
+	journal_expect(w.fd, "MESSAGE", "50 guests added", &r);
+	assert_int_equal(journal_number(&r, "VRNGD_GUESTS"), 50);
+	events_pass(&w);
+}
+
 int
 main(void)
 {
@@ -269,6 +298,7 @@ main(void)
 		SUITE_EMPTY(test_processes),
 		SUITE_EMPTY(test_cut_off),
 		SUITE_EMPTY(test_changes),
+		SUITE_EMPTY(test_many),
 	};
 
 	if (events_init() == -1)

@@ -102,6 +102,8 @@ test_statistics(void **state)
 	assert_in_range(journal_number(&r, "VRNGD_INTERVAL_NS"), 1000000000,
 	    5000000000);
 	journal_is(&r, "VRNGD_CLASS", "gold");
+	/* journalctl shows one line for all guests. */
+	journal_is(&r, "MESSAGE", NULL);
 	events_await(&w, EVENT_STATISTICS, "VRNGD_SERVICE", "local", &r);
 	assert_int_equal(journal_number(&r, "VRNGD_BYTES"), 100);
 	assert_int_equal(journal_number(&r, "VRNGD_REQUESTS"), 1);
@@ -116,6 +118,9 @@ test_statistics(void **state)
 	assert_int_equal(journal_number(&r, "VRNGD_HEALTHY"), 1);
 	assert_true(journal_number(&r, "VRNGD_STOCK") > 0);
 	assert_int_equal(journal_number(&r, "VRNGD_WAITING"), 0);
+	assert_non_null(journal_value(&r, "MESSAGE"));
+	assert_non_null(strstr(journal_value(&r, "MESSAGE"),
+	    " to 3 guests and services, "));
 	/* The fifo without a writer is reported meanwhile. */
 	while (journal_next(w.fd, &r, IDLE_MS))
 		continue;

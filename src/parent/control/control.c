@@ -94,6 +94,26 @@ refuse(struct control_client *c, int error, const char *why)
 	return error;
 }
 
+/* Of many guests at once, only the first ones are shown. */
+static enum log_view
+view_of(struct control *ctl, const struct control_request *req)
+{
+	uint32_t suppressed;
+
+	switch (req->command) {
+	case CONTROL_GUEST_ADD:
+	case CONTROL_GUEST_ADOPT:
+	case CONTROL_GUEST_REMOVE:
+	case CONTROL_GUEST_RELEASE:
+		return log_limit_pass(&ctl->guest_limit, clock_now(),
+			   &suppressed)
+		    ? LOG_VIEW_TEXT
+		    : LOG_VIEW_FIELDS;
+	default:
+		return LOG_VIEW_TEXT;
+	}
+}
+
 /*
  * Carries out a request, with `*passed` if it has a descriptor.  Returns 0 or
  * an errno; `*last` is whether the client must be closed.
@@ -110,7 +130,7 @@ serve(struct control_client *c, const struct control_request *req, size_t size,
 		return refuse(c, error, why);
 	if (!c->allowed)
 		return refuse(c, EACCES, "permission denied: run as root");
-	event_log(EVENT_CONTROLLED, NULL,
+	event_log_view(EVENT_CONTROLLED, view_of(c->control, req), NULL,
 	    LOG_FIELDS(PEER_FIELDS(c),
 		LOG_TEXT("VRNGD_COMMAND", command_names[req->command])),
 	    "control: %s%s%s%s%s, by pid %d, uid %u",
@@ -318,6 +338,7 @@ control_open(struct control *ctl, sd_event *event, const char *path,
 	TAILQ_INIT(&ctl->clients);
 	timer_init(&ctl->pause, event, accept_again, ctl);
 	log_limit_init(&ctl->log_limit, clock_now());
+	log_limit_init(&ctl->guest_limit, clock_now());
 	if (strlcpy(ctl->path, path, sizeof(ctl->path)) >= sizeof(ctl->path)) {
 		log_error("control socket %s: path is too long", path);
 		return -1;

@@ -53,7 +53,8 @@ struct control {
 	struct control_clients
 	    clients; /* the one with the longest idle time first */
 	size_t nclients;
-	struct log_limit log_limit;
+	struct log_limit log_limit;   /* of rejected requests */
+	struct log_limit guest_limit; /* of changes of guests */
 	struct control_answer answer;
 };
 

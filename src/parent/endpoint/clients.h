@@ -8,6 +8,8 @@
 #ifndef VRNGD_PARENT_CLIENTS_H
 #define VRNGD_PARENT_CLIENTS_H
 
+#include <sys/types.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -560,6 +560,8 @@ service_init(struct service *s, const struct config_service *cs,
 int
 service_start(struct service *s, struct place *p)
 {
+	char text[CONFIG_WHERE_SIZE];
+
 	if (s->config.connect) {
 		/* A session from before a restart has the connection. */
 		if (s->clients.n == 0)
@@ -573,7 +575,15 @@ service_start(struct service *s, struct place *p)
 		 * Many clients may connect at once; surplus ones are rejected.
 		 */
 		(void)listen(p->listener.fd, SOMAXCONN);
-	return endpoint_listen(&s->endpoint, p);
+	if (endpoint_listen(&s->endpoint, p) == -1)
+		return -1;
+	/* A guest is logged with its sockets. */
+	if (s->endpoint.subject == &s->subject)
+		log_about(LOG_LEVEL_INFO, &s->subject, "listens at %s",
+		    p->where != NULL ? p->where
+				     : config_socket_text(&s->config.socket,
+					   text, sizeof(text)));
+	return 0;
 }
 
 struct counters

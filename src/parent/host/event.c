@@ -15,19 +15,40 @@ event_type(enum event event)
 	return &types[event];
 }
 
-void
-event_log(enum event event, const struct log_subject *about,
-    const struct log_field *fields, const char *fmt, ...)
+static void
+send(enum event event, enum log_view view, const struct log_subject *about,
+    const struct log_field *fields, const char *fmt, va_list ap)
 {
 	const struct log_line line = {
 		.level = types[event].level,
 		.about = about,
+		.view = view,
 		.id = types[event].id,
 		.fields = fields,
 	};
+
+	log_vsend(&line, fmt, ap);
+}
+
+void
+event_log(enum event event, const struct log_subject *about,
+    const struct log_field *fields, const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_vsend(&line, fmt, ap);
+	send(event, LOG_VIEW_TEXT, about, fields, fmt, ap);
+	va_end(ap);
+}
+
+void
+event_log_view(enum event event, enum log_view view,
+    const struct log_subject *about, const struct log_field *fields,
+    const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	send(event, view, about, fields, fmt, ap);
 	va_end(ap);
 }

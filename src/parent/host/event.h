@@ -135,4 +135,8 @@ const struct event_type *event_type(enum event);
 void event_log(enum event, const struct log_subject *, const struct log_field *,
     const char *fmt, ...) LOG_FORMAT(4, 5);
 
+/* The same, with the text shown only there. */
+void event_log_view(enum event, enum log_view, const struct log_subject *,
+    const struct log_field *, const char *fmt, ...) LOG_FORMAT(5, 6);
+
 #endif

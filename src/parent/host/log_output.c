@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/journal_stream.h"
 #include "common/names.h"
 #include "parent/host/event.h"
 #include "parent/host/log_queue.h"
@@ -121,10 +122,11 @@ journal_entry_make(struct journal_entry *r, const struct log_line *line)
 
 	r->nfields = 0;
 	r->used = 0;
-	if (about != NULL && about->kind != NULL)
+	/* journalctl shows a record without MESSAGE only with all its fields. */
+	if (line->view == LOG_VIEW_TEXT && about != NULL && about->kind != NULL)
 		add(r, "MESSAGE=%s %s: %s", about->kind, about->name,
 		    line->text);
-	else
+	else if (line->view == LOG_VIEW_TEXT)
 		add(r, "MESSAGE=%s", line->text);
 	add(r, "PRIORITY=%d", priorities[line->level]);
 	if (line->id != NULL)
@@ -198,17 +200,6 @@ format_line(const struct log_line *line, char *out, size_t size)
 	if (n < 0)
 		return 0;
 	return (size_t)n < size ? (size_t)n : size - 1;
-}
-
-/* Whether standard error is the stream of $JOURNAL_STREAM (systemd.exec(5)). */
-static bool
-stderr_is_journal(const struct stat *st)
-{
-	const char *stream = getenv("JOURNAL_STREAM");
-	unsigned long long dev, ino;
-
-	return stream != NULL && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
-	    st->st_dev == dev && st->st_ino == ino;
 }
 
 static int
@@ -361,8 +352,10 @@ sink_line(void *arg, const struct log_line *line)
 	if (output.kind == OUTPUT_JOURNAL) {
 		journal_entry_make(&r, line);
 		size = journal_entry_pack(&r, packed, sizeof(packed));
-	} else
+	} else if (line->view != LOG_VIEW_FIELDS)
 		size = format_line(line, packed, LINE_SIZE);
+	else
+		return;
 	log_queue_put(&output.queue, line->level, packed, size);
 	write_waiting();
 	report_lost();
@@ -394,11 +387,13 @@ log_output_open(void)
 	struct stat st = { 0 };
 
 	log_queue_init(&output.queue);
-	if (fstat(STDERR_FILENO, &st) == 0 && stderr_is_journal(&st)) {
+	if (journal_stream_is_stderr()) {
 		output.kind = OUTPUT_JOURNAL;
 		output.fd = connect_journal();
-	} else
+	} else {
+		(void)fstat(STDERR_FILENO, &st);
 		open_stderr(&st);
+	}
 	log_open(sink_line, NULL);
 	log_at_end(log_output_flush);
 }

@@ -97,10 +97,10 @@ set_listener(struct daemon *d, struct guest *g, int fd)
 	return -1;
 }
 
-/* A guest at that place of the tree: an existing one, or a new one. */
+/* A guest at that place of the tree: an existing one, or a new one (*fresh). */
 static struct guest *
 place_guest(struct daemon *d, struct guest *g, const char *name,
-    const struct daemon_place *place)
+    const struct daemon_place *place, bool *fresh)
 {
 	if (g != NULL && guest_pool(g) != place->pool) {
 		event_log(EVENT_GUEST_MOVED, &g->subject, NULL,
@@ -109,12 +109,12 @@ place_guest(struct daemon *d, struct guest *g, const char *name,
 		listeners_close_unused(&d->listeners);
 		g = NULL;
 	}
+	*fresh = g == NULL;
 	if (g == NULL) {
 		g = daemon_guest_new(d, name, place->pool, place->parent,
 		    &place->share, place->terms);
 		g->added = true;
 		g->subject.class = place->class;
-		event_log(EVENT_GUEST_ADDED, &g->subject, NULL, "added");
 	} else {
 		guest_change(g, place->parent, &place->share, place->terms);
 		g->subject.class = place->class;
@@ -126,7 +126,7 @@ int
 adopt_guest(struct daemon *d, const struct adoption *a, const char **why)
 {
 	struct guest *g = daemon_find_guest(d, a->name);
-	bool placed = g == NULL || g->added;
+	bool placed = g == NULL || g->added, fresh = false;
 	struct daemon_place place;
 	struct listener l;
 
@@ -138,12 +138,14 @@ adopt_guest(struct daemon *d, const struct adoption *a, const char **why)
 		return EINVAL;
 	}
 	if (placed)
-		g = place_guest(d, g, a->name, &place);
+		g = place_guest(d, g, a->name, &place, &fresh);
 	if (set_listener(d, g, l.fd) == -1) {
 		*why = "cannot listen";
 		return EIO;
 	}
 	store_listener(d, g->vhost.endpoint.place, a);
+	if (fresh)
+		tally_guest(&d->added, g);
 	return 0;
 }
 
@@ -316,17 +318,33 @@ end_orphans(void *arg)
 	end_sessions(arg, FDNAME_CLIENTS);
 }
 
+/* How many listeners of guests there are to adopt. */
+static size_t
+count_listeners(const struct daemon *d)
+{
+	const struct listen_fd *f;
+	size_t n = 0;
+
+	TAILQ_FOREACH(f, &d->listen_fds.fds, entry)
+		n += strncmp(f->name, FDNAME_LISTENER,
+			 strlen(FDNAME_LISTENER)) == 0 ||
+		    strncmp(f->name, FDNAME_GUEST, strlen(FDNAME_GUEST)) == 0;
+	return n;
+}
+
 void
 adopt_guests(struct daemon *d)
 {
 	char name[FDNAME_SIZE];
 	int fd;
 
+	tally_begin(&d->added, count_listeners(d));
 	while (
 	    (fd = listen_fds_take(&d->listen_fds, FDNAME_LISTENER, name)) != -1)
 		adopt_stored(d, name, fd);
 	while ((fd = listen_fds_take(&d->listen_fds, FDNAME_GUEST, name)) != -1)
 		adopt_unit(d, name, fd);
+	tally_end(&d->added);
 	log_unused(d);
 	timer_init(&d->orphans, d->env->event, end_orphans, d);
 	if (!TAILQ_EMPTY(&d->listen_fds.fds))
@@ -344,6 +362,7 @@ adopt_add(struct daemon *d, const char *name, const char *path,
 	struct daemon_place place;
 	struct place *p;
 	struct guest *g;
+	bool fresh;
 
 	*why = NULL;
 	if (daemon_find_guest(d, name) != NULL)
@@ -357,9 +376,11 @@ adopt_add(struct daemon *d, const char *name, const char *path,
 		*why = "cannot create the socket: see the log";
 		return EIO;
 	}
-	g = place_guest(d, NULL, name, &place);
-	if (endpoint_listen(&g->vhost.endpoint, p) == 0)
+	g = place_guest(d, NULL, name, &place, &fresh);
+	if (endpoint_listen(&g->vhost.endpoint, p) == 0) {
+		tally_guest(&d->added, g);
 		return 0;
+	}
 	adopt_remove(d, name);
 	*why = "cannot listen";
 	return EIO;
@@ -372,7 +393,7 @@ adopt_remove(struct daemon *d, const char *name)
 
 	if (g == NULL)
 		return -1;
-	event_log(EVENT_GUEST_REMOVED, &g->subject, NULL, "removed");
+	tally_guest(&d->removed, g);
 	daemon_guest_free(d, g, clock_now() + REMOVAL_TIME);
 	listeners_close_unused(&d->listeners);
 	return 0;

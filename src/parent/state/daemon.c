@@ -34,6 +34,8 @@ daemon_init(struct daemon *d, struct process_env *env,
 	TAILQ_INIT(&d->listen_fds.fds);
 	store_init(&d->store, &d->listen_fds);
 	listeners_init(&d->listeners, env->event, &d->store);
+	tally_init(&d->added, env->event, EVENT_GUEST_ADDED, "added");
+	tally_init(&d->removed, env->event, EVENT_GUEST_REMOVED, "removed");
 }
 
 void *
@@ -339,6 +341,8 @@ daemon_stop(struct daemon *d, uint64_t deadline)
 
 	/* The contents of systemd's store stay there for the next vrngd. */
 	store_close(&d->store);
+	tally_free(&d->added);
+	tally_free(&d->removed);
 	timer_free(&d->orphans);
 	listen_fds_close(&d->listen_fds);
 	TAILQ_FOREACH(g, &d->guests, entry)

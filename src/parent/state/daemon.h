@@ -21,6 +21,7 @@
 #include "parent/host/store.h"
 #include "parent/host/timer.h"
 #include "parent/pool/pool.h"
+#include "parent/state/tally.h"
 
 #define REMOVAL_TIME (100 * NS_PER_MS) /* for a child to exit */
 
@@ -45,6 +46,7 @@ struct daemon_pool {
 	struct daemon_classes classes; /* each after its parent */
 	struct config_terms terms;     /* defaults of added guests */
 	bool kept;
+	uint32_t nactive; /* active members, for the statistics */
 };
 
 TAILQ_HEAD(daemon_pools, daemon_pool);
@@ -78,9 +80,11 @@ struct daemon {
 	    *cursor; /* the next guest in the status; never a freed one */
 	struct listen_fds listen_fds; /* unused descriptors from systemd */
 	struct store store;
-	struct timer orphans; /* to close sessions without a guest */
-	const char *config;   /* path of the configuration; NULL: none */
-	uint64_t started;     /* ns */
+	struct tally added, removed; /* guests, for the log */
+	struct timer orphans;	     /* to close sessions without a guest */
+	char why[LOG_TEXT_SIZE];     /* the reason of the last rejection */
+	const char *config;	     /* path of the configuration; NULL: none */
+	uint64_t started;	     /* ns */
 	bool ready;
 };
 

@@ -402,13 +402,13 @@ apply_guest(struct daemon *d, const struct config_guest *cg)
 	g->subject.class = class;
 	if (old != NULL)
 		replace_guest(d, old, g, cg);
-	if (fresh)
-		event_log(EVENT_GUEST_ADDED, &g->subject, NULL, "added");
 	g->kept = true;
 	g->added = false;
-	if (apply_listener(d, g, cg) == -1)
+	if (apply_listener(d, g, cg) == -1 || apply_egd(d, g, cg) == -1)
 		return -1;
-	return apply_egd(d, g, cg);
+	if (fresh)
+		tally_guest(&d->added, g);
+	return 0;
 }
 
 static int
@@ -439,18 +439,22 @@ apply_service(struct daemon *d, const struct config_service *cs)
 	return 0;
 }
 
-/* Notes which guests the configuration has. */
-static void
+/* Notes which guests the configuration has.  Returns how many are new. */
+static size_t
 match_guests(struct daemon *d, const struct config *config)
 {
 	const struct config_guest *cg;
 	struct guest *g;
+	size_t n = 0;
 
 	TAILQ_FOREACH(g, &d->guests, entry)
 		g->config = NULL;
 	TAILQ_FOREACH(cg, &config->guests, entry)
 		if ((g = daemon_find_guest(d, cg->name)) != NULL)
 			g->config = cg;
+		else
+			n++;
+	return n;
 }
 
 /*
@@ -535,14 +539,19 @@ remove_rest(struct daemon *d)
 	struct guest *g, *next_guest;
 	struct daemon_pool *p, *next_pool;
 	struct daemon_class *c, *previous;
+	size_t n = 0;
 
+	TAILQ_FOREACH(g, &d->guests, entry)
+		n += !g->kept;
+	tally_begin(&d->removed, n);
 	for (g = TAILQ_FIRST(&d->guests); g != NULL; g = next_guest) {
 		next_guest = TAILQ_NEXT(g, entry);
 		if (g->kept)
 			continue;
-		event_log(EVENT_GUEST_REMOVED, &g->subject, NULL, "removed");
+		tally_guest(&d->removed, g);
 		daemon_guest_free(d, g, clock_now() + REMOVAL_TIME);
 	}
+	tally_end(&d->removed);
 	for (p = TAILQ_FIRST(&d->pools); p != NULL; p = next_pool) {
 		next_pool = TAILQ_NEXT(p, entry);
 		if (!p->kept) {
@@ -574,12 +583,13 @@ reload_apply(struct daemon *d, const struct config *config)
 	}
 	d->applied++;
 	apply_pools(d, config, &plan);
-	match_guests(d, config);
+	tally_begin(&d->added, match_guests(d, config));
 	keep_added(d);
 	drop_services(d, config);
 	TAILQ_FOREACH(cg, &config->guests, entry)
 		if (apply_guest(d, cg) == -1)
 			r = RELOAD_PARTLY;
+	tally_end(&d->added);
 	/* Services may need the ports of removed ones. */
 	listeners_close_unused(&d->listeners);
 	TAILQ_FOREACH(cs, &config->services, entry)

@@ -11,6 +11,12 @@
 #include "parent/state/statistics.h"
 #include "parent/state/why.h"
 
+static struct daemon_pool *
+pool_of(struct pool *pool)
+{
+	return (void *)((char *)pool - offsetof(struct daemon_pool, pool));
+}
+
 /* The increase of a total, which may be any value if it is from a worker. */
 static uint64_t
 grown(uint64_t total, uint64_t before)
@@ -52,9 +58,9 @@ all_clients(const struct guest *g)
 
 /*
  * Reports the counters of a guest or service since the last report, if it was
- * active.
+ * active.  Returns whether it was.
  */
-static void
+static bool
 report(const struct log_subject *about, const struct alloc_node *node,
     struct totals total, struct totals *last, uint32_t clients, uint64_t period)
 {
@@ -65,8 +71,8 @@ report(const struct log_subject *about, const struct alloc_node *node,
 
 	if (node->waiting == 0 && total.granted == last->granted &&
 	    total.counters.connections == last->counters.connections)
-		return;
-	event_log(EVENT_STATISTICS, about,
+		return false;
+	event_log_view(EVENT_STATISTICS, LOG_VIEW_STDERR, about,
 	    LOG_FIELDS(COUNTERS(EVENT_COUNTER)
 			   LOG_NUMBER("VRNGD_CLIENTS", clients),
 		LOG_NUMBER("VRNGD_GRANTED", total.granted - last->granted),
@@ -80,6 +86,7 @@ report(const struct log_subject *about, const struct alloc_node *node,
 	    c->bytes, c->requests, c->short_answers, c->malformed,
 	    period / NS_PER_SEC, c->wait_ns / NS_PER_MS, throttled / NS_PER_MS);
 	*last = total;
+	return true;
 }
 
 static uint64_t
@@ -104,7 +111,9 @@ report_source(const struct pool *pool, struct pool_source *s, uint64_t period)
 
 	if (bytes == 0 && raised == 0 && failures == 0)
 		return;
-	event_log(EVENT_SOURCE_STATISTICS, &s->subject,
+	event_log_view(EVENT_SOURCE_STATISTICS,
+	    raised == 0 && failures == 0 ? LOG_VIEW_STDERR : LOG_VIEW_TEXT,
+	    &s->subject,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_BYTES", bytes),
 		LOG_NUMBER("VRNGD_BYTES_TOTAL", total),
 		LOG_NUMBER("VRNGD_RATE", meter_per_second(bytes, period)),
@@ -124,8 +133,9 @@ report_source(const struct pool *pool, struct pool_source *s, uint64_t period)
 	s->reported.failures = s->failures;
 }
 
+/* Logs a pool, with the number of its active guests and services. */
 static void
-report_pool(struct pool *pool, uint64_t period)
+report_pool(struct pool *pool, uint32_t nactive, uint64_t period)
 {
 	const struct alloc *a = &pool->alloc;
 	uint64_t granted = a->root.meter.total - pool->reported;
@@ -147,10 +157,11 @@ report_pool(struct pool *pool, uint64_t period)
 		LOG_NUMBER("VRNGD_WAITING", a->root.waiting),
 		LOG_NUMBER("VRNGD_INTERVAL_NS", period)),
 	    "pool %s: statistics: %" PRIu64 " bytes granted in %" PRIu64
-	    " s, %" PRIu64 " of %" PRIu64 " in stock, %" PRIu32 " of %" PRIu32
-	    " sources healthy, %" PRIu32 " waiting",
-	    pool->name, granted, period / NS_PER_SEC, a->stock, pool->capacity,
-	    healthy, sources, a->root.waiting);
+	    " s to %" PRIu32 " guests and services, %" PRIu64 " of %" PRIu64
+	    " in stock, %" PRIu32 " of %" PRIu32 " sources healthy, %" PRIu32
+	    " waiting",
+	    pool->name, granted, period / NS_PER_SEC, nactive, a->stock,
+	    pool->capacity, healthy, sources, a->root.waiting);
 	pool->reported = a->root.meter.total;
 }
 
@@ -162,20 +173,24 @@ report_all(struct daemon *d, uint64_t period)
 	struct service *s;
 	struct guest *g;
 
+	TAILQ_FOREACH(p, &d->pools, entry)
+		p->nactive = 0;
 	TAILQ_FOREACH(g, &d->guests, entry)
-		report(&g->subject, guest_node(g), guest_totals(g),
-		    &g->reported, all_clients(g), period);
+		pool_of(guest_pool(g))->nactive +=
+		    report(&g->subject, guest_node(g), guest_totals(g),
+			&g->reported, all_clients(g), period);
 	TAILQ_FOREACH(s, &d->services, entry) {
 		struct endpoint *e = &s->endpoint;
 
-		report(e->subject, &e->consumer.leaf,
-		    totals_of(counted_total(&e->counted), &e->consumer.leaf,
-			e->consumer.throttle.total),
-		    &s->reported, counted_nclients(&e->counted), period);
+		pool_of(e->pool)->nactive +=
+		    report(e->subject, &e->consumer.leaf,
+			totals_of(counted_total(&e->counted), &e->consumer.leaf,
+			    e->consumer.throttle.total),
+			&s->reported, counted_nclients(&e->counted), period);
 	}
 	TAILQ_FOREACH(p, &d->pools, entry) {
 		if (p->pool.active)
-			report_pool(&p->pool, period);
+			report_pool(&p->pool, p->nactive, period);
 		p->pool.active = false;
 	}
 }
