@@ -2,6 +2,7 @@
  * The commands that change something in the daemon.  Used by main.c.
  */
 #include <bsd/string.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,19 @@ change_guest_remove(const struct args *args, struct failure *why)
 	if (connect_ask(args->control, &req, -1, why) == -1)
 		return -1;
 	return done("guest", req.name, "removed");
+}
+
+int
+change_guest_release(const struct args *args, struct failure *why)
+{
+	struct control_request req = connect_request(CONTROL_GUEST_RELEASE);
+
+	/* The unit of an invalid name was rejected, and stops. */
+	if (!names_valid(args->operand) ||
+	    strlen(args->operand) >= GUEST_NAME_SIZE)
+		return 0;
+	set_name(req.name, "guest", args->operand);
+	return connect_ask(args->control, &req, -1, why);
 }
 
 int

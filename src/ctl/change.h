@@ -11,6 +11,7 @@ int change_reload(const struct args *, struct failure *);
 int change_guest_add(const struct args *, struct failure *);
 int change_guest_adopt(const struct args *, struct failure *);
 int change_guest_remove(const struct args *, struct failure *);
+int change_guest_release(const struct args *, struct failure *);
 int change_source_retest(const struct args *, struct failure *);
 int change_log_level(const struct args *, struct failure *);
 

@@ -211,7 +211,8 @@ connect_ask(const char *path, const struct control_request *req, int passed,
 		    "the daemon rejected the request: %s",
 		    strerror(reply.error));
 	else
-		return fail(why, EXIT_REFUSED, "%.*s", (int)len - 1,
-		    reply.text);
+		return fail(why,
+		    reply.error == EBUSY ? EXIT_KEPT : EXIT_REFUSED, "%.*s",
+		    (int)len - 1, reply.text);
 	return 0;
 }

@@ -15,6 +15,7 @@ enum exit_status {
 	EXIT_REFUSED = 1,     /* rejected by the daemon, or another failure */
 	EXIT_USAGE = 2,	      /* the command line is wrong */
 	EXIT_UNREACHABLE = 3, /* no daemon at the socket */
+	EXIT_KEPT = 4,	      /* rejected; the guest is served as before */
 };
 
 /* The reason of a failure; zeros at first. */

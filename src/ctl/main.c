@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "common/journal_stream.h"
 #include "ctl/change.h"
 #include "ctl/snippet.h"
 #include "ctl/status.h"
@@ -63,6 +65,7 @@ static const char usage_text[] =
     "  guest adopt NAME [--class CLASS] [--pool POOL]\n"
     "                           add a guest with a socket from systemd\n"
     "  guest remove NAME        remove a guest\n"
+    "  guest release NAME       remove a guest with a socket from systemd\n"
     "  source retest NAME [--pool POOL]\n"
     "                           test a failed source again\n"
     "  log LEVEL                set the log level: error, warning, info, debug\n"
@@ -85,6 +88,9 @@ usage_error(const char *fmt, ...)
 {
 	va_list ap;
 
+	/* The journal of a unit has a warning. */
+	if (journal_stream_is_stderr())
+		fputs(SD_WARNING, stderr);
 	fputs("vrngctl: ", stderr);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
@@ -114,6 +120,7 @@ static const struct command commands[] = {
 	{ "guest", "adopt", "guest name", OPT_CLASS | OPT_POOL,
 	    change_guest_adopt },
 	{ "guest", "remove", "guest name", 0, change_guest_remove },
+	{ "guest", "release", "guest name", 0, change_guest_release },
 	{ "source", "retest", "source name", OPT_POOL, change_source_retest },
 	{ "log", NULL, "level", 0, change_log_level },
 	{ "qemu-args", NULL, "guest name", OPT_MEMORY | OPT_EGD | OPT_SERVICE,

@@ -2,6 +2,8 @@
  * vrngctl qemu-args and libvirt-xml: the settings of a virtual machine, from a
  * template for each kind of connection and the values for it.  Used by main.c.
  */
+#include <sys/stat.h>
+
 #include <arpa/inet.h>
 
 #include <bsd/stdlib.h>
@@ -11,12 +13,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/clock.h"
 #include "ctl/format.h"
 #include "ctl/snapshot.h"
 #include "ctl/snippet.h"
 
-#define PLACE_SIZE 256 /* with the NUL */
+#define PLACE_SIZE 256		     /* with the NUL */
+#define UNIT_TIME  (10 * NS_PER_SEC) /* for the unit of a guest to start */
+#define UNIT_POLL  20000	     /* us */
 
 /*
  * Values stand in templates as a percent sign and a letter:
@@ -444,6 +450,59 @@ print_guest(const struct args *args, struct json_object *status,
 	return 0;
 }
 
+/* Whether the unit of a guest has created its socket, beside the daemon's. */
+static bool
+has_unit_socket(const struct args *args)
+{
+	const char *slash = strrchr(args->status, '/');
+	char path[CONTROL_PATH_SIZE + GUEST_NAME_SIZE];
+	struct stat st;
+
+	if (args->operand == NULL || strchr(args->operand, '/') != NULL)
+		return false;
+	snprintf(path, sizeof(path), "%.*s%s.sock",
+	    slash == NULL ? 0 : (int)(slash + 1 - args->status), args->status,
+	    args->operand);
+	return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* Whether a guest is in the status, with the path of a socket. */
+static bool
+has_guest(struct json_object *status, const char *name)
+{
+	struct json_object *pool, *guest;
+
+	SNAPSHOT_FOREACH(pool, status, "pools")
+		SNAPSHOT_FOREACH(guest, pool, "guests")
+			if (strcmp(snapshot_text(guest, "name"), name) == 0)
+				return snapshot_text(guest, "socket")[0] !=
+				    '\0' ||
+				    snapshot_text(guest, "egd_socket")[0] !=
+				    '\0';
+	return false;
+}
+
+/*
+ * Takes a status.  A unit that was started a moment ago has created its socket,
+ * but the daemon may be about to start, or to add the guest: waits for that.
+ */
+static struct json_object *
+take_status(const struct args *args, struct failure *why)
+{
+	const uint64_t deadline = clock_now() + UNIT_TIME;
+	struct json_object *status;
+
+	for (;;) {
+		status = snapshot_take(args->status, why);
+		if (args->service != NULL ||
+		    (status != NULL && has_guest(status, args->operand)) ||
+		    !has_unit_socket(args) || clock_now() >= deadline)
+			return status;
+		json_object_put(status);
+		usleep(UNIT_POLL);
+	}
+}
+
 /* Prints a snippet for the given guest or service. */
 static int
 run_snippet(const struct args *args, struct failure *why, bool qemu)
@@ -453,7 +512,7 @@ run_snippet(const struct args *args, struct failure *why, bool qemu)
 
 	if (args->service != NULL && (args->given & OPT_EGD) != 0)
 		usage_error("--egd is not allowed with --service");
-	if ((status = snapshot_take(args->status, why)) == NULL)
+	if ((status = take_status(args, why)) == NULL)
 		return -1;
 	if (args->service != NULL)
 		r = print_service(args, status, why, qemu);

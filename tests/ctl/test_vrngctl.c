@@ -183,8 +183,8 @@ test_usage(void **state)
 		{ "relod", "unknown command 'relod': did you mean 'reload'?" },
 		{ "libvirt", "unknown command 'libvirt' (see" },
 		{ "guest",
-		    "guest: missing subcommand (list or add or adopt or "
-		    "remove)" },
+		    "guest: missing subcommand (list or add or adopt or remove "
+		    "or release)" },
 		{ "source", "source: missing subcommand (retest)" },
 		{ "source test hw", "source: unknown subcommand (retest)" },
 		{ "reload --json", "--json is not allowed" },

@@ -246,6 +246,16 @@ test_changes(void **state)
 	    w.s->d.dir);
 	journal_is(&r, "MESSAGE", path);
 	journal_is(&r, "VRNGD_CLASS", "gold");
+	assert_int_equal(admin_ctl(w.s, out, sizeof(out),
+			     "guest add vm4 --socket %s/vm4.sock --class tin",
+			     w.s->d.dir),
+	    1);
+	events_await(&w, EVENT_GUEST_REJECTED, "VRNGD_GUEST", "vm4", &r);
+	journal_is(&r, "PRIORITY", "4");
+	journal_is(&r, "VRNGD_CLASS", "tin");
+	journal_is(&r, "VRNGD_REASON",
+	    "unknown class \"tin\" in pool \"default\", which has the classes "
+	    "gold, slow");
 	assert_int_equal(admin_ctl(w.s, out, sizeof(out), "guest remove vm2"),
 	    0);
 	events_await(&w, EVENT_GUEST_REMOVED, "VRNGD_GUEST", "vm2", &r);

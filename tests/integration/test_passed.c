@@ -324,6 +324,53 @@ test_refused(void **state)
 	suite_pass(s);
 }
 
+/*
+ * A guest that is served continues if its new class is rejected, and another
+ * guest does not exist.  Its unit removes it, but no guest with another socket.
+ */
+static void
+test_kept(void **state)
+{
+	struct suite *s = *state;
+	struct manager m;
+	char out[OUT];
+	int fd, other;
+
+	manager_open(&m, s);
+	conf(s, "");
+	admin_conf_guest(s, "vm1", "");
+	admin_start(s);
+	fd = manager_listen(&m, "vm0.sock");
+	other = manager_listen(&m, "vm2.sock");
+	adopt(&m, fd, "gold");
+	suite_up_qemu(s, &s->fe, "vm0");
+	assert_int_equal(
+	    manager_adopt(&m, &fd, 1, "vm0", "tin", "", out, sizeof(out)), 4);
+	assert_non_null(strstr(out, "has the classes gold, iron"));
+	assert_int_equal(
+	    manager_adopt(&m, &other, 1, "vm2", "", "none", out, sizeof(out)),
+	    1);
+	assert_non_null(strstr(out, "the pools are default, other"));
+	is_in(s, "vm0", "gold");
+	suite_served(&s->fe);
+	assert_int_equal(daemon_log_count(&s->d, "warning guest vm0: rejected"),
+	    1);
+	assert_int_equal(daemon_log_count(&s->d, "warning guest vm2: rejected"),
+	    1);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest release vm1"),
+	    0);
+	is_in(s, "vm1", "-");
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest release vm0"),
+	    0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest release vm0"),
+	    0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest remove vm0"), 1);
+	close(fd);
+	close(other);
+	manager_close(&m);
+	suite_pass(s);
+}
+
 /* Invalid or closed descriptors are dropped, and the rest is served. */
 static void
 test_odd_store(void **state)
@@ -432,6 +479,7 @@ main(void)
 		SUITE_EMPTY(test_again),
 		SUITE_EMPTY(test_reload),
 		SUITE_EMPTY(test_refused),
+		SUITE_EMPTY(test_kept),
 		SUITE_EMPTY(test_odd_store),
 		SUITE_EMPTY(test_notified),
 		SUITE_EMPTY(test_lingering),

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/log.h"
+#include "parent/host/event.h"
 #include "parent/state/adopt.h"
 #include "parent/control/commands.h"
 
@@ -35,6 +35,23 @@ reload(struct control_answer *answer, bool dry_run, struct commands *sc)
 	return EINVAL;
 }
 
+/* Reports in the answer and the log why a guest was not added or changed. */
+static void
+reject(struct control_answer *answer, const struct control_request *req,
+    const char *why)
+{
+	const struct log_subject guest = {
+		.kind = "guest",
+		.name = req->name,
+		.pool = req->pool[0] == '\0' ? NULL : req->pool,
+		.class = req->class[0] == '\0' ? NULL : req->class,
+	};
+
+	control_say(answer, "guest %s: %s", req->name, why);
+	event_log(EVENT_GUEST_REJECTED, &guest,
+	    LOG_FIELDS(LOG_TEXT("VRNGD_REASON", why)), "rejected: %s", why);
+}
+
 /*
  * Adds a guest with a new listener or, to adopt it, with the passed one (fd).
  */
@@ -60,7 +77,7 @@ guest_add(struct control_answer *answer, const struct control_request *req,
 		error = adopt_guest(s, &adoption, &why);
 	}
 	if (error != 0)
-		control_say(answer, "guest %s: %s", req->name, why);
+		reject(answer, req, why);
 	return error;
 }
 
@@ -136,6 +153,9 @@ handle(struct control_answer *answer, const struct control_request *req,
 		return guest_add(answer, req, fd, sc->daemon);
 	case CONTROL_GUEST_REMOVE:
 		return guest_remove(answer, req->name, sc->daemon);
+	case CONTROL_GUEST_RELEASE:
+		adopt_release(sc->daemon, req->name);
+		return 0;
 	case CONTROL_SOURCE_RETEST:
 		return source_retest(answer, req, sc->daemon);
 	case CONTROL_LOG_LEVEL:

@@ -48,6 +48,7 @@ static const char *const command_names[] = {
 	[CONTROL_SOURCE_RETEST] = "source retest",
 	[CONTROL_GUEST_ADOPT] = "guest adopt",
 	[CONTROL_RELOAD_DRY_RUN] = "reload dry run",
+	[CONTROL_GUEST_RELEASE] = "guest release",
 };
 
 static void

@@ -54,6 +54,7 @@ check_arguments(const struct control_request *req)
 		__attribute__((fallthrough));
 	case CONTROL_GUEST_ADOPT:
 	case CONTROL_GUEST_REMOVE:
+	case CONTROL_GUEST_RELEASE:
 		return req->name[0] == '\0' ? "missing name of the guest"
 					    : NULL;
 	case CONTROL_SOURCE_RETEST:

@@ -42,6 +42,8 @@
 	    "Control request rejected") \
 	X(GUEST_ADDED, "0196dcf09a754df7844ff78cb5ff3bda", INFO, \
 	    "Guest added") \
+	X(GUEST_REJECTED, "1e2b6fad9f88477fae0e21ff60d8e0ca", WARNING, \
+	    "Guest rejected") \
 	X(GUEST_REMOVED, "5d8f29a2d16e493eb86a4d70d1a87666", INFO, \
 	    "Guest removed") \
 	X(GUEST_MOVED, "83841d8c26ba4404ab9d85efebb7165d", WARNING, \

@@ -63,6 +63,14 @@ refusal(const struct guest *g)
 	return "guest has a socket: set socket = systemd in its configuration";
 }
 
+/* Whether the guest is served on this socket already. */
+static bool
+listens_there(const struct guest *g, int fd)
+{
+	return g != NULL && g->vhost.endpoint.place != NULL &&
+	    same_socket(g->vhost.endpoint.place->listener.fd, fd);
+}
+
 /* Closes a listener that was not adopted. */
 static void
 refuse(struct daemon *d, const struct adoption *a)
@@ -129,13 +137,15 @@ adopt_guest(struct daemon *d, const struct adoption *a, const char **why)
 	bool placed = g == NULL || g->added, fresh = false;
 	struct daemon_place place;
 	struct listener l;
+	int error;
 
 	if (listener_adopt(&l, a->fd, why) == -1 ||
 	    (*why = refusal(g)) != NULL ||
 	    (placed &&
 		daemon_find_place(d, a->pool, a->class, &place, why) == -1)) {
+		error = listens_there(g, a->fd) ? EBUSY : EINVAL;
 		refuse(d, a);
-		return EINVAL;
+		return error;
 	}
 	if (placed)
 		g = place_guest(d, g, a->name, &place, &fresh);
@@ -397,4 +407,13 @@ adopt_remove(struct daemon *d, const char *name)
 	daemon_guest_free(d, g, clock_now() + REMOVAL_TIME);
 	listeners_close_unused(&d->listeners);
 	return 0;
+}
+
+void
+adopt_release(struct daemon *d, const char *name)
+{
+	const struct guest *g = daemon_find_guest(d, name);
+
+	if (g != NULL && guest_adopted(g))
+		(void)adopt_remove(d, name);
 }

@@ -29,7 +29,8 @@ struct adoption {
 /*
  * Sets the listener of a guest, which is added if it does not exist.  Its
  * connection continues.  If it already uses this socket, only its place in the
- * tree changes.  Returns 0, or an errno with the reason in `*why`.
+ * tree changes.  Returns 0, or an errno with the reason in `*why`: EBUSY if the
+ * guest continues to use this socket, at its old place.
  */
 int adopt_guest(struct daemon *, const struct adoption *, const char **why);
 
@@ -50,5 +51,11 @@ int adopt_add(struct daemon *, const char *name, const char *path,
 
 /* Removes a guest, until a reload adds it again.  -1: unknown guest. */
 int adopt_remove(struct daemon *, const char *name);
+
+/*
+ * Removes a guest whose adopted socket is gone, because its unit was stopped;
+ * leaves a guest with another socket.
+ */
+void adopt_release(struct daemon *, const char *name);
 
 #endif

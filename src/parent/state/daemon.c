@@ -151,9 +151,55 @@ static const struct pool_ops pool_ops = {
 };
 
 struct alloc_share
-daemon_plain_share(const struct config_terms *terms)
+daemon_plain_share(const struct config_terms *terms,
+    const struct alloc_node *parent)
 {
-	return alloc_no_share(terms->delivery.mode == DELIVERY_DRBG);
+	struct alloc_share share =
+	    alloc_no_share(terms->delivery.mode == DELIVERY_DRBG);
+
+	share.ceil = parent->share.ceil;
+	share.burst = parent->share.burst;
+	return share;
+}
+
+/* Appends a word to a list in a text that may be too short for all. */
+static void
+append(char *text, size_t size, const char *separator, const char *word)
+{
+	size_t used = strlen(text);
+
+	snprintf(text + used, size - used, "%s%s", separator, word);
+}
+
+static int
+no_pool(struct daemon *d, const char *name)
+{
+	const struct daemon_pool *p;
+
+	if (name[0] == '\0')
+		snprintf(d->why, sizeof(d->why),
+		    "no pool is named \"default\": set the pool, one of");
+	else
+		snprintf(d->why, sizeof(d->why),
+		    "unknown pool \"%s\": the pools are", name);
+	TAILQ_FOREACH(p, &d->pools, entry)
+		append(d->why, sizeof(d->why),
+		    p == TAILQ_FIRST(&d->pools) ? " " : ", ", p->name);
+	return -1;
+}
+
+static int
+no_class(struct daemon *d, const struct daemon_pool *p, const char *name)
+{
+	const struct daemon_class *c;
+
+	snprintf(d->why, sizeof(d->why),
+	    "unknown class \"%s\" in pool \"%s\", which has %s", name, p->name,
+	    TAILQ_EMPTY(&p->classes) ? "no classes" : "the classes");
+	TAILQ_FOREACH(c, &p->classes, entry)
+		append(d->why, sizeof(d->why),
+		    c == TAILQ_FIRST(&p->classes) ? " " : ", ", c->name);
+	return -1;
 }
 
 int
@@ -169,18 +215,16 @@ daemon_find_place(struct daemon *d, const char *pool, const char *class,
 		p = TAILQ_FIRST(&d->pools);
 	if (p != NULL && class[0] != '\0')
 		c = daemon_find_class(p, class);
-	*why = NULL;
+	*why = d->why;
 	if (p == NULL)
-		*why = "unknown pool";
-	else if (class[0] != '\0' && c == NULL)
-		*why = "unknown class in the pool";
-	if (*why != NULL)
-		return -1;
+		return no_pool(d, pool);
+	if (class[0] != '\0' && c == NULL)
+		return no_class(d, p, class);
 	place->pool = &p->pool;
 	place->parent = c == NULL ? &p->pool.alloc.root : &c->node;
 	place->class = c == NULL ? NULL : c->name;
 	place->terms = c == NULL ? &p->terms : &c->terms;
-	place->share = daemon_plain_share(place->terms);
+	place->share = daemon_plain_share(place->terms, place->parent);
 	return 0;
 }
 

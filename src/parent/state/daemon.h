@@ -121,12 +121,17 @@ struct daemon_place {
 	struct alloc_share share;
 };
 
-/* The default share of a guest. */
-struct alloc_share daemon_plain_share(const struct config_terms *);
+/*
+ * The share of a guest without a configuration, below that node, whose limit is
+ * its own.
+ */
+struct alloc_share daemon_plain_share(const struct config_terms *,
+    const struct alloc_node *parent);
 
 /*
  * Finds the place in a class ("": the pool itself) of a pool ("": the default
- * pool).  Returns 0, or -1 with the reason.
+ * pool).  Returns 0, or -1 with the reason, which names the pools or classes
+ * that there are, until the next call.
  */
 int daemon_find_place(struct daemon *, const char *pool, const char *class,
     struct daemon_place *, const char **why);

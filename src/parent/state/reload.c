@@ -492,7 +492,7 @@ keep_added(struct daemon *d)
 		g->kept = (g->added || guest_adopted(g)) && terms != NULL;
 		if (!g->kept || g->config != NULL)
 			continue;
-		share = daemon_plain_share(terms);
+		share = daemon_plain_share(terms, guest_node(g)->parent);
 		guest_change(g, guest_node(g)->parent, &share, terms);
 	}
 }

@@ -33,6 +33,7 @@ static const struct {
 	{ EVENT_CONTROLLED, "info", "test_events.c" },
 	{ EVENT_CONTROL_REFUSED, "warning", "test_events_more.c" },
 	{ EVENT_GUEST_ADDED, "info", "test_events.c" },
+	{ EVENT_GUEST_REJECTED, "warning", "test_events.c" },
 	{ EVENT_GUEST_REMOVED, "info", "test_events.c" },
 	{ EVENT_GUEST_MOVED, "warning", "test_events_more.c" },
 	{ EVENT_CONNECTED, "info", "test_events.c" },
