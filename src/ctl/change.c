@@ -1,6 +1,7 @@
 /*
  * The commands that change something in the daemon.  Used by main.c.
  */
+#include <bsd/stdlib.h>
 #include <bsd/string.h>
 #include <signal.h>
 #include <stdio.h>
@@ -9,8 +10,12 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include "ctl/change.h"
+#include "common/clock.h"
 #include "common/names.h"
+#include "ctl/change.h"
+
+#define SOCKET_TIME (10 * NS_PER_SEC) /* for the daemon to create its socket */
+#define SOCKET_POLL 20000	      /* us */
 
 /* Copies a name into a request, or exits if it is invalid. */
 static void
@@ -54,14 +59,39 @@ done(const char *what, const char *name, const char *how)
 	return 0;
 }
 
+/* The daemon's process in ExecReload= of its unit; 0: there is none. */
+static pid_t
+main_pid(void)
+{
+	const char *pid = getenv("MAINPID");
+
+	return pid == NULL || getenv("INVOCATION_ID") == NULL
+	    ? 0
+	    : (pid_t)strtonum(pid, 2, INT32_MAX, NULL);
+}
+
+/*
+ * If the control socket was removed, `systemctl reload` first makes the daemon
+ * create it again.
+ */
 int
 change_reload(const struct args *args, struct failure *why)
 {
-	const struct control_request req = connect_request(
-	    (args->given & OPT_DRY_RUN) != 0 ? CONTROL_RELOAD_DRY_RUN
-					     : CONTROL_RELOAD);
+	const bool dry_run = (args->given & OPT_DRY_RUN) != 0;
+	const struct control_request req =
+	    connect_request(dry_run ? CONTROL_RELOAD_DRY_RUN : CONTROL_RELOAD);
+	const uint64_t deadline = clock_now() + SOCKET_TIME;
+	int r = connect_ask(args->control, &req, -1, why);
 
-	return connect_ask(args->control, &req, -1, why);
+	if (r == 0 || dry_run || why->status != EXIT_UNREACHABLE ||
+	    main_pid() == 0 || kill(main_pid(), SIGHUP) == -1)
+		return r;
+	while (r == -1 && why->status == EXIT_UNREACHABLE &&
+	    clock_now() < deadline) {
+		usleep(SOCKET_POLL);
+		r = connect_ask(args->control, &req, -1, why);
+	}
+	return r;
 }
 
 int

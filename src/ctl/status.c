@@ -231,6 +231,19 @@ write_source(struct json_object *source, FILE *f)
 	write_fips(health, f);
 }
 
+/* A note if new connections do not reach a socket. */
+static void
+write_file(struct json_object *o, FILE *f)
+{
+	const char *file = snapshot_text(o, "socket_file");
+
+	if (strcmp(file, "missing") != 0 && strcmp(file, "replaced") != 0)
+		return;
+	fprintf(f, "! socket file is %s: %s\n", file,
+	    snapshot_bool(o, "socket_unit") ? "restart its socket unit"
+					    : "reload the configuration");
+}
+
 /* Why a guest waits; that it is not connected is its state. */
 static void
 write_guest(struct json_object *guest, FILE *f)
@@ -241,6 +254,8 @@ write_guest(struct json_object *guest, FILE *f)
 		fprintf(f, "%s\n",
 		    format_text(text, sizeof(text),
 			snapshot_text(guest, "why")));
+	if (strcmp(snapshot_text(guest, "cause"), "socket-file") != 0)
+		write_file(guest, f);
 }
 
 /* The address of a service, and the numbers of its clients. */
@@ -266,6 +281,7 @@ write_service(struct json_object *service, FILE *f)
 	if (away != 0)
 		fprintf(f, ", %s rejected", format_count(n, away));
 	fputc('\n', f);
+	write_file(service, f);
 }
 
 /* A note about the clients of a service that are not listed. */

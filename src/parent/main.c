@@ -234,6 +234,16 @@ report_changes(const struct vrngd *v, struct changes *c, bool made,
 		    c->n - CHANGES_LOGGED);
 }
 
+/* The sockets for vrngctl, if their files were removed or replaced. */
+static int
+bind_again(struct vrngd *v)
+{
+	int control = v->controlled ? commands_bind_again(&v->control) : 0;
+	int status = v->monitored ? status_bind_again(&v->status) : 0;
+
+	return control == -1 || status == -1 ? -1 : 0;
+}
+
 /* Reads the file and applies it, except in a dry run. */
 static enum reload_result
 apply_again(struct vrngd *v, bool dry_run, struct reporter *reporter)
@@ -251,8 +261,11 @@ apply_again(struct vrngd *v, bool dry_run, struct reporter *reporter)
 		free(changes.text);
 		drop_config(&config);
 	}
-	if (!dry_run)
-		say_reloaded(v, r);
+	if (dry_run)
+		return r;
+	if (bind_again(v) == -1 && r == RELOAD_DONE)
+		r = RELOAD_PARTLY;
+	say_reloaded(v, r);
 	return r;
 }
 

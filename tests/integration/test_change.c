@@ -5,6 +5,7 @@
 #include <sys/ptrace.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -180,6 +181,105 @@ test_places(void **state)
 	suite_pass(s);
 }
 
+/* The status shows, and as JSON. */
+static void
+shows(struct suite *s, const char *text, const char *json)
+{
+	char out[32768];
+
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
+	assert_non_null(strstr(out, text));
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status --json"), 0);
+	assert_non_null(strstr(out, json));
+}
+
+/* A listening socket of another process at DIR/name. */
+static int
+occupy(struct suite *s, const char *name)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s",
+	    daemon_path(&s->d, name));
+	assert_int_not_equal(fd, -1);
+	(void)unlink(sun.sun_path);
+	CHECK(bind(fd, (struct sockaddr *)&sun, sizeof(sun)));
+	CHECK(listen(fd, 1));
+	return fd;
+}
+
+/*
+ * Sockets whose files were removed or replaced are there again after a reload;
+ * the status shows them before.  The guest that is connected is not disturbed.
+ */
+static void
+test_vanished(void **state)
+{
+	struct suite *s = *state;
+	char out[32768];
+	struct stat st;
+	int fd;
+
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"k\" { type = kernel } }\n"
+	    "egd \"e\" { unix = \"%s/egd\" }\n",
+	    s->d.dir);
+	admin_conf_guest(s, "vm0", "mode = 0640");
+	admin_conf_guest(s, "vm1", "");
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	CHECK(unlink(daemon_path(&s->d, "vm0.sock")));
+	CHECK(unlink(daemon_path(&s->d, "egd")));
+	shows(s, "! socket file is missing: reload the configuration",
+	    "\"socket_file\": \"missing\"");
+	admin_reload(s, ": reloaded, ");
+	assert_int_equal(daemon_log_count(&s->d, "its file was removed"), 2);
+	CHECK(stat(daemon_path(&s->d, "vm0.sock"), &st));
+	assert_int_equal(st.st_mode & 0777, 0640);
+	suite_served(&s->fe);
+	fe_close(&s->fe);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	speaks_egd(s, "egd");
+	/* In use by another process: the file of that is left alone. */
+	fd = occupy(s, "vm1.sock");
+	shows(s, "socket file is replaced: ", "\"socket_file\": \"replaced\"");
+	admin_reload(s, "partially applied");
+	assert_int_equal(
+	    daemon_log_count(&s->d, "another process listens there"), 1);
+	close(fd);
+	admin_reload(s, ": reloaded, ");
+	suite_up_qemu(s, &s->other, "vm1");
+	suite_served(&s->other);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status --json"), 0);
+	assert_null(strstr(out, "\"missing\""));
+	assert_null(strstr(out, "\"replaced\""));
+	suite_pass(s);
+}
+
+/* So are the sockets for vrngctl, whose clients stay connected. */
+static void
+test_vanished_control(void **state)
+{
+	struct suite *s = *state;
+	char out[32768];
+
+	conf_kernel(s, 0);
+	admin_start(s);
+	for (int i = 0; i < 3; i++) {
+		CHECK(unlink(daemon_path(&s->d, "control")));
+		if (i != 1)
+			CHECK(unlink(daemon_path(&s->d, "status")));
+		assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 3);
+		admin_reload(s, ": reloaded, ");
+		assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 0);
+		assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
+	}
+	assert_int_equal(daemon_log_count(&s->d, "died"), 0);
+	suite_pass(s);
+}
+
 /* vm0 is connected, vm1 is not. */
 static void
 two_guests(struct suite *s)
@@ -251,6 +351,8 @@ main(void)
 		SUITE_EMPTY(test_listening),
 		SUITE_EMPTY(test_often),
 		SUITE_EMPTY(test_places),
+		SUITE_EMPTY(test_vanished),
+		SUITE_EMPTY(test_vanished_control),
 		SUITE_EMPTY(test_lingering),
 		SUITE_EMPTY(test_undying),
 	};

@@ -179,6 +179,12 @@ commands_open(struct commands *sc, struct daemon *s, const char *path,
 	    sc);
 }
 
+int
+commands_bind_again(struct commands *sc)
+{
+	return control_bind_again(&sc->control);
+}
+
 void
 commands_close(struct commands *sc)
 {

@@ -25,6 +25,9 @@ struct commands {
 int commands_open(struct commands *, struct daemon *, const char *path,
     uid_t owner, commands_reload *, void *reload_arg);
 
+/* As control_bind_again(). */
+int commands_bind_again(struct commands *);
+
 void commands_close(struct commands *);
 
 #endif

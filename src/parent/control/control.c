@@ -319,22 +319,41 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	return 0;
 }
 
+/* Waits for connections.  Returns 0, or -1 after logging the error. */
+static int
+watch(struct control *ctl)
+{
+	int r;
+
+	ctl->io = sd_event_source_disable_unref(ctl->io);
+	r = sd_event_add_io(ctl->event, &ctl->io, ctl->listener.fd, EPOLLIN,
+	    listen_event, ctl);
+	if (r < 0)
+		log_error("control: cannot listen: %s", strerror(-r));
+	return r < 0 ? -1 : 0;
+}
+
+int
+control_bind_again(struct control *ctl)
+{
+	if (listener_file(&ctl->listener, ctl->path) == LISTENER_FILE_PRESENT)
+		return 0;
+	if (listener_bind_again(&ctl->listener, ctl->event, SOCK_SEQPACKET,
+		&ctl->rights) == -1)
+		return -1;
+	return watch(ctl);
+}
+
 int
 control_open(struct control *ctl, sd_event *event, const char *path,
     uid_t owner, control_handler *handler, void *arg)
 {
-	const struct listener_rights rights = {
-		.owner = owner,
-		.group = (gid_t)-1,
-		.mode = 0600,
-	};
-	int r;
-
 	*ctl = (struct control){
 		.event = event,
 		.handler = handler,
 		.arg = arg,
 		.listener.fd = -1,
+		.rights = { .owner = owner, .group = (gid_t)-1, .mode = 0600 },
 	};
 	TAILQ_INIT(&ctl->clients);
 	timer_init(&ctl->pause, event, accept_again, ctl);
@@ -344,17 +363,13 @@ control_open(struct control *ctl, sd_event *event, const char *path,
 		log_error("control socket %s: path is too long", path);
 		return -1;
 	}
-	if (listener_open(&ctl->listener, ctl->path, SOCK_SEQPACKET, &rights) ==
-	    -1)
+	if (listener_open(&ctl->listener, ctl->path, SOCK_SEQPACKET,
+		&ctl->rights) == -1)
 		return -1;
-	r = sd_event_add_io(event, &ctl->io, ctl->listener.fd, EPOLLIN,
-	    listen_event, ctl);
-	if (r < 0) {
-		log_error("control: cannot listen: %s", strerror(-r));
-		control_close(ctl);
-		return -1;
-	}
-	return 0;
+	if (watch(ctl) == 0)
+		return 0;
+	control_close(ctl);
+	return -1;
 }
 
 void

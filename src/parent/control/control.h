@@ -48,6 +48,7 @@ struct control {
 	void *arg;
 	char path[CONTROL_SOCKET_SIZE];
 	struct listener listener;
+	struct listener_rights rights;
 	sd_event_source *io;
 	struct timer pause; /* until it accepts again */
 	struct control_clients
@@ -66,6 +67,12 @@ struct control {
  */
 int control_open(struct control *ctl, sd_event *event, const char *path,
     uid_t owner, control_handler *handler, void *arg);
+
+/*
+ * Listens again at its path if the socket file is missing or was replaced; its
+ * clients stay.  Returns 0, or -1 after logging the error.
+ */
+int control_bind_again(struct control *);
 
 /* Closes all clients and removes the socket. */
 void control_close(struct control *);

@@ -172,20 +172,30 @@ write_slice(void *arg)
 		answer(st);
 }
 
+/* Clients cannot pass it descriptors. */
+static void
+refuse_fds(const struct status *st)
+{
+	if (fd_passing_refuse(st->listener.fd) == -1)
+		log_warning(
+		    "status socket %s: cannot disable SO_PASSRIGHTS: %s",
+		    st->path, strerror(errno));
+}
+
 int
 status_open(struct status *st, struct daemon *s, const char *path, gid_t group)
 {
-	const struct listener_rights rights = {
-		.owner = (uid_t)-1,
-		.group = group,
-		.mode = group == (gid_t)-1 ? 0600 : 0660,
-	};
 	uint64_t now = clock_now();
 
 	*st = (struct status){
 		.daemon = s,
 		.env = s->env,
 		.listener.fd = -1,
+		.rights = {
+			.owner = (uid_t)-1,
+			.group = group,
+			.mode = group == (gid_t)-1 ? 0600 : 0660,
+		},
 		.process.channel = -1,
 		.fd = -1,
 	};
@@ -198,12 +208,28 @@ status_open(struct status *st, struct daemon *s, const char *path, gid_t group)
 		log_error("status socket %s: %s", path, strerror(errno));
 		return -1;
 	}
-	if (listener_open(&st->listener, st->path, SOCK_STREAM, &rights) == -1)
+	if (listener_open(&st->listener, st->path, SOCK_STREAM, &st->rights) ==
+	    -1)
 		return -1;
-	if (fd_passing_refuse(st->listener.fd) == -1)
-		log_warning(
-		    "status socket %s: cannot disable SO_PASSRIGHTS: %s", path,
-		    strerror(errno));
+	refuse_fds(st);
+	return 0;
+}
+
+int
+status_bind_again(struct status *st)
+{
+	if (listener_file(&st->listener, st->path) == LISTENER_FILE_PRESENT)
+		return 0;
+	if (listener_bind_again(&st->listener, st->env->event, SOCK_STREAM,
+		&st->rights) == -1)
+		return -1;
+	refuse_fds(st);
+	/* Another process receives the new socket. */
+	process_stop(&st->process, clock_now() + NS_PER_SEC);
+	stop_writing(st);
+	st->asked = false;
+	timer_stop(&st->retry);
+	status_start(st);
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct status {
 	struct process_env *env;
 	char *path;
 	struct listener listener;
+	struct listener_rights rights;
 	struct process process;
 	struct deaths deaths;
 	struct backoff backoff;
@@ -47,6 +48,12 @@ int status_open(struct status *, struct daemon *, const char *path,
 
 /* Starts the process, if the socket exists. */
 void status_start(struct status *);
+
+/*
+ * Listens again at its path if the socket file is missing or was replaced, and
+ * replaces the process.  Returns 0, or -1 after logging the error.
+ */
+int status_bind_again(struct status *);
 
 /* Ends the process by the deadline (ns) and removes the socket. */
 void status_close(struct status *, uint64_t deadline);

@@ -200,6 +200,22 @@ put_bytes(struct json *j, uint64_t delivered, struct alloc_node *node,
 	json_put_number(j, "counting_ns", now - since);
 }
 
+/* The state of the file of a unix socket; null without one. */
+static void
+put_file(struct json *j, const struct endpoint *e)
+{
+	static const char *const states[] = {
+		[LISTENER_FILE_PRESENT] = "present",
+		[LISTENER_FILE_MISSING] = "missing",
+		[LISTENER_FILE_REPLACED] = "replaced",
+	};
+
+	json_put_name(j, "socket_file",
+	    e->place == NULL || e->place->where == NULL
+		? NULL
+		: states[listeners_file(e->place)]);
+}
+
 static void
 put_polling(struct json *j, const struct config_polling *polling,
     const struct counters *c)
@@ -238,6 +254,8 @@ put_guest(struct json *j, struct guest *g, uint64_t now)
 	json_put_string(j, "name", g->name);
 	json_put_name(j, "class", class_name(node));
 	json_put_name(j, "socket", guest_path(g));
+	put_file(j, e);
+	json_put_bool(j, "socket_unit", guest_adopted(g));
 	json_put_name(j, "egd_socket",
 	    egd == NULL ? NULL : egd->config.socket.where);
 	json_put_number(j, "egd_clients",
@@ -289,6 +307,7 @@ put_service(struct json *j, struct service *s, struct alloc_node *node,
 	json_put_name(j, "where", where);
 	json_put_string(j, "transport",
 	    names_text(names_transport, s->config.socket.transport));
+	put_file(j, e);
 	json_put_bool(j, "connects", s->config.connect);
 	json_put_number(j, "local_port", s->config.local_port);
 	why_service(s, now, &why);

@@ -132,11 +132,26 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	return 0;
 }
 
+/* Waits for connections, or does so after endpoint_proceed(). */
+static int
+watch(struct endpoint *e, int enabled)
+{
+	int r = sd_event_add_io(e->env->event, &e->io, e->place->listener.fd,
+	    EPOLLIN, listen_event, e);
+
+	if (r >= 0)
+		r = sd_event_source_set_enabled(e->io, enabled);
+	if (r >= 0)
+		return 0;
+	endpoint_unlisten(e);
+	log_about(LOG_LEVEL_ERROR, e->subject, "cannot listen: %s",
+	    strerror(-r));
+	return -1;
+}
+
 int
 endpoint_listen(struct endpoint *e, struct place *p)
 {
-	int r;
-
 	if (e->place == p)
 		return 0;
 	endpoint_unlisten(e);
@@ -144,14 +159,34 @@ endpoint_listen(struct endpoint *e, struct place *p)
 		endpoint_unlisten(p->owner);
 	p->owner = e;
 	e->place = p;
-	r = sd_event_add_io(e->env->event, &e->io, p->listener.fd, EPOLLIN,
-	    listen_event, e);
-	if (r >= 0)
-		return 0;
-	endpoint_unlisten(e);
-	log_about(LOG_LEVEL_ERROR, e->subject, "cannot listen: %s",
-	    strerror(-r));
-	return -1;
+	return watch(e, SD_EVENT_ON);
+}
+
+/* Continues at its place, which has a new socket. */
+static int
+listen_again(struct endpoint *e)
+{
+	bool enabled = endpoint_listening(e);
+
+	e->io = sd_event_source_disable_unref(e->io);
+	if (e->ops->worker.role == ROLE_EGD)
+		(void)listen(e->place->listener.fd, SOMAXCONN);
+	return watch(e, enabled ? SD_EVENT_ON : SD_EVENT_OFF);
+}
+
+int
+endpoint_bind_again(struct listeners *ls)
+{
+	struct place *p;
+	int r = 0, done;
+
+	RB_FOREACH(p, places, &ls->places) {
+		done = listeners_bind_again(ls, p);
+		if (done == 1 && p->owner != NULL)
+			done = listen_again(p->owner);
+		r = done == -1 ? -1 : r;
+	}
+	return r;
 }
 
 void

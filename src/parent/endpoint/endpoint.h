@@ -98,6 +98,12 @@ bool endpoint_may_log(struct endpoint *);
  */
 int endpoint_listen(struct endpoint *, struct place *);
 
+/*
+ * For a reload: listens again at all places whose socket files are missing or
+ * were replaced; sessions continue.  Returns 0, or -1 after logging the errors.
+ */
+int endpoint_bind_again(struct listeners *);
+
 /* Leaves its place; the current session continues. */
 void endpoint_unlisten(struct endpoint *);
 

@@ -71,6 +71,7 @@ listeners_open(struct listeners *ls, const char *path,
 	struct place *p = new_place(path);
 
 	p->where = p->key;
+	p->rights = *rights;
 	if (listener_open(&p->listener, p->key, SOCK_STREAM, rights) == 0)
 		return add(ls, p);
 	free_place(p);
@@ -101,7 +102,37 @@ listeners_offer(struct listeners *ls, const char *key, int fd,
 	p->where = listener_path(fd);
 	p->listener.fd = fd;
 	p->origin = origin;
+	listener_note_file(&p->listener, p->where);
 	return add(ls, p);
+}
+
+enum listener_file
+listeners_file(const struct place *p)
+{
+	return listener_file(&p->listener, p->where);
+}
+
+int
+listeners_bind_again(struct listeners *ls, struct place *p)
+{
+	if (p->listener.path == NULL ||
+	    listeners_file(p) == LISTENER_FILE_PRESENT)
+		return 0;
+	return listener_bind_again(&p->listener, ls->event, SOCK_STREAM,
+		   &p->rights) == -1
+	    ? -1
+	    : 1;
+}
+
+void
+listeners_protect(struct place *p, const struct listener_rights *rights)
+{
+	if (p == NULL || p->listener.path == NULL)
+		return;
+	p->rights = *rights;
+	/* The error that it cannot listen again was logged. */
+	if (listeners_file(p) == LISTENER_FILE_PRESENT)
+		listener_protect(&p->listener, rights);
 }
 
 void

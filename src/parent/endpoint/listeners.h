@@ -30,6 +30,7 @@ struct place {
 	char *where;  /* the path of a unix socket; NULL: none */
 	char *stored; /* its name in the store; NULL: not stored */
 	struct listener listener;
+	struct listener_rights rights; /* of a unix socket of the daemon */
 	enum place_origin origin;
 	struct endpoint *owner; /* the endpoint that listens; NULL: none */
 	bool planned;		/* created by a reload that can still fail */
@@ -73,6 +74,18 @@ struct place *listeners_offer(struct listeners *, const char *key, int fd,
  */
 void listeners_store(struct listeners *, struct place *, const char *name,
     bool there);
+
+/* The state of the file of a unix socket. */
+enum listener_file listeners_file(const struct place *);
+
+/*
+ * Listens again at the path of a socket of the daemon whose file is missing or
+ * was replaced.  Returns 1; 0, if that is not so; or -1 after logging the error.
+ */
+int listeners_bind_again(struct listeners *, struct place *);
+
+/* Changes owner and mode of a socket that the daemon created. */
+void listeners_protect(struct place *, const struct listener_rights *);
 
 /* Closes a place without owner, with its socket, file and stored copy. */
 void listeners_close(struct listeners *, struct place *);

@@ -64,6 +64,7 @@ clear_path(const struct sockaddr_un *sun, int type)
 		log_error("socket %s: %s", sun->sun_path,
 		    error == 0 ? "another process listens there"
 			       : strerror(error));
+		errno = error == 0 ? EADDRINUSE : error;
 		return -1;
 	}
 	if (unlink(sun->sun_path) == -1) {
@@ -158,6 +159,7 @@ listener_open(struct listener *l, const char *path, int type,
 	l->ino = st.st_ino;
 	if (listener_protect(l, rights) == -1) {
 		close(listener_release(l));
+		errno = EPERM;
 		return -1;
 	}
 	if (listen(l->fd, BACKLOG) == 0)
@@ -167,6 +169,48 @@ fail:
 	if (l->fd != -1)
 		close(listener_release(l));
 	return -1;
+}
+
+void
+listener_note_file(struct listener *l, const char *path)
+{
+	struct stat st;
+
+	if (path == NULL || lstat(path, &st) == -1 || !S_ISSOCK(st.st_mode))
+		return;
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+}
+
+enum listener_file
+listener_file(const struct listener *l, const char *path)
+{
+	struct stat st;
+
+	if (path == NULL || l->ino == 0)
+		return LISTENER_FILE_PRESENT;
+	if (lstat(path, &st) == -1)
+		return errno == ENOENT ? LISTENER_FILE_MISSING
+				       : LISTENER_FILE_PRESENT;
+	return st.st_dev == l->dev && st.st_ino == l->ino
+	    ? LISTENER_FILE_PRESENT
+	    : LISTENER_FILE_REPLACED;
+}
+
+int
+listener_bind_again(struct listener *l, sd_event *event, int type,
+    const struct listener_rights *rights)
+{
+	enum listener_file file = listener_file(l, l->path);
+	struct listener new;
+
+	if (listener_open(&new, l->path, type, rights) == -1)
+		return -1;
+	log_warning("socket %s: its file was %s: listening at a new one",
+	    l->path, file == LISTENER_FILE_MISSING ? "removed" : "replaced");
+	deferred_close_unstored(event, l->fd);
+	*l = new;
+	return 0;
 }
 
 static bool

@@ -26,7 +26,7 @@ struct listener_rights {
  * Creates a socket of that type at `path` (which must outlive the listener),
  * and listens; connections fail until its owner and mode are set.  Replaces a
  * stale socket file, but no other file.  Returns 0, or -1 after logging the
- * error.
+ * error; errno is EADDRINUSE if another process listens there.
  */
 int listener_open(struct listener *, const char *path, int type,
     const struct listener_rights *);
@@ -36,6 +36,29 @@ int listener_open(struct listener *, const char *path, int type,
  * path.  Returns 0, or -1 after logging the error.
  */
 int listener_protect(const struct listener *, const struct listener_rights *);
+
+/* The state of a socket file. */
+enum listener_file {
+	LISTENER_FILE_PRESENT,
+	LISTENER_FILE_MISSING,	/* no file at the path */
+	LISTENER_FILE_REPLACED, /* another file */
+};
+
+/*
+ * Notes the file at the path of an adopted socket; compares the file at the
+ * path of a listener with the one that was there at first.  Without a known
+ * file, nothing is missing.
+ */
+void listener_note_file(struct listener *, const char *path);
+enum listener_file listener_file(const struct listener *, const char *path);
+
+/*
+ * Replaces a listener whose file is missing or was replaced by a new one at its
+ * path, and closes the old one by a short-lived process.  Returns 0, or -1
+ * after logging the error, without a change.
+ */
+int listener_bind_again(struct listener *, sd_event *, int type,
+    const struct listener_rights *);
 
 /* Adopts a listening socket.  Returns 0, or -1 with the reason in `*why`. */
 int listener_adopt(struct listener *, int fd, const char **why);

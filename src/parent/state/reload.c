@@ -296,14 +296,6 @@ parent_of(struct daemon_pool *p, const struct config_class *cc,
 	return &c->node;
 }
 
-/* Sets owner and mode of a place, if the daemon created its socket. */
-static void
-protect(const struct place *p, const struct listener_rights *rights)
-{
-	if (p != NULL && p->listener.path != NULL)
-		listener_protect(&p->listener, rights);
-}
-
 /* Lets a service listen at its configured place, if it does not yet. */
 static int
 start_service(struct daemon *d, struct service *s,
@@ -316,7 +308,7 @@ start_service(struct daemon *d, struct service *s,
 		p = listeners_open_service(&d->listeners, cs);
 	if (!cs->connect && p == NULL)
 		return -1;
-	protect(p, &cs->rights);
+	listeners_protect(p, &cs->rights);
 	return service_start(s, p);
 }
 
@@ -330,7 +322,7 @@ apply_egd(struct daemon *d, struct guest *g, const struct config_guest *cg)
 	egd_of(&cs, cg);
 	if (g->egd != NULL) {
 		service_change(&g->egd->service, &cs, NULL);
-		protect(g->egd->service.endpoint.place, &cs.rights);
+		listeners_protect(g->egd->service.endpoint.place, &cs.rights);
 	} else {
 		guest_add_egd(g, &cs);
 		if (start_service(d, &g->egd->service, &cs) == -1) {
@@ -362,7 +354,7 @@ apply_listener(struct daemon *d, struct guest *g, const struct config_guest *cg)
 	if (plan_path(d, cg->socket.where, &cg->rights) == -1)
 		return -1;
 	p = listeners_find(&d->listeners, cg->socket.where);
-	protect(p, &cg->rights);
+	listeners_protect(p, &cg->rights);
 	return endpoint_listen(&g->vhost.endpoint, p);
 }
 
@@ -422,7 +414,7 @@ apply_service(struct daemon *d, const struct config_service *cs)
 
 	if (s != NULL) {
 		service_change(s, cs, parent);
-		protect(s->endpoint.place, &cs->rights);
+		listeners_protect(s->endpoint.place, &cs->rights);
 	} else if (cs->socket.passed &&
 	    (place == NULL || !service_socket_fits(place->listener.fd, cs)))
 		return 0;
@@ -597,6 +589,8 @@ reload_apply(struct daemon *d, const struct config *config)
 			r = RELOAD_PARTLY;
 	remove_rest(d);
 	listeners_commit(&d->listeners);
+	if (endpoint_bind_again(&d->listeners) == -1)
+		r = RELOAD_PARTLY;
 	/* Without a file there is no reload. */
 	free(d->running);
 	d->running = d->config != NULL ? config_printed(config) : NULL;
