@@ -14,6 +14,8 @@
 #ifndef VRNGD_CONTROL_PROTO_H
 #define VRNGD_CONTROL_PROTO_H
 
+#include <sys/stat.h>
+
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,7 +48,7 @@ struct control_request {
 	uint32_t version;   /* CONTROL_VERSION */
 	uint32_t command;   /* enum control_command */
 	uint32_t log_level; /* enum log_level */
-	uint32_t unused;    /* 0 */
+	uint32_t directory; /* control_directory() of the socket; 0: unknown */
 	char name[GUEST_NAME_SIZE];
 	char class[GUEST_NAME_SIZE];
 	char pool[GUEST_NAME_SIZE];
@@ -58,6 +60,29 @@ struct control_reply {
 	int32_t error;		      /* errno; 0: done */
 	char text[CONTROL_TEXT_SIZE]; /* lines, each with its newline */
 };
+
+/*
+ * A number that differs if two processes, in other mount namespaces, see
+ * different directories of a socket's path.  0: there is none.
+ */
+static inline uint32_t
+control_directory(const char *socket)
+{
+	const char *slash = strrchr(socket, '/');
+	char directory[CONTROL_SOCKET_SIZE + 1];
+	struct stat st;
+	uint64_t sum;
+
+	if (slash == NULL || slash - socket >= CONTROL_SOCKET_SIZE)
+		return 0;
+	memcpy(directory, socket, (size_t)(slash - socket));
+	memcpy(directory + (slash - socket), "/", 2);
+	if (stat(directory, &st) == -1)
+		return 0;
+	sum = ((uint64_t)st.st_dev * UINT64_C(0x9e3779b97f4a7c15)) ^
+	    ((uint64_t)st.st_ino * UINT64_C(0xc2b2ae3d27d4eb4f));
+	return (uint32_t)(sum >> 32) | 1;
+}
 
 /*
  * The path of the monitoring socket that goes with a control socket: the last

@@ -103,6 +103,7 @@ change_guest_add(const struct args *args, struct failure *why)
 	if (args->socket == NULL)
 		usage_error("guest add: missing --socket");
 	set_socket(req.socket, args->socket);
+	req.directory = control_directory(req.socket);
 	if (args->class != NULL)
 		set_name(req.class, "--class", args->class);
 	if (args->pool != NULL)

@@ -3,11 +3,13 @@
  * other processes, and allocates bytes.  It sees no random byte and reads no
  * input of guests.  Started by systemd or an administrator.
  */
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
 #include <bsd/string.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -436,9 +438,32 @@ open_status(struct vrngd *v, const char *control)
 		return 0;
 	if (status_open(&v->status, &v->daemon, path, v->opt.control_group) ==
 	    -1)
-		return v->opt.status == NULL && v->opt.control == NULL ? 0 : -1;
+		return v->opt.status == NULL && v->opt.control == NULL &&
+			errno != EADDRINUSE
+		    ? 0
+		    : -1;
 	v->monitored = true;
 	return 0;
+}
+
+/*
+ * Makes sure that no other vrngd of this user has the default sockets, whose
+ * files may have been removed.  The lock lasts as long as the process.
+ */
+static int
+lock_default(void)
+{
+	int fd = open(CONTROL_DIR "/lock",
+	    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	/* Without permission, there is no default socket either. */
+	if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == 0 ||
+	    errno != EWOULDBLOCK)
+		return 0;
+	log_error("another vrngd runs with the sockets in " CONTROL_DIR
+		  ": stop it, or start this one with --control");
+	close(fd);
+	return -1;
 }
 
 /*
@@ -454,9 +479,11 @@ open_control(struct vrngd *v)
 	if (v->opt.control == NULL &&
 	    (v->opt.config == NULL || access(CONTROL_DIR, F_OK) == -1))
 		return open_status(v, NULL);
+	if (v->opt.control == NULL && lock_default() == -1)
+		return -1;
 	if (commands_open(&v->control, &v->daemon, path, v->opt.control_owner,
 		reload, v) == -1)
-		return v->opt.control == NULL ? 0 : -1;
+		return v->opt.control == NULL && errno != EADDRINUSE ? 0 : -1;
 	v->controlled = true;
 	return open_status(v, path);
 }

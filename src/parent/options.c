@@ -8,6 +8,7 @@
 #include <bsd/string.h>
 #include <getopt.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -138,6 +139,50 @@ number(const char *option, const char *value, long long low, long long high)
 	return n;
 }
 
+/* Units of a value, with their size; without one, the value is in the first. */
+struct scale {
+	const char *unit;
+	uint64_t value;
+};
+
+static const struct scale byte_units[] = {
+	{ "", 1 },
+	{ "K", UINT64_C(1) << 10 },
+	{ "M", UINT64_C(1) << 20 },
+	{ "G", UINT64_C(1) << 30 },
+	{ NULL, 0 },
+};
+
+static const struct scale time_units[] = {
+	{ "ms", 1 },
+	{ "s", 1000 },
+	{ "min", 60000 },
+	{ NULL, 0 },
+};
+
+/* A number with a unit, or without one, as number(). */
+static uint64_t
+scaled(const char *option, const char *value, const struct scale *scale,
+    const char *such, uint64_t high)
+{
+	size_t digits = strspn(value, "0123456789");
+	const char *unit = value + digits;
+	uint64_t n;
+
+	if (digits == 0 || unit[0] == '\0')
+		return (uint64_t)number(option, value, 1, (long long)high);
+	while (scale->unit != NULL && strcmp(unit, scale->unit) != 0)
+		scale++;
+	n = strtoull(value, NULL, 10);
+	if (scale->unit == NULL)
+		usage_error("%s '%s' is invalid: write %s", option, value,
+		    such);
+	if (__builtin_mul_overflow(n, scale->value, &n) || n < 1 || n > high)
+		usage_error("%s '%s' is out of range: must be 1 to %" PRIu64,
+		    option, value, high);
+	return n;
+}
+
 static uid_t
 user(const char *name)
 {
@@ -261,11 +306,12 @@ set_option(struct options *opt, int option, char **argv)
 		opt->source = optarg;
 		break;
 	case 'm':
-		opt->max_bytes =
-		    (uint64_t)number("--max-bytes", optarg, 1, INT64_MAX);
+		opt->max_bytes = scaled("--max-bytes", optarg, byte_units,
+		    "a number of bytes, such as 65536, 64K or 1M", INT64_MAX);
 		break;
 	case 'p':
-		opt->period = (uint64_t)number("--period", optarg, 1,
+		opt->period = scaled("--period", optarg, time_units,
+				  "milliseconds, such as 1000, or 1s",
 				  CONFIG_PERIOD_MAX_MS) *
 		    NS_PER_MS;
 		break;

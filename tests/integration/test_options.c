@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "integration/suite.h"
+#include "integration/admin.h"
 
 /* Run to its end; the exit status. */
 static int
@@ -49,7 +49,10 @@ test_bad_usage(void **state)
 		{ "--socket-count", "99999999999999999999" },
 		{ "--max-bytes", "0" }, { "--max-bytes", "-5" },
 		{ "--poll-us", "1001" }, { "--poll-us", "-1" },
-		{ "--max-bytes", "1x" }, { "--max-bytes", "" },
+		{ "--max-bytes", "1x" }, { "--max-bytes", "1 MB" },
+		{ "--max-bytes", "1e6" }, { "--max-bytes", "9999999999G" },
+		{ "--max-bytes", "0K" }, { "--period", "50d" },
+		{ "--period", "80000min" }, { "--max-bytes", "" },
 		{ "--max-bytes", "18446744073709551616" }, { "--period", "0" },
 		{ "--period", "1.5" }, { "--period", "-1" },
 		{ "--uid-base", "root" }, { "--uid-base", "4294967295" },
@@ -219,6 +222,28 @@ serve_and_stop(struct suite *s, const char *const *args,
 	fe_close(&s->fe);
 }
 
+/* Units, as in the configuration. */
+static void
+test_units(void **state)
+{
+	static const char *const same[][3] = { { "1048576", "1M", "1000000" },
+		{ "1000", "1s", "2s" } };
+	struct suite *s = *state;
+
+	for (int i = 0; i < 3; i++) {
+		const char *const args[] = { "-s", "@vm0", "-m", same[0][i],
+			"-p", same[1][i], "--control", "@control", NULL };
+		char out[8192];
+
+		suite_start(s, args);
+		assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
+		if ((strstr(out, "limit 1M/s, burst 1M") != NULL) != (i < 2))
+			fail_msg("%s", out);
+		assert_int_equal(daemon_stop(&s->d, SIGTERM), 0);
+	}
+	suite_pass(s);
+}
+
 static void
 test_sockets(void **state)
 {
@@ -339,9 +364,9 @@ main(void)
 	const struct CMUnitTest tests[] = { SUITE_EMPTY(test_bad_usage),
 		SUITE_EMPTY(test_bad_usage_other), SUITE_EMPTY(test_bad_fd),
 		SUITE_EMPTY(test_bad_source), SUITE_EMPTY(test_print_and_exit),
-		SUITE_EMPTY(test_sockets), SUITE_EMPTY(test_fd),
-		SUITE_EMPTY(test_stale_socket), SUITE_EMPTY(test_occupied),
-		SUITE_EMPTY(test_no_directory) };
+		SUITE_EMPTY(test_units), SUITE_EMPTY(test_sockets),
+		SUITE_EMPTY(test_fd), SUITE_EMPTY(test_stale_socket),
+		SUITE_EMPTY(test_occupied), SUITE_EMPTY(test_no_directory) };
 
 	return SUITE_MAIN("options", tests);
 }

@@ -41,6 +41,7 @@ load(struct config_reader *r, struct config_file *file, int fd)
 	struct config_parse p = { .reader = r, .file = file, .block = r->top };
 	struct stat st;
 	const char *why;
+	size_t skip = 0;
 	char *text;
 	ssize_t n;
 
@@ -60,9 +61,16 @@ load(struct config_reader *r, struct config_file *file, int fd)
 		return strerror(errno);
 	if ((why = read_before(r, file)) != NULL)
 		return why;
+	if (n >= 2 &&
+	    (memcmp(text, "\xff\xfe", 2) == 0 ||
+		memcmp(text, "\xfe\xff", 2) == 0))
+		return "UTF-16 text: save it as UTF-8";
+	/* The byte order mark of an editor. */
+	if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		skip = 3;
 	TAILQ_INSERT_TAIL(&r->files, file, entry);
 	TAILQ_INIT(&p.items);
-	config_scan_text(&p, text, (size_t)n);
+	config_scan_text(&p, text + skip, (size_t)n - skip);
 	return NULL;
 }
 

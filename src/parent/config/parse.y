@@ -55,6 +55,8 @@ statement:
 		TAILQ_INIT(&parse->items);
 		config_item_add(parse, $3, @3.first_line);
 		config_setting_add(parse, $1.text, false, @1.first_line);
+		parse->single = (struct config_token){ WORD, @3.first_line,
+			$3.text };
 		if (schema_has_list($1.text))
 			parse->single_line = @3.first_line;
 	}
@@ -225,6 +227,16 @@ follows_single(const struct config_parse *p, const struct config_token *word)
 	    schema_find(CONFIG_ANY, word->text) == NULL;
 }
 
+/* The value to write if the word is the unit of the number before it. */
+static const char *
+with_unit(const struct config_parse *p, const struct config_token *word)
+{
+	if (word->line != p->single.line || word->type != WORD)
+		return NULL;
+	return value_with_unit(p->reader,
+	    config_text(p->reader, "%s %s", p->single.text, word->text));
+}
+
 /* Called by the parser at a syntax error. */
 static int
 yyreport_syntax_error(const yypcontext_t *context, void *scanner,
@@ -249,6 +261,10 @@ yyreport_syntax_error(const yypcontext_t *context, void *scanner,
 		ERROR(before, "missing name or = after \"%s\": "
 		    "write %s \"NAME\" { or %s = VALUE", before->text,
 		    before->text, before->text);
+	else if (with_unit(p, is_word ? before : last) != NULL)
+		ERROR(is_word ? before : last, "unit is separate from its "
+		    "number: write %s",
+		    with_unit(p, is_word ? before : last));
 	else if (follows_single(p, is_word ? before : last))
 		ERROR(is_word ? before : last, "more than one value: enclose "
 		    "several values in braces, as in { ONE OTHER }");

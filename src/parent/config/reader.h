@@ -133,6 +133,7 @@ struct config_parse {
 	int list_depth;		    /* its nesting, */
 	bool list_lost;		    /* and whether it is invalid */
 	int single_line;	    /* line of a value that might need a list */
+	struct config_token single; /* the last single value */
 	struct config_token last;   /* the newest token, */
 	struct config_token before; /* and the one before it */
 };

@@ -133,6 +133,7 @@ void *schema_part(enum config_kind, void *object, enum config_part);
  * values.c: reads a value into the struct of the setting's block.  Returns
  * NULL, or the error, which follows the value in a message.
  */
+struct config_reader;
 struct config_setting;
 struct config_word;
 const char *value_read(const struct config_setting *,
@@ -143,6 +144,12 @@ const char *value_read(const struct config_setting *,
 const char *value_text(const struct config_key *, uint64_t,
     char text[VALUE_TEXT_SIZE]);
 const char *value_size_text(uint64_t bytes, char text[VALUE_TEXT_SIZE]);
+
+/*
+ * A number with the unit of the configuration, for one with a common unit, such
+ * as "1M" for "1 MB"; NULL: it is not known.
+ */
+const char *value_with_unit(struct config_reader *, const char *text);
 
 /* Reads digits; returns what follows them, or NULL if there are none. */
 const char *value_digits(const char *text, int base, uint64_t *);

@@ -11,6 +11,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/clock.h"
 #include "common/names.h"
@@ -157,15 +158,38 @@ read_form(const struct config_key *key, const char *text, uint64_t *n)
 	return found && *n >= key->min && *n <= key->max;
 }
 
+const char *
+value_with_unit(struct config_reader *r, const char *text)
+{
+	static const char *const units[][2] = { { "k", "K" }, { "kb", "K" },
+		{ "kib", "K" }, { "m", "M" }, { "mb", "M" }, { "mib", "M" },
+		{ "g", "G" }, { "gb", "G" }, { "gib", "G" }, { "b", "" },
+		{ "bytes", "" }, { "ms", "ms" }, { "msec", "ms" }, { "s", "s" },
+		{ "sec", "s" }, { "seconds", "s" }, { "min", "min" },
+		{ "minutes", "min" } };
+	size_t digits = strspn(text, "0123456789");
+	const char *unit = text + digits + strspn(text + digits, " ");
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (digits > 0 && strcasecmp(unit, units[i][0]) == 0)
+			return config_text(r, "%.*s%s", (int)digits, text,
+			    units[i][1]);
+	return NULL;
+}
+
 static const char *
 read_number(struct config_reader *r, const struct config_key *key,
     const char *text, uint64_t *n)
 {
 	const struct form *form = &forms[key->type];
 	char least[VALUE_TEXT_SIZE], most[VALUE_TEXT_SIZE];
+	const char *better;
 
 	if (read_form(key, text, n))
 		return NULL;
+	better = value_with_unit(r, text);
+	if (better != NULL && read_form(key, better, n))
+		return config_text(r, "has an unknown unit: write %s", better);
 	if (key->wrong != NULL)
 		return key->wrong;
 	return config_text(r, "must be %s %s from %s to %s%s",

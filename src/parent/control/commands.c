@@ -69,7 +69,11 @@ guest_add(struct control_answer *answer, const struct control_request *req,
 			  "one descriptor";
 	int error = EINVAL;
 
-	if (fd == NULL) {
+	if (fd == NULL && req->directory != 0 &&
+	    req->directory != control_directory(req->socket)) {
+		why = "vrngd does not see the directory of its socket as "
+		      "vrngctl does (PrivateTmp, ProtectHome): use /run/vrngd";
+	} else if (fd == NULL) {
 		error = adopt_add(s, req->name, req->socket, req->pool,
 		    req->class, &why);
 	} else if (*fd != -1) {

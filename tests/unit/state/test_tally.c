@@ -73,7 +73,7 @@ test_at_once(void **state)
 	sd_event_unref(event);
 }
 
-/* One by one, nobody knows how many. */
+/* One by one: their number is not known before. */
 static void
 test_one_by_one(void **state)
 {
