@@ -12,7 +12,6 @@
 #include "ctl/term.h"
 #include "ctl/why.h"
 
-#define WIDE	      80 /* columns that all cells need */
 #define INDENT	      2
 #define CLIENTS_SHOWN 10  /* per service, without --clients */
 #define TEXT_SIZE     256 /* with the NUL; longer text is truncated */
@@ -22,90 +21,91 @@
 #define NITEMS(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct column source_columns[] = {
-	{ "  SOURCE", "name", COLUMN_SOURCE },
-	{ "KIND", "kind", COLUMN_TEXT },
-	{ "STATE", "state", COLUMN_TEXT },
-	{ "SINCE", "since_ns", COLUMN_TIME },
-	{ "NOW/S", "bytes_per_second", COLUMN_BYTES },
-	{ "BYTES", "bytes", COLUMN_BYTES },
-	{ "FAILS", "failures", COLUMN_COUNT },
-	{ "WHAT", "what", COLUMN_TEXT },
+	{ "  SOURCE", "name", COLUMN_SOURCE, 0 },
+	{ "KIND", "kind", COLUMN_TEXT, 3 },
+	{ "STATE", "state", COLUMN_TEXT, 0 },
+	{ "SINCE", "since_ns", COLUMN_TIME, 1 },
+	{ "NOW/S", "bytes_per_second", COLUMN_BYTES, 0 },
+	{ "BYTES", "bytes", COLUMN_BYTES, 4 },
+	{ "FAILS", "failures", COLUMN_COUNT, 2 },
+	{ "WHAT", "what", COLUMN_TEXT, 0 },
 };
 
 static const struct column class_columns[] = {
-	{ "CLASS", "name", COLUMN_TREE },
-	{ "MODE", "delivery", COLUMN_TEXT },
-	{ "RATE", "rate", COLUMN_RATE },
-	{ "CEIL", "ceil", COLUMN_RATE },
-	{ "BURST", "burst", COLUMN_BYTES },
-	{ "WEIGHT", "weight", COLUMN_COUNT },
-	{ "PRIO", "priority", COLUMN_COUNT },
-	{ "NOW/S", "bytes_per_second", COLUMN_BYTES },
-	{ "BYTES", "bytes", COLUMN_BYTES },
-	{ "GUESTS", "guests", COLUMN_COUNT },
+	{ "CLASS", "name", COLUMN_TREE, 0 },
+	{ "MODE", "delivery", COLUMN_TEXT, 3 },
+	{ "RATE", "rate", COLUMN_RATE, 2 },
+	{ "CEIL", "ceil", COLUMN_RATE, 0 },
+	{ "BURST", "burst", COLUMN_BYTES, 4 },
+	{ "WEIGHT", "weight", COLUMN_COUNT, 6 },
+	{ "PRIO", "priority", COLUMN_COUNT, 7 },
+	{ "NOW/S", "bytes_per_second", COLUMN_BYTES, 0 },
+	{ "BYTES", "bytes", COLUMN_BYTES, 0 },
+	{ "GUESTS", "guests", COLUMN_COUNT, 5 },
 };
 
 static const struct column guest_columns[] = {
-	{ "GUEST", "name", COLUMN_TEXT }, { "CLASS", "class", COLUMN_TEXT },
-	{ "STATE", "state", COLUMN_TEXT }, { "RATE", "rate", COLUMN_RATE },
-	{ "CEIL", "ceil", COLUMN_RATE },
-	{ "NOW/S", "bytes_per_second", COLUMN_BYTES },
-	{ "BYTES", "bytes", COLUMN_BYTES },
-	{ "REQS", "requests", COLUMN_COUNT },
-	{ "WAIT", "wait_ns", COLUMN_TIME },
-	{ "CUT", "short_answers", COLUMN_COUNT },
-	{ "BAD", "malformed", COLUMN_COUNT },
-	{ "HITS", "polling", COLUMN_HITS }, /* where guests poll */
+	{ "GUEST", "name", COLUMN_TEXT, 0 },
+	{ "CLASS", "class", COLUMN_TEXT, 1 },
+	{ "STATE", "state", COLUMN_TEXT, 0 },
+	{ "RATE", "rate", COLUMN_RATE, 3 }, { "CEIL", "ceil", COLUMN_RATE, 2 },
+	{ "NOW/S", "bytes_per_second", COLUMN_BYTES, 0 },
+	{ "BYTES", "bytes", COLUMN_BYTES, 0 },
+	{ "REQS", "requests", COLUMN_COUNT, 4 },
+	{ "WAIT", "wait_ns", COLUMN_TIME, 0 },
+	{ "CUT", "short_answers", COLUMN_COUNT, 6 },
+	{ "BAD", "malformed", COLUMN_COUNT, 5 },
+	{ "HITS", "polling", COLUMN_HITS, 7 }, /* where guests poll */
 };
 
 /* In live mode, and the reason why they wait. */
 static const struct column live_guest_columns[] = {
-	{ "GUEST", "name", COLUMN_TEXT },
-	{ "CLASS", "class", COLUMN_TEXT },
-	{ "STATE", "state", COLUMN_TEXT },
-	{ "CEIL", "ceil", COLUMN_RATE },
-	{ "NOW/S", "bytes_per_second", COLUMN_BYTES },
-	{ "BYTES", "bytes", COLUMN_BYTES },
-	{ "REQS", "requests", COLUMN_COUNT },
-	{ "WAIT", "wait_ns", COLUMN_TIME },
-	{ "WHY", "why", COLUMN_TEXT },
+	{ "GUEST", "name", COLUMN_TEXT, 0 },
+	{ "CLASS", "class", COLUMN_TEXT, 1 },
+	{ "STATE", "state", COLUMN_TEXT, 0 },
+	{ "CEIL", "ceil", COLUMN_RATE, 4 },
+	{ "NOW/S", "bytes_per_second", COLUMN_BYTES, 0 },
+	{ "BYTES", "bytes", COLUMN_BYTES, 0 },
+	{ "REQS", "requests", COLUMN_COUNT, 3 },
+	{ "WAIT", "wait_ns", COLUMN_TIME, 0 },
+	{ "WHY", "why", COLUMN_TEXT, 2 },
 };
 
 static const struct column live_service_columns[] = {
-	{ "SERVICE", "name", COLUMN_TEXT },
-	{ "KIND", "kind", COLUMN_TEXT },
-	{ "CLASS", "class", COLUMN_TEXT },
-	{ "STATE", "state", COLUMN_TEXT },
-	{ "NOW/S", "bytes_per_second", COLUMN_BYTES },
-	{ "BYTES", "bytes", COLUMN_BYTES },
-	{ "REQS", "requests", COLUMN_COUNT },
-	{ "WAIT", "wait_ns", COLUMN_TIME },
-	{ "WHY", "why", COLUMN_TEXT },
+	{ "SERVICE", "name", COLUMN_TEXT, 0 },
+	{ "KIND", "kind", COLUMN_TEXT, 1 },
+	{ "CLASS", "class", COLUMN_TEXT, 2 },
+	{ "STATE", "state", COLUMN_TEXT, 0 },
+	{ "NOW/S", "bytes_per_second", COLUMN_BYTES, 0 },
+	{ "BYTES", "bytes", COLUMN_BYTES, 0 },
+	{ "REQS", "requests", COLUMN_COUNT, 4 },
+	{ "WAIT", "wait_ns", COLUMN_TIME, 0 },
+	{ "WHY", "why", COLUMN_TEXT, 3 },
 };
 
 static const struct column service_columns[] = {
-	{ "SERVICE", "name", COLUMN_TEXT },
-	{ "KIND", "kind", COLUMN_TEXT },
-	{ "CLASS", "class", COLUMN_TEXT },
-	{ "STATE", "state", COLUMN_TEXT },
-	{ "RATE", "rate", COLUMN_RATE },
-	{ "CEIL", "ceil", COLUMN_RATE },
-	{ "NOW/S", "bytes_per_second", COLUMN_BYTES },
-	{ "BYTES", "bytes", COLUMN_BYTES },
-	{ "REQS", "requests", COLUMN_COUNT },
-	{ "WAIT", "wait_ns", COLUMN_TIME },
-	{ "CUT", "short_answers", COLUMN_COUNT },
-	{ "BAD", "malformed", COLUMN_COUNT },
+	{ "SERVICE", "name", COLUMN_TEXT, 0 },
+	{ "KIND", "kind", COLUMN_TEXT, 1 },
+	{ "CLASS", "class", COLUMN_TEXT, 2 },
+	{ "STATE", "state", COLUMN_TEXT, 0 },
+	{ "RATE", "rate", COLUMN_RATE, 3 },
+	{ "CEIL", "ceil", COLUMN_RATE, 4 },
+	{ "NOW/S", "bytes_per_second", COLUMN_BYTES, 0 },
+	{ "BYTES", "bytes", COLUMN_BYTES, 0 },
+	{ "REQS", "requests", COLUMN_COUNT, 5 },
+	{ "WAIT", "wait_ns", COLUMN_TIME, 0 },
+	{ "CUT", "short_answers", COLUMN_COUNT, 7 },
+	{ "BAD", "malformed", COLUMN_COUNT, 6 },
 };
 
 static const struct column client_columns[] = {
-	{ "SERVICE", "service", COLUMN_TEXT },
-	{ "KIND", "kind", COLUMN_TEXT },
-	{ "STATE", "waiting", COLUMN_WAITING },
-	{ "FOR", "connected_ns", COLUMN_TIME },
-	{ "BYTES", "bytes", COLUMN_BYTES },
-	{ "REQS", "requests", COLUMN_COUNT },
-	{ "CLIENT", "peer", COLUMN_TEXT },
+	{ "SERVICE", "service", COLUMN_TEXT, 0 },
+	{ "KIND", "kind", COLUMN_TEXT, 3 },
+	{ "STATE", "waiting", COLUMN_WAITING, 0 },
+	{ "FOR", "connected_ns", COLUMN_TIME, 1 },
+	{ "BYTES", "bytes", COLUMN_BYTES, 0 },
+	{ "REQS", "requests", COLUMN_COUNT, 2 },
+	{ "CLIENT", "peer", COLUMN_TEXT, 0 },
 };
 
 /* In live mode, a mark highlights the line about degraded sources. */
@@ -369,15 +369,41 @@ by_rate(const void *a, const void *b)
 	return (rates[0] < rates[1]) - (rates[0] > rates[1]);
 }
 
-/* Sorts by current rate, the highest first. */
-static void
-sort(struct json_object *pool, const char *key)
+static bool
+is_waiting(struct json_object *o)
 {
-	struct json_object *list = NULL;
+	return strcmp(snapshot_text(o, "state"), "waiting") == 0;
+}
 
-	json_object_object_get_ex(pool, key, &list);
-	if (json_object_is_type(list, json_type_array))
-		json_object_array_sort(list, by_rate);
+static int
+by_waiting(const void *a, const void *b)
+{
+	bool x = is_waiting(*(struct json_object *const *)a);
+	bool y = is_waiting(*(struct json_object *const *)b);
+
+	return x != y ? y - x : by_rate(a, b);
+}
+
+/* Whether an object is shown: its name or class contains the filter. */
+static bool
+passes(struct json_object *o, const char *filter)
+{
+	return strcasestr(snapshot_text(o, "name"), filter) != NULL ||
+	    strcasestr(snapshot_text(o, "class"), filter) != NULL;
+}
+
+/* Sorts a list, and leaves out what does not pass the filter. */
+static void
+arrange(struct json_object *pool, const char *key,
+    const struct status_view *view)
+{
+	struct json_object *list = json_object_new_array(), *o;
+
+	SNAPSHOT_FOREACH(o, pool, key)
+		if (passes(o, view->filter))
+			json_object_array_add(list, json_object_get(o));
+	json_object_array_sort(list, view->by_rate ? by_rate : by_waiting);
+	json_object_object_add(pool, key, list);
 }
 
 /* A table of a pool, by its number. */
@@ -386,8 +412,7 @@ print_table(size_t number, struct json_object *pool, FILE *f, size_t limit)
 {
 	struct table t = tables[number];
 
-	if (number == GUESTS &&
-	    ((limit != 0 && limit < WIDE) || !is_polling(pool)))
+	if (number == GUESTS && !is_polling(pool))
 		t.ncolumns--;
 	table_print(&t, pool, f, limit);
 }
@@ -422,13 +447,14 @@ print_live_tables(struct json_object *pool, FILE *f, size_t limit)
 }
 
 void
-status_print(struct json_object *status, FILE *f, size_t limit)
+status_print(struct json_object *status, FILE *f, size_t limit,
+    const struct status_view *view)
 {
 	struct json_object *pool;
 
 	SNAPSHOT_FOREACH(pool, status, "pools") {
-		sort(pool, "guests");
-		sort(pool, "services");
+		arrange(pool, "guests", view);
+		arrange(pool, "services", view);
 		fputc('\n', f);
 		print_head(pool, f, true);
 		print_live_tables(pool, f, limit);

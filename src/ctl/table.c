@@ -113,16 +113,42 @@ cut(size_t *width, size_t excess)
 	return excess - n;
 }
 
+/* By how many columns of the terminal a row is too long. */
+static size_t
+excess_of(const struct table *t, const size_t width[TABLE_COLUMNS],
+    size_t limit)
+{
+	size_t total = (size_t)t->indent;
+
+	for (size_t i = 0; i < t->ncolumns; i++)
+		total += width[i] > 0 ? width[i] + (i > 0) : 0;
+	return limit == 0 || total <= limit ? 0 : total - limit;
+}
+
+/* Leaves out a column: its width becomes 0.  Returns false if none is spare. */
+static bool
+leave_out(const struct table *t, size_t width[TABLE_COLUMNS])
+{
+	size_t found = 0;
+
+	for (size_t i = 1; i < t->ncolumns; i++)
+		if (width[i] > 0 &&
+		    t->columns[i].spare > t->columns[found].spare)
+			found = i;
+	width[found] = found > 0 ? 0 : width[found];
+	return found > 0;
+}
+
 static void
 narrow(const struct table *t, size_t width[TABLE_COLUMNS], size_t limit)
 {
-	size_t total = (size_t)t->indent, excess;
+	size_t excess = excess_of(t, width, limit);
 
-	for (size_t i = 0; i < t->ncolumns; i++)
-		total += width[i] + (i > 0);
-	excess = limit == 0 || total <= limit ? 0 : total - limit;
 	if (t->tail)
-		excess = cut(&width[t->ncolumns - 1], excess);
+		cut(&width[t->ncolumns - 1], excess);
+	while ((excess = excess_of(t, width, limit)) > 0)
+		if (!leave_out(t, width))
+			break;
 	cut(&width[0], excess);
 }
 
@@ -135,16 +161,20 @@ print_row(const struct table *t, const size_t width[TABLE_COLUMNS],
 
 	fprintf(f, "%*s", t->indent, "");
 	for (size_t i = 0; i <= last; i++) {
+		if (width[i] == 0)
+			continue;
 		format_cell(cell, &t->columns[i], o);
 		if (strlen(cell) > width[i])
 			strlcpy(&cell[width[i] - 1], "~", 2);
+		if (i > 0)
+			fputc(' ', f);
 		if (i == last && (t->tail || i < t->left))
 			fputs(cell, f);
 		else
 			fprintf(f, "%*s",
 			    i < t->left ? -(int)width[i] : (int)width[i], cell);
-		fputc(i == last ? '\n' : ' ', f);
 	}
+	fputc('\n', f);
 }
 
 /* The length of text that fits a line: whole words, unless one is too long. */

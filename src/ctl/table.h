@@ -25,11 +25,16 @@ enum column_format {
 	COLUMN_HITS,	/* of an object with "hits" and "polls", in percent */
 };
 
-/* A column: the heading, the key of its values, and their format. */
+/*
+ * A column: the heading, the key of its values, and their format.  Of those
+ * with a number for `spare`, the one with the highest is left out first where
+ * there is no room for all columns.
+ */
 struct column {
 	const char *heading;
 	const char *key;
 	enum column_format format;
+	unsigned int spare;
 };
 
 struct table {
@@ -46,7 +51,8 @@ struct table {
 /*
  * Prints an empty line and the table of an object's array, unless that is
  * empty.  Lines have at most `limit` columns (0: no limit): the last column (if
- * `tail`) and then the first one are truncated with a tilde, notes are wrapped.
+ * `tail`) is truncated with a tilde, then columns are left out, then the first
+ * one is truncated; notes are wrapped.
  */
 void table_print(const struct table *, struct json_object *, FILE *,
     size_t limit);

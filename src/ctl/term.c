@@ -128,7 +128,7 @@ take_signal(struct term *t)
 	case SIGTSTP:
 		leave(t);
 		kill(getpid(), SIGSTOP);
-		return enter(t) == -1 ? 'q' : TERM_REDRAW;
+		return enter(t) == -1 ? TERM_END : TERM_REDRAW;
 	}
 	/* Exit as if the signal had not been blocked. */
 	signal((int)si.ssi_signo, SIG_DFL);
@@ -150,7 +150,7 @@ term_wait(struct term *t, uint64_t ns)
 		return TERM_TIME;
 	if (fds[0].revents != 0)
 		return take_signal(t);
-	return read(STDIN_FILENO, &key, 1) == 1 ? key : 'q';
+	return read(STDIN_FILENO, &key, 1) == 1 ? key : TERM_END;
 }
 
 /* The number of lines after the first. */

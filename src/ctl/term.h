@@ -14,6 +14,7 @@
 
 #define TERM_TIME   (-1) /* timeout */
 #define TERM_REDRAW (-2) /* resized, or continued after a stop */
+#define TERM_END    (-3) /* no more input */
 
 struct term {
 	struct termios saved;
@@ -36,9 +37,8 @@ int term_open(struct term *, struct failure *);
 void term_close(struct term *);
 
 /*
- * Waits for at most `ns`.  Returns a typed byte, 'q' at the end of input, or
- * one of the values above.  On a signal that ends the process, restores the
- * terminal and exits.
+ * Waits for at most `ns`.  Returns a typed byte, or one of the values above.
+ * On a signal that ends the process, restores the terminal and exits.
  */
 int term_wait(struct term *, uint64_t ns);
 

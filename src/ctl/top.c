@@ -13,7 +13,30 @@
 #include "ctl/term.h"
 #include "ctl/top.h"
 
-#define PERIOD NS_PER_SEC
+#define PERIOD	  NS_PER_SEC
+#define BACKSPACE 8
+#define ESCAPE	  27
+#define DELETE	  127
+
+/* What the user has chosen. */
+struct top {
+	struct status_view view;
+	bool typing; /* the filter */
+	bool help;
+	size_t from; /* the first line */
+};
+
+static const char help_text[] =
+    "vrngctl top: keys\n"
+    "\n"
+    "  q            quit\n"
+    "  ?            this help, and back\n"
+    "  /            show guests and services whose name or class contains a\n"
+    "               text: type it, then Enter; Escape, or no text, shows all\n"
+    "  s            sort by rate, or the waiting first\n"
+    "  j, down      one line down\n"
+    "  k, up        one line up\n"
+    "  space, b     one page down, up\n";
 
 static bool
 is_connected(const char *state)
@@ -21,9 +44,20 @@ is_connected(const char *state)
 	return strcmp(state, "connected") == 0 || strcmp(state, "waiting") == 0;
 }
 
+/* The choices that differ from the default. */
+static void
+print_view(const struct top *t, FILE *f)
+{
+	if (t->view.by_rate)
+		fputs(", by rate", f);
+	if (t->typing || t->view.filter[0] != '\0')
+		fprintf(f, ", filter: %s%s", t->view.filter,
+		    t->typing ? "_" : "");
+}
+
 /* Counts guests, services and clients, and those connected. */
 static void
-print_head(struct json_object *status, FILE *f)
+print_head(struct json_object *status, const struct top *t, FILE *f)
 {
 	size_t guests = 0, up = 0, services = 0;
 	struct json_object *pool, *o;
@@ -45,8 +79,9 @@ print_head(struct json_object *status, FILE *f)
 	}
 	if (localtime_r(&now, &tm) != NULL)
 		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	fprintf(f, "vrngd at %s: %zu of %zu guests connected", clock, up,
-	    guests);
+	fprintf(f, "vrngd at %s", clock);
+	print_view(t, f);
+	fprintf(f, ": %zu of %zu guests connected", up, guests);
 	if (services != 0)
 		fprintf(f, ", %" PRIu64 " client%s of %zu service%s", clients,
 		    clients == 1 ? "" : "s", services,
@@ -56,19 +91,19 @@ print_head(struct json_object *status, FILE *f)
 
 /* Prints the tables of a status, and frees it. */
 static void
-print_picture(struct json_object *status, FILE *f)
+print_picture(struct json_object *status, const struct top *t, FILE *f)
 {
 	size_t columns, lines;
 
 	term_size(&columns, &lines);
-	print_head(status, f);
-	status_print(status, f, columns);
+	print_head(status, t, f);
+	status_print(status, f, columns, &t->view);
 	json_object_put(status);
 }
 
 /* The current tables, or the error, as text that the caller frees. */
 static char *
-picture(const char *path)
+picture(const char *path, const struct top *t)
 {
 	struct failure why = { 0 };
 	struct json_object *status;
@@ -78,8 +113,10 @@ picture(const char *path)
 
 	if ((f = open_memstream(&text, &size)) == NULL)
 		return NULL;
-	if ((status = snapshot_take(path, &why)) != NULL)
-		print_picture(status, f);
+	if (t->help)
+		fputs(help_text, f);
+	else if ((status = snapshot_take(path, &why)) != NULL)
+		print_picture(status, t, f);
 	else
 		fprintf(f, "%s\n", why.text);
 	free(why.text);
@@ -117,36 +154,85 @@ scroll(size_t from, int key)
 	return from;
 }
 
+/* A key while the filter is typed. */
+static void
+type(struct top *t, int key)
+{
+	char *filter = t->view.filter;
+	size_t n = strlen(filter);
+
+	if (key == ESCAPE)
+		filter[0] = '\0';
+	if (key == ESCAPE || key == '\n' || key == '\r')
+		t->typing = false;
+	else if ((key == BACKSPACE || key == DELETE) && n > 0)
+		filter[n - 1] = '\0';
+	else if (key > ' ' && key < DELETE && n + 1 < sizeof(t->view.filter)) {
+		filter[n] = (char)key;
+		filter[n + 1] = '\0';
+	}
+}
+
+/* Acts on a key.  Returns whether the picture is another one now. */
+static bool
+press(struct top *t, int key)
+{
+	if (key < 0)
+		return key == TERM_REDRAW;
+	if (t->typing) {
+		type(t, key);
+		return true;
+	}
+	switch (key) {
+	case '?':
+		t->help = !t->help;
+		return true;
+	case '/':
+		t->help = false;
+		t->view.filter[0] = '\0';
+		t->typing = true;
+		return true;
+	case 's':
+		t->view.by_rate = !t->view.by_rate;
+		return true;
+	}
+	t->from = scroll(t->from, key);
+	return false;
+}
+
 static int
 run_screen(const char *path, struct failure *why)
 {
+	struct top top = { 0 };
 	uint64_t next, now;
-	size_t from = 0;
 	struct term t;
 	char *text;
 	int key = 0;
+	bool changed, end = false;
 
 	if (term_open(&t, why) == -1)
 		return -1;
-	while (key != 'q' && (text = picture(path)) != NULL) {
+	while (!end && (text = picture(path, &top)) != NULL) {
 		next = clock_now() + PERIOD;
 		do {
-			term_show(text, &from);
+			term_show(text, &top.from);
 			now = clock_now();
 			key = term_wait(&t,
 			    now < next ? next - now + NS_PER_MS : 0);
-			from = scroll(from, key);
-		} while (key != 'q' && key != TERM_REDRAW && now < next);
+			end = key == TERM_END || (key == 'q' && !top.typing);
+			changed = press(&top, key);
+		} while (!end && !changed && now < next);
 		free(text);
 	}
 	term_close(&t);
-	return key == 'q' ? 0 : fail(why, EXIT_REFUSED, "out of memory");
+	return end ? 0 : fail(why, EXIT_REFUSED, "out of memory");
 }
 
 int
 top_run(const struct args *args, struct failure *why)
 {
 	bool once = (args->given & OPT_ONCE) != 0;
+	const struct top all = { 0 };
 	struct json_object *status;
 
 	while ((status = snapshot_take(args->status, why)) != NULL) {
@@ -154,7 +240,7 @@ top_run(const struct args *args, struct failure *why)
 			json_object_put(status);
 			return run_screen(args->status, why);
 		}
-		print_picture(status, stdout);
+		print_picture(status, &all, stdout);
 		if (once || fflush(stdout) == EOF)
 			return 0;
 		sleep(1);

@@ -428,6 +428,75 @@ test_top(void **state)
 	server_stop(&s);
 }
 
+/* Help, the order, and a filter. */
+static void
+test_top_keys(void **state)
+{
+	struct server s = { 0 };
+	char *first;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	server_start(&s);
+	pid = start_top(&s, 80, 60, &fd);
+	read_until(fd, "vm4");
+	/* The one that waits is the first, though another has a higher rate. */
+	first = strstr(result.out, "GUEST");
+	assert_non_null(first);
+	assert_true(strstr(first, "vm2") < strstr(first, "vm1"));
+	assert_int_equal(write(fd, "s", 1), 1);
+	read_until(fd, ", by rate");
+	read_until(fd, "vm4");
+	first = strstr(result.out, "GUEST");
+	assert_non_null(first);
+	assert_true(strstr(first, "vm1") < strstr(first, "vm2"));
+	assert_int_equal(write(fd, "?", 1), 1);
+	read_until(fd, "this help, and back");
+	assert_int_equal(write(fd, "?", 1), 1);
+	read_until(fd, "vm4");
+	/* A q is a part of the text. */
+	assert_int_equal(write(fd, "/qvm\177\177\177BATCH", 12), 12);
+	read_until(fd, "filter: BATCH_");
+	assert_int_equal(write(fd, "\n", 1), 1);
+	read_until(fd, "filter: BATCH");
+	read_until(fd, "pool slow");
+	read_until(fd, "guests connected");
+	read_until(fd, "pool slow");
+	assert_non_null(strstr(result.out, "vm2"));
+	assert_null(strstr(result.out, "vm1 "));
+	assert_int_equal(write(fd, "/\033", 2), 2);
+	read_until(fd, "vm1 ");
+	assert_int_equal(write(fd, "q", 1), 1);
+	read_until(fd, "\033[?1049l");
+	assert_int_equal(wait_for(pid), 0);
+	close(fd);
+	server_stop(&s);
+}
+
+/* Columns are left out before names are truncated; the current rate stays. */
+static void
+test_top_narrow(void **state)
+{
+	struct server s = { 0 };
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	server_start(&s);
+	pid = start_top(&s, 46, 60, &fd);
+	read_until(fd, "vm4");
+	check_contains(result.out, "GUEST");
+	check_contains(result.out, " NOW/S");
+	check_contains(result.out, " BYTES");
+	assert_null(strstr(result.out, "PRIO"));
+	assert_int_equal(write(fd, "q", 1), 1);
+	read_until(fd, "\033[?1049l");
+	assert_int_equal(wait_for(pid), 0);
+	close(fd);
+	server_stop(&s);
+}
+
 /* Signals give the terminal back, too. */
 static void
 test_top_signals(void **state)
@@ -526,6 +595,8 @@ main(void)
 		cmocka_unit_test(test_libvirt),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_top),
+		cmocka_unit_test(test_top_keys),
+		cmocka_unit_test(test_top_narrow),
 		cmocka_unit_test(test_top_signals),
 		cmocka_unit_test(test_top_stopped),
 		cmocka_unit_test(test_top_daemon_ends),
