@@ -444,6 +444,10 @@ print_guest(const struct args *args, struct json_object *status,
 		snapshot_text(guest, "egd_socket")[0] != '\0');
 	if (place_of_guest(&place, status, guest, egd, why) == -1)
 		return -1;
+	if (!egd)
+		warnx("QEMU cannot migrate or save a virtual machine with this "
+		      "device: for that, give the guest an EGD socket and use "
+		      "--egd");
 	snprintf(id, sizeof(id), "%s%s", egd ? "egd-" : "",
 	    snapshot_text(guest, "name"));
 	print_snippet(args, &place, id, egd, qemu);

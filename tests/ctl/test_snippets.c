@@ -43,7 +43,7 @@ test_guest(void **state)
 		TAIL,
 	    NULL);
 	/* Both ways are printed apart, and have no id in common. */
-	check_done(&s, "qemu-args vm1");
+	check_vhost(&s, "qemu-args vm1");
 	check_contains(result.out, "vhost-user-rng-pci,chardev=vrngd-vm1\n");
 	assert_null(strstr(result.out, "egd"));
 	/* One that has no other way needs no option. */

@@ -331,7 +331,7 @@ test_qemu(void **state)
 
 	(void)state;
 	server_start(&s);
-	check_done(&s, "qemu-args vm1");
+	check_vhost(&s, "qemu-args vm1");
 	assert_string_equal(result.out,
 	    "-m 512M \\\n"
 	    "-object memory-backend-memfd,id=vrngd-memory,size=512M,"
@@ -340,7 +340,7 @@ test_qemu(void **state)
 	    "-chardev socket,id=vrngd-vm1,path=/run/vrngd/vm1.sock \\\n"
 	    "-device vhost-user-rng-pci,chardev=vrngd-vm1\n");
 	check_lines(80);
-	check_done(&s, "qemu-args --memory 2G vm2");
+	check_vhost(&s, "qemu-args --memory 2G vm2");
 	check_contains(result.out, "size=2G,");
 	check_contains(result.out,
 	    "'socket,id=vrngd-vm2,path=/run/vrngd/a,,b <'\\''&'\\''> c'");
@@ -359,7 +359,7 @@ test_libvirt(void **state)
 	server_start(&s);
 	for (size_t i = 0; i < 2; i++) {
 		snprintf(words, sizeof(words), "libvirt-xml %s", guests[i]);
-		check_done(&s, words);
+		check_vhost(&s, words);
 		check_contains(result.out, "<access mode='shared'/>");
 		checked = check_with("xmllint --noout -") ||
 		    check_with("python3 -c 'import sys, xml.dom.minidom as d; "

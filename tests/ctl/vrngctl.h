@@ -129,6 +129,15 @@ check_done(const struct server *s, const char *words)
 	assert_string_equal(result.err, "");
 }
 
+/* The snippet for vhost-user: exit status 0 and the note about migration. */
+static inline void
+check_vhost(const struct server *s, const char *words)
+{
+	run(s, words);
+	assert_int_equal(result.status, 0);
+	check_contains(result.err, "vrngctl: QEMU cannot migrate or save ");
+}
+
 /* That exit status, and a message that begins with the program's name. */
 static inline void
 check_fails(const struct server *s, const char *words, int status,
