@@ -397,8 +397,11 @@ static void
 arrange(struct json_object *pool, const char *key,
     const struct status_view *view)
 {
-	struct json_object *list = json_object_new_array(), *o;
+	struct json_object *list, *o;
 
+	if (!json_object_is_type(pool, json_type_object))
+		return;
+	list = json_object_new_array();
 	SNAPSHOT_FOREACH(o, pool, key)
 		if (passes(o, view->filter))
 			json_object_array_add(list, json_object_get(o));

@@ -295,7 +295,7 @@ test_metadata(void **state)
 	(void)state;
 	server_start(&s);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		check_done(&s, rows[i][0]);
+		check_vhost(&s, rows[i][0]);
 		check_contains(result.out, rows[i][1]);
 		checked = check_with(validate);
 	}
