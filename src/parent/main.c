@@ -516,7 +516,7 @@ open_daemon(struct vrngd *v, const struct config *config)
 	};
 	const char *why;
 
-	adopt_services(&v->daemon);
+	adopt_places(&v->daemon);
 	if (apply(v, config) != RELOAD_DONE)
 		return -1;
 	adopt_guests(&v->daemon);

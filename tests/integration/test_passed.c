@@ -141,10 +141,9 @@ test_adopted(void **state)
 	is_in(s, "vm0", "iron");
 	fe_close(&s->fe);
 	for (int i = 0; i < 3; i++) {
-		if (i == 1) {
-			CHECK(kill(s->d.pid, SIGKILL));
-			daemon_wait(&s->d, DAEMON_TIMEOUT_MS);
-		} else
+		if (i == 1)
+			assert_int_equal(daemon_stop(&s->d, SIGKILL), SIGKILL);
+		else
 			stops(s);
 		manager_hear(&m);
 		assert_int_equal(manager_stored(&m, "g-vm0"), 1);
@@ -156,6 +155,99 @@ test_adopted(void **state)
 		manager_hear(&m);
 		assert_null(strstr(m.said, "FDSTORE"));
 	}
+	manager_close(&m);
+	suite_pass(s);
+}
+
+/*
+ * A guest that vrngctl added is there again with the next daemon, and keeps its
+ * connection; its socket file goes with it.
+ */
+static void
+test_added(void **state)
+{
+	struct suite *s = *state;
+	struct manager m;
+	char out[OUT], guest[128];
+
+	manager_open(&m, s);
+	conf(s, "");
+	admin_start(s);
+	assert_int_equal(admin_ctl(s, out, sizeof(out),
+			     "guest add vm0 --socket %s --class iron",
+			     daemon_path(&s->d, "vm0.sock")),
+	    0);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	for (int i = 0; i < 3; i++) {
+		if (i == 1)
+			assert_int_equal(daemon_stop(&s->d, SIGKILL), SIGKILL);
+		else
+			stops(s);
+		manager_hear(&m);
+		assert_int_equal(manager_stored(&m, "a-vm0++iron"), 1);
+		admin_start(s);
+		is_in(s, "vm0", "iron");
+		suite_served(&s->fe);
+	}
+	fe_close(&s->fe);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
+	/* The configuration takes the socket over, also while vrngd is down. */
+	stops(s);
+	snprintf(guest, sizeof(guest),
+	    "guest \"vm0\" { socket = \"%s\" class = \"gold\" }\n",
+	    daemon_path(&s->d, "vm0.sock"));
+	conf(s, guest);
+	manager_hear(&m);
+	admin_start(s);
+	is_in(s, "vm0", "gold");
+	suite_served(&s->fe);
+	manager_hear(&m);
+	assert_int_equal(manager_stored(&m, "a-"), 0);
+	conf(s, "");
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 0);
+	assert_int_equal(access(daemon_path(&s->d, "vm0.sock"), F_OK), -1);
+	fe_close(&s->fe);
+	manager_close(&m);
+	suite_pass(s);
+}
+
+/* One that is removed is gone, with its file, and one without a class too. */
+static void
+test_added_ends(void **state)
+{
+	struct suite *s = *state;
+	struct manager m;
+	char out[OUT];
+
+	manager_open(&m, s);
+	conf(s, "");
+	admin_start(s);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(admin_ctl(s, out, sizeof(out),
+				     "guest add vm%d --socket %s/vm%d.sock "
+				     "--class iron",
+				     i, s->d.dir, i),
+		    0);
+	stops(s);
+	manager_hear(&m);
+	admin_start(s);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest remove vm0"), 0);
+	assert_int_equal(access(daemon_path(&s->d, "vm0.sock"), F_OK), -1);
+	manager_hear(&m);
+	assert_int_equal(manager_stored(&m, "a-vm0"), 0);
+	stops(s);
+	manager_hear(&m);
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"k\" "
+	    "{ type = kernel } }\n");
+	admin_start(s);
+	CHECK(daemon_log_wait(&s->d,
+	    "guest vm1++iron: stored socket rejected: ", 1, 5000));
+	assert_int_equal(access(daemon_path(&s->d, "vm1.sock"), F_OK), -1);
+	manager_hear(&m);
+	assert_int_equal(manager_stored(&m, "a-"), 0);
 	manager_close(&m);
 	suite_pass(s);
 }
@@ -476,6 +568,8 @@ main(void)
 		SUITE_EMPTY(test_start),
 		SUITE_EMPTY(test_count),
 		SUITE_EMPTY(test_adopted),
+		SUITE_EMPTY(test_added),
+		SUITE_EMPTY(test_added_ends),
 		SUITE_EMPTY(test_again),
 		SUITE_EMPTY(test_reload),
 		SUITE_EMPTY(test_refused),

@@ -142,13 +142,48 @@ listeners_store(struct listeners *ls, struct place *p, const char *name,
 	if (p->stored != NULL && strcmp(p->stored, name) == 0)
 		return;
 	/* systemd would ignore a second name. */
+	listeners_unstore(ls, p);
+	if ((there || store_put(ls->store, name, p->listener.fd)) &&
+	    (p->stored = strdup(name)) == NULL)
+		log_fatal("out of memory for a listener");
+}
+
+void
+listeners_unstore(struct listeners *ls, struct place *p)
+{
 	if (p->stored != NULL)
 		store_remove(ls->store, p->stored);
 	free(p->stored);
 	p->stored = NULL;
-	if ((there || store_put(ls->store, name, p->listener.fd)) &&
-	    (p->stored = strdup(name)) == NULL)
-		log_fatal("out of memory for a listener");
+}
+
+struct place *
+listeners_restore(struct listeners *ls, const char *name, int fd)
+{
+	char *path = listener_path(fd);
+	struct listener l;
+	struct place *p;
+	const char *why;
+
+	if (path == NULL || listeners_find(ls, path) != NULL ||
+	    listener_adopt(&l, fd, &why) == -1) {
+		free(path);
+		store_remove(ls->store, name);
+		deferred_close(ls->event, fd);
+		return NULL;
+	}
+	p = new_place(path);
+	free(path);
+	p->where = p->key;
+	p->rights = LISTENER_RIGHTS_DEFAULT;
+	p->origin = PLACE_ADDED;
+	p->listener = l;
+	p->listener.path = p->key;
+	/* Without a file, it counts as missing. */
+	p->listener.ino = (ino_t)-1;
+	listener_note_file(&p->listener, p->key);
+	listeners_store(ls, p, name, true);
+	return add(ls, p);
 }
 
 void
@@ -179,7 +214,8 @@ close_each(struct listeners *ls, bool (*is_over)(const struct place *))
 static bool
 is_unused(const struct place *p)
 {
-	return p->owner == NULL && !p->planned && p->origin != PLACE_UNIT;
+	return p->owner == NULL && !p->planned && p->origin != PLACE_UNIT &&
+	    p->origin != PLACE_ADDED;
 }
 
 static bool
@@ -218,6 +254,9 @@ listeners_free(struct listeners *ls)
 	while ((p = RB_MIN(places, &ls->places)) != NULL) {
 		RB_REMOVE(places, &ls->places, p);
 		service_socket_retire(p->listener.fd);
+		/* Its file is that of the next vrngd. */
+		if (p->stored != NULL)
+			p->listener.path = NULL;
 		/* The exit of this process closes its descriptor. */
 		listener_release(&p->listener);
 		free_place(p);

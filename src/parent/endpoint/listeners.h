@@ -22,6 +22,7 @@ enum place_origin {
 	PLACE_MADE,    /* by the daemon */
 	PLACE_ADOPTED, /* of a guest: from a unit, the store or vrngctl */
 	PLACE_UNIT,    /* of a service: from a unit, used or not */
+	PLACE_ADDED,   /* from the store, until its guest is added */
 };
 
 struct place {
@@ -69,11 +70,19 @@ struct place *listeners_offer(struct listeners *, const char *key, int fd,
     enum place_origin);
 
 /*
- * Stores an adopted listener under that name, in place of its former name; with
- * `there`, it is already stored.
+ * Adds a place, of PLACE_ADDED, for a socket that an earlier vrngd created and
+ * stored under that name.  Returns NULL, after closing it and removing it from
+ * the store, if it is not such a socket.
+ */
+struct place *listeners_restore(struct listeners *, const char *name, int fd);
+
+/*
+ * Stores a listener under that name, in place of its former name; with `there`,
+ * it is already stored.  Or removes it from the store.
  */
 void listeners_store(struct listeners *, struct place *, const char *name,
     bool there);
+void listeners_unstore(struct listeners *, struct place *);
 
 /* The state of the file of a unix socket. */
 enum listener_file listeners_file(const struct place *);
@@ -93,13 +102,17 @@ void listeners_close(struct listeners *, struct place *);
 /*
  * For a reload: closes places without an owner, but not those that it
  * has planned; and at its end those too, or, if it fails, these alone.  Sockets
- * of services' units stay for another reload.
+ * of services' units stay for another reload, those of PLACE_ADDED for their
+ * guests.
  */
 void listeners_close_unused(struct listeners *);
 void listeners_commit(struct listeners *);
 void listeners_roll_back(struct listeners *);
 
-/* Closes all places at the end of the daemon, without changing the store. */
+/*
+ * Closes all places at the end of the daemon, without changing the store; the
+ * files of stored sockets stay.
+ */
 void listeners_free(struct listeners *);
 
 #endif

@@ -25,6 +25,7 @@ static const struct {
 	{ FDNAME_EGD, GUEST_NAME_SIZE - 1, "-" },
 	{ FDNAME_STREAM, GUEST_NAME_SIZE - 1, "-" },
 	{ FDNAME_LISTENER, FDNAME_SIZE - 1, "-+" },
+	{ FDNAME_ADDED, FDNAME_SIZE - 1, "-+" },
 	{ FDNAME_SESSION, FDNAME_SIZE - 1, "-+" },
 	{ FDNAME_CLIENTS, FDNAME_SIZE - 1, "-+" },
 };
@@ -172,8 +173,8 @@ listen_fds_claim(struct listen_fds *p, const char *prefix, const char *name)
 bool
 listen_fds_is_stored(const char *name)
 {
-	static const char *const prefixes[] = { FDNAME_LISTENER, FDNAME_SESSION,
-		FDNAME_CLIENTS };
+	static const char *const prefixes[] = { FDNAME_LISTENER, FDNAME_ADDED,
+		FDNAME_SESSION, FDNAME_CLIENTS };
 
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)

@@ -16,7 +16,9 @@
 #define FDNAME_EGD    "egd-"
 #define FDNAME_STREAM "stream-"
 /* Prefixes of the store. */
-#define FDNAME_LISTENER "g-" /* NAME, or NAME+POOL+CLASS, either may be "" */
+/* NAME, or NAME+POOL+CLASS, either may be "": adopted, and of guests added. */
+#define FDNAME_LISTENER "g-"
+#define FDNAME_ADDED	"a-"
 #define FDNAME_SESSION	"s-" /* NAME */
 #define FDNAME_CLIENTS	"c-" /* guest+NAME+NUMBER, or egd or stream */
 

@@ -21,6 +21,8 @@ struct listener_rights {
 	gid_t group; /* -1: that of the process */
 	mode_t mode; /* 0: from umask(2) */
 };
+#define LISTENER_RIGHTS_DEFAULT \
+	((struct listener_rights){ .owner = (uid_t)-1, .group = (gid_t)-1 })
 
 /*
  * Creates a socket of that type at `path` (which must outlive the listener),

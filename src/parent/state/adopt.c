@@ -38,20 +38,16 @@ key_of(const char *name, char key[FDNAME_SIZE])
 	return key;
 }
 
-/* Stores the listener under a name with the guest's pool and class. */
-static void
-store_listener(struct daemon *d, struct place *p, const struct adoption *a)
+/* A name in the store, with the guest's pool and class. */
+static const char *
+store_name(char name[FDNAME_SIZE], const char *prefix, const struct adoption *a)
 {
-	char name[FDNAME_SIZE];
-
-	if (a->from == ADOPT_UNIT)
-		return;
 	if (a->pool[0] == '\0' && a->class[0] == '\0')
-		snprintf(name, sizeof(name), FDNAME_LISTENER "%s", a->name);
+		snprintf(name, FDNAME_SIZE, "%s%s", prefix, a->name);
 	else
-		snprintf(name, sizeof(name), FDNAME_LISTENER "%s+%s+%s",
-		    a->name, a->pool, a->class);
-	listeners_store(&d->listeners, p, name, a->from == ADOPT_STORED);
+		snprintf(name, FDNAME_SIZE, "%s%s+%s+%s", prefix, a->name,
+		    a->pool, a->class);
+	return name;
 }
 
 /* The reason to reject the listener for a guest, or NULL. */
@@ -136,6 +132,7 @@ adopt_guest(struct daemon *d, const struct adoption *a, const char **why)
 	struct guest *g = daemon_find_guest(d, a->name);
 	bool placed = g == NULL || g->added, fresh = false;
 	struct daemon_place place;
+	char name[FDNAME_SIZE];
 	struct listener l;
 	int error;
 
@@ -153,7 +150,10 @@ adopt_guest(struct daemon *d, const struct adoption *a, const char **why)
 		*why = "cannot listen";
 		return EIO;
 	}
-	store_listener(d, g->vhost.endpoint.place, a);
+	if (a->from != ADOPT_UNIT)
+		listeners_store(&d->listeners, g->vhost.endpoint.place,
+		    store_name(name, FDNAME_LISTENER, a),
+		    a->from == ADOPT_STORED);
 	if (fresh)
 		tally_guest(&d->added, g);
 	return 0;
@@ -250,11 +250,17 @@ static const struct {
 #define SERVICE_KINDS (sizeof(service_kinds) / sizeof(service_kinds[0]))
 
 void
-adopt_services(struct daemon *d)
+adopt_places(struct daemon *d)
 {
 	char name[FDNAME_SIZE], key[FDNAME_SIZE];
 	int fd;
 
+	while (
+	    (fd = listen_fds_take(&d->listen_fds, FDNAME_ADDED, name)) != -1) {
+		strlcpy(key, FDNAME_ADDED, sizeof(key));
+		strlcat(key, name, sizeof(key));
+		listeners_restore(&d->listeners, key, fd);
+	}
 	for (size_t i = 0; i < SERVICE_KINDS; i++)
 		while ((fd = listen_fds_take(&d->listen_fds,
 			    service_kinds[i].prefix, name)) != -1) {
@@ -328,12 +334,75 @@ end_orphans(void *arg)
 	end_sessions(arg, FDNAME_CLIENTS);
 }
 
+/*
+ * Adds the guest again that vrngctl had added with this socket.  Returns -1 if
+ * that is not possible.
+ */
+static int
+add_again(struct daemon *d, struct place *p, const char **why)
+{
+	struct adoption a = { .from = ADOPT_STORED };
+	struct daemon_place place;
+	char text[FDNAME_SIZE];
+	struct guest *g;
+	bool fresh;
+
+	*why = "invalid name in the store";
+	strlcpy(text, p->stored + strlen(FDNAME_ADDED), sizeof(text));
+	if (take_apart(text, &a) == -1)
+		return -1;
+	*why = "guest exists";
+	if (daemon_find_guest(d, a.name) != NULL ||
+	    daemon_find_place(d, a.pool, a.class, &place, why) == -1)
+		return -1;
+	*why = "cannot listen";
+	g = place_guest(d, NULL, a.name, &place, &fresh);
+	if (endpoint_listen(&g->vhost.endpoint, p) == -1) {
+		daemon_guest_free(d, g, clock_now());
+		return -1;
+	}
+	tally_guest(&d->added, g);
+	return 0;
+}
+
+/* Adds the guests of restored places, unless the configuration uses them. */
+static void
+adopt_added(struct daemon *d)
+{
+	struct place *p, *next;
+	const char *why;
+
+	for (p = RB_MIN(places, &d->listeners.places); p != NULL; p = next) {
+		next = RB_NEXT(places, &d->listeners.places, p);
+		if (p->origin != PLACE_ADDED)
+			continue;
+		p->origin = PLACE_MADE;
+		if (p->owner != NULL) {
+			listeners_unstore(&d->listeners, p);
+			continue;
+		}
+		if (add_again(d, p, &why) == 0)
+			continue;
+		event_log(EVENT_NOT_RESUMED, NULL,
+		    LOG_FIELDS(LOG_TEXT("VRNGD_GUEST",
+				   p->stored + strlen(FDNAME_ADDED)),
+			LOG_TEXT("VRNGD_REASON", why)),
+		    "guest %s: stored socket rejected: %s",
+		    p->stored + strlen(FDNAME_ADDED), why);
+		listeners_close(&d->listeners, p);
+	}
+}
+
 /* How many listeners of guests there are to adopt. */
 static size_t
-count_listeners(const struct daemon *d)
+count_listeners(struct daemon *d)
 {
 	const struct listen_fd *f;
+	struct place *p;
 	size_t n = 0;
+
+	RB_FOREACH(p, places, &d->listeners.places)
+		n += p->origin == PLACE_ADDED;
 
 	TAILQ_FOREACH(f, &d->listen_fds.fds, entry)
 		n += strncmp(f->name, FDNAME_LISTENER,
@@ -354,6 +423,7 @@ adopt_guests(struct daemon *d)
 		adopt_stored(d, name, fd);
 	while ((fd = listen_fds_take(&d->listen_fds, FDNAME_GUEST, name)) != -1)
 		adopt_unit(d, name, fd);
+	adopt_added(d);
 	tally_end(&d->added);
 	log_unused(d);
 	timer_init(&d->orphans, d->env->event, end_orphans, d);
@@ -365,11 +435,13 @@ int
 adopt_add(struct daemon *d, const char *name, const char *path,
     const char *pool, const char *class, const char **why)
 {
-	const struct listener_rights rights = {
-		.owner = (uid_t)-1,
-		.group = (gid_t)-1,
+	const struct adoption a = {
+		.name = name,
+		.pool = pool,
+		.class = class,
 	};
 	struct daemon_place place;
+	char stored[FDNAME_SIZE];
 	struct place *p;
 	struct guest *g;
 	bool fresh;
@@ -382,12 +454,15 @@ adopt_add(struct daemon *d, const char *name, const char *path,
 	if (*why != NULL ||
 	    daemon_find_place(d, pool, class, &place, why) == -1)
 		return EINVAL;
-	if ((p = listeners_open(&d->listeners, path, &rights)) == NULL) {
+	if ((p = listeners_open(&d->listeners, path,
+		 &LISTENER_RIGHTS_DEFAULT)) == NULL) {
 		*why = "cannot create the socket: see the log";
 		return EIO;
 	}
 	g = place_guest(d, NULL, name, &place, &fresh);
 	if (endpoint_listen(&g->vhost.endpoint, p) == 0) {
+		listeners_store(&d->listeners, p,
+		    store_name(stored, FDNAME_ADDED, &a), false);
 		tally_guest(&d->added, g);
 		return 0;
 	}

@@ -35,16 +35,17 @@ struct adoption {
 int adopt_guest(struct daemon *, const struct adoption *, const char **why);
 
 /*
- * Adopts the sockets from systemd at the start: before the first configuration
- * those of services; after it the listeners of guests, stored ones first, and
- * logs unused sockets of services.
+ * Adopts the sockets from systemd at the start: before the first configuration,
+ * which may use them, those of services and of guests that vrngctl had added;
+ * after it the listeners of guests, stored ones first, and logs unused sockets
+ * of services.
  */
-void adopt_services(struct daemon *);
+void adopt_places(struct daemon *);
 void adopt_guests(struct daemon *);
 
 /*
  * Adds a guest that listens at a path, in a class and pool as above, until it
- * is removed or configured.  Returns like adopt_guest().
+ * is removed or configured; its socket is stored for a restart.  Returns like adopt_guest().
  */
 int adopt_add(struct daemon *, const char *name, const char *path,
     const char *pool, const char *class, const char **why);

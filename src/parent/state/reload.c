@@ -354,6 +354,8 @@ apply_listener(struct daemon *d, struct guest *g, const struct config_guest *cg)
 	if (plan_path(d, cg->socket.where, &cg->rights) == -1)
 		return -1;
 	p = listeners_find(&d->listeners, cg->socket.where);
+	/* It may be that of a guest that was added. */
+	listeners_unstore(&d->listeners, p);
 	listeners_protect(p, &cg->rights);
 	return endpoint_listen(&g->vhost.endpoint, p);
 }
