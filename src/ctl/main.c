@@ -206,7 +206,7 @@ static const struct command *
 find_command(char **words, int nwords, int *used)
 {
 	char wanted[64] = "";
-	const char *near = NULL;
+	const char *near = NULL, *near_word = NULL;
 
 	if (nwords == 0)
 		usage_error("missing command");
@@ -220,10 +220,15 @@ find_command(char **words, int nwords, int *used)
 		if (*used == 1 ||
 		    (nwords > 1 && strcmp(cmd->word, words[1]) == 0))
 			return cmd;
+		if (nwords > 1)
+			names_near(words[1], cmd->word, &near_word);
 		if (wanted[0] != '\0')
 			strlcat(wanted, " or ", sizeof(wanted));
 		strlcat(wanted, cmd->word, sizeof(wanted));
 	}
+	if (near_word != NULL)
+		usage_error("%s: unknown subcommand '%s': did you mean '%s'?",
+		    words[0], words[1], near_word);
 	if (wanted[0] != '\0')
 		usage_error("%s: %s subcommand (%s)", words[0],
 		    nwords > 1 ? "unknown" : "missing", wanted);

@@ -186,7 +186,11 @@ test_usage(void **state)
 		    "guest: missing subcommand (list or add or adopt or remove "
 		    "or release)" },
 		{ "source", "source: missing subcommand (retest)" },
-		{ "source test hw", "source: unknown subcommand (retest)" },
+		{ "source examine hw", "source: unknown subcommand (retest)" },
+		{ "source test hw",
+		    "unknown subcommand 'test': did you mean 'retest'?" },
+		{ "guest ad vm1",
+		    "unknown subcommand 'ad': did you mean 'add'?" },
 		{ "reload --json", "--json is not allowed" },
 		{ "status --dry-run", "--dry-run is not allowed" },
 		{ "source retest", "missing operand (source name)" },
