@@ -207,7 +207,7 @@ run_screen(const char *path, struct failure *why)
 	uint64_t next, now;
 	struct term t;
 	char *text;
-	int key = 0;
+	int key;
 	bool changed, end = false;
 
 	if (term_open(&t, why) == -1)

@@ -135,18 +135,16 @@ compare_blocks(const struct block *a, const struct block *b)
 static int
 compare_sorted(const void *a, const void *b)
 {
-	return compare_blocks(*(const struct block *const *)a,
-	    *(const struct block *const *)b);
+	return compare_blocks(a, b);
 }
 
-/* The blocks in order, allocated: others point to them where they are. */
-static const struct block **
+/* Copies of the blocks in order, allocated; they refer to those of the text. */
+static struct block *
 sorted(const struct text *t)
 {
-	const struct block **list = config_must(calloc(t->n, sizeof(*list)));
+	struct block *list = config_must(calloc(t->n, sizeof(*list)));
 
-	for (size_t i = 0; i < t->n; i++)
-		list[i] = &t->blocks[i];
+	memcpy(list, t->blocks, t->n * sizeof(*list));
 	qsort(list, t->n, sizeof(*list), compare_sorted);
 	return list;
 }
@@ -318,7 +316,7 @@ config_changes(const char *old, const char *new, config_change *report_change,
     void *arg)
 {
 	struct changes c = { .report = report_change, .arg = arg };
-	const struct block **before, **after;
+	struct block *before, *after;
 	size_t i = 0, k = 0;
 	int order;
 
@@ -329,13 +327,13 @@ config_changes(const char *old, const char *new, config_change *report_change,
 	while (i < c.old.n || k < c.new.n) {
 		order = i == c.old.n ? 1
 		    : k == c.new.n   ? -1
-				     : compare_blocks(before[i], after[k]);
+				     : compare_blocks(&before[i], &after[k]);
 		if (order < 0)
-			report_block(&c, '-', before[i++]);
+			report_block(&c, '-', &before[i++]);
 		else if (order > 0)
-			report_block(&c, '+', after[k++]);
+			report_block(&c, '+', &after[k++]);
 		else
-			report_both(&c, before[i++], after[k++]);
+			report_both(&c, &before[i++], &after[k++]);
 	}
 	free(before);
 	free(after);

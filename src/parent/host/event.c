@@ -15,7 +15,7 @@ event_type(enum event event)
 	return &types[event];
 }
 
-static void
+static void __attribute__((format(printf, 5, 0)))
 send(enum event event, enum log_view view, const struct log_subject *about,
     const struct log_field *fields, const char *fmt, va_list ap)
 {
