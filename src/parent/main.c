@@ -579,7 +579,7 @@ main(int argc, char **argv)
 	if ((config = read_config(&v)) == NULL)
 		return 1;
 	if (v.opt.check) {
-		config_print(config, stdout);
+		config_print(config, stdout, true);
 		config_free(config);
 		return fflush(stdout) == EOF ? 1 : 0;
 	}

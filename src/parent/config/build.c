@@ -159,7 +159,8 @@ config_read(const char *path, config_report *report, void *arg)
 
 /* A block with its values, and those within it. */
 static void
-print_block(FILE *out, int depth, enum config_kind kind, const void *object)
+print_block(FILE *out, int depth, bool by_name, enum config_kind kind,
+    const void *object)
 {
 	const struct schema_block *row = schema_block(kind);
 	const struct config_pool *pool = object;
@@ -172,30 +173,32 @@ print_block(FILE *out, int depth, enum config_kind kind, const void *object)
 	if (kind == CONFIG_POOL) {
 		classes = &pool->classes;
 		TAILQ_FOREACH(source, &pool->sources, entry)
-			print_block(out, depth + 1, CONFIG_SOURCE, source);
+			print_block(out, depth + 1, by_name, CONFIG_SOURCE,
+			    source);
 	} else if (kind == CONFIG_CLASS)
 		classes = &class->classes;
-	schema_print(kind, object, out, depth + 1);
+	schema_print(kind, object, out, depth + 1, by_name);
 	if (classes != NULL)
 		TAILQ_FOREACH(class, classes, entry)
-			print_block(out, depth + 1, CONFIG_CLASS, class);
+			print_block(out, depth + 1, by_name, CONFIG_CLASS,
+			    class);
 	fprintf(out, "%*s}\n", depth * CONFIG_INDENT, "");
 }
 
 void
-config_print(const struct config *config, FILE *out)
+config_print(const struct config *config, FILE *out, bool by_name)
 {
 	const struct config_pool *pool;
 	const struct config_guest *guest;
 	const struct config_service *o;
 
-	schema_print(CONFIG_TOP, config, out, 0);
+	schema_print(CONFIG_TOP, config, out, 0, by_name);
 	TAILQ_FOREACH(pool, &config->pools, entry)
-		print_block(out, 0, CONFIG_POOL, pool);
+		print_block(out, 0, by_name, CONFIG_POOL, pool);
 	TAILQ_FOREACH(guest, &config->guests, entry)
-		print_block(out, 0, CONFIG_GUEST, guest);
+		print_block(out, 0, by_name, CONFIG_GUEST, guest);
 	TAILQ_FOREACH(o, &config->services, entry)
-		print_block(out, 0,
+		print_block(out, 0, by_name,
 		    o->kind == CONFIG_SERVICE_EGD ? CONFIG_EGD : CONFIG_STREAM,
 		    o);
 }

@@ -272,6 +272,26 @@ report_key(const struct changes *c, const struct block *b, const char *key,
 	line_report(&line, c, b);
 }
 
+/* The length of a block's keys. */
+static size_t
+keys_length(const struct block *b)
+{
+	const char *line = b->keys;
+
+	while (*line != '\0' && !opens(line) && *skip_indent(line) != '}')
+		line = next_line(line);
+	return (size_t)(line - b->keys);
+}
+
+/* Whether all keys of two blocks are the same, as are those of most. */
+static bool
+same_keys(const struct block *a, const struct block *b)
+{
+	size_t n = keys_length(a);
+
+	return n == keys_length(b) && memcmp(a->keys, b->keys, n) == 0;
+}
+
 /* The keys of a block that are printed in `from`; not those in `without`. */
 static void
 report_keys(const struct changes *c, const struct block *blocks[2],
@@ -307,6 +327,8 @@ report_both(const struct changes *c, const struct block *old,
 		put_head(line.out, new->within);
 		line_report(&line, c, new);
 	}
+	if (same_keys(old, new))
+		return;
 	report_keys(c, blocks, old, NULL);
 	report_keys(c, blocks, new, old);
 }
@@ -348,7 +370,7 @@ config_printed(const struct config *config)
 	size_t n;
 	FILE *out = config_must(open_memstream(&text, &n));
 
-	config_print(config, out);
+	config_print(config, out, false);
 	fclose(out);
 	return config_must(text);
 }

@@ -153,10 +153,13 @@ struct config {
 typedef void config_report(void *arg, const char *text);
 struct config *config_read(const char *path, config_report *report, void *arg);
 
-/* Prints it as a file with all keys and defaults, for vrngd -n. */
-void config_print(const struct config *, FILE *);
+/*
+ * Prints it as a file with all keys and defaults, for vrngd -n; users and groups
+ * by name, or by number, which cannot wait for a directory service.
+ */
+void config_print(const struct config *, FILE *, bool by_name);
 
-/* The same as text, allocated. */
+/* The same as text, by number, allocated. */
 char *config_printed(const struct config *);
 
 /*

@@ -172,7 +172,11 @@ bool schema_goes(const struct config_key *, enum config_kind,
 
 #define CONFIG_INDENT 4 /* spaces per level */
 
-/* Prints the keys with their values, one per line. */
-void schema_print(enum config_kind, const void *object, FILE *, int depth);
+/*
+ * Prints the keys with their values, one per line; users and groups by name, or
+ * by number, which cannot wait for a directory service.
+ */
+void schema_print(enum config_kind, const void *object, FILE *, int depth,
+    bool by_name);
 
 #endif

@@ -535,19 +535,22 @@ text_of(const struct config_key *key, const void *part)
 }
 
 static void
-print(const struct config_key *key, const void *part, FILE *out, int depth)
+print(const struct config_key *key, const void *part, FILE *out, int depth,
+    bool by_name)
 {
 	const struct config_service *service = part;
 	const struct config_source *source = part;
-	const char *word = text_of(key, part);
+	const char *word = NULL;
 	char text[VALUE_TEXT_SIZE];
 
-	if (is_number(key)) {
-		if ((key->flags & KEY_HIDDEN) && get(key, part) == key->value)
-			return;
-	} else if (key->type == TYPE_NETWORKS
+	if (is_number(key) && (key->flags & KEY_HIDDEN) != 0 &&
+	    get(key, part) == key->value)
+		return;
+	if (by_name || !is_number(key))
+		word = text_of(key, part);
+	if (key->type == TYPE_NETWORKS
 		? service->nallowed == 0
-		: word == NULL && key->type != TYPE_BYTES)
+		: !is_number(key) && word == NULL && key->type != TYPE_BYTES)
 		return;
 	fprintf(out, "%*s%s = ", depth * CONFIG_INDENT, "", key->name);
 	if (word != NULL && strcmp(word, CONFIG_PASSED) == 0)
@@ -676,9 +679,11 @@ is_shown(const struct config_key *key, enum config_kind kind,
 }
 
 void
-schema_print(enum config_kind kind, const void *object, FILE *out, int depth)
+schema_print(enum config_kind kind, const void *object, FILE *out, int depth,
+    bool by_name)
 {
 	for (const struct config_key *k = schema_keys; k->name != NULL; k++)
 		if ((k->blocks & kind) != 0 && is_shown(k, kind, object))
-			print(k, part_of(kind, object, k->part), out, depth);
+			print(k, part_of(kind, object, k->part), out, depth,
+			    by_name);
 }

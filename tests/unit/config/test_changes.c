@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "parent/config/config.h"
 
@@ -121,6 +122,38 @@ test_long(void **state)
 	assert_int_equal(strncmp(found, lines, LINES_SIZE - 1), 0);
 }
 
+static void
+report_fails(void *arg, const char *text)
+{
+	(void)arg;
+	fail_msg("%s", text);
+}
+
+/* No directory service is asked for the names of users and groups. */
+static void
+test_printed(void **state)
+{
+	static const char text[] =
+	    "pool \"default\" { source \"k\" { type = kernel } }\n"
+	    "guest \"a\" { socket = \"/a\" owner = root }\n";
+	char path[] = "/tmp/vrngd-changes-XXXXXX", *printed;
+	int fd = mkstemp(path);
+	struct config *config;
+
+	(void)state;
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	close(fd);
+	config = config_read(path, report_fails, NULL);
+	unlink(path);
+	printed = config_printed(config);
+	assert_non_null(strstr(printed, "    owner = 0\n"));
+	assert_null(strstr(printed, "root"));
+	assert_null(strstr(printed, "group"));
+	free(printed);
+	config_free(config);
+}
+
 int
 main(void)
 {
@@ -130,6 +163,7 @@ main(void)
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_printed),
 	};
 
 	return UNIT_MAIN("changes of the configuration", tests);

@@ -92,7 +92,7 @@ printed(const struct config *config)
 	struct output output;
 
 	output_open(&output);
-	config_print(config, output.out);
+	config_print(config, output.out, true);
 	fclose(output.out);
 	return output.text;
 }
