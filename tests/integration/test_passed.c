@@ -193,6 +193,15 @@ test_added(void **state)
 	fe_close(&s->fe);
 	suite_up_qemu(s, &s->fe, "vm0");
 	suite_served(&s->fe);
+	fe_close(&s->fe);
+	/* A socket in place of one whose file was removed is stored as well. */
+	CHECK(unlink(daemon_path(&s->d, "vm0.sock")));
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 0);
+	stops(s);
+	manager_hear(&m);
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	suite_served(&s->fe);
 	/* The configuration takes the socket over, also while vrngd is down. */
 	stops(s);
 	snprintf(guest, sizeof(guest),

@@ -118,10 +118,16 @@ listeners_bind_again(struct listeners *ls, struct place *p)
 	if (p->listener.path == NULL ||
 	    listeners_file(p) == LISTENER_FILE_PRESENT)
 		return 0;
-	return listener_bind_again(&p->listener, ls->event, SOCK_STREAM,
-		   &p->rights) == -1
-	    ? -1
-	    : 1;
+	if (listener_bind_again(&p->listener, ls->event, SOCK_STREAM,
+		&p->rights) == -1)
+		return -1;
+	/* The store has the old socket. */
+	if (p->stored != NULL &&
+	    !store_put(ls->store, p->stored, p->listener.fd)) {
+		free(p->stored);
+		p->stored = NULL;
+	}
+	return 1;
 }
 
 void

@@ -141,9 +141,10 @@ why_endpoint(struct endpoint *e, enum endpoint_state state, uint64_t now,
     struct why *why)
 {
 	enum fault fault = counted_fault(&e->counted);
-	enum listener_file file =
-	    e->place == NULL ? LISTENER_FILE_PRESENT : listeners_file(e->place);
+	enum listener_file file = LISTENER_FILE_PRESENT;
 
+	if (state == ENDPOINT_IDLE && e->place != NULL)
+		file = listeners_file(e->place);
 	*why = (struct why){ .cause = NULL };
 	if (state == ENDPOINT_WAITING)
 		cause_pool(e->pool, &e->consumer, now, why);
@@ -154,7 +155,7 @@ why_endpoint(struct endpoint *e, enum endpoint_state state, uint64_t now,
 		    "its workers died: it listens again soon");
 	else if (state == ENDPOINT_CONNECTING)
 		set_cause(why, "peer", "its peer does not accept connections");
-	else if (state == ENDPOINT_IDLE && file != LISTENER_FILE_PRESENT)
+	else if (file != LISTENER_FILE_PRESENT)
 		set_cause(why, "socket-file", "socket file is %s: %s",
 		    file == LISTENER_FILE_MISSING ? "missing" : "replaced",
 		    e->place->origin == PLACE_MADE ? "reload the configuration"
