@@ -73,6 +73,7 @@ names names_delivery = {
 };
 
 names names_transport = { "unix", "tcp", "udp", NULL };
+names names_confidential = { "tls", "wireguard", "none", NULL };
 
 names names_log_level = {
 	[LOG_LEVEL_ERROR] = "error",

@@ -220,12 +220,23 @@ write_fips(struct json_object *health, FILE *f)
 	    FIPS_USUAL);
 }
 
+/* A note if the configuration does not say how bytes are kept secret. */
+static void
+write_confidential(struct json_object *o, FILE *f)
+{
+	if (strcmp(snapshot_text(o, "confidential"), "unset") == 0)
+		fputs("! bytes may cross the network in clear: set "
+		      "confidential\n",
+		    f);
+}
+
 /* The notes below the row of a source. */
 static void
 write_source(struct json_object *source, FILE *f)
 {
 	struct json_object *health = snapshot_object(source, "health");
 
+	write_confidential(source, f);
 	write_failure(snapshot_object(source, "last_failure"), f);
 	write_alarms(health, f);
 	write_fips(health, f);
@@ -281,6 +292,7 @@ write_service(struct json_object *service, FILE *f)
 	if (away != 0)
 		fprintf(f, ", %s rejected", format_count(n, away));
 	fputc('\n', f);
+	write_confidential(service, f);
 	write_file(service, f);
 }
 

@@ -141,6 +141,21 @@ report_error(void *arg, const char *text)
 		m->report(m->arg, text);
 }
 
+/* Logs warnings about a configuration, and sends them to the client. */
+static void
+report_warnings(const struct config *config, bool logged,
+    const struct reporter *reporter)
+{
+	const struct config_warning *w;
+
+	TAILQ_FOREACH(w, &config->warnings, entry) {
+		if (logged)
+			log_warning("%s", w->text);
+		if (reporter->report != NULL)
+			reporter->report(reporter->arg, w->text);
+	}
+}
+
 static void
 say_reloaded(const struct vrngd *v, enum reload_result r)
 {
@@ -260,6 +275,8 @@ apply_again(struct vrngd *v, bool dry_run, struct reporter *reporter)
 		r = dry_run ? RELOAD_DONE : apply(v, config);
 		if (r != RELOAD_UNCHANGED)
 			report_changes(v, &changes, !dry_run, reporter);
+		if (r != RELOAD_UNCHANGED)
+			report_warnings(config, !dry_run, reporter);
 		free(changes.text);
 		drop_config(&config);
 	}
@@ -579,11 +596,14 @@ main(int argc, char **argv)
 	if ((config = read_config(&v)) == NULL)
 		return 1;
 	if (v.opt.check) {
+		report_warnings(config, false,
+		    &(struct reporter){ print_error, NULL });
 		config_print(config, stdout, true);
 		config_free(config);
 		return fflush(stdout) == EOF ? 1 : 0;
 	}
 	log_output_open();
+	report_warnings(config, true, &(struct reporter){ 0 });
 	raise_nofile();
 	confine_parent();
 	status = open_env(&v) == -1 ? 1 : run(&v, &config);

@@ -471,6 +471,7 @@ options_config(const struct options *opt)
 	TAILQ_INIT(&config->pools);
 	TAILQ_INIT(&config->guests);
 	TAILQ_INIT(&config->services);
+	TAILQ_INIT(&config->warnings);
 	TAILQ_INIT(&pool->sources);
 	TAILQ_INIT(&pool->classes);
 	strlcpy(pool->name, "default", sizeof(pool->name));

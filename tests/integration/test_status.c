@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <json-c/json.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 #include "integration/hostile.h"
 #include "integration/lingering.h"
 #include "integration/old_kernel.h"
+#include "integration/peer.h"
 
 #define ROLE_STATUS "vrngd-status"
 #define GET	    "{\"method\":\"io.vrngd.Status.Get\"}"
@@ -593,6 +595,56 @@ test_changes(void **state)
 	suite_pass(s);
 }
 
+/* The EGD service of test_confidential(), with another key if any. */
+static void
+write_remote(struct suite *s, const struct place *p, const char *key)
+{
+	const struct sockaddr_in *sin = (const struct sockaddr_in *)&p->addr;
+
+	admin_conf(s, "w",
+	    "pool \"default\" { source \"kernel\" { type = kernel } }\n"
+	    "egd \"lan\" { port = %u allow = 127.0.0.0/8 %s\n"
+	    "tcp = 0.0.0.0 }\n",
+	    ntohs(sin->sin_port), key);
+}
+
+/*
+ * Bytes that may cross the network in clear: a warning with the line of the
+ * address at the start, by -n and in the status, until a reload adds the key.
+ */
+static void
+test_confidential(void **state)
+{
+	static const char warning[] =
+	    "conf:3: warning: egd \"lan\": bytes may cross the network in "
+	    "clear: add confidential = ";
+	struct suite *s = *state;
+	char out[16384];
+	struct place p;
+
+	place_inet(&p, SOCK_STREAM, true);
+	place_leave(&p);
+	write_remote(s, &p, "");
+	admin_start(s);
+	assert_int_equal(daemon_log_count(&s->d, warning), 1);
+	assert_true(answers(s, GET, "\"confidential\":\"unset\""));
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
+	assert_non_null(strstr(out, "! bytes may cross the network in clear"));
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload --dry-run"), 0);
+	assert_non_null(strstr(out, warning));
+	assert_int_equal(daemon_log_count(&s->d, warning), 1);
+	admin_reload(s, "reloaded");
+	assert_int_equal(daemon_log_count(&s->d, warning), 2);
+	write_remote(s, &p, "confidential = wireguard");
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 0);
+	assert_null(strstr(out, "warning"));
+	assert_true(answers(s, GET, "\"confidential\":\"wireguard\""));
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
+	assert_null(strstr(out, "in clear"));
+	assert_int_equal(daemon_log_count(&s->d, warning), 2);
+	suite_pass(s);
+}
+
 int
 main(void)
 {
@@ -610,6 +662,7 @@ main(void)
 		SUITE_EMPTY(test_hung_worker),
 		SUITE_EMPTY(test_rights),
 		SUITE_EMPTY(test_changes),
+		SUITE_EMPTY(test_confidential),
 	};
 
 	return SUITE_MAIN("status", tests);

@@ -4,6 +4,7 @@
  * each reload and for vrngd -n.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "parent/config/reader.h"
 
@@ -131,6 +132,30 @@ build(struct config_reader *r)
 		    "\" { source \"kernel\" { type = kernel } }");
 }
 
+static const char *
+line_of(struct config_reader *r, const struct config_error *e,
+    const char *severity)
+{
+	return config_text(r, "%s:%d: %s%s", e->place.file->path, e->place.line,
+	    severity, e->text);
+}
+
+/* Copies the warnings, which outlive the reader. */
+static void
+keep_warnings(struct config_reader *r, struct config *config)
+{
+	const struct config_error *e;
+	struct config_warning *w;
+	const char *text;
+
+	TAILQ_FOREACH(e, &r->warnings, entry) {
+		text = line_of(r, e, "warning: ");
+		w = config_must(malloc(sizeof(*w) + strlen(text) + 1));
+		memcpy(w->text, text, strlen(text) + 1);
+		TAILQ_INSERT_TAIL(&config->warnings, w, entry);
+	}
+}
+
 struct config *
 config_read(const char *path, config_report *report, void *arg)
 {
@@ -141,14 +166,14 @@ config_read(const char *path, config_report *report, void *arg)
 	TAILQ_INIT(&config->pools);
 	TAILQ_INIT(&config->guests);
 	TAILQ_INIT(&config->services);
+	TAILQ_INIT(&config->warnings);
 	config_reader_init(&r);
 	r.top->object = config;
 	config_file_read(&r, path, (struct config_place){ NULL, 0 });
 	build(&r);
 	TAILQ_FOREACH(e, &r.errors, entry)
-		report(arg,
-		    config_text(&r, "%s:%d: %s", e->place.file->path,
-			e->place.line, e->text));
+		report(arg, line_of(&r, e, ""));
+	keep_warnings(&r, config);
 	if (r.nerrors > 0) {
 		config_free(config);
 		config = NULL;
@@ -222,9 +247,14 @@ config_free(struct config *config)
 	struct config_guest *guest;
 	struct config_service *service;
 	struct config_source *source;
+	struct config_warning *warning;
 
 	if (config == NULL)
 		return;
+	while ((warning = TAILQ_FIRST(&config->warnings)) != NULL) {
+		TAILQ_REMOVE(&config->warnings, warning, entry);
+		free(warning);
+	}
 	while ((guest = TAILQ_FIRST(&config->guests)) != NULL) {
 		TAILQ_REMOVE(&config->guests, guest, entry);
 		free(guest->socket.where);

@@ -58,12 +58,21 @@ enum config_transport {
 	CONFIG_UDP
 };
 
+/* What keeps the bytes of a socket secret from the network. */
+enum config_confidential {
+	CONFIDENTIAL_TLS, /* of a proxy on each host */
+	CONFIDENTIAL_WIREGUARD,
+	CONFIDENTIAL_NONE, /* nothing, on purpose */
+	CONFIDENTIAL_UNSET /* the configuration does not say */
+};
+
 /* The address of a socket, or the path of a device. */
 struct config_socket {
 	enum config_transport transport; /* of a device, CONFIG_UNIX */
 	bool passed;			 /* by systemd */
-	char *where;   /* allocated: path or numeric address; or NULL */
-	uint16_t port; /* of tcp and udp */
+	char *where;	       /* allocated: path or numeric address; or NULL */
+	uint16_t port;	       /* of tcp and udp */
+	uint32_t confidential; /* enum config_confidential */
 };
 
 struct config_source {
@@ -137,11 +146,20 @@ TAILQ_HEAD(config_pools, config_pool);
 TAILQ_HEAD(config_guests, config_guest);
 TAILQ_HEAD(config_services, config_service);
 
+/* A line without newline that begins with "FILE:LINE: warning: ". */
+struct config_warning {
+	TAILQ_ENTRY(config_warning) entry;
+	char text[];
+};
+
+TAILQ_HEAD(config_warnings, config_warning);
+
 struct config {
 	struct config_pools pools;
 	struct config_guests guests;
 	struct config_services services;
-	uint64_t statistics; /* ns, between records; 0: none */
+	struct config_warnings warnings; /* in the order of lines */
+	uint64_t statistics;		 /* ns, between records; 0: none */
 };
 
 /*
@@ -225,6 +243,14 @@ enum config_network_result config_network_read(const char *text,
 
 /* Whether an address is a loopback address, and the network of these. */
 bool config_network_loopback(const char *address, struct proto_network *);
+
+/*
+ * Whether bytes of a source or service can cross a network: by TCP or UDP, and
+ * not at a loopback address.  The address of a socket that systemd passes is not
+ * known; its service must allow other than loopback addresses.
+ */
+bool config_source_remote(const struct config_source *);
+bool config_service_remote(const struct config_service *);
 
 /*
  * Whether two sources read the same device, as far as known without opening it.

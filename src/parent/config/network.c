@@ -98,6 +98,47 @@ config_network_loopback(const char *address, struct proto_network *network)
 	return memcmp(&host, network, sizeof(host)) == 0;
 }
 
+/* Whether all addresses of a network are loopback addresses. */
+static bool
+within_loopback(const struct proto_network *network)
+{
+	char text[CONFIG_NETWORK_SIZE];
+	struct proto_network loopback;
+
+	config_network_text(network, text);
+	text[strcspn(text, "/")] = '\0';
+	return config_network_loopback(text, &loopback) &&
+	    network->bits >= loopback.bits;
+}
+
+static bool
+is_remote(const struct config_socket *socket)
+{
+	struct proto_network loopback;
+
+	return socket->transport != CONFIG_UNIX && socket->where != NULL &&
+	    !config_network_loopback(socket->where, &loopback);
+}
+
+bool
+config_source_remote(const struct config_source *source)
+{
+	return is_remote(&source->socket);
+}
+
+bool
+config_service_remote(const struct config_service *service)
+{
+	const struct config_socket *socket = &service->socket;
+
+	if (!socket->passed)
+		return is_remote(socket);
+	for (uint32_t i = 0; i < service->nallowed && i < ALLOWED_MAX; i++)
+		if (!within_loopback(&service->allow[i]))
+			return true;
+	return false;
+}
+
 const char *
 config_address_text(const char *address, uint16_t port, char *buf, size_t size)
 {

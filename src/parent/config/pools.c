@@ -55,6 +55,7 @@ check_type(const struct config_block *block, struct config_source *source)
 		    "\"127.0.0.1\" and port = N",
 		    kind == SOURCE_STREAM ? " or udp" : "");
 	rules_port(block);
+	rules_confidential(block, config_source_remote(source));
 	source->spec.datagrams = source->socket.transport == CONFIG_UDP;
 }
 

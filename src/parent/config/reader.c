@@ -113,13 +113,10 @@ comes_after(struct config_place a, struct config_place b)
 	return a.line > b.line;
 }
 
-/*
- * Inserts an error in the order of files and lines.  Control characters become
- * ?.
- */
-void
-config_error_add(struct config_reader *r, const struct config_block *block,
-    struct config_place place, char *text)
+/* Inserts in the order of files and lines.  Control characters become ?. */
+static void
+insert(struct config_errors *list, struct config_reader *r,
+    const struct config_block *block, struct config_place place, char *text)
 {
 	struct config_error *e = config_alloc(r, sizeof(*e)), *before;
 
@@ -130,14 +127,29 @@ config_error_add(struct config_reader *r, const struct config_block *block,
 			*c = '?';
 	e->place = place;
 	e->text = text;
-	r->nerrors++;
-	before = TAILQ_LAST(&r->errors, config_errors);
+	before = TAILQ_LAST(list, config_errors);
 	while (before != NULL && comes_after(before->place, place))
 		before = TAILQ_PREV(before, config_errors, entry);
 	if (before != NULL)
-		TAILQ_INSERT_AFTER(&r->errors, before, e, entry);
+		TAILQ_INSERT_AFTER(list, before, e, entry);
 	else
-		TAILQ_INSERT_HEAD(&r->errors, e, entry);
+		TAILQ_INSERT_HEAD(list, e, entry);
+}
+
+void
+config_error_add(struct config_reader *r, const struct config_block *block,
+    struct config_place place, char *text)
+{
+	insert(&r->errors, r, block, place, text);
+	r->nerrors++;
+}
+
+void
+config_warning_add(const struct config_block *block,
+    const struct config_setting *s, char *text)
+{
+	insert(&block->reader->warnings, block->reader, block,
+	    s != NULL ? s->place : block->place, text);
 }
 
 bool
@@ -180,6 +192,7 @@ config_reader_init(struct config_reader *r)
 {
 	*r = (struct config_reader){ 0 };
 	TAILQ_INIT(&r->errors);
+	TAILQ_INIT(&r->warnings);
 	TAILQ_INIT(&r->blocks);
 	TAILQ_INIT(&r->files);
 	r->top = config_block_new(r, CONFIG_TOP, NULL);

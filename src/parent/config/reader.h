@@ -106,7 +106,7 @@ struct config_reader {
 	TAILQ_HEAD(, config_block) blocks;
 	struct config_block *pool; /* the first */
 	size_t npools;
-	TAILQ_HEAD(config_errors, config_error) errors;
+	TAILQ_HEAD(config_errors, config_error) errors, warnings;
 	TAILQ_HEAD(, config_file) files; /* that could be read */
 	uint32_t nfiles;
 	size_t nerrors;
@@ -170,6 +170,10 @@ bool config_syntax_damaged(struct config_parse *, int line);
 			    ((struct config_place){ (p)->file, at }), \
 			    __VA_ARGS__); \
 	} while (0)
+
+/* Adds a warning at the place of a setting; of NULL, of the block. */
+void config_warning_add(const struct config_block *,
+    const struct config_setting *, char *text);
 
 /* "line 3", or "FILE:3" for a place in another file. */
 const char *config_place_text(struct config_reader *, struct config_place,
@@ -252,6 +256,9 @@ void rules_refuse(const struct config_block *, const char *const keys[],
 
 /* Checks for a single address, and for the port. */
 void rules_port(const struct config_block *);
+
+/* Checks `confidential`; warns if it is missing and the socket is remote. */
+void rules_confidential(const struct config_block *, bool remote);
 
 /* pools.c: a source, and then its pool. */
 void rules_source(struct config_block *);

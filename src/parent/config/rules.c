@@ -190,6 +190,25 @@ rules_port(const struct config_block *block)
 		setting_error(s, "port is set in the socket's unit: remove it");
 }
 
+void
+rules_confidential(const struct config_block *block, bool remote)
+{
+	const struct config_setting *s = setting_of(block, "confidential");
+	const struct config_socket *socket =
+	    schema_part(block->kind, block->object, PART_SOCKET);
+
+	if (s == NULL && remote && !block->damaged)
+		config_warning_add(block, block->where,
+		    config_text(block->reader,
+			"bytes may cross the network in clear: add "
+			"confidential = tls, wireguard or none"));
+	else if (s != NULL && !s->bad && socket->transport == CONFIG_UDP &&
+	    socket->confidential == CONFIDENTIAL_TLS)
+		setting_error(s,
+		    "confidential = tls requires tcp or unix: use wireguard "
+		    "or none");
+}
+
 /*
  * Checks or sets the burst.  It requires a ceil, of the block or of its parent.
  * The default is 100 ms at ceil, within bounds, and at most the burst of the

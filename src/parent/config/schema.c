@@ -98,6 +98,11 @@ const struct config_key schema_keys[] = {
 		1, UINT16_MAX, .flags = KEY_PLACE | KEY_HIDDEN,
 		.initial = "any" },
 
+	{ "confidential", CONFIG_SOURCE | CONFIG_SERVICES, TYPE_WORD,
+		SOCKET(confidential), .value = CONFIDENTIAL_UNSET,
+		.names = names_confidential, .flags = KEY_HIDDEN,
+		.sources = SOCKETS, .initial = "unset, with a warning" },
+
 	{ "noise", CONFIG_SOURCE, TYPE_WORD, SOURCE(spec.noise),
 		.value = NOISE_CONDITIONED, .names = names_noise },
 	{ "min-entropy", CONFIG_SOURCE, TYPE_BITS, SOURCE(spec.min_entropy),

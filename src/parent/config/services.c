@@ -202,6 +202,7 @@ rules_service(struct config_block *block)
 		set_allow(block, service);
 	if (transport == CONFIG_UDP)
 		check_rate(block, &service->share);
+	rules_confidential(block, config_service_remote(service));
 	/* Only a timeout detects that a peer has gone away. */
 	if (transport == CONFIG_UDP && !service->connect &&
 	    setting_of(block, "idle-timeout") == NULL)

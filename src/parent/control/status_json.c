@@ -88,6 +88,22 @@ put_health(struct json *j, const struct proto_health *h)
 	json_close(j, '}');
 }
 
+/*
+ * What the configuration says of the confidentiality of a socket; null where no
+ * byte crosses a network.
+ */
+static void
+put_confidential(struct json *j, const struct config_socket *socket,
+    bool remote)
+{
+	uint32_t said = socket->confidential;
+
+	json_put_name(j, "confidential",
+	    said != CONFIDENTIAL_UNSET ? names_text(names_confidential, said)
+		: remote	       ? "unset"
+				       : NULL);
+}
+
 static void
 put_source(struct json *j, const struct pool *pool, struct pool_source *s,
     uint64_t now)
@@ -101,6 +117,7 @@ put_source(struct json *j, const struct pool *pool, struct pool_source *s,
 	json_put_string(j, "kind",
 	    names_text(names_source_kind, cs->spec.kind));
 	json_put_name(j, "what", config_source_text(cs, what, sizeof(what)));
+	put_confidential(j, &cs->socket, config_source_remote(cs));
 	json_put_string(j, "noise", names_text(names_noise, cs->spec.noise));
 	json_put_string(j, "state",
 	    names_text(names_source_status, s->state.status));
@@ -307,6 +324,8 @@ put_service(struct json *j, struct service *s, struct alloc_node *node,
 	json_put_name(j, "where", where);
 	json_put_string(j, "transport",
 	    names_text(names_transport, s->config.socket.transport));
+	put_confidential(j, &s->config.socket,
+	    config_service_remote(&s->config));
 	put_file(j, e);
 	json_put_bool(j, "connects", s->config.connect);
 	json_put_number(j, "local_port", s->config.local_port);

@@ -616,6 +616,7 @@ service_change(struct service *s, const struct config_service *cs,
 	s->config.idle_timeout = cs->idle_timeout;
 	memcpy(s->config.allow, cs->allow, sizeof(s->config.allow));
 	s->config.nallowed = cs->nallowed;
+	s->config.socket.confidential = cs->socket.confidential;
 	if (parent != NULL)
 		consumer_change(e->pool, &e->consumer, parent, &cs->share,
 		    &cs->delivery);

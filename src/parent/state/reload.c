@@ -33,7 +33,9 @@ egd_of(struct config_service *cs, const struct config_guest *cg)
 {
 	*cs = (struct config_service){
 		.kind = CONFIG_SERVICE_EGD,
-		.socket = { .transport = CONFIG_UNIX, .where = cg->egd },
+		.socket = { .transport = CONFIG_UNIX,
+		    .where = cg->egd,
+		    .confidential = CONFIDENTIAL_UNSET },
 		.rights = cg->rights,
 		.max_clients = CONFIG_GUEST_CLIENTS,
 	};

@@ -1,7 +1,8 @@
 /*
  * The configuration: each file of tests/config by itself.  Those with a .err
- * beside them are wrong, and that is what is said; the others are good, and
- * those with a .out print that.  Then what no file can show.
+ * beside them are wrong, and that is what is said; the others are good, those
+ * with a .out print that, and those with a .warn cause these warnings.  Then
+ * what no file can show.
  */
 #include "unit/unit.h"
 
@@ -141,6 +142,23 @@ check_print(const struct config *config)
 	free(second);
 }
 
+/* The warnings are those beside the file, if any. */
+static void
+check_warnings(const struct config *config, const char *path)
+{
+	char *expected = beside(path, ".warn");
+	const struct config_warning *w;
+	struct output output;
+
+	output_open(&output);
+	TAILQ_FOREACH(w, &config->warnings, entry)
+		collect(&output, w->text);
+	fclose(output.out);
+	assert_string_equal(output.text, expected != NULL ? expected : "");
+	free(output.text);
+	free(expected);
+}
+
 static void
 test_file(void **state)
 {
@@ -162,6 +180,7 @@ test_file(void **state)
 			assert_string_equal(text, right);
 		free(text);
 		check_print(config);
+		check_warnings(config, path);
 	}
 	config_free(config);
 	free(output.text);
