@@ -1,16 +1,18 @@
 /*
  * Calls of the Varlink protocol: JSON objects, each ended by a NUL byte.
  *
- *	{"method":"io.vrngd.Status.Get"}
+ *	{"method":"io.vrngd.Status.Get","parameters":{"guest":"vm1"}}
  *	{"parameters":{"status":{...}}}
  *
- * Pure, except for memory.
+ * The interfaces are in the files *.varlink.  Pure, except for memory.
  */
 #ifndef VRNGD_CALL_H
 #define VRNGD_CALL_H
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "status/select.h"
 
 #define CALL_SIZE_MAX  4096 /* bytes, with the NUL */
 #define CALL_DEPTH_MAX 8    /* nesting of arrays and objects */
@@ -21,13 +23,14 @@
 
 enum call_kind {
 	CALL_BAD,    /* invalid: the connection is closed */
-	CALL_STATUS, /* the reply is the status */
+	CALL_STATUS, /* the reply is the status, or the selected parts of it */
 	CALL_REPLY,  /* `reply` is the answer */
 };
 
 struct call {
 	enum call_kind kind;
-	bool oneway; /* no reply */
+	bool oneway;	      /* no reply */
+	struct select select; /* for CALL_STATUS */
 	char *reply; /* allocated, for CALL_REPLY; NULL: out of memory */
 };
 
@@ -36,5 +39,11 @@ void call_init(void);
 
 /* Parses a call of `len` bytes, without its NUL. */
 struct call call_parse(const char *text, size_t len);
+
+/*
+ * The reply to a call that selects what is not in the status.  Allocated; NULL:
+ * out of memory.
+ */
+char *call_not_found(const struct select *, enum selected);
 
 #endif

@@ -109,6 +109,7 @@ take_call(struct server *s, struct client *c, size_t len)
 	c->nin -= len + 1;
 	c->oneway = call.oneway;
 	if (call.kind == CALL_STATUS) {
+		c->select = call.select;
 		set_state(s, c, CLIENT_QUEUED);
 		return true;
 	}
@@ -165,30 +166,55 @@ receive(struct server *s, struct client *c)
 	take_calls(s, c);
 }
 
+/*
+ * Selects the parts of the snapshot.  Each client in an event of its own, since
+ * that takes milliseconds if there are thousands of guests.  Returns false if
+ * the connection must be closed.
+ */
+static bool
+choose_parts(struct client *c)
+{
+	struct snapshot *s = c->snapshot;
+	enum selected what;
+
+	if (s == NULL || c->parts.n > 0)
+		return true;
+	if (!select_any(&c->select)) {
+		c->parts.part[0] = (struct part){ s->text, s->size };
+		c->parts.n = 1;
+		return true;
+	}
+	what = select_status(&c->select, s->text, s->size, &c->parts);
+	if (what == SELECT_FOUND)
+		return true;
+	c->reply = call_not_found(&c->select, what);
+	return c->reply != NULL;
+}
+
 /* The part of an answer from `at` on.  Returns its size; 0 at the end. */
 static size_t
 answer_part(const struct client *c, size_t at, const char **text)
 {
-	const struct {
-		const char *text;
-		size_t size;
-	} parts[] = {
-		{ CALL_REPLY_BEGIN, sizeof(CALL_REPLY_BEGIN) - 1 },
-		{ c->snapshot == NULL ? NULL : c->snapshot->text,
-		    c->snapshot == NULL ? 0 : c->snapshot->size },
-		{ CALL_REPLY_END, sizeof(CALL_REPLY_END) },
-	};
+	static const struct part begin = { CALL_REPLY_BEGIN,
+		sizeof(CALL_REPLY_BEGIN) - 1 };
+	static const struct part end = { CALL_REPLY_END,
+		sizeof(CALL_REPLY_END) };
+	const struct part *part;
 
 	if (c->reply != NULL) {
 		*text = c->reply + at;
 		return strlen(c->reply) + 1 - at;
 	}
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		if (at < parts[i].size) {
-			*text = parts[i].text + at;
-			return parts[i].size - at;
+	for (size_t i = 0; i < c->parts.n + 2; i++) {
+		if (i == 0)
+			part = &begin;
+		else
+			part = i <= c->parts.n ? &c->parts.part[i - 1] : &end;
+		if (at < part->size) {
+			*text = part->text + at;
+			return part->size - at;
 		}
-		at -= parts[i].size;
+		at -= part->size;
 	}
 	return 0;
 }
@@ -200,6 +226,7 @@ answered(struct server *s, struct client *c)
 	c->reply = NULL;
 	release_snapshot(c->snapshot);
 	c->snapshot = NULL;
+	c->parts.n = 0;
 	c->sent = 0;
 	set_state(s, c, CLIENT_READING);
 	take_calls(s, c);
@@ -212,6 +239,10 @@ transmit(struct server *s, struct client *c)
 	size_t size;
 	ssize_t n;
 
+	if (!choose_parts(c)) {
+		drop(s, c);
+		return;
+	}
 	for (int i = 0; i < SENDS_AT_ONCE; i++) {
 		size = answer_part(c, c->sent, &text);
 		if (size == 0) {

@@ -49,8 +49,10 @@ struct client {
 	uint64_t deadline; /* ns; 0: none */
 	char in[CALL_SIZE_MAX];
 	size_t nin;
+	struct select select;	   /* of its call */
 	char *reply;		   /* being sent, allocated; or */
 	struct snapshot *snapshot; /* this, in a frame of text; or none */
+	struct parts parts;	   /* of the snapshot; none: not selected yet */
 	uint64_t answer;	   /* the number of the snapshot */
 	size_t sent;		   /* bytes of that, with its NUL */
 };

@@ -4,14 +4,11 @@
  */
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
-#include <bsd/string.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <json-c/json.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -26,11 +23,11 @@
 #include "integration/lingering.h"
 #include "integration/old_kernel.h"
 #include "integration/peer.h"
+#include "integration/status_client.h"
 
 #define ROLE_STATUS "vrngd-status"
-#define GET	    "{\"method\":\"io.vrngd.Status.Get\"}"
+#define GET	    STATUS_GET
 #define HOSTILE	    40 /* connections at once */
-#define ANSWER_SIZE (1 << 20)
 /* ms in which others are answered while a client blocks it */
 #define QUICK_MS (5000 * test_patience())
 
@@ -45,64 +42,6 @@ start(struct suite *s)
 	suite_up_qemu(s, &s->fe, "vm0");
 }
 
-/* A connection to DIR/name, or -1 with errno. */
-static int
-join(struct suite *s, const char *name, int type)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-
-	assert_int_not_equal(fd, -1);
-	strlcpy(sun.sun_path, daemon_path(&s->d, name), sizeof(sun.sun_path));
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-/* The answer to a call; NULL if the connection ended instead. */
-static struct json_object *
-call(struct suite *s, const char *text)
-{
-	int fd = join(s, "status", SOCK_STREAM);
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	struct json_object *answer = NULL;
-	char *buf = malloc(ANSWER_SIZE);
-	size_t len = 0;
-	ssize_t n;
-
-	assert_int_not_equal(fd, -1);
-	assert_non_null(buf);
-	n = send(fd, text, strlen(text) + 1, MSG_NOSIGNAL);
-	while (n > 0 && (len == 0 || buf[len - 1] != '\0')) {
-		assert_int_equal(poll(&pfd, 1, FE_TIMEOUT_MS), 1);
-		n = recv(fd, buf + len, ANSWER_SIZE - len, 0);
-		if (n > 0)
-			len += (size_t)n;
-	}
-	close(fd);
-	if (len > 0 && buf[len - 1] == '\0') {
-		answer = json_tokener_parse(buf);
-		assert_non_null(answer);
-	}
-	free(buf);
-	return answer;
-}
-
-/* Whether the answer to a call has a text in it. */
-static bool
-answers(struct suite *s, const char *text, const char *part)
-{
-	struct json_object *answer = call(s, text);
-	bool found = answer != NULL &&
-	    strstr(json_object_to_json_string_ext(answer,
-		       JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
-		part) != NULL;
-
-	json_object_put(answer);
-	return found;
-}
-
 static void
 test_get(void **state)
 {
@@ -110,14 +49,14 @@ test_get(void **state)
 	struct stat st;
 
 	start(s);
-	assert_true(
-	    answers(s, GET, "{\"parameters\":{\"status\":{\"schema\":1,"));
-	assert_true(answers(s, GET, "\"name\":\"vm0\""));
-	assert_true(answers(s, "{\"method\":\"x.y\"}",
+	assert_true(status_answers(s, GET,
+	    "{\"parameters\":{\"status\":{\"schema\":1,"));
+	assert_true(status_answers(s, GET, "\"name\":\"vm0\""));
+	assert_true(status_answers(s, "{\"method\":\"x.y\"}",
 	    "{\"error\":\"org.varlink.service.MethodNotFound\","
 	    "\"parameters\":{\"method\":\"x.y\"}}"));
-	assert_null(call(s, "{"));
-	assert_null(call(s, "[]"));
+	assert_null(status_call(s, "{"));
+	assert_null(status_call(s, "[]"));
 	CHECK(stat(daemon_path(&s->d, "status"), &st));
 	assert_int_equal(st.st_mode, S_IFSOCK | 0600);
 	CHECK(stat(daemon_path(&s->d, "control"), &st));
@@ -143,7 +82,7 @@ test_fresh(void **state)
 				     i, s->d.dir, i),
 		    0);
 		snprintf(name, sizeof(name), "\"name\":\"new%d\"", i);
-		assert_true(answers(s, GET, name));
+		assert_true(status_answers(s, GET, name));
 	}
 	suite_pass(s);
 }
@@ -157,7 +96,7 @@ test_killed(void **state)
 
 	start(s);
 	for (int i = 0; i < 5; i++) {
-		assert_true(answers(s, GET, "\"pools\""));
+		assert_true(status_answers(s, GET, "\"pools\""));
 		pid =
 		    daemon_child_wait(&s->d, ROLE_STATUS, NULL, FE_TIMEOUT_MS);
 		assert_true(pid > 0);
@@ -169,7 +108,7 @@ test_killed(void **state)
 		    daemon_child_wait(&s->d, ROLE_STATUS, NULL, FE_TIMEOUT_MS);
 		assert_true(next > 0 && next != pid);
 	}
-	assert_true(answers(s, GET, "\"pools\""));
+	assert_true(status_answers(s, GET, "\"pools\""));
 	suite_pass(s);
 }
 
@@ -184,9 +123,9 @@ test_stopped(void **state)
 
 	start(s);
 	pid = daemon_child_wait(&s->d, ROLE_STATUS, NULL, FE_TIMEOUT_MS);
-	assert_true(answers(s, GET, "\"pools\""));
+	assert_true(status_answers(s, GET, "\"pools\""));
 	CHECK(kill(pid, SIGSTOP));
-	fd = join(s, "status", SOCK_STREAM);
+	fd = status_join(s, "status", SOCK_STREAM);
 	assert_int_equal(send(fd, GET, sizeof(GET), MSG_NOSIGNAL), sizeof(GET));
 	for (int i = 0; i < 20; i++)
 		suite_served(&s->fe);
@@ -197,7 +136,7 @@ test_stopped(void **state)
 	CHECK(kill(pid, SIGCONT));
 	assert_int_equal(recv(fd, out, 1, 0), 1);
 	close(fd);
-	assert_true(answers(s, GET, "\"pools\""));
+	assert_true(status_answers(s, GET, "\"pools\""));
 	suite_pass(s);
 }
 
@@ -214,7 +153,7 @@ test_hostile(void **state)
 	memset(garbage, '{', sizeof(garbage));
 	for (int round = 0; round < 5; round++) {
 		for (size_t i = 0; i < HOSTILE * 2; i++) {
-			fds[i] = join(s, "status", SOCK_STREAM);
+			fds[i] = status_join(s, "status", SOCK_STREAM);
 			assert_int_not_equal(fds[i], -1);
 			if (i % 4 == 0)
 				send(fds[i], garbage, sizeof(garbage),
@@ -275,9 +214,9 @@ test_descriptors(void **state)
 	char c;
 
 	start(s);
-	assert_true(answers(s, GET, "\"pools\""));
+	assert_true(status_answers(s, GET, "\"pools\""));
 	before = proc_fds(daemon_child(&s->d, ROLE_STATUS, NULL));
-	conn = join(s, "status", SOCK_STREAM);
+	conn = status_join(s, "status", SOCK_STREAM);
 	CHECK(pipe2(ends, O_CLOEXEC));
 	if (send_with(conn, GET, sizeof(GET), ends[1]) == -1)
 		assert_int_equal(errno, EPERM);
@@ -291,7 +230,7 @@ test_descriptors(void **state)
 		    before + 1);
 	close(ends[0]);
 	close(conn);
-	assert_true(answers(s, GET, "\"pools\""));
+	assert_true(status_answers(s, GET, "\"pools\""));
 	suite_pass(s);
 }
 
@@ -319,7 +258,7 @@ check_quick(struct suite *s)
 	uint64_t begin = fe_now();
 	char out[16384];
 
-	assert_true(answers(s, GET, "\"pools\""));
+	assert_true(status_answers(s, GET, "\"pools\""));
 	assert_int_equal(admin_ctl(s, out, sizeof(out), "log info"), 0);
 	suite_served(&s->fe);
 	assert_in_range(fe_now() - begin, 0, QUICK_MS);
@@ -339,7 +278,7 @@ test_lingering(void **state)
 	for (int i = 0; i < 5; i++) {
 		pid =
 		    daemon_child_wait(&s->d, ROLE_STATUS, NULL, FE_TIMEOUT_MS);
-		conns[i] = join(s, "status", SOCK_STREAM);
+		conns[i] = status_join(s, "status", SOCK_STREAM);
 		others[i] = send_lingering(pid, conns[i], GET, sizeof(GET), 1);
 		check_quick(s);
 		next =
@@ -377,7 +316,7 @@ test_lingering_control(void **state)
 	old_kernel(s);
 	start(s);
 	for (size_t i = 0; i < 6; i++) {
-		conn = join(s, "control", SOCK_SEQPACKET);
+		conn = status_join(s, "control", SOCK_SEQPACKET);
 		assert_int_not_equal(conn, -1);
 		req.command = rows[i].command;
 		others[i] =
@@ -424,7 +363,7 @@ test_deaf(void **state)
 	CHECK(kill(daemon_child(&s->d, ROLE_STATUS, NULL), SIGSTOP));
 	for (size_t i = 0; i < 4; i++) {
 		status = strcmp(rows[i].socket, "status") == 0;
-		conns[i] = join(s, rows[i].socket,
+		conns[i] = status_join(s, rows[i].socket,
 		    status ? SOCK_STREAM : SOCK_SEQPACKET);
 		assert_int_not_equal(conns[i], -1);
 		req.command = rows[i].command;
@@ -461,8 +400,8 @@ test_lingering_end(void **state)
 	CHECK(kill(s->d.pid, SIGSTOP));
 	CHECK(kill(daemon_child(&s->d, ROLE_STATUS, NULL), SIGSTOP));
 	for (int i = 0; i < 2; i++) {
-		conns[i] =
-		    join(s, names[i], i == 0 ? SOCK_STREAM : SOCK_SEQPACKET);
+		conns[i] = status_join(s, names[i],
+		    i == 0 ? SOCK_STREAM : SOCK_SEQPACKET);
 		fd = hostile_lingering(&others[i]);
 		assert_int_equal(send_with(conns[i], &req, sizeof(req), fd),
 		    sizeof(req));
@@ -493,7 +432,7 @@ test_hung_worker(void **state)
 	CHECK(kill(pid, SIGSTOP));
 	for (int i = 0; i < 20; i++) {
 		begin = fe_now();
-		assert_true(answers(s, GET, "\"name\":\"vm0\""));
+		assert_true(status_answers(s, GET, "\"name\":\"vm0\""));
 		assert_in_range(fe_now() - begin, 0, QUICK_MS);
 	}
 	CHECK(kill(pid, SIGCONT));
@@ -515,11 +454,11 @@ let_in(struct suite *s, uid_t uid, gid_t gid, gid_t more)
 		    setresuid(uid, uid, uid) == -1)
 			_exit(99);
 		status = 0;
-		if (join(s, "status", SOCK_STREAM) != -1)
+		if (status_join(s, "status", SOCK_STREAM) != -1)
 			status |= 1;
 		else if (errno != EACCES)
 			status |= 4;
-		if (join(s, "control", SOCK_SEQPACKET) != -1)
+		if (status_join(s, "control", SOCK_SEQPACKET) != -1)
 			status |= 2;
 		else if (errno != EACCES)
 			status |= 4;
@@ -573,7 +512,7 @@ test_changes(void **state)
 	assert_int_not_equal(pid, -1);
 	if (pid == 0) {
 		for (int i = 0; i < 60; i++)
-			if (!answers(s, GET, "\"name\":\"vm1\""))
+			if (!status_answers(s, GET, "\"name\":\"vm1\""))
 				_exit(1);
 		_exit(0);
 	}
@@ -627,7 +566,7 @@ test_confidential(void **state)
 	write_remote(s, &p, "");
 	admin_start(s);
 	assert_int_equal(daemon_log_count(&s->d, warning), 1);
-	assert_true(answers(s, GET, "\"confidential\":\"unset\""));
+	assert_true(status_answers(s, GET, "\"confidential\":\"unset\""));
 	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
 	assert_non_null(strstr(out, "! bytes may cross the network in clear"));
 	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload --dry-run"), 0);
@@ -638,7 +577,7 @@ test_confidential(void **state)
 	write_remote(s, &p, "confidential = wireguard");
 	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 0);
 	assert_null(strstr(out, "warning"));
-	assert_true(answers(s, GET, "\"confidential\":\"wireguard\""));
+	assert_true(status_answers(s, GET, "\"confidential\":\"wireguard\""));
 	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
 	assert_null(strstr(out, "in clear"));
 	assert_int_equal(daemon_log_count(&s->d, warning), 2);
