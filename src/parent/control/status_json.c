@@ -3,6 +3,8 @@
  * objects.  A new field is a line here and, to be shown, a column in src/ctl.
  * Used by status.c.
  */
+#include <bsd/string.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
 #include <time.h>
@@ -11,6 +13,7 @@
 #include "common/clock.h"
 #include "common/names.h"
 #include "parent/control/status_json.h"
+#include "parent/host/event.h"
 #include "parent/host/sdnotify.h"
 #include "parent/state/why.h"
 
@@ -244,19 +247,6 @@ put_polling(struct json *j, const struct config_polling *polling,
 	json_close(j, '}');
 }
 
-/* ns, with the current wait. */
-static uint64_t
-throttled(const struct guest *g)
-{
-	const struct endpoint *e = &g->vhost.endpoint;
-	uint64_t ns = consumer_throttled_ns(e->pool, &e->consumer);
-
-	if (g->egd != NULL)
-		ns += consumer_throttled_ns(e->pool,
-		    &g->egd->service.endpoint.consumer);
-	return ns;
-}
-
 static void
 put_guest(struct json *j, struct guest *g, uint64_t now)
 {
@@ -282,13 +272,26 @@ put_guest(struct json *j, struct guest *g, uint64_t now)
 	put_share(j, &node->share);
 	put_bytes(j, c->bytes, node, guest_since(g), now);
 	REQUEST_COUNTERS(PUT_COUNTER)
-	json_put_number(j, "throttled_ns", throttled(g));
+	json_put_number(j, "throttled_ns", guest_throttled_now(g));
 	json_put_number(j, "connected_ns", running ? now - e->since : 0);
 	json_put_number(j, "connections", g->vhost.connections);
 	json_put_string(j, "delivery",
 	    names_text(names_delivery, e->consumer.delivery.mode));
 	put_polling(j, &g->vhost.polling, c);
 	put_positive(j, "worker_pid", running ? (uint64_t)e->worker.pid : 0);
+	json_close(j, '}');
+}
+
+/* The counters of all guests that the pool has or had. */
+static void
+put_guests_total(struct json *j, const struct totals *t)
+{
+	const struct counters *c = &t->counters;
+
+	json_open(j, "guests_total", '{');
+	REQUEST_COUNTERS(PUT_COUNTER)
+	json_put_number(j, "throttled_ns", t->throttled);
+	json_put_number(j, "connections", c->connections);
 	json_close(j, '}');
 }
 
@@ -381,6 +384,23 @@ put_time(struct json *j, const char *key, uint64_t ago)
 		json_put_string(j, key, text);
 }
 
+/* The number of records of each event, with its name in small letters. */
+static void
+put_events(struct json *j)
+{
+	char name[64];
+	size_t len;
+
+	json_open(j, "events", '{');
+	for (int i = 0; i < EVENT_TYPES; i++) {
+		len = strlcpy(name, event_type(i)->name, sizeof(name));
+		for (size_t k = 0; k < len && k < sizeof(name); k++)
+			name[k] = (char)tolower((unsigned char)name[k]);
+		json_put_number(j, name, event_count(i));
+	}
+	json_close(j, '}');
+}
+
 static void
 put_daemon(struct json *j, const struct daemon *d)
 {
@@ -393,6 +413,7 @@ put_daemon(struct json *j, const struct daemon *d)
 	put_time(j, "time", 0);
 	put_time(j, "started", age);
 	json_put_number(j, "uptime_ns", age);
+	put_events(j);
 }
 
 void
@@ -436,6 +457,7 @@ write_guest(struct status_json *w)
 
 	if (g == NULL) {
 		json_close(&w->json, ']');
+		put_guests_total(&w->json, &w->pool->guests);
 		json_open(&w->json, "classes", '[');
 		w->class = TAILQ_FIRST(&w->pool->classes);
 		w->part = STATUS_CLASSES;
@@ -445,6 +467,7 @@ write_guest(struct status_json *w)
 	if (guest_pool(g) != &w->pool->pool)
 		return;
 	count_guest(g);
+	guest_count(g, &w->pool->guests);
 	w->sockets = w->sockets || g->egd != NULL;
 	put_guest(&w->json, g, w->now);
 }

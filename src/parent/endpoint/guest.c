@@ -125,9 +125,12 @@ guest_remove_egd(struct guest *g, uint64_t deadline)
 {
 	struct endpoint *e = &g->vhost.endpoint;
 	struct endpoint *egd = &g->egd->service.endpoint;
+	struct counters past;
 
 	service_stop(&g->egd->service, deadline);
 	e->consumer.throttle.total += egd->consumer.throttle.total;
+	past = counted_total(&egd->counted);
+	counters_add(&e->counted.past, &past);
 	consumer_unshare(e->pool, &e->consumer);
 	free(g->egd);
 	g->egd = NULL;
@@ -181,6 +184,38 @@ guest_throttled(const struct guest *g)
 	if (g->egd != NULL)
 		ns += g->egd->service.endpoint.consumer.throttle.total;
 	return ns;
+}
+
+uint64_t
+guest_throttled_now(const struct guest *g)
+{
+	const struct endpoint *e = &g->vhost.endpoint;
+	uint64_t ns = consumer_throttled_ns(e->pool, &e->consumer);
+
+	if (g->egd != NULL)
+		ns += consumer_throttled_ns(e->pool,
+		    &g->egd->service.endpoint.consumer);
+	return ns;
+}
+
+void
+guest_count(struct guest *g, struct totals *sum)
+{
+	struct totals now = {
+		.counters = guest_counters(g),
+		.granted = guest_node(g)->meter.total,
+		.throttled = guest_throttled_now(g),
+	};
+	struct counters grew;
+
+	now.counters.connections += g->vhost.connections;
+	grew = counters_grown(&now.counters, &g->counted.counters);
+	counters_add(&sum->counters, &grew);
+	if (now.granted > g->counted.granted)
+		sum->granted += now.granted - g->counted.granted;
+	if (now.throttled > g->counted.throttled)
+		sum->throttled += now.throttled - g->counted.throttled;
+	g->counted = now;
 }
 
 void

@@ -25,6 +25,7 @@ struct guest {
 	struct vhost vhost;
 	struct guest_egd *egd; /* allocated; NULL: no EGD socket */
 	struct totals reported;
+	struct totals counted; /* in the sums of guest_count() */
 };
 
 /*
@@ -79,6 +80,15 @@ uint64_t guest_since(const struct guest *);
 
 /* ns, time that its requests waited for its limits. */
 uint64_t guest_throttled(const struct guest *);
+
+/* The same, with the current wait. */
+uint64_t guest_throttled_now(const struct guest *);
+
+/*
+ * Adds the increase of its totals since the last call; its connections are
+ * those to both sockets.
+ */
+void guest_count(struct guest *, struct totals *sum);
 
 /* Logs its state, with the counters of its connection. */
 void guest_report(struct guest *);

@@ -9,10 +9,18 @@
 static const struct event_type types[EVENT_TYPES] = { EVENTS(EVENT_TYPE) };
 #undef EVENT_TYPE
 
+static uint64_t counts[EVENT_TYPES];
+
 const struct event_type *
 event_type(enum event event)
 {
 	return &types[event];
+}
+
+uint64_t
+event_count(enum event event)
+{
+	return counts[event];
 }
 
 static void __attribute__((format(printf, 5, 0)))
@@ -27,6 +35,7 @@ send(enum event event, enum log_view view, const struct log_subject *about,
 		.fields = fields,
 	};
 
+	counts[event]++;
 	log_vsend(&line, fmt, ap);
 }
 

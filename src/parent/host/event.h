@@ -133,6 +133,9 @@ struct event_type {
 
 const struct event_type *event_type(enum event);
 
+/* How many records of an event have been logged. */
+uint64_t event_count(enum event);
+
 /* Logs an event; the subject and the fields may be NULL. */
 void event_log(enum event, const struct log_subject *, const struct log_field *,
     const char *fmt, ...) LOG_FORMAT(4, 5);

@@ -266,12 +266,19 @@ daemon_pool_free(struct daemon_pool *p, uint64_t deadline)
 	free(p);
 }
 
+struct daemon_pool *
+daemon_pool_of(struct pool *pool)
+{
+	return (void *)((char *)pool - offsetof(struct daemon_pool, pool));
+}
+
 struct guest *
 daemon_guest_new(struct daemon *d, const char *name, struct pool *pool,
     struct alloc_node *parent, const struct alloc_share *share,
     const struct config_terms *terms)
 {
 	struct guest *g = daemon_must(calloc(1, sizeof(*g)));
+	struct totals counted = { 0 };
 	struct counters before;
 	int session;
 
@@ -282,8 +289,9 @@ daemon_guest_new(struct daemon *d, const char *name, struct pool *pool,
 	session = listen_fds_claim(&d->listen_fds, FDNAME_SESSION, name);
 	if (session != -1) {
 		before = vhost_resume(&g->vhost, session);
-		/* The previous vrngd has reported these. */
+		/* The previous vrngd has reported and counted these. */
 		counters_add(&g->reported.counters, &before);
+		guest_count(g, &counted);
 	}
 	return g;
 }
@@ -297,6 +305,7 @@ daemon_guest_free(struct daemon *d, struct guest *g, uint64_t deadline)
 	RB_REMOVE(guests_by_name, &d->by_name, g);
 	d->nguests--;
 	guest_stop(g, deadline);
+	guest_count(g, &daemon_pool_of(guest_pool(g))->guests);
 	free(g);
 }
 

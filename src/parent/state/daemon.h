@@ -47,6 +47,8 @@ struct daemon_pool {
 	struct config_terms terms;     /* defaults of added guests */
 	bool kept;
 	uint32_t nactive; /* active members, for the statistics */
+	struct totals
+	    guests; /* of all guests, removed ones too; for the status */
 };
 
 TAILQ_HEAD(daemon_pools, daemon_pool);
@@ -107,6 +109,9 @@ struct daemon_class *daemon_find_class(struct daemon_pool *, const char *);
 struct guest *daemon_find_guest(struct daemon *, const char *);
 struct service *daemon_find_service(struct daemon *, enum config_service_kind,
     const char *);
+
+/* The daemon's part of a pool. */
+struct daemon_pool *daemon_pool_of(struct pool *);
 
 /* The class of a node of the tree; NULL for the pool and for guests. */
 struct daemon_class *daemon_class_of(struct daemon_pool *,

@@ -317,6 +317,7 @@ start_service(struct daemon *d, struct service *s,
 static int
 apply_egd(struct daemon *d, struct guest *g, const struct config_guest *cg)
 {
+	struct totals counted = { 0 };
 	struct config_service cs;
 
 	if (cg->egd == NULL)
@@ -331,7 +332,9 @@ apply_egd(struct daemon *d, struct guest *g, const struct config_guest *cg)
 			guest_remove_egd(g, clock_now());
 			return -1;
 		}
+		guest_count(g, &daemon_pool_of(guest_pool(g))->guests);
 		daemon_resume(d, &g->egd->service, &g->reported);
+		guest_count(g, &counted);
 	}
 	service_accept_writes(&g->egd->service, cg->pool->accept_writes);
 	return 0;

@@ -3,19 +3,12 @@
  * reload.c, and by main.c at its end.
  */
 #include <inttypes.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "parent/host/event.h"
 #include "parent/state/statistics.h"
 #include "parent/state/why.h"
-
-static struct daemon_pool *
-pool_of(struct pool *pool)
-{
-	return (void *)((char *)pool - offsetof(struct daemon_pool, pool));
-}
 
 /* The increase of a total, which may be any value if it is from a worker. */
 static uint64_t
@@ -176,13 +169,13 @@ report_all(struct daemon *d, uint64_t period)
 	TAILQ_FOREACH(p, &d->pools, entry)
 		p->nactive = 0;
 	TAILQ_FOREACH(g, &d->guests, entry)
-		pool_of(guest_pool(g))->nactive +=
+		daemon_pool_of(guest_pool(g))->nactive +=
 		    report(&g->subject, guest_node(g), guest_totals(g),
 			&g->reported, all_clients(g), period);
 	TAILQ_FOREACH(s, &d->services, entry) {
 		struct endpoint *e = &s->endpoint;
 
-		pool_of(e->pool)->nactive +=
+		daemon_pool_of(e->pool)->nactive +=
 		    report(e->subject, &e->consumer.leaf,
 			totals_of(counted_total(&e->counted), &e->consumer.leaf,
 			    e->consumer.throttle.total),

@@ -6,7 +6,6 @@
 #include <bsd/string.h>
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,10 +15,7 @@
 struct daemon_class *
 why_class(struct pool *pool, const struct alloc_node *node)
 {
-	struct daemon_pool *p =
-	    (void *)((char *)pool - offsetof(struct daemon_pool, pool));
-
-	return daemon_class_of(p, node);
+	return daemon_class_of(daemon_pool_of(pool), node);
 }
 
 const char *

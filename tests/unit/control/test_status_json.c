@@ -218,6 +218,9 @@ test_daemon(void **state)
 					     i == 0 ? "time" : "started")),
 		    "%Y-%m-%dT%H:%M:%SZ", &tm));
 	assert_in_range(time(NULL) - timegm(&tm), 99, 200);
+	assert_int_equal(
+	    json_object_get_int(get(get(status, "events"), "guest_rejected")),
+	    0);
 	guest = json_object_array_get_idx(pool_list(status, 0, "guests"), 0);
 	counting = json_object_get_uint64(get(guest, "counting_ns"));
 	assert_in_range(counting, 70 * NS_PER_SEC, uptime);
@@ -225,6 +228,46 @@ test_daemon(void **state)
 	counting = json_object_get_uint64(get(class, "counting_ns"));
 	assert_in_range(counting, 50 * NS_PER_SEC, uptime);
 	json_object_put(status);
+	stop(&w);
+}
+
+static uint64_t
+requests_total(struct world *w)
+{
+	struct json_object *status;
+	uint64_t n;
+
+	begin(w);
+	assert_true(status_json_write(&w->json, UINT64_MAX));
+	status = end(w);
+	n = json_object_get_uint64(
+	    get(pool_list(status, 0, "guests_total"), "requests"));
+	json_object_put(status);
+	return n;
+}
+
+/* The sum over guests never falls, also when they are removed. */
+static void
+test_totals(void **state)
+{
+	struct guest *g, *other;
+	struct world w;
+
+	(void)state;
+	start(&w);
+	g = add_guest(&w, 0, "vm0");
+	other = add_guest(&w, 0, "vm1");
+	g->vhost.endpoint.counted.past.requests = 7;
+	assert_int_equal(requests_total(&w), 7);
+	g->vhost.endpoint.counted.past.requests = 9;
+	other->vhost.endpoint.counted.past.requests = 20;
+	assert_int_equal(requests_total(&w), 29);
+	assert_int_equal(requests_total(&w), 29);
+	g->vhost.endpoint.counted.past.requests = 10;
+	daemon_guest_free(&w.daemon, g, 0);
+	assert_int_equal(requests_total(&w), 30);
+	add_guest(&w, 1, "vm2")->vhost.endpoint.counted.past.requests = 5;
+	assert_int_equal(requests_total(&w), 30);
 	stop(&w);
 }
 
@@ -471,6 +514,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_daemon),
+		cmocka_unit_test(test_totals),
 		cmocka_unit_test(test_writer),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_no_room),
