@@ -20,6 +20,9 @@ enum option_bit {
 	OPT_STATUS = 1 << 17,
 	OPT_NO_OPERAND = 1 << 18, /* of a command: it need not have one */
 	OPT_DRY_RUN = 1 << 19,
+	OPT_OPENMETRICS = 1 << 20,
+	OPT_GUESTS = 1 << 21,
+	OPT_HTTP = 1 << 22,
 };
 
 struct args {

@@ -14,6 +14,7 @@
 
 #include "common/journal_stream.h"
 #include "ctl/change.h"
+#include "ctl/metrics.h"
 #include "ctl/snippet.h"
 #include "ctl/status.h"
 #include "ctl/top.h"
@@ -35,6 +36,9 @@ static const struct option longopts[] = {
 	{ "egd", no_argument, NULL, OPT_EGD },
 	{ "service", required_argument, NULL, OPT_SERVICE },
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "openmetrics", no_argument, NULL, OPT_OPENMETRICS },
+	{ "guests", no_argument, NULL, OPT_GUESTS },
+	{ "http", no_argument, NULL, OPT_HTTP },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
@@ -57,6 +61,9 @@ static const char usage_text[] =
     "                           or one guest or service\n"
     "  why NAME                 print why a guest or service waits\n"
     "  top [--once]             show the status once per second; q quits\n"
+    "  metrics [--openmetrics | --http] [--guests]\n"
+    "                           print metrics for Prometheus, or answer a\n"
+    "                           request of HTTP; with --guests, of each guest\n"
     "  reload [--dry-run]       reload the configuration, or only show what\n"
     "                           would change\n"
     "  guest list               show the guests\n"
@@ -113,6 +120,8 @@ static const struct command commands[] = {
 	    OPT_JSON | OPT_CLIENTS | OPT_NO_OPERAND, status_run },
 	{ "why", NULL, "guest or service", 0, why_run },
 	{ "top", NULL, NULL, OPT_ONCE, top_run },
+	{ "metrics", NULL, NULL, OPT_OPENMETRICS | OPT_GUESTS | OPT_HTTP,
+	    metrics_run },
 	{ "reload", NULL, NULL, OPT_DRY_RUN, change_reload },
 	{ "guest", "list", NULL, 0, status_run_guests },
 	{ "guest", "add", "guest name", OPT_SOCKET | OPT_CLASS | OPT_POOL,
@@ -192,6 +201,9 @@ set_option(struct args *args, int option, char **argv)
 	case OPT_CLIENTS:
 	case OPT_EGD:
 	case OPT_DRY_RUN:
+	case OPT_OPENMETRICS:
+	case OPT_GUESTS:
+	case OPT_HTTP:
 		break;
 	case ':':
 		usage_error("missing value of %s", argv[optind - 1]);
