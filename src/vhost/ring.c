@@ -270,16 +270,26 @@ count_kicks(int fd)
 	return n;
 }
 
-void
-ring_kick(struct worker *w)
+/* Kicks for requests that never appear: see ring_kick(). */
+static void
+check_blank(struct worker *w)
 {
-	ring_run(w);
 	if (!w->running || w->kick_fd == -1 || !queue_is_blank(&w->queue))
 		return;
 	/* The first one is of the frontend, which sets a new eventfd. */
 	w->kicks += min64(count_kicks(w->kick_fd), KICKS_MAX);
-	if (w->kicks > 1 && queue_is_blank(&w->queue))
+	/* A kick that was read here causes no event. */
+	if (!queue_is_blank(&w->queue))
+		ring_run(w);
+	else if (w->kicks > 1)
 		worker_fault(w, FAULT_MEMORY);
+}
+
+void
+ring_kick(struct worker *w)
+{
+	ring_run(w);
+	check_blank(w);
 }
 
 /*

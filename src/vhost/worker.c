@@ -222,7 +222,7 @@ worker_step(struct worker *w)
 		ms = 0;
 	n = loop_wait(&w->loop, events, EVENTS, ms);
 	if (w->more || (n == 0 && !w->polling.looking))
-		ring_run(w);
+		ring_kick(w);
 	worker_check_memory(w);
 	for (int i = 0; i < n && !w->finished; i++)
 		event(w, events[i].data.u64);

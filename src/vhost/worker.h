@@ -104,8 +104,8 @@ void ring_stop(struct worker *);
 bool ring_run(struct worker *);
 
 /*
- * Serves it after a kick.  Kicks for requests that never appear show that the
- * guest's memory is a private copy of the shared file.
+ * Serves it after its start or a kick.  Kicks for requests that never appear
+ * show that the guest's memory is a private copy of the shared file.
  */
 void ring_kick(struct worker *);
 

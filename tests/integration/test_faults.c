@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "integration/admin.h"
 
@@ -80,6 +81,25 @@ test_private(void **state)
 		assert_int_not_equal(fe_add_one(&s->fe, FE_BUF_GPA, 64), -1);
 		fe_kick_always(&s->fe);
 	}
+	await_fault(s, "guest memory is not shared: use memory-backend-memfd");
+	suite_pass(s);
+}
+
+/* The guest requests once, and the worker starts the ring after that. */
+static void
+test_private_early(void **state)
+{
+	struct suite *s = *state;
+
+	start(s);
+	realize(s, QEMU_FEATURES, true);
+	CHECK(fe_start(&s->fe));
+	CHECK(fe_set_state(&s->fe, FE_SET_VRING_ENABLE, 0));
+	usleep(100000);
+	assert_int_not_equal(fe_add_one(&s->fe, FE_BUF_GPA, 64), -1);
+	fe_kick_always(&s->fe);
+	usleep(100000);
+	CHECK(fe_set_state(&s->fe, FE_SET_VRING_ENABLE, 1));
 	await_fault(s, "guest memory is not shared: use memory-backend-memfd");
 	suite_pass(s);
 }
@@ -186,6 +206,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SUITE_EMPTY(test_private),
+		SUITE_EMPTY(test_private_early),
 		SUITE_EMPTY(test_no_memory),
 		SUITE_EMPTY(test_ring),
 		SUITE_EMPTY(test_iommu),
