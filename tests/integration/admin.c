@@ -154,16 +154,22 @@ fifo_had(const struct fifo *f, const uint8_t *bytes, size_t len)
 	size_t n;
 
 	while (len >= PIECE) {
-		at = memmem(f->bytes, f->n, bytes, PIECE);
-		if (at == NULL)
+		/* What is before a gap may be too short to be found alone. */
+		for (n = 0; n < PIECE && n + PIECE <= len; n++) {
+			at = memmem(f->bytes, f->n, bytes + n, PIECE);
+			if (at != NULL)
+				break;
+		}
+		if (at == NULL || memmem(f->bytes, f->n, bytes, n) == NULL)
 			return false;
+		bytes += n;
+		len -= n;
 		for (n = 0;
 		     n < len && at + n < f->bytes + f->n && at[n] == bytes[n];
 		     n++)
 			continue;
-		/* The end of a piece may be too short to be found alone. */
 		bytes += n;
 		len -= n;
 	}
-	return true;
+	return len == 0 || memmem(f->bytes, f->n, bytes, len) != NULL;
 }
