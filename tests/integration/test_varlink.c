@@ -97,7 +97,7 @@ python_status(const char *text, const char *type)
 		    dup2(STDERR_FILENO, STDOUT_FILENO) == -1)
 			_exit(99);
 		execlp("python3", "python3", INTEGRATION "/interface.py",
-		    INTERFACE, type, NULL);
+		    STATUS_INTERFACE, type, NULL);
 		_exit(127);
 	}
 	close(fd);

@@ -144,7 +144,7 @@ test_description(void **state)
 	struct call call = call_parse(text, strlen(text));
 	struct json_object *reply = json_tokener_parse(call.reply), *o;
 	static char file[65536];
-	FILE *f = fopen(INTERFACE, "r");
+	FILE *f = fopen(STATUS_INTERFACE, "r");
 
 	(void)state;
 	assert_non_null(f);
