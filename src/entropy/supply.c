@@ -63,7 +63,8 @@ is_ok(const struct supply *s, uint32_t i)
 
 /*
  * The source to deliver from: the first healthy one or, if there is none, the
- * first with tested bytes left.  -1: none.
+ * first with tested bytes left.  Fewer than are granted at once do not count:
+ * they would hide that the pool has no source.  -1: none.
  */
 static int
 choose(struct supply *s)
@@ -73,7 +74,7 @@ choose(struct supply *s)
 	for (uint32_t i = 0; i < s->pool.nsources; i++) {
 		if (is_ok(s, i))
 			return (int)i;
-		if (left == -1 && stock_held(&s->sources[i].stock) > 0)
+		if (left == -1 && stock_held(&s->sources[i].stock) >= GRANT_MIN)
 			left = (int)i;
 	}
 	return left;

@@ -124,6 +124,27 @@ test_first(void **state)
 	assert_int_equal(supply_held(&s), 0);
 }
 
+/* A remainder that is too small for a grant waits until the source is back. */
+static void
+test_remainder(void **state)
+{
+	struct supply s;
+	struct source *src = supply_new(&s, 1, COMBINE_FIRST, 1);
+	uint8_t bytes[PIPE_START_UP];
+	int one;
+
+	(void)state;
+	unit_fill(bytes, sizeof(bytes), 1);
+	one = pipe_open(&src[0]);
+	pipe_feed(one, PIPE_START_UP, 1);
+	await_held(&s, PIPE_START_UP);
+	close(one);
+	expect(&s, bytes, PIPE_START_UP - 63);
+	await_serving(&s, 0);
+	assert_int_equal(supply_held(&s), 0);
+	assert_int_equal(stock_held(&src[0].stock), 63);
+}
+
 /* A source that stalls is passed over. */
 static void
 test_stalled(void **state)
@@ -334,6 +355,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first),
+		cmocka_unit_test(test_remainder),
 		cmocka_unit_test(test_stalled),
 		cmocka_unit_test(test_xor),
 		cmocka_unit_test(test_min),
