@@ -152,3 +152,20 @@ provide_postfix()
 	(cd "$POSTFIX_ROOT" && quietly apt-get -q download postfix &&
 	    quietly dpkg-deb -x postfix_*.deb . && rm postfix_*.deb)
 }
+
+# Sets PROMETHEUS_ROOT.  The package is only unpacked, likewise; its programs need
+# no other libraries.
+provide_prometheus()
+{
+	PROMETHEUS_ROOT=
+	export PROMETHEUS_ROOT
+	[ ! -x /usr/bin/prometheus ] || [ ! -x /usr/bin/promtool ] || return 0
+	PROMETHEUS_ROOT=$build/prometheus
+	[ ! -x "$PROMETHEUS_ROOT/usr/bin/promtool" ] || return 0
+	refresh_package_lists
+	step 'unpacking Prometheus'
+	rm -rf "$PROMETHEUS_ROOT"
+	mkdir "$PROMETHEUS_ROOT"
+	(cd "$PROMETHEUS_ROOT" && quietly apt-get -q download prometheus &&
+	    quietly dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb)
+}
