@@ -126,23 +126,28 @@ serve(void *arg)
 	return NULL;
 }
 
-int
-lingering_mount(struct lingering *l)
+static int
+mount_fuse(int dev, const char *dir)
 {
 	char options[96];
 
+	snprintf(options, sizeof(options),
+	    "fd=%d,rootmode=40000,user_id=0,group_id=0", dev);
+	return mount("vrngd-test", dir, "fuse", MS_NOSUID | MS_NODEV, options);
+}
+
+int
+lingering_mount(struct lingering *l)
+{
 	*l = (struct lingering){ .dir = "/tmp/vrngd-linger.XXXXXX" };
 	if ((l->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK)) == -1)
 		return -1;
-	snprintf(options, sizeof(options),
-	    "fd=%d,rootmode=40000,user_id=0,group_id=0", l->dev);
 	/* It goes with this process, however that ends. */
 	if (unshare(CLONE_NEWNS) == -1 ||
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
 	    mkdtemp(l->dir) == NULL)
 		goto fail;
-	if (mount("vrngd-test", l->dir, "fuse", MS_NOSUID | MS_NODEV,
-		options) == -1) {
+	if (mount_fuse(l->dev, l->dir) == -1) {
 		rmdir(l->dir);
 		goto fail;
 	}
@@ -183,4 +188,14 @@ lingering_unmount(struct lingering *l)
 	close(l->stop[0]);
 	CHECK(umount2(l->dir, MNT_DETACH));
 	CHECK(rmdir(l->dir));
+}
+
+int
+lingering_silence(const char *dir)
+{
+	int dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	assert_int_not_equal(dev, -1);
+	CHECK(mount_fuse(dev, dir));
+	return dev;
 }

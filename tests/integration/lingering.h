@@ -38,4 +38,10 @@ void lingering_arm(struct lingering *);
 /* Ends all waiting, and the file system. */
 void lingering_unmount(struct lingering *);
 
+/*
+ * After lingering_mount(): mounts over a directory a file system that never
+ * answers.  Returns a descriptor; processes that wait for it are woken when it is closed.
+ */
+int lingering_silence(const char *dir);
+
 #endif

@@ -2,6 +2,9 @@
  * Processes that hang while they have work are replaced, and only the one
  * who made them hang waits; those that merely do not run are left alone.
  */
+#include <sys/mount.h>
+#include <sys/stat.h>
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -311,6 +314,44 @@ test_unkillable(void **state)
 	suite_pass(s);
 }
 
+/* The directory of a socket hangs: a status does not wait for it. */
+static void
+test_directory(void **state)
+{
+	struct suite *s = *state;
+	struct load load = { .fe = &s->fe, .depth = 1, .len = 64 };
+	char dir[128], out[8192];
+	struct record rec;
+	struct lingering l;
+	int dev;
+
+	if (lingering_mount(&l) == -1)
+		suite_skip(s, "no file system can be mounted by /dev/fuse");
+	snprintf(dir, sizeof(dir), "%s", daemon_path(&s->d, "hangs"));
+	CHECK(mkdir(dir, 0755));
+	admin_conf(s, "w", POOL "guest \"vm1\" { socket = \"%s/vm1.sock\" }\n",
+	    dir);
+	admin_conf_guest(s, "vm0", "");
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	CHECK(admin_ctl(s, out, sizeof(out), "status vm1"));
+	assert_null(strstr(out, "missing"));
+	dev = lingering_silence(dir);
+	record_init(&rec, 1 << 22);
+	load_run(&load, 1, 100, &rec);
+	CHECK(admin_ctl(s, out, sizeof(out), "status vm1"));
+	assert_non_null(strstr(out, "socket file is missing"));
+	load_run(&load, 1, 300, &rec);
+	assert_in_range(longest_gap(&rec), 0, WAIT_MS);
+	record_free(&rec);
+	close(dev);
+	CHECK(umount2(dir, MNT_DETACH));
+	CHECK(admin_ctl(s, out, sizeof(out), "status vm1"));
+	assert_null(strstr(out, "missing"));
+	lingering_unmount(&l);
+	suite_pass(s);
+}
+
 /* All that runs, with its pids. */
 static size_t
 all(struct suite *s, pid_t pids[8])
@@ -363,6 +404,7 @@ main(void)
 		SUITE_EMPTY(test_listener_lingers),
 		SUITE_EMPTY(test_removed),
 		SUITE_EMPTY(test_unkillable),
+		SUITE_EMPTY(test_directory),
 		SUITE_TEST(test_frozen),
 	};
 

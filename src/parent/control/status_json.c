@@ -233,7 +233,7 @@ put_file(struct json *j, const struct endpoint *e)
 	json_put_name(j, "socket_file",
 	    e->place == NULL || e->place->where == NULL
 		? NULL
-		: states[listeners_file(e->place)]);
+		: states[e->place->file]);
 }
 
 static void
@@ -422,6 +422,7 @@ status_json_start(struct status_json *w, int fd)
 	w->part = STATUS_POOL;
 	w->pool = TAILQ_FIRST(&w->daemon->pools);
 	w->applied = w->daemon->applied;
+	listeners_look_end(&w->daemon->listeners);
 	json_init(&w->json, fd);
 	json_open(&w->json, NULL, '{');
 	put_daemon(&w->json, w->daemon);
@@ -439,6 +440,7 @@ write_pool(struct status_json *w)
 		    sdnotify_waiting(FDNAME_SESSION));
 		json_close(&w->json, '}');
 		json_flush(&w->json);
+		listeners_look_end(&w->daemon->listeners);
 		w->part = STATUS_END;
 		return;
 	}
@@ -468,6 +470,10 @@ write_guest(struct status_json *w)
 		return;
 	count_guest(g);
 	guest_count(g, &w->pool->guests);
+	listeners_look(&w->daemon->listeners, g->vhost.endpoint.place);
+	if (g->egd != NULL)
+		listeners_look(&w->daemon->listeners,
+		    g->egd->service.endpoint.place);
 	w->sockets = w->sockets || g->egd != NULL;
 	put_guest(&w->json, g, w->now);
 }
@@ -516,10 +522,11 @@ write_service(struct status_json *w)
 		return;
 	}
 	w->next = TAILQ_NEXT(s, entry);
-	if (s->endpoint.pool == &w->pool->pool)
-		put_service(&w->json, s, &s->endpoint.consumer.leaf,
-		    s->config.kind == CONFIG_SERVICE_EGD ? "egd" : "stream",
-		    w->now);
+	if (s->endpoint.pool != &w->pool->pool)
+		return;
+	listeners_look(&w->daemon->listeners, s->endpoint.place);
+	put_service(&w->json, s, &s->endpoint.consumer.leaf,
+	    s->config.kind == CONFIG_SERVICE_EGD ? "egd" : "stream", w->now);
 }
 
 static void

@@ -4,8 +4,12 @@
  */
 #include <sys/socket.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "parent/endpoint/listeners.h"
@@ -106,17 +110,86 @@ listeners_offer(struct listeners *ls, const char *key, int fd,
 	return add(ls, p);
 }
 
-enum listener_file
-listeners_file(const struct place *p)
+void
+listeners_look_end(struct listeners *ls)
 {
-	return listener_file(&p->listener, p->where);
+	struct place_directory *d = &ls->directory;
+
+	if (d->path == NULL)
+		return;
+	if (d->fd != -1)
+		close(d->fd);
+	free(d->path);
+	d->path = NULL;
+}
+
+/* Looks at the directory of a socket file, unless it was the last one. */
+static void
+look_at_directory(struct listeners *ls, const char *path)
+{
+	struct place_directory *d = &ls->directory;
+	const char *slash = strrchr(path, '/');
+	size_t len = slash == NULL ? 0 : (size_t)(slash - path);
+	struct statx sx = { 0 };
+	struct timespec now;
+
+	if (d->path != NULL && strncmp(d->path, path, len) == 0 &&
+	    d->path[len] == '\0')
+		return;
+	listeners_look_end(ls);
+	if ((d->path = strndup(path, len)) == NULL)
+		log_fatal("out of memory for a directory");
+	d->fd = listener_directory(len == 0 ? "/" : d->path, &sx);
+	d->error = errno;
+	d->mount = sx.stx_mnt_id;
+	d->changed = sx.stx_mtime;
+	clock_gettime(CLOCK_REALTIME, &now);
+	/* File systems count in ticks. */
+	d->settled = llabs(now.tv_sec - sx.stx_mtime.tv_sec) > 1;
+}
+
+static enum listener_file
+look_at_file(const struct place_directory *d, const struct place *p)
+{
+	struct stat st;
+
+	if (fstatat(d->fd, strrchr(p->where, '/') + 1, &st,
+		AT_SYMLINK_NOFOLLOW) == -1)
+		return LISTENER_FILE_MISSING;
+	return st.st_ino == p->listener.ino && st.st_dev == p->listener.dev
+	    ? LISTENER_FILE_PRESENT
+	    : LISTENER_FILE_REPLACED;
+}
+
+void
+listeners_look(struct listeners *ls, struct place *p)
+{
+	const struct place_directory *d = &ls->directory;
+	struct statx_timestamp never = { 0 };
+
+	if (p == NULL || p->where == NULL || p->listener.mount == 0)
+		return;
+	look_at_directory(ls, p->where);
+	if (d->fd != -1 && d->mount == p->listener.mount &&
+	    d->changed.tv_sec == p->looked.tv_sec &&
+	    d->changed.tv_nsec == p->looked.tv_nsec)
+		return;
+	p->looked = never;
+	if (d->fd != -1 && d->mount == p->listener.mount) {
+		p->file = look_at_file(d, p);
+		p->looked = d->settled ? d->changed : never;
+	} else if (d->fd != -1 || d->error == ENOENT || d->error == ENOTDIR ||
+	    d->error == EAGAIN)
+		p->file = LISTENER_FILE_MISSING;
+	else
+		p->file = LISTENER_FILE_PRESENT;
 }
 
 int
 listeners_bind_again(struct listeners *ls, struct place *p)
 {
 	if (p->listener.path == NULL ||
-	    listeners_file(p) == LISTENER_FILE_PRESENT)
+	    listener_file(&p->listener, p->where) == LISTENER_FILE_PRESENT)
 		return 0;
 	if (listener_bind_again(&p->listener, ls->event, SOCK_STREAM,
 		&p->rights) == -1)
@@ -137,7 +210,7 @@ listeners_protect(struct place *p, const struct listener_rights *rights)
 		return;
 	p->rights = *rights;
 	/* The error that it cannot listen again was logged. */
-	if (listeners_file(p) == LISTENER_FILE_PRESENT)
+	if (listener_file(&p->listener, p->where) == LISTENER_FILE_PRESENT)
 		listener_protect(&p->listener, rights);
 }
 

@@ -32,6 +32,9 @@ struct place {
 	char *stored; /* its name in the store; NULL: not stored */
 	struct listener listener;
 	struct listener_rights rights; /* of a unix socket of the daemon */
+	enum listener_file file;       /* as listeners_look() found it */
+	struct statx_timestamp
+	    looked; /* change of its directory; 0: look again */
 	enum place_origin origin;
 	struct endpoint *owner; /* the endpoint that listens; NULL: none */
 	bool planned;		/* created by a reload that can still fail */
@@ -39,8 +42,19 @@ struct place {
 
 RB_HEAD(places, place);
 
+/* The directory of a socket file, as looked at last. */
+struct place_directory {
+	char *path; /* NULL: none was */
+	int fd;	    /* O_PATH; -1: it cannot be looked at, with */
+	int error;  /* that errno */
+	uint64_t mount;
+	struct statx_timestamp changed;
+	bool settled; /* what comes after the look changes the time */
+};
+
 struct listeners {
 	struct places places;
+	struct place_directory directory;
 	sd_event *event;
 	struct store *store;
 };
@@ -84,8 +98,13 @@ void listeners_store(struct listeners *, struct place *, const char *name,
     bool there);
 void listeners_unstore(struct listeners *, struct place *);
 
-/* The state of the file of a unix socket. */
-enum listener_file listeners_file(const struct place *);
+/*
+ * Updates place->file, without waiting for a file system: looks at a file only
+ * if its directory changed, and once at each directory, until
+ * listeners_look_end().  The place may be NULL.
+ */
+void listeners_look(struct listeners *, struct place *);
+void listeners_look_end(struct listeners *);
 
 /*
  * Listens again at the path of a socket of the daemon whose file is missing or

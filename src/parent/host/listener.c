@@ -4,11 +4,16 @@
  */
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 
 #include <bsd/string.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -20,6 +25,7 @@
 #include "common/log.h"
 
 #define BACKLOG 16
+#define LOOKS	8 /* at a name that others change */
 
 /*
  * Tries to connect to a socket file.  Returns ECONNREFUSED for a stale file, 0
@@ -134,12 +140,48 @@ listener_protect(const struct listener *l, const struct listener_rights *rights)
 	return r;
 }
 
+static bool
+is_distant(const char *path)
+{
+	struct statfs fs;
+
+	if (statfs(path, &fs) == -1)
+		return true;
+	switch ((uint32_t)fs.f_type) {
+	case AFS_SUPER_MAGIC:
+	case CEPH_SUPER_MAGIC:
+	case CIFS_SUPER_MAGIC:
+	case FUSE_SUPER_MAGIC:
+	case NFS_SUPER_MAGIC:
+	case SMB2_SUPER_MAGIC:
+	case V9FS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Notes what file it is, to find out later whether it is still there. */
+static int
+note_file(struct listener *l, const char *path)
+{
+	struct statx sx;
+
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW,
+		STATX_TYPE | STATX_INO | STATX_MNT_ID, &sx) == -1 ||
+	    !S_ISSOCK(sx.stx_mode))
+		return -1;
+	l->dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
+	l->ino = sx.stx_ino;
+	l->mount = is_distant(path) ? 0 : sx.stx_mnt_id;
+	return 0;
+}
+
 int
 listener_open(struct listener *l, const char *path, int type,
     const struct listener_rights *rights)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	struct stat st;
 
 	*l = (struct listener){ .fd = -1 };
 	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
@@ -152,11 +194,9 @@ listener_open(struct listener *l, const char *path, int type,
 	l->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (l->fd == -1 ||
 	    bind(l->fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
-	    lstat(path, &st) == -1)
+	    note_file(l, path) == -1)
 		goto fail;
 	l->path = path;
-	l->dev = st.st_dev;
-	l->ino = st.st_ino;
 	if (listener_protect(l, rights) == -1) {
 		close(listener_release(l));
 		errno = EPERM;
@@ -174,12 +214,8 @@ fail:
 void
 listener_note_file(struct listener *l, const char *path)
 {
-	struct stat st;
-
-	if (path == NULL || lstat(path, &st) == -1 || !S_ISSOCK(st.st_mode))
-		return;
-	l->dev = st.st_dev;
-	l->ino = st.st_ino;
+	if (path != NULL)
+		(void)note_file(l, path);
 }
 
 enum listener_file
@@ -195,6 +231,30 @@ listener_file(const struct listener *l, const char *path)
 	return st.st_dev == l->dev && st.st_ino == l->ino
 	    ? LISTENER_FILE_PRESENT
 	    : LISTENER_FILE_REPLACED;
+}
+
+int
+listener_directory(const char *path, struct statx *sx)
+{
+	const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+		.resolve = RESOLVE_CACHED };
+	long fd = -1;
+	int error;
+
+	/* A concurrent rename(2) or mount(2) makes it fail, too. */
+	for (int i = 0; i < LOOKS && fd == -1; i++) {
+		fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+		if (fd == -1 && errno != EAGAIN)
+			break;
+	}
+	if (fd == -1 ||
+	    statx((int)fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		STATX_MTIME | STATX_MNT_ID, sx) == 0)
+		return (int)fd;
+	error = errno;
+	close((int)fd);
+	errno = error;
+	return -1;
 }
 
 int

@@ -4,8 +4,10 @@
 #ifndef VRNGD_LISTENER_H
 #define VRNGD_LISTENER_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
+#include <stdint.h>
 #include <systemd/sd-event.h>
 
 struct listener {
@@ -13,6 +15,8 @@ struct listener {
 	int fd;
 	dev_t dev; /* of the socket file */
 	ino_t ino;
+	uint64_t
+	    mount; /* its mount; 0: not to be looked at, since it may wait */
 };
 
 /* The owner, group and mode of a socket file. */
@@ -53,6 +57,13 @@ enum listener_file {
  */
 void listener_note_file(struct listener *, const char *path);
 enum listener_file listener_file(const struct listener *, const char *path);
+
+/*
+ * Looks up a directory without waiting for its file system.  Returns a
+ * descriptor (O_PATH), or -1 with errno: EAGAIN, if the kernel does not hold
+ * that name, which shows that no listener's file is there.
+ */
+int listener_directory(const char *path, struct statx *);
 
 /*
  * Replaces a listener whose file is missing or was replaced by a new one at its

@@ -140,7 +140,7 @@ why_endpoint(struct endpoint *e, enum endpoint_state state, uint64_t now,
 	enum listener_file file = LISTENER_FILE_PRESENT;
 
 	if (state == ENDPOINT_IDLE && e->place != NULL)
-		file = listeners_file(e->place);
+		file = e->place->file;
 	*why = (struct why){ .cause = NULL };
 	if (state == ENDPOINT_WAITING)
 		cause_pool(e->pool, &e->consumer, now, why);

@@ -14,7 +14,10 @@ struct why {
 	char text[WHY_TEXT_SIZE];
 };
 
-/* Finds the cause at `now` (ns); a guest has one for both of its sockets. */
+/*
+ * Finds the cause at `now` (ns); a guest has one for both of its sockets.  The
+ * state of a socket file is that of the last listeners_look().
+ */
 void why_guest(struct guest *, uint64_t now, struct why *);
 void why_service(struct service *, uint64_t now, struct why *);
 
