@@ -17,7 +17,7 @@
 
 #define PIPE_START_UP	512 /* bytes that start-up tests hold back */
 #define PIPE_TIMEOUT_MS 5000
-#define PIPE_STALL_NS	(100 * NS_PER_MS)
+#define PIPE_STALL_NS	(500 * NS_PER_MS)
 
 static inline struct proto_source
 pipe_spec(uint32_t number)
