@@ -35,6 +35,8 @@ struct frame {
 		struct proto_client client;
 		struct proto_status status;
 		struct proto_inflight inflight;
+		struct proto_events_ask events_ask;
+		struct proto_events events;
 	} u;
 	int fds[FRAME_FDS_MAX];
 };

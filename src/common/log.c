@@ -2,6 +2,7 @@
  * Log lines with a level, a subject and fields, and their rate limits.  Used by
  * all processes, with different sinks.
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -15,7 +16,9 @@ static struct {
 	void *arg;
 	enum log_level level;
 	void (*at_end)(void);
-} logger = { sink_stderr, NULL, LOG_LEVEL_INFO, NULL };
+	log_sink *watch; /* NULL: none */
+	void *watch_arg;
+} logger = { .sink = sink_stderr, .level = LOG_LEVEL_INFO };
 
 /* The sink of a process before log_open(). */
 static void
@@ -42,6 +45,13 @@ log_open(log_sink *sink, void *arg)
 }
 
 void
+log_watch(log_sink *watch, void *arg)
+{
+	logger.watch = watch;
+	logger.watch_arg = arg;
+}
+
+void
 log_at_end(void (*flush)(void))
 {
 	logger.at_end = flush;
@@ -58,12 +68,17 @@ log_vsend(const struct log_line *line, const char *fmt, va_list ap)
 {
 	char text[LOG_TEXT_SIZE];
 	struct log_line full = *line;
+	bool logged = line->level <= logger.level;
+	bool watched = line->id != NULL && logger.watch != NULL;
 
-	if (line->level > logger.level)
+	if (!logged && !watched)
 		return;
 	vsnprintf(text, sizeof(text), fmt, ap);
 	full.text = text;
-	logger.sink(logger.arg, &full);
+	if (logged)
+		logger.sink(logger.arg, &full);
+	if (watched)
+		logger.watch(logger.watch_arg, &full);
 }
 
 void

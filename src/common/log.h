@@ -65,6 +65,12 @@ typedef void log_sink(void *arg, const struct log_line *);
 void log_open(log_sink *sink, void *arg);
 void log_set_level(enum log_level);
 
+/*
+ * Passes all later lines of events, those with an id, to `watch` too, whatever
+ * the level that is logged; NULL: no longer.  It must not log.
+ */
+void log_watch(log_sink *watch, void *arg);
+
 /* Sets the function that log_fatal() calls to flush the sink. */
 void log_at_end(void (*flush)(void));
 

@@ -114,7 +114,9 @@ enum proto_layer {
 	X(WANT,		ROLE_WORKER,	ROLE_PARENT,	proto_want,	0) \
 	X(WANT_ASK,	ROLE_PARENT,	ROLE_WORKER,	proto_empty,	0) \
 	X(INFLIGHT_ASK,	ROLE_VHOST,	ROLE_PARENT,	proto_inflight,	0) \
-	X(INFLIGHT,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	1)
+	X(INFLIGHT,	ROLE_PARENT,	ROLE_VHOST,	proto_empty,	1) \
+	X(EVENTS_ASK,	ROLE_STATUS,	ROLE_PARENT,	proto_events_ask, 0) \
+	X(EVENTS,	ROLE_PARENT,	ROLE_STATUS,	proto_events,	1)
 /* clang-format on */
 
 #define PROTO_ENUM(type, from, to, payload, fds) PROTO_##type,
@@ -413,6 +415,27 @@ struct proto_client {
  */
 struct proto_status {
 	uint64_t size; /* bytes */
+};
+
+/*
+ * EVENTS_ASK: requests the events after those of the last EVENTS; the first one
+ * makes the parent gather events, which it answers at once, and later ones are
+ * answered when there are events.
+ */
+struct proto_events_ask {
+	uint32_t on;	 /* 0: no more events, and no answer */
+	uint32_t serial; /* of the answer */
+};
+
+/*
+ * EVENTS: a JSON array of events, in a sealed memory file (fd).  The parent
+ * gathers a limited number, and counts the others.
+ */
+struct proto_events {
+	uint64_t size;	 /* bytes */
+	uint64_t lost;	 /* events that were not gathered, after these */
+	uint32_t serial; /* of the last EVENTS_ASK */
+	uint32_t unused; /* 0 */
 };
 
 /*

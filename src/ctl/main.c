@@ -15,6 +15,7 @@
 #include "common/journal_stream.h"
 #include "ctl/change.h"
 #include "ctl/metrics.h"
+#include "ctl/monitor.h"
 #include "ctl/snippet.h"
 #include "ctl/status.h"
 #include "ctl/top.h"
@@ -64,6 +65,9 @@ static const char usage_text[] =
     "  metrics [--openmetrics | --http] [--guests]\n"
     "                           print metrics for Prometheus, or answer a\n"
     "                           request of HTTP; with --guests, of each guest\n"
+    "  monitor [NAME] [--pool POOL] [--json]\n"
+    "                           print events as they happen, of all, or of one\n"
+    "                           guest, service or pool\n"
     "  reload [--dry-run]       reload the configuration, or only show what\n"
     "                           would change\n"
     "  guest list               show the guests\n"
@@ -122,6 +126,8 @@ static const struct command commands[] = {
 	{ "top", NULL, NULL, OPT_ONCE, top_run },
 	{ "metrics", NULL, NULL, OPT_OPENMETRICS | OPT_GUESTS | OPT_HTTP,
 	    metrics_run },
+	{ "monitor", NULL, "guest or service",
+	    OPT_JSON | OPT_POOL | OPT_NO_OPERAND, monitor_run },
 	{ "reload", NULL, NULL, OPT_DRY_RUN, change_reload },
 	{ "guest", "list", NULL, 0, status_run_guests },
 	{ "guest", "add", "guest name", OPT_SOCKET | OPT_CLASS | OPT_POOL,

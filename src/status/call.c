@@ -29,6 +29,7 @@ struct parameter {
 struct method {
 	const char *name;
 	enum call_kind kind;
+	bool more; /* the call must expect more than one reply */
 	char *(*reply)(const char *parameters);
 	struct parameter parameters[PARAMETERS_MAX];
 };
@@ -42,12 +43,14 @@ static char *description_reply(const char *);
 	}
 
 static const struct method methods[] = {
-	{ STATUS ".Get", CALL_STATUS, NULL,
+	{ STATUS ".Get", CALL_STATUS, false, NULL,
 	    { SELECT(guest), SELECT(service), SELECT(pool) } },
-	{ SERVICE ".GetInfo", CALL_REPLY, info_reply,
+	{ STATUS ".Monitor", CALL_MONITOR, true, NULL,
+	    { SELECT(guest), SELECT(service), SELECT(pool) } },
+	{ SERVICE ".GetInfo", CALL_REPLY, false, info_reply,
 	    { { NULL, 0, 0, false } } },
-	{ SERVICE ".GetInterfaceDescription", CALL_REPLY, description_reply,
-	    { { "interface", 0, INTERFACE_SIZE, true } } },
+	{ SERVICE ".GetInterfaceDescription", CALL_REPLY, false,
+	    description_reply, { { "interface", 0, INTERFACE_SIZE, true } } },
 };
 
 /* The interfaces, and their text. */
@@ -217,6 +220,11 @@ take_method(struct call *call, const struct method *m,
 		    "parameter", invalid);
 		return;
 	}
+	if (m->more && !is_true(object, "more")) {
+		call->reply = make_reply(SERVICE ".ExpectedMore",
+		    json_object_new_object());
+		return;
+	}
 	call->kind = m->kind;
 	if (m->kind == CALL_REPLY)
 		call->reply = m->reply(place.interface);
@@ -269,4 +277,10 @@ call_not_found(const struct select *s, enum selected what)
 		return text_reply(STATUS ".UnknownService", "service",
 		    s->service);
 	return text_reply(STATUS ".UnknownPool", "pool", s->pool);
+}
+
+char *
+call_too_many(void)
+{
+	return make_reply(STATUS ".TooManyMonitors", json_object_new_object());
 }

@@ -22,15 +22,16 @@
 #define CALL_REPLY_END	 "}}" /* and the NUL */
 
 enum call_kind {
-	CALL_BAD,    /* invalid: the connection is closed */
-	CALL_STATUS, /* the reply is the status, or the selected parts of it */
-	CALL_REPLY,  /* `reply` is the answer */
+	CALL_BAD,     /* invalid: the connection is closed */
+	CALL_STATUS,  /* the reply is the status, or the selected parts of it */
+	CALL_MONITOR, /* the replies are events, or the selected ones */
+	CALL_REPLY,   /* `reply` is the answer */
 };
 
 struct call {
 	enum call_kind kind;
 	bool oneway;	      /* no reply */
-	struct select select; /* for CALL_STATUS */
+	struct select select; /* for CALL_STATUS and CALL_MONITOR */
 	char *reply; /* allocated, for CALL_REPLY; NULL: out of memory */
 };
 
@@ -45,5 +46,8 @@ struct call call_parse(const char *text, size_t len);
  * out of memory.
  */
 char *call_not_found(const struct select *, enum selected);
+
+/* The reply to CALL_MONITOR above the limit, likewise. */
+char *call_too_many(void);
 
 #endif

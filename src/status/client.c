@@ -72,10 +72,20 @@ drop(struct server *s, struct client *c)
 {
 	TAILQ_REMOVE(&s->clients, c, entry);
 	s->nclients--;
+	if (c->state == CLIENT_MONITORING)
+		s->nmonitors--;
+	event_queue_free(&c->events);
 	close_connection(s, c->fd);
 	free(c->reply);
 	release_snapshot(c->snapshot);
 	free(c);
+}
+
+/* Whether events wait to be sent to a client. */
+static bool
+has_events(const struct client *c)
+{
+	return event_queue_first(&c->events).size > 0;
 }
 
 /* Watches the events of a client's state. */
@@ -87,16 +97,49 @@ set_state(struct server *s, struct client *c, enum client_state state)
 		[CLIENT_WRITING] = EPOLLOUT,
 		[CLIENT_QUEUED] = 0,
 		[CLIENT_ASKED] = 0,
+		[CLIENT_MONITORING] = 0,
 	};
+	uint32_t wanted = events[state];
 
-	if (events[state] != events[c->state])
-		watch(s, c, EPOLL_CTL_MOD, events[state]);
+	if (state == CLIENT_MONITORING && has_events(c))
+		wanted = EPOLLOUT;
+	if (wanted != c->watched)
+		watch(s, c, EPOLL_CTL_MOD, wanted);
+	c->watched = wanted;
 	c->state = state;
 	c->deadline = 0;
 	if (state == CLIENT_WRITING)
 		c->deadline = clock_now() + CLIENT_REPLY_TIME;
 	else if (state == CLIENT_READING && c->nin > 0)
 		c->deadline = clock_now() + CLIENT_CALL_TIME;
+	else if (state == CLIENT_MONITORING && wanted != 0)
+		c->deadline = clock_now() + MONITOR_TIME;
+}
+
+/* Whether one more client of a user may monitor. */
+static bool
+may_monitor(const struct server *s, uid_t uid)
+{
+	const struct client *c;
+	size_t n = 0;
+
+	TAILQ_FOREACH(c, &s->clients, entry)
+		n += c->state == CLIENT_MONITORING && c->uid == uid;
+	return s->nmonitors < MONITORS_LIMIT &&
+	    (uid == 0 || n < MONITORS_A_USER);
+}
+
+/* The first reply follows at once, or when the parent gathers events. */
+static bool
+start_monitor(struct server *s, struct client *c)
+{
+	if (!event_queue_init(&c->events))
+		return false;
+	s->nmonitors++;
+	if (s->events)
+		event_queue_note(&c->events);
+	set_state(s, c, CLIENT_MONITORING);
+	return true;
 }
 
 /* Handles a call.  Returns false if the connection must be closed. */
@@ -108,11 +151,17 @@ take_call(struct server *s, struct client *c, size_t len)
 	memmove(c->in, c->in + len + 1, c->nin - len - 1);
 	c->nin -= len + 1;
 	c->oneway = call.oneway;
+	c->select = call.select;
 	if (call.kind == CALL_STATUS) {
-		c->select = call.select;
 		set_state(s, c, CLIENT_QUEUED);
 		return true;
 	}
+	if (call.kind == CALL_MONITOR && c->oneway)
+		return true;
+	if (call.kind == CALL_MONITOR && may_monitor(s, c->uid))
+		return start_monitor(s, c);
+	if (call.kind == CALL_MONITOR)
+		call.reply = call_too_many();
 	if (call.kind == CALL_BAD || call.reply == NULL)
 		return false;
 	if (c->oneway) {
@@ -232,6 +281,36 @@ answered(struct server *s, struct client *c)
 	take_calls(s, c);
 }
 
+/* Sends events, and the number of lost ones when there is room again. */
+static void
+transmit_events(struct server *s, struct client *c)
+{
+	struct part first;
+	ssize_t n;
+
+	for (int i = 0; i < SENDS_AT_ONCE; i++) {
+		if (!has_events(c) && c->events.lost > 0)
+			event_queue_note(&c->events);
+		first = event_queue_first(&c->events);
+		if (first.size == 0)
+			break;
+		n = send(c->fd, first.text, first.size,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
+			/* It has read something: a new deadline. */
+			if (i > 0)
+				set_state(s, c, CLIENT_MONITORING);
+			return;
+		}
+		if (n == -1) {
+			drop(s, c);
+			return;
+		}
+		event_queue_shift(&c->events, (size_t)n);
+	}
+	set_state(s, c, CLIENT_MONITORING);
+}
+
 static void
 transmit(struct server *s, struct client *c)
 {
@@ -239,6 +318,10 @@ transmit(struct server *s, struct client *c)
 	size_t size;
 	ssize_t n;
 
+	if (c->state == CLIENT_MONITORING) {
+		transmit_events(s, c);
+		return;
+	}
 	if (!choose_parts(c)) {
 		drop(s, c);
 		return;
@@ -324,7 +407,8 @@ client_add(struct server *s, int fd)
 	c->uid = peer.uid;
 	TAILQ_INSERT_TAIL(&s->clients, c, entry);
 	s->nclients++;
-	watch(s, c, EPOLL_CTL_ADD, EPOLLIN);
+	c->watched = EPOLLIN;
+	watch(s, c, EPOLL_CTL_ADD, c->watched);
 }
 
 void
@@ -391,6 +475,46 @@ client_answer(struct server *s, int fd, uint64_t size)
 	return 0;
 }
 
+/* Queues the selected events for a client. */
+static void
+queue_events(struct client *c, const struct snapshot *events, uint64_t lost)
+{
+	struct select_array all = select_array(events->text, events->size);
+	struct part event;
+
+	while (select_next(&all, &event))
+		if (select_event(&c->select, event))
+			event_queue_put(&c->events, event);
+	c->events.lost += lost;
+}
+
+int
+client_events(struct server *s, int fd, uint64_t size, uint64_t lost)
+{
+	struct snapshot *events = map_snapshot(fd, size);
+	struct client *c;
+	bool waits;
+
+	if (events == NULL)
+		return -1;
+	TAILQ_FOREACH(c, &s->clients, entry) {
+		if (c->state != CLIENT_MONITORING)
+			continue;
+		waits = has_events(c);
+		if (!s->events)
+			event_queue_note(&c->events);
+		queue_events(c, events, lost);
+		if (!has_events(c) && c->events.lost > 0)
+			event_queue_note(&c->events);
+		/* The deadline remains that of the first one that waits. */
+		if (!waits)
+			set_state(s, c, CLIENT_MONITORING);
+	}
+	s->events = true;
+	release_snapshot(events);
+	return 0;
+}
+
 uint64_t
 client_expire(struct server *s, uint64_t now)
 {
@@ -411,7 +535,9 @@ client_expire(struct server *s, uint64_t now)
 			log_warning(
 			    "timeout, client did not %s: pid %d, uid %u",
 			    c->state == CLIENT_READING ? "complete its call"
-						       : "read the answer",
+				: c->state == CLIENT_WRITING
+				? "read the answer"
+				: "read its events",
 			    c->pid, c->uid);
 		drop(s, c);
 	}

@@ -16,14 +16,18 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "status/call.h"
+#include "status/event_queue.h"
 
-#define CLIENTS_LIMIT	  64		      /* connected */
-#define CLIENTS_A_USER	  16		      /* of one user, except root */
+#define CLIENTS_LIMIT	  128 /* connected */
+#define CLIENTS_A_USER	  16  /* of one user, except root */
+#define MONITORS_LIMIT	  64  /* of these, clients that monitor */
+#define MONITORS_A_USER	  8
 #define SNAPSHOTS_MAX	  8		      /* statuses in memory */
 #define SNAPSHOT_SIZE_MAX (UINT64_C(1) << 30) /* bytes */
 /* ns; a client that takes longer for a call or to read an answer is closed. */
 #define CLIENT_CALL_TIME  (5 * NS_PER_SEC)
 #define CLIENT_REPLY_TIME (10 * NS_PER_SEC)
+#define MONITOR_TIME	  (60 * NS_PER_SEC) /* without reading events */
 
 /* A status from the parent, for all clients that wait for it. */
 struct snapshot {
@@ -33,10 +37,11 @@ struct snapshot {
 };
 
 enum client_state {
-	CLIENT_READING, /* for its next call */
-	CLIENT_QUEUED,	/* for the next query to the parent */
-	CLIENT_ASKED,	/* for the answer of the parent */
-	CLIENT_WRITING, /* for an answer to be sent */
+	CLIENT_READING,	   /* for its next call */
+	CLIENT_QUEUED,	   /* for the next query to the parent */
+	CLIENT_ASKED,	   /* for the answer of the parent */
+	CLIENT_WRITING,	   /* for an answer to be sent */
+	CLIENT_MONITORING, /* for events, until it disconnects */
 };
 
 struct client {
@@ -45,6 +50,7 @@ struct client {
 	pid_t pid;
 	uid_t uid;
 	enum client_state state;
+	uint32_t watched; /* events of epoll(7) */
 	bool oneway;
 	uint64_t deadline; /* ns; 0: none */
 	char in[CALL_SIZE_MAX];
@@ -54,6 +60,7 @@ struct client {
 	struct snapshot *snapshot; /* this, in a frame of text; or none */
 	struct parts parts;	   /* of the snapshot; none: not selected yet */
 	uint64_t answer;	   /* the number of the snapshot */
+	struct event_queue events; /* of a client that monitors */
 	size_t sent;		   /* bytes of that, with its NUL */
 };
 
@@ -67,6 +74,8 @@ struct server {
 	bool asked; /* a query is at the parent */
 	struct log_limit log_limit;
 	uint64_t answers; /* received from the parent */
+	size_t nmonitors;
+	bool events; /* the parent gathers events */
 };
 
 void server_init(struct server *, int epoll_fd, void (*busy)(void));
@@ -91,6 +100,13 @@ bool client_ask(struct server *);
  * which is closed.  Returns 0, or -1 with errno if it cannot be mapped.
  */
 int client_answer(struct server *, int fd, uint64_t size);
+
+/*
+ * Sends the events of a JSON array of `size` bytes in a memory file, which is
+ * closed, to the clients that monitor; the parent lost others.  Returns 0, or
+ * -1 with errno if it cannot be mapped.
+ */
+int client_events(struct server *, int fd, uint64_t size, uint64_t lost);
 
 /* Closes clients after their timeout.  Returns the next deadline (ns), or 0. */
 uint64_t client_expire(struct server *, uint64_t now);

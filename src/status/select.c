@@ -1,5 +1,5 @@
 /*
- * Selects parts of a status.  It only looks for the ends of values, since the
+ * Selects parts of a status, and events.  It only looks for the ends of values, since the
  * text is that of the parent, but it never reads past its end.  Used by client.c.
  */
 #include <string.h>
@@ -117,11 +117,11 @@ add(struct parts *parts, const char *begin, const char *end)
 		    (struct part){ begin, (size_t)(end - begin) };
 }
 
-/* "NAME", or "KIND:NAME". */
+/* "NAME", or "KIND:NAME"; the name of an object is the value of `key`. */
 static bool
-is_service(struct part service, const char *name)
+is_service(struct part object, const char *key, const char *name)
 {
-	struct part kind = value_of(service, "kind");
+	struct part kind = value_of(object, "kind");
 	size_t len = kind.size < 2 ? 0 : kind.size - 2;
 
 	if (is_text(kind, "guest"))
@@ -129,7 +129,7 @@ is_service(struct part service, const char *name)
 	if (len > 0 && strncmp(name, kind.text + 1, len) == 0 &&
 	    name[len] == ':')
 		name += len + 1;
-	return is_text(value_of(service, "name"), name);
+	return is_text(value_of(object, key), name);
 }
 
 /* Whether a guest or service is selected. */
@@ -139,7 +139,8 @@ wanted(const struct select *s, struct part leaf, bool guests,
 {
 	struct part name;
 
-	if (!guests && s->service[0] != '\0' && is_service(leaf, s->service)) {
+	if (!guests && s->service[0] != '\0' &&
+	    is_service(leaf, "name", s->service)) {
 		found->service = true;
 		return true;
 	}
@@ -229,4 +230,35 @@ select_status(const struct select *s, const char *text, size_t size,
 	if (s->service[0] != '\0' && !found.service)
 		return SELECT_NO_SERVICE;
 	return SELECT_FOUND;
+}
+
+struct select_array
+select_array(const char *text, size_t size)
+{
+	struct walk w = walk_start((struct part){ text, size });
+
+	return (struct select_array){ .at = w.at, .end = w.end };
+}
+
+bool
+select_next(struct select_array *a, struct part *value)
+{
+	struct walk w = { .at = a->at, .end = a->end };
+	bool more = walk_next(&w, false, value);
+
+	a->at = w.at;
+	return more;
+}
+
+bool
+select_event(const struct select *s, struct part event)
+{
+	bool leaves = s->guest[0] != '\0' || s->service[0] != '\0';
+
+	if (s->pool[0] != '\0' && !is_text(value_of(event, "pool"), s->pool))
+		return false;
+	return !leaves ||
+	    (s->guest[0] != '\0' &&
+		is_text(value_of(event, "guest"), s->guest)) ||
+	    (s->service[0] != '\0' && is_service(event, "service", s->service));
 }

@@ -1,6 +1,7 @@
 /*
- * Selects parts of a status, as the parameters of a call name them, without
- * copying: the text is JSON that the parent wrote, without white space.  Pure.
+ * Selects parts of a status, or events, as the parameters of a call name them,
+ * without copying: the text is JSON that the parent wrote, without white space.
+ * Pure.
  */
 #ifndef VRNGD_SELECT_H
 #define VRNGD_SELECT_H
@@ -39,11 +40,25 @@ enum selected {
 	SELECT_NO_POOL,
 };
 
+/* The values of an array. */
+struct select_array {
+	const char *at, *end;
+};
+
 /* Whether it names anything. */
 bool select_any(const struct select *);
 
 /* Selects from a status of `size` bytes, which the parts refer to. */
 enum selected select_status(const struct select *, const char *text,
     size_t size, struct parts *);
+
+/* Starts at the first value of an array of `size` bytes. */
+struct select_array select_array(const char *text, size_t size);
+
+/* Sets `*value` to the next value.  Returns false at the end. */
+bool select_next(struct select_array *, struct part *value);
+
+/* Whether an event is of the guest or the service, and of the pool. */
+bool select_event(const struct select *, struct part event);
 
 #endif

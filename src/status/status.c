@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "status/status.h"
 
@@ -14,6 +15,20 @@
 
 /* In data.u64 of an event; others are clients. */
 #define EVENT_LISTENER (UINT64_MAX - 2)
+
+/* Events, unless they answer an earlier query. */
+static void
+take_events(struct status *st, struct frame *f)
+{
+	if (!st->awaited || f->u.events.serial != st->events.serial) {
+		close(f->fds[0]);
+		return;
+	}
+	st->awaited = false;
+	if (client_events(&st->server, f->fds[0], f->u.events.size,
+		f->u.events.lost) == -1)
+		log_fatal("cannot map events: %s", strerror(errno));
+}
 
 /* Frames of the parent: first the socket, then statuses. */
 static void
@@ -24,6 +39,10 @@ take_frame(struct status *st, struct frame *f)
 		st->listen_fd = f->fds[0];
 		loop_watch(&st->loop, EPOLL_CTL_ADD, st->listen_fd, EPOLLIN,
 		    EVENT_LISTENER);
+		return;
+	}
+	if (f->hdr.type == PROTO_EVENTS) {
+		take_events(st, f);
 		return;
 	}
 	if (f->hdr.type != PROTO_STATUS || !st->server.asked)
@@ -69,6 +88,30 @@ ask(struct status *st)
 	}
 }
 
+/*
+ * Queries the parent for events while clients monitor.  Returns false if the
+ * channel is full.
+ */
+static bool
+ask_events(struct status *st)
+{
+	bool on = st->server.nmonitors > 0;
+	struct frame f;
+
+	if (on ? st->awaited : st->events.on == 0)
+		return true;
+	frame_init(&f, PROTO_EVENTS_ASK, 0, 0);
+	f.u.events_ask.on = on;
+	f.u.events_ask.serial = st->events.serial + 1;
+	if (!channel_up(&f))
+		return false;
+	st->events = f.u.events_ask;
+	st->awaited = on;
+	if (!on)
+		st->server.events = false;
+	return true;
+}
+
 /* Handles timeouts.  Returns the next one for loop_wait(). */
 static int
 expire(struct status *st)
@@ -90,6 +133,7 @@ void
 status_step(struct status *st)
 {
 	struct epoll_event ev;
+	bool full;
 
 	if (loop_wait(&st->loop, &ev, 1, expire(st)) == 1) {
 		if (ev.data.u64 == LOOP_CHANNEL)
@@ -100,7 +144,8 @@ status_step(struct status *st)
 			client_event(&st->server, ev.data.ptr, ev.events);
 	}
 	ask(st);
-	loop_flush(&st->loop, st->unasked);
+	full = !ask_events(st);
+	loop_flush(&st->loop, st->unasked || full);
 }
 
 void

@@ -15,6 +15,8 @@ struct status {
 	int listen_fd;
 	uint64_t accept_at; /* ns, when to accept again; 0: now */
 	bool unasked;	    /* the channel had no room for a question */
+	struct proto_events_ask events; /* the last query for events */
+	bool awaited;			/* its answer */
 };
 
 /* Begins without a socket; `busy` is called before what may block. */

@@ -17,7 +17,6 @@
 #include "parent/host/event.h"
 
 #define INTERVAL (NS_PER_SEC / STATUS_RATE)
-#define SEALS	 (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 static int status_frame(struct process *, struct frame *);
 static void status_ended(struct process *, int);
@@ -84,6 +83,7 @@ status_ended(struct process *p, int code)
 
 	(void)code;
 	stop_writing(st);
+	monitor_stop(&st->monitor);
 	st->asked = false;
 	start_again(st, clock_now());
 }
@@ -106,6 +106,10 @@ status_frame(struct process *p, struct frame *f)
 
 	if (f->hdr.type == PROTO_READY)
 		return 0;
+	if (f->hdr.type == PROTO_EVENTS_ASK) {
+		monitor_ask(&st->monitor, &f->u.events_ask);
+		return 0;
+	}
 	if (f->hdr.type != PROTO_STATUS_ASK || st->asked)
 		return -1;
 	st->asked = true;
@@ -166,7 +170,7 @@ write_slice(void *arg)
 		give_up(st, st->json.json.error);
 	else if (!done)
 		timer_at(&st->writer, now);
-	else if (fcntl(st->fd, F_ADD_SEALS, SEALS) == -1)
+	else if (fcntl(st->fd, F_ADD_SEALS, MONITOR_SEALS) == -1)
 		give_up(st, errno);
 	else
 		answer(st);
@@ -204,6 +208,7 @@ status_open(struct status *st, struct daemon *s, const char *path, gid_t group)
 	status_json_init(&st->json, s);
 	timer_init(&st->retry, st->env->event, retry, st);
 	timer_init(&st->writer, st->env->event, write_slice, st);
+	monitor_init(&st->monitor, st->env->event, &st->process);
 	if ((st->path = strdup(path)) == NULL) {
 		log_error("status socket %s: %s", path, strerror(errno));
 		return -1;
@@ -227,6 +232,7 @@ status_bind_again(struct status *st)
 	/* Another process receives the new socket. */
 	process_stop(&st->process, clock_now() + NS_PER_SEC);
 	stop_writing(st);
+	monitor_stop(&st->monitor);
 	st->asked = false;
 	timer_stop(&st->retry);
 	status_start(st);
@@ -240,6 +246,7 @@ status_close(struct status *st, uint64_t deadline)
 		return;
 	process_stop(&st->process, deadline);
 	stop_writing(st);
+	monitor_free(&st->monitor);
 	timer_free(&st->retry);
 	timer_free(&st->writer);
 	/* Clients with descriptors may be waiting there. */

@@ -12,6 +12,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "parent/control/monitor.h"
 #include "parent/control/status_json.h"
 #include "parent/host/backoff.h"
 #include "parent/host/listener.h"
@@ -34,6 +35,7 @@ struct status {
 	struct timer retry;	/* to start it again */
 	struct timer writer;	/* the next slice */
 	struct status_json json;
+	struct monitor monitor;
 	int fd;		     /* file of the current status; -1: none */
 	bool asked;	     /* a query is pending */
 	uint64_t next_write; /* ns; see STATUS_RATE */

@@ -1,6 +1,7 @@
 /*
  * Logs events, which have an id and fields.  Used by all of the parent.
  */
+#include <string.h>
 
 #include "parent/host/event.h"
 
@@ -21,6 +22,15 @@ uint64_t
 event_count(enum event event)
 {
 	return counts[event];
+}
+
+const struct event_type *
+event_find(const char *id)
+{
+	for (size_t i = 0; i < EVENT_TYPES; i++)
+		if (strcmp(types[i].id, id) == 0)
+			return &types[i];
+	return NULL;
 }
 
 static void __attribute__((format(printf, 5, 0)))

@@ -133,6 +133,9 @@ struct event_type {
 
 const struct event_type *event_type(enum event);
 
+/* The event with an id, which is one of the table; NULL: none. */
+const struct event_type *event_find(const char *id);
+
 /* How many records of an event have been logged. */
 uint64_t event_count(enum event);
 

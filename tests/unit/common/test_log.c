@@ -55,6 +55,33 @@ test_levels(void **state)
 	assert_int_equal(line.level, LOG_LEVEL_DEBUG);
 }
 
+/* Events are watched at each level; other lines are not. */
+static void
+test_watch(void **state)
+{
+	const struct log_line event = { .level = LOG_LEVEL_INFO, .id = "0" };
+	struct seen logged = { 0 }, watched = { 0 };
+
+	(void)state;
+	log_open(keep, &logged);
+	log_set_level(LOG_LEVEL_WARNING);
+	log_send(&event, "before");
+	log_watch(keep, &watched);
+	log_send(&event, "event %d", 1);
+	log_warning("no event");
+	assert_int_equal(watched.count, 1);
+	assert_string_equal(watched.text, "event 1");
+	assert_int_equal(logged.count, 1);
+	log_set_level(LOG_LEVEL_INFO);
+	log_send(&event, "event 2");
+	assert_string_equal(watched.text, "event 2");
+	assert_string_equal(logged.text, "event 2");
+	log_watch(NULL, NULL);
+	log_send(&event, "event 3");
+	assert_int_equal(watched.count, 2);
+	assert_int_equal(logged.count, 3);
+}
+
 static void
 test_subject(void **state)
 {
@@ -156,6 +183,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_subject),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_limit),

@@ -299,6 +299,187 @@ test_many(void **state)
 	stop();
 }
 
+/* The same, before more answers. */
+static void
+check_next(int fd, const char *want)
+{
+	char text[1024];
+
+	assert_int_equal(recv(fd, text, strlen(want) + 1, 0), strlen(want) + 1);
+	assert_string_equal(text, want);
+}
+
+#define MONITOR "{\"method\":\"io.vrngd.Status.Monitor\",\"more\":true}"
+#define MONITOR_VM1 \
+	"{\"method\":\"io.vrngd.Status.Monitor\",\"more\":true," \
+	"\"parameters\":{\"guest\":\"vm1\"}}"
+#define EVENT(event, lost) \
+	"{\"parameters\":{\"event\":" event ",\"lost\":" lost \
+	"},\"continues\":true}"
+#define VM1 "{\"guest\":\"vm1\"}"
+#define VM2 "{\"guest\":\"vm2\"}"
+
+/* Events from the parent, an array. */
+static void
+happen(const char *events, uint64_t lost)
+{
+	int fd = memfd_create("events", MFD_CLOEXEC);
+	size_t size = strlen(events);
+
+	assert_int_equal(write(fd, events, size), size);
+	assert_int_equal(client_events(&server, fd, size, lost), 0);
+	run();
+}
+
+static void
+test_monitor(void **state)
+{
+	int all, one, late;
+
+	(void)state;
+	start();
+	all = join();
+	one = join();
+	say(all, MONITOR, sizeof(MONITOR));
+	say(one, MONITOR_VM1, sizeof(MONITOR_VM1));
+	assert_int_equal(server.nmonitors, 2);
+	/* Events are not gathered yet. */
+	check_silent(all);
+	happen("[]", 0);
+	check_answer(all, EVENT("null", "0"));
+	check_answer(one, EVENT("null", "0"));
+	late = join();
+	say(late, MONITOR, sizeof(MONITOR));
+	check_answer(late, EVENT("null", "0"));
+	happen("[" VM2 "]", 0);
+	check_answer(all, EVENT(VM2, "0"));
+	check_answer(late, EVENT(VM2, "0"));
+	check_silent(one);
+	/* Events that the parent lost are reported after others, or alone. */
+	happen("[" VM1 "]", 3);
+	check_next(one, EVENT(VM1, "0"));
+	check_answer(one, EVENT("null", "3"));
+	happen("[]", 4);
+	check_answer(one, EVENT("null", "4"));
+	/* Further calls wait for ever. */
+	say(one, GET, sizeof(GET));
+	assert_false(client_ask(&server));
+	close(one);
+	close(all);
+	close(late);
+	run();
+	assert_int_equal(server.nmonitors, 0);
+	stop();
+}
+
+/* Reads `n` bytes at most; returns the number of whole replies in them. */
+static size_t
+read_replies(int fd, size_t n)
+{
+	static char text[65536];
+	size_t replies = 0;
+	ssize_t got;
+
+	while (n > 0 &&
+	    (got = recv(fd, text, n < sizeof(text) ? n : sizeof(text), 0)) >
+		0) {
+		n -= (size_t)got;
+		for (ssize_t i = 0; i < got; i++)
+			replies += text[i] == '\0';
+		run();
+	}
+	return replies;
+}
+
+/* A client that does not read loses events; others receive all. */
+static void
+test_monitor_slow(void **state)
+{
+	static char event[4096], text[EVENT_QUEUE_SIZE];
+	size_t n = 2000, seen = 0, kept;
+	uint64_t now;
+	int deaf, good;
+	ssize_t got;
+
+	(void)state;
+	start();
+	deaf = join();
+	good = join();
+	say(deaf, MONITOR, sizeof(MONITOR));
+	say(good, MONITOR, sizeof(MONITOR));
+	happen("[]", 0);
+	memset(event, ' ', sizeof(event) - 1);
+	memcpy(event, "[{\"x\":\"", 8);
+	memcpy(&event[sizeof(event) - 5], "\"}]", 4);
+	for (size_t i = 0; i < n; i++) {
+		happen(event, 0);
+		seen += read_replies(good, SIZE_MAX);
+	}
+	assert_int_equal(seen, n + 1);
+	assert_int_equal(server.nclients, 2);
+	/* It reads again: what was queued, and how many were lost. */
+	kept = read_replies(deaf, SIZE_MAX);
+	assert_in_range(kept, 3, n);
+	happen("[]", 0);
+	check_silent(deaf);
+	/* It does not read for too long. */
+	now = clock_now();
+	for (size_t i = 0; i < n; i++) {
+		happen(event, 0);
+		seen += read_replies(good, SIZE_MAX);
+	}
+	client_expire(&server, now + MONITOR_TIME / 2);
+	assert_int_equal(server.nclients, 2);
+	client_expire(&server, clock_now() + MONITOR_TIME);
+	assert_int_equal(server.nclients, 1);
+	check_silent(good);
+	while ((got = recv(deaf, text, sizeof(text), 0)) > 0)
+		continue;
+	assert_int_equal(got, 0);
+	close(deaf);
+	close(good);
+	run();
+	stop();
+}
+
+static void
+test_monitor_many(void **state)
+{
+	static const char refused[] =
+	    "{\"error\":\"io.vrngd.Status.TooManyMonitors\","
+	    "\"parameters\":{}}";
+	const size_t most = geteuid() == 0 ? MONITORS_LIMIT : MONITORS_A_USER;
+	int fds[MONITORS_LIMIT], fd;
+
+	(void)state;
+	start();
+	for (size_t i = 0; i < most; i++) {
+		fds[i] = join();
+		say(fds[i], MONITOR, sizeof(MONITOR));
+	}
+	happen("[" VM1 "]", 0);
+	fd = join();
+	say(fd, MONITOR, sizeof(MONITOR));
+	check_answer(fd, refused);
+	/* It may do all else. */
+	say(fd, GET, sizeof(GET));
+	assert_true(client_ask(&server));
+	answer(3);
+	check_answer(fd, "{\"parameters\":{\"status\":\"x\"}}");
+	for (size_t i = 0; i < most; i++)
+		assert_int_equal(read_replies(fds[i], SIZE_MAX), 2);
+	close(fds[0]);
+	run();
+	say(fd, MONITOR, sizeof(MONITOR));
+	check_answer(fd, EVENT("null", "0"));
+	for (size_t i = 1; i < most; i++)
+		close(fds[i]);
+	close(fd);
+	run();
+	assert_int_equal(server.nclients, 0);
+	stop();
+}
+
 int
 main(void)
 {
@@ -309,6 +490,9 @@ main(void)
 		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_monitor),
+		cmocka_unit_test(test_monitor_slow),
+		cmocka_unit_test(test_monitor_many),
 	};
 
 	return UNIT_MAIN("status clients", tests);

@@ -118,6 +118,46 @@ test_unknown(void **state)
 		    rows[i].want);
 }
 
+static void
+test_events(void **state)
+{
+#define EVENT(guest, service, pool) \
+	"{\"event\":\"x\",\"guest\":" guest ",\"service\":" service \
+	",\"kind\":\"egd\",\"pool\":" pool ",\"fields\":{\"guest\":\"f\"}}"
+	static const char list[] =
+	    "[" EVENT("\"vm1\"", "null", "\"one\"") "," EVENT("null", "\"vm1\"",
+		"\"two\"") "," EVENT("null", "null", "null") "]";
+	static const struct {
+		struct select select;
+		bool want[3];
+	} rows[] = {
+		{ { .guest = "" }, { true, true, true } },
+		{ { .guest = "vm1" }, { true, false, false } },
+		{ { .service = "vm1" }, { false, true, false } },
+		{ { .service = "egd:vm1" }, { false, true, false } },
+		{ { .service = "stream:vm1" }, { false, false, false } },
+		{ { .guest = "vm1", .service = "vm1" }, { true, true, false } },
+		{ { .guest = "vm1", .service = "vm1", .pool = "two" },
+		    { false, true, false } },
+		{ { .pool = "one" }, { true, false, false } },
+		{ { .guest = "f" }, { false, false, false } },
+	};
+	struct select_array all;
+	struct part event;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		all = select_array(list, sizeof(list) - 1);
+		for (n = 0; select_next(&all, &event); n++)
+			assert_int_equal(select_event(&rows[i].select, event),
+			    rows[i].want[n]);
+		assert_int_equal(n, 3);
+	}
+	all = select_array("[]", 2);
+	assert_false(select_next(&all, &event));
+}
+
 /* Text that is cut off or random is not read beyond its end. */
 static void
 test_garbage(void **state)
@@ -152,6 +192,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_select),
 		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_events),
 		cmocka_unit_test(test_garbage),
 	};
 
