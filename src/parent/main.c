@@ -273,10 +273,10 @@ apply_again(struct vrngd *v, bool dry_run, struct reporter *reporter)
 	if (config != NULL) {
 		collect_changes(v, config, &changes);
 		r = dry_run ? RELOAD_DONE : apply(v, config);
-		if (r != RELOAD_UNCHANGED)
+		if (r != RELOAD_UNCHANGED) {
 			report_changes(v, &changes, !dry_run, reporter);
-		if (r != RELOAD_UNCHANGED)
 			report_warnings(config, !dry_run, reporter);
+		}
 		free(changes.text);
 		drop_config(&config);
 	}

@@ -534,39 +534,66 @@ test_changes(void **state)
 	suite_pass(s);
 }
 
-/* The EGD service of test_confidential(), with another key if any. */
+/* A source and a service of test_confidential(), with another key if any. */
 static void
 write_remote(struct suite *s, const struct place *p, const char *key)
 {
 	const struct sockaddr_in *sin = (const struct sockaddr_in *)&p->addr;
+	unsigned int port = ntohs(sin->sin_port);
 
 	admin_conf(s, "w",
-	    "pool \"default\" { source \"kernel\" { type = kernel } }\n"
+	    "pool \"default\" { source \"kernel\" { type = kernel }\n"
+	    "source \"in\" { type = stream listen = yes udp = 0.0.0.0\n"
+	    "port = %u %s } }\n"
 	    "egd \"lan\" { port = %u allow = 127.0.0.0/8 %s\n"
 	    "tcp = 0.0.0.0 }\n",
-	    ntohs(sin->sin_port), key);
+	    port, key, port, key);
+}
+
+/* Whether the source and the service are shown with that value. */
+static bool
+both_confidential(struct suite *s, const char *value)
+{
+	char *answer = status_call(s, GET);
+	const char *at = answer;
+	char part[64];
+	size_t n = 0;
+
+	assert_non_null(answer);
+	snprintf(part, sizeof(part), "\"confidential\":\"%s\"", value);
+	while ((at = strstr(at, part)) != NULL) {
+		at += strlen(part);
+		n++;
+	}
+	free(answer);
+	return n == 2;
 }
 
 /*
  * Bytes that may cross the network in clear: a warning with the line of the
- * address at the start, by -n and in the status, until a reload adds the key.
+ * address at the start and in the status, until a reload adds the key, which
+ * changes nothing else.
  */
 static void
 test_confidential(void **state)
 {
 	static const char warning[] =
-	    "conf:3: warning: egd \"lan\": bytes may cross the network in "
+	    "conf:5: warning: egd \"lan\": bytes may cross the network in "
 	    "clear: add confidential = ";
 	struct suite *s = *state;
 	char out[16384];
 	struct place p;
+	pid_t entropy;
 
 	place_inet(&p, SOCK_STREAM, true);
 	place_leave(&p);
 	write_remote(s, &p, "");
 	admin_start(s);
 	assert_int_equal(daemon_log_count(&s->d, warning), 1);
-	assert_true(status_answers(s, GET, "\"confidential\":\"unset\""));
+	assert_int_equal(daemon_log_count(&s->d,
+			     "conf:2: warning: source \"in\": bytes may"),
+	    1);
+	assert_true(both_confidential(s, "unset"));
 	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
 	assert_non_null(strstr(out, "! bytes may cross the network in clear"));
 	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload --dry-run"), 0);
@@ -574,10 +601,12 @@ test_confidential(void **state)
 	assert_int_equal(daemon_log_count(&s->d, warning), 1);
 	admin_reload(s, "reloaded");
 	assert_int_equal(daemon_log_count(&s->d, warning), 2);
+	entropy = daemon_child(&s->d, ROLE_ENTROPY, NULL);
 	write_remote(s, &p, "confidential = wireguard");
 	assert_int_equal(admin_ctl(s, out, sizeof(out), "reload"), 0);
 	assert_null(strstr(out, "warning"));
-	assert_true(status_answers(s, GET, "\"confidential\":\"wireguard\""));
+	assert_true(both_confidential(s, "wireguard"));
+	assert_int_equal(daemon_child(&s->d, ROLE_ENTROPY, NULL), entropy);
 	assert_int_equal(admin_ctl(s, out, sizeof(out), "status"), 0);
 	assert_null(strstr(out, "in clear"));
 	assert_int_equal(daemon_log_count(&s->d, warning), 2);

@@ -206,7 +206,8 @@ const char *config_source_text(const struct config_source *, char *buf,
 
 /*
  * Whether two sources are equal, including name and number, so that a reload
- * can keep the running one.
+ * can keep the running one.  `confidential` may differ, since it changes nothing
+ * that the source does.
  */
 bool config_source_equal(const struct config_source *,
     const struct config_source *);

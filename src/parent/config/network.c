@@ -103,7 +103,7 @@ static bool
 within_loopback(const struct proto_network *network)
 {
 	char text[CONFIG_NETWORK_SIZE];
-	struct proto_network loopback;
+	struct proto_network loopback = { 0 };
 
 	config_network_text(network, text);
 	text[strcspn(text, "/")] = '\0';
@@ -114,7 +114,7 @@ within_loopback(const struct proto_network *network)
 static bool
 is_remote(const struct config_socket *socket)
 {
-	struct proto_network loopback;
+	struct proto_network loopback = { 0 };
 
 	return socket->transport != CONFIG_UNIX && socket->where != NULL &&
 	    !config_network_loopback(socket->where, &loopback);

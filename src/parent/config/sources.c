@@ -63,9 +63,12 @@ bool
 config_source_equal(const struct config_source *a,
     const struct config_source *b)
 {
+	struct config_source other = *b;
+
+	other.socket.confidential = a->socket.confidential;
 	return a->spec.number == b->spec.number &&
 	    strcmp(a->spec.name, b->spec.name) == 0 &&
-	    schema_equal(CONFIG_SOURCE, a, b, 0);
+	    schema_equal(CONFIG_SOURCE, a, &other, 0);
 }
 
 /* Whether a path is, or leads to, the kernel's generator. */

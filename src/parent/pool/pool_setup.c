@@ -128,3 +128,14 @@ pool_setup_replace(struct pool_setup *now, struct pool_setup *made)
 	TAILQ_CONCAT(&now->sources, &made->sources, entry);
 	now->spec = made->spec;
 }
+
+void
+pool_setup_describe(struct pool_setup *setup, const struct config_pool *cp)
+{
+	const struct config_source *cs = TAILQ_FIRST(&cp->sources);
+	struct pool_source *s;
+
+	for (s = TAILQ_FIRST(&setup->sources); s != NULL && cs != NULL;
+	     s = TAILQ_NEXT(s, entry), cs = TAILQ_NEXT(cs, entry))
+		s->config->socket.confidential = cs->socket.confidential;
+}

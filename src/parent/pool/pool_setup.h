@@ -35,4 +35,7 @@ bool pool_setup_differs(const struct pool_setup *, const struct config_pool *);
  */
 void pool_setup_replace(struct pool_setup *now, struct pool_setup *made);
 
+/* Copies to the sources what does not make a configuration different. */
+void pool_setup_describe(struct pool_setup *, const struct config_pool *);
+
 #endif

@@ -281,6 +281,9 @@ apply_pools(struct daemon *d, const struct config *config, struct plan *plan)
 		pool_set_sources(ps->pool, &ps->setup);
 		free(ps);
 	}
+	TAILQ_FOREACH(cp, &config->pools, entry)
+		pool_setup_describe(&daemon_find_pool(d, cp->name)->pool.setup,
+		    cp);
 }
 
 /* The node of the configured class, or of the pool. */
