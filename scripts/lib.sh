@@ -169,3 +169,61 @@ provide_prometheus()
 	(cd "$PROMETHEUS_ROOT" && quietly apt-get -q download prometheus &&
 	    quietly dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb)
 }
+
+# Sets VARLINK_ROOT, with Debian 13's varlinkctl and module varlink of Python:
+# Debian 12 lacks them.  They are unpacked with their libraries.  Without them
+# varlink.test skips.
+provide_varlink()
+{
+	VARLINK_ROOT=
+	export VARLINK_ROOT
+	! command -v varlinkctl >/dev/null ||
+	    ! python3 -c 'import varlink' 2>/dev/null || return 0
+	[ -x "$build/varlink/bin/varlinkctl" ] || (unpack_varlink) || return 0
+	VARLINK_ROOT=$build/varlink
+}
+
+varlink_packages='systemd libsystemd-shared libacl1 libaudit1 libblkid1 libc6
+    libcap2 libcap-ng0 libcrypt1 libmount1 libpam0g libpcre2-8-0 libseccomp2
+    libselinux1 libssl3t64 libzstd1 zlib1g python3-varlink'
+
+# From where apt-get takes Debian's packages, but with lists of another release.
+unpack_varlink()
+{
+	step "unpacking Debian 13's varlinkctl"
+	rm -rf "$build/varlink"
+	mkdir -p "$build/varlink/bin" "$build/trixie/lists/partial" \
+	    "$build/trixie/cache/archives/partial" && cd "$build/trixie" || return
+	# shellcheck disable=SC2016 # apt-get's own
+	repository=$(apt-get indextargets --format '$(REPO_URI)' \
+	    'Created-By: Packages' 'Label: Debian' | head -n 1)
+	[ -n "$repository" ] || die 'apt-get has no lists of Debian'
+	keys=/usr/share/keyrings/debian-archive-keyring.gpg
+	echo "deb [signed-by=$keys] $repository trixie main" >sources.list
+	cat >apt.conf <<CONF
+Dir::Etc::sourcelist "$PWD/sources.list";
+Dir::Etc::sourceparts "-";
+Dir::State::lists "$PWD/lists";
+Dir::Cache "$PWD/cache";
+Acquire::Languages "none";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+CONF
+	APT_CONFIG=$PWD/apt.conf
+	export APT_CONFIG
+	quietly apt-get -q update
+	# shellcheck disable=SC2086 # a list of names
+	quietly apt-get -q download $varlink_packages
+	for file in *.deb; do
+		quietly dpkg-deb -x "$file" "$build/varlink"
+		rm "$file"
+	done
+	loader=$(find "$build/varlink/usr" -type f -name 'ld-linux*.so.*' | head -n 1)
+	[ -n "$loader" ] || die 'libc6 has no loader'
+	cat >"$build/varlink/bin/varlinkctl" <<SCRIPT
+#!/bin/sh
+exec "$loader" --library-path "${loader%/*}:${loader%/*}/systemd" \
+    "$build/varlink/usr/bin/varlinkctl" "\$@"
+SCRIPT
+	chmod +x "$build/varlink/bin/varlinkctl"
+	quietly "$build/varlink/bin/varlinkctl" --version
+}
