@@ -7,7 +7,9 @@
  *
  * A worker serves a guest's vhost-user connection (ROLE_VHOST) or the clients
  * of a service of EGD or of raw bytes (ROLE_EGD).  The status
- * process (ROLE_STATUS) serves those who monitor the daemon.
+ * process (ROLE_STATUS) serves those who monitor the daemon.  A source on USB is
+ * read by a process of its own (ROLE_USB), which sends its bytes to the entropy
+ * process.
  *
  * A channel joins the parent and one child.  The way down is a SOCK_SEQPACKET
  * socket, CHANNEL_FD in the child; the way up is a pipe of packets,
@@ -61,10 +63,11 @@ enum proto_role {
 	ROLE_VHOST = 1 << 2,
 	ROLE_EGD = 1 << 3,
 	ROLE_STATUS = 1 << 4,
+	ROLE_USB = 1 << 5,
 	ROLE_WORKER = ROLE_VHOST | ROLE_EGD,
 	ROLE_COUNTING =
 	    ROLE_ENTROPY | ROLE_WORKER, /* have a page: counters.h */
-	ROLE_CHILD = ROLE_ENTROPY | ROLE_WORKER | ROLE_STATUS,
+	ROLE_CHILD = ROLE_ENTROPY | ROLE_WORKER | ROLE_STATUS | ROLE_USB,
 };
 
 /* Isolation layers that depend on the host or user. */
@@ -93,6 +96,7 @@ enum proto_layer {
 	X(SOURCE_OPEN,	ROLE_PARENT,	ROLE_ENTROPY,	proto_number,	1) \
 	X(SOURCE_START,	ROLE_PARENT,	ROLE_ENTROPY,	proto_number,	0) \
 	X(SOURCE_STATE,	ROLE_ENTROPY,	ROLE_PARENT,	proto_source_state, 0) \
+	X(USB,		ROLE_PARENT,	ROLE_USB,	proto_empty,	2) \
 	X(CONSUMER,	ROLE_PARENT,	ROLE_ENTROPY,	proto_empty,	1) \
 	X(DELIVERY,	ROLE_PARENT,	ROLE_ENTROPY,	proto_delivery,	0) \
 	X(CONSUMER_GONE, ROLE_PARENT,	ROLE_ENTROPY,	proto_empty,	0) \
@@ -245,6 +249,18 @@ struct proto_source {
 struct proto_number {
 	uint32_t number; /* the source's */
 	uint32_t unused; /* 0 */
+};
+
+/*
+ * fds of USB: the node of the device, and the end of a byte channel to the
+ * entropy process, which is the descriptor of the source there.  Each of its
+ * packets is a header, with the bytes after it; one with an error is the last.
+ */
+#define USB_BYTES_MAX 8192
+struct proto_usb_packet {
+	int32_t error;	 /* errno; 0: bytes follow */
+	uint32_t unwell; /* 1: the error is a fault that the device reports */
+	uint8_t bytes[USB_BYTES_MAX];
 };
 
 enum proto_source_status {

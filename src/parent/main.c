@@ -26,6 +26,8 @@
 #include "parent/host/privilege.h"
 #include "parent/host/process.h"
 #include "common/sandbox.h"
+#include "parent/pool/source_open.h"
+#include "parent/pool/usb.h"
 #include "parent/state/reload.h"
 #include "parent/state/adopt.h"
 #include "parent/state/statistics.h"
@@ -438,6 +440,23 @@ read_config(const struct vrngd *v)
 	return config_read(v->opt.config, print_error, NULL);
 }
 
+/* For --check: sources that a missing program would read. */
+static void
+report_unread(const struct vrngd *v, const struct config *config)
+{
+	const struct config_pool *cp;
+	const struct config_source *cs;
+	char why[SOURCE_WHY_SIZE];
+
+	TAILQ_FOREACH(cp, &config->pools, entry)
+		TAILQ_FOREACH(cs, &cp->sources, entry)
+			if (cs->spec.kind == SOURCE_QNG &&
+			    !usb_installed(v->opt.libexec, why, sizeof(why)))
+				fprintf(stderr,
+				    "warning: pool %s: source %s: %s\n",
+				    cp->name, cs->spec.name, why);
+}
+
 /*
  * Opens the monitoring socket: that of the option or, by default, the one that
  * belongs to the control socket at `control` (NULL: none).
@@ -598,6 +617,7 @@ main(int argc, char **argv)
 	if (v.opt.check) {
 		report_warnings(config, false,
 		    &(struct reporter){ print_error, NULL });
+		report_unread(&v, config);
 		config_print(config, stdout, true);
 		config_free(config);
 		return fflush(stdout) == EOF ? 1 : 0;

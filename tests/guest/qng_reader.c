@@ -1,7 +1,7 @@
 /*
  * Runs in a guest: opens a QNG generator as vrngd does, by usb_open(), and
- * reads it as its entropy process does, in a thread of a process that has no
- * root directory, no privilege, and no system calls but those of a reader.
+ * reads it as vrngd-usb does, in a process that has no root directory, no
+ * privilege, and no system calls but those of that and of this test.
  * All that comes is compared with what qng_player plays.
  *
  * usage: qng_reader SERIAL BYTES...
@@ -21,7 +21,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,45 +29,29 @@
 
 #include "common/channel.h"
 #include "common/clock.h"
-#include "entropy/kind/kind.h"
 #include "guest/qng_stream.h"
 #include "common/sandbox.h"
 #include "parent/pool/usb.h"
+#include "usb/filter.h"
+#include "usb/qng_usb.h"
 
 #define READER_ID     30000
 #define FIND_LIMIT    (20 * NS_PER_SEC) /* for the guest to see what is new */
 #define EMPTY_ROOT    "/tmp/empty"
 #define HANG_UP_LIMIT 20000 /* ms */
 
-/* Those of any reader. */
-static const struct sandbox_rule base_rules[] = {
-	{ .nr = SCMP_SYS(read), .why = "bytes, descriptors" },
-	{ .nr = SCMP_SYS(write), .why = "results" },
-	{ .nr = SANDBOX_POLL, .why = "waiting" },
-	{ .nr = SCMP_SYS(futex), .why = "locks" },
-	{ .nr = SCMP_SYS(clock_gettime), .why = "the time" },
-	{ .nr = SCMP_SYS(close), .why = "descriptors" },
+/* Those of this test. */
+static const struct sandbox_rule own_rules[] = {
 	{ .nr = SCMP_SYS(recvmsg), .why = "frames" },
-	{ .nr = SCMP_SYS(epoll_ctl), .why = "the main thread" },
-	{ .nr = SANDBOX_EPOLL_WAIT, .why = "the main thread" },
-	{ .nr = SCMP_SYS(brk), .why = "memory" },
-	{ .nr = SCMP_SYS(mmap),
-	    .why = "memory",
-	    .nargs = 1,
-	    .args = { SANDBOX_NO_EXEC } },
-	{ .nr = SCMP_SYS(mremap), .why = "memory" },
-	{ .nr = SCMP_SYS(munmap), .why = "memory" },
-	{ .nr = SCMP_SYS(exit_group), .why = "the end" },
-	{ .nr = SCMP_SYS(rt_sigreturn), .why = "signals" },
-	{ .nr = SCMP_SYS(restart_syscall), .why = "signals" },
+	{ .nr = SCMP_SYS(epoll_ctl), .why = "a hang-up" },
+	{ .nr = SANDBOX_EPOLL_WAIT, .why = "a hang-up" },
 };
 
 struct reader {
-	struct device device;
+	struct qng_usb usb;
+	int fd;		   /* of the device */
 	uint64_t wanted;   /* bytes */
 	uint64_t position; /* in the stream */
-	int request_fd;	   /* a byte: there is a device to be read */
-	int done_fd;	   /* a byte: it has been read */
 	int epoll_fd;
 };
 
@@ -110,11 +93,11 @@ read_device(struct reader *r)
 	ssize_t n;
 
 	while (total < r->wanted) {
-		n = kind_qng.read(&r->device, buf, sizeof(buf));
+		n = qng_usb_read(&r->usb, buf, sizeof(buf));
 		if (n <= 0) {
-			end = n == 0	       ? "ended"
-			    : r->device.unwell ? "unwell"
-					       : strerror(errno);
+			end = n == 0		? "ended"
+			    : r->usb.qng.unwell ? "unwell"
+						: strerror(errno);
 			break;
 		}
 		if (!expected(r, buf, n, &streams)) {
@@ -127,13 +110,13 @@ read_device(struct reader *r)
 	    streams, end);
 }
 
-/* Waits for the hang-up as the entropy process does while it does not read. */
+/* Waits for the hang-up, without reading. */
 static void
 await_hang_up(const struct reader *r)
 {
-	struct epoll_event event = { .events = kind_qng.hang_up };
+	struct epoll_event event = { .events = EPOLLET };
 
-	if (epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->device.fd, &event) == -1) {
+	if (epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->fd, &event) == -1) {
 		say("cannot watch: %s\n", strerror(errno));
 		return;
 	}
@@ -146,43 +129,31 @@ await_hang_up(const struct reader *r)
 	say("hung up\n");
 }
 
-static void *
-reader_thread(void *arg)
+static void
+use_device(struct reader *r)
 {
-	struct reader *r = arg;
-	char byte = 0;
 	int error;
 
-	/* Whatever calls a thread makes at its start have been made. */
-	if (write(r->done_fd, &byte, 1) != 1)
-		_exit(1);
-	while (read(r->request_fd, &byte, 1) == 1) {
-		if ((error = kind_qng.open(&r->device)) != 0)
-			say("opening: %s\n", strerror(error));
-		else {
-			say("open\n");
-			if (r->wanted == 0)
-				await_hang_up(r);
-			else
-				read_device(r);
-		}
-		kind_qng.close(&r->device);
-		if (write(r->done_fd, &byte, 1) != 1)
-			_exit(1);
+	if ((error = qng_usb_open(&r->usb, r->fd)) != 0)
+		say("opening: %s\n", strerror(error));
+	else {
+		say("open\n");
+		if (r->wanted == 0)
+			await_hang_up(r);
+		else
+			read_device(r);
 	}
-	return NULL;
+	qng_usb_close(&r->usb);
 }
 
 static void
 filter(void)
 {
-	struct sandbox_rule rules[64];
-	size_t n = 0;
+	struct sandbox_rule rules[SANDBOX_RULES_MAX];
+	size_t n = usb_filter(rules);
 
-	for (size_t i = 0; i < sizeof(base_rules) / sizeof(*base_rules); i++)
-		rules[n++] = base_rules[i];
-	for (size_t i = 0; i < kind_qng.nrules; i++)
-		rules[n++] = kind_qng.rules[i];
+	for (size_t i = 0; i < sizeof(own_rules) / sizeof(*own_rules); i++)
+		rules[n++] = own_rules[i];
 	sandbox_filter(rules, n, 0);
 }
 
@@ -191,38 +162,24 @@ static _Noreturn void
 reader_main(int channel, int up, const struct proto_hello *hello, int root)
 {
 	struct pollfd pfd = { .fd = channel, .events = POLLIN };
-	struct reader r = { .device.fd = -1 };
+	struct reader r = { .fd = -1 };
 	enum channel_result result;
-	pthread_t thread;
 	struct frame f;
-	int request[2], done[2];
-	char byte = 0;
 
 	sandbox_confine(hello, root);
 	close(root);
-	if (pipe2(request, O_CLOEXEC) == -1 || pipe2(done, O_CLOEXEC) == -1)
-		err(1, "pipe2");
 	if ((r.epoll_fd = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		err(1, "epoll_create1");
-	r.request_fd = request[0];
-	r.done_fd = done[1];
-	kind_qng.prepare(&r.device);
-	if ((errno = pthread_create(&thread, NULL, reader_thread, &r)) != 0)
-		err(1, "pthread_create");
-	if (read(done[0], &byte, 1) != 1)
-		err(1, "read");
+	qng_usb_prepare(&r.usb);
 	filter();
 	for (;;) {
 		poll(&pfd, 1, -1);
 		result = channel_recv(channel, &f, ROLE_PARENT, ROLE_ENTROPY);
 		if (result != CHANNEL_FRAME)
 			_exit(result == CHANNEL_CLOSED ? 0 : 1);
-		r.device.fd = f.fds[0];
-		r.device.unwell = false;
+		r.fd = f.fds[0];
 		r.wanted = f.u.number.number;
-		if (write(request[1], &byte, 1) != 1 ||
-		    read(done[0], &byte, 1) != 1)
-			_exit(1);
+		use_device(&r);
 		close(f.fds[0]);
 		/* Lets the other process continue. */
 		frame_init(&f, PROTO_READY, 0, 0);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bsd/string.h>
 #include <bsd/unistd.h>
 
 #include "integration/admin.h"
@@ -56,6 +57,42 @@ test_check(void **state)
 	assert_non_null(strstr(text, "burst = 4K"));
 	free(text);
 	assert_false(exists(s, "vm0.sock"));
+	suite_pass(s);
+}
+
+/* Without the program that reads it, a source waits, and one line says why. */
+static void
+test_no_usb(void **state)
+{
+	static const char *const programs[] = { ROLE_ENTROPY, "vrngd-status" };
+	static const char why[] = "no vrngd-usb, which reads it: install the "
+				  "package vrngd-usb";
+	const char *const args[] = { "-n", "-C", "@conf", NULL };
+	struct suite *s = *state;
+	char from[512], to[512], line[256], *text;
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(from, sizeof(from), "%s/%s", s->d.libexec,
+		    programs[i]);
+		snprintf(to, sizeof(to), "%s/%s", s->d.dir, programs[i]);
+		CHECK(symlink(from, to));
+	}
+	strlcpy(s->d.libexec, s->d.dir, sizeof(s->d.libexec));
+	admin_conf(s, "w",
+	    "pool \"p\" { source \"q\" { type = qng }\n"
+	    "source \"k\" { type = kernel } }\n");
+	assert_int_equal(run(s, args), 0);
+	text = daemon_text(&s->d, "log");
+	snprintf(line, sizeof(line), "warning: pool p: source q: %s\n", why);
+	assert_non_null(strstr(text, line));
+	free(text);
+	suite_start(s, start_args);
+	snprintf(line, sizeof(line), "lost: %s; retrying", why);
+	CHECK(daemon_log_wait(&s->d, line, 1, FE_TIMEOUT_MS));
+	CHECK(daemon_log_wait(&s->d, "source k (getrandom) in use", 1,
+	    FE_TIMEOUT_MS));
+	usleep(500000);
+	assert_int_equal(daemon_log_count(&s->d, line), 1);
 	suite_pass(s);
 }
 
@@ -324,6 +361,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SUITE_EMPTY(test_check),
+		SUITE_EMPTY(test_no_usb),
 		SUITE_EMPTY(test_mistakes),
 		SUITE_EMPTY(test_socket),
 		SUITE_EMPTY(test_socket_owner),

@@ -11,11 +11,6 @@
 
 #define PAUSE_MAX 64 /* ms */
 
-#ifndef HAVE_FTDI
-/* The device exists, but the parent cannot open it. */
-const struct source_kind kind_qng = { .has_fd = true };
-#endif
-
 #define KIND(name, word) [SOURCE_##name] = &kind_##word,
 static const struct source_kind *const kinds[] = { SOURCE_KIND_LIST(KIND) };
 #undef KIND

@@ -1,300 +1,78 @@
 /*
- * QNG generators on USB, with FTDI chips.  The parent opens the node of the
- * device.  libusb receives that descriptor and does not enumerate devices, so
- * that it needs no threads and files.  libftdi1 controls the chip.  Used by
- * kind.c's table, if built with libftdi1.
+ * QNG generators, which a process of its own reads and sends packets of
+ * (src/usb).  Used by kind.c's table.
  */
 #include <sys/epoll.h>
 
 #include <errno.h>
-#include <ftdi.h>
-#include <libusb.h>
-#include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/locked.h"
 #include "entropy/kind/kind.h"
-#include "common/log.h"
-#include "entropy/kind/qng.h"
 
-#define INTERFACE     0
-#define ENDPOINT_IN   0x81
-#define PACKET_HEADER 2	   /* bytes of each packet: state of the chip */
-#define BAUD	      9600 /* arbitrary, but required */
-#define LATENCY	      2	   /* ms, until the chip sends its bytes */
-#define RECEIVE_LIMIT 50   /* ms */
-#define SEND_LIMIT    100  /* ms */
-#define GONE_LIMIT    1000 /* ms, until the kernel reports an unplugged device */
+#define HEADER_SIZE offsetof(struct proto_usb_packet, bytes)
 
-struct qng_usb {
-	struct ftdi_context *ftdi; /* NULL: out of memory */
-	struct qng qng;
-	bool speaking; /* the chip is ready for commands */
+/* The last packet, and its bytes not yet read. */
+struct qng {
+	struct proto_usb_packet packet;
+	size_t start, end;
 };
-
-static const struct sandbox_rule rules[] = {
-	{ .nr = SCMP_SYS(ioctl),
-	    .why = "requests of USB devices (USBDEVFS_*)",
-	    .nargs = 1,
-	    .args = { SCMP_A1_64(SCMP_CMP_MASKED_EQ, 0xff00, 'U' << 8) } },
-	{ .nr = SCMP_SYS(lseek), .why = "libusb reads the descriptors" },
-	{ .nr = SCMP_SYS(readlink),
-	    .why = "libusb tries /proc, which does not exist" },
-	{ .nr = SCMP_SYS(readlinkat), .why = "likewise, other architectures" },
-	{ .nr = SCMP_SYS(timerfd_settime), .why = "timeouts of libusb" },
-	{ .nr = SCMP_SYS(clock_nanosleep), .why = "the start-up sequence" },
-	{ .nr = SCMP_SYS(nanosleep), .why = "likewise, other libraries" },
-	{ .nr = SCMP_SYS(mprotect),
-	    .why = "a thread's first malloc(3)",
-	    .nargs = 1,
-	    .args = { SANDBOX_NO_EXEC } },
-};
-
-/* The type of a chip for libftdi1, by its release number. */
-static const struct {
-	uint16_t release;
-	enum ftdi_chip_type type;
-} chips[] = {
-	{ 0x0200, TYPE_AM },
-	{ 0x0400, TYPE_BM },
-	{ 0x0500, TYPE_2232C },
-	{ 0x0600, TYPE_R },
-	{ 0x0700, TYPE_2232H },
-	{ 0x0800, TYPE_4232H },
-	{ 0x0900, TYPE_232H },
-	{ 0x1000, TYPE_230X },
-};
-
-/* The errno of an error of libusb; EIO for errors of libftdi1. */
-static int
-usb_errno(int result)
-{
-	switch (result) {
-	case LIBUSB_ERROR_ACCESS:
-		return EACCES;
-	case LIBUSB_ERROR_NO_DEVICE:
-		return ENODEV;
-	case LIBUSB_ERROR_BUSY:
-		return EBUSY;
-	case LIBUSB_ERROR_TIMEOUT:
-		return ETIMEDOUT;
-	case LIBUSB_ERROR_NO_MEM:
-		return ENOMEM;
-	default:
-		return EIO;
-	}
-}
-
-static int
-port_send(void *arg, uint8_t command)
-{
-	struct qng_usb *usb = arg;
-	int n;
-
-	n = ftdi_write_data(usb->ftdi, &command, sizeof(command));
-	if (n < 0)
-		return usb_errno(n);
-	return n == sizeof(command) ? 0 : ETIMEDOUT;
-}
-
-/* Wipes the bytes that libftdi1 has returned from its buffer. */
-static void
-wipe(struct ftdi_context *ftdi)
-{
-	explicit_bzero(ftdi->readbuffer,
-	    ftdi->readbuffer_remaining > 0 ? ftdi->readbuffer_offset
-					   : ftdi->readbuffer_chunksize);
-}
-
-/*
- * Reads one byte with a transfer, and then the other bytes of this transfer:
- * ftdi_read_data() would wait for `size` bytes, and lose them all on a timeout.
- */
-static ssize_t
-port_receive(void *arg, uint8_t *buf, size_t size)
-{
-	struct ftdi_context *ftdi = ((struct qng_usb *)arg)->ftdi;
-	size_t rest;
-	int n;
-
-	n = ftdi_read_data(ftdi, buf, 1);
-	if (n == LIBUSB_ERROR_TIMEOUT)
-		n = 0;
-	rest = ftdi->readbuffer_remaining;
-	if (rest > size - 1)
-		rest = size - 1;
-	if (n == 1 && rest > 0)
-		n += ftdi_read_data(ftdi, buf + 1, (int)rest);
-	wipe(ftdi);
-	if (n < 0) {
-		errno = usb_errno(n);
-		return -1;
-	}
-	return n;
-}
-
-static int
-port_purge(void *arg)
-{
-	struct qng_usb *usb = arg;
-
-	return ftdi_tciflush(usb->ftdi) == 0 ? 0 : EIO;
-}
-
-static uint64_t
-port_now(void *arg)
-{
-	(void)arg;
-	return clock_now();
-}
 
 static void
-port_pause(void *arg, uint64_t ns)
+qng_prepare(struct device *d)
 {
-	struct timespec ts = {
-		.tv_sec = (time_t)(ns / NS_PER_SEC),
-		.tv_nsec = (long)(ns % NS_PER_SEC),
-	};
-
-	(void)arg;
-	while (nanosleep(&ts, &ts) == -1 && errno == EINTR)
-		continue;
+	d->state = locked_map(sizeof(struct qng));
 }
 
-static const struct qng_port port = {
-	.send = port_send,
-	.receive = port_receive,
-	.purge = port_purge,
-	.now = port_now,
-	.pause = port_pause,
-};
-
-/* Detaches the device of `fd` from the kernel's driver, if attached. */
+/* Receives a packet.  Returns 1; 0 at the end; -1 with errno. */
 static int
-claim(struct ftdi_context *ftdi, int fd)
+receive(struct device *d, struct qng *q)
 {
-	libusb_device_handle *handle;
-	int result;
-
-	result = libusb_wrap_sys_device(ftdi->usb_ctx, fd, &handle);
-	if (result < 0)
-		return usb_errno(result);
-	ftdi_set_usbdev(ftdi, handle);
-	result = libusb_detach_kernel_driver(handle, INTERFACE);
-	if (result < 0 && result != LIBUSB_ERROR_NOT_FOUND)
-		return usb_errno(result);
-	result = libusb_claim_interface(handle, INTERFACE);
-	return result < 0 ? usb_errno(result) : 0;
-}
-
-/* Sets the fields of libftdi1 that ftdi_usb_open_dev() would set. */
-static int
-describe(struct ftdi_context *ftdi)
-{
-	libusb_device *usb = libusb_get_device(ftdi->usb_dev);
-	struct libusb_device_descriptor desc;
-	int size;
-
-	if (libusb_get_device_descriptor(usb, &desc) < 0)
-		return EIO;
-	for (size_t i = 0; i < sizeof(chips) / sizeof(*chips); i++)
-		if (chips[i].release == desc.bcdDevice)
-			ftdi->type = chips[i].type;
-	size = libusb_get_max_packet_size(usb, ENDPOINT_IN);
-	if (size <= PACKET_HEADER || size > QNG_READ_MAX)
-		return EPROTO;
-	ftdi->max_packet_size = (unsigned int)size;
-	return 0;
-}
-
-static int
-set_up_chip(struct ftdi_context *ftdi)
-{
-	ftdi->usb_read_timeout = RECEIVE_LIMIT;
-	ftdi->usb_write_timeout = SEND_LIMIT;
-	if (ftdi_usb_reset(ftdi) != 0 || ftdi_set_baudrate(ftdi, BAUD) != 0 ||
-	    ftdi_set_latency_timer(ftdi, LATENCY) != 0)
-		return EIO;
-	return 0;
-}
-
-/* An unplugged device first fails, and disappears a moment later. */
-static int
-or_gone(int fd, int error)
-{
-	struct pollfd pfd = { .fd = fd };
-
-	if (error == EIO && poll(&pfd, 1, GONE_LIMIT) == 1)
-		return ENODEV;
-	return error;
-}
-
-static void
-qng_usb_prepare(struct device *dev)
-{
-	struct qng_usb *usb;
-
-	if ((usb = calloc(1, sizeof(*usb))) == NULL)
-		log_fatal("source %s: out of memory", dev->spec.name);
-	dev->state = usb;
-	/* For all contexts of this process: no device is enumerated. */
-	libusb_set_option(NULL, LIBUSB_OPTION_NO_DEVICE_DISCOVERY);
-	usb->ftdi = ftdi_new();
-	if (usb->ftdi == NULL ||
-	    ftdi_read_data_set_chunksize(usb->ftdi, QNG_READ_MAX) != 0)
-		log_fatal("source %s: cannot initialize libusb",
-		    dev->spec.name);
-}
-
-static int
-qng_usb_open(struct device *dev)
-{
-	struct qng_usb *usb = dev->state;
-	int error;
-
-	if ((error = claim(usb->ftdi, dev->fd)) != 0 ||
-	    (error = describe(usb->ftdi)) != 0 ||
-	    (error = set_up_chip(usb->ftdi)) != 0)
-		return or_gone(dev->fd, error);
-	usb->speaking = true;
-	error = qng_start(&usb->qng, &port, usb);
-	return or_gone(dev->fd, error);
-}
-
-static ssize_t
-qng_usb_read(struct device *dev, uint8_t *buf, size_t size)
-{
-	struct qng_usb *usb = dev->state;
 	ssize_t n;
 
-	n = qng_read(&usb->qng, buf, size);
-	dev->unwell = usb->qng.unwell;
-	if (n == -1 && !dev->unwell)
-		errno = or_gone(dev->fd, errno);
-	return n;
+	n = kind_read(d->fd, &q->packet, sizeof(q->packet));
+	if (n <= 0)
+		return (int)n;
+	errno = EPROTO;
+	if ((size_t)n < HEADER_SIZE)
+		return -1;
+	if (q->packet.error != 0) {
+		d->unwell = q->packet.unwell != 0;
+		errno = q->packet.error;
+		return -1;
+	}
+	q->start = 0;
+	q->end = (size_t)n - HEADER_SIZE;
+	return q->end > 0 ? 1 : -1;
+}
+
+static ssize_t
+qng_read(struct device *d, uint8_t *buf, size_t size)
+{
+	struct qng *q = d->state;
+	int result;
+
+	if (q->start == q->end && (result = receive(d, q)) != 1)
+		return result;
+	if (size > q->end - q->start)
+		size = q->end - q->start;
+	memcpy(buf, q->packet.bytes + q->start, size);
+	explicit_bzero(q->packet.bytes + q->start, size);
+	q->start += size;
+	return (ssize_t)size;
 }
 
 static void
-qng_usb_close(struct device *dev)
+qng_close(struct device *d)
 {
-	struct qng_usb *usb = dev->state;
-
-	if (usb->speaking)
-		qng_stop(&usb->qng);
-	usb->speaking = false;
-	/* Releases the interface too. */
-	ftdi_usb_close(usb->ftdi);
+	explicit_bzero(d->state, sizeof(struct qng));
 }
 
 const struct source_kind kind_qng = {
 	.has_fd = true,
-	.hang_up = EPOLLET,
+	.hang_up = EPOLLRDHUP | EPOLLET,
 	.gone = ENODEV,
-	.rules = rules,
-	.nrules = sizeof(rules) / sizeof(*rules),
-	.prepare = qng_usb_prepare,
-	.open = qng_usb_open,
-	.read = qng_usb_read,
-	.close = qng_usb_close,
+	.prepare = qng_prepare,
+	.read = qng_read,
+	.close = qng_close,
 };

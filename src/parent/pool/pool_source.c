@@ -16,6 +16,7 @@
 #include "common/names.h"
 #include "parent/host/event.h"
 #include "parent/pool/pool_source.h"
+#include "parent/pool/usb.h"
 
 /* For messages; journal fields have the names of names_test. */
 static const char *const failures[TESTS] = {
@@ -149,6 +150,21 @@ lose(struct pool_source *s, const char *why)
 	timer_at(&s->timer, now + backoff_failed(&s->backoff, now, 0, 1));
 }
 
+/* Opens the device, a connection, or a device on USB for try_open(). */
+static int
+open_now(struct pool_source *s, char why[SOURCE_WHY_SIZE])
+{
+	bool usb = s->config->spec.kind == SOURCE_QNG;
+	int fd;
+
+	if (usb && !usb_installed(s->env->libexec, why, SOURCE_WHY_SIZE))
+		return -1;
+	fd = source_open(s->config, why);
+	return usb && fd != -1
+	    ? usb_reader_start(&s->usb, s->env, &s->subject, fd, why)
+	    : fd;
+}
+
 /* Opens it, if its reader runs. */
 static void
 try_open(void *arg)
@@ -166,7 +182,7 @@ try_open(void *arg)
 	if (s->kept.fd != -1)
 		fd = fcntl(s->kept.fd, F_DUPFD_CLOEXEC, 0);
 	else if (source_needs_fd(s->config))
-		fd = source_open(s->config, why);
+		fd = open_now(s, why);
 	else {
 		give(s, -1);
 		return;
@@ -269,6 +285,7 @@ pool_source_new(const struct config_source *cs, const char *pool,
 	snprintf(s->text, sizeof(s->text), "%s (%s)", cs->spec.name,
 	    config_source_text(cs, what, sizeof(what)));
 	s->entropy = entropy;
+	s->env = env;
 	s->kept.fd = -1;
 	s->closed = true;
 	s->since = clock_now();
@@ -284,6 +301,7 @@ pool_source_new(const struct config_source *cs, const char *pool,
 void
 pool_source_free(struct pool_source *s)
 {
+	usb_reader_stop(&s->usb);
 	flap_end(&s->flap);
 	timer_free(&s->timer);
 	sd_event_source_disable_unref(s->io);
@@ -317,6 +335,9 @@ pool_source_try(const struct pool_source *s, bool may_wait)
 		return true;
 	if (may_wait)
 		result = source_check(s->config, why);
+	else if (kind == SOURCE_QNG &&
+	    !usb_installed(s->env->libexec, why, sizeof(why)))
+		result = -1;
 	else if ((result = source_open(s->config, why)) != -1)
 		close(result);
 	if (result == -1)
@@ -423,6 +444,7 @@ pool_source_stop(struct pool_source *s)
 	s->closed = true;
 	s->given = 0;
 	timer_stop(&s->timer);
+	usb_reader_stop(&s->usb);
 	if (s->io != NULL)
 		sd_event_source_set_enabled(s->io, SD_EVENT_OFF);
 }

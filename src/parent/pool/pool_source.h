@@ -20,6 +20,7 @@
 #include "parent/host/process.h"
 #include "parent/host/timer.h"
 #include "parent/pool/source_open.h"
+#include "parent/pool/usb_reader.h"
 
 /* The source in messages: its name and kind. */
 #define POOL_SOURCE_TEXT_SIZE 192
@@ -30,9 +31,11 @@ struct pool_source {
 	struct log_subject subject; /* its pool and its name */
 	char text[POOL_SOURCE_TEXT_SIZE];
 	struct process *entropy; /* its reader */
-	struct timer timer;	 /* to open it (again) */
-	struct listener kept;	 /* see source_is_kept() */
-	sd_event_source *io; /* of the kept socket, to accept a connection */
+	struct process_env *env;
+	struct usb_reader usb; /* of qng: reads it for the entropy process */
+	struct timer timer;    /* to open it (again) */
+	struct listener kept;  /* see source_is_kept() */
+	sd_event_source *io;   /* of the kept socket, to accept a connection */
 	struct backoff backoff;
 	struct flap flap;	      /* of its events, */
 	char reason[SOURCE_WHY_SIZE]; /* of the last event, or "" */

@@ -103,8 +103,6 @@ source_check(const struct config_source *cs, char why[SOURCE_WHY_SIZE])
 		return stat(cs->socket.where, &st) == -1
 		    ? 0
 		    : check_device(cs, &st, why);
-	case SOURCE_QNG:
-		return usb_supported() ? 0 : fail(why, USB_UNSUPPORTED);
 	default:
 		return 0;
 	}

@@ -1,5 +1,5 @@
 /*
- * Finds and opens USB devices.  Used by source_open.c.
+ * Finds and opens USB devices.  Used by source_open.c and usb_reader.c.
  */
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -204,30 +204,26 @@ usb_open_node(const char *nodes, const struct usb_device *device,
 }
 
 bool
-usb_supported(void)
+usb_installed(const char *libexec, char *why, size_t size)
 {
-#ifdef HAVE_FTDI
-	return true;
-#else
+	char path[PATH_MAX];
+	int n;
+
+	n = snprintf(path, sizeof(path), "%s/vrngd-usb", libexec);
+	if (n > 0 && (size_t)n < sizeof(path) && access(path, X_OK) == 0)
+		return true;
+	snprintf(why, size,
+	    "no vrngd-usb, which reads it: install the package vrngd-usb");
 	return false;
-#endif
 }
 
 int
 usb_open(uint16_t vendor, uint16_t product, const char *serial,
     const char **why)
 {
-#ifdef HAVE_FTDI
 	struct usb_device device;
 
 	if (!usb_find(SYSFS_DEVICES, vendor, product, serial, &device, why))
 		return -1;
 	return usb_open_node(USB_NODES, &device, why);
-#else
-	(void)vendor;
-	(void)product;
-	(void)serial;
-	*why = USB_UNSUPPORTED;
-	return -1;
-#endif
 }

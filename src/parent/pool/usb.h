@@ -6,11 +6,14 @@
 #define VRNGD_USB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* Whether vrngd was built with libftdi1, and the reason if it was not. */
-#define USB_UNSUPPORTED "vrngd was built without libftdi1"
-bool usb_supported(void);
+/*
+ * Whether the program that reads USB devices is in the directory `libexec`;
+ * false, with the reason in `why`, if it cannot be executed.
+ */
+bool usb_installed(const char *libexec, char *why, size_t size);
 
 struct usb_device {
 	unsigned int bus;    /* from 1 */

@@ -52,7 +52,7 @@ static void
 test_table(void **state)
 {
 	const uint32_t roles[] = { ROLE_PARENT, ROLE_ENTROPY, ROLE_VHOST,
-		ROLE_EGD, ROLE_STATUS };
+		ROLE_EGD, ROLE_STATUS, ROLE_USB };
 
 	(void)state;
 	for (size_t i = 0; i < ROWS; i++) {
@@ -64,7 +64,7 @@ test_table(void **state)
 		assert_false(valid(row, row->size + 8, row->nfds, from, to));
 		assert_false(valid(row, row->size, row->nfds + 1, from, to));
 		assert_false(valid(row, row->size, row->nfds - 1, from, to));
-		for (size_t k = 0; k < 5; k++) {
+		for (size_t k = 0; k < sizeof(roles) / sizeof(roles[0]); k++) {
 			assert_int_equal(
 			    valid(row, row->size, row->nfds, roles[k], to),
 			    (row->from & roles[k]) != 0);

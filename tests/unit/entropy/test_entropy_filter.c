@@ -43,16 +43,6 @@ static const struct jail_call serial[] = {
 	JAIL_ONLY(fcntl, -1, F_GETFL),
 	JAIL_ONLY(fcntl, -1, F_SETFL),
 };
-static const struct jail_call qng[] = {
-	JAIL_ONLY(ioctl, -1, 'U' << 8),
-	JAIL_ANY(lseek),
-	JAIL_ANY(readlink),
-	JAIL_ANY(readlinkat),
-	JAIL_ANY(timerfd_settime),
-	JAIL_ANY(clock_nanosleep),
-	JAIL_ANY(nanosleep),
-	JAIL_ONLY(mprotect, 0, 0, PROT_READ | PROT_WRITE),
-};
 static const struct jail_call egd[] = {
 	JAIL_ONLY(getsockopt, -1, SOL_SOCKET, SO_ERROR),
 };
@@ -67,7 +57,6 @@ static const struct {
 } of_kind[SOURCE_KINDS] = {
 	[SOURCE_KERNEL] = { kernel, JAIL_COUNT(kernel) },
 	[SOURCE_SERIAL] = { serial, JAIL_COUNT(serial) },
-	[SOURCE_QNG] = { qng, JAIL_COUNT(qng) },
 	[SOURCE_EGD] = { egd, JAIL_COUNT(egd) },
 	[SOURCE_STREAM] = { stream, JAIL_COUNT(stream) },
 };

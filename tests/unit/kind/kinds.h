@@ -123,7 +123,8 @@ kinds_close(struct device *d)
 
 	if (kind->close != NULL && d->state != NULL)
 		kind->close(d);
-	if (d->spec.kind != SOURCE_STREAM) /* which has it from elsewhere */
+	/* These have it from elsewhere. */
+	if (d->spec.kind != SOURCE_STREAM && d->spec.kind != SOURCE_QNG)
 		free(d->state);
 	d->state = NULL;
 	if (d->fd != -1)

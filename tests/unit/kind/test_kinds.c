@@ -4,6 +4,8 @@
  */
 #include "unit/kind/kinds.h"
 
+#include "common/channel.h"
+
 #include <sys/stat.h>
 
 #include <stdio.h>
@@ -27,10 +29,7 @@ test_find(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < SOURCE_KINDS; i++) {
-		if ((kind = kind_find(i)) == NULL) {
-			assert_int_equal(i, SOURCE_QNG);
-			continue;
-		}
+		assert_non_null(kind = kind_find(i));
 		assert_ptr_equal(kind, kinds[i].kind);
 		assert_int_equal(kind->has_fd, kinds[i].has_fd);
 		assert_non_null(kind->read);
@@ -125,6 +124,46 @@ test_device_waits(void **state)
 		close(fds[1]);
 		kinds_close(&d);
 	}
+}
+
+/* Packets of QNG generators: bytes in pieces, an error, a fault, the end. */
+static void
+test_qng(void **state)
+{
+	static struct proto_usb_packet p;
+	const size_t header = offsetof(struct proto_usb_packet, bytes);
+	struct device d;
+	uint8_t bytes[USB_BYTES_MAX], byte;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(channel_pair(fds), 0);
+	d = kinds_device(SOURCE_QNG, fds[1]);
+	assert_int_equal(kinds_open(&d), 0);
+	unit_fill(bytes, sizeof(bytes), 1);
+	memcpy(p.bytes, bytes, sizeof(bytes));
+	assert_int_equal(write(fds[0], &p, sizeof(p)), sizeof(p));
+	assert_int_equal(write(fds[0], &p, header + 1), header + 1);
+	kinds_expect(&d, bytes, 1);
+	kinds_expect(&d, bytes + 1, sizeof(bytes) - 1);
+	kinds_expect(&d, bytes, 1);
+	for (p.unwell = 0; p.unwell < 2; p.unwell++) {
+		p.error = ETIMEDOUT;
+		assert_int_equal(write(fds[0], &p, header), header);
+		assert_int_equal(kinds_read(&d, &byte, 1), -1);
+		assert_int_equal(errno, ETIMEDOUT);
+		assert_int_equal(d.unwell, p.unwell == 1);
+	}
+	/* No packets of this protocol. */
+	p = (struct proto_usb_packet){ 0 };
+	for (size_t size = 1; size <= header; size += header - 1) {
+		assert_int_equal(write(fds[0], &p, size), size);
+		assert_int_equal(kinds_read(&d, &byte, 1), -1);
+		assert_int_equal(errno, EPROTO);
+	}
+	close(fds[0]);
+	assert_int_equal(kinds_read(&d, &byte, 1), 0);
+	kinds_close(&d);
 }
 
 static void
@@ -291,6 +330,7 @@ main(void)
 		cmocka_unit_test(test_device_pipe),
 		cmocka_unit_test(test_device_waits),
 		cmocka_unit_test(test_device_fifo),
+		cmocka_unit_test(test_qng),
 		cmocka_unit_test(test_device_file),
 		cmocka_unit_test(test_device_errors),
 		cmocka_unit_test(test_device_silent),

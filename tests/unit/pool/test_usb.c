@@ -313,12 +313,22 @@ test_open(void **state)
 
 	(void)state;
 	assert_int_equal(usb_open(0, 0, "no such number", &why), -1);
-#ifdef HAVE_FTDI
 	assert_true(strcmp(why, NOT_THERE) == 0 ||
 	    strcmp(why, "this host has no USB") == 0);
-#else
-	assert_string_equal(why, "vrngd was built without libftdi1");
-#endif
+}
+
+/* The program is one that can be executed. */
+static void
+test_installed(void **state)
+{
+	char path[sizeof(root) + 16], why[64];
+
+	(void)state;
+	assert_false(usb_installed(root, why, sizeof(why)));
+	assert_non_null(strstr(why, "vrngd-usb"));
+	snprintf(path, sizeof(path), "%s/vrngd-usb", root);
+	assert_int_equal(symlink("/bin/sh", path), 0);
+	assert_true(usb_installed(root, why, sizeof(why)));
 }
 
 int
@@ -333,6 +343,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_node_device, setup,
 		    teardown),
 		cmocka_unit_test(test_open),
+		cmocka_unit_test_setup_teardown(test_installed, setup,
+		    teardown),
 	};
 
 	return UNIT_MAIN("usb", tests);

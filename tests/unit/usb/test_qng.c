@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "entropy/kind/qng.h"
-#include "unit/kind/qng_fake.h"
+#include "usb/qng.h"
+#include "unit/usb/qng_fake.h"
 
 static void
 expect_commands(struct fake *f, const char *commands)

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define QNG_SERIAL_SIZE 6    /* bytes */
-#define QNG_READ_MAX	8192 /* bytes at once */
+#define QNG_READ_MAX	8192 /* bytes at once, as USB_BYTES_MAX */
 
 /* The port and the clock.  Each function receives `arg`. */
 struct qng_port {

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "entropy/kind/qng.h"
+#include "usb/qng.h"
 
 #define QUEUE_SIZE    65536
 #define COMMANDS_SIZE 256

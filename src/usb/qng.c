@@ -1,12 +1,12 @@
 /*
  * The command protocol of QNG generators, over any transport.  Used by
- * kind_qng.c.
+ * qng_usb.c.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "common/clock.h"
-#include "entropy/kind/qng.h"
+#include "usb/qng.h"
 
 #define COMMAND_STOP   0xe0
 #define COMMAND_SERIAL 0x60 /* answered with QNG_SERIAL_SIZE bytes */
