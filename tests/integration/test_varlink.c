@@ -371,15 +371,20 @@ test_restart(void **state)
 	cause_events(s, 1);
 	free(await_event(fd, "log level"));
 	close(fd);
-	/* A process that stands still holds up no event. */
+	/* A process that stands still delays no guest; it may be replaced. */
 	fd = monitor(s);
 	pid = daemon_child_wait(&s->d, "vrngd-status", NULL, FE_TIMEOUT_MS);
 	CHECK(kill(pid, SIGSTOP));
 	cause_events(s, 50);
 	suite_served(&s->fe);
-	CHECK(kill(pid, SIGCONT));
-	free(await_event(fd, "log level"));
+	if (kill(pid, SIGCONT) == -1)
+		assert_int_equal(errno, ESRCH);
+	while ((reply = status_reply(fd)) != NULL &&
+	    strstr(reply, "log level") == NULL)
+		free(reply);
+	free(reply);
 	close(fd);
+	close(monitor(s));
 	suite_pass(s);
 }
 
