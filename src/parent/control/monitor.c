@@ -139,12 +139,17 @@ ready(struct monitor *m)
 	return m->json.size + m->json.used < MONITOR_EVENTS_SIZE;
 }
 
-/* Sends what there is soon, from the event loop, if it was asked for. */
+/*
+ * Sends what there is soon, from the event loop, if it was asked for; not too
+ * often, however often clients begin to monitor.
+ */
 static void
 send_soon(struct monitor *m)
 {
+	uint64_t now = clock_now();
+
 	if (m->asked)
-		timer_at(&m->timer, clock_now());
+		timer_at(&m->timer, now < m->next ? m->next : now);
 }
 
 static void
@@ -199,6 +204,7 @@ send_events(void *arg)
 	m->nevents = 0;
 	m->lost = 0;
 	m->asked = false;
+	m->next = clock_now() + MONITOR_INTERVAL;
 	process_send(m->process, &f);
 }
 

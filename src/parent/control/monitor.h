@@ -13,11 +13,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/clock.h"
 #include "parent/control/json.h"
 #include "parent/host/process.h"
 #include "parent/host/timer.h"
 
 #define MONITOR_EVENTS_SIZE 262144 /* bytes, of the events in a file */
+
+#define MONITOR_INTERVAL (10 * NS_PER_MS) /* ns, from file to file */
 
 /* Of a file that is passed to the status process. */
 #define MONITOR_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
@@ -29,6 +32,7 @@ struct monitor {
 	int fd;		  /* the file; -1: none */
 	uint64_t nevents; /* in it */
 	uint64_t lost;	  /* events since the last file */
+	uint64_t next;	  /* ns, the earliest time of the next file */
 	uint32_t serial;
 	bool on;    /* events are gathered */
 	bool asked; /* a query is pending */

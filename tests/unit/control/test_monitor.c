@@ -77,7 +77,7 @@ receive(struct json_object **events, uint64_t *lost, uint32_t serial)
 
 	*events = NULL;
 	*lost = 0;
-	while (sd_event_run(world.event, 10000) > 0)
+	while (sd_event_run(world.event, 50000) > 0)
 		continue;
 	if (channel_recv(world.fd, &f, ROLE_PARENT, ROLE_STATUS) !=
 	    CHANNEL_FRAME)
@@ -228,6 +228,26 @@ test_off(void **state)
 	assert_int_equal(unit_count_fds(), before);
 }
 
+/* Files are not sent too often, however often they are asked for. */
+static void
+test_rate(void **state)
+{
+	const uint32_t n = 20;
+	uint64_t lost, begin = clock_now();
+
+	(void)state;
+	start();
+	for (uint32_t i = 1; i <= n; i++) {
+		if (i % 2 == 0)
+			ask(0, i);
+		ask(1, i);
+		event_log(EVENT_CONNECTED, &vm1, NULL, "connected");
+		receive_number(&lost, i);
+	}
+	assert_true(clock_now() - begin >= (n - 1) * MONITOR_INTERVAL);
+	stop();
+}
+
 int
 main(void)
 {
@@ -235,6 +255,7 @@ main(void)
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_rate),
 	};
 
 	return UNIT_MAIN("monitor", tests);
