@@ -4,6 +4,8 @@
  */
 #include "unit/entropy/pipes.h"
 
+#include <sys/ioctl.h>
+
 #include <errno.h>
 #include <fcntl.h>
 
@@ -269,9 +271,13 @@ static size_t
 trickle(struct source *src, int fd)
 {
 	size_t n = 0;
+	int unread;
 
 	for (uint64_t i = 1; n <= STOCK_SIZE_MIN - PIPE_START_UP; i++) {
-		usleep(3000);
+		do {
+			usleep(3000);
+			assert_int_equal(ioctl(fd, FIONREAD, &unread), 0);
+		} while (unread > 0);
 		pipe_feed(fd, CHUNK_MIN, i);
 		n += CHUNK_MIN;
 	}
