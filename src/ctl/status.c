@@ -12,6 +12,7 @@
 #include "ctl/term.h"
 #include "ctl/why.h"
 
+#define WHY_MIN	      24 /* columns, while other ones can be left out */
 #define INDENT	      2
 #define CLIENTS_SHOWN 10  /* per service, without --clients */
 #define TEXT_SIZE     256 /* with the NUL; longer text is truncated */
@@ -63,10 +64,11 @@ static const struct column live_guest_columns[] = {
 	{ "GUEST", "name", COLUMN_TEXT, 0 },
 	{ "CLASS", "class", COLUMN_TEXT, 1 },
 	{ "STATE", "state", COLUMN_TEXT, 0 },
-	{ "CEIL", "ceil", COLUMN_RATE, 4 },
+	{ "CEIL", "ceil", COLUMN_RATE, 5 },
 	{ "NOW/S", "bytes_per_second", COLUMN_BYTES, 0 },
+	{ "LAST 12 S", "history", COLUMN_HISTORY, 3 },
 	{ "BYTES", "bytes", COLUMN_BYTES, 0 },
-	{ "REQS", "requests", COLUMN_COUNT, 3 },
+	{ "REQS", "requests", COLUMN_COUNT, 4 },
 	{ "WAIT", "wait_ns", COLUMN_TIME, 0 },
 	{ "WHY", "why", COLUMN_TEXT, 2 },
 };
@@ -77,8 +79,9 @@ static const struct column live_service_columns[] = {
 	{ "CLASS", "class", COLUMN_TEXT, 2 },
 	{ "STATE", "state", COLUMN_TEXT, 0 },
 	{ "NOW/S", "bytes_per_second", COLUMN_BYTES, 0 },
+	{ "LAST 12 S", "history", COLUMN_HISTORY, 4 },
 	{ "BYTES", "bytes", COLUMN_BYTES, 0 },
-	{ "REQS", "requests", COLUMN_COUNT, 4 },
+	{ "REQS", "requests", COLUMN_COUNT, 5 },
 	{ "WAIT", "wait_ns", COLUMN_TIME, 0 },
 	{ "WHY", "why", COLUMN_TEXT, 3 },
 };
@@ -314,15 +317,15 @@ write_client(struct json_object *client, FILE *f)
 #define GUESTS 2
 static const struct table tables[] = {
 	{ "sources", source_columns, NITEMS(source_columns), 0, 3, true,
-	    write_source },
+	    write_source, 0 },
 	{ "classes", class_columns, NITEMS(class_columns), INDENT, 2, false,
-	    NULL },
+	    NULL, 0 },
 	[GUESTS] = { "guests", guest_columns, NITEMS(guest_columns), INDENT, 3,
-	    false, write_guest },
+	    false, write_guest, 0 },
 	{ "services", service_columns, NITEMS(service_columns), INDENT, 4,
-	    false, write_service },
+	    false, write_service, 0 },
 	{ "clients", client_columns, NITEMS(client_columns), INDENT, 3, true,
-	    write_client },
+	    write_client, 0 },
 };
 
 /* Whether the worker of any of the pool's guests polls its ring. */
@@ -452,10 +455,12 @@ print_live_tables(struct json_object *pool, FILE *f, size_t limit)
 			t.columns = live_guest_columns;
 			t.ncolumns = NITEMS(live_guest_columns);
 			t.tail = true;
+			t.tail_min = WHY_MIN;
 		} else if (t.columns == service_columns) {
 			t.columns = live_service_columns;
 			t.ncolumns = NITEMS(live_service_columns);
 			t.tail = true;
+			t.tail_min = WHY_MIN;
 		}
 		table_print(&t, pool, f, limit);
 	}

@@ -42,6 +42,29 @@ format_name(char cell[CELL_SIZE], struct json_object *o, const char *key,
 		cell[CELL_SIZE - 2] = '~';
 }
 
+static void
+format_history(char cell[CELL_SIZE], struct json_object *rates)
+{
+	size_t n = rates == NULL ? 0 : json_object_array_length(rates);
+	uint64_t rate, most = 1;
+
+	n = n < CELL_SIZE ? n : CELL_SIZE - 1;
+	for (size_t i = 0; i < n; i++) {
+		rate =
+		    json_object_get_uint64(json_object_array_get_idx(rates, i));
+		most = rate > most ? rate : most;
+	}
+	for (size_t i = 0; i < n; i++) {
+		rate =
+		    json_object_get_uint64(json_object_array_get_idx(rates, i));
+		cell[i] = rate == 0
+		    ? ' '
+		    : (char)(1 +
+			  (HISTORY_LEVELS - 1) * ((double)rate / (double)most));
+	}
+	cell[n] = '\0';
+}
+
 /* The value of an object in a column; without one, the heading. */
 static void
 format_cell(char cell[CELL_SIZE], const struct column *c, struct json_object *o)
@@ -86,6 +109,9 @@ format_cell(char cell[CELL_SIZE], const struct column *c, struct json_object *o)
 	case COLUMN_HITS:
 		format_hits(cell, snapshot_object(o, c->key));
 		break;
+	case COLUMN_HISTORY:
+		format_history(cell, json_object_object_get(o, c->key));
+		break;
 	}
 }
 
@@ -104,9 +130,9 @@ widen(const struct table *t, size_t width[TABLE_COLUMNS], struct json_object *o)
 
 /* Narrows a column by up to `excess`.  Returns the rest of the excess. */
 static size_t
-cut(size_t *width, size_t excess)
+cut(size_t *width, size_t excess, size_t min)
 {
-	size_t most = *width > CUT_MIN ? *width - CUT_MIN : 0;
+	size_t most = *width > min ? *width - min : 0;
 	size_t n = excess < most ? excess : most;
 
 	*width -= n;
@@ -145,11 +171,14 @@ narrow(const struct table *t, size_t width[TABLE_COLUMNS], size_t limit)
 	size_t excess = excess_of(t, width, limit);
 
 	if (t->tail)
-		cut(&width[t->ncolumns - 1], excess);
+		cut(&width[t->ncolumns - 1], excess,
+		    t->tail_min > CUT_MIN ? t->tail_min : CUT_MIN);
 	while ((excess = excess_of(t, width, limit)) > 0)
 		if (!leave_out(t, width))
 			break;
-	cut(&width[0], excess);
+	if (t->tail)
+		excess = cut(&width[t->ncolumns - 1], excess, CUT_MIN);
+	cut(&width[0], excess, CUT_MIN);
 }
 
 static void
@@ -235,6 +264,12 @@ table_print(const struct table *t, struct json_object *parent, FILE *f,
 	if (snapshot_length(parent, t->key) == 0)
 		return;
 	widen(t, width, NULL);
+	o = json_object_array_get_idx(json_object_object_get(parent, t->key),
+	    0);
+	for (size_t i = 0; i < t->ncolumns; i++)
+		if (t->columns[i].format == COLUMN_HISTORY &&
+		    json_object_object_get(o, t->columns[i].key) == NULL)
+			width[i] = 0;
 	SNAPSHOT_FOREACH(o, parent, t->key)
 		widen(t, width, o);
 	narrow(t, width, limit);

@@ -23,7 +23,15 @@ enum column_format {
 	COLUMN_SOURCE,	/* text, with an asterisk if "serving" */
 	COLUMN_WAITING, /* "waiting" or "connected" */
 	COLUMN_HITS,	/* of an object with "hits" and "polls", in percent */
+	COLUMN_HISTORY, /* of an array of numbers, a sparkline; see below */
 };
+
+/*
+ * A cell of a sparkline has a byte for each value, 1 to this, relative to the
+ * highest one, or a space for 0.  term_show() draws it.  Where no object has a
+ * history, there is no column.
+ */
+#define HISTORY_LEVELS 8
 
 /*
  * A column: the heading, the key of its values, and their format.  Of those
@@ -43,9 +51,11 @@ struct table {
 	size_t ncolumns;
 	int indent;  /* spaces before each row */
 	size_t left; /* columns that are aligned to the left */
-	bool tail;   /* so is the last column, which is truncated first */
+	bool tail;   /* so is the last column, which is truncated first, */
 	/* Writes notes below the row of an object; NULL: none. */
 	void (*notes)(struct json_object *, FILE *);
+	/* The last column stays that wide while others can be left out. */
+	size_t tail_min;
 };
 
 /*

@@ -6,6 +6,8 @@
 #include <sys/signalfd.h>
 
 #include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "ctl/table.h"
 #include "ctl/term.h"
 
 /* The alternate screen, the cursor (ECMA-48, and xterm's private modes). */
@@ -90,6 +93,7 @@ term_open(struct term *t, struct failure *why)
 {
 	sigset_t set;
 
+	setlocale(LC_CTYPE, "");
 	watched_set(&set);
 	if (tcgetattr(STDIN_FILENO, &t->saved) == -1 ||
 	    (t->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)) == -1)
@@ -164,15 +168,33 @@ count_lines(const char *text)
 	return n == 0 ? 0 : n - 1;
 }
 
+/* Draws the levels of a sparkline as blocks, or as letters of that height. */
+static void
+put_char(char c)
+{
+	static const char *const blocks[] = { "▁", "▂", "▃", "▄", "▅", "▆", "▇",
+		"█" };
+	static const char letters[] = "_.-:=+*#";
+	const size_t level = (unsigned char)c;
+
+	if (level < 1 || level > HISTORY_LEVELS)
+		putchar(c);
+	else if (strcmp(nl_langinfo(CODESET), "UTF-8") == 0)
+		fputs(blocks[level - 1], stdout);
+	else
+		putchar(letters[level - 1]);
+}
+
 static const char *
 put_line(const char *text, size_t columns, bool first)
 {
 	const bool alert = text[0] == '!';
 	size_t len = strcspn(text, "\n");
 
-	fprintf(stdout, "%s%s%.*s%s" CLEAR_LINE, first ? HOME : "\r\n",
-	    alert ? ALERT : "", (int)(len < columns ? len : columns), text,
-	    alert ? PLAIN : "");
+	fprintf(stdout, "%s%s", first ? HOME : "\r\n", alert ? ALERT : "");
+	for (size_t i = 0; i < len && i < columns; i++)
+		put_char(text[i]);
+	fprintf(stdout, "%s" CLEAR_LINE, alert ? PLAIN : "");
 	return text[len] == '\n' ? text + len + 1 : text + len;
 }
 

@@ -45,7 +45,7 @@ int term_wait(struct term *, uint64_t ns);
 /*
  * Shows text: its first line, and as many others, from line `*from` on, as fit.
  * Lowers `*from` if it is too large.  Highlights a line that begins with an
- * exclamation mark.
+ * exclamation mark, and draws sparklines (table.h).
  */
 void term_show(const char *text, size_t *from);
 

@@ -14,6 +14,7 @@
 #include "ctl/top.h"
 
 #define PERIOD	  NS_PER_SEC
+#define HISTORY	  12 /* samples; see the heading in status.c */
 #define BACKSPACE 8
 #define ESCAPE	  27
 #define DELETE	  127
@@ -24,6 +25,9 @@ struct top {
 	bool typing; /* the filter */
 	bool help;
 	size_t from; /* the first line */
+	/* By name or address, arrays of rates; the last one is the newest. */
+	struct json_object *guests, *services;
+	uint64_t sampled; /* ns */
 };
 
 static const char help_text[] =
@@ -89,6 +93,47 @@ print_head(struct json_object *status, const struct top *t, FILE *f)
 	fputc('\n', f);
 }
 
+/* Adds a history to each object of a list, with a new sample or without. */
+static void
+add_history(struct json_object *status, const char *list, const char *key,
+    struct json_object **history, bool sample)
+{
+	struct json_object *now = json_object_new_object(), *pool, *o, *rates;
+	const char *name;
+
+	SNAPSHOT_FOREACH(pool, status, "pools")
+		SNAPSHOT_FOREACH(o, pool, list) {
+			name = snapshot_text(o, key);
+			rates = json_object_get(
+			    json_object_object_get(*history, name));
+			if (rates == NULL)
+				rates = json_object_new_array();
+			if (sample)
+				json_object_array_add(rates,
+				    json_object_new_uint64(snapshot_number(o,
+					"bytes_per_second")));
+			if (json_object_array_length(rates) > HISTORY)
+				json_object_array_del_idx(rates, 0, 1);
+			json_object_object_add(now, name, rates);
+			json_object_object_add(o, "history",
+			    json_object_get(rates));
+		}
+	json_object_put(*history);
+	*history = now;
+}
+
+static void
+remember(struct json_object *status, struct top *t)
+{
+	uint64_t now = clock_now();
+	bool sample = t->sampled == 0 || now - t->sampled >= PERIOD;
+
+	add_history(status, "guests", "name", &t->guests, sample);
+	add_history(status, "services", "where", &t->services, sample);
+	if (sample)
+		t->sampled = now;
+}
+
 /* Prints the tables of a status, and frees it. */
 static void
 print_picture(struct json_object *status, const struct top *t, FILE *f)
@@ -103,7 +148,7 @@ print_picture(struct json_object *status, const struct top *t, FILE *f)
 
 /* The current tables, or the error, as text that the caller frees. */
 static char *
-picture(const char *path, const struct top *t)
+picture(const char *path, struct top *t)
 {
 	struct failure why = { 0 };
 	struct json_object *status;
@@ -115,9 +160,10 @@ picture(const char *path, const struct top *t)
 		return NULL;
 	if (t->help)
 		fputs(help_text, f);
-	else if ((status = snapshot_take(path, &why)) != NULL)
+	else if ((status = snapshot_take(path, &why)) != NULL) {
+		remember(status, t);
 		print_picture(status, t, f);
-	else
+	} else
 		fprintf(f, "%s\n", why.text);
 	free(why.text);
 	if (fclose(f) == EOF) {
@@ -225,6 +271,8 @@ run_screen(const char *path, struct failure *why)
 		free(text);
 	}
 	term_close(&t);
+	json_object_put(top.guests);
+	json_object_put(top.services);
 	return end ? 0 : fail(why, EXIT_REFUSED, "out of memory");
 }
 

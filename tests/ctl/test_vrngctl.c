@@ -478,6 +478,32 @@ test_top_keys(void **state)
 	server_stop(&s);
 }
 
+/* The rates of the last seconds, as the terminal can show them. */
+static void
+test_top_history(void **state)
+{
+	static const char *const locales[][2] = { { "C.UTF-8", "██" },
+		{ "C", "##" } };
+	struct server s = { 0 };
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	server_start(&s);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(setenv("LC_ALL", locales[i][0], 1), 0);
+		pid = start_top(&s, 132, 60, &fd);
+		read_until(fd, "LAST 12 S");
+		read_until(fd, locales[i][1]);
+		assert_int_equal(write(fd, "q", 1), 1);
+		read_until(fd, "\033[?1049l");
+		assert_int_equal(wait_for(pid), 0);
+		close(fd);
+	}
+	assert_int_equal(unsetenv("LC_ALL"), 0);
+	server_stop(&s);
+}
+
 /* Columns are left out before names are truncated; the current rate stays. */
 static void
 test_top_narrow(void **state)
@@ -600,6 +626,7 @@ main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_top),
 		cmocka_unit_test(test_top_keys),
+		cmocka_unit_test(test_top_history),
 		cmocka_unit_test(test_top_narrow),
 		cmocka_unit_test(test_top_signals),
 		cmocka_unit_test(test_top_stopped),
