@@ -293,6 +293,9 @@ test_monitor(void **state)
 		free(text);
 		free(reply);
 	}
+	fe_close(&s->fe);
+	free(await_event(fd, "\"event\":\"disconnected\""));
+	assert_true(status_answers(s, STATUS_GET, "\"disconnected\":1,"));
 	close(fd);
 	suite_pass(s);
 }

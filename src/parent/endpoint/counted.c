@@ -180,7 +180,7 @@ counted_log(struct counted *counted, const struct log_line *line,
 	if (egd)
 		snprintf(clients, sizeof(clients), " of %" PRIu64 " clients",
 		    c->connections);
-	log_send(&l,
+	event_line(&l,
 	    "%s, %" PRIu64 " bytes in %" PRIu64 " requests (%" PRIu64
 	    " short, %" PRIu64 " malformed)%s, %" PRIu64 " ms of %" PRIu64
 	    " ms with a request waiting",

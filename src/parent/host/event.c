@@ -50,6 +50,20 @@ send(enum event event, enum log_view view, const struct log_subject *about,
 }
 
 void
+event_line(const struct log_line *line, const char *fmt, ...)
+{
+	const struct event_type *type =
+	    line->id == NULL ? NULL : event_find(line->id);
+	va_list ap;
+
+	if (type != NULL)
+		counts[type - types]++;
+	va_start(ap, fmt);
+	log_vsend(line, fmt, ap);
+	va_end(ap);
+}
+
+void
 event_log(enum event event, const struct log_subject *about,
     const struct log_field *fields, const char *fmt, ...)
 {

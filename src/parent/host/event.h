@@ -139,6 +139,10 @@ const struct event_type *event_find(const char *id);
 /* How many records of an event have been logged. */
 uint64_t event_count(enum event);
 
+/* Logs a line with all fields of `line` except its text; its id may be NULL. */
+void event_line(const struct log_line *line, const char *fmt, ...)
+    LOG_FORMAT(2, 3);
+
 /* Logs an event; the subject and the fields may be NULL. */
 void event_log(enum event, const struct log_subject *, const struct log_field *,
     const char *fmt, ...) LOG_FORMAT(4, 5);
