@@ -1,0 +1,188 @@
+/*
+ * What the harnesses of whole workers share: the parent's ends of a channel, a
+ * clock that the harness moves, and the end of the process, which is not one.
+ */
+#ifndef FUZZ_WORKER_H
+#define FUZZ_WORKER_H
+
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <bsd/unistd.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdbool.h>
+#include <unistd.h>
+
+#include "common/channel.h"
+#include "common/child.h"
+#include "common/clock.h"
+#include "common/counters.h"
+#include "fuzz/fuzz.h"
+
+#define CONSUMER   5
+#define GIVEN_MAX  2048 /* bytes at once */
+#define FRAMES_MAX 64	/* read from a worker, until it runs again */
+
+static struct {
+	bool running;	  /* code of the worker runs, or may be called */
+	bool may_be_lost; /* it may end with EXIT_SESSION_LOST */
+	jmp_buf end;	  /* of the worker */
+	uint64_t now;	  /* ns */
+	int down, up;	  /* the channel */
+	int bytes;	  /* where the entropy process would write */
+	uint64_t given;	  /* bytes, in all */
+	uint32_t generation;
+	char line[LOG_TEXT_SIZE]; /* the last log line */
+} parent;
+
+/* In place of the C library's: an end of the worker, which is a finding. */
+_Noreturn void
+_exit(int status)
+{
+	if (!parent.running)
+		for (;;)
+			syscall(SYS_exit_group, status);
+	if (status == EXIT_SESSION_LOST && parent.may_be_lost)
+		longjmp(parent.end, 1);
+	fprintf(stderr, "the worker ends with %d: %s\n", status, parent.line);
+	abort();
+}
+
+/* The worker never waits. */
+int
+epoll_wait(int epoll_fd, struct epoll_event *events, int max, int ms)
+{
+	(void)ms;
+	return (int)syscall(SYS_epoll_pwait, epoll_fd, events, max, 0, NULL, 0);
+}
+
+/* Each look at the clock takes a microsecond. */
+int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+	if (!parent.running || id != CLOCK_MONOTONIC)
+		return (int)syscall(SYS_clock_gettime, id, ts);
+	parent.now += 1000;
+	ts->tv_sec = (time_t)(parent.now / NS_PER_SEC);
+	ts->tv_nsec = (long)(parent.now % NS_PER_SEC);
+	return 0;
+}
+
+/* No sandbox, which would confine the harness. */
+void
+child_ready(const struct sandbox_rule *rules, size_t n, unsigned long nofile)
+{
+	(void)rules, (void)n, (void)nofile;
+}
+
+static void
+keep_line(void *arg, const struct log_line *line)
+{
+	(void)arg;
+	snprintf(parent.line, sizeof(parent.line), "%s", line->text);
+}
+
+/* Begins an input: with nothing from the one before. */
+static void
+parent_begin(void)
+{
+	closefrom(CHANNEL_FD);
+	log_open(keep_line, NULL);
+	log_set_level(LOG_LEVEL_DEBUG);
+	memset(&parent, 0, sizeof(parent));
+	parent.bytes = -1;
+	parent.now = 1000 * NS_PER_SEC;
+	/* Keeps these descriptors from being anything else. */
+	CHECK(memfd_create("down", MFD_CLOEXEC) == CHANNEL_FD);
+	CHECK(memfd_create("up", MFD_CLOEXEC) == CHANNEL_UP_FD);
+}
+
+/* The channel of a new worker. */
+static void
+parent_connect(void)
+{
+	int down[2], up[2];
+
+	if (parent.generation != 0) {
+		close(parent.down);
+		close(parent.up);
+	}
+	CHECK(channel_pair(down) == 0 && channel_up_pair(up) == 0);
+	CHECK(dup2(down[1], CHANNEL_FD) != -1);
+	CHECK(dup2(up[1], CHANNEL_UP_FD) != -1);
+	close(down[1]);
+	close(up[1]);
+	parent.down = down[0];
+	parent.up = up[0];
+}
+
+/* Sends a frame; its descriptors are closed. */
+static bool
+parent_send(struct frame *f)
+{
+	bool sent = channel_send(parent.down, f) == 0;
+
+	CHECK(sent || errno == EAGAIN);
+	for (size_t i = 0; i < FRAME_FDS_MAX; i++)
+		if (f->fds[i] != -1)
+			close(f->fds[i]);
+	return sent;
+}
+
+/* A memory file, as the parent makes them. */
+static int
+memory_file(const char *name, uint64_t size)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	CHECK(fd != -1 && ftruncate(fd, (off_t)size) == 0);
+	return fd;
+}
+
+/* The worker's end of a new byte channel, of the next generation. */
+static int
+parent_bytes(void)
+{
+	int fds[2];
+
+	CHECK(channel_pair(fds) == 0);
+	if (parent.bytes != -1)
+		close(parent.bytes);
+	parent.bytes = fds[0];
+	parent.generation++;
+	return fds[1];
+}
+
+/* Grants bytes, if there is room for them. */
+static void
+parent_give(uint32_t n)
+{
+	static uint8_t bytes[GIVEN_MAX];
+
+	n = n % GIVEN_MAX + 1;
+	if (send(parent.bytes, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL) != -1)
+		parent.given += n;
+}
+
+/* Limits that the parent could send. */
+static struct proto_limits
+parent_limits(struct input *in)
+{
+	static const uint32_t windows[] = { 0, 64, 256, 4096 };
+	static const uint32_t sizes[] = { 1, 64, 1000, REQUEST_MAX };
+	uint8_t n = input_u8(in);
+	struct proto_limits limits = {
+		.window = windows[n % 4],
+		.request_max = sizes[n / 4 % 4],
+		.request_min = n / 16 % 4 == 0 ? 1 : sizes[n / 4 % 4],
+	};
+
+	if (limits.request_min > 64)
+		limits.request_min = 64;
+	return limits;
+}
+
+#endif
