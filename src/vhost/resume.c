@@ -176,7 +176,8 @@ take_message(struct worker *w, const struct saved_state *s)
 		     "may not have received");
 	if (s->reply != REPLY_OWED)
 		return;
-	if (s->reply_len > sizeof(out->hdr) + sizeof(s->reply_payload))
+	/* The rest of a longer reply is zero. */
+	if (s->reply_len > sizeof(out->hdr) + sizeof(out->payload))
 		lost("saved reply is too long");
 	out->hdr = s->reply_hdr;
 	memcpy(&out->payload, s->reply_payload, sizeof(s->reply_payload));

@@ -74,7 +74,7 @@ struct saved_state {
 	uint32_t nregions;
 	struct vhost_user_header reply_hdr;
 	uint32_t unused;
-	uint8_t reply_payload[24];
+	uint8_t reply_payload[24]; /* all but zeros at the end of it */
 	struct saved_region regions[VHOST_USER_MEM_SLOTS];
 };
 

@@ -442,8 +442,12 @@ test_message(void **state)
 	const struct {
 		size_t consumed;
 		enum saved_reply reply;
-	} rows[] = { { 0, REPLY_NONE }, { 5, REPLY_NONE }, { 12, REPLY_NONE },
-		{ 0, REPLY_OWED }, { 12, REPLY_OWED } };
+		uint32_t size;
+	} rows[] = { { 0, REPLY_NONE, 0 }, { 5, REPLY_NONE, 0 },
+		{ 12, REPLY_NONE, 0 }, { 0, REPLY_OWED, 8 },
+		{ 12, REPLY_OWED, 8 },
+		/* Of GET_CONFIG: zeros, but for the beginning. */
+		{ 12, REPLY_OWED, 268 } };
 	const struct vhost_user_header hdr = { VHOST_USER_GET_FEATURES,
 		VHOST_USER_VERSION, 0 };
 	struct vhost_user_header next = { VHOST_USER_SET_OWNER,
@@ -461,7 +465,8 @@ test_message(void **state)
 		assert_int_equal(session_read(&w->session, &why),
 		    SESSION_MESSAGE);
 		if (rows[i].reply != REPLY_NONE)
-			session_reply(&w->session, 8)->payload.u64 = 4711;
+			session_reply(&w->session, rows[i].size)->payload.u64 =
+			    4711;
 		save_state(w, sizeof(hdr), rows[i].reply);
 		assert_int_equal(session_consume(&w->session, rows[i].consumed),
 		    0);
@@ -469,9 +474,12 @@ test_message(void **state)
 
 		w = worker_new(&p);
 		assert_int_equal(w->session.out_len,
-		    rows[i].reply == REPLY_OWED ? 20 : 0);
-		if (rows[i].reply == REPLY_OWED)
+		    rows[i].reply == REPLY_OWED ? 12 + rows[i].size : 0);
+		if (rows[i].reply == REPLY_OWED) {
 			assert_int_equal(w->session.out.payload.u64, 4711);
+			assert_int_equal(w->session.out.hdr.size, rows[i].size);
+			assert_int_equal(w->session.out.payload.bytes[267], 0);
+		}
 		assert_int_equal(session_read(&w->session, &why),
 		    SESSION_MESSAGE);
 		assert_int_equal(w->session.in.hdr.request,
