@@ -117,6 +117,7 @@ reset_device(struct worker *w, struct message *m)
 	w->kick_set = w->enabled = false;
 	w->status = 0;
 	w->inflight = (struct inflight){ 0 };
+	mapping_close(&w->memory.inflight);
 	queue_init(&w->queue, &w->memory);
 	return NULL;
 }

@@ -490,6 +490,43 @@ test_message(void **state)
 	}
 }
 
+/* A reset drops the record of requests in flight, also for the next worker. */
+static void
+test_reset(void **state)
+{
+	const char *why;
+	struct place p;
+	struct worker *w;
+	int record = file(4096);
+
+	(void)state;
+	place_init(&p);
+	w = worker_new(&p);
+	fill(w, &p);
+	assert_int_equal(
+	    mapping_open(&w->memory.inflight, record, 0, 4096, &why), 0);
+	w->memory.inflight.id = give(w, record);
+	close(record);
+	assert_int_equal(
+	    inflight_attach(&w->inflight, w->memory.inflight.start, 4096, 64),
+	    0);
+	w->session.in.hdr = (struct vhost_user_header){
+		VHOST_USER_RESET_DEVICE,
+		VHOST_USER_VERSION,
+		0,
+	};
+	worker_handle(w);
+	assert_null(w->inflight.region);
+	save_state(w, 0, REPLY_NONE);
+	worker_die(w);
+
+	w = worker_new(&p);
+	assert_null(w->inflight.region);
+	assert_int_equal(w->memory.nregions, 1);
+	worker_die(w);
+	place_free(&p);
+}
+
 /* A message that was only read is read again. */
 static void
 test_unhandled(void **state)
@@ -646,6 +683,7 @@ main(void)
 		cmocka_unit_test(test_owner),
 		cmocka_unit_test(test_ids),
 		cmocka_unit_test(test_message),
+		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_unhandled),
 		cmocka_unit_test(test_lost),
 		cmocka_unit_test(test_garbage),
