@@ -2,15 +2,7 @@
  * Token buckets in integer arithmetic; pure.  Used by the allocator.
  */
 #include "parent/alloc/bucket.h"
-
-__extension__ typedef unsigned __int128 wide;
-
-/* The numbers are almost always small, and their division is fast. */
-static wide
-divide(wide a, uint64_t b)
-{
-	return a <= UINT64_MAX ? (uint64_t)a / b : a / b;
-}
+#include "parent/alloc/wide.h"
 
 void
 bucket_init(struct bucket *b, struct bucket_rate rate, int64_t tokens)
@@ -21,8 +13,7 @@ bucket_init(struct bucket *b, struct bucket_rate rate, int64_t tokens)
 void
 bucket_refill(struct bucket *b, uint64_t elapsed, int64_t most)
 {
-	wide gained, whole;
-	uint64_t space;
+	uint64_t space, whole, rest;
 
 	if (b->rate.bytes == 0 || elapsed == 0)
 		return;
@@ -30,28 +21,32 @@ bucket_refill(struct bucket *b, uint64_t elapsed, int64_t most)
 		b->remainder = 0;
 		return;
 	}
-	space = (uint64_t)(most - b->tokens);
-	gained = (wide)elapsed * b->rate.bytes + b->remainder;
-	whole = divide(gained, b->rate.period);
+	/* Of a positive number, and of a sum below `most`: both fit. */
+	(void)__builtin_sub_overflow(most, b->tokens, &space);
+	whole = wide_divide(elapsed, b->rate.bytes, b->remainder,
+	    b->rate.period, &rest);
 	if (whole >= space) {
 		b->tokens = most;
 		b->remainder = 0;
 	} else {
-		b->tokens += (int64_t)whole;
-		b->remainder = (uint64_t)(gained - whole * b->rate.period);
+		(void)__builtin_add_overflow(b->tokens, whole, &b->tokens);
+		b->remainder = rest;
 	}
 }
 
 uint64_t
 bucket_wait(const struct bucket *b, int64_t wanted)
 {
-	wide wait;
+	uint64_t missing, wait, rest;
 
 	if (b->tokens >= wanted)
 		return 0;
 	if (b->rate.bytes == 0)
 		return BUCKET_NEVER;
-	wait = (wide)(wanted - b->tokens) * b->rate.period - b->remainder;
-	wait = divide(wait + b->rate.bytes - 1, b->rate.bytes);
-	return wait >= BUCKET_NEVER ? BUCKET_NEVER - 1 : (uint64_t)wait;
+	(void)__builtin_sub_overflow(wanted, b->tokens, &missing);
+	wait = wide_divide(missing - 1, b->rate.period,
+	    b->rate.period - b->remainder, b->rate.bytes, &rest);
+	if (wait >= BUCKET_NEVER - 1)
+		return BUCKET_NEVER - 1;
+	return rest > 0 ? wait + 1 : wait;
 }

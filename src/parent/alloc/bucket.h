@@ -21,15 +21,52 @@ struct bucket {
 	uint64_t remainder; /* of a token, in 1 / period */
 };
 
+/*@
+ @ predicate bucket_is_valid(struct bucket *b) =
+ @   b->remainder < b->rate.period;
+ @
+ @ // What a bucket holds, in 1 / period of a token.
+ @ logic integer bucket_holds(struct bucket *b) =
+ @   b->tokens * b->rate.period + b->remainder;
+ @*/
+
 /* Initializes a bucket with that many tokens. */
-void bucket_init(struct bucket *, struct bucket_rate, int64_t tokens);
+/*@
+ @ requires \valid(b) && rate.period > 0;
+ @ assigns *b;
+ @ ensures bucket_is_valid(b) && b->rate == rate && b->tokens == tokens;
+ @*/
+void bucket_init(struct bucket *b, struct bucket_rate rate, int64_t tokens);
 
 /*
  * Adds the tokens for `elapsed` ns, up to `most`.  Tokens above `most` stay.
  */
-void bucket_refill(struct bucket *, uint64_t elapsed, int64_t most);
+/*@
+ @ requires \valid(b) && bucket_is_valid(b);
+ @ assigns b->tokens, b->remainder;
+ @ ensures bucket_is_valid(b);
+ @ ensures most: b->tokens <= \max(\old(b->tokens), most);
+ @ ensures at_least: b->tokens >= \old(b->tokens);
+ @ ensures at_most: bucket_holds(b) <=
+ @   \old(bucket_holds(b)) + elapsed * b->rate.bytes;
+ @ ensures no_loss: b->tokens < most ==> bucket_holds(b) ==
+ @   \old(bucket_holds(b)) + elapsed * b->rate.bytes;
+ @*/
+void bucket_refill(struct bucket *b, uint64_t elapsed, int64_t most);
 
 /* The time in ns until there are `wanted` tokens; 0 if there are. */
-uint64_t bucket_wait(const struct bucket *, int64_t wanted);
+/*@
+ @ requires \valid_read(b) && bucket_is_valid(b);
+ @ assigns \nothing;
+ @ ensures \result == 0 <==> b->tokens >= wanted;
+ @ ensures never: \result == BUCKET_NEVER <==>
+ @   b->tokens < wanted && b->rate.bytes == 0;
+ @ ensures enough: 0 < \result < BUCKET_NEVER - 1 ==>
+ @   bucket_holds(b) + \result * b->rate.bytes >= wanted * b->rate.period;
+ @ ensures shortest: 0 < \result < BUCKET_NEVER ==>
+ @   bucket_holds(b) + (\result - 1) * b->rate.bytes <
+ @     wanted * b->rate.period;
+ @*/
+uint64_t bucket_wait(const struct bucket *b, int64_t wanted);
 
 #endif

@@ -1,0 +1,44 @@
+/*
+ * What Frama-C does not know of the compiler, by contracts that are true of it.
+ * Included by scripts/prove before each file.
+ */
+#ifndef VRNGD_PROVE_H
+#define VRNGD_PROVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * gcc: __builtin_add_overflow() and the like compute as if with unlimited
+ * precision, and return whether the result does not fit in *to.
+ */
+/*@
+ @ requires \valid(to);
+ @ assigns *to, \result \from a, b;
+ @ ensures \result <==> a + b > UINT64_MAX;
+ @ ensures !\result ==> *to == a + b;
+ @*/
+bool prove_add_uuu(uint64_t a, uint64_t b, uint64_t *to);
+/*@
+ @ requires \valid(to);
+ @ assigns *to, \result \from a, b;
+ @ ensures \result <==> a + b > INT64_MAX;
+ @ ensures !\result ==> *to == a + b;
+ @*/
+bool prove_add_iui(int64_t a, uint64_t b, int64_t *to);
+/*@
+ @ requires \valid(to);
+ @ assigns *to, \result \from a, b;
+ @ ensures \result <==> a < b;
+ @ ensures !\result ==> *to == a - b;
+ @*/
+bool prove_sub_iiu(int64_t a, int64_t b, uint64_t *to);
+
+#ifdef PROVE_SIGNED /* the types of the file that is proved */
+#define __builtin_add_overflow prove_add_iui
+#define __builtin_sub_overflow prove_sub_iiu
+#else
+#define __builtin_add_overflow prove_add_uuu
+#endif
+
+#endif
