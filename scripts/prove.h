@@ -8,6 +8,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* endian.h of a little-endian machine, as is the one that is proved for. */
+#define htole16(x) ((uint16_t)(x))
+#define htole32(x) ((uint32_t)(x))
+#define le16toh(x) ((uint16_t)(x))
+#define le32toh(x) ((uint32_t)(x))
+#define le64toh(x) ((uint64_t)(x))
+
+/* limits.h, sys/mman.h and sys/socket.h of Linux, which Frama-C's lack. */
+#define MAP_NORESERVE 0x4000
+#define SOCK_CLOEXEC  02000000
+#define PIPE_BUF      4096
+#define CMSG_ALIGN(n) (((n) + sizeof(size_t) - 1) & ~(sizeof(size_t) - 1))
+#define CMSG_SPACE(n) (CMSG_ALIGN(n) + CMSG_ALIGN(sizeof(struct cmsghdr)))
+#define CMSG_LEN(n) (CMSG_ALIGN(sizeof(struct cmsghdr)) + (n))
+
 /*
  * gcc: __builtin_add_overflow() and the like compute as if with unlimited
  * precision, and return whether the result does not fit in *to.

@@ -208,6 +208,12 @@ memory_clear(struct memory *mem)
 	mem->recent = 0;
 }
 
+/*@
+ @ requires \valid_read(r);
+ @ assigns \nothing;
+ @ ensures \result <==> r->desc.guest_addr <= addr <
+ @   r->desc.guest_addr + r->desc.size;
+ @*/
 static bool
 region_has(const struct region *r, uint64_t addr)
 {
@@ -216,6 +222,16 @@ region_has(const struct region *r, uint64_t addr)
 }
 
 /* The region that contains a guest address, or NULL. */
+/*@
+ @ requires \valid(mem) && memory_is_valid(mem);
+ @ assigns mem->recent, \result \from *mem, addr;
+ @ ensures \result == \null ||
+ @   (\exists integer i; 0 <= i < mem->nregions &&
+ @     \result == &mem->regions[i]);
+ @ ensures \result != \null ==>
+ @   \result->desc.guest_addr <= addr <
+ @     \result->desc.guest_addr + \result->desc.size;
+ @*/
 static struct region *
 region_find(struct memory *mem, uint64_t addr)
 {
@@ -224,6 +240,11 @@ region_find(struct memory *mem, uint64_t addr)
 	if (mem->recent < mem->nregions &&
 	    region_has(&mem->regions[mem->recent], addr))
 		return &mem->regions[mem->recent];
+	/*@
+	 @ loop invariant low <= high <= mem->nregions;
+	 @ loop assigns low, high, mid;
+	 @ loop variant high - low;
+	 @*/
 	while (low < high) {
 		mid = low + (high - low) / 2;
 		if (region_has(&mem->regions[mid], addr)) {
@@ -255,6 +276,11 @@ memory_guest(struct memory *mem, uint64_t addr, uint64_t *len)
 uint8_t *
 memory_user(struct memory *mem, uint64_t addr, uint64_t len)
 {
+	/*@
+	 @ loop invariant i <= mem->nregions;
+	 @ loop assigns i;
+	 @ loop variant mem->nregions - i;
+	 @*/
 	for (uint32_t i = 0; i < mem->nregions; i++) {
 		const struct region *r = &mem->regions[i];
 		uint64_t offset = addr - r->desc.user_addr;

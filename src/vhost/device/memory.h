@@ -45,6 +45,29 @@ struct memory {
 	volatile sig_atomic_t lost;
 };
 
+/*@
+ @ predicate region_is_valid(struct region *r) =
+ @   r->desc.guest_addr + r->desc.size <= UINT64_MAX &&
+ @   r->desc.user_addr + r->desc.size <= UINT64_MAX &&
+ @   \valid(r->map.start + (0 .. r->desc.size - 1));
+ @
+ @ // What memory_add() and memory_remove() leave.
+ @ predicate memory_is_valid(struct memory *mem) =
+ @   mem->nregions <= VHOST_USER_MEM_SLOTS &&
+ @   \forall integer i; 0 <= i < mem->nregions ==>
+ @     region_is_valid(&mem->regions[i]);
+ @
+ @ // Guest address `addr` is at `host`, with `len` bytes of one region.
+ @ predicate memory_maps(struct memory *mem, integer addr, uint8_t *host,
+ @     integer len) =
+ @   \exists integer i; 0 <= i < mem->nregions &&
+ @     mem->regions[i].desc.guest_addr <= addr &&
+ @     addr + len <= mem->regions[i].desc.guest_addr +
+ @       mem->regions[i].desc.size &&
+ @     host == mem->regions[i].map.start +
+ @       (addr - mem->regions[i].desc.guest_addr);
+ @*/
+
 /* Initializes an empty memory, and handles SIGBUS.  One per process. */
 void memory_init(struct memory *);
 
@@ -72,13 +95,29 @@ void memory_clear(struct memory *);
  * The mapping of guest address `addr`; `*len` (bytes) is reduced to the rest of
  * the region.  NULL if the address is in no region.
  */
-uint8_t *memory_guest(struct memory *, uint64_t addr, uint64_t *len);
+/*@
+ @ requires \valid(mem) && \valid(len) && \separated(mem, len);
+ @ requires memory_is_valid(mem);
+ @ assigns mem->recent, *len, \result \from *mem, addr, *len;
+ @ ensures memory_is_valid(mem);
+ @ ensures *len <= \old(*len);
+ @ ensures \result == \null ==> *len == \old(*len);
+ @ ensures \result != \null && \old(*len) > 0 ==> *len > 0;
+ @ ensures \result != \null ==> memory_maps(mem, addr, \result, *len);
+ @ ensures \result != \null ==> \valid(\result + (0 .. *len - 1));
+ @*/
+uint8_t *memory_guest(struct memory *mem, uint64_t addr, uint64_t *len);
 
 /*
  * The mapping of the frontend's address `addr`, if all `len` bytes are in one
  * region; otherwise NULL.
  */
-uint8_t *memory_user(struct memory *, uint64_t addr, uint64_t len);
+/*@
+ @ requires \valid_read(mem) && memory_is_valid(mem);
+ @ assigns \result \from *mem, addr, len;
+ @ ensures \result != \null ==> \valid(\result + (0 .. len - 1));
+ @*/
+uint8_t *memory_user(struct memory *mem, uint64_t addr, uint64_t len);
 
 /* Marks guest memory as written, if the frontend logs writes. */
 void memory_dirty(struct memory *, uint64_t guest_addr, uint64_t len);
