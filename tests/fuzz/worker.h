@@ -78,7 +78,7 @@ child_ready(const struct sandbox_rule *rules, size_t n, unsigned long nofile)
 	(void)rules, (void)n, (void)nofile;
 }
 
-static void
+static inline void
 keep_line(void *arg, const struct log_line *line)
 {
 	(void)arg;
@@ -86,7 +86,7 @@ keep_line(void *arg, const struct log_line *line)
 }
 
 /* Begins an input: with nothing from the one before. */
-static void
+static inline void
 parent_begin(void)
 {
 	closefrom(CHANNEL_FD);
@@ -101,7 +101,7 @@ parent_begin(void)
 }
 
 /* The channel of a new worker. */
-static void
+static inline void
 parent_connect(void)
 {
 	int down[2], up[2];
@@ -120,7 +120,7 @@ parent_connect(void)
 }
 
 /* Sends a frame; its descriptors are closed. */
-static bool
+static inline bool
 parent_send(struct frame *f)
 {
 	bool sent = channel_send(parent.down, f) == 0;
@@ -133,7 +133,7 @@ parent_send(struct frame *f)
 }
 
 /* A memory file, as the parent makes them. */
-static int
+static inline int
 memory_file(const char *name, uint64_t size)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC);
@@ -143,7 +143,7 @@ memory_file(const char *name, uint64_t size)
 }
 
 /* The worker's end of a new byte channel, of the next generation. */
-static int
+static inline int
 parent_bytes(void)
 {
 	int fds[2];
@@ -157,7 +157,7 @@ parent_bytes(void)
 }
 
 /* Grants bytes, if there is room for them. */
-static void
+static inline void
 parent_give(uint32_t n)
 {
 	static uint8_t bytes[GIVEN_MAX];
@@ -168,7 +168,7 @@ parent_give(uint32_t n)
 }
 
 /* Limits that the parent could send. */
-static struct proto_limits
+static inline struct proto_limits
 parent_limits(struct input *in)
 {
 	static const uint32_t windows[] = { 0, 64, 256, 4096 };
