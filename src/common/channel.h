@@ -59,7 +59,13 @@ void frame_init(struct frame *, enum proto_type, uint32_t consumer,
  * Whether a frame of `size` bytes with `nfds` descriptors is one that `from`
  * may send to `to`.  Looks at the header only; pure.
  */
-bool frame_valid(const struct frame_header *, size_t size, size_t nfds,
+/*@
+ @ requires size >= sizeof(*hdr) ==> \valid_read(hdr);
+ @ assigns \nothing;
+ @ ensures \result ==> hdr->type < PROTO_TYPES;
+ @ ensures \result ==> size == hdr->length && size >= sizeof(*hdr);
+ @*/
+bool frame_valid(const struct frame_header *hdr, size_t size, size_t nfds,
     enum proto_role from, enum proto_role to);
 
 /* The name of a frame type for messages; never NULL. */

@@ -7,6 +7,10 @@
 #include "egd/egd.h"
 
 /* The length of a command without data, by its first byte; 0: unknown. */
+/*@
+ @ assigns \nothing;
+ @ ensures \result == egd_head(command);
+ @*/
 static uint8_t
 head_size(uint8_t command)
 {
@@ -35,6 +39,24 @@ egd_valid(const struct egd *e)
 }
 
 /* Parses available data of EGD_WRITE. */
+/*@
+ @ requires \valid(e) && \valid(used) && \valid(said);
+ @ requires \separated(e, used, said);
+ @ requires *used + len <= SIZE_MAX;
+ @ requires e->head[0] == EGD_WRITE && e->nhead == 4;
+ @ requires e->data <= e->head[3];
+ @ assigns *used, e->data, e->nhead, said->data, said->size;
+ @ ensures egd_is_valid(e);
+ @ ensures said->data == bytes;
+ @ ensures said->size == \min(len, \old(e->data));
+ @ ensures *used == \old(*used) + said->size;
+ @ ensures e->data == \old(e->data) - said->size;
+ @ ensures \result == EGD_DATA ==> said->size > 0;
+ @ ensures \result == EGD_MORE ==> said->size == 0 && len == 0;
+ @ ensures \result == EGD_COMMAND ==>
+ @   \old(e->data) == 0 || said->size > 0;
+ @ ensures \result <= EGD_DATA;
+ @*/
 static enum egd_result
 parse_data(struct egd *e, const uint8_t *bytes, size_t len, size_t *used,
     struct egd_parsed *said)
@@ -51,33 +73,74 @@ parse_data(struct egd *e, const uint8_t *bytes, size_t len, size_t *used,
 	return EGD_COMMAND;
 }
 
+/* Parses up to the end of a command without its data. */
+/*@
+ @ requires \valid(e) && \valid(used) && \valid_read(bytes + (0 .. len - 1));
+ @ requires \separated(e, used, bytes + (0 .. len - 1));
+ @ requires *used == 0;
+ @ requires e->nhead == 0 || e->nhead < egd_head(e->head[0]);
+ @ assigns e->head[0 .. 3], e->nhead, *used;
+ @ ensures *used <= len;
+ @ ensures \result == EGD_MORE ==> *used == len &&
+ @   (e->nhead == 0 || e->nhead < egd_head(e->head[0]));
+ @ ensures \result == EGD_COMMAND ==> *used > 0 && e->nhead > 0 &&
+ @   e->nhead == egd_head(e->head[0]);
+ @ ensures \result == EGD_UNKNOWN ==> *used > 0 && e->nhead == 0 &&
+ @   egd_head(e->head[0]) == 0;
+ @ ensures \result != EGD_DATA && \result <= EGD_UNKNOWN;
+ @*/
+static enum egd_result
+parse_head(struct egd *e, const uint8_t *bytes, size_t len, size_t *used)
+{
+	uint8_t size;
+
+	/*@
+	 @ loop invariant *used <= len;
+	 @ loop invariant e->nhead == 0 || e->nhead < egd_head(e->head[0]);
+	 @ loop assigns e->head[0 .. 3], e->nhead, *used, size;
+	 @ loop variant len - *used;
+	 @*/
+	while (*used < len) {
+		e->head[e->nhead++] = bytes[(*used)++];
+		size = head_size(e->head[0]);
+		if (size == 0) {
+			e->nhead = 0;
+			return EGD_UNKNOWN;
+		}
+		if (e->nhead == size)
+			return EGD_COMMAND;
+	}
+	return EGD_MORE;
+}
+
 enum egd_result
 egd_parse(struct egd *e, const uint8_t *bytes, size_t len, size_t *used,
     struct egd_parsed *said)
 {
-	bool whole = e->nhead > 0 && e->nhead == head_size(e->head[0]);
+	enum egd_result result;
 
 	*used = 0;
-	*said = (struct egd_parsed){ 0 };
-	while (!whole && *used < len) {
-		e->head[e->nhead++] = bytes[(*used)++];
-		said->command = e->head[0];
-		if (head_size(e->head[0]) == 0) {
-			e->nhead = 0;
-			return EGD_UNKNOWN;
-		}
-		whole = e->nhead == head_size(e->head[0]);
-		if (whole && e->head[0] == EGD_WRITE)
-			e->data = e->head[3];
-	}
-	if (!whole)
-		return EGD_MORE;
+	said->command = said->wanted = said->size = 0;
+	said->data = NULL;
+	result = e->data > 0 ? EGD_COMMAND : parse_head(e, bytes, len, used);
+	if (result == EGD_MORE)
+		return result;
+	/*@ assert result == EGD_COMMAND ==> e->nhead == egd_head(e->head[0]); */
 	said->command = e->head[0];
-	if (said->command == EGD_WRITE)
-		return parse_data(e, bytes + *used, len - *used, used, said);
+	if (result == EGD_UNKNOWN)
+		return result;
+	if (said->command == EGD_WRITE) {
+		if (e->data == 0)
+			e->data = e->head[3];
+		/*@ assert e->nhead == 4 && e->data <= e->head[3]; */
+		result = parse_data(e, bytes + *used, len - *used, used, said);
+		/*@ assert said->data == bytes + (*used - said->size); */
+		return result;
+	}
 	if (said->command == EGD_NOW || said->command == EGD_WAIT)
 		said->wanted = e->head[1];
 	e->nhead = 0;
+	/*@ assert egd_is_valid(e); */
 	return EGD_COMMAND;
 }
 

@@ -51,21 +51,60 @@ struct egd_parsed {
 	const uint8_t *data; /* in what was given to egd_parse() */
 };
 
+/*@
+ @ logic integer egd_head(integer command) =
+ @   command == EGD_AVAILABLE || command == EGD_PID ? 1 :
+ @   command == EGD_NOW || command == EGD_WAIT ? 2 :
+ @   command == EGD_WRITE ? 4 : 0;
+ @
+ @ predicate egd_is_valid(struct egd *e) =
+ @   e->nhead == 0 ? e->data == 0 :
+ @   e->nhead == egd_head(e->head[0]) ?
+ @     e->head[0] == EGD_WRITE && 0 < e->data <= e->head[3] :
+ @   e->nhead < egd_head(e->head[0]) && e->data == 0;
+ @*/
+
 /* Whether egd_parse() could have left it so, which it relies on. */
-bool egd_valid(const struct egd *);
+/*@
+ @ requires \valid_read(e);
+ @ assigns \nothing;
+ @ ensures \result <==> egd_is_valid(e);
+ @*/
+bool egd_valid(const struct egd *e);
 
 /*
  * Parses `len` bytes of a client, up to the end of a command or of what there
  * is of its data.  `*used` is how many that were; the rest is for the next
  * call.  Of EGD_UNKNOWN only said->command is set.
  */
-enum egd_result egd_parse(struct egd *, const uint8_t *bytes, size_t len,
+/*@
+ @ requires \valid(e) && \valid(used) && \valid(said);
+ @ requires \valid_read(bytes + (0 .. len - 1));
+ @ requires \separated(e, used, said, bytes + (0 .. len - 1));
+ @ requires egd_is_valid(e);
+ @ assigns *e, *used, *said;
+ @ ensures egd_is_valid(e);
+ @ ensures *used <= len;
+ @ ensures \result == EGD_MORE ==> *used == len;
+ @ ensures \result != EGD_MORE ==> *used > 0;
+ @ ensures said->size > 0 ==> said->data == bytes + (*used - said->size);
+ @ ensures said->size <= *used;
+ @ ensures \result == EGD_COMMAND ==> said->command <= EGD_PID;
+ @ ensures \result == EGD_DATA ==>
+ @   said->command == EGD_WRITE && said->size > 0;
+ @*/
+enum egd_result egd_parse(struct egd *e, const uint8_t *bytes, size_t len,
     size_t *used, struct egd_parsed *said);
 
 /*
  * Formats the answer to EGD_AVAILABLE, for a number of bytes; or to EGD_PID.
  * Returns its length, at most EGD_BRIEF_MAX.
  */
+/*@
+ @ requires \valid(answer + (0 .. 3));
+ @ assigns answer[0 .. 3];
+ @ ensures \result == 4;
+ @*/
 size_t egd_format_available(uint8_t *answer, uint64_t bytes);
 size_t egd_format_pid(uint8_t *answer, pid_t pid);
 
