@@ -26,7 +26,8 @@ static struct {
 	int conn;		  /* of the frontend; -1: closed */
 	int memory, kick;	  /* files of the frontend */
 	uint64_t size;		  /* of its memory */
-	bool ended;
+	bool ended;		  /* the session */
+	bool died;		  /* the worker, in a round */
 } s;
 
 static const uint32_t page_size = 4096;
@@ -399,17 +400,21 @@ worker_end(void)
 		munmap(w->save.file, DEPOSIT_STATE_SIZE);
 }
 
-/* Runs a round of the worker, or dies in it. */
+/* Runs a round of the worker, which may end with it, or die in it. */
 static void
 worker_run(void)
 {
-	if (s.ended)
+	int end;
+
+	if (s.ended || s.died)
 		return;
 	parent.running = true;
-	if (setjmp(parent.end) != 0 || !worker_step(&s.w))
-		s.ended = true;
+	if ((end = setjmp(parent.end)) == 0)
+		s.ended = !worker_step(&s.w);
 	parent.running = false;
-	if (s.ended)
+	s.died = end == 2;
+	s.ended |= end == 1;
+	if (s.ended || s.died)
 		return;
 	CHECK(s.w.page->counters.bytes <= parent.given);
 	answer_frames();
@@ -438,7 +443,7 @@ worker_start(struct input *in)
 	worker_run();
 }
 
-/* The next worker, after this one died at any point between rounds. */
+/* The next worker, after this one died. */
 static void
 restart(struct input *in)
 {
@@ -448,6 +453,8 @@ restart(struct input *in)
 	parent.may_be_lost |=
 	    s.size < FILE_SIZE || s.w.save.file->abandoned != 0;
 	worker_end();
+	parent.dies_in = 0;
+	s.died = false;
 	worker_start(in);
 }
 
@@ -494,7 +501,10 @@ send_frame(struct input *in)
 static void
 act_otherwise(struct input *in)
 {
-	switch (input_u8(in) % 4) {
+	switch (input_u8(in) % 5) {
+	case 4:
+		parent.dies_in = input_u8(in) % 16;
+		break;
 	case 0:
 		s.size = input_u16(in) % 4 * 0x10000;
 		CHECK(ftruncate(s.memory, (off_t)s.size) == 0);
@@ -589,7 +599,7 @@ session_start(void)
 	s.deposit = deposit_make();
 	CHECK(s.deposit != -1 && deposit_put(s.deposit, &parts) == 0);
 	close(fds[1]);
-	s.ended = false;
+	s.ended = s.died = false;
 }
 
 int
