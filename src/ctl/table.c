@@ -47,6 +47,7 @@ format_history(char cell[CELL_SIZE], struct json_object *rates)
 {
 	size_t n = rates == NULL ? 0 : json_object_array_length(rates);
 	uint64_t rate, most = 1;
+	int level;
 
 	n = n < CELL_SIZE ? n : CELL_SIZE - 1;
 	for (size_t i = 0; i < n; i++) {
@@ -57,10 +58,9 @@ format_history(char cell[CELL_SIZE], struct json_object *rates)
 	for (size_t i = 0; i < n; i++) {
 		rate =
 		    json_object_get_uint64(json_object_array_get_idx(rates, i));
-		cell[i] = rate == 0
-		    ? ' '
-		    : (char)(1 +
-			  (HISTORY_LEVELS - 1) * ((double)rate / (double)most));
+		level =
+		    (int)((HISTORY_LEVELS - 1) * (double)rate / (double)most);
+		cell[i] = rate == 0 ? ' ' : (char)(1 + level);
 	}
 	cell[n] = '\0';
 }

@@ -150,7 +150,7 @@ fifo_stick(struct fifo *f, size_t len)
 bool
 fifo_had(const struct fifo *f, const uint8_t *bytes, size_t len)
 {
-	const uint8_t *at;
+	const uint8_t *at = NULL;
 	size_t n;
 
 	while (len >= PIECE) {

@@ -247,6 +247,9 @@ listener_directory(const char *path, struct statx *sx)
 		if (fd == -1 && errno != EAGAIN)
 			break;
 	}
+	/* RestrictSUIDSGID= of systemd does not allow openat2(). */
+	if (fd == -1 && errno == ENOSYS)
+		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1 ||
 	    statx((int)fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
 		STATX_MTIME | STATX_MNT_ID, sx) == 0)

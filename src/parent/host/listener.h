@@ -61,7 +61,8 @@ enum listener_file listener_file(const struct listener *, const char *path);
 /*
  * Looks up a directory without waiting for its file system.  Returns a
  * descriptor (O_PATH), or -1 with errno: EAGAIN, if the kernel does not hold
- * that name, which shows that no listener's file is there.
+ * that name, which shows that no listener's file is there.  May wait where
+ * openat2(2) is not allowed, as in the systemd unit.
  */
 int listener_directory(const char *path, struct statx *);
 
