@@ -45,9 +45,10 @@ format_name(char cell[CELL_SIZE], struct json_object *o, const char *key,
 static void
 format_history(char cell[CELL_SIZE], struct json_object *rates)
 {
-	size_t n = rates == NULL ? 0 : json_object_array_length(rates);
+	static const char levels[] = { ' ', 1, 2, 3, 4, 5, 6, 7,
+		HISTORY_LEVELS };
+	size_t n = rates == NULL ? 0 : json_object_array_length(rates), level;
 	uint64_t rate, most = 1;
-	int level;
 
 	n = n < CELL_SIZE ? n : CELL_SIZE - 1;
 	for (size_t i = 0; i < n; i++) {
@@ -58,9 +59,9 @@ format_history(char cell[CELL_SIZE], struct json_object *rates)
 	for (size_t i = 0; i < n; i++) {
 		rate =
 		    json_object_get_uint64(json_object_array_get_idx(rates, i));
-		level =
-		    (int)((HISTORY_LEVELS - 1) * (double)rate / (double)most);
-		cell[i] = rate == 0 ? ' ' : (char)(1 + level);
+		level = (size_t)((HISTORY_LEVELS - 1) * (double)rate /
+		    (double)most);
+		cell[i] = levels[rate == 0 ? 0 : 1 + level];
 	}
 	cell[n] = '\0';
 }
