@@ -2,6 +2,7 @@
  * Writes metric families and their samples.  Used by metrics.c, which knows the
  * metrics.
  */
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -10,37 +11,6 @@
 
 #define PREFIX	    "vrngd_"
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
-
-/*
- * The length of the UTF-8 sequence (RFC 3629, 4) at `s`, or 0 if it is invalid
- * or a control character.  Does not read past a NUL.
- */
-static size_t
-character_length(const unsigned char *s)
-{
-	/* By the number of leading ones: the range of the second byte. */
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	unsigned char least = 0x80, most = 0xbf;
-
-	if (n == 1)
-		return s[0] < 0x20 || s[0] == 0x7f ? 0 : 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	if (s[0] == 0xe0 || s[0] == 0xc2) /* overlong; U+0080 to U+009F */
-		least = 0xa0;
-	else if (s[0] == 0xed) /* surrogates */
-		most = 0x9f;
-	else if (s[0] == 0xf0) /* overlong */
-		least = 0x90;
-	else if (s[0] == 0xf4) /* beyond U+10FFFF */
-		most = 0x8f;
-	if (s[1] < least || s[1] > most)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	return n;
-}
 
 /* Appends bytes; beyond the end, only the length grows. */
 static void
@@ -54,23 +24,21 @@ append(struct labels *l, size_t *at, const char *bytes, size_t n)
 void
 exposition_label(struct labels *l, const char *name, const char *value)
 {
-	size_t at = l->len, n;
+	size_t at = l->len;
 
 	if (at > 0)
 		append(l, &at, ",", 1);
 	append(l, &at, name, strlen(name));
 	append(l, &at, "=\"", 2);
-	while (*value != '\0') {
-		n = character_length((const unsigned char *)value);
+	for (; *value != '\0'; value++) {
 		if (*value == '\n')
 			append(l, &at, "\\n", 2);
-		else if (n == 0)
+		else if (iscntrl((unsigned char)*value))
 			append(l, &at, REPLACEMENT, sizeof(REPLACEMENT) - 1);
 		else if (*value == '"' || *value == '\\')
 			append(l, &at, *value == '"' ? "\\\"" : "\\\\", 2);
 		else
-			append(l, &at, value, n);
-		value += n == 0 ? 1 : n;
+			append(l, &at, value, 1);
 	}
 	append(l, &at, "\"", 1);
 	if (at < sizeof(l->text))

@@ -41,9 +41,9 @@ struct labels {
 };
 
 /*
- * Adds a label.  The value may be any text: backslash, quotation mark and line
- * break are escaped, and what is not valid UTF-8 or another control character
- * becomes U+FFFD.  A label that does not fit is left out.
+ * Adds a label.  The value is UTF-8: backslash, quotation mark and line break are
+ * escaped, and any other control character becomes U+FFFD.  A label that does
+ * not fit is left out.
  */
 void exposition_label(struct labels *, const char *name, const char *value);
 

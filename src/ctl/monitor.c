@@ -66,7 +66,7 @@ next_event(struct replies *r, const char *path, struct failure *why)
 
 	if (text == NULL)
 		return NULL;
-	reply = json_tokener_parse(text);
+	reply = snapshot_parse(text);
 	parameters = snapshot_object(reply, "parameters");
 	if (snapshot_text(reply, "error")[0] != '\0') {
 		fail(why, EXIT_REFUSED, "the daemon rejected the request: %s",

@@ -49,6 +49,24 @@ read_answer(int fd, const char *path, struct failure *why)
 }
 
 struct json_object *
+snapshot_parse(const char *text)
+{
+	struct json_tokener *tokener = json_tokener_new();
+	struct json_object *reply;
+
+	if (tokener == NULL)
+		err(EXIT_REFUSED, NULL);
+	json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
+	reply = json_tokener_parse_ex(tokener, text, -1);
+	if (json_tokener_get_error(tokener) != json_tokener_success) {
+		json_object_put(reply);
+		reply = NULL;
+	}
+	json_tokener_free(tokener);
+	return reply;
+}
+
+struct json_object *
 snapshot_take(const char *path, struct failure *why)
 {
 	struct json_object *reply, *status;
@@ -63,7 +81,7 @@ snapshot_take(const char *path, struct failure *why)
 	close(fd);
 	if (text == NULL)
 		return NULL;
-	reply = json_tokener_parse(text);
+	reply = snapshot_parse(text);
 	free(text);
 	status =
 	    snapshot_object(snapshot_object(reply, "parameters"), "status");

@@ -18,6 +18,9 @@
  */
 struct json_object *snapshot_take(const char *path, struct failure *);
 
+/* Parses a reply of the daemon; NULL if it is not JSON, or not UTF-8. */
+struct json_object *snapshot_parse(const char *text);
+
 /*
  * The value of a key of an object.  A value that is missing, null, or of
  * another type reads as "", 0, false, or an empty array.

@@ -1,6 +1,7 @@
 /*
- * Selects parts of a status, and events.  It only looks for the ends of values, since the
- * text is that of the parent, but it never reads past its end.  Used by client.c.
+ * Selects parts of a status, and events.  It only looks for the ends of values,
+ * since the text is that of the parent, but it never reads past its end.  Used
+ * by client.c.
  */
 #include <string.h>
 

@@ -4,11 +4,15 @@
 #ifndef VRNGD_JSON_H
 #define VRNGD_JSON_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define JSON_BUFFER 32768 /* bytes */
+
+/* Of a file that is passed to the status process. */
+#define JSON_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 struct json {
 	int fd;

@@ -4,8 +4,6 @@
  */
 #include <sys/mman.h>
 
-#include <bsd/string.h>
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,20 +33,16 @@ put_now(struct json *j)
 	json_put_string(j, "time", text);
 }
 
-/* The name of an event, as in the table of events, in lower case. */
 static void
 put_event(struct json *j, const char *id)
 {
 	const struct event_type *type = event_find(id);
-	char name[32];
-	size_t i;
+	char key[EVENT_KEY_SIZE];
 
 	if (type == NULL)
 		return;
-	strlcpy(name, type->name, sizeof(name));
-	for (i = 0; name[i] != '\0'; i++)
-		name[i] = (char)tolower((unsigned char)name[i]);
-	json_put_string(j, "event", name);
+	event_key(type, key);
+	json_put_string(j, "event", key);
 	json_put_string(j, "message_id", id);
 }
 
@@ -190,7 +184,7 @@ send_events(void *arg)
 		json_flush(&m->json);
 	}
 	if (m->fd == -1 || m->json.error != 0 ||
-	    fcntl(m->fd, F_ADD_SEALS, MONITOR_SEALS) == -1) {
+	    fcntl(m->fd, F_ADD_SEALS, JSON_SEALS) == -1) {
 		discard(m);
 		timer_after(&m->timer, NS_PER_SEC);
 		return;

@@ -9,7 +9,6 @@
 #ifndef VRNGD_MONITOR_H
 #define VRNGD_MONITOR_H
 
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,9 +20,6 @@
 #define MONITOR_EVENTS_SIZE 262144 /* bytes, of the events in a file */
 
 #define MONITOR_INTERVAL (10 * NS_PER_MS) /* ns, from file to file */
-
-/* Of a file that is passed to the status process. */
-#define MONITOR_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 struct monitor {
 	struct process *process;

@@ -170,7 +170,7 @@ write_slice(void *arg)
 		give_up(st, st->json.json.error);
 	else if (!done)
 		timer_at(&st->writer, now);
-	else if (fcntl(st->fd, F_ADD_SEALS, MONITOR_SEALS) == -1)
+	else if (fcntl(st->fd, F_ADD_SEALS, JSON_SEALS) == -1)
 		give_up(st, errno);
 	else
 		answer(st);

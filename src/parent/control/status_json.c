@@ -3,8 +3,6 @@
  * objects.  A new field is a line here and, to be shown, a column in src/ctl.
  * Used by status.c.
  */
-#include <bsd/string.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
 #include <time.h>
@@ -384,19 +382,16 @@ put_time(struct json *j, const char *key, uint64_t ago)
 		json_put_string(j, key, text);
 }
 
-/* The number of records of each event, with its name in small letters. */
+/* The number of records of each event. */
 static void
 put_events(struct json *j)
 {
-	char name[64];
-	size_t len;
+	char key[EVENT_KEY_SIZE];
 
 	json_open(j, "events", '{');
 	for (int i = 0; i < EVENT_TYPES; i++) {
-		len = strlcpy(name, event_type(i)->name, sizeof(name));
-		for (size_t k = 0; k < len && k < sizeof(name); k++)
-			name[k] = (char)tolower((unsigned char)name[k]);
-		json_put_number(j, name, event_count(i));
+		event_key(event_type(i), key);
+		json_put_number(j, key, event_count(i));
 	}
 	json_close(j, '}');
 }

@@ -33,8 +33,8 @@ struct place {
 	struct listener listener;
 	struct listener_rights rights; /* of a unix socket of the daemon */
 	enum listener_file file;       /* as listeners_look() found it */
-	struct statx_timestamp
-	    looked; /* change of its directory; 0: look again */
+	/* When its directory had changed at that look; 0: look again. */
+	struct statx_timestamp looked;
 	enum place_origin origin;
 	struct endpoint *owner; /* the endpoint that listens; NULL: none */
 	bool planned;		/* created by a reload that can still fail */

@@ -1,6 +1,7 @@
 /*
  * Logs events, which have an id and fields.  Used by all of the parent.
  */
+#include <ctype.h>
 #include <string.h>
 
 #include "parent/host/event.h"
@@ -16,6 +17,16 @@ const struct event_type *
 event_type(enum event event)
 {
 	return &types[event];
+}
+
+void
+event_key(const struct event_type *type, char key[EVENT_KEY_SIZE])
+{
+	size_t i;
+
+	for (i = 0; i < EVENT_KEY_SIZE - 1 && type->name[i] != '\0'; i++)
+		key[i] = (char)tolower((unsigned char)type->name[i]);
+	key[i] = '\0';
 }
 
 uint64_t

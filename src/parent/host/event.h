@@ -136,6 +136,10 @@ const struct event_type *event_type(enum event);
 /* The event with an id, which is one of the table; NULL: none. */
 const struct event_type *event_find(const char *id);
 
+/* Its name in JSON: that of the table in small letters. */
+#define EVENT_KEY_SIZE 32
+void event_key(const struct event_type *, char key[EVENT_KEY_SIZE]);
+
 /* How many records of an event have been logged. */
 uint64_t event_count(enum event);
 

@@ -15,8 +15,7 @@ struct listener {
 	int fd;
 	dev_t dev; /* of the socket file */
 	ino_t ino;
-	uint64_t
-	    mount; /* its mount; 0: not to be looked at, since it may wait */
+	uint64_t mount; /* of the file; 0: to look at it may wait */
 };
 
 /* The owner, group and mode of a socket file. */

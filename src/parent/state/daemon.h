@@ -46,9 +46,8 @@ struct daemon_pool {
 	struct daemon_classes classes; /* each after its parent */
 	struct config_terms terms;     /* defaults of added guests */
 	bool kept;
-	uint32_t nactive; /* active members, for the statistics */
-	struct totals
-	    guests; /* of all guests, removed ones too; for the status */
+	uint32_t nactive;     /* active members, for the statistics */
+	struct totals guests; /* removed ones too; for the status */
 };
 
 TAILQ_HEAD(daemon_pools, daemon_pool);

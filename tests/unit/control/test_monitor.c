@@ -84,7 +84,7 @@ receive(struct json_object **events, uint64_t *lost, uint32_t serial)
 		return false;
 	assert_int_equal(f.hdr.type, PROTO_EVENTS);
 	assert_int_equal(f.u.events.serial, serial);
-	assert_int_equal(fcntl(f.fds[0], F_GET_SEALS), MONITOR_SEALS);
+	assert_int_equal(fcntl(f.fds[0], F_GET_SEALS), JSON_SEALS);
 	text = calloc(1, f.u.events.size + 1);
 	assert_non_null(text);
 	assert_int_equal(pread(f.fds[0], text, f.u.events.size + 1, 0),
