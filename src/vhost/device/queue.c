@@ -3,23 +3,10 @@
  */
 #include <endian.h>
 #include <stddef.h>
-#include <string.h>
 
-#include "common/proto.h"
 #include "vhost/device/queue.h"
 
-/* virtio 1.2, 2.7.5 */
-struct virtq_desc {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t flags;
-	uint16_t next;
-};
-#define DESC_F_NEXT	1
-#define DESC_F_WRITE	2
-#define DESC_F_INDIRECT 4
-
-/* 2.7.6; used_event follows the ring */
+/* virtio 1.2, 2.7.6; used_event follows the ring */
 struct virtq_avail {
 	uint16_t flags;
 	uint16_t idx;
@@ -40,7 +27,6 @@ struct virtq_used {
 	struct virtq_used_elem ring[];
 };
 
-const char queue_outside[] = "buffer outside memory";
 const char queue_unreachable[] = "ring is not in the guest's memory";
 
 #define DESC_ALIGN  16
@@ -128,147 +114,6 @@ queue_peek(const struct queue *q)
 	return waiting > q->num ? QUEUE_BROKEN : QUEUE_REQUEST;
 }
 
-/* A table of descriptors: the queue's own or an indirect one. */
-struct table {
-	const struct virtq_desc *desc; /* NULL: read by address */
-	uint64_t guest_addr;
-	uint32_t entries;
-	bool indirect;
-};
-
-/* Copies `len` bytes of guest memory, which may span regions. */
-static bool
-read_guest(struct memory *mem, void *to, uint64_t addr, uint64_t len)
-{
-	uint8_t *out = to, *from;
-	uint64_t n;
-
-	while (len > 0) {
-		n = len;
-		if ((from = memory_guest(mem, addr, &n)) == NULL)
-			return false;
-		memcpy(out, from, n);
-		out += n;
-		addr += n;
-		len -= n;
-	}
-	return true;
-}
-
-/* Reads one descriptor.  Returns the fault, or NULL. */
-static const char *
-read_desc(struct queue *q, const struct table *t, uint32_t i,
-    struct virtq_desc *d)
-{
-	if (i >= t->entries)
-		return "next descriptor out of range";
-	if (t->desc != NULL)
-		memcpy(d, (const void *)&t->desc[i], sizeof(*d));
-	else if (!read_guest(q->mem, d, t->guest_addr + i * sizeof(*d),
-		     sizeof(*d)))
-		return "indirect table outside memory";
-	/* A snapshot: no field is fetched from the guest again. */
-	__asm__ volatile("" : : : "memory");
-	d->addr = le64toh(d->addr);
-	d->len = le32toh(d->len);
-	d->flags = le16toh(d->flags);
-	d->next = le16toh(d->next);
-	return NULL;
-}
-
-/* Adds a buffer to a request, a segment for each region that it lies in. */
-static const char *
-add_buffer(struct queue *q, struct request *req, uint64_t addr, uint64_t len)
-{
-	struct segment *s;
-	uint64_t n;
-
-	if (len > REQUEST_MAX - req->len)
-		len = REQUEST_MAX - req->len;
-	while (len > 0 && req->nsegments < REQUEST_SEGMENTS) {
-		s = &req->segments[req->nsegments];
-		n = len;
-		if ((s->host = memory_guest(q->mem, addr, &n)) == NULL)
-			return queue_outside;
-		s->guest_addr = addr;
-		s->len = (uint32_t)n;
-		req->nsegments++;
-		req->len += (uint32_t)n;
-		addr += n;
-		len -= n;
-	}
-	return NULL;
-}
-
-/* Whether a request has all the segments that can be used. */
-static bool
-is_full(const struct request *req)
-{
-	return req->len == REQUEST_MAX || req->nsegments == REQUEST_SEGMENTS;
-}
-
-/*
- * The indirect table that a descriptor points to (2.7.5.3).  Returns the
- * fault, or NULL.
- */
-static const char *
-enter_indirect(struct table *t, const struct virtq_desc *d)
-{
-	if (t->indirect)
-		return "nested indirect table";
-	if ((d->flags & DESC_F_NEXT) != 0)
-		return "indirect table with a next descriptor";
-	if (d->len == 0 || d->len % sizeof(*d) != 0)
-		return "indirect table with a partial descriptor";
-	*t = (struct table){
-		.guest_addr = d->addr,
-		.entries = d->len / sizeof(*d),
-		.indirect = true,
-	};
-	return NULL;
-}
-
-/* The maximum length of a chain: a longer one has a loop. */
-static uint32_t
-chain_max(const struct table *t)
-{
-	return t->entries < VHOST_USER_QUEUE_SIZE_MAX
-	    ? t->entries
-	    : VHOST_USER_QUEUE_SIZE_MAX;
-}
-
-/*
- * Follows a chain from descriptor `i` and collects its device-writable buffers.
- * Device-readable buffers are skipped (the entropy device has none, 5.4.6).
- * Returns the fault that ended the chain, or NULL.
- */
-static const char *
-walk_chain(struct queue *q, struct request *req, uint32_t i)
-{
-	struct table t = { .desc = q->desc, .entries = q->num };
-	struct virtq_desc d;
-	const char *fault;
-	uint32_t seen = 0;
-
-	while (seen++ < chain_max(&t)) {
-		if ((fault = read_desc(q, &t, i, &d)) != NULL)
-			return fault;
-		if ((d.flags & DESC_F_INDIRECT) != 0) {
-			if ((fault = enter_indirect(&t, &d)) != NULL)
-				return fault;
-			i = seen = 0;
-			continue;
-		}
-		if ((d.flags & DESC_F_WRITE) != 0 &&
-		    (fault = add_buffer(q, req, d.addr, d.len)) != NULL)
-			return fault;
-		if ((d.flags & DESC_F_NEXT) == 0 || is_full(req))
-			return NULL;
-		i = d.next;
-	}
-	return "chain longer than its table";
-}
-
 uint16_t
 queue_pop(struct queue *q)
 {
@@ -280,12 +125,7 @@ queue_pop(struct queue *q)
 void
 queue_read(struct queue *q, uint16_t head, struct request *req)
 {
-	req->head = head;
-	req->len = 0;
-	req->nsegments = 0;
-	req->fault = walk_chain(q, req, head);
-	if (req->fault == NULL && req->len == 0)
-		req->fault = "chain without device-writable buffer";
+	chain_read(q->mem, q->desc, q->num, head, req);
 }
 
 void

@@ -8,28 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vhost/device/chain.h"
 #include "vhost/device/memory.h"
 #include "vhost/protocol/vhost_user.h"
 
-#define REQUEST_SEGMENTS 64 /* per request; later ones are ignored */
-
-/* Device-writable memory of a request, within one region. */
-struct segment {
-	uint8_t *host;
-	uint64_t guest_addr;
-	uint32_t len;
-};
-
-/* A snapshot of a descriptor chain. */
-struct request {
-	uint32_t head; /* returned to the driver unchanged */
-	uint32_t len;  /* bytes, of all segments */
-	uint32_t nsegments;
-	const char *fault; /* the fault that ended it, or NULL */
-	struct segment segments[REQUEST_SEGMENTS];
-};
-
-struct virtq_desc;
 struct virtq_avail;
 struct virtq_used;
 
@@ -49,9 +31,6 @@ struct queue {
 	struct virtq_avail *avail;
 	struct virtq_used *ring;
 };
-
-/* The fault of a chain with a buffer outside of memory. */
-extern const char queue_outside[];
 
 /* Why queue_map() fails for a ring outside of memory. */
 extern const char queue_unreachable[];

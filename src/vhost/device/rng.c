@@ -59,7 +59,7 @@ fetch(struct rng *r)
 			again = false;
 		}
 		queue_read(r->queue, (uint16_t)head, req);
-		if (r->queue->mem->shrunk && req->fault == queue_outside &&
+		if (r->queue->mem->shrunk && req->fault == chain_outside &&
 		    (again || queue_is_older(r->queue, next))) {
 			*r->inflight = inflight;
 			r->queue->next = next;
