@@ -58,6 +58,7 @@ complete -c vrngctl -n '__vrngctl_at' -a source -d 'test a failed source again'
 complete -c vrngctl -n '__vrngctl_at' -a log -d 'set the log level'
 complete -c vrngctl -n '__vrngctl_at' -a qemu-args -d 'print options for QEMU'
 complete -c vrngctl -n '__vrngctl_at' -a libvirt-xml -d 'print domain XML for libvirt'
+complete -c vrngctl -n '__vrngctl_at' -a firecracker-args -d 'print the vsock device for Firecracker'
 
 complete -c vrngctl -n '__vrngctl_at status; or __vrngctl_at why; or __vrngctl_at monitor' -a '(__vrngctl_names guests; __vrngctl_names services)'
 complete -c vrngctl -n '__vrngctl_in status; or __vrngctl_in monitor' -l json -d 'as JSON'
@@ -75,7 +76,7 @@ complete -c vrngctl -n '__vrngctl_in guest add; or __vrngctl_in guest adopt; or 
 complete -c vrngctl -n '__vrngctl_at source' -a retest
 complete -c vrngctl -n '__vrngctl_at source retest' -a '(__vrngctl_names sources)'
 complete -c vrngctl -n '__vrngctl_at log' -a 'error warning info debug'
-complete -c vrngctl -n '__vrngctl_at qemu-args; or __vrngctl_at libvirt-xml' -a '(__vrngctl_names guests)'
+complete -c vrngctl -n '__vrngctl_at qemu-args; or __vrngctl_at libvirt-xml; or __vrngctl_at firecracker-args' -a '(__vrngctl_names guests)'
 complete -c vrngctl -n '__vrngctl_in qemu-args; or __vrngctl_in libvirt-xml' -l egd -d 'for its EGD socket'
 complete -c vrngctl -n '__vrngctl_in qemu-args; or __vrngctl_in libvirt-xml' -l service -x -a '(__vrngctl_names services)'
 complete -c vrngctl -n '__vrngctl_in qemu-args' -l memory -x -a '512M 1G 2G 4G'

@@ -86,6 +86,7 @@ static const char usage_text[] =
     "  libvirt-xml GUEST [--egd]\n"
     "  libvirt-xml --service NAME\n"
     "                           print domain XML for libvirt\n"
+    "  firecracker-args GUEST   print the vsock device for Firecracker\n"
     "\n"
     "  -s, --control SOCKET     control socket of the daemon\n"
     "                           (" CONTROL_PATH ")\n"
@@ -142,6 +143,7 @@ static const struct command commands[] = {
 	    snippet_run_qemu },
 	{ "libvirt-xml", NULL, "guest name", OPT_EGD | OPT_SERVICE,
 	    snippet_run_libvirt },
+	{ "firecracker-args", NULL, "guest name", 0, snippet_run_firecracker },
 	{ "names", NULL, "guests, classes, pools, sources or services", 0,
 	    status_run_names },
 };

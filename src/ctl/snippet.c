@@ -1,6 +1,7 @@
 /*
- * vrngctl qemu-args and libvirt-xml: the settings of a virtual machine, from a
- * template for each kind of connection and the values for it.  Used by main.c.
+ * vrngctl qemu-args, libvirt-xml and firecracker-args: the settings of a virtual
+ * machine, from a template for each kind of connection and the values for it.
+ * Used by main.c.
  */
 #include <sys/stat.h>
 
@@ -21,6 +22,7 @@
 #include "ctl/snippet.h"
 
 #define PLACE_SIZE 256		     /* with the NUL */
+#define GUEST_CID  3		     /* any does: each VM has its own socket */
 #define UNIT_TIME  (10 * NS_PER_SEC) /* for the unit of a guest to start */
 #define UNIT_POLL  20000	     /* us */
 
@@ -544,4 +546,65 @@ int
 snippet_run_libvirt(const struct args *args, struct failure *why)
 {
 	return run_snippet(args, why, false);
+}
+
+/*
+ * Firecracker connects to the unix socket PATH_PORT when the guest connects to
+ * PORT of the host (its docs/vsock.md).  Splits such a path; false: it is none.
+ */
+static bool
+split_path(char *path, const char **port)
+{
+	char *last = strrchr(path, '_');
+	const char *error = "";
+
+	if (last != NULL && last != path && last[-1] != '/')
+		(void)strtonum(last + 1, 1, UINT32_MAX - 1, &error);
+	if (error != NULL || last[1] < '1' || last[1] > '9')
+		return false;
+	*last = '\0';
+	*port = last + 1;
+	return true;
+}
+
+static int
+print_firecracker(struct place *p, const char *name, struct failure *why)
+{
+	struct json_object *body = json_object_new_object();
+	const char *port;
+
+	if (!split_path(p->path, &port)) {
+		json_object_put(body);
+		return fail(why, EXIT_REFUSED,
+		    "guest %s: path of its EGD socket must end in _PORT, such "
+		    "as /run/%s/v.sock_1024",
+		    name, name);
+	}
+	json_object_object_add(body, "guest_cid",
+	    json_object_new_int(GUEST_CID));
+	json_object_object_add(body, "uds_path",
+	    json_object_new_string(p->path));
+	puts(json_object_to_json_string_ext(body,
+	    JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(body);
+	warnx("EGD is at CID 2, port %s for the guest", port);
+	return 0;
+}
+
+int
+snippet_run_firecracker(const struct args *args, struct failure *why)
+{
+	struct json_object *status = take_status(args, why), *guest;
+	struct place place;
+	int r = -1;
+
+	if (status == NULL)
+		return -1;
+	guest = snapshot_find(status, "guests", args->operand, why);
+	if (guest != NULL &&
+	    place_of_guest(&place, status, guest, true, why) == 0)
+		r = print_firecracker(&place, snapshot_text(guest, "name"),
+		    why);
+	json_object_put(status);
+	return r;
 }

@@ -1,5 +1,6 @@
 /*
- * vrngctl qemu-args and libvirt-xml: settings of virtual machines.
+ * vrngctl qemu-args, libvirt-xml and firecracker-args: settings of virtual
+ * machines.
  */
 #ifndef VRNGCTL_SNIPPET_H
 #define VRNGCTL_SNIPPET_H
@@ -8,5 +9,6 @@
 
 int snippet_run_qemu(const struct args *, struct failure *);
 int snippet_run_libvirt(const struct args *, struct failure *);
+int snippet_run_firecracker(const struct args *, struct failure *);
 
 #endif

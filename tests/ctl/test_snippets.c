@@ -138,12 +138,55 @@ test_stream(void **state)
 	server_stop(&s);
 }
 
+/* Paths of EGD sockets, and of the socket that Firecracker creates. */
+static void
+test_firecracker(void **state)
+{
+	static const char *const rows[][3] = {
+		{ "/run/fc/v.sock_1024", "/run/fc/v.sock", "1024" },
+		{ "/run/a b/\\\\\\\"v_1_2", "/run/a b/\\\\\\\"v_1", "2" },
+		{ "/run/v_4294967294", "/run/v", "4294967294" },
+		{ "/run/v.sock" },
+		{ "/run/v_" },
+		{ "/run/v_0" },
+		{ "/run/v_+1" },
+		{ "/run/v_1x" },
+		{ "/run/v_4294967295" },
+		{ "/run/_1024" },
+	};
+	char text[256], odd[256];
+	struct server s = { .odd = odd, .odd_list = "guests" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(odd, sizeof(odd),
+		    "{\"name\":\"fc\",\"egd_socket\":\"%s\"}", rows[i][0]);
+		server_start(&s);
+		if (rows[i][1] == NULL) {
+			check_fails(&s, "firecracker-args fc", 1,
+			    "guest fc: path of its EGD socket must end in "
+			    "_PORT, such as /run/fc/v.sock_1024\n");
+			server_stop(&s);
+			continue;
+		}
+		run(&s, "firecracker-args fc");
+		assert_int_equal(result.status, 0);
+		snprintf(text, sizeof(text),
+		    "{\"guest_cid\":3,\"uds_path\":\"%s\"}\n", rows[i][1]);
+		assert_string_equal(result.out, text);
+		snprintf(text, sizeof(text), "CID 2, port %s ", rows[i][2]);
+		check_contains(result.err, text);
+		server_stop(&s);
+	}
+}
+
 static void
 test_refused(void **state)
 {
 	const char *const rows[][2] = {
 		{ "qemu-args vm2 --egd", "guest vm2 has no EGD socket" },
 		{ "libvirt-xml vm2 --egd", "guest vm2 has no EGD socket" },
+		{ "firecracker-args vm2", "guest vm2 has no EGD socket" },
 		{ "qemu-args vm9 --egd", "unknown guest vm9 (there are " },
 		{ "qemu-args --service vm1",
 		    "unknown service vm1 (there are local, lan, legacy, vm7, "
@@ -154,6 +197,7 @@ test_refused(void **state)
 		    "ambiguous service both: use egd:both or stream:both\n" },
 	};
 	const char *const usage[][2] = {
+		{ "firecracker-args", "missing operand (guest name)" },
 		{ "qemu-args --egd", "missing operand (guest name)" },
 		{ "qemu-args --service", "missing value of --service" },
 		{ "qemu-args vm1 --service lan", "unexpected argument 'vm1'" },
@@ -345,6 +389,7 @@ main(void)
 		cmocka_unit_test(test_guest),
 		cmocka_unit_test(test_egd),
 		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_firecracker),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_odd_places),
 		cmocka_unit_test(test_senders),
