@@ -32,6 +32,7 @@
 #define FE_F_PROTOCOL	 FE_BIT(30)
 #define FE_F_VERSION_1	 FE_BIT(32)
 #define FE_F_RING_PACKED FE_BIT(34)
+#define FE_F_IN_ORDER	 FE_BIT(35)
 
 /* vhost-user protocol feature bits. */
 #define FE_P_MQ		  FE_BIT(0)

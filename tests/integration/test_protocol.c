@@ -20,7 +20,7 @@ test_offered(void **state)
 	suite_up_qemu(s, &s->fe, "vm0");
 	assert_int_equal(s->fe.offered,
 	    FE_F_VERSION_1 | FE_F_EVENT_IDX | FE_F_INDIRECT | FE_F_PROTOCOL |
-		FE_F_LOG_ALL);
+		FE_F_LOG_ALL | FE_F_IN_ORDER);
 	assert_int_equal(s->fe.poffered, FE_P_ALL);
 	assert_int_equal(s->fe.queue_num, 1);
 	assert_int_equal(s->fe.max_slots, 509);

@@ -355,6 +355,40 @@ test_request_before_start(void **state)
 	suite_pass(s);
 }
 
+/*
+ * IN_ORDER (virtio 1.2, 6): buffers are used as they were made available, large
+ * ones, chains and those with a fault among them.
+ */
+static void
+test_in_order(void **state)
+{
+	const struct fe_seg chain[] = { { FE_BUF_GPA, 7 },
+		{ FE_BUF_GPA + FE_PAGE, 100 } };
+	struct suite *s = *state;
+	struct fe *fe = &s->fe;
+	struct fe_used_elem elem;
+	int heads[16];
+
+	suite_up(s, fe, "vm0", 64, QEMU_FEATURES | FE_F_IN_ORDER,
+	    QEMU_PFEATURES);
+	for (int i = 0; i < 30; i++) {
+		for (int n = 0; n < 16; n++) {
+			heads[n] = n % 4 == 3 ? fe_add(fe, chain, 2)
+			    : n % 4 == 2      ? fe_add_one(fe, FE_MEM_END, 64)
+					      : fe_add_one(fe, FE_BUF_GPA,
+						    n % 4 == 1 ? 60000 : 64);
+			assert_int_not_equal(heads[n], -1);
+		}
+		fe_kick(fe);
+		CHECK(fe_wait(fe, 16, FE_TIMEOUT_MS));
+		for (int n = 0; n < 16; n++) {
+			assert_int_equal(fe_pop(fe, &elem), 1);
+			assert_int_equal(elem.id, heads[n]);
+		}
+	}
+	suite_pass(s);
+}
+
 int
 main(void)
 {
@@ -363,8 +397,8 @@ main(void)
 		SUITE_TEST(test_straddle), SUITE_TEST(test_large),
 		SUITE_TEST(test_index_wrap), SUITE_TEST(test_used_event),
 		SUITE_TEST(test_avail_event), SUITE_TEST(test_no_interrupt),
-		SUITE_TEST(test_enable),
-		SUITE_TEST(test_request_before_start) };
+		SUITE_TEST(test_enable), SUITE_TEST(test_request_before_start),
+		SUITE_TEST(test_in_order) };
 
 	return SUITE_MAIN("rings", tests);
 }

@@ -25,6 +25,7 @@
 #define VIRTIO_F_VERSION_1	       32
 #define VIRTIO_F_ACCESS_PLATFORM       33
 #define VIRTIO_F_RING_PACKED	       34
+#define VIRTIO_F_IN_ORDER	       35
 
 /* Protocol feature bits. */
 #define VHOST_USER_PROTOCOL_F_MQ		  0
