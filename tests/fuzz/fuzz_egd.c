@@ -1,8 +1,8 @@
 /*
  * The whole EGD worker: the input is a script of its clients and of the parent,
- * who also starts it again.  A client of EGD checks the answers it receives.
+ * who also starts it again, even in the middle of a round.  A client of EGD
+ * checks the answers it receives.
  */
-#include <sys/un.h>
 
 #include <netinet/in.h>
 #include <stddef.h>
@@ -26,6 +26,9 @@ struct other {
 	struct egd_parsed commands[COMMANDS_MAX];
 	uint32_t due; /* bytes of the current answer, or UINT32_MAX: unknown */
 	uint64_t received;
+	bool inet;
+	bool framed; /* has received an answer that is not only bytes */
+	bool unsure; /* may have received bytes twice, instead of answers */
 };
 
 static struct {
@@ -35,7 +38,11 @@ static struct {
 	struct other others[PLACES];
 	int state, page; /* memory files */
 	uint32_t protocol;
-	int udp; /* a peer of the socket; -1: none */
+	int udp, udp2;	   /* peers of the socket; -1: none */
+	int port;	   /* a listener of TCP; -1: none */
+	bool died;	   /* the worker, in a round */
+	uint8_t dies_next; /* the next worker: parent.dies_in */
+	bool damaged;	   /* the saved state, by a compromised worker */
 } s;
 
 static void
@@ -68,9 +75,13 @@ check_byte(struct other *o, uint8_t byte)
 {
 	const struct egd_parsed *command;
 
+	if (o->unsure || s.damaged)
+		return;
 	while (o->due == 0) {
 		CHECK(o->answered < o->ncommands);
-		o->due = answer_size(&o->commands[o->answered++]);
+		command = &o->commands[o->answered++];
+		o->due = answer_size(command);
+		o->framed |= o->due > 0 && command->command != EGD_WAIT;
 	}
 	if (o->due != UINT32_MAX) {
 		o->due--;
@@ -126,9 +137,56 @@ other_write(struct other *o, struct input *in)
 	}
 }
 
+/* A listener of TCP, if there is a loopback interface. */
+static void
+listen_tcp(int family)
+{
+	struct sockaddr_storage at = { .ss_family = (sa_family_t)family };
+
+	if (family == AF_INET6)
+		((struct sockaddr_in6 *)(void *)&at)->sin6_addr =
+		    in6addr_loopback;
+	else
+		((struct sockaddr_in *)(void *)&at)->sin_addr.s_addr =
+		    htonl(INADDR_LOOPBACK);
+	s.port = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (s.port != -1 &&
+	    bind(s.port, (struct sockaddr *)&at, sizeof(at)) == 0 &&
+	    listen(s.port, PLACES) == 0)
+		return;
+	if (s.port != -1)
+		close(s.port);
+	s.port = -1;
+}
+
+/* Ends of a TCP connection, which leave nothing in the kernel afterwards. */
+static bool
+connect_tcp(int fds[2])
+{
+	const struct linger at_once = { .l_onoff = 1 };
+	struct sockaddr_storage at;
+	socklen_t len = sizeof(at);
+
+	if (s.port == -1 ||
+	    getsockname(s.port, (struct sockaddr *)&at, &len) == -1)
+		return false;
+	fds[0] = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(fds[0] != -1);
+	if (connect(fds[0], (struct sockaddr *)&at, len) == -1) {
+		close(fds[0]);
+		return false;
+	}
+	fds[1] = accept4(s.port, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	CHECK(fds[1] != -1);
+	for (int i = 0; i < 2; i++)
+		setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &at_once,
+		    sizeof(at_once));
+	return true;
+}
+
 /* A new client in a place. */
 static void
-connect_client(uint32_t place)
+connect_client(uint32_t place, bool inet)
 {
 	struct other *o = &s.others[place];
 	int fds[2], size = 2048;
@@ -137,11 +195,16 @@ connect_client(uint32_t place)
 	if (o->conn != -1 || s.protocol == SERVE_DATAGRAM)
 		return;
 	other_close(o);
-	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-		  fds) == 0);
+	inet = inet && connect_tcp(fds);
+	if (!inet)
+		CHECK(socketpair(AF_UNIX,
+			  SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+			  fds) == 0);
 	/* Answers to be sent in parts. */
 	setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	*o = (struct other){ .fd = fds[0], .conn = fds[1] };
+	if (inet)
+		setsockopt(fds[0], SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	*o = (struct other){ .fd = fds[0], .conn = fds[1], .inet = inet };
 	frame_init(&f, PROTO_CLIENT, 0, 0);
 	f.u.client.place = place;
 	f.fds[0] = dup(fds[1]);
@@ -170,23 +233,41 @@ hear_frames(void)
 	}
 }
 
+/* A network, of those that have the clients' addresses or not. */
+static void
+send_network(uint8_t which)
+{
+	static const uint8_t mapped[] = { [10] = 0xff, 0xff, 127, 0, 0, 1 };
+	struct frame f;
+
+	frame_init(&f, PROTO_ALLOW, 0, 0);
+	if (which % 2 == 0)
+		memcpy(f.u.network.address, mapped, sizeof(mapped));
+	else
+		f.u.network.address[15] = 1;
+	f.u.network.bits = 128U - which / 2 % 32;
+	f.u.network.address[which % 16] ^= which / 64;
+	CHECK(parent_send(&f));
+}
+
 static void
 send_service(struct input *in)
 {
 	struct frame f;
+	uint8_t n;
 
 	frame_init(&f, PROTO_SERVE, 0, 0);
 	f.u.serve.protocol = s.protocol;
 	f.u.serve.max_clients = input_u8(in) % PLACES + 1;
 	f.u.serve.idle_timeout = input_u8(in) * NS_PER_SEC;
-	f.u.serve.nallowed = input_u8(in) % 2;
-	if (!parent_send(&f) || f.u.serve.nallowed == 0)
+	n = input_u8(in);
+	f.u.serve.nallowed = n % 4;
+	f.u.serve.connects = n / 4 % 8 == 7;
+	f.u.serve.addressed = 1;
+	if (!parent_send(&f))
 		return;
-	frame_init(&f, PROTO_ALLOW, 0, 0);
-	f.u.network.address[10] = f.u.network.address[11] = 0xff;
-	f.u.network.address[12] = 127;
-	f.u.network.bits = 104;
-	CHECK(parent_send(&f));
+	for (uint32_t i = 0; i < n % 4; i++)
+		send_network(i < 2 ? (uint8_t)i : input_u8(in));
 }
 
 /* The clients for the next worker. */
@@ -211,27 +292,57 @@ send_clients(void)
 	CHECK(parent_send(&f));
 }
 
-/* A UDP socket of its own, or a connected one, here of datagrams. */
-static void
-send_socket(bool bound)
+/* A UDP socket on the loopback interface, or -1. */
+static int
+udp_socket(void)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), yes = 1;
+
+	CHECK(fd != -1);
+	setsockopt(fd, IPPROTO_IP, IP_RECVERR, &yes, sizeof(yes));
+	if (bind(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void
+connect_udp(int from, int to)
+{
+	struct sockaddr_storage at;
+	socklen_t len = sizeof(at);
+
+	CHECK(getsockname(to, (struct sockaddr *)&at, &len) == 0);
+	/* Not those of the unix domain, which have no names. */
+	(void)connect(from, (struct sockaddr *)&at, len);
+}
+
+/* A UDP socket of its own, or a connected one, also of the unix domain. */
+static void
+send_socket(uint8_t how)
+{
+	bool bound = (how & 1) != 0;
+	int fds[2] = { -1, -1 };
 	struct frame f;
-	int fds[2];
 
 	frame_init(&f, PROTO_SOCKET, 0, 0);
 	f.u.socket.kind = bound ? SOCKET_BOUND : SOCKET_CONNECTED;
-	if (!bound)
+	if ((how & 3) != 0) {
+		fds[0] = udp_socket();
+		fds[1] = udp_socket();
+		s.udp2 = bound ? udp_socket() : -1;
+	}
+	/* Without a loopback interface nothing arrives. */
+	if (fds[1] == -1)
 		CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) == 0);
 	else {
-		fds[0] = socket(AF_INET, SOCK_DGRAM, 0);
-		fds[1] = socket(AF_INET, SOCK_DGRAM, 0);
-		/* Without a loopback interface nothing arrives. */
-		if (bind(fds[1], (struct sockaddr *)&sin, sizeof(sin)) == 0 &&
-		    getsockname(fds[1], (struct sockaddr *)&sin, &len) == 0)
-			(void)connect(fds[0], (struct sockaddr *)&sin, len);
+		connect_udp(fds[0], fds[1]);
+		if (!bound)
+			connect_udp(fds[1], fds[0]);
+		else
+			connect_udp(s.udp2, fds[1]);
 	}
 	s.udp = fds[0];
 	f.fds[0] = fds[1];
@@ -239,14 +350,38 @@ send_socket(bool bound)
 }
 
 static void
+init(void)
+{
+	worker_init(&s.w);
+	step_start(&s.w);
+}
+
+static void
+one_step(void)
+{
+	if (s.w.stage != WORKER_FINISHED)
+		step(&s.w);
+}
+
+/* Runs a part of the worker, which may die in it. */
+static void
+run(void (*part)(void))
+{
+	s.died = worker_do(part) == 2;
+	hear_frames();
+	/* Of unix sockets it is not known what was sent. */
+	for (uint32_t i = 0; s.died && i < PLACES; i++)
+		s.others[i].unsure |= !s.others[i].inet && !s.others[i].framed;
+}
+
+static void
 worker_start(struct input *in)
 {
 	struct frame f;
 
+	parent.dies_in = 0;
 	parent_connect();
-	frame_init(&f, PROTO_COUNTERS, 0, 0);
-	f.fds[0] = dup(s.page);
-	CHECK(parent_send(&f));
+	parent_send_page(s.page);
 	send_service(in);
 	frame_init(&f, PROTO_LIMITS, 0, 0);
 	f.u.limits = parent_limits(in);
@@ -255,53 +390,50 @@ worker_start(struct input *in)
 	f.fds[0] = parent_bytes();
 	CHECK(parent_send(&f));
 	if (s.protocol == SERVE_DATAGRAM)
-		send_socket((input_u8(in) & 1) != 0);
+		send_socket(input_u8(in));
 	else
 		send_clients();
 	memset(&s.clients, 0,
 	    offsetof(struct clients, place) + PLACES * sizeof(struct client));
 	memset(&s.w, 0, offsetof(struct worker, window));
+	s.w.deposit = -1;
 	s.w.clients = &s.clients;
 	s.w.saved = &s.unsaved;
 	s.w.protocol = &client_egd;
 	clients_init(&s.clients);
-	parent.running = true;
-	worker_init(&s.w);
-	step_start(&s.w);
-	parent.running = false;
+	parent.dies_in = s.dies_next;
+	s.dies_next = 0;
+	run(init);
 }
 
 /* The worker dies, as a process does. */
 static void
 worker_end(void)
 {
-	close(s.w.loop.epoll_fd);
-	for (uint32_t i = 0; i < PLACES; i++)
-		if (s.clients.place[i].state != CLIENT_NONE &&
-		    s.clients.place[i].fd != -1)
-			close(s.clients.place[i].fd);
-	if (s.w.window.bytes_fd != -1)
-		close(s.w.window.bytes_fd);
-	if (s.w.writes_fd != -1)
-		close(s.w.writes_fd);
-	munmap(s.w.page, counters_size(ROLE_EGD));
+	int others[4 + 2 * PLACES + 3] = { s.state, s.page, s.port };
+	size_t n = 3;
+
+	for (uint32_t i = 0; i < PLACES; i++) {
+		others[n++] = s.others[i].fd;
+		others[n++] = s.others[i].conn;
+	}
+	/* Descriptors in flight in a socket that is connected to itself. */
+	while (s.w.deposit > CHANNEL_UP_FD && deposit_drop(s.w.deposit) == 0)
+		;
+	worker_close(others, n);
+	if (s.w.page != NULL)
+		munmap(s.w.page, counters_size(ROLE_EGD));
 	if (s.w.saved != &s.unsaved)
 		munmap(s.w.saved, CLIENTS_STATE_SIZE);
-	if (s.udp != -1)
-		close(s.udp);
-	s.udp = -1;
+	s.udp = s.udp2 = -1;
 }
 
 static void
 worker_run(struct input *in)
 {
-	if (s.w.stage != WORKER_FINISHED) {
-		parent.running = true;
-		step(&s.w);
-		parent.running = false;
-	}
-	hear_frames();
-	if (s.w.stage != WORKER_FINISHED)
+	if (!s.died)
+		run(one_step);
+	if (!s.died && s.w.stage != WORKER_FINISHED)
 		return;
 	worker_end();
 	worker_start(in);
@@ -311,28 +443,50 @@ worker_run(struct input *in)
 static void
 send_frame(struct input *in)
 {
+	uint8_t which = input_u8(in) % 6;
 	struct frame f;
 
-	switch (input_u8(in) % 5) {
-	case 0:
-		frame_init(&f, PROTO_LIMITS, 0, 0);
-		f.u.limits = parent_limits(in);
-		break;
-	case 1:
-		frame_init(&f, PROTO_BYTES, CONSUMER, parent.generation + 1);
-		f.fds[0] = parent_bytes();
-		break;
-	case 2:
-		frame_init(&f, PROTO_WANT_ASK, 0, 0);
-		break;
-	case 3:
-		frame_init(&f, PROTO_PING, 0, 0);
-		break;
-	default:
+	if (which < 4)
+		parent_send_usual(in, which);
+	else if (which == 4)
 		send_service(in);
-		return;
+	else {
+		frame_init(&f, PROTO_WRITES, 0, 0);
+		f.fds[0] = memory_file("writes", 0);
+		parent_send(&f);
 	}
-	parent_send(&f);
+}
+
+/* A compromised worker writes to the saved state of a client. */
+static void
+corrupt(struct input *in, uint32_t place)
+{
+	uint8_t where = input_u8(in), n = input_u8(in) % 17, bytes[16];
+	size_t offset = where < sizeof(struct saved_record)
+	    ? offsetof(struct saved, records[place]) + where
+	    : where % 4U;
+
+	input_copy(in, bytes, n);
+	s.damaged = true;
+	CHECK(pwrite(s.state, bytes, n, (off_t)offset) == n);
+}
+
+/* A peer sends a datagram, or refuses those of the worker, or accepts them. */
+static void
+send_datagram(uint8_t how)
+{
+	const struct sockaddr none = { .sa_family = AF_UNSPEC };
+	int peer = how % 2 == 0 ? s.udp : s.udp2;
+
+	if (peer == -1)
+		return;
+	if (how < 8) {
+		if (send(peer, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+			errno = 0;
+	} else if (how < 12)
+		connect_udp(peer, peer);
+	else
+		(void)connect(peer, &none, sizeof(none));
 }
 
 static void
@@ -344,7 +498,7 @@ act(struct input *in)
 	switch (action % 16) {
 	case 0:
 	case 1:
-		connect_client(action / 16 % PLACES);
+		connect_client(action / 16 % PLACES, action % 16 == 1);
 		break;
 	case 2:
 	case 3:
@@ -371,13 +525,19 @@ act(struct input *in)
 	case 11:
 		parent.now += input_u16(in) * NS_PER_MS;
 		break;
-	case 12: /* dies between two rounds */
-		worker_end();
-		worker_start(in);
+	case 12:
+		if (action >= 128)
+			s.dies_next = input_u8(in) % 64;
+		if (action / 16 % 4 == 0) { /* dies between two rounds */
+			worker_end();
+			worker_start(in);
+		} else if (action / 16 % 4 == 1)
+			corrupt(in, input_u8(in) % PLACES);
+		else
+			parent.dies_in = input_u8(in) % 32;
 		break;
 	case 13:
-		if (s.udp != -1 && send(s.udp, "", 1, MSG_DONTWAIT) == -1)
-			errno = 0;
+		send_datagram(action / 16);
 		break;
 	default:
 		worker_run(in);
@@ -402,10 +562,16 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct input in = { bytes, len };
+	uint8_t protocol;
 
 	parent_begin();
-	s.protocol = input_u8(&in) % (SERVE_DATAGRAM + 1);
-	s.udp = -1;
+	protocol = input_u8(&in);
+	s.protocol = protocol % (SERVE_DATAGRAM + 1);
+	s.udp = s.udp2 = s.port = -1;
+	s.damaged = false;
+	s.dies_next = 0;
+	if (protocol >= 64)
+		listen_tcp(protocol >= 128 ? AF_INET6 : AF_INET);
 	for (uint32_t i = 0; i < PLACES; i++)
 		s.others[i] = (struct other){ .fd = -1, .conn = -1 };
 	s.state = memory_file("state", CLIENTS_STATE_SIZE);

@@ -231,6 +231,10 @@ send_any(struct input *in)
 static void
 send_ring(struct input *in, uint8_t n)
 {
+	static const uint32_t eventfds[] = { VHOST_USER_SET_VRING_KICK,
+		VHOST_USER_SET_VRING_CALL, VHOST_USER_SET_VRING_KICK,
+		VHOST_USER_SET_VRING_ERR };
+
 	switch (n % 16) {
 	case 3:
 		send_state(VHOST_USER_SET_VRING_NUM, 1U << input_u8(in) % 17);
@@ -248,9 +252,7 @@ send_ring(struct input *in, uint8_t n)
 		send_addr(input_u8(in) & 1);
 		break;
 	case 8:
-		send_u64(n / 16 % 2 == 0 ? VHOST_USER_SET_VRING_KICK
-					 : VHOST_USER_SET_VRING_CALL,
-		    0, s.kick);
+		send_u64(eventfds[n / 16 % 4], 0, s.kick);
 		break;
 	}
 }
@@ -380,38 +382,40 @@ answer_frames(void)
 static void
 worker_end(void)
 {
-	struct worker *w = &s.w;
-	const int fds[] = { w->loop.epoll_fd, w->session.fd, w->kick_fd,
-		w->call.fd, w->err.fd, w->rng.window.bytes_fd,
-		w->save.deposit };
+	int others[6 + 3] = { s.deposit, s.state, s.page, s.conn, s.memory,
+		s.kick };
 
-	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-		if (fds[i] > CHANNEL_UP_FD)
-			close(fds[i]);
-	for (size_t i = 0; i < w->session.in.nfds; i++)
-		if (w->session.in.fds[i] != -1)
-			close(w->session.in.fds[i]);
-	memory_clear(&w->memory);
-	mapping_close(&w->memory.log);
-	mapping_close(&w->memory.inflight);
-	if (w->page != NULL)
-		munmap(w->page, counters_size(ROLE_VHOST));
-	if (w->save.file != NULL)
-		munmap(w->save.file, DEPOSIT_STATE_SIZE);
+	worker_close(others, 6);
+	memory_clear(&s.w.memory);
+	mapping_close(&s.w.memory.log);
+	mapping_close(&s.w.memory.inflight);
+	if (s.w.page != NULL)
+		munmap(s.w.page, counters_size(ROLE_VHOST));
+	if (s.w.save.file != NULL)
+		munmap(s.w.save.file, DEPOSIT_STATE_SIZE);
 }
 
-/* Runs a round of the worker, which may end with it, or die in it. */
 static void
-worker_run(void)
+one_step(void)
+{
+	s.ended = !worker_step(&s.w);
+}
+
+static void
+init(void)
+{
+	worker_init(&s.w);
+}
+
+/* Runs a part of the worker, which may end with it, or die in it. */
+static void
+run(void (*part)(void))
 {
 	int end;
 
 	if (s.ended || s.died)
 		return;
-	parent.running = true;
-	if ((end = setjmp(parent.end)) == 0)
-		s.ended = !worker_step(&s.w);
-	parent.running = false;
+	end = worker_do(part);
 	s.died = end == 2;
 	s.ended |= end == 1;
 	if (s.ended || s.died)
@@ -421,14 +425,18 @@ worker_run(void)
 }
 
 static void
+worker_run(void)
+{
+	run(one_step);
+}
+
+static void
 worker_start(struct input *in)
 {
 	struct frame f;
 
 	parent_connect();
-	frame_init(&f, PROTO_COUNTERS, 0, 0);
-	f.fds[0] = dup(s.page);
-	CHECK(parent_send(&f));
+	parent_send_page(s.page);
 	frame_init(&f, PROTO_START, CONSUMER, parent.generation + 1);
 	f.fds[0] = dup(s.deposit);
 	f.fds[1] = parent_bytes();
@@ -437,10 +445,18 @@ worker_start(struct input *in)
 	f.u.limits.poll_share = 50;
 	CHECK(parent_send(&f));
 	memset(&s.w, 0, sizeof(s.w));
-	parent.running = true;
-	worker_init(&s.w);
-	parent.running = false;
+	run(init);
 	worker_run();
+}
+
+/* Whether a worker that dies now may have sent a part of a reply. */
+static bool
+is_replying(void)
+{
+	const struct saved *file = s.w.save.file;
+
+	return file != NULL &&
+	    file->copies[file->count % 2].reply == REPLY_SENDING;
 }
 
 /* The next worker, after this one died. */
@@ -450,8 +466,8 @@ restart(struct input *in)
 	if (s.ended)
 		return;
 	/* What the frontend has taken away, or was too much to keep. */
-	parent.may_be_lost |=
-	    s.size < FILE_SIZE || s.w.save.file->abandoned != 0;
+	parent.may_be_lost |= s.size < FILE_SIZE || is_replying() ||
+	    (s.w.save.file != NULL && s.w.save.file->abandoned != 0);
 	worker_end();
 	parent.dies_in = 0;
 	s.died = false;
@@ -471,30 +487,6 @@ corrupt(struct input *in)
 		offset %= 512;
 	if (offset + n <= DEPOSIT_STATE_SIZE)
 		CHECK(pwrite(s.state, bytes, n, offset) == n);
-}
-
-static void
-send_frame(struct input *in)
-{
-	struct frame f;
-
-	switch (input_u8(in) % 4) {
-	case 0:
-		frame_init(&f, PROTO_LIMITS, 0, 0);
-		f.u.limits = parent_limits(in);
-		break;
-	case 1:
-		frame_init(&f, PROTO_BYTES, CONSUMER, parent.generation + 1);
-		f.fds[0] = parent_bytes();
-		break;
-	case 2:
-		frame_init(&f, PROTO_WANT_ASK, 0, 0);
-		break;
-	default:
-		frame_init(&f, PROTO_PING, 0, 0);
-		break;
-	}
-	parent_send(&f);
 }
 
 /* Of the frontend's, other than messages. */
@@ -563,7 +555,7 @@ act(struct input *in)
 		restart(in);
 		break;
 	case 11:
-		send_frame(in);
+		parent_send_usual(in, input_u8(in) % 4);
 		break;
 	case 12:
 		parent.now += input_u16(in) * NS_PER_MS;
