@@ -72,7 +72,7 @@ names names_delivery = {
 	NULL,
 };
 
-names names_transport = { "unix", "tcp", "udp", NULL };
+names names_transport = { "unix", "tcp", "udp", "vsock", NULL };
 names names_confidential = { "tls", "wireguard", "none", NULL };
 
 names names_log_level = {

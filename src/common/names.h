@@ -18,7 +18,7 @@ extern names names_noise;	  /* enum proto_noise */
 extern names names_instruction;	  /* enum proto_instruction */
 extern names names_combine;	  /* enum proto_combine */
 extern names names_delivery;	  /* enum proto_delivery_mode */
-extern names names_transport;	  /* unix, tcp, udp */
+extern names names_transport;	  /* unix, tcp, udp, vsock */
 extern names names_confidential;  /* tls, wireguard, none */
 extern names names_log_level;	  /* enum log_level */
 extern names names_fault;	  /* enum fault, */

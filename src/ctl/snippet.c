@@ -11,6 +11,7 @@
 #include <bsd/string.h>
 #include <ctype.h>
 #include <err.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -428,6 +429,26 @@ print_service(const struct args *args, struct json_object *status,
 	return 0;
 }
 
+/* The vsock device of a guest with a CID, and without sockets. */
+static void
+print_vsock(const char *name, uint64_t cid, bool qemu)
+{
+	if (qemu)
+		printf(
+		    "-device vhost-vsock-pci,id=vrngd-vsock-%s,guest-cid=%" PRIu64
+		    "\n",
+		    name, cid);
+	else
+		printf("<domain type='kvm'>\n"
+		       "  <devices>\n"
+		       "    <vsock model='virtio'>\n"
+		       "      <cid auto='no' address='%" PRIu64 "'/>\n"
+		       "    </vsock>\n"
+		       "  </devices>\n"
+		       "</domain>\n",
+		    cid);
+}
+
 /* Uses EGD on request, or if the guest has only an EGD socket. */
 static int
 print_guest(const struct args *args, struct json_object *status,
@@ -436,11 +457,17 @@ print_guest(const struct args *args, struct json_object *status,
 	struct json_object *guest;
 	struct place place;
 	char id[PLACE_SIZE];
+	uint64_t cid;
 	bool egd;
 
 	guest = snapshot_find(status, "guests", args->operand, why);
 	if (guest == NULL)
 		return -1;
+	cid = snapshot_number(guest, "cid");
+	if (cid != 0 && snapshot_text(guest, "socket")[0] == '\0') {
+		print_vsock(snapshot_text(guest, "name"), cid, qemu);
+		return 0;
+	}
 	egd = (args->given & OPT_EGD) != 0 ||
 	    (snapshot_text(guest, "socket")[0] == '\0' &&
 		snapshot_text(guest, "egd_socket")[0] != '\0');

@@ -225,12 +225,21 @@ read_commands(struct worker *w, struct client *c, uint32_t events)
 {
 	ssize_t n;
 
-	if (!c->peer.inet && c->saved.received > POSITION_RENEW) {
+	/* What was received is known only from the commits around it. */
+	if (c->peer.vsock) {
+		c->saved.flags |= SAVED_READING;
+		clients_save(w, c);
+	} else if (!c->peer.inet && c->saved.received > POSITION_RENEW) {
 		position_begin(c->fd);
 		c->saved.received = 0;
 		clients_save(w, c);
 	}
 	n = recv(c->fd, c->in, SAVED_INPUT_SIZE, MSG_DONTWAIT);
+	c->saved.flags &= (uint8_t)~SAVED_READING;
+	if (c->peer.vsock) {
+		c->saved.in_end = n > 0 ? (uint8_t)n : 0;
+		clients_save(w, c);
+	}
 	if (n == -1 && errno == EAGAIN && (events & EPOLLIN) != 0)
 		return;
 	if (n <= 0) {

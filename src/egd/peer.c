@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 
 #include <bsd/string.h>
+#include <linux/vm_sockets.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ bool
 peer_of(struct peer *p, int fd)
 {
 	struct sockaddr_storage at = { .ss_family = AF_UNSPEC };
+	const struct sockaddr_vm *svm = (const void *)&at;
 	struct ucred cred;
 	socklen_t len = sizeof(at);
 
@@ -52,7 +54,12 @@ peer_of(struct peer *p, int fd)
 		peer_at(p, &at);
 		return true;
 	}
-	*p = (struct peer){ .inet = false };
+	*p = (struct peer){ .vsock = at.ss_family == AF_VSOCK };
+	if (p->vsock) {
+		snprintf(p->text, sizeof(p->text), "vsock:%u:%u", svm->svm_cid,
+		    svm->svm_port);
+		return true;
+	}
 	len = sizeof(cred);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0)
 		snprintf(p->text, sizeof(p->text), "pid %d, uid %u",

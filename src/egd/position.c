@@ -4,7 +4,8 @@
  *
  * For a unix socket SO_PEEK_OFF is such a count: receiving bytes lowers it, if
  * bytes are never peeked at (socket(7)).  TCP has two counts for each
- * direction: acknowledged and unacknowledged bytes (RFC 4898, tcp(7)).
+ * direction: acknowledged and unacknowledged bytes (RFC 4898, tcp(7)).  vsock
+ * has none.
  */
 #include <sys/ioctl.h>
 #include <sys/socket.h>

@@ -7,7 +7,9 @@
  * their number.  For a TCP client the kernel also has the number of sent bytes.
  * For a unix socket this is unknown: a client that only requests random bytes
  * (02) is sent fresh bytes in place of those in doubt; any other client is
- * closed, as is one that has received a part of an answer.
+ * closed, as is one that has received a part of an answer.  So it is for vsock,
+ * of which the received bytes are unknown, too: a client is closed if the worker
+ * died while it received them.
  */
 #include <unistd.h>
 
@@ -55,6 +57,19 @@ resume_sending(struct saved_client *s, const struct position *p)
 	return settle(s, 0);
 }
 
+/* The same as locate() for vsock, whose position is that of the last commit. */
+static const char *
+locate_vsock(struct saved_client *s)
+{
+	struct position p = { .received = s->received };
+
+	if ((s->flags & SAVED_READING) != 0)
+		return "worker died while it received a command";
+	if ((s->flags & SAVED_PARTIAL) != 0)
+		return BEGUN;
+	return s->sending > 0 ? resume_sending(s, &p) : NULL;
+}
+
 /*
  * Finds the position of an EGD client.  Returns NULL, or the reason to close
  * it.
@@ -66,6 +81,8 @@ locate(struct client *c)
 	struct position p;
 	uint32_t n;
 
+	if (c->peer.vsock)
+		return locate_vsock(s);
 	if (!position_read(c->fd, c->peer.inet, &p))
 		return "connection has failed";
 	if (!p.sent_known && p.received == 0)

@@ -33,7 +33,8 @@ enum saved_flag {
 				   * in the stream counts */
 	SAVED_SHIFTED = 1 << 2,	  /* has received more bytes than requested */
 	SAVED_PARTIAL = 1 << 3, /* has received a part of the current answer */
-	SAVED_FLAGS = (1 << 4) - 1,
+	SAVED_READING = 1 << 4, /* of vsock: input is being received */
+	SAVED_FLAGS = (1 << 5) - 1,
 };
 
 /* A client's state at a commit. */

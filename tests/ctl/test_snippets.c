@@ -180,6 +180,28 @@ test_firecracker(void **state)
 	}
 }
 
+/* A guest with a CID has a vsock device. */
+static void
+test_vsock(void **state)
+{
+	struct server s = {
+		.odd = "{\"name\":\"fc\",\"socket\":null,\"cid\":4294967294}",
+		.odd_list = "guests",
+	};
+
+	(void)state;
+	server_start(&s);
+	check_printed(&s, "qemu-args fc",
+	    "-device vhost-vsock-pci,id=vrngd-vsock-fc,guest-cid=4294967294\n",
+	    NULL);
+	check_printed(&s, "libvirt-xml fc",
+	    "<domain type='kvm'>\n  <devices>\n    <vsock model='virtio'>\n"
+	    "      <cid auto='no' address='4294967294'/>\n    </vsock>\n"
+	    "  </devices>\n</domain>\n",
+	    NULL);
+	server_stop(&s);
+}
+
 static void
 test_refused(void **state)
 {
@@ -390,6 +412,7 @@ main(void)
 		cmocka_unit_test(test_egd),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_firecracker),
+		cmocka_unit_test(test_vsock),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_odd_places),
 		cmocka_unit_test(test_senders),

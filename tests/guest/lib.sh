@@ -288,9 +288,9 @@ guest_start()
 		    -device virtio-rng-pci,rng=rng "$@"
 	fi
 	# vhost-user needs the guest's memory to be shared.
-	qemu-system-x86_64 -accel tcg -cpu max -m 128 \
+	qemu-system-x86_64 -accel tcg -cpu max -m "${GUEST_MEMORY:-128}" \
 	    -nodefaults -no-user-config -display none \
-	    -object memory-backend-memfd,id=mem,size=128M,share=on \
+	    -object memory-backend-memfd,id=mem,size="${GUEST_MEMORY:-128}M",share=on \
 	    -machine q35,memory-backend=mem \
 	    -serial "file:$work/$guest.console" \
 	    -serial "pipe:$work/$guest.serial" \

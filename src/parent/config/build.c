@@ -123,6 +123,7 @@ build(struct config_reader *r)
 	each(r, CONFIG_POOL, rules_pool);
 	each(r, CONFIG_CLASS, build_class);
 	each(r, CONFIG_LEAVES, build_leaf);
+	each(r, CONFIG_GUEST, rules_cid);
 	each(r, CONFIG_POOL | CONFIG_CLASS, rules_sum);
 	rules_circles(r);
 	if (r->npools == 0 && !r->top->damaged)

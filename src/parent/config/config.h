@@ -28,6 +28,9 @@
 #define CONFIG_SERIAL_SIZE   64 /* with the terminating NUL */
 #define CONFIG_CLIENTS	     64 /* default of a service */
 #define CONFIG_UDP_IDLE	     (60 * UINT64_C(1000000000)) /* ns, of a listener */
+#define CONFIG_VSOCK_IDLE    (600 * UINT64_C(1000000000)) /* ns, of vsock */
+#define CONFIG_CID_MIN	     3 /* 0 to 2: hypervisor, local, host */
+#define CONFIG_CID_MAX	     (UINT32_MAX - 1)
 #define CONFIG_GUEST_CLIENTS 8 /* of a guest's EGD socket */
 #define CONFIG_STATISTICS    UINT64_C(300000000000) /* ns, default */
 
@@ -55,7 +58,8 @@ struct config_class {
 enum config_transport {
 	CONFIG_UNIX,
 	CONFIG_TCP,
-	CONFIG_UDP
+	CONFIG_UDP,
+	CONFIG_VSOCK
 };
 
 /* What keeps the bytes of a socket secret from the network. */
@@ -71,7 +75,8 @@ struct config_socket {
 	enum config_transport transport; /* of a device, CONFIG_UNIX */
 	bool passed;			 /* by systemd */
 	char *where;	       /* allocated: path or numeric address; or NULL */
-	uint16_t port;	       /* of tcp and udp */
+	uint16_t port;	       /* of tcp, udp and vsock */
+	uint32_t cid;	       /* of vsock: the guest's; 0: it listens */
 	uint32_t confidential; /* enum config_confidential */
 };
 
@@ -101,12 +106,13 @@ struct config_pool {
 	struct config_classes classes;
 };
 
-/* A guest, with a socket for vhost-user, for EGD, or both. */
+/* A guest, with a socket for vhost-user, for EGD, or both; or EGD by vsock. */
 struct config_guest {
 	TAILQ_ENTRY(config_guest) entry;
 	char name[CONFIG_NAME_SIZE];
 	struct config_socket socket; /* vhost-user: of unix */
 	char *egd;		     /* EGD: path, allocated; or NULL */
+	uint32_t cid;		     /* EGD by vsock; 0: none */
 	struct config_pool *pool;
 	struct config_class *class; /* NULL: the pool itself */
 	struct alloc_share share;
@@ -126,6 +132,7 @@ struct config_service {
 	enum config_service_kind kind;
 	struct config_socket socket;
 	bool connect;	     /* of stream: the peer listens */
+	bool accept_unknown; /* of vsock: CIDs of no guest */
 	uint16_t local_port; /* of udp with connect: source port; 0: any */
 	struct listener_rights rights; /* of a listening unix socket */
 	uint32_t max_clients;	       /* 1 to CLIENTS_MAX */
@@ -221,7 +228,7 @@ bool config_service_same_place(const struct config_service *,
 
 /*
  * The address of a socket for messages: a path, "127.0.0.1:7000", "udp
- * [::1]:7000"; or only the address, without the transport.  Returns the buffer.
+ * [::1]:7000", "vsock::1024", of a guest "vsock:42"; or only the address, without the transport.  Returns the buffer.
  */
 #define CONFIG_WHERE_SIZE 160 /* sufficient for all of them */
 const char *config_socket_text(const struct config_socket *, char *buf,

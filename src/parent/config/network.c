@@ -116,6 +116,7 @@ is_remote(const struct config_socket *socket)
 {
 	struct proto_network loopback = { 0 };
 
+	/* vsock, which has no address, does not leave the host. */
 	return socket->transport != CONFIG_UNIX && socket->where != NULL &&
 	    !config_network_loopback(socket->where, &loopback);
 }
@@ -154,7 +155,11 @@ config_socket_text(const struct config_socket *socket, char *buf, size_t size)
 {
 	char text[CONFIG_WHERE_SIZE];
 
-	if (socket->where == NULL || socket->transport == CONFIG_UNIX)
+	if (socket->cid != 0)
+		snprintf(buf, size, "vsock:%u", socket->cid);
+	else if (socket->transport == CONFIG_VSOCK && socket->port != 0)
+		snprintf(buf, size, "vsock::%u", socket->port);
+	else if (socket->where == NULL || socket->transport == CONFIG_UNIX)
 		snprintf(buf, size, "%s", socket->where ?: CONFIG_PASSED);
 	else
 		snprintf(buf, size, "%s%s",
@@ -170,5 +175,7 @@ config_service_same_place(const struct config_service *a,
 {
 	return a->kind == b->kind &&
 	    schema_equal(CONFIG_STREAM, a, b, KEY_PLACE) &&
+	    schema_equal(CONFIG_EGD, a, b, KEY_PLACE) &&
+	    a->socket.cid == b->socket.cid &&
 	    (!a->socket.passed || strcmp(a->name, b->name) == 0);
 }

@@ -91,7 +91,7 @@ struct config_block {
 	void *object;			    /* its struct, or NULL */
 	struct config_block *parent;	    /* its class or pool */
 	uint64_t guaranteed;		    /* the sum of the rates in it */
-	const struct config_setting *where; /* its unix, tcp or udp */
+	const struct config_setting *where; /* its unix, tcp, udp or vsock */
 };
 
 struct config_error {
@@ -106,6 +106,7 @@ struct config_reader {
 	TAILQ_HEAD(, config_block) blocks;
 	struct config_block *pool; /* the first */
 	size_t npools;
+	bool vsock; /* a service listens on vsock */
 	TAILQ_HEAD(config_errors, config_error) errors, warnings;
 	TAILQ_HEAD(, config_file) files; /* that could be read */
 	uint32_t nfiles;
@@ -267,8 +268,12 @@ void rules_pool(struct config_block *);
 /* circles.c: that no pool is its own source, when all blocks are linked. */
 void rules_circles(struct config_reader *);
 
-/* services.c: guests and services; and that a listener's address is unique. */
+/*
+ * services.c: guests and services; that a listener's address is unique; and,
+ * when all blocks are linked, that a guest with a CID is served.
+ */
 void rules_guest(struct config_block *);
+void rules_cid(struct config_block *);
 void rules_service(struct config_block *);
 void rules_listener(const struct config_block *);
 

@@ -39,7 +39,7 @@ rules_listener(const struct config_block *block)
 	const struct config_setting *port = setting_of(block, "port");
 	char text[CONFIG_WHERE_SIZE];
 
-	if (socket->where == NULL)
+	if (socket->where == NULL && socket->transport != CONFIG_VSOCK)
 		return;
 	if (socket->transport != CONFIG_UNIX && port != NULL && !port->bad)
 		take_place(port,
@@ -56,13 +56,51 @@ refuse_rights(const struct config_block *block)
 	    "is set in the socket's unit, by SocketUser and others: remove it");
 }
 
+/* The CID of a guest, which no other guest may have. */
+static void
+check_cid(const struct config_block *block, const struct config_setting *cid)
+{
+	struct config_reader *r = block->reader;
+	const struct config_taken *first;
+
+	if (setting_of(block, "egd") != NULL)
+		setting_error(cid, "cid is not allowed with egd: remove one");
+	if (block->where == NULL)
+		rules_refuse(block, KEYS(RIGHTS_KEYS),
+		    "requires socket or egd: remove it");
+	if (cid->bad)
+		return;
+	first = config_take(cid->block, cid,
+	    config_text(r, "cid %u",
+		((const struct config_guest *)block->object)->cid));
+	if (first != NULL)
+		setting_error(cid,
+		    "cid %s is also used by %s, in %s: each needs its own",
+		    cid->shown, first->block->title,
+		    config_place_text(r, first->setting->place, cid->place));
+}
+
+void
+rules_cid(struct config_block *block)
+{
+	const struct config_setting *cid = setting_of(block, "cid");
+
+	if (cid != NULL && !block->reader->vsock && block->reader->nerrors == 0)
+		setting_error(cid,
+		    "cid requires a service: add egd \"vsock\" { vsock = yes  "
+		    "port = 1024 }");
+}
+
 void
 rules_guest(struct config_block *block)
 {
 	const struct config_setting *egd = setting_of(block, "egd");
+	const struct config_setting *cid = setting_of(block, "cid");
 	const struct config_guest *guest = block->object;
 
-	if (block->where == NULL && egd == NULL && !block->damaged)
+	if (cid != NULL)
+		check_cid(block, cid);
+	else if (block->where == NULL && egd == NULL && !block->damaged)
 		block_error(block,
 		    "missing socket: add socket = \"/run/vrngd/%s.sock\", or "
 		    "egd = \"/run/vrngd/%s.egd\"",
@@ -114,6 +152,9 @@ check_keys(const struct config_block *block,
 	enum config_transport transport = service->socket.transport;
 	bool passed = service->socket.passed, connect = service->connect;
 
+	if (transport != CONFIG_VSOCK)
+		rules_refuse(block, KEYS("accept-unknown"),
+		    "requires vsock: remove it");
 	if (!connect || transport != CONFIG_UDP)
 		rules_refuse(block, KEYS("local-port"),
 		    "requires udp and connect = yes: remove it");
@@ -123,7 +164,12 @@ check_keys(const struct config_block *block,
 	else if (connect)
 		rules_refuse(block, KEYS("max-clients", "allow", RIGHTS_KEYS),
 		    "is not allowed with connect = yes: remove it");
-	else if (transport != CONFIG_UNIX)
+	else if (transport == CONFIG_VSOCK) {
+		rules_refuse(block, KEYS(RIGHTS_KEYS),
+		    "requires unix: remove it");
+		rules_refuse(block, KEYS("allow"),
+		    "requires tcp or udp: use cid in guests instead");
+	} else if (transport != CONFIG_UNIX)
 		rules_refuse(block, KEYS(RIGHTS_KEYS),
 		    "requires unix: use allow instead");
 	else if (passed) {
@@ -198,15 +244,20 @@ rules_service(struct config_block *block)
 	transport = service->socket.transport;
 	if (service->connect || transport == CONFIG_UDP)
 		service->max_clients = 1;
-	if (!service->connect && transport != CONFIG_UNIX)
+	if (transport == CONFIG_VSOCK)
+		block->reader->vsock = true;
+	else if (!service->connect && transport != CONFIG_UNIX)
 		set_allow(block, service);
 	if (transport == CONFIG_UDP)
 		check_rate(block, &service->share);
 	rules_confidential(block, config_service_remote(service));
 	/* Only a timeout detects that a peer has gone away. */
-	if (transport == CONFIG_UDP && !service->connect &&
-	    setting_of(block, "idle-timeout") == NULL)
-		service->idle_timeout = CONFIG_UDP_IDLE;
+	if (!service->connect && setting_of(block, "idle-timeout") == NULL) {
+		if (transport == CONFIG_UDP)
+			service->idle_timeout = CONFIG_UDP_IDLE;
+		else if (transport == CONFIG_VSOCK)
+			service->idle_timeout = CONFIG_VSOCK_IDLE;
+	}
 	if (!service->connect)
 		rules_listener(block);
 }

@@ -288,6 +288,9 @@ read_address(const struct config_setting *s, const char *text,
 		return NULL;
 	if (socket->transport == CONFIG_UNIX)
 		return read_path(s->block->reader, key, text, &socket->where);
+	if (socket->transport == CONFIG_VSOCK)
+		return strcmp(text, "yes") == 0 ? NULL
+						: "must be yes or systemd";
 	if (inet_pton(family, text, parsed) != 1 ||
 	    inet_ntop(family, parsed, address, sizeof(address)) == NULL)
 		return "must be a numeric address, such as 127.0.0.1 or ::1";
@@ -521,7 +524,9 @@ text_of(const struct config_key *key, const void *part)
 	case TYPE_ADDRESS:
 		if (socket->transport != (enum config_transport)key->min)
 			return NULL;
-		return socket->passed ? CONFIG_PASSED : socket->where;
+		return socket->passed	       ? CONFIG_PASSED
+		    : key->min == CONFIG_VSOCK ? "yes"
+					       : socket->where;
 	case TYPE_PATH:
 		return *(char *const *)(const void *)field;
 	case TYPE_NAME:
@@ -553,7 +558,9 @@ print(const struct config_key *key, const void *part, FILE *out, int depth,
 		: !is_number(key) && word == NULL && key->type != TYPE_BYTES)
 		return;
 	fprintf(out, "%*s%s = ", depth * CONFIG_INDENT, "", key->name);
-	if (word != NULL && strcmp(word, CONFIG_PASSED) == 0)
+	if (word != NULL &&
+	    (strcmp(word, CONFIG_PASSED) == 0 ||
+		(key->type == TYPE_ADDRESS && key->min == CONFIG_VSOCK)))
 		fputs(word, out);
 	else if (word != NULL)
 		print_quoted(out, word, strlen(word), true);

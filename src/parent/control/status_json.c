@@ -263,6 +263,7 @@ put_guest(struct json *j, struct guest *g, uint64_t now)
 	json_put_bool(j, "socket_unit", guest_adopted(g));
 	json_put_name(j, "egd_socket",
 	    egd == NULL ? NULL : egd->config.socket.where);
+	put_positive(j, "cid", egd == NULL ? 0 : egd->config.socket.cid);
 	json_put_number(j, "egd_clients",
 	    egd == NULL ? 0 : counted_nclients(&egd->endpoint.counted));
 	why_guest(g, now, &why);

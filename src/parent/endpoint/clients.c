@@ -119,7 +119,7 @@ is_place(uint32_t id)
 }
 
 int
-clients_resume(struct clients *cs, int deposit)
+clients_resume(struct clients *cs, int deposit, clients_check *check, void *arg)
 {
 	struct deposit_parts parts;
 	int state, counters;
@@ -135,6 +135,7 @@ clients_resume(struct clients *cs, int deposit)
 				continue;
 			put(cs->used, place);
 			cs->n++;
+			check(arg, parts.fds[i]);
 		}
 		deposit_close(&parts);
 	}

@@ -40,10 +40,12 @@ int clients_begin(struct clients *, int counters);
 
 /*
  * Resumes the session of a deposit that another vrngd stored, and owns it from
- * now on.  Returns the page of counters (fd), or -1 if it is not such a
+ * now on.  Passes each connection to `check`, which keeps no copy of it and may
+ * shut it down.  Returns the page of counters (fd), or -1 if it is not such a
  * deposit; then the caller closes it.
  */
-int clients_resume(struct clients *, int deposit);
+typedef void clients_check(void *arg, int conn);
+int clients_resume(struct clients *, int deposit, clients_check *, void *arg);
 
 /*
  * Adds a connection, which the caller keeps, in a free place.  Returns the

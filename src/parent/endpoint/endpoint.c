@@ -12,6 +12,9 @@
 #include "parent/endpoint/endpoint.h"
 #include "parent/host/event.h"
 
+#define ACCEPT_RATE  4	/* accepted connections per second, */
+#define ACCEPT_BURST 16 /* and at once, for each client */
+
 static struct endpoint *
 endpoint_of(struct consumer *c)
 {
@@ -215,10 +218,38 @@ endpoint_accept(struct endpoint *e)
 	return -1;
 }
 
+void
+accepts_init(struct accepts *a, uint32_t clients)
+{
+	a->updated = clock_now();
+	bucket_init(&a->bucket, (struct bucket_rate){ 0, NS_PER_SEC },
+	    clients * ACCEPT_BURST);
+}
+
+bool
+accepts_pass(struct accepts *a, uint32_t clients)
+{
+	uint64_t now = clock_now();
+
+	a->bucket.rate.bytes = clients * ACCEPT_RATE;
+	bucket_refill(&a->bucket, now - a->updated, clients * ACCEPT_BURST);
+	a->updated = now;
+	if (bucket_wait(&a->bucket, 1) != 0)
+		return false;
+	a->bucket.tokens--;
+	return true;
+}
+
 bool
 endpoint_listening(const struct endpoint *e)
 {
 	return e->io != NULL && sd_event_source_get_enabled(e->io, NULL) > 0;
+}
+
+bool
+endpoint_paused(const struct endpoint *e)
+{
+	return clock_now() < e->paused;
 }
 
 void
@@ -239,7 +270,9 @@ endpoint_proceed(struct endpoint *e)
 void
 endpoint_pause(struct endpoint *e, uint64_t ns)
 {
-	endpoint_suspend(e);
+	if (!e->shared)
+		endpoint_suspend(e);
+	e->paused = clock_now() + ns;
 	timer_after(&e->timer, ns);
 }
 

@@ -31,6 +31,16 @@ enum endpoint_state {
 /* The name of a state, as in the status. */
 const char *endpoint_state_text(enum endpoint_state);
 
+/* A limit of the rate of connections. */
+struct accepts {
+	struct bucket bucket; /* connections that may be accepted */
+	uint64_t updated;     /* ns */
+};
+
+/* Initializes a limit for so many clients; counts a connection against it. */
+void accepts_init(struct accepts *, uint32_t clients);
+bool accepts_pass(struct accepts *, uint32_t clients);
+
 struct endpoint_ops {
 	/*
 	 * The kind of its workers, with endpoint_frame() and endpoint_ended().
@@ -68,7 +78,10 @@ struct endpoint {
 	struct consumer consumer;
 	struct place *place; /* where it listens; NULL: nowhere */
 	sd_event_source *io; /* of the listener, or of a pending connection */
-	struct timer timer;  /* of the pause */
+	struct timer timer;  /* of the pause, */
+	uint64_t paused;     /* ns, until then */
+	bool
+	    shared; /* its listener is that of others, too: a pause is its own */
 	struct process worker;
 	struct counted counted;
 	uint64_t since;		       /* ns, start of the session */
@@ -113,8 +126,9 @@ void endpoint_unlisten(struct endpoint *);
  */
 int endpoint_accept(struct endpoint *);
 
-/* Whether it waits for connections. */
+/* Whether it waits for connections; and whether it is in a pause. */
 bool endpoint_listening(const struct endpoint *);
+bool endpoint_paused(const struct endpoint *);
 
 /* Stops listening until endpoint_proceed(), or for a time (ns). */
 void endpoint_suspend(struct endpoint *);

@@ -23,9 +23,7 @@
 #define LIFE_MIN      (1 * NS_PER_SEC) /* minimum life of a successful worker */
 #define ENDS_FREE     3	  /* shorter ones in a row, without pause */
 #define OUT_MAX	      128 /* unread frames to a worker */
-#define ACCEPT_RATE   4	  /* accepted connections per second, */
-#define ACCEPT_BURST  16  /* and at once, for each of max-clients, */
-#define ACCEPT_MOST   64  /* of which more do not count; */
+#define ACCEPT_MOST   64  /* of max-clients, for the rate of connections */
 #define ACCEPT_WAIT   (20 * NS_PER_MS) /* pause beyond that */
 
 /*
@@ -448,25 +446,95 @@ connect_now(struct service *s)
 }
 
 /*
- * Whether another connection may be accepted now.  Their rate is limited, since
- * each takes time of this process, which serves all pools.
+ * Whether another client may connect now.  Their rate is limited, since each
+ * takes time of this process, which serves all pools.
  */
 static bool
 may_accept(struct service *s)
 {
-	struct endpoint *e = &s->endpoint;
-	uint64_t now = clock_now();
-	uint32_t n = min32(s->config.max_clients, ACCEPT_MOST);
+	return s->endpoint.worker.nout < OUT_MAX / 2 &&
+	    accepts_pass(&s->accepts,
+		min32(s->config.max_clients, ACCEPT_MOST));
+}
 
-	s->accepts.rate.bytes = n * ACCEPT_RATE;
-	bucket_refill(&s->accepts, now - s->accepted, n * ACCEPT_BURST);
-	s->accepted = now;
-	if (e->worker.nout < OUT_MAX / 2 && bucket_wait(&s->accepts, 1) == 0) {
-		s->accepts.tokens--;
-		return true;
+static void
+reject(struct service *s, int conn)
+{
+	/* A connection of vsock, which does not linger. */
+	close(conn);
+	s->endpoint.counted.past.turned_away++;
+}
+
+/* Adds a client of vsock, or rejects it. */
+static void
+hand_to(struct service *s, int conn)
+{
+	struct endpoint *e = &s->endpoint;
+
+	if (!endpoint_paused(e) && may_accept(s)) {
+		add_client(s, conn);
+		return;
 	}
-	endpoint_pause(e, ACCEPT_WAIT);
-	return false;
+	reject(s, conn);
+	if (endpoint_may_log(e))
+		log_about(LOG_LEVEL_WARNING, e->subject, "client rejected: %s",
+		    endpoint_paused(e)
+			? "its worker is restarted later"
+			: "too many connections in a short time");
+}
+
+/* The service for a CID, or NULL. */
+static struct service *
+owner_of(struct service *s, uint32_t cid)
+{
+	struct vsock *guest = cids_find(s->vsock.cids, cid);
+
+	if (guest != NULL)
+		return service_of(guest->endpoint);
+	return s->config.accept_unknown ? s : NULL;
+}
+
+void
+service_incoming_vsock(struct service *s)
+{
+	struct endpoint *e = &s->endpoint;
+	struct service *owner;
+	uint32_t cid;
+	int conn = vsock_accept(&s->vsock, &cid);
+
+	if (conn == -1)
+		return;
+	if ((owner = owner_of(s, cid)) != NULL) {
+		hand_to(owner, conn);
+		return;
+	}
+	reject(s, conn);
+	if (endpoint_may_log(e))
+		log_about(LOG_LEVEL_WARNING, e->subject,
+		    cid < CONFIG_CID_MIN
+			? "client of this host rejected, CID %u: set "
+			  "accept-unknown = yes"
+			: "client rejected, unknown CID %u: add a guest with "
+			  "this cid",
+		    cid);
+}
+
+void
+service_check(void *service, int conn)
+{
+	struct service *s = service;
+	bool is_vsock = s->config.socket.transport == CONFIG_VSOCK, same;
+	uint32_t cid;
+
+	if (!vsock_peer(conn, &cid))
+		/* If it has failed, the worker closes it. */
+		same = !is_vsock;
+	else if (s->vsock.cid != 0)
+		same = s->vsock.cid == cid;
+	else
+		same = is_vsock && owner_of(s, cid) == s;
+	if (!same)
+		shutdown(conn, SHUT_RDWR);
 }
 
 /* A client connects, or sends a datagram. */
@@ -484,7 +552,11 @@ incoming(struct endpoint *e)
 			endpoint_pause(e, ACCEPT_PAUSE);
 		return;
 	}
-	if (may_accept(s) && (conn = endpoint_accept(e)) != -1)
+	if (s->config.socket.transport == CONFIG_VSOCK)
+		service_incoming_vsock(s);
+	else if (!may_accept(s))
+		endpoint_pause(e, ACCEPT_WAIT);
+	else if ((conn = endpoint_accept(e)) != -1)
 		add_client(s, conn);
 }
 
@@ -549,12 +621,12 @@ service_init(struct service *s, const struct config_service *cs,
 		.pool = pool->name,
 	};
 	clients_init(&s->clients, process_spare_uid(env));
-	s->accepted = clock_now();
-	bucket_init(&s->accepts, (struct bucket_rate){ 0, NS_PER_SEC },
-	    min32(cs->max_clients, ACCEPT_MOST) * ACCEPT_BURST);
+	accepts_init(&s->accepts, min32(cs->max_clients, ACCEPT_MOST));
 	endpoint_init(&s->endpoint, &service_ops,
 	    subject == NULL ? &s->subject : subject, env, store, pool);
 	endpoint_join(&s->endpoint, parent, &cs->share, &cs->delivery);
+	if (cs->socket.transport == CONFIG_VSOCK)
+		vsock_init(&s->vsock, &s->endpoint, cs->socket.cid);
 }
 
 int
@@ -562,6 +634,10 @@ service_start(struct service *s, struct place *p)
 {
 	char text[CONFIG_WHERE_SIZE];
 
+	if (s->vsock.cid != 0) {
+		vsock_add(&s->vsock);
+		return 0;
+	}
 	if (s->config.connect) {
 		/* A session from before a restart has the connection. */
 		if (s->clients.n == 0)
@@ -596,7 +672,8 @@ service_resume(struct service *s, int stored, uint64_t serial)
 
 	s->clients.serial = serial - 1;
 	if (is_datagram(s) ||
-	    (page = clients_resume(&s->clients, stored)) == -1) {
+	    (page = clients_resume(&s->clients, stored, service_check, s)) ==
+		-1) {
 		s->clients.serial = serial;
 		store_remove(e->store, stored_name(s, name));
 		deferred_close(e->env->event, stored);
@@ -650,6 +727,8 @@ service_state(const struct service *s)
 		return ENDPOINT_IDLE;
 	if (s->config.connect)
 		return ENDPOINT_CONNECTING;
+	if (s->config.socket.transport == CONFIG_VSOCK)
+		return endpoint_paused(e) ? ENDPOINT_PAUSED : ENDPOINT_IDLE;
 	return endpoint_listening(e) ? ENDPOINT_IDLE : ENDPOINT_PAUSED;
 }
 
@@ -667,6 +746,7 @@ service_stop(struct service *s, uint64_t deadline)
 {
 	struct endpoint *e = &s->endpoint;
 
+	vsock_remove(&s->vsock);
 	endpoint_stop(e, deadline);
 	forget_clients(s);
 	close_conn(s);

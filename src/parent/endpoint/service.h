@@ -11,6 +11,7 @@
 
 #include "parent/endpoint/clients.h"
 #include "parent/endpoint/endpoint.h"
+#include "parent/endpoint/vsock.h"
 
 #define SERVICE_PREFIX_SIZE (GUEST_NAME_SIZE + 16)
 
@@ -25,8 +26,8 @@ struct service {
 	int conn;    /* pending, or that of datagrams; -1: none */
 	int failure; /* errno of the last attempt to connect; 0: none */
 	struct clients clients; /* with connections */
-	struct bucket accepts;	/* connections that may be accepted */
-	uint64_t accepted;	/* ns, time of its last update */
+	struct accepts accepts; /* of its clients */
+	struct vsock vsock;
 	struct totals reported; /* except for a guest's EGD socket */
 };
 
@@ -35,7 +36,8 @@ TAILQ_HEAD(services, service);
 /*
  * Initializes a service from its configuration, below a node of the pool's
  * tree.  `subject` is the subject of log lines; NULL: the service.  It must not
- * move.
+ * move.  Of
+ * vsock, the caller sets vsock.cids.
  */
 void service_init(struct service *, const struct config_service *,
     const struct log_subject *, struct process_env *, struct store *,
@@ -45,6 +47,18 @@ void service_init(struct service *, const struct config_service *,
  * Listens at a place like endpoint_listen(), or starts to connect (NULL).
  */
 int service_start(struct service *, struct place *);
+
+/*
+ * For a service of vsock whose listener is readable: accepts a connection, and
+ * hands it to the guest with its CID; if there is none, serves it or rejects it.
+ */
+void service_incoming_vsock(struct service *);
+
+/*
+ * For clients_resume(): shuts down a stored connection of vsock that belongs to
+ * another guest now, or to none.
+ */
+void service_check(void *service, int conn);
 
 /*
  * Changes the settings that can change while clients are served: rights,

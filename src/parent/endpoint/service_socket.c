@@ -53,11 +53,20 @@ service_socket_fits(int fd, const struct config_service *cs)
 {
 	bool datagrams = cs->socket.transport == CONFIG_UDP;
 
-	if (cs->socket.transport == CONFIG_UNIX
-		? !option_is(fd, SO_DOMAIN, AF_UNIX)
-		: !option_is(fd, SO_DOMAIN, AF_INET) &&
+	switch (cs->socket.transport) {
+	case CONFIG_UNIX:
+		if (!option_is(fd, SO_DOMAIN, AF_UNIX))
+			return false;
+		break;
+	case CONFIG_VSOCK:
+		if (!option_is(fd, SO_DOMAIN, AF_VSOCK))
+			return false;
+		break;
+	default:
+		if (!option_is(fd, SO_DOMAIN, AF_INET) &&
 		    !option_is(fd, SO_DOMAIN, AF_INET6))
-		return false;
+			return false;
+	}
 	return option_is(fd, SO_TYPE, datagrams ? SOCK_DGRAM : SOCK_STREAM) &&
 	    (datagrams || option_is(fd, SO_ACCEPTCONN, 1));
 }
@@ -98,6 +107,11 @@ set_where(struct config_service *cs, int fd)
 		where =
 		    inet_ntop(AF_INET6, &a.sin6.sin6_addr, text, sizeof(text));
 		cs->socket.port = ntohs(a.sin6.sin6_port);
+		break;
+	case AF_VSOCK:
+		/* A larger one is not shown. */
+		if (a.svm.svm_port <= UINT16_MAX)
+			cs->socket.port = (uint16_t)a.svm.svm_port;
 		break;
 	}
 	if (where != NULL)
@@ -164,6 +178,15 @@ listen_inet(const struct config_service *cs)
 	return -1;
 }
 
+/* What to do if it cannot listen. */
+static const char *
+hint(const struct config_service *cs, int error)
+{
+	return cs->socket.transport == CONFIG_VSOCK && error == EAFNOSUPPORT
+	    ? " (check that the kernel has vsock: modprobe vhost_vsock)"
+	    : unit_hint_network(error);
+}
+
 int
 service_socket_listen(const struct config_service *cs)
 {
@@ -173,7 +196,7 @@ service_socket_listen(const struct config_service *cs)
 	if (fd == -1)
 		log_error("%s: cannot listen: %s%s",
 		    config_socket_text(&cs->socket, text, sizeof(text)),
-		    strerror(errno), unit_hint_network(errno));
+		    strerror(errno), hint(cs, errno));
 	return fd;
 }
 

@@ -11,7 +11,7 @@ const char *service_socket_key(const struct config_service *, char *key,
     size_t size);
 
 /*
- * Creates the listening socket of a service at a TCP or UDP address.  Returns
+ * Creates the listening socket of a service of TCP, UDP or vsock.  Returns
  * it, or -1 after logging the error.
  */
 int service_socket_listen(const struct config_service *);

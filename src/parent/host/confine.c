@@ -116,7 +116,7 @@ exclude_namespaces(scmp_filter_ctx ctx)
 }
 
 /*
- * Allows unix sockets, IPv4, IPv6, and netlink, which libusb uses to find
+ * Allows unix sockets, IPv4, IPv6, vsock, and netlink, which libusb uses to find
  * devices; and raw sockets only of netlink, which is always raw.
  */
 static void
@@ -126,9 +126,9 @@ exclude_sockets(scmp_filter_ctx ctx)
 	int r;
 
 	add(ctx, EAFNOSUPPORT, SCMP_SYS(socket),
-	    SCMP_A0_64(SCMP_CMP_GT, AF_NETLINK, 0));
-	for (int family = AF_INET + 1; family < AF_NETLINK; family++)
-		if (family != AF_INET6)
+	    SCMP_A0_64(SCMP_CMP_GT, AF_VSOCK, 0));
+	for (int family = AF_INET + 1; family < AF_VSOCK; family++)
+		if (family != AF_INET6 && family != AF_NETLINK)
 			add(ctx, EAFNOSUPPORT, SCMP_SYS(socket),
 			    SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)family, 0));
 	for (size_t i = 0; i < sizeof(inet) / sizeof(*inet); i++) {

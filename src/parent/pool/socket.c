@@ -23,6 +23,12 @@ set_address(union socket_address *a, enum config_transport transport,
 		strlcpy(a->sun.sun_path, where, sizeof(a->sun.sun_path));
 		return sizeof(a->sun);
 	}
+	if (transport == CONFIG_VSOCK) {
+		a->svm.svm_family = AF_VSOCK;
+		a->svm.svm_cid = VMADDR_CID_ANY;
+		a->svm.svm_port = port;
+		return sizeof(a->svm);
+	}
 	if (inet_pton(AF_INET, where, &a->sin.sin_addr) == 1) {
 		a->sin.sin_family = AF_INET;
 		a->sin.sin_port = htons(port);

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <stdint.h>
 
@@ -17,11 +18,12 @@ union socket_address {
 	struct sockaddr_un sun;
 	struct sockaddr_in sin;
 	struct sockaddr_in6 sin6;
+	struct sockaddr_vm svm;
 };
 
 /*
  * Creates a non-blocking socket, and the address to bind or connect it to: from
- * a path (unix), or from an address and a port.  Returns it, or -1 with errno.
+ * a path (unix), from an address and a port, or from a port (vsock).  Returns it, or -1 with errno.
  */
 int socket_make(enum config_transport, const char *where, uint16_t port,
     union socket_address *, socklen_t *);

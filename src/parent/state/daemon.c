@@ -32,6 +32,7 @@ daemon_init(struct daemon *d, struct process_env *env,
 	RB_INIT(&d->by_name);
 	TAILQ_INIT(&d->services);
 	TAILQ_INIT(&d->listen_fds.fds);
+	cids_init(&d->cids);
 	store_init(&d->store, &d->listen_fds);
 	listeners_init(&d->listeners, env->event, &d->store);
 	tally_init(&d->added, env->event, EVENT_GUEST_ADDED, "added");
@@ -360,6 +361,7 @@ daemon_service_new(struct daemon *d, const struct config_service *cs,
 	struct service *s = daemon_must(calloc(1, sizeof(*s)));
 
 	service_init(s, cs, NULL, d->env, &d->store, pool, parent);
+	s->vsock.cids = &d->cids;
 	TAILQ_INSERT_TAIL(&d->services, s, entry);
 	daemon_resume(d, s, &s->reported);
 	return s;

@@ -16,6 +16,7 @@
 #include "parent/endpoint/guest.h"
 #include "parent/endpoint/listeners.h"
 #include "parent/endpoint/service.h"
+#include "parent/endpoint/vsock.h"
 #include "parent/host/listen_fds.h"
 #include "parent/host/process.h"
 #include "parent/host/store.h"
@@ -74,6 +75,7 @@ struct daemon {
 	struct guests_by_name by_name;
 	struct services services; /* without guests' EGD sockets */
 	struct listeners listeners;
+	struct cids cids; /* of guests */
 	size_t nguests;
 	uint64_t applied; /* number of applied configurations */
 	char *running; /* the last of them as text, for a reload; allocated */

@@ -27,17 +27,20 @@ struct plan {
 	TAILQ_HEAD(, plan_setup) setups;
 };
 
-/* A guest's EGD socket as a service, with the strings of the guest. */
+/* A guest's EGD socket or CID as a service, with the strings of the guest. */
 static void
 egd_of(struct config_service *cs, const struct config_guest *cg)
 {
 	*cs = (struct config_service){
 		.kind = CONFIG_SERVICE_EGD,
-		.socket = { .transport = CONFIG_UNIX,
+		.socket = { .transport =
+				cg->cid == 0 ? CONFIG_UNIX : CONFIG_VSOCK,
 		    .where = cg->egd,
+		    .cid = cg->cid,
 		    .confidential = CONFIDENTIAL_UNSET },
 		.rights = cg->rights,
 		.max_clients = CONFIG_GUEST_CLIENTS,
+		.idle_timeout = cg->cid == 0 ? 0 : CONFIG_VSOCK_IDLE,
 	};
 	strlcpy(cs->name, cg->name, sizeof(cs->name));
 }
@@ -306,12 +309,13 @@ static int
 start_service(struct daemon *d, struct service *s,
     const struct config_service *cs)
 {
+	bool listens = !cs->connect && cs->socket.cid == 0;
 	struct place *p = place_of(d, cs);
 
 	/* Its port became free only now. */
-	if (!cs->connect && p == NULL)
+	if (listens && p == NULL)
 		p = listeners_open_service(&d->listeners, cs);
-	if (!cs->connect && p == NULL)
+	if (listens && p == NULL)
 		return -1;
 	listeners_protect(p, &cs->rights);
 	return service_start(s, p);
@@ -323,7 +327,7 @@ apply_egd(struct daemon *d, struct guest *g, const struct config_guest *cg)
 	struct totals counted = { 0 };
 	struct config_service cs;
 
-	if (cg->egd == NULL)
+	if (cg->egd == NULL && cg->cid == 0)
 		return 0;
 	egd_of(&cs, cg);
 	if (g->egd != NULL) {
@@ -331,6 +335,7 @@ apply_egd(struct daemon *d, struct guest *g, const struct config_guest *cg)
 		listeners_protect(g->egd->service.endpoint.place, &cs.rights);
 	} else {
 		guest_add_egd(g, &cs);
+		g->egd->service.vsock.cids = &d->cids;
 		if (start_service(d, &g->egd->service, &cs) == -1) {
 			guest_remove_egd(g, clock_now());
 			return -1;
@@ -508,7 +513,7 @@ egd_ends(const struct guest *g)
 
 	if (g->egd == NULL)
 		return false;
-	if (cg == NULL || cg->egd == NULL)
+	if (cg == NULL || (cg->egd == NULL && cg->cid == 0))
 		return true;
 	egd_of(&cs, cg);
 	return !config_service_same_place(&cs, &g->egd->service.config);

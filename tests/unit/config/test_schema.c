@@ -68,7 +68,9 @@ values_of(const struct config_key *key, char text[LIST_MAX])
 		break;
 	case TYPE_ADDRESS:
 		snprintf(text, LIST_MAX, "%s%s",
-		    key->min == CONFIG_UNIX ? "path" : "address",
+		    key->min == CONFIG_UNIX	   ? "path"
+			: key->min == CONFIG_VSOCK ? "yes"
+						   : "address",
 		    key->blocks & CONFIG_SOURCE ? ", or systemd of a service"
 						: " or systemd");
 		break;

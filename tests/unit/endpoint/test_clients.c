@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -198,6 +199,14 @@ test_sparse(void **state)
 	end(&cs, counters);
 }
 
+/* Counts the connections of a resumed session. */
+static void
+count(void *arg, int conn)
+{
+	assert_int_not_equal(fcntl(conn, F_GETFD), -1);
+	++*(uint32_t *)arg;
+}
+
 /* The next daemon has what is in the deposit, which it got from the store. */
 static void
 test_resume(void **state)
@@ -205,6 +214,7 @@ test_resume(void **state)
 	static ino_t seen[CLIENTS_MAX];
 	struct clients cs, next;
 	int counters = begin(&cs), page;
+	uint32_t checked = 0;
 	ino_t inodes[FEW];
 
 	(void)state;
@@ -213,10 +223,11 @@ test_resume(void **state)
 	assert_true(clients_remove(&cs, 2));
 	clients_init(&next, (uid_t)-1);
 	next.serial = 41;
-	page = clients_resume(&next, dup(cs.deposit));
+	page = clients_resume(&next, dup(cs.deposit), count, &checked);
 	assert_int_equal(inode(page), inode(counters));
 	assert_int_equal(inode(next.state), inode(cs.state));
 	assert_int_equal(next.serial, 42);
+	assert_int_equal(checked, FEW);
 	/* The worker finds out which of them are closed. */
 	assert_int_equal(next.n, FEW);
 	assert_int_equal(copied(&next, seen), FEW);
@@ -247,13 +258,14 @@ test_odd(void **state)
 	static ino_t seen[CLIENTS_MAX];
 	size_t fds = unit_count_fds();
 	int deposit = deposit_make(), page;
+	uint32_t checked = 0;
 	struct clients cs;
 
 	(void)state;
 	clients_init(&cs, (uid_t)-1);
-	assert_int_equal(clients_resume(&cs, deposit), -1);
+	assert_int_equal(clients_resume(&cs, deposit, count, &checked), -1);
 	put(deposit, 2, 1);
-	assert_int_equal(clients_resume(&cs, deposit), -1);
+	assert_int_equal(clients_resume(&cs, deposit, count, &checked), -1);
 	assert_int_equal(errno, EINVAL);
 	close(deposit);
 	assert_int_equal(unit_count_fds(), fds);
@@ -261,9 +273,10 @@ test_odd(void **state)
 	put(deposit, 1, 2);
 	put(deposit, CLIENT_ID_FIRST, CLIENT_ID_FIRST - 1);
 	put(deposit, CLIENT_ID_FIRST + CLIENTS_MAX, UINT32_MAX);
-	page = clients_resume(&cs, deposit);
+	page = clients_resume(&cs, deposit, count, &checked);
 	assert_int_not_equal(page, -1);
 	assert_int_equal(cs.n, 1);
+	assert_int_equal(checked, 1);
 	assert_int_equal(copied(&cs, seen), 1);
 	end(&cs, page);
 	assert_int_equal(unit_count_fds(), fds);

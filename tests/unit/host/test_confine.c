@@ -106,7 +106,7 @@ sockets(void)
 		if (family == AF_UNIX || family == AF_INET)
 			INSIDE(error == 0);
 		else if (family != AF_INET6 && family != AF_UNSPEC &&
-		    family != AF_NETLINK)
+		    family != AF_NETLINK && family != AF_VSOCK)
 			INSIDE(error == EAFNOSUPPORT);
 	}
 	INSIDE(try(SYS_socket, AF_INET, SOCK_RAW, 1) == EPERM);
