@@ -33,7 +33,8 @@ typedef const char *handler(struct worker *, struct message *);
 	    FEATURE(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) | \
 	    FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
 	    FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | \
-	    FEATURE(VHOST_USER_PROTOCOL_F_STATUS))
+	    FEATURE(VHOST_USER_PROTOCOL_F_STATUS) | \
+	    FEATURE(VHOST_USER_PROTOCOL_F_DEVICE_STATE))
 
 /* Replies with one number.  Returns NULL, as the result of the handler. */
 static const char *
@@ -116,6 +117,7 @@ reset_device(struct worker *w, struct message *m)
 	ring_set_kick(w, -1, 0);
 	w->kick_set = w->enabled = false;
 	w->status = 0;
+	transfer_end(w);
 	w->inflight = (struct inflight){ 0 };
 	mapping_close(&w->memory.inflight);
 	queue_init(&w->queue, &w->memory);
@@ -400,6 +402,28 @@ set_inflight_fd(struct worker *w, struct message *m)
 	return why;
 }
 
+static const char *
+set_device_state_fd(struct worker *w, struct message *m)
+{
+	const char *why;
+
+	why = transfer_start(w, &m->payload.transfer, take_fd(m, 0));
+	if (why == NULL)
+		handler_reply(w, VHOST_USER_TRANSFER_NOFD);
+	return why;
+}
+
+static const char *
+check_device_state(struct worker *w, struct message *m)
+{
+	const char *why = transfer_check(w);
+
+	(void)m;
+	if (why == NULL)
+		handler_reply(w, 0);
+	return why;
+}
+
 /* The beginning of the payload, to check the index of its queue. */
 enum payload_kind {
 	PAYLOAD_OTHER,
@@ -473,6 +497,9 @@ static const struct rule rules[VHOST_USER_REQUESTS] = {
 	    REGION_SIZE, 0, 1, PAYLOAD_OTHER, false },
 	RULE(SET_STATUS, set_status, 8, 0, PAYLOAD_OTHER, false),
 	RULE(GET_STATUS, get_status, 0, 0, PAYLOAD_OTHER, true),
+	RULE(SET_DEVICE_STATE_FD, set_device_state_fd,
+	    sizeof(struct vhost_user_transfer), 1, PAYLOAD_OTHER, true),
+	RULE(CHECK_DEVICE_STATE, check_device_state, 0, 0, PAYLOAD_OTHER, true),
 };
 
 /* Checks a message against its rule.  Returns what is wrong, or NULL. */
@@ -494,6 +521,15 @@ check(const struct rule *rule, const struct message *m)
 	    ((u64 & VHOST_USER_VRING_NOFD) != 0) != (m->nfds == 0))
 		return "descriptor does not match the NOFD flag";
 	return NULL;
+}
+
+/* The number in the reply to a rejected request. */
+static uint64_t
+rejection(uint32_t request)
+{
+	if (request == VHOST_USER_SET_DEVICE_STATE_FD)
+		return VHOST_USER_TRANSFER_NOFD | 1;
+	return request == VHOST_USER_CHECK_DEVICE_STATE;
 }
 
 void
@@ -519,7 +555,8 @@ worker_handle(struct worker *w)
 		 */
 		if (w->session.out_len == 0 && !w->asked_inflight)
 			session_reply(&w->session,
-			    rule->size_max > 8 ? rule->size_max : 8);
+			    rule->size_max > 8 ? rule->size_max : 8)
+			    ->payload.u64 = rejection(m->hdr.request);
 		return;
 	}
 	if (w->session.out_len == 0 &&

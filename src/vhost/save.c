@@ -119,6 +119,10 @@ save_fds(struct worker *w, struct message *m)
 	struct deposit_parts parts = { .n = m->nfds };
 	bool enough = save->next_id <= UINT32_MAX - VHOST_USER_FDS_MAX;
 
+	if (m->hdr.request == VHOST_USER_SET_DEVICE_STATE_FD) {
+		memset(m->ids, 0, sizeof(m->ids));
+		return;
+	}
 	for (size_t i = 0; i < m->nfds; i++) {
 		m->ids[i] = save->next_id++;
 		parts.ids[i] = m->ids[i];

@@ -7,7 +7,7 @@
 #include "vhost/worker.h"
 
 #define POLL_MS 1 /* a ring without a kick descriptor */
-#define EVENTS	5 /* one of each kind */
+#define EVENTS	6 /* one of each kind */
 
 void
 worker_init(struct worker *w)
@@ -21,6 +21,7 @@ worker_init(struct worker *w)
 	if (w->page->fault < FAULTS)
 		w->faults = 1U << w->page->fault;
 	w->session.fd = w->kick_fd = w->call.fd = w->err.fd = -1;
+	w->transfer.fd = -1;
 	memory_init(&w->memory);
 	queue_init(&w->queue, &w->memory);
 	rng_init(&w->rng, &w->queue, &w->inflight, counters);
@@ -76,8 +77,10 @@ session_done(struct worker *w)
 	save_state(w, len, w->session.out_len > 0 ? REPLY_OWED : REPLY_NONE);
 	if (session_consume(&w->session, len) == -1)
 		w->finished = true;
-	else
+	else {
 		session_answer(w);
+		transfer_save(w);
+	}
 }
 
 static void
@@ -205,6 +208,9 @@ event(struct worker *w, uint64_t key)
 		break;
 	case EVENT_BYTES:
 		bytes_event(w);
+		break;
+	case EVENT_TRANSFER:
+		transfer_load(w);
 		break;
 	}
 }

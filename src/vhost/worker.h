@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/loop.h"
+#include "vhost/device/device_state.h"
 #include "vhost/device/inflight.h"
 #include "vhost/device/memory.h"
 #include "vhost/device/polling.h"
@@ -21,6 +22,7 @@ enum worker_event {
 	EVENT_SESSION,
 	EVENT_KICK,
 	EVENT_BYTES,
+	EVENT_TRANSFER,
 };
 
 /* An eventfd of the frontend to write to. */
@@ -28,6 +30,25 @@ struct notifier {
 	int fd;	       /* -1: none */
 	uint32_t id;   /* in the deposit */
 	bool blocking; /* a write could block */
+};
+
+enum transfer_state {
+	TRANSFER_NONE,	  /* or it was checked */
+	TRANSFER_SAVING,  /* nothing was written yet */
+	TRANSFER_SAVED,	  /* written, and the descriptor closed */
+	TRANSFER_LOADING, /* the frontend may write more */
+	TRANSFER_LOADED,  /* read to its end, and the descriptor closed */
+	TRANSFER_FAILED,
+};
+
+/* Of the device's state, over a descriptor of the frontend. */
+struct transfer {
+	enum transfer_state state;
+	int fd; /* -1: none */
+	bool socket;
+	const char *why;		     /* it failed */
+	size_t n;			     /* bytes that were read */
+	uint8_t bytes[DEVICE_STATE_MAX + 1]; /* to see what is too long */
 };
 
 struct worker {
@@ -59,6 +80,8 @@ struct worker {
 	bool more;	     /* it has more requests */
 	bool asked_inflight; /* a reply waits for memory from the parent */
 	bool has_input;	     /* there may be a message to read */
+	/* Last: most workers do not use its pages. */
+	struct transfer transfer;
 };
 
 /* Makes a worker that has no session yet, with counters of the parent's. */
@@ -91,6 +114,27 @@ void worker_handle(struct worker *);
 void worker_inflight(struct worker *, int fd);
 
 /*
+ * Starts a transfer of the device's state over a descriptor, which it owns from
+ * now on, in place of an earlier one.  The state is saved by transfer_save(),
+ * which the caller calls when the message has been consumed, and loaded by
+ * transfer_load(), when the descriptor is readable; they do not block.
+ * Returns NULL, or the reason to reject the request.
+ */
+const char *transfer_start(struct worker *, const struct vhost_user_transfer *,
+    int fd);
+void transfer_save(struct worker *);
+void transfer_load(struct worker *);
+
+/*
+ * Ends the transfer, and puts a loaded state into effect.  Returns NULL, or why
+ * the transfer failed.
+ */
+const char *transfer_check(struct worker *);
+
+/* Ends the transfer, if there is one, as failed. */
+void transfer_end(struct worker *);
+
+/*
  * Starts the ring if it is complete and enabled, and stops it otherwise.  Call
  * this after every change of the ring or of its memory.  Its requests are
  * served later (worker->more), when the change has been saved.
@@ -121,8 +165,8 @@ void ring_set_call(struct worker *, int fd, uint32_t id);
 void ring_set_err(struct worker *, int fd, uint32_t id);
 
 /*
- * Stores the descriptors of a message in the deposit, as message->ids.  If that
- * fails, the deposit is abandoned with a log message, and the session cannot be
+ * Stores the descriptors of a message in the deposit, as message->ids, except
+ * that of a transfer, whose other end must see it closed.  If that fails, the deposit is abandoned with a log message, and the session cannot be
  * resumed after this worker.
  */
 void save_fds(struct worker *, struct message *);

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include <endian.h>
+#include <fcntl.h>
 #include <stddef.h>
 
 #include "common/deposit.h"
@@ -286,6 +287,40 @@ send_memory(struct input *in, uint8_t n)
 	send_message(&m);
 }
 
+/*
+ * A part of a transfer of the device's state: saved into a socket that is
+ * connected to itself, loaded from a pipe, with a byte that may be wrong.
+ */
+static void
+send_transfer(struct input *in, uint8_t n)
+{
+	const struct device_state state = { .status = 15 };
+	struct out m = message(VHOST_USER_SET_DEVICE_STATE_FD, 8);
+	uint8_t bytes[DEVICE_STATE_MAX];
+	size_t len;
+	int p[2];
+
+	if (n % 4 == 0) {
+		m = message(VHOST_USER_CHECK_DEVICE_STATE, 0);
+		send_message(&m);
+		return;
+	}
+	CHECK(pipe2(p, O_CLOEXEC | O_NONBLOCK) == 0);
+	len = device_state_write(&state, bytes);
+	bytes[n % len] ^= input_u8(in);
+	CHECK(write(p[1], bytes, len) == (ssize_t)len);
+	if (n % 4 == 1) {
+		close(p[0]);
+		CHECK((p[0] = deposit_make()) != -1);
+	} else
+		m.payload.transfer.direction = VHOST_USER_TRANSFER_LOAD;
+	m.fds[0] = p[0];
+	m.nfds = 1;
+	send_message(&m);
+	close(p[0]);
+	close(p[1]);
+}
+
 /* A message of the right form. */
 static void
 send_good(struct input *in)
@@ -323,6 +358,10 @@ send_good(struct input *in)
 		m = message(VHOST_USER_RESET_DEVICE, 0);
 		break;
 	case 15:
+		if (n / 16 % 2 == 1) {
+			send_transfer(in, input_u8(in));
+			return;
+		}
 		m = message(VHOST_USER_GET_FEATURES, 0);
 		m.hdr.flags |= VHOST_USER_NEED_REPLY;
 		break;

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "patience.h"
 
@@ -42,9 +43,11 @@
 #define FE_P_RESET_DEVICE FE_BIT(13)
 #define FE_P_MEM_SLOTS	  FE_BIT(15)
 #define FE_P_STATUS	  FE_BIT(16)
+#define FE_P_DEVICE_STATE FE_BIT(19)
 #define FE_P_ALL \
 	(FE_P_MQ | FE_P_LOG_SHMFD | FE_P_REPLY_ACK | FE_P_INFLIGHT | \
-	    FE_P_RESET_DEVICE | FE_P_MEM_SLOTS | FE_P_STATUS)
+	    FE_P_RESET_DEVICE | FE_P_MEM_SLOTS | FE_P_STATUS | \
+	    FE_P_DEVICE_STATE)
 
 /* Message header flags, version 1 being the only version. */
 #define FE_VERSION    0x1
@@ -91,7 +94,9 @@ enum fe_request {
 	FE_ADD_MEM_REG = 37,
 	FE_REM_MEM_REG = 38,
 	FE_SET_STATUS = 39,
-	FE_GET_STATUS = 40
+	FE_GET_STATUS = 40,
+	FE_SET_DEVICE_STATE_FD = 42,
+	FE_CHECK_DEVICE_STATE = 43
 };
 
 struct fe_header {
@@ -288,6 +293,27 @@ int fe_get_base(struct fe *);
 
 /* Connect, default memory, ring of that size, handshake, start. */
 int fe_up(struct fe *, const char *, uint32_t, uint64_t, uint64_t);
+
+/* Directions of a state's transfer. */
+#define FE_SAVE 0
+#define FE_LOAD 1
+
+/*
+ * SET_DEVICE_STATE_FD, which must not answer with a descriptor of its own:
+ * returns 1 if it is rejected.
+ */
+int fe_state_fd(struct fe *, uint32_t, int);
+
+/* CHECK_DEVICE_STATE: returns 1 if the transfer failed. */
+int fe_state_check(struct fe *);
+
+/*
+ * Save the device's state over a pipe, or load it, with the check, as VMMs do.
+ * Saving returns how many bytes came (at most the size of the buffer), loading
+ * 0.  EREMOTEIO: the backend says that it failed.
+ */
+ssize_t fe_state_save(struct fe *, void *, size_t);
+int fe_state_load(struct fe *, const void *, size_t);
 
 /* SET_LOG_BASE with a bitmap for all of the guest's memory. */
 int fe_log_start(struct fe *);

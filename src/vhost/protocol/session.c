@@ -103,6 +103,7 @@ brings_fds(const struct message *m)
 	case VHOST_USER_SET_LOG_BASE:
 	case VHOST_USER_SET_LOG_FD:
 	case VHOST_USER_SET_INFLIGHT_FD:
+	case VHOST_USER_SET_DEVICE_STATE_FD:
 		return true;
 	case VHOST_USER_SET_VRING_KICK:
 	case VHOST_USER_SET_VRING_CALL:

@@ -35,6 +35,7 @@
 #define VHOST_USER_PROTOCOL_F_RESET_DEVICE	  13
 #define VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS 15
 #define VHOST_USER_PROTOCOL_F_STATUS		  16
+#define VHOST_USER_PROTOCOL_F_DEVICE_STATE	  19
 
 #define FEATURE(bit) (UINT64_C(1) << (bit))
 
@@ -66,6 +67,8 @@ enum vhost_user_request {
 	VHOST_USER_REM_MEM_REG = 38,
 	VHOST_USER_SET_STATUS = 39,
 	VHOST_USER_GET_STATUS = 40,
+	VHOST_USER_SET_DEVICE_STATE_FD = 42,
+	VHOST_USER_CHECK_DEVICE_STATE = 43,
 	VHOST_USER_REQUESTS,
 };
 
@@ -136,6 +139,18 @@ struct vhost_user_inflight {
 };
 #define VHOST_USER_INFLIGHT_MIN 20
 
+/* "Device state transfer parameters" */
+struct vhost_user_transfer {
+	uint32_t direction;
+	uint32_t phase;
+};
+#define VHOST_USER_TRANSFER_SAVE    0 /* direction: to the frontend */
+#define VHOST_USER_TRANSFER_LOAD    1
+#define VHOST_USER_TRANSFER_STOPPED 0 /* phase: all rings are stopped */
+
+/* Reply to SET_DEVICE_STATE_FD: bits 0 to 7 are an error, and this flag. */
+#define VHOST_USER_TRANSFER_NOFD (1 << 8)
+
 /* Payload of SET_VRING_KICK, _CALL and _ERR. */
 #define VHOST_USER_VRING_INDEX_MASK 0xff
 #define VHOST_USER_VRING_NOFD	    (1 << 8)
@@ -149,6 +164,7 @@ union vhost_user_payload {
 	struct vhost_user_log log;
 	struct vhost_user_inflight inflight;
 	struct vhost_user_config config;
+	struct vhost_user_transfer transfer;
 	uint8_t bytes[VHOST_USER_PAYLOAD_MAX];
 };
 
