@@ -1,6 +1,7 @@
 /*
- * The whole configuration parser: the input is the file, which is also what
- * each of its includes finds.
+ * The whole configuration parser: the input is the file and, after bytes 1e,
+ * those that its includes find: the last character of a pattern selects one, or
+ * all of them if it is "*".
  */
 #include <sys/mman.h>
 
@@ -10,21 +11,34 @@
 #include "fuzz/fuzz.h"
 #include "parent/config/config.h"
 
-static char path[32];
+#define FILES_MAX 16
+#define SEPARATOR 0x1e
+
+static struct {
+	size_t n;
+	int fds[FILES_MAX];
+	char paths[FILES_MAX][32];
+} files;
 
 /* In place of the C library's, for no file of the host is read. */
 int
 glob(const char *pattern, int flags, int (*error)(const char *, int),
     glob_t *found)
 {
-	static char *paths[] = { path, NULL };
+	static char *paths[FILES_MAX + 1];
+	char last = pattern[strlen(pattern) - 1];
+	size_t first = (uint8_t)last % (files.n + 1);
 
 	(void)flags, (void)error;
 	*found = (glob_t){ 0 };
-	if (pattern[strlen(pattern) - 1] == '*')
+	if (last == '!')
+		return GLOB_ABORTED;
+	found->gl_pathc = last == '*' ? files.n : first < files.n;
+	if (found->gl_pathc == 0)
 		return GLOB_NOMATCH;
-	found->gl_pathc = 1;
-	found->gl_pathv = paths;
+	for (size_t i = 0; i < files.n; i++)
+		paths[i] = files.paths[i];
+	found->gl_pathv = paths + (last == '*' ? 0 : first);
 	return 0;
 }
 
@@ -32,6 +46,18 @@ void
 globfree(glob_t *found)
 {
 	found->gl_pathc = 0;
+}
+
+static void
+add_file(const uint8_t *bytes, size_t len)
+{
+	int fd = memfd_create("config", MFD_CLOEXEC);
+
+	CHECK(fd != -1 && write(fd, bytes, len) == (ssize_t)len);
+	files.fds[files.n] = fd;
+	snprintf(files.paths[files.n], sizeof(files.paths[0]),
+	    "/proc/self/fd/%d", fd);
+	files.n++;
 }
 
 static void
@@ -44,18 +70,16 @@ count(void *arg, const char *text)
 	(*errors)++;
 }
 
+/* Reads the first file. */
 static struct config *
-read_bytes(const void *bytes, size_t len)
+read_files(void)
 {
 	size_t errors = 0;
-	struct config *config;
-	int fd = memfd_create("config", MFD_CLOEXEC);
+	struct config *config = config_read(files.paths[0], count, &errors);
 
-	CHECK(fd != -1 && write(fd, bytes, len) == (ssize_t)len);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	config = config_read(path, count, &errors);
 	CHECK((config == NULL) == (errors > 0));
-	close(fd);
+	while (files.n > 0)
+		close(files.fds[--files.n]);
 	return config;
 }
 
@@ -72,13 +96,24 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct config *config, *again;
 	char *first, *second;
+	const uint8_t *end;
+	size_t n;
 
 	fuzz_quiet();
-	if ((config = read_bytes(bytes, len)) == NULL)
+	while (len > 0 && files.n + 1 < FILES_MAX &&
+	    (end = memchr(bytes, SEPARATOR, len)) != NULL) {
+		n = (size_t)(end - bytes);
+		add_file(bytes, n);
+		bytes += n + 1;
+		len -= n + 1;
+	}
+	add_file(bytes, len);
+	if ((config = read_files()) == NULL)
 		return 0;
 	/* What is printed can be read, and is the same. */
 	first = config_printed(config);
-	again = read_bytes(first, strlen(first));
+	add_file((const uint8_t *)first, strlen(first));
+	again = read_files();
 	CHECK(again != NULL);
 	second = config_printed(again);
 	CHECK(strcmp(first, second) == 0);

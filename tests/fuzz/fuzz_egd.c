@@ -164,7 +164,7 @@ static bool
 connect_tcp(int fds[2])
 {
 	const struct linger at_once = { .l_onoff = 1 };
-	struct sockaddr_storage at;
+	struct sockaddr_storage at = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(at);
 
 	if (s.port == -1 ||

@@ -213,6 +213,7 @@ send_any(struct input *in)
 	struct out m = { .hdr.request = input_u8(in) };
 	uint8_t flags = input_u8(in), kind = input_u8(in);
 	const int sources[] = { s.memory, s.kick, s.conn, s.memory };
+	size_t n;
 
 	m.hdr.flags = flags % 16 == 0 ? VHOST_USER_VERSION : flags % 16;
 	m.hdr.size = input_u8(in) + (flags >> 4) % 8 * 256U;
@@ -223,8 +224,9 @@ send_any(struct input *in)
 		m.fds[i] = sources[kind / 10 % 4];
 	if (m.nfds > 0 && m.fds[0] == -1)
 		m.nfds = 0;
+	n = m.hdr.size < in->left ? m.hdr.size : in->left;
 	input_copy(in, &m.payload,
-	    m.hdr.size < in->left ? m.hdr.size : in->left);
+	    n < sizeof(m.payload) ? n : sizeof(m.payload));
 	send_message(&m);
 }
 

@@ -144,6 +144,7 @@ keep_line(void *arg, const struct log_line *line)
 int LLVMFuzzerInitialize(int *, char ***);
 
 int
+/* NOLINTNEXTLINE(readability-non-const-parameter): libFuzzer's */
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc, (void)argv;
