@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* endian.h of a little-endian machine, as is the one that is proved for. */
 #define htole16(x) ((uint16_t)(x))
@@ -22,6 +23,21 @@
 #define CMSG_ALIGN(n) (((n) + sizeof(size_t) - 1) & ~(sizeof(size_t) - 1))
 #define CMSG_SPACE(n) (CMSG_ALIGN(n) + CMSG_ALIGN(sizeof(struct cmsghdr)))
 #define CMSG_LEN(n) (CMSG_ALIGN(sizeof(struct cmsghdr)) + (n))
+
+/* What the guest may change meanwhile: any value, each time. */
+#define __atomic_load_n(from, order) (*(volatile __typeof__(*(from)) *)(from))
+
+#define __atomic_signal_fence(order) ((void)0)
+
+/* string.h: memcpy() of bytes; what they are is not said. */
+#define memcpy prove_copy
+/*@
+ @ requires \valid(to + (0 .. n - 1));
+ @ requires \valid_read(from + (0 .. n - 1));
+ @ requires \separated(to + (0 .. n - 1), from + (0 .. n - 1));
+ @ assigns to[0 .. n - 1];
+ @*/
+void prove_copy(uint8_t *to, const uint8_t *from, uint64_t n);
 
 /*
  * gcc: __builtin_add_overflow() and the like compute as if with unlimited

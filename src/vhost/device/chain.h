@@ -27,6 +27,42 @@ struct request {
 	struct segment segments[REQUEST_SEGMENTS];
 };
 
+/* For proofs: the bytes of all segments before each segment. */
+/*@ ghost int chain_ends[REQUEST_SEGMENTS + 1]; */
+
+/*@
+ @ predicate segments_are_same{L1,L2}(struct request *req, integer n) =
+ @   \forall integer i; 0 <= i < n ==>
+ @     \at(req->segments[i].len, L1) == \at(req->segments[i].len, L2) &&
+ @     \at(req->segments[i].host, L1) == \at(req->segments[i].host, L2) &&
+ @     \at(req->segments[i].guest_addr, L1) ==
+ @       \at(req->segments[i].guest_addr, L2);
+ @
+ @ // Each lies within one region.
+ @ predicate segments_are_valid(struct memory *mem, struct request *req,
+ @     integer n) =
+ @   \forall integer i; 0 <= i < n ==> req->segments[i].len > 0 &&
+ @     memory_maps(mem, req->segments[i].guest_addr, req->segments[i].host,
+ @       req->segments[i].len);
+ @
+ @ lemma segments_same_valid{L1,L2}: \forall struct memory *mem,
+ @     struct request *req, integer n;
+ @   memory_is_same{L1,L2}(mem) && segments_are_same{L1,L2}(req, n) &&
+ @   segments_are_valid{L1}(mem, req, n) ==>
+ @   segments_are_valid{L2}(mem, req, n);
+ @
+ @ // The first `n` have `len` bytes.
+ @ predicate segments_end(struct request *req, integer n, integer len) =
+ @   chain_ends[0] == 0 && chain_ends[n] == len &&
+ @   \forall integer i; 0 <= i < n ==>
+ @     chain_ends[i + 1] == chain_ends[i] + req->segments[i].len;
+ @
+ @ predicate request_is_valid(struct memory *mem, struct request *req) =
+ @   req->nsegments <= REQUEST_SEGMENTS && req->len <= REQUEST_MAX &&
+ @   segments_are_valid(mem, req, req->nsegments) &&
+ @   segments_end(req, req->nsegments, req->len);
+ @*/
+
 /* Little-endian in the guest's memory. */
 struct virtq_desc {
 	uint64_t addr;
@@ -45,7 +81,16 @@ extern const char chain_outside[];
  * Reads the chain at `head` of a table of `num` descriptors.  With a fault, the
  * request has the segments before the fault.
  */
-void chain_read(struct memory *, const struct virtq_desc *, uint32_t num,
-    uint16_t head, struct request *);
+/*@
+ @ requires \valid(mem) && memory_is_valid(mem);
+ @ requires \valid_read(desc + (0 .. num - 1));
+ @ requires \valid(req) && \separated(mem, req);
+ @ assigns *req, mem->recent, chain_ends[0 .. REQUEST_SEGMENTS];
+ @ ensures memory_is_valid(mem) && request_is_valid(mem, req);
+ @ ensures req->fault == \null ==> req->len > 0;
+ @ ensures req->head == head;
+ @*/
+void chain_read(struct memory *mem, const struct virtq_desc *desc, uint32_t num,
+    uint16_t head, struct request *req);
 
 #endif

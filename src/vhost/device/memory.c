@@ -174,7 +174,7 @@ memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
 		mem->regions[i] = mem->regions[i - 1];
 	mem->regions[i] = region;
 	mem->nregions++;
-	mem->recent = i;
+	mem->recent = (uint16_t)i;
 	mem->shrunk = false;
 	return 0;
 }
@@ -248,7 +248,7 @@ region_find(struct memory *mem, uint64_t addr)
 	while (low < high) {
 		mid = low + (high - low) / 2;
 		if (region_has(&mem->regions[mid], addr)) {
-			mem->recent = mid;
+			mem->recent = (uint16_t)mid;
 			return &mem->regions[mid];
 		}
 		if (addr < mem->regions[mid].desc.guest_addr)

@@ -37,7 +37,7 @@ struct region {
 struct memory {
 	struct region regions[VHOST_USER_MEM_SLOTS];
 	uint32_t nregions;  /* sorted by guest address */
-	uint32_t recent;    /* region of the last address */
+	uint16_t recent;    /* region of the last address */
 	struct mapping log; /* the dirty log */
 	struct mapping inflight;
 	bool shrunk;  /* regions were removed, and none added since */
@@ -66,6 +66,29 @@ struct memory {
  @       mem->regions[i].desc.size &&
  @     host == mem->regions[i].map.start +
  @       (addr - mem->regions[i].desc.guest_addr);
+ @
+ @ predicate memory_is_same{L1,L2}(struct memory *mem) =
+ @   \at(mem->nregions, L1) == \at(mem->nregions, L2) &&
+ @   \forall integer i; 0 <= i < \at(mem->nregions, L1) ==>
+ @     \at(mem->regions[i].desc.guest_addr, L1) ==
+ @       \at(mem->regions[i].desc.guest_addr, L2) &&
+ @     \at(mem->regions[i].desc.user_addr, L1) ==
+ @       \at(mem->regions[i].desc.user_addr, L2) &&
+ @     \at(mem->regions[i].desc.size, L1) ==
+ @       \at(mem->regions[i].desc.size, L2) &&
+ @     \at(mem->regions[i].map.start, L1) ==
+ @       \at(mem->regions[i].map.start, L2);
+ @
+ @ lemma memory_same_maps{L1,L2}: \forall struct memory *mem, integer addr,
+ @     uint8_t *host, integer len;
+ @   memory_is_same{L1,L2}(mem) && memory_maps{L1}(mem, addr, host, len) ==>
+ @   memory_maps{L2}(mem, addr, host, len);
+ @
+ @ // No region has any of the `len` bytes at `p`.
+ @ predicate memory_is_apart(struct memory *mem, uint8_t *p, integer len) =
+ @   \forall integer i; 0 <= i < mem->nregions ==>
+ @     \separated(p + (0 .. len - 1), mem->regions[i].map.start +
+ @       (0 .. mem->regions[i].desc.size - 1));
  @*/
 
 /* Initializes an empty memory, and handles SIGBUS.  One per process. */
