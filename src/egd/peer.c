@@ -44,7 +44,7 @@ bool
 peer_of(struct peer *p, int fd)
 {
 	struct sockaddr_storage at = { .ss_family = AF_UNSPEC };
-	const struct sockaddr_vm *svm = (const void *)&at;
+	struct sockaddr_vm svm;
 	struct ucred cred;
 	socklen_t len = sizeof(at);
 
@@ -56,8 +56,9 @@ peer_of(struct peer *p, int fd)
 	}
 	*p = (struct peer){ .vsock = at.ss_family == AF_VSOCK };
 	if (p->vsock) {
-		snprintf(p->text, sizeof(p->text), "vsock:%u:%u", svm->svm_cid,
-		    svm->svm_port);
+		memcpy(&svm, &at, sizeof(svm));
+		snprintf(p->text, sizeof(p->text), "vsock:%u:%u", svm.svm_cid,
+		    svm.svm_port);
 		return true;
 	}
 	len = sizeof(cred);

@@ -150,10 +150,8 @@ receive(uint32_t *bytes)
 static void
 start(uint64_t cid)
 {
-	struct {
-		struct vhost_memory table;
-		struct vhost_memory_region region;
-	} map = { .table.nregions = 1 };
+	struct vhost_memory *map =
+	    calloc(1, sizeof(*map) + sizeof(map->regions[0]));
 	uint64_t features = UINT64_C(1) << VIRTIO_F_VERSION_1;
 	int fd = open("/dev/vhost-vsock", O_RDWR | O_CLOEXEC), running = 1;
 
@@ -161,13 +159,15 @@ start(uint64_t cid)
 		err(1, "/dev/vhost-vsock");
 	memory = mmap(NULL, sizeof(*memory), PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
+	if (map == NULL || memory == MAP_FAILED)
 		err(1, "memory");
-	map.region.memory_size = sizeof(*memory);
-	map.region.userspace_addr = (uintptr_t)memory;
+	map->nregions = 1;
+	map->regions[0].memory_size = sizeof(*memory);
+	map->regions[0].userspace_addr = (uintptr_t)memory;
 	control(fd, VHOST_SET_OWNER, NULL);
 	control(fd, VHOST_SET_FEATURES, &features);
-	control(fd, VHOST_SET_MEM_TABLE, &map);
+	control(fd, VHOST_SET_MEM_TABLE, map);
+	free(map);
 	for (unsigned int i = 0; i < QUEUES; i++)
 		start_queue(fd, i);
 	if (ioctl(fd, VHOST_VSOCK_SET_GUEST_CID, &cid) == -1)
