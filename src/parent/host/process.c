@@ -685,6 +685,8 @@ kill_within(struct process *p, uint64_t grace)
 	if (p->pid == 0)
 		return;
 	unwatch(p);
+	/* Its unread frames stay unread, and would wake the loop again and again. */
+	sd_event_source_set_enabled(p->up_io, SD_EVENT_OFF);
 	if (p->life->killed)
 		return;
 	if (life_kill(p->life)) {
@@ -692,7 +694,6 @@ kill_within(struct process *p, uint64_t grace)
 		return;
 	}
 	/* Without CAP_KILL: it exits when its channel is closed. */
-	sd_event_source_set_enabled(p->up_io, SD_EVENT_OFF);
 	shutdown(p->channel, SHUT_RDWR);
 }
 
