@@ -21,8 +21,10 @@
 #include "common/clock.h"
 #include "fuzz/fuzz.h"
 #include "parent/config/config.h"
+#include "parent/control/status.h"
 #include "parent/host/deferred_close.h"
 #include "parent/host/timer.h"
+#include "parent/state/adopt.h"
 #include "parent/state/daemon.h"
 #include "parent/state/reload.h"
 
@@ -61,6 +63,8 @@ static struct {
 	uint64_t now;
 	struct process_env env;
 	struct daemon daemon;
+	struct status status;
+	bool monitored; /* with a status process */
 	struct fake children[CHILDREN];
 	pid_t last_pid;
 	int down, up; /* the last pair of each kind: of the next child */
@@ -291,7 +295,7 @@ static void
 fake_read(struct fake *c)
 {
 	static const enum proto_role roles[] = { ROLE_ENTROPY, ROLE_VHOST,
-		ROLE_EGD };
+		ROLE_EGD, ROLE_STATUS };
 	struct frame f;
 
 	while (channel_recv(c->down, &f, ROLE_PARENT,
@@ -301,7 +305,7 @@ fake_read(struct fake *c)
 			if (f.fds[i] != -1)
 				close(f.fds[i]);
 		if (f.hdr.type == PROTO_HELLO)
-			for (size_t i = 0; i < 3; i++)
+			for (size_t i = 0; i < 4; i++)
 				if (f.u.hello.role == roles[i])
 					c->role = roles[i];
 		CHECK(c->role != 0);
@@ -390,7 +394,9 @@ fake_send(struct fake *c, struct input *in)
 	uint8_t n = input_u8(in);
 	enum proto_type type = n < 200
 	    ? usual[n % (sizeof(usual) / sizeof(usual[0]))]
-	    : (enum proto_type)(n % PROTO_TYPES);
+	    : n < 210 ? PROTO_STATUS_ASK
+	    : n < 220 ? PROTO_EVENTS_ASK
+		      : (enum proto_type)(n % PROTO_TYPES);
 	uint64_t *total;
 	struct frame f;
 
@@ -453,6 +459,14 @@ print_error(void *arg, const char *text)
 }
 
 static void
+no_line(void *arg, const char *line)
+{
+	(void)arg;
+	CHECK(strchr(line, '\n') == NULL);
+}
+
+/* Reloads the configuration, or only lists what that would change. */
+static void
 configure(uint8_t which)
 {
 	char text[CONFIG_SIZE], path[32];
@@ -466,7 +480,10 @@ configure(uint8_t which)
 	CHECK(config != NULL);
 	close(fd);
 	p.running = true;
-	CHECK(reload_apply(&p.daemon, config) == RELOAD_DONE);
+	if (p.daemon.running != NULL)
+		reload_changes(&p.daemon, config, no_line, NULL);
+	if (which < 128)
+		CHECK(reload_apply(&p.daemon, config) == RELOAD_DONE);
 	p.running = false;
 	config_free(config);
 }
@@ -492,6 +509,37 @@ client_connect(int *client, uint8_t to)
 	    to % SOCKETS);
 	if (connect(*client, (struct sockaddr *)&sun, sizeof(sun)) == -1)
 		client_close(client);
+}
+
+/* An operator adds a guest, or removes one, or has the source tested. */
+static void
+operate(struct input *in)
+{
+	static const char *const names[] = { "a", "b", "x", "y" };
+	static const char *const classes[] = { "", "c", "d" };
+	uint8_t n = input_u8(in);
+	const char *name = names[n % 4], *class = classes[n / 4 % 3], *why;
+	struct pool *pool = &TAILQ_FIRST(&p.daemon.pools)->pool;
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/%s", p.dir, name);
+	p.running = true;
+	switch (n / 16 % 4) {
+	case 0:
+		(void)adopt_add(&p.daemon, name, path, "", class, &why);
+		break;
+	case 1:
+		(void)adopt_remove(&p.daemon, name);
+		break;
+	case 2:
+		adopt_release(&p.daemon, name);
+		break;
+	default:
+		(void)pool_source_retest(TAILQ_FIRST(&pool->setup.sources),
+		    &why);
+		break;
+	}
+	p.running = false;
 }
 
 /* One of the children that there are, or NULL. */
@@ -552,6 +600,9 @@ act(struct input *in)
 	case 4:
 		configure(input_u8(in));
 		break;
+	case 13:
+		operate(in);
+		break;
 	case 14:
 		advance(input_u8(in) * NS_PER_SEC);
 		break;
@@ -590,6 +641,8 @@ static const struct daemon_ops ops = { nothing, nothing, no_throttled,
 static void
 begin(uint8_t which)
 {
+	char path[64];
+
 	fuzz_quiet();
 	signal(SIGPIPE, SIG_IGN);
 	memset(&p, 0, sizeof(p));
@@ -606,7 +659,15 @@ begin(uint8_t which)
 	p.running = true;
 	daemon_init(&p.daemon, &p.env, &ops, NULL);
 	p.running = false;
-	configure(which);
+	configure(which % 128);
+	p.monitored = which >= 128;
+	snprintf(path, sizeof(path), "%s/status", p.dir);
+	p.running = true;
+	if (p.monitored)
+		CHECK(status_open(&p.status, &p.daemon, path, (gid_t)-1) == 0);
+	if (p.monitored)
+		status_start(&p.status);
+	p.running = false;
 	run();
 }
 
@@ -616,6 +677,8 @@ finish(void)
 	for (int i = 0; i < CLIENTS; i++)
 		client_close(&p.clients[i]);
 	p.running = true;
+	if (p.monitored)
+		status_close(&p.status, p.now);
 	daemon_stop(&p.daemon, p.now);
 	process_finish(&p.env, p.now);
 	p.running = false;
