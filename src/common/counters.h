@@ -77,7 +77,6 @@ enum fault {
 	FAULT_MEMORY, /* requests are not visible */
 	FAULT_RING,   /* the ring is outside of the memory */
 	FAULT_IOMMU,  /* likewise, with addresses of a virtual IOMMU */
-	FAULT_PACKED, /* a ring of another format */
 	FAULTS,
 };
 

@@ -88,7 +88,6 @@ names names_fault = {
 	[FAULT_MEMORY] = "memory",
 	[FAULT_RING] = "ring",
 	[FAULT_IOMMU] = "iommu",
-	[FAULT_PACKED] = "packed",
 	NULL,
 };
 COMPLETE(names_fault, FAULTS);
@@ -101,7 +100,6 @@ names names_fault_text = {
 		       "set share=on for all memory of the guest",
 	[FAULT_IOMMU] = "ring has addresses of a virtual IOMMU: "
 			"remove iommu_platform=on",
-	[FAULT_PACKED] = "packed rings were not offered: remove packed=on",
 	NULL,
 };
 COMPLETE(names_fault_text, FAULTS);

@@ -44,7 +44,7 @@
 #define REQUEST_MAX	  65536	    /* bytes served to one guest request */
 #define GRANT_MIN	  64	    /* bytes; less only if no more fit */
 #define NEED_MAX	  262144    /* bytes of demand at once */
-#define INFLIGHT_SIZE_MAX (1 << 20) /* bytes, for 32768 descriptors */
+#define INFLIGHT_SIZE_MAX (1 << 21) /* bytes, for 32768 descriptors */
 #define SOURCES_MAX	  16	    /* of a pool */
 #define SOURCE_INIT_SIZE  64	    /* bytes */
 #define STOCK_SIZE_MIN	  4096	    /* bytes, for each source */

@@ -64,8 +64,7 @@ static names supplies = { "full", "fallback", "none", NULL };
 
 /* Why a guest waits or cannot be served; the last one stands for any other. */
 static names causes = { "ceiling", "sources", "stock", "seed", "memory", "ring",
-	"iommu", "packed", "paused", "process", "worker", "socket-file",
-	"other", NULL };
+	"iommu", "paused", "process", "worker", "socket-file", "other", NULL };
 
 #define GAUGE(name, unit, help) \
 	{ \

@@ -10,6 +10,7 @@
 #include "common/channel.h"
 #include "common/log.h"
 #include "common/names.h"
+#include "vhost/device/inflight_packed.h"
 #include "vhost/worker.h"
 
 #define QUEUES 1
@@ -24,7 +25,8 @@ typedef const char *handler(struct worker *, struct message *);
 	(FEATURE(VHOST_F_LOG_ALL) | FEATURE(VIRTIO_F_INDIRECT_DESC) | \
 	    FEATURE(VIRTIO_F_EVENT_IDX) | \
 	    FEATURE(VHOST_USER_F_PROTOCOL_FEATURES) | \
-	    FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_F_IN_ORDER))
+	    FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_F_RING_PACKED) | \
+	    FEATURE(VIRTIO_F_IN_ORDER))
 
 #define PROTOCOL_FEATURES \
 	(FEATURE(VHOST_USER_PROTOCOL_F_MQ) | \
@@ -34,7 +36,8 @@ typedef const char *handler(struct worker *, struct message *);
 	    FEATURE(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
 	    FEATURE(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) | \
 	    FEATURE(VHOST_USER_PROTOCOL_F_STATUS) | \
-	    FEATURE(VHOST_USER_PROTOCOL_F_DEVICE_STATE))
+	    FEATURE(VHOST_USER_PROTOCOL_F_DEVICE_STATE) | \
+	    FEATURE(VHOST_USER_PROTOCOL_F_BASE_INFLIGHT))
 
 /* Replies with one number.  Returns NULL, as the result of the handler. */
 static const char *
@@ -51,19 +54,25 @@ get_features(struct worker *w, struct message *m)
 	return handler_reply(w, FEATURES);
 }
 
+/* Another form of the ring: what was set of it before is void. */
+static void
+set_form(struct worker *w, bool packed)
+{
+	ring_stop(w);
+	w->inflight = (struct inflight){ 0 };
+	mapping_close(&w->memory.inflight);
+	queue_set_packed(&w->queue, packed);
+	ring_update(w);
+}
+
 static const char *
 set_features(struct worker *w, struct message *m)
 {
 	uint64_t features = m->payload.u64;
+	bool packed = (features & FEATURE(VIRTIO_F_RING_PACKED)) != 0;
 
-	if ((features & FEATURE(VIRTIO_F_RING_PACKED)) != 0) {
-		worker_show_fault(w, FAULT_PACKED);
-		w->finished =
-		    (w->protocol_features &
-			FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK)) == 0 ||
-		    (m->hdr.flags & VHOST_USER_NEED_REPLY) == 0;
-		return names_text(names_fault_text, FAULT_PACKED);
-	}
+	if (packed != w->queue.packed)
+		set_form(w, packed);
 	if ((features & ~FEATURES) != 0)
 		log_debug("ignoring features that were not offered: %#llx",
 		    (unsigned long long)(features & ~FEATURES));
@@ -112,6 +121,9 @@ reset_owner(struct worker *w, struct message *m)
 static const char *
 reset_device(struct worker *w, struct message *m)
 {
+	uint32_t *mark = w->queue.mark;
+	bool packed = w->queue.packed;
+
 	(void)m;
 	ring_stop(w);
 	ring_set_kick(w, -1, 0);
@@ -121,6 +133,8 @@ reset_device(struct worker *w, struct message *m)
 	w->inflight = (struct inflight){ 0 };
 	mapping_close(&w->memory.inflight);
 	queue_init(&w->queue, &w->memory);
+	queue_set_packed(&w->queue, packed);
+	w->queue.mark = mark;
 	return NULL;
 }
 
@@ -242,9 +256,10 @@ set_vring_num(struct worker *w, struct message *m)
 {
 	uint32_t num = m->payload.state.num;
 
-	if (num == 0 || num > VHOST_USER_QUEUE_SIZE_MAX ||
-	    (num & (num - 1)) != 0)
-		return "queue size is not a power of two up to 32768";
+	if (!queue_size_is_valid(&w->queue, num))
+		return w->queue.packed
+		    ? "queue size is not from 1 to 32768"
+		    : "queue size is not a power of two up to 32768";
 	ring_stop(w);
 	w->queue.num = num;
 	ring_update(w);
@@ -264,27 +279,58 @@ set_vring_addr(struct worker *w, struct message *m)
 static const char *
 set_vring_base(struct worker *w, struct message *m)
 {
-	if (m->payload.state.num > UINT16_MAX)
-		return "avail index exceeds 16 bits";
+	int r;
+
 	ring_stop(w);
-	w->queue.next = (uint16_t)m->payload.state.num;
+	r = queue_set_base(&w->queue, m->payload.state.num);
 	ring_update(w);
-	return NULL;
+	return r == -1 ? "avail index exceeds 16 bits" : NULL;
 }
 
-/* Stops the ring. */
+/* No request is in flight: those that were read ahead are in the ring. */
+static void
+clear_record(struct worker *w)
+{
+	if (w->inflight.packed != NULL)
+		inflight_packed_stop(&w->inflight);
+	else
+		inflight_stop(&w->inflight);
+}
+
+/* The base of a stopped ring, with requests on record that are in flight. */
+static uint32_t
+base_behind(const struct worker *w)
+{
+	const struct queue *q = &w->queue;
+
+	if (!w->inflight.started)
+		return queue_base(q, q->next);
+	return queue_base(q,
+	    w->inflight.packed != NULL
+		? inflight_packed_behind(&w->inflight, q)
+		: (uint16_t)(q->next + inflight_count(&w->inflight)));
+}
+
+/*
+ * Stops the ring.  With GET_VRING_BASE_INFLIGHT, requests in flight stay on
+ * record, for the next start by this backend or another one.
+ */
 static const char *
 get_vring_base(struct worker *w, struct message *m)
 {
+	bool keep = (w->protocol_features &
+			FEATURE(VHOST_USER_PROTOCOL_F_BASE_INFLIGHT)) != 0;
 	struct message *reply;
 
 	ring_stop(w);
-	inflight_stop(&w->inflight);
+	if (!keep)
+		clear_record(w);
 	ring_set_kick(w, -1, 0);
 	w->kick_set = false;
 	reply = session_reply(&w->session, sizeof(reply->payload.state));
 	reply->payload.state.index = m->payload.state.index;
-	reply->payload.state.num = w->queue.next;
+	reply->payload.state.num =
+	    keep ? base_behind(w) : queue_base(&w->queue, w->queue.next);
 	return NULL;
 }
 
@@ -338,6 +384,13 @@ get_config(struct worker *w, struct message *m)
 	return NULL;
 }
 
+/* Bytes of memory for the record of a queue in its form. */
+static uint64_t
+record_size(const struct worker *w, uint16_t num)
+{
+	return w->queue.packed ? inflight_packed_size(num) : inflight_size(num);
+}
+
 /* The parent creates the memory; worker_inflight() replies. */
 static const char *
 get_inflight_fd(struct worker *w, struct message *m)
@@ -351,7 +404,7 @@ get_inflight_fd(struct worker *w, struct message *m)
 		return "not exactly one queue of at most 32768 entries";
 	}
 	frame_init(&f, PROTO_INFLIGHT_ASK, w->rng.window.consumer, 0);
-	f.u.inflight.size = inflight_size(ask->queue_size);
+	f.u.inflight.size = record_size(w, ask->queue_size);
 	if (channel_tell(CHANNEL_UP_FD, &f) == -1) {
 		session_reply(&w->session, m->hdr.size);
 		return strerror(errno);
@@ -369,13 +422,21 @@ worker_inflight(struct worker *w, int fd)
 	w->asked_inflight = false;
 	reply = session_reply(&w->session, w->session.in.hdr.size);
 	reply->payload.inflight = (struct vhost_user_inflight){
-		.mmap_size = inflight_size(ask->queue_size),
+		.mmap_size = record_size(w, ask->queue_size),
 		.num_queues = ask->num_queues,
 		.queue_size = ask->queue_size,
 	};
 	reply->fds[0] = fd;
 	reply->nfds = 1;
 	save_fds(w, reply);
+}
+
+static int
+attach(struct worker *w, void *start, uint64_t size, uint16_t num)
+{
+	return w->queue.packed
+	    ? inflight_packed_attach(&w->inflight, start, size, num)
+	    : inflight_attach(&w->inflight, start, size, num);
 }
 
 static const char *
@@ -392,8 +453,7 @@ set_inflight_fd(struct worker *w, struct message *m)
 	mapping_close(map);
 	if (mapping_open(map, m->fds[0], in->mmap_offset, in->mmap_size,
 		&why) == 0 &&
-	    inflight_attach(&w->inflight, map->start, map->size,
-		in->queue_size) == -1) {
+	    attach(w, map->start, map->size, in->queue_size) == -1) {
 		mapping_close(map);
 		why = "too small for its queue";
 	}

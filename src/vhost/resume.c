@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "vhost/device/inflight_packed.h"
+#include "vhost/device/packed.h"
 #include "vhost/worker.h"
 
 /* Ends the worker.  A compromised worker may have written the deposit. */
@@ -122,11 +124,40 @@ take_parts(struct worker *w, const struct saved_state *s)
 		lost("incomplete deposit");
 }
 
+/* Where a ring that was running goes on: requests are completed in order. */
+static void
+take_position(struct queue *q, uint16_t next, uint32_t mark)
+{
+	const char *why;
+	int position;
+
+	q->next = next;
+	if (queue_map(q, &why) == -1)
+		lost(why);
+	if (!q->packed)
+		q->next = (uint16_t)(q->used + next);
+	else if ((position = packed_settle(q, mark)) != -1)
+		q->next = (uint16_t)position;
+	else
+		lost("the mark of the ring is out of range");
+	queue_unmap(q);
+}
+
+static int
+take_record(struct worker *w, const struct saved_state *s)
+{
+	const struct mapping *map = &w->memory.inflight;
+	uint16_t num = (uint16_t)s->inflight_num;
+
+	return w->queue.packed
+	    ? inflight_packed_attach(&w->inflight, map->start, map->size, num)
+	    : inflight_attach(&w->inflight, map->start, map->size, num);
+}
+
 static void
 take_state(struct worker *w, const struct saved_state *s)
 {
 	struct queue *q = &w->queue;
-	const char *why;
 
 	w->features = s->features;
 	w->memory.logging = (s->features & FEATURE(VHOST_F_LOG_ALL)) != 0;
@@ -137,21 +168,16 @@ take_state(struct worker *w, const struct saved_state *s)
 	w->memory.shrunk = (s->flags & SAVED_MEMORY_SHRUNK) != 0;
 	q->addr = s->addr;
 	q->addr_set = (s->flags & SAVED_ADDR_SET) != 0;
-	if ((s->num & (s->num - 1)) != 0 || s->num > VHOST_USER_QUEUE_SIZE_MAX)
+	q->packed = (s->features & FEATURE(VIRTIO_F_RING_PACKED)) != 0;
+	if (s->num != 0 && !queue_size_is_valid(q, s->num))
 		lost("queue size is not a power of two");
 	q->num = s->num;
 	q->next = s->next;
 	q->shrunk = s->shrunk;
-	/* Requests are completed in order. */
-	if ((s->flags & SAVED_RUNNING) != 0) {
-		if (queue_map(q, &why) == -1)
-			lost(why);
-		q->next = (uint16_t)(q->used + s->next);
-		queue_unmap(q);
-	}
-	if (w->memory.inflight.base != NULL &&
-	    inflight_attach(&w->inflight, w->memory.inflight.start,
-		w->memory.inflight.size, (uint16_t)s->inflight_num) == -1)
+	if ((s->flags & SAVED_RUNNING) != 0)
+		take_position(q, s->next, w->save.file->mark);
+	q->mark = &w->save.file->mark;
+	if (w->memory.inflight.base != NULL && take_record(w, s) == -1)
 		lost("in-flight memory is too small for its queue");
 	w->save.next_id = s->next_id;
 	if (w->features != 0)
@@ -201,7 +227,8 @@ save_resume(struct worker *w, int deposit)
 	open_file(w);
 	if (w->save.file->abandoned != 0)
 		lost("incomplete deposit");
-	if (w->save.file->version == SAVE_VERSION)
+	if (w->save.file->version == SAVE_VERSION ||
+	    w->save.file->version == SAVE_VERSION_PACKED)
 		s = &w->save.file->copies[w->save.file->count % 2];
 	else if (w->save.file->version != 0)
 		lost("saved by an incompatible version of vrngd");

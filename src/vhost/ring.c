@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/min.h"
+#include "vhost/device/inflight_packed.h"
 #include "vhost/worker.h"
 
 #define LOOKS	  32 /* of the ring at a time: about 0.7 us */
@@ -150,7 +151,9 @@ ring_start(struct worker *w)
 	}
 	worker_show_fault(w, FAULT_NONE);
 	w->queue.event_idx = (w->features & FEATURE(VIRTIO_F_EVENT_IDX)) != 0;
-	if (w->inflight.region != NULL)
+	if (w->inflight.packed != NULL)
+		inflight_packed_start(&w->inflight, &w->queue);
+	else if (w->inflight.region != NULL)
 		w->queue.next = (uint16_t)(w->queue.used +
 		    inflight_start(&w->inflight, w->queue.used));
 	w->running = w->more = true;

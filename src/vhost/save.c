@@ -155,7 +155,9 @@ save_ring(const struct worker *w, struct saved_state *s)
 	s->num = q->num;
 	s->shrunk = q->shrunk;
 	s->next = q->next;
-	if (w->running)
+	if (q->packed)
+		s->next = rng_next(&w->rng);
+	else if (w->running)
 		s->next = (uint16_t)(rng_next(&w->rng) - q->published);
 	s->flags = (w->kick_set ? SAVED_KICK_SET : 0) |
 	    (w->enabled ? SAVED_ENABLED : 0) |
@@ -209,5 +211,7 @@ save_state(struct worker *w, uint32_t consume, enum saved_reply reply)
 	if (reply != REPLY_NONE)
 		save_reply(&w->session, s);
 	__atomic_store_n(&file->count, file->count + 1, __ATOMIC_RELEASE);
-	__atomic_store_n(&file->version, SAVE_VERSION, __ATOMIC_RELEASE);
+	__atomic_store_n(&file->version,
+	    w->queue.packed ? SAVE_VERSION_PACKED : SAVE_VERSION,
+	    __ATOMIC_RELEASE);
 }

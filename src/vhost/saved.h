@@ -6,7 +6,8 @@
  * valid one: to save, fill the other copy and then increment the counter.  The
  * state is saved with every message, before the message is consumed.  Requests
  * do not change it: they are completed in order, so that the next entry of the
- * avail ring follows from used.idx in the guest's memory.
+ * avail ring follows from used.idx in the guest's memory.  A packed ring has no
+ * such index: where it is stands in the mark (packed.h).
  */
 #ifndef VRNGD_SAVED_H
 #define VRNGD_SAVED_H
@@ -20,7 +21,8 @@
 #include "common/proto.h"
 #include "vhost/protocol/session.h"
 
-#define SAVE_VERSION 4
+#define SAVE_VERSION	    4
+#define SAVE_VERSION_PACKED 5 /* with a packed ring, which 4 did not have */
 
 /* A mapped part of a file, or an eventfd. */
 struct saved_place {
@@ -80,12 +82,16 @@ struct saved_state {
 
 /* The memory file; zeroed at first. */
 struct saved {
-	uint32_t version;   /* SAVE_VERSION; 0: nothing saved yet */
+	uint32_t version;   /* one of the above; 0: nothing saved yet */
 	uint32_t abandoned; /* 1: the deposit is incomplete */
 	uint64_t count; /* number of saves; copies[count % 2] is the last one */
 	struct saved_state copies[2];
+	uint32_t mark; /* of a packed ring that runs */
 };
 
+_Static_assert(offsetof(struct saved, mark) ==
+	16 + 2 * (200 + 40 * VHOST_USER_MEM_SLOTS),
+    "sessions that were saved before there was a mark can be resumed");
 _Static_assert(sizeof(struct saved) <= DEPOSIT_STATE_SIZE,
     "the parent makes the file large enough");
 

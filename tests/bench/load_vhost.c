@@ -1,7 +1,7 @@
 /*
  * load_vhost: guests that load a vhost-user-rng server, and what came of it.
  *
- *	load_vhost [-eiP] [-n guests] [-l bytes] [-d depth] [-g segments]
+ *	load_vhost [-eiPR] [-n guests] [-l bytes] [-d depth] [-g segments]
  *	    [-t ms] [-w ms] [-I ms] [-p pid] socket
  *
  * With several guests their numbers, from 0, are appended to the socket's path.
@@ -10,6 +10,7 @@
  *	-l  bytes of a request			-i  with indirect descriptors
  *	-d  requests that each keeps waiting	-P  guests look at the used index;
  *	-g  segments of a request		    else they wait for calls
+ *	-R  with packed rings
  *	-t  measure for so many ms, after -w ms of the same
  *	-I  measure for so many ms without any request instead
  *	-p  the server, to report its CPU time, memory and wake-ups
@@ -323,7 +324,7 @@ static _Noreturn void
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: load_vhost [-eiP] [-n guests] [-l bytes] "
+	    "usage: load_vhost [-eiPR] [-n guests] [-l bytes] "
 	    "[-d depth] [-g segments]\n\t[-t ms] [-w ms] [-I ms] "
 	    "[-p pid] socket\n");
 	exit(1);
@@ -340,13 +341,16 @@ options(struct load *l, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "ePin:l:d:g:t:w:I:p:")) != -1) {
+	while ((c = getopt(argc, argv, "ePRin:l:d:g:t:w:I:p:")) != -1) {
 		switch (c) {
 		case 'e':
 			l->work.event_idx = true;
 			break;
 		case 'i':
 			l->work.indirect = true;
+			break;
+		case 'R':
+			fe_packed = true;
 			break;
 		case 'P':
 			l->work.polls = true;

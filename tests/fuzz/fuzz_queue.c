@@ -9,6 +9,8 @@
 
 #include "common/proto.h"
 #include "fuzz/fuzz.h"
+#include "vhost/device/inflight_packed.h"
+#include "vhost/device/packed.h"
 #include "vhost/device/queue.h"
 
 /* Two regions that are neighbours in the guest's addresses only. */
@@ -23,11 +25,16 @@
 #define DESC_PART  0
 #define AVAIL_PART 0x8000
 #define USED_PART  0xa000
+#define RECORD	   0x4000 /* of requests in flight, of small packed rings */
+#define RECORD_NUM 64
 #define NUM_BITS   10 /* the largest queue has 1024 entries */
 
 static struct guest {
 	struct memory mem;
 	struct queue q;
+	struct inflight inflight; /* of a packed ring */
+	uint32_t mark;
+	uint16_t at; /* where its driver is */
 	uint8_t *file;
 	int fd;
 } guest;
@@ -110,24 +117,42 @@ check_request(const struct request *req)
 	CHECK(req->fault != NULL || req->len > 0);
 }
 
+/* Reads and completes the next request.  Returns whether there was one. */
+static bool
+serve_one(void)
+{
+	struct queue *q = &guest.q;
+	struct inflight *inf = &guest.inflight;
+	static struct request req;
+	uint16_t next = q->next;
+
+	if (inf->packed == NULL ||
+	    !inflight_packed_resubmit(inf, &guest.mem, &req)) {
+		if (queue_pop(q, &req) != QUEUE_REQUEST)
+			return false;
+		if (inf->packed != NULL)
+			inflight_packed_begin(inf, q, next, &req);
+		CHECK(!q->packed || (req.count > 0 && req.count <= q->num));
+	}
+	check_request(&req);
+	queue_is_older(q, q->next);
+	if (inf->packed != NULL)
+		inflight_packed_push(inf, q, &req);
+	queue_push(q, &req, req.len);
+	if (inf->packed != NULL)
+		inflight_packed_done(inf, &req);
+	return true;
+}
+
 /* The device's side, up to a round of the ring. */
 static void
 serve(uint32_t most)
 {
 	struct queue *q = &guest.q;
-	static struct request req;
 	uint32_t n = 0;
-	uint16_t head;
 
-	while (n < most && queue_peek(q) == QUEUE_REQUEST) {
-		head = queue_pop(q);
-		queue_read(q, head, &req);
-		CHECK(req.head == head);
-		check_request(&req);
-		queue_is_older(q, q->next);
-		queue_push(q, head, req.len);
+	while (n < most && serve_one())
 		n++;
-	}
 	if (n > 0)
 		queue_publish(q);
 	queue_arm(q);
@@ -144,6 +169,60 @@ change_memory(void)
 		map_high();
 }
 
+/* The driver of a packed ring offers a descriptor, or one that is not next. */
+static void
+offer_packed(uint16_t flags)
+{
+	uint16_t at = guest.at & (PACKED_WRAP - 1);
+
+	flags =
+	    (flags & 7) | ((guest.at & PACKED_WRAP) != 0 ? 1 << 7 : 1 << 15);
+	poke16(DESC_PART + at * 16U + 14, flags);
+	guest.at = packed_advance(&guest.q, guest.at, 1);
+}
+
+/* The next worker starts, after this one has died. */
+static void
+restart(void)
+{
+	struct queue *q = &guest.q;
+	const char *why;
+	int position;
+
+	if (!q->packed)
+		return;
+	position = packed_settle(q, guest.mark);
+	CHECK(position != -1);
+	q->next = (uint16_t)position;
+	queue_unmap(q);
+	CHECK(queue_map(q, &why) == 0);
+	if (guest.inflight.packed == NULL)
+		return;
+	inflight_packed_start(&guest.inflight, q);
+	inflight_packed_behind(&guest.inflight, q);
+}
+
+/* A packed ring, with or without a record, which may have anything in it. */
+static void
+start_packed(struct input *in)
+{
+	uint8_t how = input_u8(in);
+
+	queue_set_packed(&guest.q, true);
+	guest.q.num = 1U + input_u16(in) % (1 << NUM_BITS);
+	guest.q.mark = &guest.mark;
+	guest.q.addr.flags = how & VHOST_VRING_F_LOG;
+	guest.at = PACKED_START;
+	if ((how & 2) == 0)
+		return;
+	guest.q.num = 1 + guest.q.num % RECORD_NUM;
+	if ((how & 4) != 0)
+		input_copy(in, guest.file + RECORD, input_u8(in));
+	CHECK(inflight_packed_attach(&guest.inflight, guest.file + RECORD,
+		  inflight_packed_size((uint16_t)guest.q.num),
+		  (uint16_t)guest.q.num) == 0);
+}
+
 /* One step of the script. */
 static void
 act(struct input *in)
@@ -152,7 +231,7 @@ act(struct input *in)
 	uint8_t *idx = guest.file + AVAIL_PART + 2;
 	uint16_t value, n;
 
-	switch (input_u8(in) % 8) {
+	switch (input_u8(in) % (guest.q.packed ? 9 : 8)) {
 	case 0:
 		poke_desc(in, DESC_PART + input_u16(in) % num * 16);
 		break;
@@ -160,6 +239,10 @@ act(struct input *in)
 		poke_desc(in, LOW_SIZE - 4096 + input_u8(in) * 16U);
 		break;
 	case 2: /* offers a chain */
+		if (guest.q.packed) {
+			offer_packed(input_u16(in));
+			break;
+		}
 		memcpy(&value, idx, sizeof(value));
 		value = le16toh(value);
 		poke16(AVAIL_PART + 4 + value % num * 2, input_u16(in));
@@ -182,6 +265,9 @@ act(struct input *in)
 	case 7:
 		guest.q.event_idx = !guest.q.event_idx;
 		break;
+	case 8:
+		restart();
+		break;
 	}
 }
 
@@ -190,6 +276,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct input in = { bytes, len };
 	const char *why;
+	uint8_t size;
 
 	if (guest.file == NULL)
 		guest_start();
@@ -197,14 +284,22 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	if (guest.mem.nregions == 1)
 		map_high();
 	queue_init(&guest.q, &guest.mem);
-	guest.q.num = 1U << input_u8(&in) % (NUM_BITS + 1);
+	guest.inflight = (struct inflight){ 0 };
+	size = input_u8(&in);
+	guest.q.num = 1U << size % (NUM_BITS + 1);
+	if (size == UINT8_MAX)
+		start_packed(&in);
 	guest.q.addr.desc = USER + DESC_PART;
 	guest.q.addr.avail = USER + AVAIL_PART;
 	guest.q.addr.used = USER + USED_PART;
 	CHECK(queue_map(&guest.q, &why) == 0);
+	if (guest.inflight.packed != NULL)
+		inflight_packed_start(&guest.inflight, &guest.q);
 	while (in.left > 0)
 		act(&in);
 	serve(guest.q.num);
+	if (guest.inflight.packed != NULL)
+		inflight_packed_stop(&guest.inflight);
 	CHECK(!guest.mem.lost);
 	return 0;
 }

@@ -186,6 +186,8 @@ send_usual(uint8_t how)
 		features |= FEATURE(VIRTIO_F_EVENT_IDX);
 	if ((how & 2) != 0)
 		features |= FEATURE(VHOST_F_LOG_ALL);
+	if ((how & 16) != 0)
+		features |= FEATURE(VIRTIO_F_RING_PACKED);
 	send_u64(VHOST_USER_SET_PROTOCOL_FEATURES, UINT64_MAX, -1);
 	send_u64(VHOST_USER_SET_FEATURES, features, -1);
 	m.payload.memory.nregions = 2;
@@ -195,7 +197,7 @@ send_usual(uint8_t how)
 	m.fds[0] = m.fds[1] = s.memory;
 	send_message(&m);
 	send_state(VHOST_USER_SET_VRING_NUM, 16);
-	send_state(VHOST_USER_SET_VRING_BASE, 0);
+	send_state(VHOST_USER_SET_VRING_BASE, (how & 16) != 0 ? 0x80008000 : 0);
 	send_addr((how & 2) != 0);
 	if ((how & 4) == 0)
 		send_u64(VHOST_USER_SET_VRING_CALL, 0, s.kick);

@@ -36,14 +36,15 @@
 #define FE_F_IN_ORDER	 FE_BIT(35)
 
 /* vhost-user protocol feature bits. */
-#define FE_P_MQ		  FE_BIT(0)
-#define FE_P_LOG_SHMFD	  FE_BIT(1)
-#define FE_P_REPLY_ACK	  FE_BIT(3)
-#define FE_P_INFLIGHT	  FE_BIT(12)
-#define FE_P_RESET_DEVICE FE_BIT(13)
-#define FE_P_MEM_SLOTS	  FE_BIT(15)
-#define FE_P_STATUS	  FE_BIT(16)
-#define FE_P_DEVICE_STATE FE_BIT(19)
+#define FE_P_MQ		   FE_BIT(0)
+#define FE_P_LOG_SHMFD	   FE_BIT(1)
+#define FE_P_REPLY_ACK	   FE_BIT(3)
+#define FE_P_INFLIGHT	   FE_BIT(12)
+#define FE_P_RESET_DEVICE  FE_BIT(13)
+#define FE_P_MEM_SLOTS	   FE_BIT(15)
+#define FE_P_STATUS	   FE_BIT(16)
+#define FE_P_DEVICE_STATE  FE_BIT(19)
+#define FE_P_BASE_INFLIGHT FE_BIT(20)
 #define FE_P_ALL \
 	(FE_P_MQ | FE_P_LOG_SHMFD | FE_P_REPLY_ACK | FE_P_INFLIGHT | \
 	    FE_P_RESET_DEVICE | FE_P_MEM_SLOTS | FE_P_STATUS | \
@@ -159,6 +160,36 @@ struct fe_used_elem {
 	uint32_t len;
 };
 
+/* Of a packed ring, and its flags. */
+struct fe_packed_desc {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t id;
+	uint16_t flags;
+};
+#define FE_DESC_AVAIL	 0x80
+#define FE_DESC_USED	 0x8000
+#define FE_WRAP		 0x8000 /* of a position: the wrap counter */
+#define FE_EVENT_ENABLE	 0
+#define FE_EVENT_DISABLE 1
+#define FE_EVENT_DESC	 2
+
+/*
+ * The driver's half of a packed ring: its chains are written to the ring, one
+ * descriptor after the other, when they are published.
+ */
+struct fe_packed {
+	struct fe_packed_desc *desc;
+	uint32_t *driver; /* event suppression structures */
+	uint32_t *device;
+	uint16_t avail;	 /* positions: index, and wrap counter in bit 15 */
+	uint16_t kicked; /* avail at the last kick */
+	uint16_t used;	 /* next to pop */
+	uint16_t
+	    *count;   /* descriptors of the chain by the index of its first */
+	uint16_t *at; /* positions of chains, by their number mod size */
+};
+
 struct fe_seg {
 	uint64_t gpa;
 	uint32_t len;
@@ -180,20 +211,24 @@ struct fe_ring {
 	uint64_t desc_gpa;
 	uint64_t avail_gpa;
 	uint64_t used_gpa;
-	struct fe_desc *desc;
-	uint16_t *avail;     /* flags, idx, ring[size], used_event */
-	uint8_t *used;	     /* the same, with avail_event */
-	uint16_t avail_idx;  /* next to publish */
-	uint16_t kicked_idx; /* avail_idx at the last kick */
-	uint16_t used_idx;   /* next to pop */
-	uint16_t base;	     /* for SET_VRING_BASE */
-	uint16_t *next;	     /* shadow links, free list included */
-	uint16_t *count;     /* descriptors of the chain by head */
+	struct fe_desc *desc;	  /* the driver's own if the ring is packed */
+	struct fe_packed *packed; /* NULL: split */
+	uint16_t *avail;	  /* flags, idx, ring[size], used_event */
+	uint8_t *used;		  /* the same, with avail_event */
+	uint16_t avail_idx;	  /* next to publish */
+	uint16_t kicked_idx;	  /* avail_idx at the last kick */
+	uint16_t used_idx;	  /* next to pop */
+	uint32_t base;		  /* for SET_VRING_BASE */
+	uint16_t *next;		  /* shadow links, free list included */
+	uint16_t *count;	  /* descriptors of the chain by head */
 	uint32_t free_head;
 	uint32_t nfree;
 	uint64_t kicks; /* sent */
 	uint64_t calls; /* received */
 };
+
+/* Makes the next rings packed, and RING_PACKED one of the features. */
+extern bool fe_packed;
 
 struct fe {
 	int sock;
@@ -285,8 +320,14 @@ int fe_start_ring(struct fe *);
 /* Send the addresses of the ring (SET_VRING_ADDR). */
 int fe_send_addr(struct fe *);
 
-/* Stop the ring; returns the base, which is the next avail index. */
+/*
+ * Stop the ring; returns the base, which is the next avail index.  A packed
+ * ring's used index must be the same, and is not in what is returned.
+ */
 int fe_stop(struct fe *);
+
+/* What the base has to be, by the requests that were completed. */
+int fe_next(const struct fe *);
 
 /* GET_VRING_BASE alone; the base is kept for the next start. */
 int fe_get_base(struct fe *);
@@ -371,6 +412,10 @@ size_t fe_ring_bytes(uint32_t);
 /* Write one descriptor as it is. */
 void fe_desc_set(struct fe *, uint32_t, uint64_t, uint32_t, uint16_t, uint16_t);
 
+/* A descriptor of an indirect table, in the form that the ring has. */
+struct fe_desc fe_entry(const struct fe *, uint64_t, uint32_t, uint16_t,
+    uint16_t);
+
 /* Put a head into the avail ring, valid or not. */
 void fe_publish(struct fe *, uint16_t);
 
@@ -417,5 +462,17 @@ uint64_t fe_drain_call(struct fe *);
  * returns how many bytes came.
  */
 int fe_read(struct fe *, void *, uint32_t, int);
+
+/* frontend_packed.c: the same of a packed ring, for frontend_ring.c */
+int fe_packed_init(struct fe *);
+void fe_packed_free(struct fe *);
+void fe_packed_set_idx(struct fe *, uint16_t);
+void fe_packed_publish(struct fe *, uint16_t);
+void fe_packed_jump(struct fe *, uint16_t);
+uint16_t fe_packed_used_idx(const struct fe *, uint16_t *);
+uint16_t fe_packed_avail_event(const struct fe *);
+void fe_packed_used_event_set(struct fe *, uint16_t);
+bool fe_packed_wants_kick(struct fe *);
+void fe_packed_pop(struct fe *, struct fe_used_elem *);
 
 #endif

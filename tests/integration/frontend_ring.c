@@ -12,6 +12,8 @@
 
 #include "integration/frontend.h"
 
+bool fe_packed;
+
 #define ALIGN(n, a) (((n) + (a)-1) & ~(uint64_t)((a)-1))
 
 static uint64_t
@@ -50,9 +52,16 @@ ring_place(struct fe *fe, uint32_t size, uint64_t gpa)
 	r->desc_gpa = gpa;
 	r->avail_gpa = gpa + avail_off(size);
 	r->used_gpa = gpa + used_off(size);
-	r->desc = (struct fe_desc *)(void *)p;
+	if (r->packed != NULL)
+		r->packed->desc = (struct fe_packed_desc *)(void *)p;
+	else
+		r->desc = (struct fe_desc *)(void *)p;
 	r->avail = (uint16_t *)(void *)(p + avail_off(size));
 	r->used = p + used_off(size);
+	if (r->packed != NULL) {
+		r->packed->driver = (uint32_t *)(void *)r->avail;
+		r->packed->device = (uint32_t *)(void *)r->used;
+	}
 	return 0;
 }
 
@@ -64,9 +73,12 @@ fe_ring_init(struct fe *fe, uint32_t size, uint64_t gpa)
 
 	fe_ring_free(fe);
 	memset(r, 0, sizeof(*r));
+	r->size = size;
+	if (fe_packed && fe_packed_init(fe) == -1)
+		return -1;
 	if (ring_place(fe, size, gpa) == -1)
 		return -1;
-	memset(r->desc, 0, fe_ring_bytes(size));
+	memset(fe_ptr(fe, gpa, fe_ring_bytes(size)), 0, fe_ring_bytes(size));
 	r->next = calloc(size, sizeof(*r->next));
 	r->count = calloc(size, sizeof(*r->count));
 	if (r->next == NULL || r->count == NULL)
@@ -80,17 +92,18 @@ fe_ring_init(struct fe *fe, uint32_t size, uint64_t gpa)
 int
 fe_ring_move(struct fe *fe, uint64_t gpa)
 {
-	void *old = fe->ring.desc;
+	void *old = fe_ptr(fe, fe->ring.desc_gpa, 1);
 
 	if (ring_place(fe, fe->ring.size, gpa) == -1)
 		return -1;
-	memcpy(fe->ring.desc, old, fe_ring_bytes(fe->ring.size));
+	memcpy(fe_ptr(fe, gpa, 1), old, fe_ring_bytes(fe->ring.size));
 	return 0;
 }
 
 void
 fe_ring_free(struct fe *fe)
 {
+	fe_packed_free(fe);
 	free(fe->ring.next);
 	free(fe->ring.count);
 	fe->ring.next = fe->ring.count = NULL;
@@ -107,7 +120,12 @@ fe_ring_set_idx(struct fe *fe, uint16_t idx)
 {
 	struct fe_ring *r = &fe->ring;
 
-	r->avail_idx = r->kicked_idx = r->used_idx = r->base = idx;
+	r->avail_idx = r->kicked_idx = r->used_idx = idx;
+	r->base = idx;
+	if (r->packed != NULL) {
+		fe_packed_set_idx(fe, idx);
+		return;
+	}
 	fe_avail_idx_set(fe, idx);
 	__atomic_store_n(used_word(fe, 2), idx, __ATOMIC_RELEASE);
 }
@@ -122,38 +140,61 @@ fe_desc_set(struct fe *fe, uint32_t i, uint64_t addr, uint32_t len,
 void
 fe_avail_idx_set(struct fe *fe, uint16_t idx)
 {
-	__atomic_store_n(&fe->ring.avail[1], idx, __ATOMIC_RELEASE);
+	if (fe->ring.packed != NULL)
+		fe_packed_jump(fe, idx);
+	else
+		__atomic_store_n(&fe->ring.avail[1], idx, __ATOMIC_RELEASE);
 }
 
 void
 fe_avail_flags_set(struct fe *fe, uint16_t flags)
 {
-	__atomic_store_n(&fe->ring.avail[0], flags, __ATOMIC_SEQ_CST);
+	if (fe->ring.packed != NULL)
+		__atomic_store_n(fe->ring.packed->driver,
+		    (flags & FE_AVAIL_NO_INTERRUPT) ? FE_EVENT_DISABLE << 16
+						    : 0,
+		    __ATOMIC_SEQ_CST);
+	else
+		__atomic_store_n(&fe->ring.avail[0], flags, __ATOMIC_SEQ_CST);
 }
 
 void
 fe_used_event_set(struct fe *fe, uint16_t idx)
 {
-	__atomic_store_n(&fe->ring.avail[2 + fe->ring.size], idx,
-	    __ATOMIC_SEQ_CST);
+	if (fe->ring.packed != NULL)
+		fe_packed_used_event_set(fe, idx);
+	else
+		__atomic_store_n(&fe->ring.avail[2 + fe->ring.size], idx,
+		    __ATOMIC_SEQ_CST);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 uint16_t
 fe_used_flags(const struct fe *fe)
 {
+	if (fe->ring.packed != NULL)
+		return __atomic_load_n(used_word(fe, 2), __ATOMIC_ACQUIRE) ==
+			FE_EVENT_DISABLE
+		    ? FE_USED_NO_NOTIFY
+		    : 0;
 	return __atomic_load_n(used_word(fe, 0), __ATOMIC_ACQUIRE);
 }
 
 uint16_t
 fe_used_idx(const struct fe *fe)
 {
+	uint16_t position;
+
+	if (fe->ring.packed != NULL)
+		return fe_packed_used_idx(fe, &position);
 	return __atomic_load_n(used_word(fe, 2), __ATOMIC_ACQUIRE);
 }
 
 uint16_t
 fe_avail_event(const struct fe *fe)
 {
+	if (fe->ring.packed != NULL)
+		return fe_packed_avail_event(fe);
 	return __atomic_load_n(
 	    used_word(fe, 4 + fe->ring.size * sizeof(struct fe_used_elem)),
 	    __ATOMIC_ACQUIRE);
@@ -164,6 +205,11 @@ fe_publish(struct fe *fe, uint16_t head)
 {
 	struct fe_ring *r = &fe->ring;
 
+	if (r->packed != NULL) {
+		fe_packed_publish(fe, head);
+		r->avail_idx++;
+		return;
+	}
 	r->avail[2 + (r->avail_idx & (r->size - 1))] = head;
 	fe_avail_idx_set(fe, ++r->avail_idx);
 }
@@ -223,6 +269,16 @@ fe_add(struct fe *fe, const struct fe_seg *segs, size_t n)
 	return head;
 }
 
+/* A packed one has an id, which is ignored here, before the flags. */
+struct fe_desc
+fe_entry(const struct fe *fe, uint64_t addr, uint32_t len, uint16_t flags,
+    uint16_t next)
+{
+	if (fe->ring.packed != NULL)
+		return (struct fe_desc){ addr, len, next, flags };
+	return (struct fe_desc){ addr, len, flags, next };
+}
+
 int
 fe_add_one(struct fe *fe, uint64_t gpa, uint32_t len)
 {
@@ -245,14 +301,10 @@ fe_add_indirect(struct fe *fe, uint64_t gpa, const struct fe_seg *segs,
 	}
 	if ((head = take(&fe->ring, 1)) == -1)
 		return -1;
-	for (i = 0; i < n; i++) {
-		table[i] = (struct fe_desc){ segs[i].gpa, segs[i].len,
-			FE_DESC_WRITE, 0 };
-		if (i + 1 < n) {
-			table[i].flags |= FE_DESC_NEXT;
-			table[i].next = (uint16_t)(i + 1);
-		}
-	}
+	for (i = 0; i < n; i++)
+		table[i] = fe_entry(fe, segs[i].gpa, segs[i].len,
+		    FE_DESC_WRITE | (i + 1 < n ? FE_DESC_NEXT : 0),
+		    (uint16_t)(i + 1 < n ? i + 1 : 0));
 	fe_desc_set(fe, (uint32_t)head, gpa, (uint32_t)(n * sizeof(*table)),
 	    FE_DESC_INDIRECT, 0);
 	fe_publish(fe, (uint16_t)head);
@@ -265,6 +317,8 @@ fe_kick_always(struct fe *fe)
 	uint64_t one = 1;
 
 	fe->ring.kicked_idx = fe->ring.avail_idx;
+	if (fe->ring.packed != NULL)
+		fe->ring.packed->kicked = fe->ring.packed->avail;
 	fe->ring.kicks++;
 	if (write(fe->kick, &one, sizeof(one)) == -1)
 		return;
@@ -278,7 +332,9 @@ fe_kick(struct fe *fe)
 	bool wanted;
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (fe->features & FE_F_EVENT_IDX)
+	if (r->packed != NULL)
+		wanted = fe_packed_wants_kick(fe);
+	else if (fe->features & FE_F_EVENT_IDX)
 		wanted = (uint16_t)(new - fe_avail_event(fe) - 1) <
 		    (uint16_t)(new - old);
 	else
@@ -348,9 +404,12 @@ fe_pop(struct fe *fe, struct fe_used_elem *elem)
 
 	if (fe_pending(fe) == 0)
 		return 0;
-	memcpy(elem,
-	    r->used + 4 + (r->used_idx & (r->size - 1)) * sizeof(*elem),
-	    sizeof(*elem));
+	if (r->packed != NULL)
+		fe_packed_pop(fe, elem);
+	else
+		memcpy(elem,
+		    r->used + 4 + (r->used_idx & (r->size - 1)) * sizeof(*elem),
+		    sizeof(*elem));
 	r->used_idx++;
 	give_back(r, elem->id);
 	return 1;

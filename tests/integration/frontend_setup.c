@@ -65,6 +65,8 @@ fe_handshake(struct fe *fe, uint64_t features, uint64_t pfeatures)
 	    negotiate_protocol(fe, pfeatures) == -1)
 		return -1;
 	fe->features = features;
+	if (fe->ring.packed != NULL)
+		fe->features |= FE_F_RING_PACKED;
 	if (must(fe_set(fe, FE_SET_OWNER, NULL, 0, NULL, 0)) == -1 ||
 	    fe_get_u64(fe, FE_GET_FEATURES, &fe->offered) == -1 ||
 	    must(fe_set_fd(fe, FE_SET_VRING_CALL, fe->call)) == -1)
@@ -132,8 +134,26 @@ fe_get_base(struct fe *fe)
 		errno = EPROTO;
 		return -1;
 	}
-	fe->ring.base = (uint16_t)state.num;
-	return (int)state.num;
+	fe->ring.base = state.num;
+	if (fe->ring.packed == NULL)
+		return (int)state.num;
+	if ((fe->pfeatures & FE_P_BASE_INFLIGHT) == 0 &&
+	    state.num >> 16 != (state.num & UINT16_MAX)) {
+		errno = EPROTO;
+		return -1;
+	}
+	return (int)(state.num & UINT16_MAX);
+}
+
+int
+fe_next(const struct fe *fe)
+{
+	uint16_t idx = fe_used_idx(fe), position;
+
+	if (fe->ring.packed == NULL)
+		return idx;
+	fe_packed_used_idx(fe, &position);
+	return position;
 }
 
 int

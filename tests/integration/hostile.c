@@ -41,6 +41,13 @@ hostile_setup(void **state)
 	return 0;
 }
 
+int
+hostile_setup_packed(void **state)
+{
+	fe_packed = true;
+	return hostile_setup(state);
+}
+
 void
 hostile_up(struct suite *s)
 {

@@ -15,6 +15,7 @@
  * is not any more, and what the daemon uses now is noted.
  */
 int hostile_setup(void **);
+int hostile_setup_packed(void **);
 
 /* vm0 as QEMU connects, ring of 64. */
 void hostile_up(struct suite *);
@@ -51,5 +52,10 @@ uint32_t hostile_rand(uint64_t *);
 
 #define HOSTILE_TEST(f) \
 	cmocka_unit_test_setup_teardown(f, hostile_setup, suite_teardown)
+
+#define HOSTILE_PACKED(f) \
+	{ \
+#f "_packed", f, hostile_setup_packed, suite_teardown, NULL \
+	}
 
 #endif

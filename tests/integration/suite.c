@@ -50,11 +50,26 @@ suite_setup(void **state)
 }
 
 int
+suite_setup_packed(void **state)
+{
+	fe_packed = true;
+	return suite_setup(state);
+}
+
+int
+suite_setup_empty_packed(void **state)
+{
+	fe_packed = true;
+	return suite_setup_empty(state);
+}
+
+int
 suite_teardown(void **state)
 {
 	struct suite *s = *state;
 	int rc = 0, status;
 
+	fe_packed = false;
 	fe_close(&s->fe);
 	fe_close(&s->other);
 	if (s->d.pid != 0 && (status = daemon_stop(&s->d, SIGTERM)) != 0) {

@@ -85,6 +85,19 @@ int suite_main(const char *, const struct CMUnitTest *, size_t);
 	cmocka_unit_test_setup_teardown(f, suite_setup, suite_teardown)
 #define SUITE_EMPTY(f) \
 	cmocka_unit_test_setup_teardown(f, suite_setup_empty, suite_teardown)
+
+/* The same with packed rings, before any other setup. */
+int suite_setup_packed(void **);
+int suite_setup_empty_packed(void **);
+#define SUITE_PACKED(f) \
+	{ \
+#f "_packed", f, suite_setup_packed, suite_teardown, NULL \
+	}
+#define SUITE_EMPTY_PACKED(f) \
+	{ \
+#f "_packed", f, suite_setup_empty_packed, suite_teardown, \
+		    NULL \
+	}
 #define SUITE_MAIN(name, tests) \
 	suite_main(name, tests, sizeof(tests) / sizeof((tests)[0]))
 

@@ -149,6 +149,7 @@ test_inflight(void **state)
 	CHECK(fe_mem_default(fe));
 	CHECK(fe_ring_init(fe, 64, FE_RING_GPA));
 	CHECK(fe_handshake(fe, QEMU_FEATURES, QEMU_PFEATURES));
+	CHECK(fe_set_u64(fe, FE_SET_FEATURES, fe->features));
 	CHECK(fe_ask(fe, FE_GET_INFLIGHT_FD, &area, sizeof(area), &msg));
 	assert_int_equal(msg.nfds, 1);
 	memcpy(&area, msg.payload, sizeof(area));
@@ -279,16 +280,13 @@ test_over(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		SUITE_TEST(test_handshake),
-		SUITE_TEST(test_load),
-		SUITE_TEST(test_load_deep),
-		SUITE_TEST(test_inflight),
-		SUITE_TEST(test_dirty_log),
-		SUITE_TEST(test_many_calls),
-		SUITE_TEST(test_many_regions),
-		SUITE_TEST(test_over),
-	};
+	const struct CMUnitTest tests[] = { SUITE_TEST(test_handshake),
+		SUITE_TEST(test_load), SUITE_TEST(test_load_deep),
+		SUITE_TEST(test_inflight), SUITE_TEST(test_dirty_log),
+		SUITE_TEST(test_many_calls), SUITE_TEST(test_many_regions),
+		SUITE_TEST(test_over), SUITE_PACKED(test_handshake),
+		SUITE_PACKED(test_load), SUITE_PACKED(test_load_deep),
+		SUITE_PACKED(test_inflight), SUITE_PACKED(test_dirty_log) };
 
 	return SUITE_MAIN("deaths", tests);
 }

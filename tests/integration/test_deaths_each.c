@@ -139,7 +139,8 @@ use_inflight(struct fe *fe)
 	struct fe_msg msg;
 	int r;
 
-	if (fe_ask(fe, FE_GET_INFLIGHT_FD, &area, sizeof(area), &msg) == -1)
+	if (fe_set_u64(fe, FE_SET_FEATURES, fe->features) != 0 ||
+	    fe_ask(fe, FE_GET_INFLIGHT_FD, &area, sizeof(area), &msg) == -1)
 		return -1;
 	assert_int_equal(msg.nfds, 1);
 	memcpy(&area, msg.payload, sizeof(area));
@@ -277,7 +278,8 @@ test_each(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { SUITE_TEST(test_each) };
+	const struct CMUnitTest tests[] = { SUITE_TEST(test_each),
+		SUITE_PACKED(test_each) };
 
 	return SUITE_MAIN("deaths_each", tests);
 }

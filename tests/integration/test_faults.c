@@ -162,22 +162,6 @@ test_iommu(void **state)
 	suite_pass(s);
 }
 
-static void
-test_packed(void **state)
-{
-	struct suite *s = *state;
-
-	start(s);
-	realize(s, QEMU_FEATURES | FE_F_RING_PACKED, false);
-	assert_int_equal(fe_start(&s->fe), -1);
-	assert_int_equal(errno, EREMOTEIO);
-	await_fault(s, "packed rings were not offered: remove packed=on");
-	s->fe.features = QEMU_FEATURES;
-	CHECK(fe_start(&s->fe));
-	suite_served(&s->fe);
-	suite_pass(s);
-}
-
 /* The next worker does not warn again. */
 static void
 test_worker_dies(void **state)
@@ -204,15 +188,13 @@ test_worker_dies(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		SUITE_EMPTY(test_private),
-		SUITE_EMPTY(test_private_early),
-		SUITE_EMPTY(test_no_memory),
-		SUITE_EMPTY(test_ring),
-		SUITE_EMPTY(test_iommu),
-		SUITE_EMPTY(test_packed),
-		SUITE_EMPTY(test_worker_dies),
-	};
+	const struct CMUnitTest tests[] = { SUITE_EMPTY(test_private),
+		SUITE_EMPTY(test_private_early), SUITE_EMPTY(test_no_memory),
+		SUITE_EMPTY(test_ring), SUITE_EMPTY(test_iommu),
+		SUITE_EMPTY(test_worker_dies), SUITE_EMPTY_PACKED(test_private),
+		SUITE_EMPTY_PACKED(test_private_early),
+		SUITE_EMPTY_PACKED(test_ring),
+		SUITE_EMPTY_PACKED(test_worker_dies) };
 
 	return SUITE_MAIN("faults", tests);
 }

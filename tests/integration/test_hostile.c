@@ -128,7 +128,7 @@ test_indirect_bad(void **state)
 	hostile_up(s);
 	table = fe_ptr(&s->fe, FE_TABLE_GPA, sizeof(*table));
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		*table = (struct fe_desc){ FE_BUF_GPA, 64, W, 0 };
+		*table = fe_entry(&s->fe, FE_BUF_GPA, 64, W, 0);
 		s->fe.ring.desc[BAD] = bad[i];
 		assert_in_range(submit(s, BAD), 0, 64);
 		suite_served(&s->fe);
@@ -147,17 +147,17 @@ test_indirect_tables(void **state)
 
 	hostile_up(s);
 	t = fe_ptr(fe, FE_TABLE_GPA, 4096 * sizeof(*t));
-	t[0] = (struct fe_desc){ FE_TABLE_GPA, 16, I, 0 };
+	t[0] = fe_entry(fe, FE_TABLE_GPA, 16, I, 0);
 	fe_desc_set(fe, BAD, FE_TABLE_GPA, 16, I, 0);
 	assert_int_equal(submit(s, BAD), 0);
-	t[0] = (struct fe_desc){ FE_BUF_GPA, 64, W | N, 0 };
+	t[0] = fe_entry(fe, FE_BUF_GPA, 64, W | N, 0);
 	assert_in_range(submit(s, BAD), 0, 65536);
-	t[0].next = 1;
+	t[0] = fe_entry(fe, FE_BUF_GPA, 64, W | N, 1);
 	assert_in_range(submit(s, BAD), 0, 64);
-	t[0].next = 0xffff;
+	t[0] = fe_entry(fe, FE_BUF_GPA, 64, W | N, 0xffff);
 	assert_in_range(submit(s, BAD), 0, 64);
 
-	t[0] = (struct fe_desc){ FE_BUF_GPA, 64, W, 0 };
+	t[0] = fe_entry(fe, FE_BUF_GPA, 64, W, 0);
 	fe_desc_set(fe, BAD, FE_TABLE_GPA, 16, I | N, BAD + 1);
 	fe_desc_set(fe, BAD + 1, FE_BUF_GPA, 64, W, 0);
 	assert_in_range(submit(s, BAD), 0, 128);
@@ -167,9 +167,8 @@ test_indirect_tables(void **state)
 	assert_int_equal(submit(s, BAD), 64);
 
 	for (i = 0; i < 4096; i++)
-		t[i] =
-		    (struct fe_desc){ FE_BUF_GPA, 1, W | N, (uint16_t)(i + 1) };
-	t[4095].flags = W;
+		t[i] = fe_entry(fe, FE_BUF_GPA, 1, W | N, (uint16_t)(i + 1));
+	t[4095] = fe_entry(fe, FE_BUF_GPA, 1, W, 0);
 	fe_desc_set(fe, BAD, FE_TABLE_GPA, 65536, I, 0);
 	assert_in_range(submit(s, BAD), 0, 4096);
 	suite_served(fe);
@@ -362,7 +361,16 @@ main(void)
 		HOSTILE_TEST(test_zero_length), HOSTILE_TEST(test_readable),
 		HOSTILE_TEST(test_addresses), HOSTILE_TEST(test_sum),
 		HOSTILE_TEST(test_avail_jump), HOSTILE_TEST(test_huge_buffers),
-		HOSTILE_TEST(test_ring_fuzz) };
+		HOSTILE_TEST(test_ring_fuzz), HOSTILE_PACKED(test_loops),
+		HOSTILE_PACKED(test_next_out_of_range),
+		HOSTILE_PACKED(test_head_out_of_range),
+		HOSTILE_PACKED(test_indirect_bad),
+		HOSTILE_PACKED(test_indirect_tables),
+		HOSTILE_PACKED(test_zero_length), HOSTILE_PACKED(test_readable),
+		HOSTILE_PACKED(test_addresses), HOSTILE_PACKED(test_sum),
+		HOSTILE_PACKED(test_avail_jump),
+		HOSTILE_PACKED(test_huge_buffers),
+		HOSTILE_PACKED(test_ring_fuzz) };
 
 	return SUITE_MAIN("hostile", tests);
 }

@@ -231,8 +231,12 @@ main(void)
 	const struct CMUnitTest tests[] = { HOSTILE_TEST(test_strange_memory),
 		HOSTILE_TEST(test_bad_regions), HOSTILE_TEST(test_past_end),
 		HOSTILE_TEST(test_truncated), HOSTILE_TEST(test_log),
-		HOSTILE_TEST(test_inflight),
-		HOSTILE_TEST(test_ring_addresses) };
+		HOSTILE_TEST(test_inflight), HOSTILE_TEST(test_ring_addresses),
+		HOSTILE_PACKED(test_strange_memory),
+		HOSTILE_PACKED(test_bad_regions), HOSTILE_PACKED(test_past_end),
+		HOSTILE_PACKED(test_truncated), HOSTILE_PACKED(test_log),
+		HOSTILE_PACKED(test_inflight),
+		HOSTILE_PACKED(test_ring_addresses) };
 
 	return SUITE_MAIN("hostile_mem", tests);
 }

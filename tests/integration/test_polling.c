@@ -347,7 +347,7 @@ test_messages(void **state)
 			CHECK(fe_set_fd(&s->fe, FE_SET_VRING_CALL, s->fe.call));
 			served(&s->fe);
 			polls += is_looked_at(&s->fe);
-			assert_int_equal(fe_stop(&s->fe), s->fe.ring.avail_idx);
+			assert_int_equal(fe_stop(&s->fe), fe_next(&s->fe));
 			assert_int_equal(fe_used_flags(&s->fe), 0);
 			CHECK(fe_start(&s->fe));
 		}
@@ -437,17 +437,15 @@ test_deaths_unique(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		SUITE_EMPTY(test_hits),
-		SUITE_EMPTY(test_races),
-		SUITE_EMPTY(test_idle),
-		SUITE_EMPTY(test_starved),
-		SUITE_EMPTY(test_share),
-		SUITE_EMPTY(test_reload),
-		SUITE_EMPTY(test_messages),
-		SUITE_EMPTY(test_deaths),
-		SUITE_EMPTY(test_deaths_unique),
-	};
+	const struct CMUnitTest tests[] = { SUITE_EMPTY(test_hits),
+		SUITE_EMPTY(test_races), SUITE_EMPTY(test_idle),
+		SUITE_EMPTY(test_starved), SUITE_EMPTY(test_share),
+		SUITE_EMPTY(test_reload), SUITE_EMPTY(test_messages),
+		SUITE_EMPTY(test_deaths), SUITE_EMPTY(test_deaths_unique),
+		SUITE_EMPTY_PACKED(test_hits), SUITE_EMPTY_PACKED(test_races),
+		SUITE_EMPTY_PACKED(test_messages),
+		SUITE_EMPTY_PACKED(test_deaths),
+		SUITE_EMPTY_PACKED(test_deaths_unique) };
 
 	return SUITE_MAIN("polling", tests);
 }

@@ -20,8 +20,8 @@ test_offered(void **state)
 	suite_up_qemu(s, &s->fe, "vm0");
 	assert_int_equal(s->fe.offered,
 	    FE_F_VERSION_1 | FE_F_EVENT_IDX | FE_F_INDIRECT | FE_F_PROTOCOL |
-		FE_F_LOG_ALL | FE_F_IN_ORDER);
-	assert_int_equal(s->fe.poffered, FE_P_ALL);
+		FE_F_LOG_ALL | FE_F_RING_PACKED | FE_F_IN_ORDER);
+	assert_int_equal(s->fe.poffered, FE_P_ALL | FE_P_BASE_INFLIGHT);
 	assert_int_equal(s->fe.queue_num, 1);
 	assert_int_equal(s->fe.max_slots, 509);
 	suite_served(&s->fe);
@@ -276,7 +276,7 @@ test_reset_device(void **state)
 	for (i = 0; i < 5; i++) {
 		suite_served(fe);
 		suite_served(fe);
-		assert_int_equal(fe_stop(fe), 2);
+		assert_int_equal(fe_stop(fe), fe_next(fe));
 		CHECK(fe_set(fe, FE_RESET_DEVICE, NULL, 0, NULL, 0));
 		CHECK(fe_ring_init(fe, i % 2 ? 64 : 4, FE_RING_GPA));
 		CHECK(fe_start(fe));
@@ -295,7 +295,7 @@ test_restart_fresh(void **state)
 	suite_up_qemu(s, &s->fe, "vm0");
 	for (i = 0; i < 20; i++) {
 		suite_served(&s->fe);
-		assert_int_equal(fe_stop(&s->fe), 1);
+		assert_int_equal(fe_stop(&s->fe), fe_next(&s->fe));
 		CHECK(fe_ring_init(&s->fe, 64, FE_RING_GPA));
 		CHECK(fe_start(&s->fe));
 	}
@@ -331,10 +331,9 @@ test_refused(void **state)
 
 	suite_up_qemu(s, fe, "vm0");
 	suite_served(fe);
-	assert_int_equal(
-	    fe_set_u64(fe, FE_SET_FEATURES, QEMU_FEATURES | FE_F_RING_PACKED),
-	    1);
 	assert_int_equal(fe_stop(fe), 1);
+	/* A base that only a packed ring can have. */
+	assert_int_equal(fe_set_state(fe, FE_SET_VRING_BASE, 0x80008000), 1);
 	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		assert_int_equal(fe_set_state(fe, FE_SET_VRING_NUM, sizes[i]),
 		    1);
@@ -348,20 +347,24 @@ test_refused(void **state)
 	suite_pass(s);
 }
 
-/* Without REPLY_ACK there is no way to refuse but to close. */
+/* The guest's next driver wants a ring of the other form. */
 static void
-test_packed_without_ack(void **state)
+test_form(void **state)
 {
 	struct suite *s = *state;
+	struct fe *fe = &s->fe;
 
-	suite_up(s, &s->fe, "vm0", 64, QEMU_FEATURES, FE_P_MQ);
-	suite_served(&s->fe);
-	CHECK(fe_set_u64(&s->fe, FE_SET_FEATURES,
-	    QEMU_FEATURES | FE_F_RING_PACKED));
-	assert_int_equal(fe_wait_closed(&s->fe, FE_TIMEOUT_MS), 1);
-	fe_close(&s->fe);
-	suite_up_qemu(s, &s->fe, "vm0");
-	suite_served(&s->fe);
+	suite_up_qemu(s, fe, "vm0");
+	for (int i = 0; i < 6; i++) {
+		suite_served(fe);
+		suite_served(fe);
+		assert_int_equal(fe_stop(fe), fe_next(fe));
+		fe_packed = !fe_packed;
+		CHECK(fe_ring_init(fe, fe_packed ? 63 : 64, FE_RING_GPA));
+		fe->features ^= FE_F_RING_PACKED;
+		CHECK(fe_start(fe));
+	}
+	suite_served(fe);
 	suite_pass(s);
 }
 
@@ -428,8 +431,14 @@ main(void)
 		SUITE_TEST(test_config), SUITE_TEST(test_status),
 		SUITE_TEST(test_reset_device), SUITE_TEST(test_restart_fresh),
 		SUITE_TEST(test_base_before_start), SUITE_TEST(test_refused),
-		SUITE_TEST(test_packed_without_ack), SUITE_TEST(test_pipelined),
-		SUITE_TEST(test_bytewise) };
+		SUITE_TEST(test_form), SUITE_TEST(test_pipelined),
+		SUITE_TEST(test_bytewise),
+		SUITE_PACKED(test_each_protocol_feature),
+		SUITE_PACKED(test_mem_table),
+		SUITE_PACKED(test_mem_table_again),
+		SUITE_PACKED(test_mem_slots), SUITE_PACKED(test_rem_with_fd),
+		SUITE_PACKED(test_reset_device),
+		SUITE_PACKED(test_restart_fresh) };
 
 	return SUITE_MAIN("protocol", tests);
 }

@@ -179,9 +179,9 @@ test_straddle(void **state)
 
 	table = fe_ptr(&s->fe, FE_SPLIT_GPA - 16, 16);
 	*table =
-	    (struct fe_desc){ FE_BUF_GPA, 40, FE_DESC_WRITE | FE_DESC_NEXT, 1 };
+	    fe_entry(&s->fe, FE_BUF_GPA, 40, FE_DESC_WRITE | FE_DESC_NEXT, 1);
 	table = fe_ptr(&s->fe, FE_SPLIT_GPA, 16);
-	*table = (struct fe_desc){ FE_BUF_GPA + 100, 50, FE_DESC_WRITE, 0 };
+	*table = fe_entry(&s->fe, FE_BUF_GPA + 100, 50, FE_DESC_WRITE, 0);
 	fe_desc_set(&s->fe, s->fe.ring.free_head, FE_SPLIT_GPA - 16, 32,
 	    FE_DESC_INDIRECT, 0);
 	fe_publish(&s->fe, (uint16_t)s->fe.ring.free_head);
@@ -235,7 +235,7 @@ test_index_wrap(void **state)
 		for (i = 0; i < 10; i++)
 			batch(fe, 64, 64);
 		assert_true(fe->ring.used_idx < 2000);
-		assert_int_equal(fe_stop(fe), fe->ring.used_idx);
+		assert_int_equal(fe_stop(fe), fe_next(fe));
 		fe_close(fe);
 	}
 	suite_pass(s);
@@ -398,7 +398,14 @@ main(void)
 		SUITE_TEST(test_index_wrap), SUITE_TEST(test_used_event),
 		SUITE_TEST(test_avail_event), SUITE_TEST(test_no_interrupt),
 		SUITE_TEST(test_enable), SUITE_TEST(test_request_before_start),
-		SUITE_TEST(test_in_order) };
+		SUITE_TEST(test_in_order), SUITE_PACKED(test_queue_sizes),
+		SUITE_PACKED(test_segments), SUITE_PACKED(test_full_chain),
+		SUITE_PACKED(test_straddle), SUITE_PACKED(test_large),
+		SUITE_PACKED(test_index_wrap), SUITE_PACKED(test_used_event),
+		SUITE_PACKED(test_avail_event), SUITE_PACKED(test_no_interrupt),
+		SUITE_PACKED(test_enable),
+		SUITE_PACKED(test_request_before_start),
+		SUITE_PACKED(test_in_order) };
 
 	return SUITE_MAIN("rings", tests);
 }

@@ -37,22 +37,36 @@ allow_chain(struct untouched *u, const struct fe_desc *table, size_t n,
 	}
 }
 
+/* All buffers of a table, as it is with a packed ring. */
+static void
+allow_each(struct untouched *u, const struct fe_packed_desc *table, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if ((table[i].flags & FE_DESC_WRITE) != 0)
+			allow(u, table[i].addr, table[i].len);
+}
+
 /*
  * A table has a chain of its own, from its beginning, as far as there is one.
  */
 static void
 allow_tables(struct untouched *u, const struct fe *fe, uint16_t head)
 {
-	const struct fe_desc *d = &fe->ring.desc[head], *table;
+	const struct fe_desc *d = &fe->ring.desc[head];
 	uint64_t len = d->len;
+	void *table;
 
 	if ((d->flags & FE_DESC_INDIRECT) == 0 || d->addr >= FE_MEM_END)
 		return;
 	if (len > FE_MEM_END - d->addr)
 		len = FE_MEM_END - d->addr;
 	table = fe_ptr(fe, d->addr, len);
-	if (table != NULL)
-		allow_chain(u, table, len / sizeof(*table), 0);
+	if (table == NULL)
+		return;
+	if (fe->ring.packed != NULL)
+		allow_each(u, table, len / sizeof(*d));
+	else
+		allow_chain(u, table, len / sizeof(*d), 0);
 }
 
 void
@@ -69,6 +83,9 @@ untouched_begin(struct untouched *u, const struct fe *fe, uint16_t head)
 	allow(u, r->avail_gpa, 6 + 2 * (uint64_t)r->size);
 	allow(u, r->used_gpa,
 	    6 + sizeof(struct fe_used_elem) * (uint64_t)r->size);
+	if (r->packed != NULL)
+		allow(u, r->desc_gpa,
+		    sizeof(struct fe_packed_desc) * (uint64_t)r->size);
 	if (head < r->size) {
 		allow_chain(u, r->desc, r->size, head);
 		allow_tables(u, fe, head);

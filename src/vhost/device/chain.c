@@ -1,5 +1,5 @@
 /*
- * Follows descriptor chains.  Used by queue.c.
+ * Follows descriptor chains.  Used by queue.c, and in parts by packed.c.
  */
 #include <endian.h>
 #include <stddef.h>
@@ -308,4 +308,26 @@ chain_read(struct memory *mem, const struct virtq_desc *desc, uint32_t num,
 	/*@ assert memory_is_same{walked,Here}(mem); */
 	/*@ assert segments_are_same{walked,Here}(req, req->nsegments); */
 	/*@ assert segments_are_valid(mem, req, req->nsegments); */
+}
+
+const char chain_empty[] = "chain without device-writable buffer";
+
+void
+chain_begin(struct request *req)
+{
+	req->head = req->count = req->len = req->nsegments = 0;
+	req->fault = NULL;
+	/*@ ghost chain_ends[0] = 0; */
+}
+
+const char *
+chain_add(struct memory *mem, struct request *req, uint64_t addr, uint64_t len)
+{
+	return add_buffer(mem, req, addr, len);
+}
+
+bool
+chain_is_full(const struct request *req)
+{
+	return is_full(req);
 }

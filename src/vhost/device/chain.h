@@ -5,6 +5,7 @@
 #ifndef VRNGD_CHAIN_H
 #define VRNGD_CHAIN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vhost/device/memory.h"
@@ -20,8 +21,10 @@ struct segment {
 
 /* A snapshot of a descriptor chain. */
 struct request {
-	uint32_t head; /* returned to the driver unchanged */
-	uint32_t len;  /* bytes, of all segments */
+	uint32_t head;	/* returned to the driver unchanged */
+	uint32_t count; /* descriptors in a packed ring */
+	uint16_t entry; /* in the record of requests in flight of one */
+	uint32_t len;	/* bytes, of all segments */
 	uint32_t nsegments;
 	const char *fault; /* the fault that ended it, or NULL */
 	struct segment segments[REQUEST_SEGMENTS];
@@ -92,5 +95,40 @@ extern const char chain_outside[];
  @*/
 void chain_read(struct memory *mem, const struct virtq_desc *desc, uint32_t num,
     uint16_t head, struct request *req);
+
+/* For chains of another form: the fault of one that asks for nothing. */
+extern const char chain_empty[];
+
+/* A request without segments and fault. */
+/*@
+ @ requires \valid(req);
+ @ assigns req->head, req->count, req->len, req->nsegments, req->fault,
+ @   chain_ends[0];
+ @ ensures req->nsegments == 0 && req->len == 0 && chain_ends[0] == 0;
+ @*/
+void chain_begin(struct request *req);
+
+/*
+ * Adds a device-writable buffer to a request that is not full.  Returns the
+ * fault, or NULL.
+ */
+/*@
+ @ requires \valid(mem) && memory_is_valid(mem);
+ @ requires \valid(req) && \separated(mem, req);
+ @ requires request_is_valid(mem, req);
+ @ assigns req->segments[0 .. REQUEST_SEGMENTS - 1], req->nsegments, req->len,
+ @   mem->recent, chain_ends[0 .. REQUEST_SEGMENTS];
+ @ ensures memory_is_valid(mem);
+ @ ensures request_is_valid(mem, req);
+ @*/
+const char *chain_add(struct memory *mem, struct request *req, uint64_t addr,
+    uint64_t len);
+
+/* Whether a request has all the segments that can be used. */
+/*@
+ @ requires \valid_read(req);
+ @ assigns \nothing;
+ @*/
+bool chain_is_full(const struct request *req);
 
 #endif

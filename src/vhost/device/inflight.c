@@ -68,6 +68,17 @@ finish_batch(struct inflight *inf, uint16_t used_idx)
 	r->used_idx = used_idx;
 }
 
+uint16_t
+inflight_count(const struct inflight *inf)
+{
+	uint16_t n = 0;
+
+	for (uint16_t i = 0; inf->region != NULL && i < inf->num; i++)
+		if (inf->region->desc[i].inflight != 0)
+			n++;
+	return n;
+}
+
 void
 inflight_stop(struct inflight *inf)
 {
@@ -102,6 +113,7 @@ inflight_start(struct inflight *inf, uint16_t used_idx)
 	finish_batch(inf, used_idx);
 	inf->counter = inf->from_counter = 0;
 	inf->resubmit = inf->from_head = 0;
+	inf->started = true;
 	for (uint16_t i = 0; i < inf->num; i++) {
 		if (r->desc[i].inflight == 0)
 			continue;

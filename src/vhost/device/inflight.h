@@ -14,14 +14,17 @@
 #include <stdint.h>
 
 struct inflight_region;
+struct inflight_packed_region;
 
 struct inflight {
-	struct inflight_region *region; /* NULL: not recorded */
-	uint16_t num;			/* entries */
-	uint64_t counter;		/* of the next request */
-	uint16_t resubmit;		/* requests to complete first */
-	uint64_t from_counter;		/* their counters are from this one */
-	uint16_t from_head;		/* and their heads from this one */
+	struct inflight_region *region;	       /* NULL: not recorded */
+	struct inflight_packed_region *packed; /* inflight_packed.h */
+	uint16_t num;			       /* entries */
+	bool started;			       /* it has what was in flight */
+	uint64_t counter;		       /* of the next request */
+	uint16_t resubmit;		       /* requests to complete first */
+	uint64_t from_counter; /* their counters are from this one */
+	uint16_t from_head;    /* and their heads from this one */
 };
 
 /* Bytes of memory for a queue of `num` entries. */
@@ -42,6 +45,9 @@ uint16_t inflight_start(struct inflight *, uint16_t used_idx);
 
 /* The head of the next request that was in flight at the start, or -1. */
 int inflight_resubmit(struct inflight *);
+
+/* The requests in flight. */
+uint16_t inflight_count(const struct inflight *);
 
 /* The ring was stopped permanently: no request is in flight. */
 void inflight_stop(struct inflight *);

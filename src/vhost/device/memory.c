@@ -293,6 +293,21 @@ memory_user(struct memory *mem, uint64_t addr, uint64_t len)
 	return NULL;
 }
 
+bool
+memory_user_to_guest(const struct memory *mem, uint64_t addr,
+    uint64_t *guest_addr)
+{
+	for (uint32_t i = 0; i < mem->nregions; i++) {
+		const struct vhost_user_region *r = &mem->regions[i].desc;
+
+		if (addr >= r->user_addr && addr - r->user_addr < r->size) {
+			*guest_addr = r->guest_addr + (addr - r->user_addr);
+			return true;
+		}
+	}
+	return false;
+}
+
 void
 memory_dirty(struct memory *mem, uint64_t guest_addr, uint64_t len)
 {

@@ -142,6 +142,10 @@ uint8_t *memory_guest(struct memory *mem, uint64_t addr, uint64_t *len);
  @*/
 uint8_t *memory_user(struct memory *mem, uint64_t addr, uint64_t len);
 
+/* The guest address of the frontend's address `addr`; false: it has none. */
+bool memory_user_to_guest(const struct memory *, uint64_t addr,
+    uint64_t *guest_addr);
+
 /* Marks guest memory as written, if the frontend logs writes. */
 void memory_dirty(struct memory *, uint64_t guest_addr, uint64_t len);
 

@@ -1,9 +1,11 @@
 /*
- * The device's side of a split virtqueue.  Used by rng.c and ring.c.
+ * The device's side of a virtqueue: of a split one, as packed.c has the other
+ * form.  Used by rng.c and ring.c.
  */
 #include <endian.h>
 #include <stddef.h>
 
+#include "vhost/device/packed.h"
 #include "vhost/device/queue.h"
 
 /* virtio 1.2, 2.7.6; used_event follows the ring */
@@ -39,6 +41,42 @@ queue_init(struct queue *q, struct memory *mem)
 	*q = (struct queue){ .mem = mem };
 }
 
+void
+queue_set_packed(struct queue *q, bool packed)
+{
+	q->packed = packed;
+	q->next = packed ? PACKED_START : 0;
+}
+
+/*
+ * Of a packed queue: the avail position and, above it, the used one, where it
+ * goes on.  The requests between them, which another backend has not completed,
+ * are still in the ring.  A frontend that knows 16 bits sends the first.
+ */
+int
+queue_set_base(struct queue *q, uint32_t base)
+{
+	if (q->packed && base > UINT16_MAX)
+		base >>= 16;
+	if (base > UINT16_MAX)
+		return -1;
+	q->next = (uint16_t)base;
+	return 0;
+}
+
+uint32_t
+queue_base(const struct queue *q, uint16_t avail)
+{
+	return q->packed ? avail | (uint32_t)q->next << 16 : avail;
+}
+
+bool
+queue_size_is_valid(const struct queue *q, uint32_t num)
+{
+	return num != 0 && num <= VHOST_USER_QUEUE_SIZE_MAX &&
+	    (q->packed || (num & (num - 1)) == 0);
+}
+
 /* Bytes of the rings, with the event index after each. */
 static uint64_t
 avail_size(uint32_t num)
@@ -53,12 +91,11 @@ used_size(uint32_t num)
 	    sizeof(struct virtq_used_elem) * num + sizeof(uint16_t);
 }
 
-int
-queue_map(struct queue *q, const char **why)
+static int
+split_map(struct queue *q, const char **why)
 {
 	uint8_t *desc, *avail, *used;
 
-	queue_unmap(q);
 	desc = memory_user(q->mem, q->addr.desc,
 	    sizeof(struct virtq_desc) * q->num);
 	avail = memory_user(q->mem, q->addr.avail, avail_size(q->num));
@@ -78,6 +115,15 @@ queue_map(struct queue *q, const char **why)
 	q->ring = (struct virtq_used *)(void *)used;
 	q->used = q->published =
 	    le16toh(__atomic_load_n(&q->ring->idx, __ATOMIC_ACQUIRE));
+	return 0;
+}
+
+int
+queue_map(struct queue *q, const char **why)
+{
+	queue_unmap(q);
+	if ((q->packed ? packed_map(q, why) : split_map(q, why)) == -1)
+		return -1;
 	q->called = q->watched = false;
 	return 0;
 }
@@ -88,6 +134,8 @@ queue_unmap(struct queue *q)
 	q->desc = NULL;
 	q->avail = NULL;
 	q->ring = NULL;
+	q->descs = NULL;
+	q->driver = q->device = NULL;
 }
 
 bool
@@ -95,6 +143,8 @@ queue_is_blank(const struct queue *q)
 {
 	const struct virtq_desc *desc = q->desc;
 
+	if (q->packed)
+		return packed_is_blank(q);
 	return __atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE) == 0 &&
 	    __atomic_load_n(&q->avail->flags, __ATOMIC_RELAXED) == 0 &&
 	    __atomic_load_n(&q->ring->idx, __ATOMIC_RELAXED) == 0 &&
@@ -107,6 +157,8 @@ queue_peek(const struct queue *q)
 {
 	uint16_t idx, waiting;
 
+	if (q->packed)
+		return packed_peek(q);
 	idx = le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE));
 	waiting = (uint16_t)(idx - q->next);
 	if (waiting == 0)
@@ -114,12 +166,29 @@ queue_peek(const struct queue *q)
 	return waiting > q->num ? QUEUE_BROKEN : QUEUE_REQUEST;
 }
 
-uint16_t
-queue_pop(struct queue *q)
+enum queue_state
+queue_pop(struct queue *q, struct request *req)
 {
-	uint32_t i = q->next++ & (q->num - 1);
+	enum queue_state state;
+	uint32_t i;
 
-	return le16toh(__atomic_load_n(&q->avail->ring[i], __ATOMIC_RELAXED));
+	if (q->packed)
+		return packed_pop(q, req);
+	if ((state = queue_peek(q)) != QUEUE_REQUEST)
+		return state;
+	i = q->next++ & (q->num - 1);
+	queue_read(q,
+	    le16toh(__atomic_load_n(&q->avail->ring[i], __ATOMIC_RELAXED)),
+	    req);
+	return QUEUE_REQUEST;
+}
+
+uint16_t
+queue_before(const struct queue *q, uint32_t n)
+{
+	if (q->packed)
+		return q->descs == NULL ? q->next : q->used;
+	return (uint16_t)(q->next - n);
 }
 
 void
@@ -131,7 +200,11 @@ queue_read(struct queue *q, uint16_t head, struct request *req)
 void
 queue_shrink(struct queue *q)
 {
-	q->shrunk = le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE));
+	if (q->packed)
+		packed_shrink(q);
+	else
+		q->shrunk =
+		    le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE));
 }
 
 bool
@@ -139,6 +212,8 @@ queue_is_older(const struct queue *q, uint16_t next)
 {
 	uint16_t ahead = (uint16_t)(q->shrunk - next);
 
+	if (q->packed)
+		return packed_is_older(q, next);
 	return ahead > 0 && ahead <= q->num;
 }
 
@@ -153,15 +228,23 @@ dirty_used(struct queue *q, uint64_t offset, uint64_t len)
 void
 queue_dirty(struct queue *q)
 {
-	dirty_used(q, 0, used_size(q->num));
+	if (q->packed)
+		packed_dirty(q);
+	else
+		dirty_used(q, 0, used_size(q->num));
 }
 
 void
-queue_push(struct queue *q, uint32_t head, uint32_t len)
+queue_push(struct queue *q, const struct request *req, uint32_t len)
 {
 	uint32_t i = q->used & (q->num - 1);
 
-	__atomic_store_n(&q->ring->ring[i].id, htole32(head), __ATOMIC_RELAXED);
+	if (q->packed) {
+		packed_push(q, req, len);
+		return;
+	}
+	__atomic_store_n(&q->ring->ring[i].id, htole32(req->head),
+	    __ATOMIC_RELAXED);
 	__atomic_store_n(&q->ring->ring[i].len, htole32(len), __ATOMIC_RELAXED);
 	dirty_used(q,
 	    offsetof(struct virtq_used, ring) +
@@ -176,6 +259,8 @@ queue_publish(struct queue *q)
 	uint16_t old = q->published, event;
 	bool called = q->called;
 
+	if (q->packed)
+		return packed_publish(q);
 	__atomic_store_n(&q->ring->idx, htole16(q->used), __ATOMIC_RELEASE);
 	dirty_used(q, offsetof(struct virtq_used, idx), sizeof(q->ring->idx));
 	q->published = q->used;
@@ -220,6 +305,10 @@ set_flags(struct queue *q, uint16_t flags)
 void
 queue_arm(struct queue *q)
 {
+	if (q->packed) {
+		packed_arm(q);
+		return;
+	}
 	if (q->watched)
 		return;
 	if (q->event_idx)
@@ -233,6 +322,10 @@ queue_arm(struct queue *q)
 void
 queue_watch(struct queue *q, bool watched)
 {
+	if (q->packed) {
+		packed_watch(q, watched);
+		return;
+	}
 	q->watched = watched;
 	if (!watched)
 		queue_arm(q);

@@ -1,5 +1,5 @@
 /*
- * A split virtqueue, the device's side (virtio 1.2, 2.7), in memory that the
+ * A virtqueue, the device's side (virtio 1.2, 2.7 and 2.8), in memory that the
  * guest may change at any time: every field is read once, checked, then used.
  */
 #ifndef VRNGD_QUEUE_H
@@ -9,41 +9,24 @@
 #include <stdint.h>
 
 #include "vhost/device/chain.h"
-#include "vhost/device/memory.h"
-#include "vhost/protocol/vhost_user.h"
+#include "vhost/device/virtqueue.h"
 
-struct virtq_avail;
-struct virtq_used;
-
-struct queue {
-	struct memory *mem;
-	uint32_t num; /* entries; 0: not set */
-	struct vhost_user_vring_addr addr;
-	bool addr_set;
-	bool event_idx;		 /* EVENT_IDX was negotiated */
-	uint16_t next;		 /* avail entry to read next */
-	uint16_t used;		 /* used.idx, including invisible requests */
-	uint16_t published;	 /* used.idx in memory */
-	bool called;		 /* the driver was called before */
-	bool watched;		 /* polled: kicks are disabled */
-	uint16_t shrunk;	 /* avail.idx when memory was last removed */
-	struct virtq_desc *desc; /* NULL: not mapped */
-	struct virtq_avail *avail;
-	struct virtq_used *ring;
-};
-
-/* Why queue_map() fails for a ring outside of memory. */
-extern const char queue_unreachable[];
-
-/* The state of the avail ring. */
-enum queue_state {
-	QUEUE_EMPTY,
-	QUEUE_REQUEST,
-	QUEUE_BROKEN, /* avail.idx is invalid */
-};
-
-/* An unset queue in `mem`. */
+/* An unset, split queue in `mem`, whose mark is not kept. */
 void queue_init(struct queue *, struct memory *mem);
+
+/* Makes an unmapped queue a packed one or not, and its base that of a start. */
+void queue_set_packed(struct queue *, bool packed);
+
+/*
+ * The base of an unmapped queue, as vhost-user has it ("Vring descriptor index
+ * for ... virtqueues").  queue_set_base() returns -1 if it is none.  `avail` is
+ * that of the avail ring: queue->next, or behind requests in flight.
+ */
+int queue_set_base(struct queue *, uint32_t base);
+uint32_t queue_base(const struct queue *, uint16_t avail);
+
+/* Whether `num` can be its number of entries. */
+bool queue_size_is_valid(const struct queue *, uint32_t num);
 
 /*
  * Finds the rings in memory, and the used index there.  Returns 0, or -1 with
@@ -61,12 +44,16 @@ bool queue_is_blank(const struct queue *);
 /* Checks for a request to read. */
 enum queue_state queue_peek(const struct queue *);
 
-/*
- * The head of the next request, unchecked, after queue_peek() has found one.
- */
-uint16_t queue_pop(struct queue *);
+/* Reads the next request; with a fault, the segments before the fault. */
+enum queue_state queue_pop(struct queue *, struct request *);
 
-/* Reads the chain at `head`; with a fault, the segments before the fault. */
+/*
+ * The avail entry to read next if the last `n` requests were not read: those
+ * that are not completed.
+ */
+uint16_t queue_before(const struct queue *, uint32_t n);
+
+/* Reads the chain at `head` of a split queue again. */
 void queue_read(struct queue *, uint16_t head, struct request *);
 
 /*
@@ -76,8 +63,8 @@ void queue_read(struct queue *, uint16_t head, struct request *);
 void queue_shrink(struct queue *);
 bool queue_is_older(const struct queue *, uint16_t next);
 
-/* Returns a request with `len` bytes written; not visible yet. */
-void queue_push(struct queue *, uint32_t head, uint32_t len);
+/* Returns a request with `len` bytes written; maybe not visible yet. */
+void queue_push(struct queue *, const struct request *, uint32_t len);
 
 /* Logs all of the used ring as written, if the frontend logs writes. */
 void queue_dirty(struct queue *);
@@ -88,7 +75,7 @@ void queue_dirty(struct queue *);
 bool queue_publish(struct queue *);
 
 /*
- * Enables a kick for the next request (EVENT_IDX, 2.7.10).  queue_peek() after
+ * Enables a kick for the next request (EVENT_IDX, 2.7.10 and 2.8.10).  queue_peek() after
  * this finds a request that was made available meanwhile.  Has no effect while
  * the queue is watched.
  */

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "common/min.h"
+#include "vhost/device/inflight_packed.h"
 #include "vhost/device/rng.h"
 
 #define BATCHES_MAX 8 /* rounds of PENDING_MAX requests, before other events */
@@ -30,6 +31,46 @@ target(const struct rng *r, const struct request *req)
 	return min32(req->len, r->window.request_max);
 }
 
+/* Reads a request that was in flight at the start.  Returns if there was one. */
+static bool
+read_again(struct rng *r, struct request *req)
+{
+	int head;
+
+	if (r->inflight->resubmit == 0)
+		return false;
+	if (r->inflight->packed != NULL)
+		return inflight_packed_resubmit(r->inflight, r->queue->mem,
+		    req);
+	if ((head = inflight_resubmit(r->inflight)) == -1)
+		return false;
+	queue_read(r->queue, (uint16_t)head, req);
+	return true;
+}
+
+/* Records a request from the place `next` of the ring as being in flight. */
+static void
+record(struct rng *r, uint16_t next, struct request *req)
+{
+	if (r->inflight->packed != NULL)
+		inflight_packed_begin(r->inflight, r->queue, next, req);
+	else
+		inflight_begin(r->inflight, req->head);
+}
+
+/* Returns a request to the ring, and takes it off the record. */
+static void
+push(struct rng *r, const struct request *req, uint32_t n)
+{
+	if (r->inflight->packed != NULL)
+		inflight_packed_push(r->inflight, r->queue, req);
+	queue_push(r->queue, req, n);
+	if (r->inflight->packed != NULL)
+		inflight_packed_done(r->inflight, req);
+	else
+		inflight_push(r->inflight, req->head);
+}
+
 /*
  * Reads requests ahead, as many as there is room for.  To the outside they are
  * still in the avail ring.  A request whose memory the frontend may have just
@@ -43,22 +84,16 @@ fetch(struct rng *r)
 	struct inflight inflight;
 	uint16_t next;
 	bool again;
-	int head;
 
 	r->held_back = false;
 	while (r->npending < PENDING_MAX) {
 		req = &r->pending[(r->first + r->npending) % PENDING_MAX];
 		inflight = *r->inflight;
 		next = r->queue->next;
-		again = true;
-		if ((head = inflight_resubmit(r->inflight)) == -1) {
-			state = queue_peek(r->queue);
-			if (state != QUEUE_REQUEST)
-				break;
-			head = queue_pop(r->queue);
-			again = false;
-		}
-		queue_read(r->queue, (uint16_t)head, req);
+		again = read_again(r, req);
+		if (!again &&
+		    (state = queue_pop(r->queue, req)) != QUEUE_REQUEST)
+			break;
 		if (r->queue->mem->shrunk && req->fault == chain_outside &&
 		    (again || queue_is_older(r->queue, next))) {
 			*r->inflight = inflight;
@@ -67,7 +102,7 @@ fetch(struct rng *r)
 			break;
 		}
 		if (!again)
-			inflight_begin(r->inflight, (uint16_t)head);
+			record(r, next, req);
 		r->npending++;
 	}
 	return state == QUEUE_BROKEN ? RNG_BROKEN : RNG_WAITING;
@@ -104,8 +139,7 @@ static void
 complete(struct rng *r, const struct request *req, uint32_t n)
 {
 	take(r, req, n);
-	queue_push(r->queue, req->head, n);
-	inflight_push(r->inflight, req->head);
+	push(r, req, n);
 	if (req->fault != NULL)
 		log_refused(r, req);
 	r->counters->requests++;
@@ -198,7 +232,7 @@ rng_run(struct rng *r, bool *call)
 uint16_t
 rng_next(const struct rng *r)
 {
-	return (uint16_t)(r->queue->next - r->npending - r->inflight->resubmit);
+	return queue_before(r->queue, r->npending + r->inflight->resubmit);
 }
 
 void

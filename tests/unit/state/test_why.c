@@ -156,13 +156,11 @@ test_faults(void **state)
 		[FAULT_MEMORY] = "share=on",
 		[FAULT_RING] = "share=on",
 		[FAULT_IOMMU] = "iommu_platform=on",
-		[FAULT_PACKED] = "packed=on",
 	};
 	static const char *const causes[FAULTS] = {
 		[FAULT_MEMORY] = "memory",
 		[FAULT_RING] = "ring",
 		[FAULT_IOMMU] = "iommu",
-		[FAULT_PACKED] = "packed",
 	};
 	struct counters_page *page;
 	struct world w;

@@ -164,14 +164,33 @@ driver_used(const struct driver *d, uint16_t idx, uint32_t *len)
 	return le32toh(elem[0]);
 }
 
+/* The head of the next request. */
+static inline uint32_t
+driver_pop(struct driver *d)
+{
+	static struct request req;
+
+	assert_int_equal(queue_pop(&d->q, &req), QUEUE_REQUEST);
+	return req.head;
+}
+
+/* Completes a request. */
+static inline void
+driver_push(struct driver *d, uint32_t head, uint32_t len)
+{
+	static struct request req;
+
+	req.head = head;
+	queue_push(&d->q, &req, len);
+}
+
 /* Offers the chain at `head` and reads it. */
 static inline void
 driver_read(struct driver *d, uint16_t head, struct request *req)
 {
 	driver_offer(d, head);
 	assert_int_equal(queue_peek(&d->q), QUEUE_REQUEST);
-	assert_int_equal(queue_pop(&d->q), head);
-	queue_read(&d->q, head, req);
+	assert_int_equal(queue_pop(&d->q, req), QUEUE_REQUEST);
 	assert_int_equal(req->head, head);
 	assert_int_equal(queue_peek(&d->q), QUEUE_EMPTY);
 }

@@ -609,7 +609,7 @@ test_lost(void **state)
 		s = &w->save.file->copies[w->save.file->count % 2];
 		switch (i) {
 		case 0:
-			w->save.file->version = SAVE_VERSION + 1;
+			w->save.file->version = SAVE_VERSION_PACKED + 1;
 			break;
 		case 1:
 			s->nregions = VHOST_USER_MEM_SLOTS + 1;
@@ -634,6 +634,56 @@ test_lost(void **state)
 		worker_die(w);
 		place_free(&p);
 	}
+}
+
+/*
+ * A packed ring goes on by its mark.  The state has a version of its own, and
+ * otherwise the one that it had before there were packed rings.
+ */
+static void
+test_packed(void **state)
+{
+	struct place p;
+	struct worker *w;
+	uint16_t flags = htole16(0x80);
+
+	(void)state;
+	place_init(&p);
+	w = worker_new(&p);
+	fill(w, &p);
+	save_state(w, 0, REPLY_NONE);
+	assert_int_equal(w->save.file->version, 4);
+	w->features |= FEATURE(VIRTIO_F_RING_PACKED);
+	queue_set_packed(&w->queue, true);
+	w->queue.num = 63;
+	assert_int_equal(queue_set_base(&w->queue, 0x80078007), 0);
+	ring_update(w);
+	assert_true(w->running);
+	save_state(w, 0, REPLY_NONE);
+	assert_int_equal(w->save.file->version, 5);
+	assert_int_equal(w->save.file->mark, 0x80078007);
+	/* At 7 and 8, one of which is used. */
+	w->save.file->mark = 0x80098008;
+	memcpy(p.memory + RING_DESC + 8 * 16 + 14, &flags, sizeof(flags));
+	for (int i = 0; i < 4; i++) {
+		if (i == 2) {
+			flags = htole16(0x8080);
+			memcpy(p.memory + RING_DESC + 8 * 16 + 14, &flags,
+			    sizeof(flags));
+		}
+		worker_die(w);
+		w = worker_new(&p);
+		assert_true(w->running && w->queue.packed);
+		assert_int_equal(w->queue.next, i < 2 ? 0x8008 : 0x8009);
+		assert_int_equal(w->save.file->mark,
+		    i < 2 ? 0x80088008 : 0x80098009);
+		if (i == 1)
+			w->save.file->mark = 0x80098008;
+	}
+	w->save.file->mark = 63;
+	assert_int_equal(end_of_worker(&p), EXIT_SESSION_LOST);
+	worker_die(w);
+	place_free(&p);
 }
 
 /* Whatever a worker that was taken over has left, the next one lives. */
@@ -686,6 +736,7 @@ main(void)
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_unhandled),
 		cmocka_unit_test(test_lost),
+		cmocka_unit_test(test_packed),
 		cmocka_unit_test(test_garbage),
 	};
 

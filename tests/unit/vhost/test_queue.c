@@ -244,8 +244,8 @@ test_index_wraps(void **state)
 		for (uint32_t i = 0; i < LOOP_MAX; i++) {
 			driver_offer(&d, (uint16_t)(i * 7));
 			assert_int_equal(queue_peek(&d.q), QUEUE_REQUEST);
-			assert_int_equal(queue_pop(&d.q), (uint16_t)(i * 7));
-			queue_push(&d.q, (uint16_t)(i * 7), i);
+			assert_int_equal(driver_pop(&d), (uint16_t)(i * 7));
+			driver_push(&d, (uint16_t)(i * 7), i);
 			assert_int_equal(driver_used_idx(&d), (uint16_t)i);
 			assert_true(queue_publish(&d.q));
 			id = driver_used(&d, (uint16_t)i, &len);
@@ -292,11 +292,11 @@ test_rewind(void **state)
 	for (uint16_t i = 0; i < 4; i++)
 		driver_offer(&d, i);
 	for (uint16_t i = 0; i < 4; i++)
-		assert_int_equal(queue_pop(&d.q), i);
+		assert_int_equal(driver_pop(&d), i);
 	d.q.next -= 3;
 	assert_int_equal(d.q.next, 65535);
 	for (uint16_t i = 1; i < 4; i++)
-		assert_int_equal(queue_pop(&d.q), i);
+		assert_int_equal(driver_pop(&d), i);
 	assert_int_equal(queue_peek(&d.q), QUEUE_EMPTY);
 	driver_free(&d);
 }
@@ -331,7 +331,7 @@ test_event_idx(void **state)
 		d.q.called = false;
 		assert_true(queue_publish(&d.q));
 		for (uint16_t j = 0; j < n; j++)
-			queue_push(&d.q, 0, 0);
+			driver_push(&d, 0, 0);
 		assert_int_equal(queue_publish(&d.q), crossed(old, n, event));
 		assert_int_equal(driver_used_idx(&d), (uint16_t)(old + n));
 	}
@@ -347,7 +347,7 @@ test_no_interrupt(void **state)
 	driver_init(&d, 16);
 	for (uint16_t i = 0; i < 4; i++) {
 		d.avail[0] = htole16(i);
-		queue_push(&d.q, 0, 0);
+		driver_push(&d, 0, 0);
 		assert_int_equal(queue_publish(&d.q), (i & 1) == 0);
 	}
 	driver_free(&d);
@@ -470,7 +470,7 @@ test_dirty_log(void **state)
 		d.mem.logging = logging > 1;
 		d.q.addr.flags = logging % 2 == 1 ? VHOST_VRING_F_LOG : 0;
 		d.q.used = d.q.published = 500;
-		queue_push(&d.q, 0, 1);
+		driver_push(&d, 0, 1);
 		assert_int_equal(take_log(&d, log), logging == 3 ? 2 : 0);
 		queue_publish(&d.q);
 		assert_int_equal(take_log(&d, log), logging == 3 ? 1 : 0);
@@ -485,7 +485,7 @@ test_dirty_log(void **state)
 		assert_int_equal(take_log(&d, log), logging == 3 ? 1 : 0);
 		d.q.event_idx = true;
 		d.q.used = (4096 - 512 - 8) / 8;
-		queue_push(&d.q, 0, 1);
+		driver_push(&d, 0, 1);
 		assert_int_equal(take_log(&d, log), logging == 3 ? 3 : 0);
 	}
 	driver_free(&d);
