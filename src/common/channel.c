@@ -30,6 +30,17 @@ struct rule {
 static const struct rule rules[PROTO_TYPES] = { PROTO_FRAMES(PROTO_RULE) };
 #undef PROTO_RULE
 
+/* What the table allows has room in struct frame. */
+#define PROTO_FITS(type, sender, receiver, payload, count) \
+	_Static_assert(sizeof(struct payload) <= \
+		    sizeof(((struct frame *)NULL)->u) && \
+		(count) <= FRAME_FDS_MAX, \
+	    #type " has no room in struct frame");
+PROTO_FRAMES(PROTO_FITS)
+_Static_assert(offsetof(struct frame, u) == sizeof(struct frame_header),
+    "the payload follows the header");
+#undef PROTO_FITS
+
 const char *
 frame_name(uint32_t type)
 {

@@ -47,6 +47,8 @@ void bucket_init(struct bucket *b, struct bucket_rate rate, int64_t tokens);
  @ ensures bucket_is_valid(b);
  @ ensures most: b->tokens <= \max(\old(b->tokens), most);
  @ ensures at_least: b->tokens >= \old(b->tokens);
+ @ ensures full: bucket_holds(b) <=
+ @   \max(\old(bucket_holds(b)), most * b->rate.period);
  @ ensures at_most: bucket_holds(b) <=
  @   \old(bucket_holds(b)) + elapsed * b->rate.bytes;
  @ ensures no_loss: b->tokens < most ==> bucket_holds(b) ==
