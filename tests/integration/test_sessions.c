@@ -185,8 +185,9 @@ more(struct sessions *k)
 static void
 count_records(struct sessions *k)
 {
-	static const char *const why[] = { "a worker died while it sent",
-		"a worker died after a part", "bytes sent again by a new" };
+	static const char *const why[] = { "worker died during an answer",
+		"worker died after a partial answer",
+		"answer would follow bytes sent twice" };
 
 	for (size_t i = 0; i < sizeof(why) / sizeof(why[0]); i++)
 		k->records += daemon_log_count(&k->s->d, why[i]);

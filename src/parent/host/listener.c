@@ -205,7 +205,8 @@ listener_open(struct listener *l, const char *path, int type,
 	if (listen(l->fd, BACKLOG) == 0)
 		return 0;
 fail:
-	log_error("socket %s: %s", path, strerror(errno));
+	log_error("socket %s: %s%s", path, strerror(errno),
+	    errno == ENOENT ? ": create its directory first" : "");
 	if (l->fd != -1)
 		close(listener_release(l));
 	return -1;
