@@ -29,6 +29,7 @@ static struct {
 	uint64_t size;		  /* of its memory */
 	bool ended;		  /* the session */
 	bool died;		  /* the worker, in a round */
+	uint32_t at;		  /* descriptors of a packed ring offered */
 } s;
 
 static const uint32_t page_size = 4096;
@@ -77,6 +78,20 @@ offer(uint16_t head)
 	idx = le16toh(idx);
 	poke16(AVAIL_PART + 4 + idx % 16 * 2U, head);
 	poke16(AVAIL_PART + 2, idx + 1);
+}
+
+/* Makes the next descriptor of a packed ring of 16 available. */
+static void
+offer_packed(struct input *in)
+{
+	uint64_t offset = s.at % 16 * 16U;
+	uint16_t flags;
+
+	poke_desc(in, offset);
+	poke16(offset + 12, (uint16_t)s.at);
+	flags = input_u8(in) & (DESC_F_NEXT | DESC_F_WRITE | DESC_F_INDIRECT);
+	poke16(offset + 14, flags | (s.at / 16 % 2 == 0 ? 1U << 7 : 1U << 15));
+	s.at++;
 }
 
 static void
@@ -578,7 +593,10 @@ act(struct input *in)
 		    input_u8(in) % 16 * 16U + action / 16 % 2 * 0x1000U);
 		break;
 	case 5:
-		offer(input_u8(in));
+		if (action >= 128)
+			offer_packed(in);
+		else
+			offer(input_u8(in));
 		break;
 	case 6:
 		input_copy(in, bytes, action / 4);
@@ -635,6 +653,7 @@ session_start(void)
 	CHECK(s.deposit != -1 && deposit_put(s.deposit, &parts) == 0);
 	close(fds[1]);
 	s.ended = s.died = false;
+	s.at = 0;
 }
 
 int
