@@ -43,6 +43,8 @@ static struct {
 	bool strangers;	   /* clients are of another user */
 	pid_t children[STEPS_MAX];
 	size_t nchildren;
+	int deferred[FDS_MAX]; /* to close */
+	size_t ndeferred;
 } f;
 
 /* In place of the C library's: notes the process. */
@@ -78,8 +80,17 @@ void
 deferred_close_unstored(sd_event *event, int fd)
 {
 	(void)event;
+	CHECK(f.ndeferred < FDS_MAX);
 	if (fd != -1)
-		CHECK(close(fd) == 0);
+		f.deferred[f.ndeferred++] = fd;
+}
+
+/* After the round of the event loop. */
+static void
+close_deferred(void)
+{
+	while (f.ndeferred > 0)
+		CHECK(close(f.deferred[--f.ndeferred]) == 0);
 }
 
 static int
@@ -111,7 +122,8 @@ static void
 run(void)
 {
 	while (sd_event_run(f.event, 0) > 0)
-		;
+		close_deferred();
+	close_deferred();
 	CHECK(f.ctl.nclients <= CONTROL_CLIENTS_MAX);
 }
 
@@ -240,6 +252,7 @@ await(struct peer *p)
 	for (int i = 0; poll(&pfd, 1, 0) == 0; i++) {
 		CHECK(i < WAIT_MAX);
 		sd_event_run(f.event, WAIT_TIME);
+		close_deferred();
 	}
 }
 
@@ -298,6 +311,7 @@ reap(void)
 			f.nchildren--;
 		else
 			sd_event_run(f.event, WAIT_TIME);
+		close_deferred();
 	}
 }
 
@@ -344,6 +358,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		act(&in);
 	run();
 	control_close(&f.ctl);
+	close_deferred();
 	reap();
 	sd_event_unref(f.event);
 	for (int i = 0; i < PLACES; i++)

@@ -75,8 +75,10 @@ static struct {
 	size_t ntimers;
 	int clients[CLIENTS]; /* -1: none */
 	char dir[32];
-	uint64_t granted;     /* bytes, in all */
-	bool others[FDS_MAX]; /* descriptors of libFuzzer */
+	uint64_t granted;      /* bytes, in all */
+	bool others[FDS_MAX];  /* descriptors of libFuzzer */
+	int deferred[FDS_MAX]; /* to close */
+	size_t ndeferred;
 } p;
 
 int
@@ -147,8 +149,17 @@ void
 deferred_close_unstored(sd_event *event, int fd)
 {
 	(void)event;
+	CHECK(p.ndeferred < FDS_MAX);
 	if (fd != -1)
-		CHECK(close(fd) == 0);
+		p.deferred[p.ndeferred++] = fd;
+}
+
+/* After the round of the event loop. */
+static void
+close_deferred(void)
+{
+	while (p.ndeferred > 0)
+		CHECK(close(p.deferred[--p.ndeferred]) == 0);
 }
 
 /* In place of the C library's, which note the ends of the next child. */
@@ -335,8 +346,11 @@ run(void)
 	int rounds = 0;
 
 	p.running = true;
-	while (sd_event_run(p.env.event, 0) > 0)
+	while (sd_event_run(p.env.event, 0) > 0) {
 		CHECK(rounds++ < ROUNDS_MAX);
+		close_deferred();
+	}
+	close_deferred();
 	p.running = false;
 	check_bound();
 }
@@ -681,6 +695,7 @@ finish(void)
 		status_close(&p.status, p.now);
 	daemon_stop(&p.daemon, p.now);
 	process_finish(&p.env, p.now);
+	close_deferred();
 	p.running = false;
 	for (size_t i = 0; i < CHILDREN; i++)
 		CHECK(p.children[i].pid == 0);
