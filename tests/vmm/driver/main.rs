@@ -1,0 +1,312 @@
+//! A VMM for tests, made of the crate `vhost`: vmm.test runs `driver SCENARIO` for
+//! each line that `driver list` prints.  It starts the daemon VRNGD with the
+//! executables in VRNGD_LIBEXEC itself, in the folder VMM_DIR, and ends with status
+//! 0 if all went well.
+
+mod daemon;
+mod guest;
+mod vmm;
+
+use daemon::{until, Vrngd};
+use guest::{Guest, Memory};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{scope, sleep};
+use std::time::Duration;
+use vhost::vhost_user::VhostUserFrontend;
+use vmm::Vmm;
+
+const MIB: u64 = 1 << 20;
+
+/// Every size and chain, the ring stopped between, then the guest boots anew.
+fn session() {
+    let vrngd = Vrngd::start("", false);
+    for boot in 0..10 {
+        let mut guest = Guest::new([4, 64, 256][boot % 3].max(16));
+        let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
+        for _ in 0..3 {
+            guest.read_sizes();
+            guest.read_chains(false);
+            guest.read_chains(true);
+            let base = vmm.stop_ring();
+            vmm.start_ring(&guest, base);
+        }
+        vmm.stop_ring();
+        guest.reset();
+        vmm.start_ring(&guest, 0);
+        guest.read_sizes();
+    }
+}
+
+/// The queues of the three VMMs, in the order of their messages.
+fn cloud_hypervisor() {
+    let vrngd = Vrngd::start("", false);
+    let mut guest = Guest::new(64);
+    let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
+    guest.read_sizes();
+    for _ in 0..20 {
+        vmm.enable(false);
+        guest.submit(0, 64);
+        guest.notify();
+        vmm.enable(true);
+        guest.complete();
+    }
+}
+
+fn crosvm() {
+    let vrngd = Vrngd::start("", false);
+    let mut guest = Guest::new(32768);
+    let mut vmm = Vmm::crosvm(&vrngd.socket(), &mut guest);
+    for _ in 0..20 {
+        guest.read_sizes();
+        let base = vmm.stop_ring();
+        vmm.read_config(0, 256);
+        vmm.start_ring(&guest, base);
+        guest.read_chains(true);
+    }
+}
+
+fn libkrun() {
+    let vrngd = Vrngd::start("", false);
+    let mut guest = Guest::new(256);
+    let _vmm = Vmm::libkrun(&vrngd.socket(), &mut guest);
+    guest.read_sizes();
+    guest.read_chains(false);
+    vrngd.kill_worker();
+    guest.read_sizes();
+}
+
+/// Slots come and go while the guest reads, and are read into.
+fn memory() {
+    let vrngd = Vrngd::start("", false);
+    let mut guest = Guest::new(64);
+    let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
+    assert!(vmm.frontend.get_max_mem_slots().unwrap() >= 8);
+    let done = AtomicBool::new(false);
+    let guest = Mutex::new(guest);
+    scope(|s| {
+        s.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                guest.lock().unwrap().load(16, 4096, once());
+                std::thread::yield_now();
+            }
+        });
+        for round in 0..100 {
+            let slots: Vec<Arc<Memory>> = (0..4)
+                .map(|i| Arc::new(Memory::new((1024 + (round % 7 + i) * 2) * MIB, 2 * MIB)))
+                .collect();
+            for slot in &slots {
+                vmm.frontend.add_mem_region(&slot.region()).unwrap();
+            }
+            {
+                let mut guest = guest.lock().unwrap();
+                for slot in &slots {
+                    guest.submit_in(slot, &[(slot.gpa + 64, 4096)], false);
+                }
+                guest.notify();
+                guest.complete();
+            }
+            for slot in slots.iter().rev() {
+                vmm.frontend.remove_mem_region(&slot.region()).unwrap();
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}
+
+/// True from the second time on.
+fn once() -> impl Fn() -> bool {
+    let asked = AtomicBool::new(false);
+    move || asked.swap(true, Ordering::Relaxed)
+}
+
+/// Runs `work` while the guest reads; it must have read meanwhile.
+fn under_load(guest: &mut Guest, depth: usize, work: impl FnOnce(&AtomicU64)) {
+    let done = AtomicBool::new(false);
+    let rounds = AtomicU64::new(0);
+    scope(|s| {
+        s.spawn(|| {
+            guest.load(depth, 4096, || {
+                rounds.fetch_add(1, Ordering::Relaxed);
+                done.load(Ordering::Relaxed)
+            })
+        });
+        work(&rounds);
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(rounds.load(Ordering::Relaxed) > 2);
+}
+
+fn go_on(rounds: &AtomicU64) {
+    let before = rounds.load(Ordering::Relaxed);
+    until("reads go on", || rounds.load(Ordering::Relaxed) > before + 1);
+}
+
+/// The ring is stopped at any moment.  Then nothing is written, and what was not
+/// completed is when it continues.
+fn stops() {
+    let vrngd = Vrngd::start("", false);
+    let mut guest = Guest::new(64);
+    let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
+    let ram = guest.ram.clone();
+    let mut open = 0;
+    // The ring's own events, for the thread that stops it.
+    let mut ring = Guest::new(guest.size);
+    ring.ram = ram.clone();
+    ring.kick = guest.kick.try_clone().unwrap();
+    ring.call = guest.call.try_clone().unwrap();
+    under_load(&mut guest, 48, |_| {
+        for round in 0..200 {
+            sleep(Duration::from_micros(round * 37 % 1500));
+            let base = vmm.stop_ring();
+            assert_eq!(base, ram.used_idx());
+            open += u32::from(ram.avail_idx() != base);
+            sleep(Duration::from_micros(300));
+            assert_eq!(base, ram.used_idx(), "completed while the ring is stopped");
+            vmm.start_ring(&ring, base);
+        }
+    });
+    println!("{open} of 200 stops with requests open");
+    assert!(open > 0);
+}
+
+/// The daemon dies with requests open; the next one completes each of them once.
+fn takeover() {
+    let mut vrngd = Vrngd::start("rate = 256K", false);
+    let mut guest = Guest::new(64);
+    guest.limited = true;
+    let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
+    for round in 0..5 {
+        for slot in 0..60 {
+            guest.submit(slot, 4096);
+        }
+        guest.notify();
+        let begin = guest.ram.used_idx();
+        until("some are completed", || guest.ram.used_idx() != begin);
+        vrngd.end(if round % 2 == 0 { libc::SIGKILL } else { libc::SIGTERM });
+        vmm.await_end();
+        let left = guest.ram.avail_idx().wrapping_sub(guest.ram.used_idx());
+        println!("{left} requests open");
+        assert!(left > 0);
+        vrngd.again();
+        vmm = vmm.reconnect(&vrngd.socket(), &mut guest);
+        guest.complete();
+    }
+}
+
+/// Every page that is written is in the log, and no other.
+fn dirty_log() {
+    let vrngd = Vrngd::start("", false);
+    let mut guest = Guest::new(64);
+    let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
+    for _ in 0..5 {
+        let bitmap = Memory::new(0, 4096);
+        vmm.log(&guest, Some(&bitmap));
+        guest.pages.clear();
+        guest.read_sizes();
+        guest.read_chains(true);
+        let mut expected = guest.pages.clone();
+        expected.insert(guest.ram.used_gpa() >> 12);
+        let dirty = bitmap.bits();
+        assert_eq!(dirty, expected);
+        vmm.log(&guest, None);
+        guest.read_sizes();
+        assert_eq!(bitmap.bits(), dirty, "logged after the end");
+    }
+}
+
+fn workers() {
+    let vrngd = Vrngd::start("", false);
+    let mut guest = Guest::new(64);
+    let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
+    under_load(&mut guest, 48, |rounds| {
+        for _ in 0..4 {
+            go_on(rounds);
+            vrngd.kill_worker();
+        }
+        go_on(rounds);
+    });
+    let base = vmm.stop_ring();
+    vmm.start_ring(&guest, base);
+    guest.read_sizes();
+}
+
+/// Under a manager that keeps the descriptors the connection outlives the daemon.
+fn restarts() {
+    let mut vrngd = Vrngd::start("", true);
+    let mut guest = Guest::new(64);
+    let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
+    under_load(&mut guest, 48, |rounds| {
+        for round in 0..6 {
+            go_on(rounds);
+            vrngd.end(if round % 2 == 0 { libc::SIGTERM } else { libc::SIGKILL });
+            vrngd.again();
+        }
+        go_on(rounds);
+    });
+    let base = vmm.stop_ring();
+    vmm.start_ring(&guest, base);
+    guest.read_sizes();
+}
+
+/// The state is saved and loaded with requests open, and loaded by another vrngd.
+#[cfg(feature = "device-state")]
+fn device_state() {
+    let mut vrngd = Vrngd::start("", false);
+    let mut guest = Guest::new(64);
+    let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
+    let mut state = Vec::new();
+    for _ in 0..100 {
+        for slot in 0..16 {
+            guest.submit(slot, 4096);
+        }
+        guest.notify();
+        let base = vmm.stop_ring();
+        state = vmm.save();
+        assert!(!state.is_empty() && state.len() <= 4096);
+        vmm.load(&state);
+        vmm.start_ring(&guest, base);
+        guest.complete();
+    }
+    vrngd.end(libc::SIGTERM);
+    vrngd.again();
+    let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
+    vmm.stop_ring();
+    vmm.load(&state);
+    let base = guest.ram.used_idx();
+    vmm.start_ring(&guest, base);
+    guest.read_sizes();
+}
+
+type Scenario = (&'static str, fn(), &'static str);
+const SCENARIOS: &[Scenario] = &[
+    ("session", session, "full sessions, 64 B to 64 KiB, chains"),
+    ("cloud-hypervisor", cloud_hypervisor, "the order of cloud-hypervisor's messages"),
+    ("crosvm", crosvm, "the order of crosvm's messages"),
+    ("libkrun", libkrun, "the order of libkrun's messages"),
+    ("memory", memory, "memory added and removed under load"),
+    ("stops", stops, "ring stops with requests open"),
+    ("takeover", takeover, "requests in flight when vrngd is lost"),
+    ("dirty-log", dirty_log, "the dirty log"),
+    ("workers", workers, "the worker is killed under load"),
+    ("restarts", restarts, "vrngd is restarted under load"),
+    #[cfg(feature = "device-state")]
+    ("device-state", device_state, "the device's state saved and loaded"),
+];
+
+fn main() {
+    let name = std::env::args().nth(1).unwrap_or_default();
+    if name == "list" {
+        for (name, _, title) in SCENARIOS {
+            println!("{name} {title}");
+        }
+        return;
+    }
+    match SCENARIOS.iter().find(|s| s.0 == name) {
+        Some(scenario) => scenario.1(),
+        None => {
+            eprintln!("usage: driver SCENARIO | list");
+            std::process::exit(2);
+        }
+    }
+}
