@@ -21,7 +21,7 @@ fd_passing_put(struct msghdr *msg, union fd_passing *place, const int *fds,
 	memset(place, 0, sizeof(*place));
 	place->first.cmsg_level = SOL_SOCKET;
 	place->first.cmsg_type = SCM_RIGHTS;
-	place->first.cmsg_len = CMSG_LEN(sizeof(int) * n);
+	place->first.cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * n);
 	memcpy(CMSG_DATA(&place->first), fds, sizeof(int) * n);
 	fd_passing_expect(msg, place, n);
 }
@@ -30,7 +30,7 @@ void
 fd_passing_expect(struct msghdr *msg, union fd_passing *place, size_t n)
 {
 	msg->msg_control = place->buf;
-	msg->msg_controllen = CMSG_SPACE(sizeof(int) * n);
+	msg->msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * n);
 }
 
 size_t

@@ -207,7 +207,7 @@ sandbox_confine(const struct proto_hello *hello, int root_fd)
 }
 
 static void
-set_limit(__rlimit_resource_t resource, const char *name, rlim_t value)
+set_limit(int resource, const char *name, rlim_t value)
 {
 	struct rlimit limit;
 
@@ -277,7 +277,8 @@ void
 sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
     unsigned long nofile)
 {
-	scmp_filter_ctx ctx;
+	/* Kept: freeing it could take system calls that it forbids. */
+	static scmp_filter_ctx ctx;
 	int error;
 
 	if (sandbox_is_off())
@@ -301,5 +302,4 @@ sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
 		error = seccomp_load(ctx);
 	if (error != 0)
 		log_fatal("seccomp: %s", strerror(-error));
-	seccomp_release(ctx);
 }

@@ -148,10 +148,11 @@ send_raw(int fd, const void *buf, size_t len, int pass, size_t nfds)
 
 	if (nfds > 0) {
 		msg.msg_control = control.buf;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+		msg.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * nfds);
 		control.align.cmsg_level = SOL_SOCKET;
 		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+		control.align.cmsg_len =
+		    (socklen_t)CMSG_LEN(sizeof(int) * nfds);
 		for (size_t i = 0; i < nfds; i++)
 			memcpy(CMSG_DATA(&control.align) + i * sizeof(int),
 			    &pass, sizeof(int));
@@ -371,8 +372,9 @@ pass(int fd, int passed)
 	union {
 		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
-	} control = { .align = { CMSG_LEN(sizeof(int)), SOL_SOCKET,
-			  SCM_RIGHTS } };
+	} control = { .align = { .cmsg_len = CMSG_LEN(sizeof(int)),
+			  .cmsg_level = SOL_SOCKET,
+			  .cmsg_type = SCM_RIGHTS } };
 	char byte = 0;
 	struct iovec iov = { &byte, sizeof(byte) };
 	struct msghdr msg = { .msg_iov = &iov,

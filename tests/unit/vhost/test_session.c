@@ -92,11 +92,11 @@ transmit(struct line *l, const void *from, size_t len, size_t nfds)
 		fds[i] = open("/dev/null", O_RDWR);
 	if (nfds > 0) {
 		msg.msg_control = control.buf;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
+		msg.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * nfds);
 		cmsg = CMSG_FIRSTHDR(&msg);
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
+		cmsg->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * nfds);
 		memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * nfds);
 	}
 	assert_int_equal(sendmsg(l->peer, &msg, MSG_NOSIGNAL), len);
