@@ -273,12 +273,18 @@ add_rule(scmp_filter_ctx ctx, const struct sandbox_rule *rule)
 		    rule->why, strerror(-error));
 }
 
+#ifndef __GLIBC__
+static const struct sandbox_rule musl_rules[] = {
+	{ .nr = SCMP_SYS(madvise), .why = "free(3)" },
+	{ .nr = SCMP_SYS(munmap), .why = "free(3), in seccomp_load(3) too" },
+};
+#endif
+
 void
 sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
     unsigned long nofile)
 {
-	/* Kept: freeing it could take system calls that it forbids. */
-	static scmp_filter_ctx ctx;
+	scmp_filter_ctx ctx;
 	int error;
 
 	if (sandbox_is_off())
@@ -293,6 +299,10 @@ sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
 	     i < sizeof(sanitizer_rules) / sizeof(*sanitizer_rules); i++)
 		add_rule(ctx, &sanitizer_rules[i]);
 #endif
+#ifndef __GLIBC__
+	for (size_t i = 0; i < sizeof(musl_rules) / sizeof(*musl_rules); i++)
+		add_rule(ctx, &musl_rules[i]);
+#endif
 	/* So does a system call of another architecture. */
 	error = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
 	    SCMP_ACT_KILL_PROCESS);
@@ -302,4 +312,5 @@ sandbox_filter(const struct sandbox_rule *rules, size_t nrules,
 		error = seccomp_load(ctx);
 	if (error != 0)
 		log_fatal("seccomp: %s", strerror(-error));
+	seccomp_release(ctx);
 }

@@ -76,10 +76,14 @@ static const int jail_never[] = { SCMP_SYS(connect), SCMP_SYS(bind),
 	SCMP_SYS(time), SCMP_SYS(ppoll), SCMP_SYS(setrlimit),
 	SCMP_SYS(prlimit64), SCMP_SYS(uselib) };
 
-/* What the sanitizers need besides, of which nothing is said here. */
+/* What the sanitizers and musl need besides, of which nothing is said here. */
 static inline bool
 jail_of_sanitizers(int nr)
 {
+#ifndef __GLIBC__
+	if (nr == SCMP_SYS(madvise) || nr == SCMP_SYS(munmap))
+		return true;
+#endif
 #ifdef VRNGD_SANITIZE
 	static const int also[] = { SCMP_SYS(sigaltstack),
 		SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
