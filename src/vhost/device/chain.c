@@ -72,6 +72,20 @@ decode(const uint8_t *from, size_t n)
 	return value;
 }
 
+bool
+chain_entry(struct memory *mem, uint64_t addr, struct virtq_desc *d)
+{
+	uint8_t bytes[sizeof(*d)];
+
+	if (!read_guest(mem, addr, bytes, sizeof(bytes)))
+		return false;
+	d->addr = decode(bytes, 8);
+	d->len = (uint32_t)decode(bytes + 8, 4);
+	d->flags = (uint16_t)decode(bytes + 12, 2);
+	d->next = (uint16_t)decode(bytes + 14, 2);
+	return true;
+}
+
 /*
  * Reads one descriptor, each byte once, since the guest may change them at any
  * time.  Returns the fault, or NULL.
@@ -87,8 +101,6 @@ static const char *
 read_desc(struct memory *mem, const struct table *t, uint32_t i,
     struct virtq_desc *d)
 {
-	uint8_t bytes[sizeof(*d)];
-
 	if (i >= t->entries)
 		return "next descriptor out of range";
 	if (t->desc != NULL) {
@@ -100,13 +112,8 @@ read_desc(struct memory *mem, const struct table *t, uint32_t i,
 		d->next = le16toh(LOAD(&from->next));
 		return NULL;
 	}
-	if (!read_guest(mem, t->guest_addr + i * sizeof(*d), bytes,
-		sizeof(bytes)))
+	if (!chain_entry(mem, t->guest_addr + i * sizeof(*d), d))
 		return "indirect table outside memory";
-	d->addr = decode(bytes, 8);
-	d->len = (uint32_t)decode(bytes + 8, 4);
-	d->flags = (uint16_t)decode(bytes + 12, 2);
-	d->next = (uint16_t)decode(bytes + 14, 2);
 	return NULL;
 }
 

@@ -124,6 +124,18 @@ void chain_begin(struct request *req);
 const char *chain_add(struct memory *mem, struct request *req, uint64_t addr,
     uint64_t len);
 
+/*
+ * Reads a descriptor of a table at a guest address, each byte once.  Returns
+ * whether it is in memory.
+ */
+/*@
+ @ requires \valid(mem) && memory_is_valid(mem);
+ @ requires \valid(d) && \separated(mem, d);
+ @ assigns *d, mem->recent;
+ @ ensures memory_is_valid(mem);
+ @*/
+bool chain_entry(struct memory *mem, uint64_t addr, struct virtq_desc *d);
+
 /* Whether a request has all the segments that can be used. */
 /*@
  @ requires \valid_read(req);

@@ -4,8 +4,8 @@
  */
 #include <endian.h>
 #include <stddef.h>
-#include <string.h>
 
+#include "common/proto.h"
 #include "vhost/device/packed.h"
 
 #define F_AVAIL (1 << 7)
@@ -27,28 +27,48 @@ _Static_assert(sizeof(struct packed_desc) == 16 &&
 _Static_assert(VHOST_USER_QUEUE_SIZE_MAX <= PACKED_WRAP,
     "an index fits beside its wrap counter");
 
+/*@
+ @ predicate packed_is_valid(struct queue *q) =
+ @   0 < q->num <= PACKED_WRAP && q->next % PACKED_WRAP < q->num &&
+ @   \valid_read(q->descs + (0 .. q->num - 1));
+ @*/
+
+/*@
+ @ assigns \nothing;
+ @ ensures \result == position % PACKED_WRAP;
+ @*/
 static uint32_t
 index_of(uint16_t position)
 {
-	return position & (PACKED_WRAP - 1);
+	return position % PACKED_WRAP;
 }
 
+/*@
+ @ assigns \nothing;
+ @*/
 static bool
 wrap_of(uint16_t position)
 {
-	return (position & PACKED_WRAP) != 0;
+	return position >= PACKED_WRAP;
 }
 
+/*@
+ @ requires \valid_read(q) && q->num <= PACKED_WRAP;
+ @ requires position % PACKED_WRAP < q->num && n <= q->num;
+ @ assigns \nothing;
+ @ ensures \result % PACKED_WRAP < q->num;
+ @*/
 uint16_t
 packed_advance(const struct queue *q, uint16_t position, uint32_t n)
 {
-	uint32_t i = index_of(position) + n, wrap = position & PACKED_WRAP;
+	uint32_t i = index_of(position) + n;
+	bool wrap = wrap_of(position);
 
 	if (i >= q->num) {
 		i -= q->num;
-		wrap ^= PACKED_WRAP;
+		wrap = !wrap;
 	}
-	return (uint16_t)(i | wrap);
+	return (uint16_t)(wrap ? i + PACKED_WRAP : i);
 }
 
 /* Descriptors from one position to a later one, in two rounds of the ring. */
@@ -70,6 +90,9 @@ flags_at(const struct queue *q, uint16_t position)
 }
 
 /* 2.8.1: the driver inverts its wrap counter for the used flag. */
+/*@
+ @ assigns \nothing;
+ @*/
 static bool
 shows_available(uint16_t flags, uint16_t position)
 {
@@ -160,78 +183,94 @@ packed_peek(const struct queue *q)
 	return is_available(q, q->next) ? QUEUE_REQUEST : QUEUE_EMPTY;
 }
 
-/* A snapshot: no field is fetched from the guest again. */
-static void
-take_snapshot(struct packed_desc *d)
-{
-	__asm__ volatile("" : : : "memory");
-	d->addr = le64toh(d->addr);
-	d->len = le32toh(d->len);
-	d->id = le16toh(d->id);
-	d->flags = le16toh(d->flags);
-}
-
+/*@
+ @ requires \valid_read(q) && packed_is_valid(q);
+ @ requires position % PACKED_WRAP < q->num;
+ @ requires \valid(d) && \separated(q, d);
+ @ assigns *d;
+ @*/
 void
 packed_read(const struct queue *q, uint16_t position, struct packed_desc *d)
 {
-	memcpy(d, (const void *)&q->descs[index_of(position)], sizeof(*d));
-	take_snapshot(d);
-}
+	const struct packed_desc *from = &q->descs[index_of(position)];
 
-/* Reads a descriptor of a table, which may span regions. */
-static bool
-read_entry(struct memory *mem, uint64_t addr, struct packed_desc *d)
-{
-	uint64_t done, n;
-	const uint8_t *from;
-
-	for (done = 0; done < sizeof(*d); done += n) {
-		n = sizeof(*d) - done;
-		if ((from = memory_guest(mem, addr + done, &n)) == NULL)
-			return false;
-		memcpy((uint8_t *)d + done, from, n);
-	}
-	take_snapshot(d);
-	return true;
+	d->addr = le64toh(__atomic_load_n(&from->addr, __ATOMIC_RELAXED));
+	d->len = le32toh(__atomic_load_n(&from->len, __ATOMIC_RELAXED));
+	d->id = le16toh(__atomic_load_n(&from->id, __ATOMIC_RELAXED));
+	d->flags = le16toh(__atomic_load_n(&from->flags, __ATOMIC_RELAXED));
 }
 
 /*
  * Reads an indirect table (2.8.8): all of it, since its descriptors have no
  * other flag than WRITE.  Returns the fault, or NULL.
  */
+/*@
+ @ requires \valid(mem) && memory_is_valid(mem);
+ @ requires \valid(req) && \separated(mem, req);
+ @ requires request_is_valid(mem, req);
+ @ requires \valid_read(table) && \separated(mem, req, table);
+ @ assigns req->segments[0 .. REQUEST_SEGMENTS - 1], req->nsegments, req->len,
+ @   mem->recent, chain_ends[0 .. REQUEST_SEGMENTS];
+ @ ensures memory_is_valid(mem) && request_is_valid(mem, req);
+ @*/
 static const char *
 read_table(struct memory *mem, struct request *req,
     const struct packed_desc *table)
 {
 	uint32_t n = table->len / sizeof(*table);
-	struct packed_desc d;
+	uint64_t addr = table->addr;
+	struct virtq_desc d;
 	const char *fault;
 
 	if ((table->flags & DESC_F_NEXT) != 0)
 		return "indirect table with a next descriptor";
 	if (n == 0 || table->len % sizeof(*table) != 0)
 		return "indirect table with a partial descriptor";
+	/*@
+	 @ loop invariant memory_is_valid(mem) && request_is_valid(mem, req);
+	 @ loop invariant i <= n;
+	 @ loop assigns i, d, fault,
+	 @   req->segments[0 .. REQUEST_SEGMENTS - 1], req->nsegments, req->len,
+	 @   mem->recent, chain_ends[0 .. REQUEST_SEGMENTS];
+	 @ loop variant n - i;
+	 @*/
 	for (uint32_t i = 0; i < n && !chain_is_full(req); i++) {
 		if (i == TABLE_MAX)
 			return "chain longer than its table";
-		if (!read_entry(mem, table->addr + i * sizeof(d), &d))
+		if (!chain_entry(mem, addr + i * sizeof(d), &d))
 			return "indirect table outside memory";
-		if ((d.flags & DESC_F_WRITE) != 0 &&
+		/* The flags are where those of another ring have `next`. */
+		if ((d.next & DESC_F_WRITE) != 0 &&
 		    (fault = chain_add(mem, req, d.addr, d.len)) != NULL)
 			return fault;
 	}
 	return NULL;
 }
 
+/*@
+ @ requires \valid(mem) && memory_is_valid(mem);
+ @ requires \valid(req) && \separated(mem, req, d);
+ @ requires request_is_valid(mem, req) && \valid_read(d);
+ @ assigns req->segments[0 .. REQUEST_SEGMENTS - 1], req->nsegments, req->len,
+ @   mem->recent, chain_ends[0 .. REQUEST_SEGMENTS], req->fault;
+ @ ensures memory_is_valid(mem) && request_is_valid(mem, req);
+ @*/
 void
 packed_add(struct memory *mem, struct request *req, const struct packed_desc *d)
 {
+	const char *fault = NULL;
+
 	if (req->fault != NULL || chain_is_full(req))
 		return;
 	if ((d->flags & DESC_F_INDIRECT) != 0)
-		req->fault = read_table(mem, req, d);
+		fault = read_table(mem, req, d);
 	else if ((d->flags & DESC_F_WRITE) != 0)
-		req->fault = chain_add(mem, req, d->addr, d->len);
+		fault = chain_add(mem, req, d->addr, d->len);
+	/*@ ghost added: ; */
+	req->fault = fault;
+	/*@ assert memory_is_same{added,Here}(mem); */
+	/*@ assert segments_are_same{added,Here}(req, req->nsegments); */
+	/*@ assert segments_are_valid(mem, req, req->nsegments); */
 }
 
 /*
