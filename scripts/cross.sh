@@ -143,7 +143,8 @@ emulated()
 	    grep -v -x -F -f "$build/cannot-emulate" | tr '\n' ' ')
 	run_tests "testing on $1, emulated" env VRNGD_TEST_PATIENCE=10 \
 	    VRNGD_TEST_EMULATOR="qemu-$2-static -L $build/cross-$1/root" \
-	    make -C "$build/$1" check-TESTS TESTS="$tests"
+	    make -C "$build/$1" check-TESTS check_PROGRAMS= \
+	    check_LIBRARIES= TESTS="$tests"
 }
 
 # What the workers and their tests are linked with, from Debian's sources.
@@ -218,5 +219,6 @@ cross_check()
 	    provide_musl &&
 	    run_step 'building the workers with musl' built_with_musl &&
 	    run_tests 'testing with musl' make -C "$build/musl" check-TESTS \
+		check_PROGRAMS= check_LIBRARIES= \
 		TESTS="$(make -s -C "$build/musl" list-worker-tests)"
 }
