@@ -166,8 +166,9 @@ void ring_set_err(struct worker *, int fd, uint32_t id);
 
 /*
  * Stores the descriptors of a message in the deposit, as message->ids, except
- * that of a transfer, whose other end must see it closed.  If that fails, the deposit is abandoned with a log message, and the session cannot be
- * resumed after this worker.
+ * that of a transfer, whose other end must see it closed.  If that fails, the
+ * deposit is abandoned with a log message, and the session cannot be resumed
+ * after this worker.
  */
 void save_fds(struct worker *, struct message *);
 

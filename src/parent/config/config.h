@@ -228,7 +228,8 @@ bool config_service_same_place(const struct config_service *,
 
 /*
  * The address of a socket for messages: a path, "127.0.0.1:7000", "udp
- * [::1]:7000", "vsock::1024", of a guest "vsock:42"; or only the address, without the transport.  Returns the buffer.
+ * [::1]:7000", "vsock::1024", of a guest "vsock:42"; or only the address,
+ * without the transport.  Returns the buffer.
  */
 #define CONFIG_WHERE_SIZE 160 /* sufficient for all of them */
 const char *config_socket_text(const struct config_socket *, char *buf,

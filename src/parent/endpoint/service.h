@@ -36,8 +36,7 @@ TAILQ_HEAD(services, service);
 /*
  * Initializes a service from its configuration, below a node of the pool's
  * tree.  `subject` is the subject of log lines; NULL: the service.  It must not
- * move.  Of
- * vsock, the caller sets vsock.cids.
+ * move.  The caller of a service of vsock sets vsock.cids.
  */
 void service_init(struct service *, const struct config_service *,
     const struct log_subject *, struct process_env *, struct store *,

@@ -23,7 +23,8 @@ union socket_address {
 
 /*
  * Creates a non-blocking socket, and the address to bind or connect it to: from
- * a path (unix), from an address and a port, or from a port (vsock).  Returns it, or -1 with errno.
+ * a path (unix), from an address and a port, or from a port (vsock).  Returns
+ * it, or -1 with errno.
  */
 int socket_make(enum config_transport, const char *where, uint16_t port,
     union socket_address *, socklen_t *);

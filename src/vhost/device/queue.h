@@ -75,9 +75,9 @@ void queue_dirty(struct queue *);
 bool queue_publish(struct queue *);
 
 /*
- * Enables a kick for the next request (EVENT_IDX, 2.7.10 and 2.8.10).  queue_peek() after
- * this finds a request that was made available meanwhile.  Has no effect while
- * the queue is watched.
+ * Enables a kick for the next request (EVENT_IDX, 2.7.10 and 2.8.10).
+ * queue_peek() after this finds a request that was made available meanwhile.
+ * Has no effect while the queue is watched.
  */
 void queue_arm(struct queue *);
 

@@ -323,7 +323,7 @@ test_commented(void **state)
 	assert_int_equal(npools, 5);
 	TAILQ_FOREACH(service, &config->services, entry)
 		noutlets++;
-	assert_int_equal(noutlets, 5);
+	assert_int_equal(noutlets, 6);
 	check_print(config);
 	config_free(config);
 	free(output.text);
