@@ -255,7 +255,11 @@ main(void)
 		HOSTILE_TEST(test_strange_call), HOSTILE_TEST(test_call_full),
 		HOSTILE_TEST(test_call_pipe), HOSTILE_TEST(test_kick_drained),
 		HOSTILE_TEST(test_lingering_call),
-		HOSTILE_TEST(test_lingering_unread) };
+		HOSTILE_TEST(test_lingering_unread),
+		HOSTILE_PACKED(test_strange_kick),
+		HOSTILE_PACKED(test_strange_call),
+		HOSTILE_PACKED(test_call_full), HOSTILE_PACKED(test_call_pipe),
+		HOSTILE_PACKED(test_kick_drained) };
 
 	return SUITE_MAIN("hostile_fds", tests);
 }

@@ -347,7 +347,11 @@ main(void)
 		HOSTILE_TEST(test_wrong_sizes_running),
 		HOSTILE_TEST(test_bad_tables), HOSTILE_TEST(test_flood),
 		HOSTILE_TEST(test_garbage), HOSTILE_TEST(test_connect_flood),
-		HOSTILE_TEST(test_reconnect), HOSTILE_TEST(test_wrong_order) };
+		HOSTILE_TEST(test_reconnect), HOSTILE_TEST(test_wrong_order),
+		HOSTILE_PACKED(test_wrong_sizes_running),
+		HOSTILE_PACKED(test_bad_tables), HOSTILE_PACKED(test_garbage),
+		HOSTILE_PACKED(test_reconnect),
+		HOSTILE_PACKED(test_wrong_order) };
 
 	return SUITE_MAIN("hostile_msgs", tests);
 }
