@@ -183,7 +183,8 @@ static const char *
 hint(const struct config_service *cs, int error)
 {
 	return cs->socket.transport == CONFIG_VSOCK && error == EAFNOSUPPORT
-	    ? " (check that the kernel has vsock: modprobe vhost_vsock)"
+	    ? " (check that the kernel has vsock: modprobe vhost_vsock; "
+	      "vrngd.service needs network.conf of the examples)"
 	    : unit_hint_network(error);
 }
 
