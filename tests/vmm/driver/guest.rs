@@ -1,8 +1,8 @@
-//! Guest memory and the guest's driver of one split virtqueue.  It knows of each
-//! request what came back, and fails if a byte is missing, written where it was
-//! not asked for, or delivered twice.
+//! Guest memory and the guest's driver of one virtqueue, split or packed.  It knows
+//! of each request what came back, and fails if a byte is missing, written where it
+//! was not asked for, or delivered twice.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::atomic::{fence, AtomicU16, Ordering};
@@ -23,6 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub const EVENT_IDX: u64 = 1 << 29;
 pub const INDIRECT: u64 = 1 << 28;
+pub const PACKED: u64 = 1 << 34;
+pub const IN_ORDER: u64 = 1 << 35;
+
+// Flags of descriptors, the last two of those in a packed ring.
+const NEXT: u16 = 1;
+const WRITE: u16 = 2;
+const TABLE: u16 = 4;
+const AVAIL_FLAG: u16 = 1 << 7;
+const USED_FLAG: u16 = 1 << 15;
+
+/// The wrap counter in a place in a packed ring; the place where a ring starts.
+const WRAP: u16 = 1 << 15;
 
 /// A memory file, mapped, at a guest address.
 pub struct Memory {
@@ -138,6 +150,8 @@ struct Request {
 pub struct Guest {
     pub ram: Arc<Memory>,
     pub size: u16,
+    /// What it negotiates besides what all do: PACKED, IN_ORDER, or 0.
+    pub form: u64,
     pub kick: EventFd,
     pub call: EventFd,
     pub event_idx: bool,
@@ -145,29 +159,38 @@ pub struct Guest {
     pub limited: bool,
     pub bytes: u64,
     pub pages: HashSet<u64>,
+    // Indices, or places in a packed ring.
     avail: u16,
     used: u16,
-    free: Vec<u16>,
+    free: VecDeque<u16>,
+    order: VecDeque<u16>,
     pending: HashMap<u16, Request>,
     seen: HashSet<[u8; 16]>,
 }
 
 impl Guest {
     pub fn new(size: u16) -> Self {
+        Self::with(0, size)
+    }
+
+    pub fn with(form: u64, size: u16) -> Self {
         let ram = Arc::new(Memory::new(0, RAM));
         let event = || EventFd::new(EFD_NONBLOCK | EFD_CLOEXEC).unwrap();
+        let first = if form & PACKED != 0 { WRAP } else { 0 };
         Guest {
             ram,
             size,
+            form,
             kick: event(),
             call: event(),
             event_idx: false,
             limited: false,
             bytes: 0,
             pages: HashSet::new(),
-            avail: 0,
-            used: 0,
+            avail: first,
+            used: first,
             free: (0..size).collect(),
+            order: VecDeque::new(),
             pending: HashMap::new(),
             seen: HashSet::new(),
         }
@@ -176,19 +199,78 @@ impl Guest {
     /// The guest boots anew: its rings are empty.
     pub fn reset(&mut self) {
         assert!(self.pending.is_empty());
-        self.avail = 0;
-        self.used = 0;
+        self.avail = if self.is(PACKED) { WRAP } else { 0 };
+        self.used = self.avail;
+        self.free = (0..self.size).collect();
         for at in [AVAIL, AVAIL + 2, USED, USED + 2] {
             self.ram.write(at, 0u16);
         }
+        for i in 0..u64::from(self.size) {
+            self.ram.write(DESC + i * 16 + 14, 0u16);
+        }
     }
 
-    fn descriptor(&self, table: u64, i: u16, seg: (u64, u32), flags: u16, next: u16) {
+    fn is(&self, form: u64) -> bool {
+        self.form & form != 0
+    }
+
+    /// The index, or place, after so many requests, or descriptors.
+    fn after(&self, at: u16, n: u16) -> u16 {
+        if !self.is(PACKED) {
+            return at.wrapping_add(n);
+        }
+        let i = (at & !WRAP) + n;
+        if i < self.size { at + n } else { (i - self.size) | (!at & WRAP) }
+    }
+
+    /// The base of a ring that starts, as the VMM sends it.
+    pub fn first_base(&self) -> u32 {
+        if self.is(PACKED) { u32::from(WRAP) << 16 | u32::from(WRAP) } else { 0 }
+    }
+
+    /// Where, by the base of a ring that was stopped, the next one is completed.
+    pub fn used_at(&self, base: u32) -> u16 {
+        (if self.is(PACKED) { base >> 16 } else { base }).try_into().unwrap()
+    }
+
+    /// The words are flags and the next index or, in a packed ring, id and flags.
+    fn descriptor(&self, table: u64, i: u16, seg: (u64, u32), words: [u16; 2]) {
         let at = table + u64::from(i) * 16;
         self.ram.write(at, seg.0);
         self.ram.write(at + 8, seg.1);
-        self.ram.write(at + 12, flags);
-        self.ram.write(at + 14, next);
+        self.ram.write(at + 12, words[0]);
+        self.ram.atomic(at + 14).store(words[1], Ordering::Release);
+    }
+
+    fn put_split(&mut self, list: &[(u64, u32)], flags: u16, ids: &[u16]) {
+        for (i, s) in list.iter().enumerate() {
+            match ids.get(i + 1) {
+                Some(next) => self.descriptor(DESC, ids[i], *s, [flags | NEXT, *next]),
+                None => self.descriptor(DESC, ids[i], *s, [flags, 0]),
+            }
+        }
+        self.ram.write(AVAIL + 4 + u64::from(self.avail % self.size) * 2, ids[0]);
+        self.avail = self.after(self.avail, 1);
+        self.ram.atomic(AVAIL + 2).store(self.avail, Ordering::Release);
+    }
+
+    /// The first descriptor is written last.  The last one has the id.
+    fn put_packed(&mut self, list: &[(u64, u32)], flags: u16, id: u16) {
+        for (i, s) in list.iter().enumerate().rev() {
+            let at = self.after(self.avail, i as u16);
+            let last = i == list.len() - 1;
+            let flags = flags
+                | if last { 0 } else { NEXT }
+                | if at & WRAP != 0 { AVAIL_FLAG } else { USED_FLAG };
+            self.descriptor(DESC, at & !WRAP, *s, [if last { id } else { !id }, flags]);
+        }
+        self.avail = self.after(self.avail, list.len() as u16);
+    }
+
+    /// With IN_ORDER descriptors are used in the order of the table.
+    fn take_id(&mut self) -> u16 {
+        let id = if self.is(IN_ORDER) { self.free.pop_front() } else { self.free.pop_back() };
+        id.unwrap()
     }
 
     /// Makes a chain available, without a kick.  Segments are at least GUARD bytes
@@ -197,24 +279,25 @@ impl Guest {
         for s in segments {
             memory.fill(s.0, u64::from(s.1) + GUARD);
         }
-        let last = segments.len() - 1;
         let n = if indirect { 1 } else { segments.len() };
-        let ids: Vec<u16> = (0..n).map(|_| self.free.pop().unwrap()).collect();
-        for (i, s) in segments.iter().enumerate() {
-            let more = u16::from(i < last);
-            if indirect {
-                self.descriptor(TABLES, i as u16, *s, 2 | more, i as u16 + 1);
-            } else {
-                self.descriptor(DESC, ids[i], *s, 2 | more, *ids.get(i + 1).unwrap_or(&0));
-            }
+        let ids: Vec<u16> = (0..n).map(|_| self.take_id()).collect();
+        for (i, s) in segments.iter().enumerate().filter(|_| indirect) {
+            let i = i as u16;
+            let words = match (self.is(PACKED), i + 1 < segments.len() as u16) {
+                (true, _) => [0, WRITE],
+                (false, true) => [WRITE | NEXT, i + 1],
+                (false, false) => [WRITE, 0],
+            };
+            self.descriptor(TABLES, i, *s, words);
         }
-        if indirect {
-            let table = (TABLES, segments.len() as u32 * 16);
-            self.descriptor(DESC, ids[0], table, 4, 0);
+        let table = [(TABLES, segments.len() as u32 * 16)];
+        let (list, flags) = if indirect { (&table[..], TABLE) } else { (segments, WRITE) };
+        if self.is(PACKED) {
+            self.put_packed(list, flags, ids[0]);
+        } else {
+            self.put_split(list, flags, &ids);
         }
-        self.ram.write(AVAIL + 4 + u64::from(self.avail % self.size) * 2, ids[0]);
-        self.avail = self.avail.wrapping_add(1);
-        self.ram.atomic(AVAIL + 2).store(self.avail, Ordering::Release);
+        self.order.push_back(ids[0]);
         let request = Request {
             memory: memory.clone(),
             segments: segments.to_vec(),
@@ -238,15 +321,49 @@ impl Guest {
         self.kick.write(1).unwrap();
     }
 
+    fn flags(&self, at: u16) -> u16 {
+        let flags = self.ram.atomic(DESC + u64::from(at & !WRAP) * 16 + 14);
+        flags.load(Ordering::Acquire) & (AVAIL_FLAG | USED_FLAG)
+    }
+
+    /// Whether there is a request, next to be completed, or was.
+    pub fn is_avail(&self, at: u16) -> bool {
+        match (self.is(PACKED), at & WRAP) {
+            (false, _) => self.ram.avail_idx() != at,
+            (true, 0) => self.flags(at) == USED_FLAG,
+            (true, _) => self.flags(at) == AVAIL_FLAG,
+        }
+    }
+
+    /// Whether it was completed.
+    pub fn is_used(&self, at: u16) -> bool {
+        match (self.is(PACKED), at & WRAP) {
+            (false, _) => self.ram.used_idx() != at,
+            (true, 0) => self.flags(at) == 0,
+            (true, _) => self.flags(at) == AVAIL_FLAG | USED_FLAG,
+        }
+    }
+
+    pub fn some_completed(&self) -> bool {
+        self.is_used(self.used)
+    }
+
     fn take(&mut self) -> bool {
-        if self.ram.used_idx() == self.used {
+        if !self.is_used(self.used) {
             return false;
         }
-        let at = USED + 4 + u64::from(self.used % self.size) * 8;
-        let id: u32 = self.ram.read(at);
-        let len: u32 = self.ram.read(at + 4);
-        self.used = self.used.wrapping_add(1);
-        let request = self.pending.remove(&(id as u16)).expect("completed, but not pending");
+        let (id, len): (u16, u32) = if self.is(PACKED) {
+            let at = DESC + u64::from(self.used & !WRAP) * 16;
+            (self.ram.read(at + 12), self.ram.read(at + 8))
+        } else {
+            let at = USED + 4 + u64::from(self.used % self.size) * 8;
+            (self.ram.read(at), self.ram.read(at + 4))
+        };
+        let request = self.pending.remove(&id).expect("completed, but not pending");
+        let first = self.order.pop_front();
+        assert!(!self.is(IN_ORDER) || first == Some(id), "completed in another order");
+        let n = if self.is(PACKED) { request.descriptors.len() } else { 1 };
+        self.used = self.after(self.used, n as u16);
         self.check(&request, len);
         self.free.extend(request.descriptors);
         true
@@ -286,10 +403,19 @@ impl Guest {
         let _ = self.call.read();
     }
 
+    /// Takes what was completed; returns how many requests are open.
+    pub fn drain(&mut self) -> usize {
+        while self.take() {}
+        self.pending.len()
+    }
+
     /// Waits for all that was made available, by interrupts.
     pub fn complete(&mut self) {
         while !self.pending.is_empty() {
-            if self.event_idx {
+            if self.event_idx && self.is(PACKED) {
+                self.ram.write(AVAIL, u32::from(self.used) | 2 << 16);
+                fence(Ordering::SeqCst);
+            } else if self.event_idx {
                 let at = AVAIL + 4 + u64::from(self.size) * 2;
                 self.ram.atomic(at).store(self.used, Ordering::SeqCst);
                 fence(Ordering::SeqCst);

@@ -8,7 +8,8 @@ mod guest;
 mod vmm;
 
 use daemon::{until, Vrngd};
-use guest::{Guest, Memory};
+use guest::{Guest, Memory, IN_ORDER, PACKED};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{scope, sleep};
@@ -19,10 +20,12 @@ use vmm::Vmm;
 const MIB: u64 = 1 << 20;
 
 /// Every size and chain, the ring stopped between, then the guest boots anew.
-fn session() {
+fn sessions(form: u64) {
     let vrngd = Vrngd::start("", false);
+    // A packed ring may have any size.
+    let sizes = if form & PACKED != 0 { [17, 64, 255] } else { [16, 64, 256] };
     for boot in 0..10 {
-        let mut guest = Guest::new([4, 64, 256][boot % 3].max(16));
+        let mut guest = Guest::with(form, sizes[boot % 3]);
         let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
         for _ in 0..3 {
             guest.read_sizes();
@@ -33,9 +36,25 @@ fn session() {
         }
         vmm.stop_ring();
         guest.reset();
-        vmm.start_ring(&guest, 0);
+        vmm.start_ring(&guest, guest.first_base());
         guest.read_sizes();
     }
+}
+
+fn session() {
+    sessions(0);
+}
+
+fn in_order() {
+    sessions(IN_ORDER);
+}
+
+fn packed() {
+    sessions(PACKED);
+}
+
+fn packed_in_order() {
+    sessions(PACKED | IN_ORDER);
 }
 
 /// The queues of the three VMMs, in the order of their messages.
@@ -144,25 +163,25 @@ fn go_on(rounds: &AtomicU64) {
 
 /// The ring is stopped at any moment.  Then nothing is written, and what was not
 /// completed is when it continues.
-fn stops() {
+fn stop_often(form: u64) {
     let vrngd = Vrngd::start("", false);
-    let mut guest = Guest::new(64);
+    let mut guest = Guest::with(form, 64);
     let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
-    let ram = guest.ram.clone();
     let mut open = 0;
     // The ring's own events, for the thread that stops it.
-    let mut ring = Guest::new(guest.size);
-    ring.ram = ram.clone();
+    let mut ring = Guest::with(form, guest.size);
+    ring.ram = guest.ram.clone();
     ring.kick = guest.kick.try_clone().unwrap();
     ring.call = guest.call.try_clone().unwrap();
     under_load(&mut guest, 48, |_| {
         for round in 0..200 {
             sleep(Duration::from_micros(round * 37 % 1500));
             let base = vmm.stop_ring();
-            assert_eq!(base, ram.used_idx());
-            open += u32::from(ram.avail_idx() != base);
+            let next = ring.used_at(base);
+            assert!(!ring.is_used(next));
+            open += u32::from(ring.is_avail(next));
             sleep(Duration::from_micros(300));
-            assert_eq!(base, ram.used_idx(), "completed while the ring is stopped");
+            assert!(!ring.is_used(next), "completed while the ring is stopped");
             vmm.start_ring(&ring, base);
         }
     });
@@ -170,28 +189,49 @@ fn stops() {
     assert!(open > 0);
 }
 
+fn stops() {
+    stop_often(0);
+}
+
+fn packed_stops() {
+    stop_often(PACKED);
+}
+
 /// The daemon dies with requests open; the next one completes each of them once.
-fn takeover() {
+fn lose(form: u64, connect: fn(&Path, &mut Guest) -> Vmm) {
     let mut vrngd = Vrngd::start("rate = 256K", false);
-    let mut guest = Guest::new(64);
+    let mut guest = Guest::with(form, 64);
     guest.limited = true;
-    let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
+    let mut vmm = connect(&vrngd.socket(), &mut guest);
     for round in 0..5 {
         for slot in 0..60 {
             guest.submit(slot, 4096);
         }
         guest.notify();
-        let begin = guest.ram.used_idx();
-        until("some are completed", || guest.ram.used_idx() != begin);
+        until("some are completed", || guest.some_completed());
         vrngd.end(if round % 2 == 0 { libc::SIGKILL } else { libc::SIGTERM });
         vmm.await_end();
-        let left = guest.ram.avail_idx().wrapping_sub(guest.ram.used_idx());
+        let left = guest.drain();
         println!("{left} requests open");
         assert!(left > 0);
         vrngd.again();
         vmm = vmm.reconnect(&vrngd.socket(), &mut guest);
         guest.complete();
     }
+}
+
+fn takeover() {
+    lose(0, Vmm::cloud_hypervisor);
+}
+
+fn packed_takeover() {
+    lose(PACKED, Vmm::cloud_hypervisor);
+}
+
+/// What was not completed is what is behind the ring's used index.
+fn replay() {
+    lose(IN_ORDER, Vmm::without_record);
+    lose(IN_ORDER, Vmm::cloud_hypervisor);
 }
 
 /// Every page that is written is in the log, and no other.
@@ -215,9 +255,9 @@ fn dirty_log() {
     }
 }
 
-fn workers() {
+fn kill_workers(form: u64) {
     let vrngd = Vrngd::start("", false);
-    let mut guest = Guest::new(64);
+    let mut guest = Guest::with(form, 64);
     let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
     under_load(&mut guest, 48, |rounds| {
         for _ in 0..4 {
@@ -231,10 +271,18 @@ fn workers() {
     guest.read_sizes();
 }
 
+fn workers() {
+    kill_workers(0);
+}
+
+fn packed_workers() {
+    kill_workers(PACKED);
+}
+
 /// Under a manager that keeps the descriptors the connection outlives the daemon.
-fn restarts() {
+fn restart(form: u64) {
     let mut vrngd = Vrngd::start("", true);
-    let mut guest = Guest::new(64);
+    let mut guest = Guest::with(form, 64);
     let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
     under_load(&mut guest, 48, |rounds| {
         for round in 0..6 {
@@ -247,6 +295,14 @@ fn restarts() {
     let base = vmm.stop_ring();
     vmm.start_ring(&guest, base);
     guest.read_sizes();
+}
+
+fn restarts() {
+    restart(0);
+}
+
+fn packed_restarts() {
+    restart(PACKED);
 }
 
 /// The state is saved and loaded with requests open, and loaded by another vrngd.
@@ -273,7 +329,7 @@ fn device_state() {
     let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
     vmm.stop_ring();
     vmm.load(&state);
-    let base = guest.ram.used_idx();
+    let base = guest.ram.used_idx().into();
     vmm.start_ring(&guest, base);
     guest.read_sizes();
 }
@@ -290,6 +346,14 @@ const SCENARIOS: &[Scenario] = &[
     ("dirty-log", dirty_log, "the dirty log"),
     ("workers", workers, "the worker is killed under load"),
     ("restarts", restarts, "vrngd is restarted under load"),
+    ("in-order", in_order, "full sessions, with IN_ORDER"),
+    ("replay", replay, "requests behind used.idx when vrngd is lost, with IN_ORDER"),
+    ("packed", packed, "full sessions, with a packed ring"),
+    ("packed-in-order", packed_in_order, "full sessions, with a packed ring, IN_ORDER"),
+    ("packed-stops", packed_stops, "stops with requests open, with a packed ring"),
+    ("packed-takeover", packed_takeover, "requests in flight, with a packed ring"),
+    ("packed-workers", packed_workers, "the worker is killed, with a packed ring"),
+    ("packed-restarts", packed_restarts, "vrngd is restarted, with a packed ring"),
     #[cfg(feature = "device-state")]
     ("device-state", device_state, "the device's state saved and loaded"),
 ];

@@ -1,6 +1,6 @@
 //! The sessions of VMMs: in which order each sends what to the backend.
 
-use crate::guest::{Guest, EVENT_IDX, INDIRECT};
+use crate::guest::{Guest, EVENT_IDX, INDIRECT, PACKED};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -45,9 +45,9 @@ impl Vmm {
         }
     }
 
-    fn negotiate(&mut self, wanted: Protocol) {
-        self.features = self.frontend.get_features().unwrap() & WANTED;
-        assert!(self.features & PROTOCOL != 0);
+    fn negotiate(&mut self, guest: &Guest, wanted: Protocol) {
+        self.features = self.frontend.get_features().unwrap() & (WANTED | guest.form);
+        assert_eq!(self.features & (PROTOCOL | guest.form), PROTOCOL | guest.form);
         self.protocol = self.frontend.get_protocol_features().unwrap() & wanted;
         self.frontend.set_protocol_features(self.protocol).unwrap();
         if self.protocol.contains(Protocol::REPLY_ACK) {
@@ -78,29 +78,57 @@ impl Vmm {
     }
 
     /// The ring, once memory and features are set.
-    pub fn start_ring(&mut self, guest: &Guest, base: u16) {
+    pub fn start_ring(&mut self, guest: &Guest, base: u32) {
         self.frontend.set_vring_num(0, guest.size).unwrap();
         self.addresses(guest, false);
-        self.frontend.set_vring_base(0, base).unwrap();
+        self.set_base(base);
         self.frontend.set_vring_call(0, &guest.call).unwrap();
         self.frontend.set_vring_kick(0, &guest.kick).unwrap();
         self.enable(true);
     }
 
-    /// Stops the ring as QEMU and crosvm do; returns the next index.
-    pub fn stop_ring(&mut self) -> u16 {
+    /// SET_VRING_BASE, in which the crate has no room for that of a packed ring: the
+    /// places of the next available and, in the upper half, used descriptor.
+    fn set_base(&mut self, base: u32) {
+        if self.features & PACKED == 0 {
+            return self.frontend.set_vring_base(0, base.try_into().unwrap()).unwrap();
+        }
+        let ack = self.protocol.contains(Protocol::REPLY_ACK);
+        let mut message = Vec::new();
+        for word in [10, if ack { 9 } else { 1 }, 8, 0, base] {
+            message.extend(u32::to_ne_bytes(word));
+        }
+        self.raw.write_all(&message).unwrap();
+        if ack {
+            let mut reply = [0xff; 20];
+            self.raw.read_exact(&mut reply).unwrap();
+            assert_eq!(reply[12..], [0; 8]);
+        }
+    }
+
+    /// Stops the ring as QEMU and crosvm do; returns the base to go on with.
+    pub fn stop_ring(&mut self) -> u32 {
         self.enable(false);
-        self.frontend.get_vring_base(0).unwrap().try_into().unwrap()
+        self.frontend.get_vring_base(0).unwrap()
     }
 
     /// What cloud-hypervisor sends: everything acknowledged, the in-flight region
     /// before the ring.
     pub fn cloud_hypervisor(socket: &Path, guest: &mut Guest) -> Self {
+        Self::hypervisor(socket, guest, Protocol::empty())
+    }
+
+    /// A VMM without a record of the requests in flight.
+    pub fn without_record(socket: &Path, guest: &mut Guest) -> Self {
+        Self::hypervisor(socket, guest, Protocol::INFLIGHT_SHMFD)
+    }
+
+    fn hypervisor(socket: &Path, guest: &mut Guest, without: Protocol) -> Self {
         let mut vmm = Self::connect(socket);
         vmm.frontend.set_owner().unwrap();
-        vmm.negotiate(Self::hypervisor_protocol());
+        vmm.negotiate(guest, Self::hypervisor_protocol() & !without);
         assert_eq!(vmm.frontend.get_queue_num().unwrap(), 1);
-        vmm.activate(guest, 0);
+        vmm.activate(guest, guest.first_base());
         vmm
     }
 
@@ -115,26 +143,28 @@ impl Vmm {
             | Protocol::BACKEND_REQ
     }
 
-    fn activate(&mut self, guest: &mut Guest, base: u16) {
+    fn activate(&mut self, guest: &mut Guest, base: u32) {
         guest.event_idx = self.features & EVENT_IDX != 0;
         self.frontend.set_features(self.features & !LOG_ALL).unwrap();
         self.share_memory(guest);
         self.frontend.set_vring_num(0, guest.size).unwrap();
-        if self.inflight.is_none() {
+        if self.inflight.is_none() && self.protocol.contains(Protocol::INFLIGHT_SHMFD) {
             let ask = VhostUserInflight::new(0, 0, 1, guest.size);
             self.inflight = Some(self.frontend.get_inflight_fd(&ask).unwrap());
         }
-        let (info, file) = self.inflight.as_ref().unwrap();
-        self.frontend.set_inflight_fd(info, file.as_raw_fd()).unwrap();
+        if let Some((info, file)) = self.inflight.as_ref() {
+            self.frontend.set_inflight_fd(info, file.as_raw_fd()).unwrap();
+        }
         self.addresses(guest, false);
-        self.frontend.set_vring_base(0, base).unwrap();
+        self.set_base(base);
         self.frontend.set_vring_call(0, &guest.call).unwrap();
         self.frontend.set_vring_kick(0, &guest.kick).unwrap();
         self.enable(true);
     }
 
     /// cloud-hypervisor after the backend was lost: it knows the features, and has
-    /// the region of the requests in flight.
+    /// the region of the requests in flight or begins again behind what was used.  A
+    /// packed ring has no index for that: it is in the region, whatever the base.
     pub fn reconnect(self, socket: &Path, guest: &mut Guest) -> Self {
         let mut vmm = Self::connect(socket);
         vmm.frontend.set_owner().unwrap();
@@ -144,7 +174,9 @@ impl Vmm {
         vmm.inflight = self.inflight;
         vmm.frontend.set_protocol_features(vmm.protocol).unwrap();
         vmm.frontend.set_hdr_flags(VhostUserHeaderFlag::NEED_REPLY);
-        vmm.activate(guest, guest.ram.used_idx());
+        let packed = guest.form & PACKED != 0;
+        let used = u32::from(guest.ram.used_idx());
+        vmm.activate(guest, if packed { guest.first_base() } else { used });
         vmm
     }
 
@@ -163,6 +195,7 @@ impl Vmm {
         let mut vmm = Self::connect(socket);
         vmm.frontend.set_owner().unwrap();
         vmm.negotiate(
+            guest,
             Protocol::CONFIG
                 | Protocol::MQ
                 | Protocol::BACKEND_REQ
@@ -199,7 +232,7 @@ impl Vmm {
     /// base first.
     pub fn libkrun(socket: &Path, guest: &mut Guest) -> Self {
         let mut vmm = Self::connect(socket);
-        vmm.negotiate(Protocol::CONFIG | Protocol::MQ);
+        vmm.negotiate(guest, Protocol::CONFIG | Protocol::MQ);
         vmm.frontend.set_owner().unwrap();
         vmm.share_memory(guest);
         guest.event_idx = vmm.features & EVENT_IDX != 0;
