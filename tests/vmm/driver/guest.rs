@@ -233,6 +233,11 @@ impl Guest {
         (if self.is(PACKED) { base >> 16 } else { base }).try_into().unwrap()
     }
 
+    /// The pages of the ring that the device writes to, of at most 256 descriptors.
+    pub fn ring_pages(&self) -> Vec<u64> {
+        if self.is(PACKED) { vec![DESC >> 12, USED >> 12] } else { vec![USED >> 12] }
+    }
+
     /// The words are flags and the next index or, in a packed ring, id and flags.
     fn descriptor(&self, table: u64, i: u16, seg: (u64, u32), words: [u16; 2]) {
         let at = table + u64::from(i) * 16;

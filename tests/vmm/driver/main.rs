@@ -240,9 +240,9 @@ fn replay() {
 }
 
 /// Every page that is written is in the log, and no other.
-fn dirty_log() {
+fn log_writes(form: u64) {
     let vrngd = Vrngd::start("", false);
-    let mut guest = Guest::new(64);
+    let mut guest = Guest::with(form, 64);
     let mut vmm = Vmm::cloud_hypervisor(&vrngd.socket(), &mut guest);
     for _ in 0..5 {
         let bitmap = Memory::new(0, 4096);
@@ -251,13 +251,21 @@ fn dirty_log() {
         guest.read_sizes();
         guest.read_chains(true);
         let mut expected = guest.pages.clone();
-        expected.insert(guest.ram.used_gpa() >> 12);
+        expected.extend(guest.ring_pages());
         let dirty = bitmap.bits();
         assert_eq!(dirty, expected);
         vmm.log(&guest, None);
         guest.read_sizes();
         assert_eq!(bitmap.bits(), dirty, "logged after the end");
     }
+}
+
+fn dirty_log() {
+    log_writes(0);
+}
+
+fn packed_log() {
+    log_writes(PACKED);
 }
 
 fn kill_workers(form: u64) {
@@ -357,6 +365,7 @@ const SCENARIOS: &[Scenario] = &[
     ("packed-in-order", packed_in_order, "full sessions, with a packed ring, IN_ORDER"),
     ("packed-stops", packed_stops, "stops with requests open, with a packed ring"),
     ("packed-takeover", packed_takeover, "requests in flight, with a packed ring"),
+    ("packed-log", packed_log, "the dirty log, with a packed ring"),
     ("packed-workers", packed_workers, "the worker is killed, with a packed ring"),
     ("packed-restarts", packed_restarts, "vrngd is restarted, with a packed ring"),
     #[cfg(feature = "device-state")]
