@@ -40,6 +40,40 @@
 void prove_copy(uint8_t *to, const uint8_t *from, uint64_t n);
 
 /*
+ * sys/mman.h and sys/stat.h: what mmap() returns is memory.  The content of
+ * errno is left out.
+ */
+#include <sys/mman.h>
+#include <sys/stat.h>
+#undef MAP_FAILED
+#define MAP_FAILED ((uint8_t *)-1)
+#define mmap prove_map
+#define munmap prove_unmap
+#define fstat(fd, st) prove_stat(fd, st)
+/*@
+ @ assigns \result \from addr, length, fd, offset;
+ @ ensures \result == MAP_FAILED ||
+ @   \valid(\result + (0 .. length - 1));
+ @*/
+uint8_t *prove_map(uint8_t *addr, uint64_t length, int prot, int flags, int fd,
+    int64_t offset);
+/*@
+ @ assigns \result \from addr, length;
+ @*/
+int prove_unmap(uint8_t *addr, uint64_t length);
+/*@
+ @ requires \valid(st);
+ @ assigns *st, \result;
+ @*/
+int prove_stat(int fd, struct stat *st);
+/*@
+ @ assigns \result;
+ @ ensures \valid_read(\result);
+ @*/
+const char *prove_error(int error);
+#define strerror prove_error
+
+/*
  * gcc: __builtin_add_overflow() and the like compute as if with unlimited
  * precision, and return whether the result does not fit in *to.
  */

@@ -66,14 +66,30 @@ memory_init(struct memory *mem)
  * The page size of a file, to which its mappings must be aligned: on hugetlbfs
  * it is the block size.
  */
+/*@
+ @ requires \valid_read(st);
+ @ assigns \nothing;
+ @ ensures 0 < \result <= INT64_MAX;
+ @*/
 static uint64_t
 page_size(const struct stat *st)
 {
 	uint64_t size = (uint64_t)st->st_blksize;
 
-	if (size < PAGE_MIN || (size & (size - 1)) != 0)
+	if (st->st_blksize < PAGE_MIN || (size & (size - 1)) != 0)
 		return PAGE_MIN;
 	return size;
+}
+
+/*@
+ @ requires page > 0;
+ @ assigns \nothing;
+ @ ensures \result <= n < \result + page;
+ @*/
+static uint64_t
+round_down(uint64_t n, uint64_t page)
+{
+	return n - n % page;
 }
 
 int
@@ -82,7 +98,7 @@ mapping_open(struct mapping *map, int fd, uint64_t offset, uint64_t size,
 {
 	struct stat st;
 	uint64_t end, page, first, length;
-	void *base;
+	uint8_t *base;
 
 	if (fstat(fd, &st) == -1) {
 		*why = strerror(errno);
@@ -98,8 +114,8 @@ mapping_open(struct mapping *map, int fd, uint64_t offset, uint64_t size,
 		*why = "region exceeds its file";
 		return -1;
 	}
-	first = offset & ~(page - 1);
-	length = ((end + page - 1) & ~(page - 1)) - first;
+	first = round_down(offset, page);
+	length = round_down(end + page - 1, page) - first;
 	base = mmap(NULL, length, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_NORESERVE, fd, (off_t)first);
 	if (base == MAP_FAILED) {
@@ -123,12 +139,19 @@ mapping_close(struct mapping *map)
 }
 
 /* Whether two ranges overlap; they must not wrap around. */
+/*@
+ @ assigns \nothing;
+ @*/
 static bool
 overlap(uint64_t a, uint64_t asize, uint64_t b, uint64_t bsize)
 {
 	return a < b + bsize && b < a + asize;
 }
 
+/*@
+ @ assigns \nothing;
+ @ ensures \result <==> addr + size > UINT64_MAX;
+ @*/
 static bool
 wraps(uint64_t addr, uint64_t size)
 {
@@ -137,44 +160,119 @@ wraps(uint64_t addr, uint64_t size)
 	return __builtin_add_overflow(addr, size, &end);
 }
 
-int
-memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
-    uint32_t id, const char **why)
+/* Why a region cannot be added, or NULL. */
+/*@
+ @ requires \valid_read(mem) && memory_is_valid(mem) && \valid_read(desc);
+ @ assigns \nothing;
+ @ ensures \result == \null ==> mem->nregions < VHOST_USER_MEM_SLOTS &&
+ @   desc->guest_addr + desc->size <= UINT64_MAX &&
+ @   desc->user_addr + desc->size <= UINT64_MAX;
+ @*/
+static const char *
+region_fault(const struct memory *mem, const struct vhost_user_region *desc)
 {
-	struct region region = { .desc = *desc };
-	uint32_t i;
-
-	if (mem->nregions == VHOST_USER_MEM_SLOTS) {
-		*why = "all memory slots are in use";
-		return -1;
-	}
+	if (mem->nregions == VHOST_USER_MEM_SLOTS)
+		return "all memory slots are in use";
 	if (wraps(desc->guest_addr, desc->size) ||
-	    wraps(desc->user_addr, desc->size)) {
-		*why = "addresses of the region wrap around";
-		return -1;
-	}
-	for (i = 0; i < mem->nregions; i++) {
+	    wraps(desc->user_addr, desc->size))
+		return "addresses of the region wrap around";
+	/*@
+	 @ loop invariant i <= mem->nregions;
+	 @ loop assigns i;
+	 @ loop variant mem->nregions - i;
+	 @*/
+	for (uint32_t i = 0; i < mem->nregions; i++) {
 		const struct vhost_user_region *o = &mem->regions[i].desc;
 
 		if (overlap(o->guest_addr, o->size, desc->guest_addr,
 			desc->size) ||
-		    overlap(o->user_addr, o->size, desc->user_addr,
-			desc->size)) {
-			*why = "region overlaps another one";
-			return -1;
-		}
+		    overlap(o->user_addr, o->size, desc->user_addr, desc->size))
+			return "region overlaps another one";
 	}
-	if (mapping_open(&region.map, fd, desc->mmap_offset, desc->size, why) ==
-	    -1)
-		return -1;
-	region.map.id = id;
-	for (i = mem->nregions;
-	     i > 0 && mem->regions[i - 1].desc.guest_addr > desc->guest_addr;
+	return NULL;
+}
+
+/*@
+ @ predicate copy_is_valid(struct region r) =
+ @   r.desc.guest_addr + r.desc.size <= UINT64_MAX &&
+ @   r.desc.user_addr + r.desc.size <= UINT64_MAX &&
+ @   \valid(r.map.start + (0 .. r.desc.size - 1));
+ @*/
+
+/*@
+ @ requires \valid(mem) && i < VHOST_USER_MEM_SLOTS && copy_is_valid(r);
+ @ assigns mem->regions[i];
+ @ ensures region_is_valid(&mem->regions[i]);
+ @ ensures mem->nregions == \old(mem->nregions);
+ @ ensures \forall integer k; 0 <= k < VHOST_USER_MEM_SLOTS && k != i ==>
+ @   region_is_same{Pre,Post}(&mem->regions[k]);
+ @*/
+static void
+set_region(struct memory *mem, uint32_t i, struct region r)
+{
+	mem->regions[i] = r;
+}
+
+/* Adds the region behind the last one, where it belongs. */
+/*@
+ @ requires \valid(mem) && memory_is_valid(mem);
+ @ requires mem->nregions < VHOST_USER_MEM_SLOTS;
+ @ requires region_is_valid(&mem->regions[mem->nregions]);
+ @ assigns mem->regions[0 .. VHOST_USER_MEM_SLOTS - 1], mem->nregions,
+ @   mem->recent;
+ @ ensures memory_is_valid(mem);
+ @*/
+static void
+insert_last(struct memory *mem)
+{
+	struct region last = mem->regions[mem->nregions];
+	uint32_t i;
+
+	/*@ assert copy_is_valid(last); */
+	/*@
+	 @ loop invariant i <= mem->nregions < VHOST_USER_MEM_SLOTS;
+	 @ loop invariant regions_are_valid(mem, 0, i);
+	 @ loop invariant regions_are_valid(mem, i + 1, mem->nregions + 1);
+	 @ loop assigns i, mem->regions[0 .. VHOST_USER_MEM_SLOTS - 1];
+	 @ loop variant i;
+	 @*/
+	for (i = mem->nregions; i > 0 &&
+	     mem->regions[i - 1].desc.guest_addr > last.desc.guest_addr;
 	     i--)
-		mem->regions[i] = mem->regions[i - 1];
-	mem->regions[i] = region;
+		set_region(mem, i, mem->regions[i - 1]);
+	set_region(mem, i, last);
 	mem->nregions++;
 	mem->recent = (uint16_t)i;
+}
+
+int
+memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
+    uint32_t id, const char **why)
+{
+	const char *fault = region_fault(mem, desc);
+	struct region *r = &mem->regions[mem->nregions];
+
+	if (fault != NULL) {
+		*why = fault;
+		/*@ assert memory_is_same{Pre,Here}(mem); */
+		/*@ assert memory_is_valid(mem); */
+		return -1;
+	}
+	if (mapping_open(&r->map, fd, desc->mmap_offset, desc->size, why) ==
+	    -1) {
+		/*@ assert memory_is_same{Pre,Here}(mem); */
+		/*@ assert memory_is_valid(mem); */
+		return -1;
+	}
+	/*@ assert memory_is_same{Pre,Here}(mem); */
+	/*@ ghost opened: ; */
+	r->map.id = id;
+	r->desc = *desc;
+	/*@ assert memory_is_same{opened,Here}(mem); */
+	/*@ assert memory_is_valid(mem); */
+	/*@ assert r->desc.size == desc->size; */
+	/*@ assert region_is_valid(r); */
+	insert_last(mem);
 	mem->shrunk = false;
 	return 0;
 }
@@ -182,6 +280,11 @@ memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
 int
 memory_remove(struct memory *mem, const struct vhost_user_region *desc)
 {
+	/*@
+	 @ loop invariant i <= mem->nregions;
+	 @ loop assigns i;
+	 @ loop variant mem->nregions - i;
+	 @*/
 	for (uint32_t i = 0; i < mem->nregions; i++) {
 		struct region *r = &mem->regions[i];
 
@@ -191,7 +294,17 @@ memory_remove(struct memory *mem, const struct vhost_user_region *desc)
 			continue;
 		mapping_close(&r->map);
 		mem->nregions--;
-		memmove(r, r + 1, (mem->nregions - i) * sizeof(*r));
+		/*@
+		 @ loop invariant
+		 @   i <= mem->nregions < VHOST_USER_MEM_SLOTS;
+		 @ loop invariant regions_are_valid(mem, 0, i);
+		 @ loop invariant
+		 @   regions_are_valid(mem, i + 1, mem->nregions + 1);
+		 @ loop assigns i, mem->regions[0 .. VHOST_USER_MEM_SLOTS - 1];
+		 @ loop variant mem->nregions - i;
+		 @*/
+		for (; i < mem->nregions; i++)
+			set_region(mem, i, mem->regions[i + 1]);
 		mem->recent = 0;
 		mem->shrunk = true;
 		return 0;

@@ -51,11 +51,22 @@ struct memory {
  @   r->desc.user_addr + r->desc.size <= UINT64_MAX &&
  @   \valid(r->map.start + (0 .. r->desc.size - 1));
  @
+ @ predicate region_is_same{L1,L2}(struct region *r) =
+ @   \at(r->desc.guest_addr, L1) == \at(r->desc.guest_addr, L2) &&
+ @   \at(r->desc.user_addr, L1) == \at(r->desc.user_addr, L2) &&
+ @   \at(r->desc.size, L1) == \at(r->desc.size, L2) &&
+ @   \at(r->map.start, L1) == \at(r->map.start, L2);
+ @
  @ // What memory_add() and memory_remove() leave.
  @ predicate memory_is_valid(struct memory *mem) =
  @   mem->nregions <= VHOST_USER_MEM_SLOTS &&
  @   \forall integer i; 0 <= i < mem->nregions ==>
  @     region_is_valid(&mem->regions[i]);
+ @
+ @ // All of them but those before `from`, and from `to` on.
+ @ predicate regions_are_valid(struct memory *mem, integer from,
+ @     integer to) =
+ @   \forall integer i; from <= i < to ==> region_is_valid(&mem->regions[i]);
  @
  @ // Guest address `addr` is at `host`, with `len` bytes of one region.
  @ predicate memory_maps(struct memory *mem, integer addr, uint8_t *host,
@@ -98,20 +109,45 @@ void memory_init(struct memory *);
  * Maps `size` bytes at `offset` of a file, for reading and writing.  The caller
  * still owns the fd.  Returns 0, or -1 with the reason in `*why`.
  */
-int mapping_open(struct mapping *, int fd, uint64_t offset, uint64_t size,
+/*@
+ @ requires \valid(map) && \valid(why) && \separated(map, why);
+ @ assigns map->base, map->length, map->start, map->size, map->offset, *why;
+ @ ensures \result == 0 || \result == -1;
+ @ ensures \result == 0 ==> \valid(map->start + (0 .. size - 1));
+ @*/
+int mapping_open(struct mapping *map, int fd, uint64_t offset, uint64_t size,
     const char **why);
-void mapping_close(struct mapping *);
+
+/*@
+ @ requires \valid(map);
+ @ assigns *map;
+ @*/
+void mapping_close(struct mapping *map);
 
 /*
  * Adds a region (VHOST_USER_ADD_MEM_REG) of a file with this `id` in the
  * deposit.  It must not overlap another in guest or frontend addresses.
  * Returns like mapping_open().
  */
-int memory_add(struct memory *, const struct vhost_user_region *, int fd,
+/*@
+ @ requires \valid(mem) && memory_is_valid(mem) && \valid_read(desc);
+ @ requires \valid(why) && \separated(mem, desc, why);
+ @ assigns mem->regions[0 .. VHOST_USER_MEM_SLOTS - 1], mem->nregions,
+ @   mem->recent, mem->shrunk, *why;
+ @ ensures memory_is_valid(mem);
+ @*/
+int memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
     uint32_t id, const char **why);
 
 /* Removes the region with exactly these addresses and size.  -1: none. */
-int memory_remove(struct memory *, const struct vhost_user_region *);
+/*@
+ @ requires \valid(mem) && memory_is_valid(mem) && \valid_read(desc);
+ @ requires \separated(mem, desc);
+ @ assigns mem->regions[0 .. VHOST_USER_MEM_SLOTS - 1], mem->nregions,
+ @   mem->recent, mem->shrunk;
+ @ ensures memory_is_valid(mem);
+ @*/
+int memory_remove(struct memory *mem, const struct vhost_user_region *desc);
 void memory_clear(struct memory *);
 
 /*
@@ -147,6 +183,11 @@ bool memory_user_to_guest(const struct memory *, uint64_t addr,
     uint64_t *guest_addr);
 
 /* Marks guest memory as written, if the frontend logs writes. */
-void memory_dirty(struct memory *, uint64_t guest_addr, uint64_t len);
+/*@
+ @ requires \valid_read(mem);
+ @ requires \valid(mem->log.start + (0 .. mem->log.size - 1));
+ @ assigns mem->log.start[0 .. mem->log.size - 1];
+ @*/
+void memory_dirty(struct memory *mem, uint64_t guest_addr, uint64_t len);
 
 #endif
