@@ -27,6 +27,8 @@
 /* What the guest may change meanwhile: any value, each time. */
 #define __atomic_load_n(from, order) (*(volatile __typeof__(*(from)) *)(from))
 
+#define __atomic_store_n(to, value, order) (*(to) = (value))
+#define __atomic_thread_fence(order) ((void)0)
 #define __atomic_signal_fence(order) ((void)0)
 
 /* string.h: memcpy() of bytes; what they are is not said. */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/proto.h" /* REQUEST_MAX */
 #include "vhost/device/memory.h"
 
 #define REQUEST_SEGMENTS 64 /* per request; later ones are ignored */

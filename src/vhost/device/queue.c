@@ -8,26 +8,9 @@
 #include "vhost/device/packed.h"
 #include "vhost/device/queue.h"
 
-/* virtio 1.2, 2.7.6; used_event follows the ring */
-struct virtq_avail {
-	uint16_t flags;
-	uint16_t idx;
-	uint16_t ring[];
-};
+/* Of the flags of virtq_avail and virtq_used. */
 #define AVAIL_F_NO_INTERRUPT 1
 #define USED_F_NO_NOTIFY     1
-
-struct virtq_used_elem {
-	uint32_t id;
-	uint32_t len;
-};
-
-/* 2.7.8; avail_event follows the ring */
-struct virtq_used {
-	uint16_t flags;
-	uint16_t idx;
-	struct virtq_used_elem ring[];
-};
 
 const char queue_unreachable[] = "ring is not in the guest's memory";
 
@@ -152,6 +135,18 @@ queue_is_blank(const struct queue *q)
 	    __atomic_load_n(&desc->len, __ATOMIC_RELAXED) == 0;
 }
 
+/* The entry of a split ring that an index is of. */
+/*@
+ @ requires \valid_read(q) && q->num > 0;
+ @ assigns \nothing;
+ @ ensures \result < q->num;
+ @*/
+static uint32_t
+entry_of(const struct queue *q, uint16_t idx)
+{
+	return idx % q->num;
+}
+
 enum queue_state
 queue_peek(const struct queue *q)
 {
@@ -160,6 +155,7 @@ queue_peek(const struct queue *q)
 	if (q->packed)
 		return packed_peek(q);
 	idx = le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE));
+	/*@ ghost queue_seen = idx; */
 	waiting = (uint16_t)(idx - q->next);
 	if (waiting == 0)
 		return QUEUE_EMPTY;
@@ -176,10 +172,19 @@ queue_pop(struct queue *q, struct request *req)
 		return packed_pop(q, req);
 	if ((state = queue_peek(q)) != QUEUE_REQUEST)
 		return state;
-	i = q->next++ & (q->num - 1);
+	i = entry_of(q, q->next++);
+	/*@ ghost popped: ; */
 	queue_read(q,
 	    le16toh(__atomic_load_n(&q->avail->ring[i], __ATOMIC_RELAXED)),
 	    req);
+	/*@ assert q->packed == \at(q->packed, popped); */
+	/*@ assert q->num == \at(q->num, popped); */
+	/*@ assert q->mem == \at(q->mem, popped); */
+	/*@ assert q->desc == \at(q->desc, popped); */
+	/*@ assert q->avail == \at(q->avail, popped); */
+	/*@ assert q->ring == \at(q->ring, popped); */
+	/*@ assert queue_is_same{popped,Here}(q); */
+	/*@ assert q->next == \at(q->next, popped); */
 	return QUEUE_REQUEST;
 }
 
@@ -218,6 +223,11 @@ queue_is_older(const struct queue *q, uint16_t next)
 }
 
 /* Logs a write to the used ring, if VRING_F_LOG is set. */
+/*@
+ @ requires \valid_read(q) && \valid_read(q->mem);
+ @ requires \valid(q->mem->log.start + (0 .. q->mem->log.size - 1));
+ @ assigns q->mem->log.start[0 .. q->mem->log.size - 1];
+ @*/
 static void
 dirty_used(struct queue *q, uint64_t offset, uint64_t len)
 {
@@ -237,12 +247,13 @@ queue_dirty(struct queue *q)
 void
 queue_push(struct queue *q, const struct request *req, uint32_t len)
 {
-	uint32_t i = q->used & (q->num - 1);
+	uint32_t i;
 
 	if (q->packed) {
 		packed_push(q, req, len);
 		return;
 	}
+	i = entry_of(q, q->used);
 	__atomic_store_n(&q->ring->ring[i].id, htole32(req->head),
 	    __ATOMIC_RELAXED);
 	__atomic_store_n(&q->ring->ring[i].len, htole32(len), __ATOMIC_RELAXED);
@@ -251,6 +262,9 @@ queue_push(struct queue *q, const struct request *req, uint32_t len)
 		i * sizeof(struct virtq_used_elem),
 	    sizeof(struct virtq_used_elem));
 	q->used++;
+	/*@ assert queue_is_same{Pre,Here}(q); */
+	/*@ assert memory_is_same{Pre,Here}(q->mem); */
+	/*@ assert memory_is_valid(q->mem); */
 }
 
 bool

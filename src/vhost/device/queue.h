@@ -11,6 +11,58 @@
 #include "vhost/device/chain.h"
 #include "vhost/device/virtqueue.h"
 
+/* virtio 1.2, 2.7.6; used_event follows the ring */
+struct virtq_avail {
+	uint16_t flags;
+	uint16_t idx;
+	uint16_t ring[];
+};
+
+struct virtq_used_elem {
+	uint32_t id;
+	uint32_t len;
+};
+
+/* 2.7.8; avail_event follows the ring */
+struct virtq_used {
+	uint16_t flags;
+	uint16_t idx;
+	struct virtq_used_elem ring[];
+};
+
+/* For proofs: avail.idx when it was last read. */
+/*@ ghost uint16_t queue_seen; */
+
+/*@
+ @ // A mapped, split queue; what is mapped is apart from what is ours.
+ @ predicate queue_is_split(struct queue *q) =
+ @   !q->packed && 0 < q->num <= VHOST_USER_QUEUE_SIZE_MAX &&
+ @   \valid(q->mem) && memory_is_valid(q->mem) && \separated(q, q->mem) &&
+ @   \valid(q->mem->log.start + (0 .. q->mem->log.size - 1)) &&
+ @   \valid_read(q->desc + (0 .. q->num - 1)) &&
+ @   \valid_read(&q->avail->flags) && \valid_read(&q->avail->idx) &&
+ @   \valid_read(&q->avail->ring[0] + (0 .. q->num)) &&
+ @   \valid(&q->ring->idx) && \valid(&q->ring->ring[0] + (0 .. q->num - 1)) &&
+ @   \separated(q, &q->ring->idx, &q->ring->ring[0] + (0 .. q->num - 1),
+ @     q->mem->log.start + (0 .. q->mem->log.size - 1)) &&
+ @   \separated(q->mem, &q->ring->idx,
+ @     &q->ring->ring[0] + (0 .. q->num - 1),
+ @     q->mem->log.start + (0 .. q->mem->log.size - 1));
+ @
+ @ predicate queue_is_same{L1,L2}(struct queue *q) =
+ @   \at(q->packed, L1) == \at(q->packed, L2) &&
+ @   \at(q->num, L1) == \at(q->num, L2) &&
+ @   \at(q->mem, L1) == \at(q->mem, L2) &&
+ @   \at(q->desc, L1) == \at(q->desc, L2) &&
+ @   \at(q->avail, L1) == \at(q->avail, L2) &&
+ @   \at(q->ring, L1) == \at(q->ring, L2) &&
+ @   \at(q->mem->log.start, L1) == \at(q->mem->log.start, L2) &&
+ @   \at(q->mem->log.size, L1) == \at(q->mem->log.size, L2);
+ @
+ @ // Requests that the driver has made available, from entry `next` on.
+ @ logic integer queue_ahead(integer next) = (uint16_t)(queue_seen - next);
+ @*/
+
 /* An unset, split queue in `mem`, whose mark is not kept. */
 void queue_init(struct queue *, struct memory *mem);
 
@@ -42,10 +94,29 @@ void queue_unmap(struct queue *);
 bool queue_is_blank(const struct queue *);
 
 /* Checks for a request to read. */
-enum queue_state queue_peek(const struct queue *);
+/*@
+ @ requires \valid_read(q) && queue_is_split(q);
+ @ assigns queue_seen;
+ @ ensures \result == QUEUE_EMPTY <==> queue_ahead(q->next) == 0;
+ @ ensures \result == QUEUE_REQUEST <==>
+ @   0 < queue_ahead(q->next) <= q->num;
+ @*/
+enum queue_state queue_peek(const struct queue *q);
 
 /* Reads the next request; with a fault, the segments before the fault. */
-enum queue_state queue_pop(struct queue *, struct request *);
+/*@
+ @ requires \valid(q) && queue_is_split(q);
+ @ requires \valid(req) && \separated(q, q->mem, req);
+ @ assigns q->next, *req, q->mem->recent, queue_seen,
+ @   chain_ends[0 .. REQUEST_SEGMENTS];
+ @ ensures \result != QUEUE_REQUEST ==> q->next == \old(q->next);
+ @ ensures \result == QUEUE_REQUEST ==>
+ @   q->next == (uint16_t)(\old(q->next) + 1) &&
+ @   0 < queue_ahead(\old(q->next)) <= q->num;
+ @ ensures \result == QUEUE_REQUEST ==> request_is_valid(q->mem, req);
+ @ ensures queue_is_same{Pre,Post}(q) && memory_is_valid(q->mem);
+ @*/
+enum queue_state queue_pop(struct queue *q, struct request *req);
 
 /*
  * The avail entry to read next if the last `n` requests were not read: those
@@ -54,7 +125,13 @@ enum queue_state queue_pop(struct queue *, struct request *);
 uint16_t queue_before(const struct queue *, uint32_t n);
 
 /* Reads the chain at `head` of a split queue again. */
-void queue_read(struct queue *, uint16_t head, struct request *);
+/*@
+ @ requires \valid_read(q) && queue_is_split(q);
+ @ requires \valid(req) && \separated(q, q->mem, req);
+ @ assigns *req, q->mem->recent, chain_ends[0 .. REQUEST_SEGMENTS];
+ @ ensures request_is_valid(q->mem, req) && memory_is_valid(q->mem);
+ @*/
+void queue_read(struct queue *q, uint16_t head, struct request *req);
 
 /*
  * queue_shrink() records that memory is about to be removed; queue_is_older()
@@ -64,7 +141,14 @@ void queue_shrink(struct queue *);
 bool queue_is_older(const struct queue *, uint16_t next);
 
 /* Returns a request with `len` bytes written; maybe not visible yet. */
-void queue_push(struct queue *, const struct request *, uint32_t len);
+/*@
+ @ requires \valid(q) && queue_is_split(q) && \valid_read(req);
+ @ assigns q->used, q->ring->ring[0 .. q->num - 1],
+ @   q->mem->log.start[0 .. q->mem->log.size - 1];
+ @ ensures q->used == (uint16_t)(\old(q->used) + 1);
+ @ ensures queue_is_same{Pre,Post}(q) && memory_is_valid(q->mem);
+ @*/
+void queue_push(struct queue *q, const struct request *req, uint32_t len);
 
 /* Logs all of the used ring as written, if the frontend logs writes. */
 void queue_dirty(struct queue *);
@@ -72,7 +156,14 @@ void queue_dirty(struct queue *);
 /*
  * Makes pushed requests visible.  Returns whether the driver wants a call.
  */
-bool queue_publish(struct queue *);
+/*@
+ @ requires \valid(q) && queue_is_split(q);
+ @ assigns q->published, q->called, q->ring->idx,
+ @   q->mem->log.start[0 .. q->mem->log.size - 1];
+ @ ensures q->published == q->used;
+ @ ensures queue_is_same{Pre,Post}(q) && memory_is_valid(q->mem);
+ @*/
+bool queue_publish(struct queue *q);
 
 /*
  * Enables a kick for the next request (EVENT_IDX, 2.7.10 and 2.8.10).
