@@ -19,6 +19,11 @@ saved_commit(struct saved *s, uint32_t place, const struct saved_client *c)
 }
 
 /* Whether the state of the current command is valid. */
+/*@
+ @ requires \valid_read(c);
+ @ assigns \nothing;
+ @ ensures \result <==> command_is_valid(c);
+ @*/
 static bool
 command_valid(const struct saved_client *c)
 {
@@ -54,12 +59,19 @@ saved_load(const struct saved *s, uint32_t place, struct saved_client *c)
 	return false;
 }
 
+/*@
+ @ assigns \nothing;
+ @*/
 static uint32_t
 seconds(uint64_t now)
 {
 	return (uint32_t)(now / NS_PER_SEC);
 }
 
+/*@
+ @ requires \valid_read(r);
+ @ assigns \nothing;
+ @*/
 static bool
 is_recent(const struct saved_record *r, uint64_t now)
 {

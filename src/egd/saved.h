@@ -70,23 +70,64 @@ struct saved {
 _Static_assert(sizeof(struct saved_record) == 64, "a cache line");
 _Static_assert(sizeof(struct saved) <= CLIENTS_STATE_SIZE, "fits");
 
+/*@
+ @ // What is sent is within an answer, or within what 02 waits for.
+ @ predicate command_is_valid(struct saved_client *c) =
+ @   c->command == SAVED_NO_COMMAND ?
+ @     c->sending == 0 && (c->flags & SAVED_PARTIAL) == 0 :
+ @   c->command == EGD_WAIT ?
+ @     0 < c->left && c->sending <= c->left &&
+ @       (c->flags & SAVED_PARTIAL) == 0 :
+ @   (c->command == EGD_AVAILABLE || c->command == EGD_NOW ||
+ @     c->command == EGD_PID) && c->sending <= EGD_ANSWER_MAX &&
+ @     (c->flags & SAVED_FRAMED) != 0;
+ @
+ @ // A client that can be gone on with.
+ @ predicate saved_is_valid(struct saved_client *c) =
+ @   c->in_start <= c->in_end <= SAVED_INPUT_SIZE &&
+ @   egd_is_valid(&c->egd) && command_is_valid(c);
+ @*/
+
 /* Commits the state of a client. */
-void saved_commit(struct saved *, uint32_t place, const struct saved_client *);
+/*@
+ @ requires \valid(s) && place < CLIENTS_MAX;
+ @ requires \valid_read(c) && \separated(s, c);
+ @ assigns s->records[place];
+ @*/
+void saved_commit(struct saved *s, uint32_t place,
+    const struct saved_client *c);
 
 /*
  * Reads and checks the state of a client, which a compromised worker may have
  * written.  Returns false if it is invalid: the state is SAVED_OPEN, and the
  * rest is undefined.
  */
-bool saved_load(const struct saved *, uint32_t place, struct saved_client *);
+/*@
+ @ requires \valid_read(s) && place < CLIENTS_MAX;
+ @ requires \valid(c) && \separated(s, c);
+ @ assigns *c;
+ @ ensures \result && c->state == SAVED_OPEN ==> saved_is_valid(c);
+ @ ensures \result ==> c->state == SAVED_OPEN || c->state == SAVED_NONE ||
+ @   c->state == SAVED_CLOSING;
+ @ ensures !\result ==> c->state == SAVED_OPEN;
+ @*/
+bool saved_load(const struct saved *s, uint32_t place, struct saved_client *c);
 
 /* Records that a client is being served, and no longer. */
+/*@
+ @ requires \valid(s);
+ @ assigns s->serving;
+ @*/
 static inline void
 saved_begin(struct saved *s, uint32_t place)
 {
 	__atomic_store_n(&s->serving, place + 1, __ATOMIC_RELEASE);
 }
 
+/*@
+ @ requires \valid(s);
+ @ assigns s->serving;
+ @*/
 static inline void
 saved_end(struct saved *s)
 {
@@ -94,12 +135,25 @@ saved_end(struct saved *s)
 }
 
 /* Counts the death of the last worker for the client it was serving. */
-void saved_count_death(struct saved *, uint64_t now);
+/*@
+ @ requires \valid(s);
+ @ assigns s->serving, s->records[0 .. CLIENTS_MAX - 1];
+ @ ensures s->serving == 0;
+ @*/
+void saved_count_death(struct saved *s, uint64_t now);
 
 /* Whether more than SAVED_DEATHS_MAX workers in a row died serving a client. */
-bool saved_deadly(const struct saved *, uint32_t place, uint64_t now);
+/*@
+ @ requires \valid_read(s) && place < CLIENTS_MAX;
+ @ assigns \nothing;
+ @*/
+bool saved_deadly(const struct saved *s, uint32_t place, uint64_t now);
 
 /* Forgets the deaths: another client has the place. */
-void saved_forget(struct saved *, uint32_t place);
+/*@
+ @ requires \valid(s) && place < CLIENTS_MAX;
+ @ assigns s->records[place].deaths;
+ @*/
+void saved_forget(struct saved *s, uint32_t place);
 
 #endif
