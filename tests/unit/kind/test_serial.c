@@ -324,6 +324,7 @@ use_gone(const struct source_kind *kind, struct device *d)
 static void
 test_gone(void **state)
 {
+	struct termios tio;
 	struct pty p;
 	uint8_t byte;
 	pid_t pid;
@@ -345,7 +346,11 @@ test_gone(void **state)
 
 		pty_open(&p, flags);
 		pid = kinds_start(&p.d, p.master, use_gone);
-		poll(NULL, 0, 100);
+		/* It is open when it is raw. */
+		do {
+			poll(NULL, 0, 100);
+			assert_int_equal(tcgetattr(p.master, &tio), 0);
+		} while ((tio.c_lflag & ICANON) != 0);
 		assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
 		close(p.master);
 		p.master = -1;
