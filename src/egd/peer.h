@@ -16,8 +16,8 @@ struct peer {
 	bool vsock;	     /* or is a virtual machine */
 	uint8_t address[16]; /* IPv6, or IPv4 mapped to it */
 	uint16_t port;
-	char text
-	    [CLIENT_TEXT_SIZE]; /* "127.0.0.1:4711", "vsock:42:1025", "pid 12, uid 0" */
+	/* "127.0.0.1:4711", "vsock:42:1025", "pid 12, uid 0" */
+	char text[CLIENT_TEXT_SIZE];
 };
 
 /* The peer of a connection.  Returns false if it has disconnected. */

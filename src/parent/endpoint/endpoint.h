@@ -80,8 +80,7 @@ struct endpoint {
 	sd_event_source *io; /* of the listener, or of a pending connection */
 	struct timer timer;  /* of the pause, */
 	uint64_t paused;     /* ns, until then */
-	bool
-	    shared; /* its listener is that of others, too: a pause is its own */
+	bool shared;	     /* others use its listener: a pause is its own */
 	struct process worker;
 	struct counted counted;
 	uint64_t since;		       /* ns, start of the session */

@@ -685,7 +685,7 @@ kill_within(struct process *p, uint64_t grace)
 	if (p->pid == 0)
 		return;
 	unwatch(p);
-	/* Its unread frames stay unread, and would wake the loop again and again. */
+	/* Its unread frames stay unread, and would wake the loop again. */
 	sd_event_source_set_enabled(p->up_io, SD_EVENT_OFF);
 	if (p->life->killed)
 		return;

@@ -64,6 +64,13 @@ inflight_packed_attach(struct inflight *inf, void *start, uint64_t size,
 	return 0;
 }
 
+/* An index that the frontend may change at any time: it is read once. */
+static uint16_t
+read_once(const uint16_t *index)
+{
+	return __atomic_load_n(index, __ATOMIC_RELAXED);
+}
+
 static uint16_t
 position_of(uint16_t idx, uint8_t wrap)
 {
@@ -125,10 +132,10 @@ finish(struct inflight *inf, const struct queue *q)
 		r->free_head = r->old_free_head;
 	set_used(r, (uint16_t)position);
 	commit(r);
-	head = r->free_head;
+	head = read_once(&r->free_head);
 	for (uint16_t i = 0; i < inf->num && head < inf->num; i++) {
 		r->desc[head].inflight = 0;
-		head = r->desc[head].next;
+		head = read_once(&r->desc[head].next);
 	}
 	return position;
 }
@@ -231,8 +238,7 @@ inflight_packed_resubmit(struct inflight *inf, struct memory *mem,
 	if (inf->resubmit == 0 || (head = find(inf)) == -1)
 		return false;
 	i = (uint32_t)head;
-	/* The frontend may change the record at any time. */
-	num = min32(inf->packed->desc[i].num, inf->num);
+	num = min32(read_once(&inf->packed->desc[i].num), inf->num);
 	chain_begin(req);
 	req->entry = (uint16_t)head;
 	req->count = num;
@@ -247,7 +253,7 @@ inflight_packed_resubmit(struct inflight *inf, struct memory *mem,
 		};
 		packed_add(mem, req, &d);
 		req->head = d.id;
-		i = __atomic_load_n(&from->next, __ATOMIC_RELAXED);
+		i = read_once(&from->next);
 	}
 	if (req->fault == NULL && req->len == 0)
 		req->fault = chain_empty;
@@ -267,7 +273,7 @@ inflight_packed_begin(struct inflight *inf, const struct queue *q,
     uint16_t position, struct request *req)
 {
 	struct inflight_packed_region *r = inf->packed;
-	uint16_t head = r->old_free_head, at = head;
+	uint16_t head = read_once(&r->old_free_head), at = head;
 	struct inflight_packed_desc *to;
 	struct packed_desc d;
 
@@ -286,7 +292,7 @@ inflight_packed_begin(struct inflight *inf, const struct queue *q,
 		to->flags = d.flags;
 		r->desc[head].last = at;
 		r->desc[head].num++;
-		r->free_head = at = to->next;
+		r->free_head = at = read_once(&to->next);
 	}
 	r->old_free_head = r->free_head;
 }
@@ -300,7 +306,7 @@ inflight_packed_push(struct inflight *inf, const struct queue *q,
 
 	set_used(r, packed_advance(q, q->used, req->count));
 	if (req->entry >= inf->num ||
-	    (last = r->desc[req->entry].last) >= inf->num)
+	    (last = read_once(&r->desc[req->entry].last)) >= inf->num)
 		return;
 	r->desc[last].next = r->free_head;
 	r->free_head = req->entry;
