@@ -5,7 +5,8 @@
 #	guests_round N		each of them reads
 #	guests_end
 #
-# A device is one of $servers, or QEMU's own: rng-random, rng-builtin.
+# A device is one of $servers, egd or egd-polling, which are vrngd over the EGD
+# protocol, or QEMU's own: rng-random, rng-builtin.
 
 reads=5000
 
@@ -27,8 +28,18 @@ guests_server()
 		lib_until 10 test -S "$work/guest-peer0"
 		return
 	fi
-	vrngd_config "$1" 1
-	sed "s|$work/v0|$work/guest-$1|" "$work/conf" >"$work/conf-$1"
+	guests_key=socket
+	guests_kind=$1
+	case $1 in
+	egd*) guests_key=egd ;;
+	esac
+	case $1 in
+	egd) guests_kind=vrngd ;;
+	egd-polling) guests_kind=polling ;;
+	esac
+	vrngd_config "$guests_kind" 1
+	sed "s|socket = \"$work/v0\"|$guests_key = \"$work/guest-$1\"|" \
+	    "$work/conf" >"$work/conf-$1"
 	vrngd_start "guest-server-$1" -C "$work/conf-$1" \
 	    --control "$work/control-$1"
 }
@@ -44,10 +55,23 @@ guests_boot()
 		guest_start "$1" none -device virtio-rng-pci,rng=own \
 		    -object rng-builtin,id=own
 		;;
+	egd*)
+		guests_server "$1" && guest_start "$1" none \
+		    -chardev "socket,id=egd,path=$(guests_socket "$1")" \
+		    -object rng-egd,id=own,chardev=egd \
+		    -device virtio-rng-pci,rng=own
+		;;
 	*)
 		guests_server "$1" && guest_start "$1" "$(guests_socket "$1")"
 		;;
 	esac
+}
+
+# Over EGD, with polling if there is any.
+guests_egd()
+{
+	echo egd
+	echo "$servers" | grep -q polling && echo egd-polling
 }
 
 guests_begin()
@@ -59,8 +83,8 @@ guests_begin()
 		return
 	fi
 	lib_initrd || return
-	for device in $(echo "$servers" | sed 's/drbg//') rng-random \
-	    rng-builtin; do
+	for device in $(echo "$servers" | sed 's/drbg//') $(guests_egd) \
+	    rng-random rng-builtin; do
 		guests_boot "$device" || say "guest of $device: no server"
 		devices="$devices $device"
 	done

@@ -28,6 +28,8 @@ BEGIN {
 	names["polling"] = "vrngd, polling"
 	names["drbg"] = "vrngd, drbg"
 	names["polling-drbg"] = "vrngd, polling, drbg"
+	names["egd"] = "vrngd, EGD"
+	names["egd-polling"] = "vrngd, EGD, polling"
 	names["peer"] = "vhost-device-rng"
 	names["read-loop"] = "plain read loop"
 }
