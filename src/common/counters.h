@@ -39,9 +39,9 @@
 	/* rejected clients: not allowed, or above the limit */ \
 	X(turned_away,	"turned_away",		"VRNGD_TURNED_AWAY")
 
-/* ROLE_VHOST; in JSON they are in the object "polling". */
+/* All workers; in JSON they are in the object "polling". */
 #define POLL_COUNTERS(X) \
-	/* polls of the ring for the next request */ \
+	/* polls for the next request */ \
 	X(polls,	"polls",		"VRNGD_POLLS") \
 	/* polls that found a request */ \
 	X(poll_hits,	"hits",			"VRNGD_POLL_HITS") \

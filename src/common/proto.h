@@ -358,8 +358,8 @@ struct proto_limits {
 	uint32_t window;      /* bytes to hold ready; 0: none */
 	uint32_t request_min; /* bytes granted are enough for one */
 	uint32_t request_max; /* bytes; a longer request is shortened */
-	uint32_t poll_us;     /* of ROLE_VHOST: to look at the ring for the
-			       * next request, at most POLL_US_MAX; 0: none */
+	uint32_t poll_us;     /* to look for the next request, at most
+			       * POLL_US_MAX; 0: none, as of streams */
 	uint32_t poll_share;  /* percent of a CPU for polling */
 	uint32_t unused;      /* 0 */
 };

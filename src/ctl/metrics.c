@@ -102,6 +102,13 @@ static names causes = { "ceiling", "sources", "stock", "seed", "memory", "ring",
 	{ level, COUNTER(name "_throttled_seconds", "seconds", \
 	    "Time that " of " waited for limits."), \
 	    SECONDS(in "throttled_ns") }
+#define POLL_METRICS(level, name) \
+	{ level, COUNTER(name "_polls", NULL, \
+	    "Polls for the next request."), NUMBER("polling.polls") }, \
+	{ level, COUNTER(name "_poll_hits", NULL, \
+	    "Polls that found a request."), NUMBER("polling.hits") }, \
+	{ level, COUNTER(name "_poll_seconds", "seconds", \
+	    "Time spent polling."), SECONDS("polling.ns") }
 
 static const struct metric metrics[] = {
 	{ LEVEL_DAEMON, INFO("build", "Version of the daemon."),
@@ -208,6 +215,7 @@ static const struct metric metrics[] = {
 	{ LEVEL_SERVICE, COUNTER("service_rejected_connections", NULL,
 	    "Clients that were not allowed or above the limit."),
 	    NUMBER("turned_away") },
+	POLL_METRICS(LEVEL_SERVICE, "service"),
 
 	{ LEVEL_GUEST, INFO("guest", "Class and delivery of the guest."),
 	    LABELS("class delivery") },
@@ -222,13 +230,7 @@ static const struct metric metrics[] = {
 	{ LEVEL_GUEST, COUNTER("guest_connections", NULL,
 	    "Connections to the vhost-user socket of the guest."),
 	    NUMBER("connections") },
-	{ LEVEL_GUEST, COUNTER("guest_polls", NULL,
-	    "Polls of the ring for the next request."),
-	    NUMBER("polling.polls") },
-	{ LEVEL_GUEST, COUNTER("guest_poll_hits", NULL,
-	    "Polls that found a request."), NUMBER("polling.hits") },
-	{ LEVEL_GUEST, COUNTER("guest_poll_seconds", "seconds",
-	    "Time spent polling."), SECONDS("polling.ns") },
+	POLL_METRICS(LEVEL_GUEST, "guest"),
 };
 /* clang-format on */
 

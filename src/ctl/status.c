@@ -91,15 +91,17 @@ static const struct column service_columns[] = {
 	{ "KIND", "kind", COLUMN_TEXT, 1 },
 	{ "CLASS", "class", COLUMN_TEXT, 2 },
 	{ "STATE", "state", COLUMN_TEXT, 0 },
-	{ "RATE", "rate", COLUMN_RATE, 3 },
-	{ "CEIL", "ceil", COLUMN_RATE, 4 },
+	{ "RATE", "rate", COLUMN_RATE, 3 }, { "CEIL", "ceil", COLUMN_RATE, 4 },
 	{ "NOW/S", "bytes_per_second", COLUMN_BYTES, 0 },
 	{ "BYTES", "bytes", COLUMN_BYTES, 0 },
 	{ "REQS", "requests", COLUMN_COUNT, 5 },
 	{ "WAIT", "wait_ns", COLUMN_TIME, 0 },
 	{ "CUT", "short_answers", COLUMN_COUNT, 7 },
 	{ "BAD", "malformed", COLUMN_COUNT, 6 },
+	{ "HITS", "polling", COLUMN_HITS, 8 }, /* where services poll */
 };
+
+_Static_assert(NITEMS(service_columns) <= TABLE_COLUMNS, "fits");
 
 static const struct column client_columns[] = {
 	{ "SERVICE", "service", COLUMN_TEXT, 0 },
@@ -314,7 +316,8 @@ write_client(struct json_object *client, FILE *f)
 }
 
 /* The tables of a pool, in the order of their output. */
-#define GUESTS 2
+#define GUESTS	 2
+#define SERVICES 3
 static const struct table tables[] = {
 	{ "sources", source_columns, NITEMS(source_columns), 0, 3, true,
 	    write_source, 0 },
@@ -322,21 +325,20 @@ static const struct table tables[] = {
 	    NULL, 0 },
 	[GUESTS] = { "guests", guest_columns, NITEMS(guest_columns), INDENT, 3,
 	    false, write_guest, 0 },
-	{ "services", service_columns, NITEMS(service_columns), INDENT, 4,
-	    false, write_service, 0 },
+	[SERVICES] = { "services", service_columns, NITEMS(service_columns),
+	    INDENT, 4, false, write_service, 0 },
 	{ "clients", client_columns, NITEMS(client_columns), INDENT, 3, true,
 	    write_client, 0 },
 };
 
-/* Whether the worker of any of the pool's guests polls its ring. */
+/* Whether the worker of any of the pool's guests, or services, polls. */
 static bool
-is_polling(struct json_object *pool)
+is_polling(struct json_object *pool, const char *list)
 {
-	struct json_object *guest;
+	struct json_object *o;
 
-	SNAPSHOT_FOREACH(guest, pool, "guests")
-		if (snapshot_number(snapshot_object(guest, "polling"), "us") >
-		    0)
+	SNAPSHOT_FOREACH(o, pool, list)
+		if (snapshot_number(snapshot_object(o, "polling"), "us") > 0)
 			return true;
 	return false;
 }
@@ -430,7 +432,9 @@ print_table(size_t number, struct json_object *pool, FILE *f, size_t limit)
 {
 	struct table t = tables[number];
 
-	if (number == GUESTS && !is_polling(pool))
+	/* The last column. */
+	if ((number == GUESTS || number == SERVICES) &&
+	    !is_polling(pool, t.key))
 		t.ncolumns--;
 	table_print(&t, pool, f, limit);
 }

@@ -10,7 +10,7 @@
 
 #include "ctl/snapshot.h"
 
-#define TABLE_COLUMNS 12
+#define TABLE_COLUMNS 13
 
 /* The format of a column. */
 enum column_format {

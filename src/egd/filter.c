@@ -67,6 +67,7 @@ static const struct sandbox_rule rules_of_all[] = {
 	    .nargs = 2,
 	    .args = { SANDBOX_INT(1, IPPROTO_TCP),
 		SANDBOX_INT(2, TCP_KEEPIDLE) } },
+	{ .nr = SCMP_SYS(sched_yield), .why = "polling" },
 	{ .nr = SCMP_SYS(close), .why = "connections that end" },
 	{ .nr = SCMP_SYS(clock_gettime), .why = "hosts without vDSO" },
 	{ .nr = SCMP_SYS(exit_group), .why = "exit" },

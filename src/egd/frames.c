@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "egd/client.h"
 #include "egd/clients.h"
 #include "egd/datagram.h"
@@ -103,6 +104,7 @@ static void
 limit(struct worker *w, const struct frame *f)
 {
 	window_limit(&w->window, &f->u.limits);
+	polling_limit(&w->polling, &f->u.limits, clock_now());
 	w->window.pending = w->stage >= WORKER_WIRED;
 	if (w->stage == WORKER_SERVED)
 		w->stage = WORKER_LIMITED;

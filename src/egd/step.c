@@ -2,6 +2,8 @@
  * The rounds of the worker: waits for events, handles them, then serves bytes
  * and reports.  Used by main.c.
  */
+#include <sched.h>
+
 #include "common/child.h"
 #include "common/clock.h"
 #include "egd/clients.h"
@@ -92,15 +94,76 @@ handle(struct worker *w, const struct epoll_event *events, int n)
 		loop_busy(&w->loop);
 }
 
+/*
+ * Offers the CPU to other processes, since an answered client may be waiting
+ * for it.
+ */
+static void
+cede(struct worker *w, uint64_t now)
+{
+	uint64_t later;
+
+	sched_yield();
+	later = clock_now();
+	polling_ceded(&w->polling, later, later - now);
+}
+
+/*
+ * During a poll: looks for events without sleeping, until there are some or the
+ * poll ends.  Returns their number.
+ */
+static int
+look(struct worker *w, struct epoll_event *events)
+{
+	uint64_t now = clock_now(), end = now + POLLING_LOOK_MIN;
+	int n = 0;
+
+	while (w->polling.looking && n == 0) {
+		n = loop_wait(&w->loop, events, EVENTS_AT_ONCE, 0);
+		now = clock_now();
+		if (n == 0)
+			polling_idle(&w->polling, now);
+		if (n == 0 && now >= end) {
+			cede(w, now);
+			end = clock_now() + POLLING_LOOK_MIN;
+		}
+	}
+	return n;
+}
+
+/*
+ * Decides on polling after a round, by whether it has completed requests, and
+ * clients waited for bytes before it.
+ */
+static void
+set_polling(struct worker *w, bool served, bool waited)
+{
+	uint64_t now = clock_now();
+
+	if (served)
+		polling_served(&w->polling, now, !waited);
+	/* No client is about to send a request, or it could not be served. */
+	if (w->more || w->clients->n == 0 || w->clients->drr.waiting > 0)
+		polling_stop(&w->polling, now);
+}
+
 void
 step(struct worker *w)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
-	int n = loop_wait(&w->loop, events, EVENTS_AT_ONCE, timeout(w));
+	uint64_t requests = w->page->counters.requests;
+	bool waited = w->clients->drr.waiting > 0;
+	int n = 0;
 
+	if (w->polling.looking)
+		n = look(w, events);
+	if (n == 0)
+		n = loop_wait(&w->loop, events, EVENTS_AT_ONCE, timeout(w));
 	w->now = clock_now();
 	handle(w, events, n);
 	go_on(w);
+	if (w->polling.max != 0)
+		set_polling(w, w->page->counters.requests != requests, waited);
 }
 
 /* Waits until the parent has sent everything, the clients' state last. */

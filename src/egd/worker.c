@@ -44,6 +44,7 @@ worker_init(struct worker *w)
 	w->most = most_clients();
 	w->writes_fd = w->deposit = w->socket.fd = -1;
 	window_init(&w->window);
+	polling_init(&w->polling, &w->page->counters);
 	log_limit_init(&w->log_clients, w->now);
 	log_limit_init(&w->log_refused, w->now);
 }

@@ -15,6 +15,7 @@
 #include "common/counters.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/polling.h"
 #include "common/proto.h"
 #include "common/window.h"
 #include "egd/networks.h"
@@ -95,6 +96,7 @@ struct worker {
 	const struct protocol *protocol;
 	struct socket socket;
 	struct window window;
+	struct polling polling;
 	struct counters_page *page;   /* for the parent to read */
 	struct log_limit log_clients; /* connections and their ends */
 	struct log_limit log_refused; /* refused connections */

@@ -8,10 +8,10 @@
 #include <stdint.h>
 
 #include "common/loop.h"
+#include "common/polling.h"
 #include "vhost/device/device_state.h"
 #include "vhost/device/inflight.h"
 #include "vhost/device/memory.h"
-#include "vhost/device/polling.h"
 #include "vhost/device/queue.h"
 #include "vhost/device/rng.h"
 #include "vhost/saved.h"

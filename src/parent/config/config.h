@@ -34,7 +34,7 @@
 #define CONFIG_GUEST_CLIENTS 8 /* of a guest's EGD socket */
 #define CONFIG_STATISTICS    UINT64_C(300000000000) /* ns, default */
 
-/* Polling for a guest's next request, in place of a kick. */
+/* Polling for the next request of a guest, or of an EGD service's clients. */
 struct config_polling {
 	uint32_t us;	/* at most POLL_US_MAX; 0: no polling */
 	uint32_t share; /* percent of a CPU for polling, 1 to 100 */
@@ -147,6 +147,7 @@ struct config_service {
 	struct config_class *class; /* NULL: the pool itself */
 	struct alloc_share share;
 	struct proto_delivery delivery;
+	struct config_polling polling; /* of EGD */
 };
 
 TAILQ_HEAD(config_pools, config_pool);

@@ -214,6 +214,7 @@ const struct config_key schema_keys[] = {
 	LEAF_PLACE, BLOCK(config_service, name), \
 		{ PART(SHARE, config_service, share), \
 		  PART(DELIVERY, config_service, delivery), \
+		  PART(POLLING, config_service, polling), \
 		  PART(SOCKET, config_service, socket), \
 		  PART(RIGHTS, config_service, rights) }
 #define TERMS(type) \

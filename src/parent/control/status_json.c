@@ -343,6 +343,7 @@ put_service(struct json *j, struct service *s, struct alloc_node *node,
 	json_put_number(j, "max_clients", s->config.max_clients);
 	json_put_string(j, "delivery",
 	    names_text(names_delivery, e->consumer.delivery.mode));
+	put_polling(j, &s->config.polling, c);
 	put_positive(j, "worker_pid", (uint64_t)e->worker.pid);
 	json_open(j, "clients", '[');
 	for (uint32_t place = 0; counted_client(&e->counted, &place, &client);)

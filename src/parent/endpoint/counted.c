@@ -33,12 +33,10 @@ load(const struct counted *c)
 	const struct counters_page *page = c->page.map;
 	struct counters now;
 
-#define COUNTER_NONE(name, json, journal) now.name = 0;
 	for (int i = 0; i < COUNTERS_N; i++)
 		now.each[i] = counters_load(&page->counters.each[i]);
-	if (c->role == ROLE_EGD) {
-		POLL_COUNTERS(COUNTER_NONE)
-	} else {
+#define COUNTER_NONE(name, json, journal) now.name = 0;
+	if (c->role != ROLE_EGD) {
 		CLIENT_COUNTERS(COUNTER_NONE)
 	}
 #undef COUNTER_NONE

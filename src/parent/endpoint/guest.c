@@ -97,6 +97,7 @@ guest_change(struct guest *g, struct alloc_node *parent,
 		endpoint_limit(e);
 		return;
 	}
+	g->egd->service.config.polling = terms->polling;
 	alloc_change(&e->pool->alloc, &g->egd->node, parent, share,
 	    clock_now());
 	change_leaf(g, &g->egd->service.endpoint, share->generated,
@@ -114,6 +115,7 @@ guest_add_egd(struct guest *g, const struct config_service *cs)
 		log_fatal("out of memory for an EGD socket");
 	own.share = alloc_no_share(e->consumer.leaf.share.generated);
 	own.delivery = e->consumer.delivery;
+	own.polling = g->vhost.polling;
 	consumer_share(e->pool, &e->consumer, &g->egd->node);
 	service_init(&g->egd->service, &own, &g->subject, e->env, e->store,
 	    e->pool, &g->egd->node);

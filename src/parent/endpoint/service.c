@@ -345,9 +345,12 @@ limits(const struct endpoint *e, struct proto_limits *limits)
 {
 	const struct service *s = (const struct service *)e;
 
-	if (s->config.kind == CONFIG_SERVICE_EGD &&
-	    limits->window < EGD_WINDOW_MIN)
+	if (s->config.kind != CONFIG_SERVICE_EGD)
+		return;
+	if (limits->window < EGD_WINDOW_MIN)
 		limits->window = EGD_WINDOW_MIN;
+	limits->poll_us = s->config.polling.us;
+	limits->poll_share = s->config.polling.share;
 }
 
 /* A worker has closed a connection. */
@@ -694,6 +697,7 @@ service_change(struct service *s, const struct config_service *cs,
 	memcpy(s->config.allow, cs->allow, sizeof(s->config.allow));
 	s->config.nallowed = cs->nallowed;
 	s->config.socket.confidential = cs->socket.confidential;
+	s->config.polling = cs->polling;
 	if (parent != NULL)
 		consumer_change(e->pool, &e->consumer, parent, &cs->share,
 		    &cs->delivery);

@@ -1,7 +1,8 @@
 /*
- * Polling: decides whether and how long to poll a ring for the next request, in
- * place of waiting for the driver's kick, which costs the guest an exit and
- * this process a wake-up.  Pure: time is its input, decisions its output.
+ * Polling: decides whether and how long to poll for the next request, of a ring
+ * or of a client's connection, in place of sleeping until it comes.  That saves
+ * this process a wake-up, and the driver of a ring its kick, an exit of the
+ * guest.  Pure: time is its input, decisions its output.
  *
  * A poll lasts for a window, which grows up to a maximum while requests follow
  * each other closely, and otherwise shrinks to 0.  The time of misses, and that
@@ -32,7 +33,7 @@ struct polling {
 	uint64_t credited; /* ns, time of its last update */
 	uint32_t misses;   /* in a row */
 	uint32_t hits;	   /* since the last pause */
-	uint32_t pause;	   /* kicks until polling is tried again */
+	uint32_t pause;	   /* wake-ups until polling is tried again */
 	uint32_t next_pause;
 	bool looking;
 	struct counters *counters; /* counts */
@@ -45,10 +46,11 @@ void polling_init(struct polling *, struct counters *counters);
 void polling_limit(struct polling *, const struct proto_limits *, uint64_t now);
 
 /*
- * Requests have just been served: during a poll, that is a hit.  `kicked`: they
- * did not wait for bytes.  Sets polling->looking.
+ * Requests have just been served: during a poll, that is a hit.  `woken`: they
+ * did not wait for bytes; outside of a poll, a kick or an event woke this
+ * process up for them.  Sets polling->looking.
  */
-void polling_served(struct polling *, uint64_t now, bool kicked);
+void polling_served(struct polling *, uint64_t now, bool woken);
 
 /*
  * No request was found so far.  Ends the poll as a miss when its time is over.

@@ -5,7 +5,7 @@
 #include "unit/unit.h"
 
 #include "common/clock.h"
-#include "vhost/device/polling.h"
+#include "common/polling.h"
 
 #define US   UINT64_C(1000)
 #define WAKE (20 * US) /* latency of a kick */

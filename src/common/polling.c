@@ -1,12 +1,13 @@
 /*
- * Decides whether and how long to poll the ring; pure.  Used by ring.c.
+ * Decides whether and how long to poll for the next request; pure.  Used by the
+ * vhost and EGD workers.
  */
 #include <string.h>
 
 #include "common/min.h"
-#include "vhost/device/polling.h"
+#include "common/polling.h"
 
-#define FEW	8   /* misses in a row, and kicks of a pause then, */
+#define FEW	8   /* misses in a row, and wake-ups of a pause then, */
 #define MANY	256 /* and at most */
 #define PERCENT 100
 
@@ -44,7 +45,7 @@ earn(struct polling *p, uint64_t now)
 	p->credited = now;
 }
 
-/* Stops polling for a number of kicks, which doubles until many polls hit. */
+/* Stops polling for a number of wake-ups, which doubles until many polls hit. */
 static void
 back_off(struct polling *p)
 {
@@ -56,9 +57,9 @@ back_off(struct polling *p)
 }
 
 /*
- * A kick was needed.  Would a longer poll have found the request, without the
- * wake-ups of the driver and of this process?  If polls keep missing, it would
- * not, even if kicks follow each other closely.
+ * A wake-up was needed.  Would a longer poll have found the request, without
+ * it?  If polls keep missing, it would not, even if wake-ups follow each other
+ * closely.
  */
 static void
 learn(struct polling *p, uint64_t idle)
@@ -84,7 +85,7 @@ begin(struct polling *p, uint64_t now)
 }
 
 void
-polling_served(struct polling *p, uint64_t now, bool kicked)
+polling_served(struct polling *p, uint64_t now, bool woken)
 {
 	uint64_t idle = now - p->since, spent = min64(idle, p->window);
 
@@ -98,7 +99,7 @@ polling_served(struct polling *p, uint64_t now, bool kicked)
 		    PERCENT);
 		p->hits++;
 		p->misses = 0;
-	} else if (kicked)
+	} else if (woken)
 		learn(p, idle);
 	begin(p, now);
 }
