@@ -22,7 +22,7 @@
 static struct {
 	struct pool pool;
 	struct process_env env;
-	struct alloc_node node; /* with the share of both */
+	struct alloc_class class; /* with the share of both */
 	struct consumer consumers[CONSUMERS];
 	uint64_t given[CONSUMERS]; /* in GRANT frames, to this worker */
 	uint64_t before;	   /* to earlier workers */
@@ -141,10 +141,10 @@ begin(void)
 	TAILQ_INIT(&p.pool.entropy.out);
 	p.pool.generation = 1;
 	p.pool.capacity = 65536;
-	consumer_init(&p.pool, &p.consumers[0], &p.pool.alloc.root, &part, &raw,
-	    &consumer_ops, NULL);
-	consumer_share(&p.pool, &p.consumers[0], &p.node);
-	consumer_init(&p.pool, &p.consumers[1], &p.node, &none, &raw,
+	consumer_init(&p.pool, &p.consumers[0], &p.pool.alloc.root.node, &part,
+	    &raw, &consumer_ops, NULL);
+	consumer_share(&p.pool, &p.consumers[0], &p.class);
+	consumer_init(&p.pool, &p.consumers[1], &p.class.node, &none, &raw,
 	    &consumer_ops, NULL);
 	for (int i = 0; i < CONSUMERS; i++)
 		join(i);

@@ -22,7 +22,7 @@
  * Outstanding bytes that keep others waiting for ALLOC_HOARD_MAX count as
  * delivered from then on, since their holder has hung.
  *
- * A grant costs O(depth * log siblings).
+ * A grant costs O(depth * log siblings), amortised.
  */
 #ifndef VRNGD_ALLOC_H
 #define VRNGD_ALLOC_H
@@ -57,8 +57,8 @@ struct alloc_share {
 	struct bucket_rate ceil; /* maximum; 0 bytes: no limit */
 	uint64_t burst;		 /* bytes, with a rate or a ceil at least 1 */
 	uint32_t weight;	 /* for borrowing, at least 1 */
-	uint32_t priority;	 /* for borrowing, 0 comes first */
-	bool generated;		 /* of a leaf: does not use the stock */
+	uint32_t priority; /* for borrowing, 0 comes first; to ALLOC_RANK_MAX */
+	bool generated;	   /* of a leaf: does not use the stock */
 };
 
 /* The share of a node without guarantee and limit of its own. */
@@ -80,7 +80,8 @@ enum alloc_kind {
 	ALLOC_KINDS,
 };
 
-__extension__ typedef __int128 alloc_vtime;
+/* Its alignment adds no padding to what contains it. */
+__extension__ typedef __int128 alloc_vtime __attribute__((aligned(8)));
 
 /* Virtual times, with a separate clock each. */
 enum alloc_clock {
@@ -91,16 +92,22 @@ enum alloc_clock {
 
 struct alloc_node;
 struct alloc_turn;
-RB_HEAD(alloc_ready, alloc_turn);
-RB_HEAD(alloc_events, alloc_node);
+SPLAY_HEAD(alloc_ready, alloc_turn);
+SPLAY_HEAD(alloc_events, alloc_node);
 TAILQ_HEAD(alloc_nodes, alloc_node);
+
+#define ALLOC_RANK_MAX	 UINT8_MAX
+#define ALLOC_LEAVES_MAX 0xffffff /* below a node */
 
 /* A node's place among its siblings, for its leaves of one kind. */
 struct alloc_turn {
-	RB_ENTRY(alloc_turn) entry;
-	struct alloc_node *node;
-	uint64_t rank; /* 0: by its rate or one below it; 1: borrows, ... */
+	SPLAY_ENTRY(alloc_turn) entry;
 	alloc_vtime served[ALLOC_CLOCKS];
+	uint32_t weight;
+	uint8_t borrows; /* its rank without a guaranteed rate */
+	uint8_t rank;	 /* 0: by its rate or one below it; 1: borrows, ... */
+	bool ready;	 /* its parent's order contains it */
+	bool other;	 /* the second one of a class */
 };
 
 /* The order of a node's children, for their leaves of one kind. */
@@ -110,43 +117,56 @@ struct alloc_line {
 	    now[ALLOC_CLOCKS]; /* current virtual times of the children */
 };
 
-/* A pool, class or guest.  All fields are private to the allocator. */
+/*
+ * A pool, class or guest.  All fields are private to the allocator.  There may
+ * be very many: the fields are in the order of the cache lines that a grant to
+ * a sibling, to another leaf and to the node itself needs.
+ */
 struct alloc_node {
-	struct alloc_node *parent;
-	struct alloc_nodes children;	  /* all; none: a leaf */
-	TAILQ_ENTRY(alloc_node) siblings; /* in parent->children */
-	struct alloc_share share;
-	struct bucket own;    /* towards the rate */
-	struct bucket cap;    /* towards the ceil */
-	uint64_t refilled;    /* ns, time of the last update of both */
-	uint64_t threshold;   /* bytes, minimum of a grant */
-	uint64_t outstanding; /* bytes, of all leaves below */
-	uint64_t hoarded;     /* ns, since this time; 0: not */
-	uint32_t waiting;     /* leaves below with requests that wait */
-	uint32_t generating;  /* of these, for bytes that are generated */
-	unsigned int ready;   /* kinds whose order in the parent contains it */
-	struct meter meter;   /* of granted bytes */
-
-	/* The time at which its state changes without an event. */
-	RB_ENTRY(alloc_node) event_entry;
+	/* In its parent: of a leaf of its kind, of a class of the first. */
+	struct alloc_turn turn;
+	uint32_t waiting : 24;	  /* leaves below with requests that wait */
+	uint32_t threshold : 8;	  /* bytes, minimum of a grant */
+	uint32_t generating : 24; /* of these, for bytes that are generated */
+	bool generated : 1;	  /* of a leaf: its kind */
+	bool is_class : 1;	  /* a struct alloc_class */
+	bool event_kind : 1;	  /* enum alloc_kind */
+	bool starved : 1;	  /* the event is the end of its patience */
+	bool has_room : 1;	  /* is in a list of alloc->rooms */
+	bool is_hoarder : 1;	  /* is in alloc->hoarders */
+	union {
+		/* While leaves wait: when its state changes without an event. */
+		SPLAY_ENTRY(alloc_node) event_entry;
+		/* Of a leaf without requests that wait. */
+		TAILQ_ENTRY(alloc_node) list_entry;
+	};
 	uint64_t event; /* ns; ALLOC_NEVER: not in the tree */
-	enum alloc_kind event_kind;
-
+	struct alloc_node *parent;
+	struct bucket cap;    /* towards the ceil */
+	uint64_t refilled;    /* ns, time of the last update of both buckets */
+	uint64_t burst;	      /* bytes, of both */
+	uint64_t outstanding; /* bytes, of all leaves below */
+	struct bucket own;    /* towards the rate */
 	/* Of a leaf: running totals, as in struct proto_want. */
 	uint64_t granted;
 	uint64_t need;
 	uint64_t room;
-	TAILQ_ENTRY(alloc_node) room_entry;
-	bool has_room;
-	TAILQ_ENTRY(alloc_node) hoarder_entry;
-	bool is_hoarder;
+	struct meter meter;		 /* of granted bytes */
+	LIST_ENTRY(alloc_node) siblings; /* in its class */
+};
 
-	struct alloc_turn turns[ALLOC_KINDS]; /* in its parent */
+_Static_assert(sizeof(struct alloc_node) <= 256, "thousands of guests");
+
+/* A node that can have others below; without any it is like a leaf. */
+struct alloc_class {
+	struct alloc_node node;
+	LIST_HEAD(, alloc_node) children;
+	struct alloc_turn other; /* of its generated leaves, in its parent */
 	struct alloc_line lines[ALLOC_KINDS]; /* of its children */
 };
 
 struct alloc {
-	struct alloc_node root;
+	struct alloc_class root;
 	uint64_t stock;	  /* bytes that can be granted */
 	uint64_t reserve; /* stock that windows must leave */
 	uint64_t slack;	  /* ns; see alloc_slack() */
@@ -164,9 +184,11 @@ struct alloc {
 void alloc_init(struct alloc *, const struct alloc_share *, uint64_t now);
 
 /*
- * Adds a node with full buckets and without demand below a parent, which must
- * not be a leaf with demand; removes a node without children, with its demand.
+ * Adds a leaf or a class with full buckets and without demand below a parent,
+ * the root or a class; removes a node without children, with its demand.
  */
+void alloc_add_class(struct alloc *, struct alloc_class *,
+    struct alloc_node *parent, const struct alloc_share *, uint64_t now);
 void alloc_add(struct alloc *, struct alloc_node *, struct alloc_node *parent,
     const struct alloc_share *, uint64_t now);
 void alloc_remove(struct alloc *, struct alloc_node *, uint64_t now);
@@ -179,12 +201,15 @@ void alloc_remove(struct alloc *, struct alloc_node *, uint64_t now);
 void alloc_change(struct alloc *, struct alloc_node *,
     struct alloc_node *parent, const struct alloc_share *, uint64_t now);
 
+/* The share of a node, of which the root has no rate. */
+struct alloc_share alloc_share_of(const struct alloc_node *);
+
 /*
- * Inserts a node above a leaf, with the leaf's share, so that other leaves can
- * be added below it; extracts the node above a leaf that is alone below it.
+ * Inserts a class above a leaf, with the leaf's share, so that other leaves can
+ * be added below it; extracts the class above a leaf that is alone below it.
  * The buckets and the meter of the one are those of the other from then on.
  */
-void alloc_insert(struct alloc *, struct alloc_node *, struct alloc_node *leaf,
+void alloc_insert(struct alloc *, struct alloc_class *, struct alloc_node *leaf,
     uint64_t now);
 void alloc_extract(struct alloc *, struct alloc_node *leaf, uint64_t now);
 
@@ -235,7 +260,7 @@ const struct alloc_node *alloc_limit(const struct alloc_node *);
 
 /*
  * The next leaf that holds granted bytes for too long, whose demand is ignored
- * until alloc_want() is called for it; NULL if there are no more.
+ * until it is reported again; NULL if there are no more.
  */
 struct alloc_node *alloc_hoarder(struct alloc *);
 
@@ -251,7 +276,7 @@ struct alloc_node *alloc_next(struct alloc *, uint64_t now, uint64_t *bytes);
  * grant if only time changes, later than the time of that call.  Without stock,
  * only leaves with generated bytes count.
  */
-uint64_t alloc_deadline(const struct alloc *);
+uint64_t alloc_deadline(struct alloc *);
 
 /*
  * How long (ns, at most ALLOC_SLACK_MAX) alloc_next() can be delayed before a

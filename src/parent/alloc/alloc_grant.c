@@ -58,10 +58,8 @@ alloc_hoarder(struct alloc *a)
 {
 	struct alloc_node *leaf = TAILQ_FIRST(&a->hoarders);
 
-	if (leaf != NULL) {
-		TAILQ_REMOVE(&a->hoarders, leaf, hoarder_entry);
-		leaf->is_hoarder = false;
-	}
+	if (leaf != NULL)
+		node_set_hoarder(a, leaf, false);
 	return leaf;
 }
 
@@ -73,7 +71,7 @@ path_burst(const struct alloc_node *n)
 
 	for (; n != NULL; n = n->parent)
 		if (node_has_ceil(n))
-			burst = min64(burst, n->share.burst);
+			burst = min64(burst, n->burst);
 	return burst == UINT64_MAX ? 0 : burst;
 }
 
@@ -82,7 +80,7 @@ alloc_window(const struct alloc_node *leaf, uint64_t capacity)
 {
 	uint64_t window = ALLOC_WINDOW_MAX, burst = path_burst(leaf);
 
-	if (!leaf->share.generated)
+	if (!leaf->generated)
 		window = min64(window, capacity / 4);
 	if (burst != 0)
 		window = min64(window, burst / 8);
@@ -133,36 +131,37 @@ static void
 take_turn(struct alloc_node *n, enum alloc_kind kind, bool both, bool borrows,
     uint64_t bytes)
 {
-	struct alloc_node *p = n->parent;
 	enum alloc_clock clock = ALLOC_BY_WEIGHT;
-	bool in_line = (n->ready & KIND_BIT(kind)) != 0;
+	struct alloc_line *line = node_line(n->parent, kind);
+	struct alloc_turn *t = node_turn(n, kind);
+	bool in_line = t->ready;
 	uint64_t grant = bytes << VTIME_BITS; /* at most ALLOC_GRANT_MAX */
 	alloc_vtime cost, passed;
 
 	if (borrows || !node_has_rate(n)) {
-		cost = grant / n->share.weight;
+		cost = grant / t->weight;
 	} else {
 		clock = ALLOC_BY_RATE;
-		cost = (alloc_vtime)((wide)grant * n->share.rate.period /
-		    n->share.rate.bytes);
+		cost = (alloc_vtime)((wide)grant * n->own.rate.period /
+		    n->own.rate.bytes);
 	}
 	node_withdraw(n);
-	passed = n->turns[kind].served[clock] - p->lines[kind].now[clock];
+	passed = t->served[clock] - line->now[clock];
 	if (passed < 0 && !in_line) {
 		/*
 		 * Its window is filled after a time without demand: see
 		 * update_turn().
 		 */
-		n->turns[kind].served[clock] -= passed;
+		t->served[clock] -= passed;
 		passed = 0;
 	}
-	p->lines[kind].now[clock] += passed;
-	n->turns[kind].served[clock] += cost;
-	if (both) {
-		kind = kind_other(kind);
-		p->lines[kind].now[clock] += passed;
-		n->turns[kind].served[clock] += cost;
-	}
+	line->now[clock] += passed;
+	t->served[clock] += cost;
+	if (!both)
+		return;
+	node_line(n->parent, kind_other(kind))->now[clock] += passed;
+	if (n->is_class)
+		node_turn(n, kind_other(kind))->served[clock] += cost;
 }
 
 /*
@@ -210,13 +209,13 @@ affordable(const struct alloc_node *leaf, uint64_t bytes)
 static struct alloc_node *
 next_waiting(struct alloc *a, unsigned int kinds)
 {
-	struct alloc_node *n = &a->root;
+	struct alloc_node *n = &a->root.node;
 
 	if (n->waiting == 0 || node_is_capped(n))
 		return NULL;
 	while (n != NULL && !node_is_leaf(n))
 		n = node_first_ready(n, kinds);
-	return n == &a->root ? NULL : n;
+	return n == &a->root.node ? NULL : n;
 }
 
 /*
@@ -274,8 +273,7 @@ room_of(const struct alloc *a, const struct alloc_node *leaf)
 		if (n->cap.tokens < (int64_t)room_price(n, wanted))
 			return 0;
 		bytes = min64(bytes,
-		    n->share.burst / 2 -
-			min64(n->share.burst / 2, n->outstanding));
+		    n->burst / 2 - min64(n->burst / 2, n->outstanding));
 	}
 	return bytes < wanted ? 0 : bytes;
 }
@@ -294,8 +292,8 @@ grant_room_of(struct alloc *a, enum alloc_kind kind, uint64_t now,
 		if ((leaf = TAILQ_FIRST(rooms)) == NULL)
 			return NULL;
 		node_refill_path(leaf, now);
-		TAILQ_REMOVE(rooms, leaf, room_entry);
-		TAILQ_INSERT_TAIL(rooms, leaf, room_entry);
+		TAILQ_REMOVE(rooms, leaf, list_entry);
+		TAILQ_INSERT_TAIL(rooms, leaf, list_entry);
 		if ((*bytes = room_of(a, leaf)) > 0)
 			return leaf;
 	}
@@ -325,14 +323,13 @@ forget_below(struct alloc *a, struct alloc_node *n, uint64_t now)
 	struct alloc_node *child;
 
 	node_refill(n, now);
-	TAILQ_FOREACH(child, &n->children, siblings)
-		forget_below(a, child, now);
+	if (n->is_class)
+		LIST_FOREACH(child, &class_of(n)->children, siblings)
+	forget_below(a, child, now);
 	if (node_is_leaf(n) && n->outstanding > 0) {
 		n->need = n->room = n->granted;
-		if (!n->is_hoarder)
-			TAILQ_INSERT_TAIL(&a->hoarders, n, hoarder_entry);
-		n->is_hoarder = true;
 		node_demand(a, n);
+		node_set_hoarder(a, n, true);
 	}
 	n->outstanding = 0;
 }
@@ -359,7 +356,7 @@ run_events(struct alloc *a, uint64_t now)
 
 	while ((n = node_first_event(a, false)) != NULL && n->event <= now) {
 		node_refill(n, now);
-		if (n->hoarded != 0)
+		if (n->starved)
 			forget_hoards(a, n, now);
 		node_update_path(a, n);
 	}
@@ -372,9 +369,9 @@ alloc_next(struct alloc *a, uint64_t now, uint64_t *bytes)
 	struct alloc_node *leaf;
 
 	run_events(a, now);
-	if (a->stock > 0 && node_waiting(&a->root, ALLOC_STOCKED) > 0)
+	if (a->stock > 0 && node_waiting(&a->root.node, ALLOC_STOCKED) > 0)
 		kinds |= KIND_BIT(ALLOC_STOCKED);
-	if (node_waiting(&a->root, ALLOC_GENERATED) > 0)
+	if (node_waiting(&a->root.node, ALLOC_GENERATED) > 0)
 		kinds |= KIND_BIT(ALLOC_GENERATED);
 	if ((leaf = grant_need(a, now, &kinds, bytes)) != NULL)
 		return leaf;
@@ -393,7 +390,7 @@ room_time(const struct alloc *a, const struct alloc_node *leaf)
 	for (const struct alloc_node *n = leaf; n != NULL; n = n->parent) {
 		if (!node_has_ceil(n))
 			continue;
-		if (n->outstanding + wanted > n->share.burst / 2)
+		if (n->outstanding + wanted > n->burst / 2)
 			return ALLOC_NEVER;
 		wait = bucket_wait(&n->cap, (int64_t)room_price(n, wanted));
 		if (wait > 0 && node_later(n, wait) > at)
@@ -403,16 +400,16 @@ room_time(const struct alloc *a, const struct alloc_node *leaf)
 }
 
 uint64_t
-alloc_deadline(const struct alloc *a)
+alloc_deadline(struct alloc *a)
 {
-	const struct alloc_node *n = node_first_event(a, a->stock == 0);
+	struct alloc_node *n = node_first_event(a, a->stock == 0);
 	uint64_t at = n == NULL ? ALLOC_NEVER : n->event;
 
 	/* The leaves that alloc_next() checked are at the end now. */
 	for (int k = 0; k < ALLOC_KINDS; k++) {
 		int tries = ROOM_TRIES;
 
-		TAILQ_FOREACH_REVERSE(n, &a->rooms[k], alloc_nodes, room_entry)
+		TAILQ_FOREACH_REVERSE(n, &a->rooms[k], alloc_nodes, list_entry)
 			if (tries-- > 0)
 				at = min64(at, room_time(a, n));
 			else

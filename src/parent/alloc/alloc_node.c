@@ -8,7 +8,7 @@
 
 /* The clock of the turns of a rank. */
 static enum alloc_clock
-clock_of(uint64_t rank)
+clock_of(uint8_t rank)
 {
 	return rank == 0 ? ALLOC_BY_RATE : ALLOC_BY_WEIGHT;
 }
@@ -30,6 +30,16 @@ turn_cmp(const struct alloc_turn *a, const struct alloc_turn *b)
 	return a == b ? 0 : (uintptr_t)a < (uintptr_t)b ? -1 : 1;
 }
 
+static struct alloc_node *
+node_of(struct alloc_turn *t)
+{
+	if (t->other)
+		return &((struct alloc_class *)(void *)((char *)t -
+			     offsetof(struct alloc_class, other)))
+			    ->node;
+	return (struct alloc_node *)t; /* its first member */
+}
+
 static int
 event_cmp(const struct alloc_node *a, const struct alloc_node *b)
 {
@@ -38,15 +48,23 @@ event_cmp(const struct alloc_node *a, const struct alloc_node *b)
 	return a == b ? 0 : (uintptr_t)a < (uintptr_t)b ? -1 : 1;
 }
 
-RB_PROTOTYPE(alloc_ready, alloc_turn, entry, turn_cmp)
-RB_GENERATE(alloc_ready, alloc_turn, entry, turn_cmp)
-RB_PROTOTYPE(alloc_events, alloc_node, event_entry, event_cmp)
-RB_GENERATE(alloc_events, alloc_node, event_entry, event_cmp)
+SPLAY_PROTOTYPE(alloc_ready, alloc_turn, entry, turn_cmp)
+SPLAY_GENERATE(alloc_ready, alloc_turn, entry, turn_cmp)
+SPLAY_PROTOTYPE(alloc_events, alloc_node, event_entry, event_cmp)
+SPLAY_GENERATE(alloc_events, alloc_node, event_entry, event_cmp)
+
+/* The first of a tree, which most often is at its root already. */
+#define FIRST(type, tree, entry) \
+	(!SPLAY_EMPTY(tree) && SPLAY_LEFT(SPLAY_ROOT(tree), entry) != NULL \
+		? SPLAY_MIN(type, tree) \
+		: SPLAY_ROOT(tree))
 
 static struct alloc_turn *
 first_turn(struct alloc_node *n, enum alloc_kind kind)
 {
-	return RB_MIN(alloc_ready, &n->lines[kind].ready);
+	struct alloc_ready *ready = &node_line(n, kind)->ready;
+
+	return FIRST(alloc_ready, ready, entry);
 }
 
 /*
@@ -61,8 +79,8 @@ lesser_turn(const struct alloc_node *n, struct alloc_turn *stocked,
 
 	if (stocked->rank != generated->rank)
 		return stocked->rank < generated->rank ? stocked : generated;
-	return stocked->served[c] - n->lines[ALLOC_STOCKED].now[c] <=
-		generated->served[c] - n->lines[ALLOC_GENERATED].now[c]
+	return stocked->served[c] - node_line(n, ALLOC_STOCKED)->now[c] <=
+		generated->served[c] - node_line(n, ALLOC_GENERATED)->now[c]
 	    ? stocked
 	    : generated;
 }
@@ -77,24 +95,21 @@ node_first_ready(struct alloc_node *n, unsigned int kinds)
 	if ((kinds & KIND_BIT(ALLOC_GENERATED)) != 0)
 		generated = first_turn(n, ALLOC_GENERATED);
 	if (stocked == NULL)
-		return generated == NULL ? NULL : generated->node;
+		return generated == NULL ? NULL : node_of(generated);
 	if (generated == NULL)
-		return stocked->node;
-	return lesser_turn(n, stocked, generated)->node;
+		return node_of(stocked);
+	return node_of(lesser_turn(n, stocked, generated));
 }
 
 struct alloc_node *
-node_first_event(const struct alloc *a, bool generated)
+node_first_event(struct alloc *a, bool generated)
 {
 	struct alloc_node *n, *other;
 
-	/* RB_MIN() does not change the tree, but lacks const. */
-	n = RB_MIN(alloc_events,
-	    (struct alloc_events *)(uintptr_t)&a->events[ALLOC_GENERATED]);
+	n = FIRST(alloc_events, &a->events[ALLOC_GENERATED], event_entry);
 	if (generated)
 		return n;
-	other = RB_MIN(alloc_events,
-	    (struct alloc_events *)(uintptr_t)&a->events[ALLOC_STOCKED]);
+	other = FIRST(alloc_events, &a->events[ALLOC_STOCKED], event_entry);
 	return n == NULL || (other != NULL && other->event < n->event) ? other
 								       : n;
 }
@@ -113,7 +128,7 @@ node_refill(struct alloc_node *n, uint64_t now)
 	elapsed = now - n->refilled;
 	n->refilled = now;
 	if (node_has_rate(n))
-		bucket_refill(&n->own, elapsed, (int64_t)n->share.burst);
+		bucket_refill(&n->own, elapsed, (int64_t)n->burst);
 	if (node_has_ceil(n))
 		bucket_refill(&n->cap, elapsed, (int64_t)node_space(n));
 }
@@ -141,8 +156,6 @@ next_event(const struct alloc_node *n)
 
 	if (n->waiting == 0)
 		return ALLOC_NEVER;
-	if (n->hoarded != 0)
-		return n->hoarded + ALLOC_HOARD_MAX;
 	if (node_is_capped(n))
 		wait = bucket_wait(&n->cap, (int64_t)n->threshold);
 	if (node_has_rate(n) && !node_has_own(n))
@@ -153,26 +166,43 @@ next_event(const struct alloc_node *n)
 static void
 leave_line(struct alloc_node *n, enum alloc_kind kind)
 {
-	if ((n->ready & KIND_BIT(kind)) == 0)
+	struct alloc_turn *t = node_turn(n, kind);
+
+	if (!t->ready)
 		return;
-	n->ready &= ~KIND_BIT(kind);
-	RB_REMOVE(alloc_ready, &n->parent->lines[kind].ready, &n->turns[kind]);
+	t->ready = false;
+	(void)SPLAY_REMOVE(alloc_ready, &node_line(n->parent, kind)->ready, t);
 }
 
 static void
 join_line(struct alloc_node *n, enum alloc_kind kind)
 {
-	n->ready |= KIND_BIT(kind);
-	RB_INSERT(alloc_ready, &n->parent->lines[kind].ready, &n->turns[kind]);
+	struct alloc_turn *t = node_turn(n, kind);
+
+	t->ready = true;
+	(void)SPLAY_INSERT(alloc_ready, &node_line(n->parent, kind)->ready, t);
 }
 
 void
 node_withdraw(struct alloc_node *n)
 {
-	if (n->ready == 0)
+	leave_line(n, n->is_class ? ALLOC_STOCKED : node_kind(n));
+	if (n->is_class)
+		leave_line(n, ALLOC_GENERATED);
+}
+
+/* Sets the time and kind of the next change of a node. */
+static void
+set_event(struct alloc *a, struct alloc_node *n, uint64_t event, bool kind)
+{
+	if (event == n->event && kind == n->event_kind)
 		return;
-	for (int k = 0; k < ALLOC_KINDS; k++)
-		leave_line(n, k);
+	if (n->event != ALLOC_NEVER)
+		(void)SPLAY_REMOVE(alloc_events, &a->events[n->event_kind], n);
+	n->event = event;
+	n->event_kind = kind;
+	if (n->event != ALLOC_NEVER)
+		(void)SPLAY_INSERT(alloc_events, &a->events[kind], n);
 }
 
 /* Records the time of the next change of a node. */
@@ -180,22 +210,15 @@ static void
 update_event(struct alloc *a, struct alloc_node *n)
 {
 	uint64_t event;
-	enum alloc_kind kind;
 
-	if (!is_starved(n))
-		n->hoarded = 0;
-	else if (n->hoarded == 0)
-		n->hoarded = n->refilled;
-	event = next_event(n);
-	kind = n->generating > 0 ? ALLOC_GENERATED : ALLOC_STOCKED;
-	if (event == n->event && kind == n->event_kind)
-		return;
-	if (n->event != ALLOC_NEVER)
-		RB_REMOVE(alloc_events, &a->events[n->event_kind], n);
-	n->event = event;
-	n->event_kind = kind;
-	if (n->event != ALLOC_NEVER)
-		RB_INSERT(alloc_events, &a->events[kind], n);
+	if (!is_starved(n)) {
+		n->starved = false;
+		event = next_event(n);
+	} else {
+		event = n->starved ? n->event : n->refilled + ALLOC_HOARD_MAX;
+		n->starved = true;
+	}
+	set_event(a, n, event, n->generating > 0);
 }
 
 /*
@@ -205,9 +228,9 @@ update_event(struct alloc *a, struct alloc_node *n)
 static void
 update_turn(struct alloc_node *n, enum alloc_kind kind)
 {
-	const struct alloc_line *line = &n->parent->lines[kind];
-	struct alloc_turn *t = &n->turns[kind];
-	uint64_t rank = node_has_own(n) ? 0 : 1 + (uint64_t)n->share.priority;
+	const struct alloc_line *line = node_line(n->parent, kind);
+	struct alloc_turn *t = node_turn(n, kind);
+	uint8_t rank = node_has_own(n) ? 0 : t->borrows;
 
 	if (!node_is_leaf(n)) {
 		const struct alloc_turn *first = first_turn(n, kind);
@@ -218,7 +241,7 @@ update_turn(struct alloc_node *n, enum alloc_kind kind)
 		}
 		rank = first->rank == 0 ? 0 : rank;
 	}
-	if ((n->ready & KIND_BIT(kind)) != 0 && t->rank == rank &&
+	if (t->ready && t->rank == rank &&
 	    t->served[ALLOC_BY_RATE] >= line->now[ALLOC_BY_RATE] &&
 	    t->served[ALLOC_BY_WEIGHT] >= line->now[ALLOC_BY_WEIGHT])
 		return;
@@ -245,7 +268,7 @@ update(struct alloc *a, struct alloc_node *n)
 	for (int k = 0; k < ALLOC_KINDS; k++)
 		if (node_waiting(n, k) > 0)
 			update_turn(n, k);
-		else
+		else if (n->is_class)
 			leave_line(n, k);
 }
 
@@ -261,8 +284,9 @@ node_update_below(struct alloc *a, struct alloc_node *n)
 {
 	struct alloc_node *child;
 
-	TAILQ_FOREACH(child, &n->children, siblings)
-		node_update_below(a, child);
+	if (n->is_class)
+		LIST_FOREACH(child, &class_of(n)->children, siblings)
+	node_update_below(a, child);
 	update(a, n);
 }
 
@@ -277,36 +301,52 @@ static void
 set_waiting(struct alloc_node *leaf, bool waiting)
 {
 	uint32_t change = waiting ? 1U : -1U;
-	uint32_t generating = node_kind(leaf) == ALLOC_GENERATED ? change : 0;
-	bool was = leaf->waiting != 0;
 
-	if (waiting == was)
-		return;
-	for (; leaf != NULL; leaf = leaf->parent) {
-		leaf->waiting += change;
-		leaf->generating += generating;
-	}
+	if (waiting != (leaf->waiting != 0))
+		node_add_waiting(leaf, change,
+		    node_kind(leaf) == ALLOC_GENERATED ? change : 0);
+}
+
+/* A node is in one list or in the tree of events. */
+static void
+enlist(struct alloc *a, struct alloc_node *leaf, struct alloc_nodes *list,
+    bool enters)
+{
+	set_event(a, leaf, ALLOC_NEVER, leaf->event_kind);
+	if (enters)
+		TAILQ_INSERT_TAIL(list, leaf, list_entry);
+	else
+		TAILQ_REMOVE(list, leaf, list_entry);
 }
 
 static void
 set_room(struct alloc *a, struct alloc_node *leaf, bool has_room)
 {
-	struct alloc_nodes *rooms = &a->rooms[node_kind(leaf)];
-
 	if (has_room == leaf->has_room)
 		return;
+	enlist(a, leaf, &a->rooms[node_kind(leaf)], has_room);
 	leaf->has_room = has_room;
-	if (has_room)
-		TAILQ_INSERT_TAIL(rooms, leaf, room_entry);
-	else
-		TAILQ_REMOVE(rooms, leaf, room_entry);
+}
+
+void
+node_set_hoarder(struct alloc *a, struct alloc_node *leaf, bool hoards)
+{
+	if (hoards == leaf->is_hoarder)
+		return;
+	enlist(a, leaf, &a->hoarders, hoards);
+	leaf->is_hoarder = hoards;
 }
 
 void
 node_count(struct alloc *a, struct alloc_node *leaf)
 {
-	set_waiting(leaf, leaf->need > leaf->granted);
-	set_room(a, leaf, leaf->waiting == 0 && leaf->room > leaf->granted);
+	bool waits = leaf->need > leaf->granted;
+	bool has_room = !waits && leaf->room > leaf->granted;
+
+	if (waits || has_room)
+		node_set_hoarder(a, leaf, false);
+	set_waiting(leaf, waits);
+	set_room(a, leaf, has_room);
 }
 
 void

@@ -3,6 +3,7 @@
  * pool.c and consumer.c.
  */
 #include <stddef.h>
+#include <string.h>
 
 #include "parent/alloc/alloc_node.h"
 
@@ -11,12 +12,14 @@ static void
 set_threshold(struct alloc_node *n)
 {
 	struct alloc_node *child;
+	uint64_t least = n->parent == NULL ? GRANT_MIN : n->parent->threshold;
 
-	n->threshold = n->parent == NULL ? GRANT_MIN : n->parent->threshold;
 	if (node_has_ceil(n) || node_has_rate(n))
-		n->threshold = min64(n->threshold, n->share.burst);
-	TAILQ_FOREACH(child, &n->children, siblings)
-		set_threshold(child);
+		least = min64(least, n->burst);
+	n->threshold = (uint8_t)least;
+	if (n->is_class)
+		LIST_FOREACH(child, &class_of(n)->children, siblings)
+	set_threshold(child);
 }
 
 /* The time to fill a quarter of a node's bucket. */
@@ -24,13 +27,13 @@ static void
 keep_slack(struct alloc *a, const struct alloc_node *n)
 {
 	const struct bucket_rate *rate =
-	    node_has_ceil(n) ? &n->share.ceil : &n->share.rate;
+	    node_has_ceil(n) ? &n->cap.rate : &n->own.rate;
 	double fill;
 
 	if (rate->bytes == 0)
 		return;
-	fill = (double)n->share.burst / (double)rate->bytes *
-	    (double)rate->period / 4;
+	fill =
+	    (double)n->burst / (double)rate->bytes * (double)rate->period / 4;
 	if (fill < (double)a->slack)
 		a->slack = (uint64_t)fill;
 }
@@ -41,59 +44,114 @@ alloc_slack(const struct alloc *a)
 	return a->slack;
 }
 
+/* Sets what a node has of its share besides the rates. */
+static void
+set_share(struct alloc_node *n, const struct alloc_share *share)
+{
+	n->burst = share->burst;
+	n->generated = share->generated;
+	for (int k = 0; k < ALLOC_KINDS; k++) {
+		node_turn(n, k)->weight = share->weight;
+		node_turn(n, k)->borrows =
+		    (uint8_t)(1 + min64(share->priority, ALLOC_RANK_MAX - 1));
+	}
+}
+
+struct alloc_share
+alloc_share_of(const struct alloc_node *n)
+{
+	return (struct alloc_share){
+		.rate = n->own.rate,
+		.ceil = n->cap.rate,
+		.burst = n->burst,
+		.weight = n->turn.weight,
+		.priority = n->turn.borrows - 1,
+		.generated = n->generated,
+	};
+}
+
 static void
 init_node(struct alloc_node *n, const struct alloc_share *share, uint64_t now)
 {
 	*n = (struct alloc_node){
-		.share = *share,
+		.is_class = n->is_class,
 		.refilled = now,
 		.event = ALLOC_NEVER,
 	};
-	TAILQ_INIT(&n->children);
-	for (int k = 0; k < ALLOC_KINDS; k++) {
-		n->turns[k].node = n;
-		RB_INIT(&n->lines[k].ready);
-	}
+	set_share(n, share);
 	bucket_init(&n->own, share->rate, (int64_t)share->burst);
 	bucket_init(&n->cap, share->ceil, (int64_t)share->burst);
+}
+
+static void
+init_class(struct alloc_class *c, const struct alloc_share *share, uint64_t now)
+{
+	*c = (struct alloc_class){
+		.node.is_class = true,
+		.other.other = true,
+	};
+	init_node(&c->node, share, now);
 }
 
 void
 alloc_init(struct alloc *a, const struct alloc_share *share, uint64_t now)
 {
 	*a = (struct alloc){ .slack = ALLOC_SLACK_MAX };
-	init_node(&a->root, share, now);
-	keep_slack(a, &a->root);
-	a->root.share.rate.bytes = 0;
-	set_threshold(&a->root);
-	for (int k = 0; k < ALLOC_KINDS; k++) {
-		RB_INIT(&a->events[k]);
+	init_class(&a->root, share, now);
+	keep_slack(a, &a->root.node);
+	a->root.node.own.rate.bytes = 0;
+	set_threshold(&a->root.node);
+	for (int k = 0; k < ALLOC_KINDS; k++)
 		TAILQ_INIT(&a->rooms[k]);
-	}
 	TAILQ_INIT(&a->hoarders);
 }
 
 /*
- * Adds a node as a child of a parent, with the virtual times of its siblings.
+ * The virtual times of a node's siblings, of which a leaf needs those of its
+ * kind.
  */
+static void
+take_times(struct alloc_node *n)
+{
+	for (int k = 0; k < ALLOC_KINDS; k++)
+		if (n->is_class || node_kind(n) == (enum alloc_kind)k)
+			memcpy(node_turn(n, k)->served,
+			    node_line(n->parent, k)->now,
+			    sizeof(n->turn.served));
+}
+
+/* Adds a node as a child of a parent. */
 static void
 attach(struct alloc_node *n, struct alloc_node *parent)
 {
 	n->parent = parent;
-	TAILQ_INSERT_TAIL(&parent->children, n, siblings);
-	for (int k = 0; k < ALLOC_KINDS; k++)
-		for (int c = 0; c < ALLOC_CLOCKS; c++)
-			n->turns[k].served[c] = parent->lines[k].now[c];
+	LIST_INSERT_HEAD(&class_of(parent)->children, n, siblings);
+	take_times(n);
+}
+
+static void
+add(struct alloc *a, struct alloc_node *n, struct alloc_node *parent)
+{
+	keep_slack(a, n);
+	attach(n, parent);
+	set_threshold(n);
 }
 
 void
 alloc_add(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
     const struct alloc_share *share, uint64_t now)
 {
+	n->is_class = false;
 	init_node(n, share, now);
-	keep_slack(a, n);
-	attach(n, parent);
-	set_threshold(n);
+	add(a, n, parent);
+}
+
+void
+alloc_add_class(struct alloc *a, struct alloc_class *c,
+    struct alloc_node *parent, const struct alloc_share *share, uint64_t now)
+{
+	init_class(c, share, now);
+	add(a, &c->node, parent);
 }
 
 /* Removes a node with its subtree from the tree. */
@@ -104,11 +162,9 @@ detach(struct alloc *a, struct alloc_node *n)
 
 	node_withdraw(n);
 	node_add_outstanding(parent, -(int64_t)n->outstanding);
-	TAILQ_REMOVE(&parent->children, n, siblings);
-	for (struct alloc_node *p = parent; p != NULL; p = p->parent) {
-		p->waiting -= n->waiting;
-		p->generating -= n->generating;
-	}
+	LIST_REMOVE(n, siblings);
+	node_add_waiting(parent, -(uint32_t)n->waiting,
+	    -(uint32_t)n->generating);
 	node_update_path(a, parent);
 }
 
@@ -116,8 +172,7 @@ void
 alloc_remove(struct alloc *a, struct alloc_node *n, uint64_t now)
 {
 	alloc_restart(a, n, now, 0);
-	if (n->is_hoarder)
-		TAILQ_REMOVE(&a->hoarders, n, hoarder_entry);
+	node_set_hoarder(a, n, false);
 	detach(a, n);
 }
 
@@ -141,30 +196,32 @@ move(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
 	node_refill_path(parent, now);
 	attach(n, parent);
 	node_add_outstanding(parent, (int64_t)n->outstanding);
-	for (struct alloc_node *p = parent; p != NULL; p = p->parent) {
-		p->waiting += n->waiting;
-		p->generating += n->generating;
-	}
+	node_add_waiting(parent, n->waiting, n->generating);
 }
 
 void
 alloc_change(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
     const struct alloc_share *share, uint64_t now)
 {
+	struct bucket_rate rate = share->rate;
+	bool was_generated = n->generated;
+
 	node_refill_path(n, now);
 	if (parent != n->parent)
 		move(a, n, parent, now);
 	else if (parent != NULL)
 		node_withdraw(n);
+	else
+		rate.bytes = 0;
 	/* The kind of a leaf may change. */
 	if (node_is_leaf(n))
 		node_uncount(a, n);
-	n->share = *share;
-	if (parent == NULL)
-		n->share.rate.bytes = 0;
+	set_share(n, share);
+	if (n->generated != was_generated && !n->is_class)
+		take_times(n);
 	if (node_is_leaf(n))
 		node_count(a, n);
-	resize(&n->own, n->share.rate, share->burst);
+	resize(&n->own, rate, share->burst);
 	resize(&n->cap, share->ceil, node_space(n));
 	keep_slack(a, n);
 	set_threshold(n);
@@ -172,31 +229,37 @@ alloc_change(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
 	node_update_path(a, n->parent);
 }
 
+/* Copies the buckets and the meter of a node with the same share. */
+static void
+copy_fill(struct alloc_node *n, const struct alloc_node *from)
+{
+	n->own = from->own;
+	n->cap = from->cap;
+	n->meter = from->meter;
+}
+
 void
-alloc_insert(struct alloc *a, struct alloc_node *n, struct alloc_node *leaf,
+alloc_insert(struct alloc *a, struct alloc_class *c, struct alloc_node *leaf,
     uint64_t now)
 {
-	const struct alloc_share none = alloc_no_share(leaf->share.generated);
+	const struct alloc_share none = alloc_no_share(leaf->generated);
+	const struct alloc_share share = alloc_share_of(leaf);
 
 	node_refill_path(leaf, now);
-	alloc_add(a, n, leaf->parent, &leaf->share, now);
-	n->own = leaf->own;
-	n->cap = leaf->cap;
-	n->meter = leaf->meter;
-	alloc_change(a, leaf, n, &none, now);
+	alloc_add_class(a, c, leaf->parent, &share, now);
+	copy_fill(&c->node, leaf);
+	alloc_change(a, leaf, &c->node, &none, now);
 }
 
 void
 alloc_extract(struct alloc *a, struct alloc_node *leaf, uint64_t now)
 {
 	struct alloc_node *n = leaf->parent;
-	struct alloc_share share = n->share;
+	struct alloc_share share = alloc_share_of(n);
 
-	share.generated = leaf->share.generated;
+	share.generated = leaf->generated;
 	node_refill_path(leaf, now);
-	leaf->own = n->own;
-	leaf->cap = n->cap;
-	leaf->meter = n->meter;
+	copy_fill(leaf, n);
 	alloc_change(a, leaf, n->parent, &share, now);
 	alloc_remove(a, n, now);
 }

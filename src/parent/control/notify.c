@@ -41,7 +41,7 @@ rate_of(struct daemon *s)
 	uint64_t now = clock_now(), rate = 0;
 
 	TAILQ_FOREACH(p, &s->pools, entry)
-		rate += meter_rate(&p->pool.alloc.root.meter, now);
+		rate += meter_rate(&p->pool.alloc.root.node.meter, now);
 	return rate;
 }
 

@@ -30,7 +30,7 @@ class_above(const struct alloc_node *node)
 	if (parent == NULL || parent->parent == NULL)
 		return NULL;
 	return (struct daemon_class *)((char *)parent -
-	    offsetof(struct daemon_class, node));
+	    offsetof(struct daemon_class, alloc));
 }
 
 static const char *
@@ -65,13 +65,15 @@ put_positive(struct json *j, const char *key, uint64_t n)
 }
 
 static void
-put_share(struct json *j, const struct alloc_share *share)
+put_share(struct json *j, const struct alloc_node *node)
 {
-	put_rate(j, "rate", &share->rate);
-	put_rate(j, "ceil", &share->ceil);
-	put_positive(j, "burst", share->burst);
-	json_put_number(j, "weight", share->weight);
-	json_put_number(j, "priority", share->priority);
+	const struct alloc_share share = alloc_share_of(node);
+
+	put_rate(j, "rate", &share.rate);
+	put_rate(j, "ceil", &share.ceil);
+	put_positive(j, "burst", share.burst);
+	json_put_number(j, "weight", share.weight);
+	json_put_number(j, "priority", share.priority);
 }
 
 static void
@@ -151,14 +153,15 @@ open_pool(struct json *j, struct daemon_pool *p, uint64_t now)
 
 	json_open(j, NULL, '{');
 	json_put_string(j, "name", p->name);
-	put_rate(j, "limit", &a->root.share.ceil);
-	put_positive(j, "burst", a->root.share.burst);
+	put_rate(j, "limit", &a->root.node.cap.rate);
+	put_positive(j, "burst", a->root.node.burst);
 	json_put_number(j, "stock", a->stock);
 	json_put_number(j, "stock_capacity", p->pool.capacity);
-	json_put_number(j, "bytes", a->root.meter.total);
-	json_put_number(j, "bytes_granted", a->root.meter.total);
+	json_put_number(j, "bytes", a->root.node.meter.total);
+	json_put_number(j, "bytes_granted", a->root.node.meter.total);
 	json_put_number(j, "counting_ns", now - p->pool.created);
-	json_put_number(j, "bytes_per_second", meter_rate(&a->root.meter, now));
+	json_put_number(j, "bytes_per_second",
+	    meter_rate(&a->root.node.meter, now));
 	json_put_string(j, "combine", names_text(names_combine, spec->combine));
 	json_put_number(j, "min_sources", spec->min_sources);
 	json_put_number(j, "unserved_ns",
@@ -176,20 +179,21 @@ open_pool(struct json *j, struct daemon_pool *p, uint64_t now)
 static void
 put_class(struct json *j, struct daemon_class *c, uint64_t now)
 {
-	const struct daemon_class *above = class_above(&c->node);
+	const struct daemon_class *above = class_above(&c->alloc.node);
 	uint64_t depth = 0;
 
 	json_open(j, NULL, '{');
 	json_put_string(j, "name", c->name);
 	json_put_name(j, "parent", above == NULL ? NULL : above->name);
-	for (; above != NULL; above = class_above(&above->node))
+	for (; above != NULL; above = class_above(&above->alloc.node))
 		depth++;
 	json_put_number(j, "depth", depth);
-	put_share(j, &c->node.share);
-	json_put_number(j, "bytes", c->node.meter.total);
-	json_put_number(j, "bytes_granted", c->node.meter.total);
+	put_share(j, &c->alloc.node);
+	json_put_number(j, "bytes", c->alloc.node.meter.total);
+	json_put_number(j, "bytes_granted", c->alloc.node.meter.total);
 	json_put_number(j, "counting_ns", now - c->created);
-	json_put_number(j, "bytes_per_second", meter_rate(&c->node.meter, now));
+	json_put_number(j, "bytes_per_second",
+	    meter_rate(&c->alloc.node.meter, now));
 	json_put_number(j, "guests", c->nguests);
 	json_put_string(j, "delivery",
 	    names_text(names_delivery, c->terms.delivery.mode));
@@ -268,7 +272,7 @@ put_guest(struct json *j, struct guest *g, uint64_t now)
 	    egd == NULL ? 0 : counted_nclients(&egd->endpoint.counted));
 	why_guest(g, now, &why);
 	put_state(j, guest_state(g), &why);
-	put_share(j, &node->share);
+	put_share(j, node);
 	put_bytes(j, c->bytes, node, guest_since(g), now);
 	REQUEST_COUNTERS(PUT_COUNTER)
 	json_put_number(j, "throttled_ns", guest_throttled_now(g));
@@ -333,7 +337,7 @@ put_service(struct json *j, struct service *s, struct alloc_node *node,
 	json_put_number(j, "local_port", s->config.local_port);
 	why_service(s, now, &why);
 	put_state(j, service_state(s), &why);
-	put_share(j, &node->share);
+	put_share(j, node);
 	put_bytes(j, c->bytes, node, e->counted.since, now);
 	REQUEST_COUNTERS(PUT_COUNTER)
 	json_put_number(j, "throttled_ns",
@@ -359,7 +363,7 @@ count_guest(struct guest *g)
 	struct daemon_class *c;
 
 	for (c = class_above(guest_node(g)); c != NULL;
-	     c = class_above(&c->node))
+	     c = class_above(&c->alloc.node))
 		c->nguests++;
 }
 

@@ -37,7 +37,7 @@ struct alloc_node *
 guest_node(struct guest *g)
 {
 	return g->egd == NULL ? &g->vhost.endpoint.consumer.leaf
-			      : &g->egd->node;
+			      : &g->egd->alloc.node;
 }
 
 const char *
@@ -80,7 +80,8 @@ change_leaf(struct guest *g, struct endpoint *e, bool generated,
 {
 	const struct alloc_share none = alloc_no_share(generated);
 
-	consumer_change(e->pool, &e->consumer, &g->egd->node, &none, delivery);
+	consumer_change(e->pool, &e->consumer, &g->egd->alloc.node, &none,
+	    delivery);
 	endpoint_limit(e);
 }
 
@@ -98,7 +99,7 @@ guest_change(struct guest *g, struct alloc_node *parent,
 		return;
 	}
 	g->egd->service.config.polling = terms->polling;
-	alloc_change(&e->pool->alloc, &g->egd->node, parent, share,
+	alloc_change(&e->pool->alloc, &g->egd->alloc.node, parent, share,
 	    clock_now());
 	change_leaf(g, &g->egd->service.endpoint, share->generated,
 	    &terms->delivery);
@@ -113,12 +114,12 @@ guest_add_egd(struct guest *g, const struct config_service *cs)
 
 	if ((g->egd = calloc(1, sizeof(*g->egd))) == NULL)
 		log_fatal("out of memory for an EGD socket");
-	own.share = alloc_no_share(e->consumer.leaf.share.generated);
+	own.share = alloc_no_share(e->consumer.leaf.generated);
 	own.delivery = e->consumer.delivery;
 	own.polling = g->vhost.polling;
-	consumer_share(e->pool, &e->consumer, &g->egd->node);
+	consumer_share(e->pool, &e->consumer, &g->egd->alloc);
 	service_init(&g->egd->service, &own, &g->subject, e->env, e->store,
-	    e->pool, &g->egd->node);
+	    e->pool, &g->egd->alloc.node);
 	endpoint_limit(e);
 }
 

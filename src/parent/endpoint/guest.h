@@ -10,7 +10,7 @@
 
 /* An EGD socket: the guest's share is a node of the tree with two leaves. */
 struct guest_egd {
-	struct alloc_node node;
+	struct alloc_class alloc;
 	struct service service;
 };
 

@@ -34,7 +34,7 @@ consumer_of(struct alloc_node *leaf)
 static uint64_t
 dry(const struct pool *pool, const struct consumer *c, uint64_t now)
 {
-	if (c->leaf.share.generated)
+	if (c->leaf.generated)
 		return 0;
 	return pool->dry_total +
 	    (pool->dry_since == 0 ? 0 : now - pool->dry_since);
@@ -75,7 +75,7 @@ consumer_throttled_ns(const struct pool *pool, const struct consumer *c)
 static void
 watch_stock(struct pool *pool, uint64_t now)
 {
-	const struct alloc_node *root = &pool->alloc.root;
+	const struct alloc_node *root = &pool->alloc.root.node;
 	bool is_dry =
 	    pool->alloc.stock < GRANT_MIN && root->waiting > root->generating;
 
@@ -107,7 +107,7 @@ static void
 grant(struct pool *pool, struct consumer *c, uint64_t bytes)
 {
 	c->given += bytes;
-	if (!c->leaf.share.generated)
+	if (!c->leaf.generated)
 		pool->granted += bytes;
 	if (!c->unsent)
 		TAILQ_INSERT_TAIL(&pool->unsent, c, unsent_entry);
@@ -146,7 +146,7 @@ wake(struct pool *pool, uint64_t now)
 	uint64_t at = alloc_deadline(&pool->alloc);
 	uint64_t earliest = pool->woken + alloc_slack(&pool->alloc);
 
-	if (pool->alloc.root.waiting > 0) {
+	if (pool->alloc.root.node.waiting > 0) {
 		process_expect(&pool->entropy);
 		if (at > now + WATCH_INTERVAL)
 			at = now + WATCH_INTERVAL;
@@ -232,7 +232,7 @@ restart(struct pool *pool, struct consumer *c, uint64_t outstanding)
 {
 	if (c->unsent)
 		TAILQ_REMOVE(&pool->unsent, c, unsent_entry);
-	if (!c->leaf.share.generated)
+	if (!c->leaf.generated)
 		pool->granted -= pending(c);
 	c->given -= pending(c);
 	c->unsent = c->blocked = false;
@@ -353,7 +353,7 @@ consumer_change(struct pool *pool, struct consumer *c,
     const struct proto_delivery *delivery)
 {
 	bool other = memcmp(&c->delivery, delivery, sizeof(*delivery)) != 0;
-	bool was_generated = c->leaf.share.generated;
+	bool was_generated = c->leaf.generated;
 
 	/* Pending grants will be of the new kind. */
 	if (share->generated && !was_generated)
@@ -370,10 +370,10 @@ consumer_change(struct pool *pool, struct consumer *c,
 }
 
 void
-consumer_share(struct pool *pool, struct consumer *c, struct alloc_node *node)
+consumer_share(struct pool *pool, struct consumer *c, struct alloc_class *class)
 {
 	forget_limit(pool, c);
-	alloc_insert(&pool->alloc, node, &c->leaf, clock_now());
+	alloc_insert(&pool->alloc, class, &c->leaf, clock_now());
 }
 
 void

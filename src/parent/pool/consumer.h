@@ -84,7 +84,7 @@ void consumer_remove(struct pool *, struct consumer *);
  * Inserts a node with the consumer's share above it, below which others can be
  * added; or removes the node when the consumer is alone below it.
  */
-void consumer_share(struct pool *, struct consumer *, struct alloc_node *);
+void consumer_share(struct pool *, struct consumer *, struct alloc_class *);
 void consumer_unshare(struct pool *, struct consumer *);
 
 /*

@@ -75,7 +75,7 @@ daemon_class_of(struct daemon_pool *p, const struct alloc_node *node)
 	struct daemon_class *c;
 
 	TAILQ_FOREACH(c, &p->classes, entry)
-		if (&c->node == node)
+		if (&c->alloc.node == node)
 			break;
 	return c;
 }
@@ -158,8 +158,8 @@ daemon_plain_share(const struct config_terms *terms,
 	struct alloc_share share =
 	    alloc_no_share(terms->delivery.mode == DELIVERY_DRBG);
 
-	share.ceil = parent->share.ceil;
-	share.burst = parent->share.burst;
+	share.ceil = parent->cap.rate;
+	share.burst = parent->burst;
 	return share;
 }
 
@@ -222,7 +222,7 @@ daemon_find_place(struct daemon *d, const char *pool, const char *class,
 	if (class[0] != '\0' && c == NULL)
 		return no_class(d, p, class);
 	place->pool = &p->pool;
-	place->parent = c == NULL ? &p->pool.alloc.root : &c->node;
+	place->parent = c == NULL ? &p->pool.alloc.root.node : &c->alloc.node;
 	place->class = c == NULL ? NULL : c->name;
 	place->terms = c == NULL ? &p->terms : &c->terms;
 	place->share = daemon_plain_share(place->terms, place->parent);
@@ -252,7 +252,7 @@ void
 daemon_class_free(struct daemon_pool *p, struct daemon_class *c)
 {
 	TAILQ_REMOVE(&p->classes, c, entry);
-	alloc_remove(&p->pool.alloc, &c->node, clock_now());
+	alloc_remove(&p->pool.alloc, &c->alloc.node, clock_now());
 	free(c);
 }
 

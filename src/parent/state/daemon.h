@@ -31,7 +31,7 @@ struct daemon;
 struct daemon_class {
 	TAILQ_ENTRY(daemon_class) entry;
 	char name[CONFIG_NAME_SIZE];
-	struct alloc_node node;
+	struct alloc_class alloc;
 	struct config_terms terms; /* defaults of added guests */
 	uint64_t created;	   /* ns */
 	bool kept;		   /* by the configuration being applied */

@@ -232,20 +232,20 @@ static void
 apply_class(struct daemon_pool *p, const struct config_class *cc)
 {
 	struct daemon_class *c = daemon_find_class(p, cc->name);
-	struct alloc_node *parent = &p->pool.alloc.root;
+	struct alloc_node *parent = &p->pool.alloc.root.node;
 
 	if (cc->parent != NULL)
-		parent = &daemon_find_class(p, cc->parent->name)->node;
+		parent = &daemon_find_class(p, cc->parent->name)->alloc.node;
 	if (c == NULL) {
 		c = daemon_must(calloc(1, sizeof(*c)));
 		strlcpy(c->name, cc->name, sizeof(c->name));
 		c->created = clock_now();
-		alloc_add(&p->pool.alloc, &c->node, parent, &cc->share,
+		alloc_add_class(&p->pool.alloc, &c->alloc, parent, &cc->share,
 		    clock_now());
 	} else {
 		/* In the order of the tree: parents first. */
 		TAILQ_REMOVE(&p->classes, c, entry);
-		alloc_change(&p->pool.alloc, &c->node, parent, &cc->share,
+		alloc_change(&p->pool.alloc, &c->alloc.node, parent, &cc->share,
 		    clock_now());
 	}
 	TAILQ_INSERT_TAIL(&p->classes, c, entry);
@@ -273,7 +273,7 @@ apply_pools(struct daemon *d, const struct config *config, struct plan *plan)
 		p->kept = true;
 		TAILQ_FOREACH(c, &p->classes, entry)
 			c->kept = false;
-		alloc_change(&p->pool.alloc, &p->pool.alloc.root, NULL,
+		alloc_change(&p->pool.alloc, &p->pool.alloc.root.node, NULL,
 		    &cp->share, clock_now());
 		TAILQ_FOREACH(cc, &cp->classes, entry)
 			apply_class(p, cc);
@@ -298,10 +298,10 @@ parent_of(struct daemon_pool *p, const struct config_class *cc,
 
 	*class = NULL;
 	if (cc == NULL)
-		return &p->pool.alloc.root;
+		return &p->pool.alloc.root.node;
 	c = daemon_find_class(p, cc->name);
 	*class = c->name;
-	return &c->node;
+	return &c->alloc.node;
 }
 
 /* Lets a service listen at its configured place, if it does not yet. */
@@ -478,7 +478,7 @@ inherited(struct daemon *d, struct guest *g)
 	TAILQ_FOREACH(p, &d->pools, entry) {
 		if (&p->pool != guest_pool(g) || !p->kept)
 			continue;
-		if (parent == &p->pool.alloc.root)
+		if (parent == &p->pool.alloc.root.node)
 			return &p->terms;
 		c = daemon_class_of(p, parent);
 		return c != NULL && c->kept ? &c->terms : NULL;

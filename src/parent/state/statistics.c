@@ -131,7 +131,7 @@ static void
 report_pool(struct pool *pool, uint32_t nactive, uint64_t period)
 {
 	const struct alloc *a = &pool->alloc;
-	uint64_t granted = a->root.meter.total - pool->reported;
+	uint64_t granted = a->root.node.meter.total - pool->reported;
 	uint32_t sources = pool->setup.spec.nsources, healthy = 0;
 	struct pool_source *s;
 
@@ -147,15 +147,15 @@ report_pool(struct pool *pool, uint32_t nactive, uint64_t period)
 		LOG_NUMBER("VRNGD_SOURCES", sources),
 		LOG_NUMBER("VRNGD_HEALTHY", healthy),
 		LOG_NUMBER("VRNGD_SERVING", __builtin_popcount(pool->serving)),
-		LOG_NUMBER("VRNGD_WAITING", a->root.waiting),
+		LOG_NUMBER("VRNGD_WAITING", a->root.node.waiting),
 		LOG_NUMBER("VRNGD_INTERVAL_NS", period)),
 	    "pool %s: statistics: %" PRIu64 " bytes granted in %" PRIu64
 	    " s to %" PRIu32 " guests and services, %" PRIu64 " of %" PRIu64
 	    " in stock, %" PRIu32 " of %" PRIu32 " sources healthy, %" PRIu32
 	    " waiting",
 	    pool->name, granted, period / NS_PER_SEC, nactive, a->stock,
-	    pool->capacity, healthy, sources, a->root.waiting);
-	pool->reported = a->root.meter.total;
+	    pool->capacity, healthy, sources, a->root.node.waiting);
+	pool->reported = a->root.node.meter.total;
 }
 
 /* Logs the statistics of all active guests, services, sources and pools. */
@@ -196,7 +196,7 @@ is_active(struct daemon *d)
 	bool active = false;
 
 	TAILQ_FOREACH(p, &d->pools, entry) {
-		if (p->pool.alloc.root.waiting > 0)
+		if (p->pool.alloc.root.node.waiting > 0)
 			p->pool.active = true;
 		active = active || p->pool.active;
 	}
@@ -266,7 +266,7 @@ own_node(struct pool *pool, struct consumer *c)
 {
 	struct alloc_node *above = c->leaf.parent;
 
-	return above == &pool->alloc.root || why_class(pool, above) != NULL
+	return above == &pool->alloc.root.node || why_class(pool, above) != NULL
 	    ? &c->leaf
 	    : above;
 }
@@ -274,7 +274,7 @@ own_node(struct pool *pool, struct consumer *c)
 void
 statistics_throttled(struct pool *pool, struct consumer *c)
 {
-	const struct bucket_rate *ceil = &c->limit->share.ceil;
+	const struct bucket_rate *ceil = &c->limit->cap.rate;
 	const struct throttle *t = &c->throttle;
 	uint64_t given = meter_rate(&own_node(pool, c)->meter, clock_now());
 	uint64_t most = meter_per_second(ceil->bytes, ceil->period);

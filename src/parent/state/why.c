@@ -24,7 +24,7 @@ why_limit(struct pool *pool, const struct alloc_node *limit, char *text,
 {
 	const struct daemon_class *c = why_class(pool, limit);
 
-	if (limit == &pool->alloc.root) {
+	if (limit == &pool->alloc.root.node) {
 		snprintf(text, size, "pool %s", pool->name);
 		return "pool";
 	}
@@ -82,7 +82,7 @@ static void
 cause_channel(const struct pool *pool, const struct consumer *c,
     struct why *why)
 {
-	if (c->leaf.share.generated)
+	if (c->leaf.generated)
 		set_cause(why, "seed", "its DRBG waits for a seed from pool %s",
 		    pool->name);
 	else
@@ -93,7 +93,7 @@ cause_channel(const struct pool *pool, const struct consumer *c,
 static void
 cause_limit(struct pool *pool, const struct alloc_node *limit, struct why *why)
 {
-	const struct bucket_rate *ceil = &limit->share.ceil;
+	const struct bucket_rate *ceil = &limit->cap.rate;
 	uint64_t rate = meter_per_second(ceil->bytes, ceil->period);
 	char owner[CONFIG_NAME_SIZE + 16];
 
@@ -113,7 +113,7 @@ cause_pool(struct pool *pool, const struct consumer *c, uint64_t now,
     struct why *why)
 {
 	const struct alloc_node *limit = alloc_limit(&c->leaf);
-	bool generated = c->leaf.share.generated;
+	bool generated = c->leaf.generated;
 	bool empty = !generated && pool->alloc.stock < GRANT_MIN;
 
 	if (!process_running(&pool->entropy))

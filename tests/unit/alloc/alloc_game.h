@@ -28,7 +28,10 @@ struct bound {
 };
 
 struct member {
-	struct alloc_node node;
+	union {
+		struct alloc_node node;
+		struct alloc_class class;
+	};
 	struct member *parent;
 	struct alloc_share share;
 	struct bound bound;

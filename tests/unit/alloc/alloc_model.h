@@ -90,10 +90,10 @@ struct model {
 static inline void
 generate(struct model *m, struct guest *g, bool generated)
 {
-	struct alloc_share share = g->leaf.share;
+	struct alloc_share share = alloc_share_of(&g->leaf);
 
 	share.generated = generated;
-	alloc_change(&m->a, &g->leaf, &m->a.root, &share, m->now);
+	alloc_change(&m->a, &g->leaf, &m->a.root.node, &share, m->now);
 }
 
 static inline void
@@ -128,7 +128,7 @@ model_init(struct model *m, size_t n, uint64_t burst, uint64_t period)
 	set_stock(m, PLENTY, 0);
 	bound_init(&m->bound, burst, period, m->now);
 	for (size_t i = 0; i < n; i++)
-		alloc_add(&m->a, &m->guests[i].leaf, &m->a.root, &equal,
+		alloc_add(&m->a, &m->guests[i].leaf, &m->a.root.node, &equal,
 		    m->now);
 }
 
@@ -178,7 +178,7 @@ note_forgotten(struct model *m)
 static inline void
 draw(struct model *m, const struct guest *g, uint64_t bytes)
 {
-	if (!g->leaf.share.generated) {
+	if (!g->leaf.generated) {
 		HOLDS(m, bytes <= m->stock);
 		m->stock -= bytes;
 	}
@@ -189,7 +189,7 @@ draw(struct model *m, const struct guest *g, uint64_t bytes)
 static inline bool
 has_tokens(const struct model *m, uint64_t wanted)
 {
-	const struct alloc_node *root = &m->a.root;
+	const struct alloc_node *root = &m->a.root.node;
 
 	return m->burst == 0 ||
 	    (wanted + root->outstanding <= m->burst &&
@@ -212,14 +212,14 @@ may_have(const struct model *m, const struct guest *g)
 
 	if (leaf->need > leaf->granted)
 		return has_tokens(m, least) &&
-		    (leaf->share.generated || m->stock >= GRANT_MIN);
+		    (leaf->generated || m->stock >= GRANT_MIN);
 	if (leaf->room <= leaf->granted)
 		return false;
 	wanted = leaf->room - leaf->granted;
 	wanted = wanted < least ? wanted : least;
-	return has_tokens(m, m->a.root.waiting > 0 ? least : wanted) &&
-	    m->a.root.outstanding + wanted <= most / 2 &&
-	    (leaf->share.generated || m->stock >= m->capacity / 2 + wanted);
+	return has_tokens(m, m->a.root.node.waiting > 0 ? least : wanted) &&
+	    m->a.root.node.outstanding + wanted <= most / 2 &&
+	    (leaf->generated || m->stock >= m->capacity / 2 + wanted);
 }
 
 /* No grantable bytes are left, and all waiting leaves are woken. */
@@ -255,7 +255,8 @@ grant(struct model *m, uint64_t *bytes)
 	HOLDS(m, *bytes >= least || (m->burst != 0 && *bytes == m->burst));
 	HOLDS(m, *bytes <= ALLOC_GRANT_MAX);
 	HOLDS(m,
-	    waits || m->burst == 0 || m->a.root.outstanding <= m->burst / 2);
+	    waits || m->burst == 0 ||
+		m->a.root.node.outstanding <= m->burst / 2);
 	g->granted += *bytes;
 	g->held += *bytes;
 	g->total += *bytes;
@@ -367,9 +368,10 @@ invariants(struct model *m)
 
 	for (size_t i = 0; i < m->n; i++)
 		outstanding += m->guests[i].leaf.outstanding;
-	HOLDS(m, outstanding == m->a.root.outstanding);
+	HOLDS(m, outstanding == m->a.root.node.outstanding);
 	HOLDS(m,
-	    m->a.root.cap.tokens + (int64_t)outstanding <= (int64_t)m->burst);
+	    m->a.root.node.cap.tokens + (int64_t)outstanding <=
+		(int64_t)m->burst);
 }
 
 #endif

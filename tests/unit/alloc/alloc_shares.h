@@ -25,7 +25,7 @@ struct tree {
 	uint64_t seed; /* for what is random */
 	uint64_t stock;
 	uint64_t supply; /* bytes per second into stock */
-	struct alloc_node nodes[NODES];
+	struct alloc_class nodes[NODES];
 	uint64_t got[NODES];   /* bytes */
 	uint64_t wants[NODES]; /* bytes of a request; 0: none waits */
 	uint64_t seen[NODES];  /* ns, of the last grant */
@@ -72,18 +72,42 @@ supply(struct tree *t, uint64_t stock, uint64_t more)
 	alloc_stock(&t->a, t->stock, 0);
 }
 
+static inline struct alloc_node *
+node(struct tree *t, int i)
+{
+	return i == -1 ? &t->a.root.node : &t->nodes[i].node;
+}
+
+static inline int
+number(const struct tree *t, const struct alloc_node *n)
+{
+	return (int)((const struct alloc_class *)(const void *)n - t->nodes);
+}
+
+/* A leaf becomes a class. */
+static inline void
+make_class(struct tree *t, int i)
+{
+	const struct alloc_share s = alloc_share_of(node(t, i));
+	struct alloc_node *above = node(t, i)->parent;
+
+	alloc_remove(&t->a, node(t, i), t->now);
+	alloc_add_class(&t->a, &t->nodes[i], above, &s, t->now);
+}
+
 static inline void
 add(struct tree *t, int i, int parent, struct alloc_share s)
 {
-	alloc_add(&t->a, &t->nodes[i],
-	    parent == -1 ? &t->a.root : &t->nodes[parent], &s, t->now);
+	if (parent >= 0 && !t->nodes[parent].node.is_class)
+		make_class(t, parent);
+	alloc_add(&t->a, node(t, i), node(t, parent), &s, t->now);
 }
 
 /* Keeps a leaf waiting for as much as it wants. */
 static inline void
 ask(struct tree *t, int i)
 {
-	struct alloc_node *n = &t->nodes[i];
+	struct alloc_node *n = &t->nodes[i].node;
 
 	alloc_want(&t->a, n, t->now, n->granted + t->wants[i],
 	    n->granted + t->wants[i], 0);
@@ -105,10 +129,10 @@ grant_all(struct tree *t)
 	int i;
 
 	while ((n = alloc_next(&t->a, t->now, &bytes)) != NULL) {
-		i = (int)(n - t->nodes);
+		i = number(t, n);
 		t->got[i] += bytes;
 		t->seen[i] = t->now;
-		if (!n->share.generated)
+		if (!n->generated)
 			t->stock -= bytes;
 		assert_int_equal(t->a.stock, t->stock);
 		ask(t, i);

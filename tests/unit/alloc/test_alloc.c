@@ -164,7 +164,7 @@ test_sizes(void **state)
 		assert_int_equal(alloc_request_max(leaf), rows[i].max);
 	}
 	/* What is generated does not come out of the stock. */
-	leaf->share.generated = true;
+	leaf->generated = true;
 	assert_int_equal(alloc_window(leaf, 4096), ALLOC_WINDOW_MAX);
 }
 
@@ -296,7 +296,7 @@ test_restart(void **state)
 	}
 	ask(&m, g, 100, 0);
 	assert_null(grant(&m, &bytes));
-	assert_int_equal(m.a.root.cap.tokens, 0);
+	assert_int_equal(m.a.root.node.cap.tokens, 0);
 }
 
 /* Who holds what others wait for has it counted as used after a second. */
@@ -318,16 +318,16 @@ test_hoard(void **state)
 	assert_int_equal(m.now, since + ALLOC_HOARD_MAX);
 	m.now--;
 	assert_null(grant(&m, &bytes));
-	assert_int_equal(m.a.root.outstanding, 1000);
+	assert_int_equal(m.a.root.node.outstanding, 1000);
 	m.now++;
 	assert_null(grant(&m, &bytes));
-	assert_int_equal(m.a.root.outstanding, 0);
+	assert_int_equal(m.a.root.node.outstanding, 0);
 	m.now = alloc_deadline(&m.a);
 	assert_ptr_equal(grant(&m, &bytes), &m.guests[1]);
 	assert_int_equal(bytes, 64);
 	/* What the hoarder says of the forgotten bytes counts no more. */
 	ask(&m, &m.guests[0], 0, 0);
-	assert_int_equal(m.a.root.outstanding, 64);
+	assert_int_equal(m.a.root.node.outstanding, 64);
 }
 
 /* Grants all that two leaves may have, and returns how much that is. */
@@ -364,7 +364,8 @@ test_insert(void **state)
 		.burst = 2000,
 		.weight = 1,
 		.generated = true };
-	struct alloc_node leaf, node, other, *leaves[2] = { &leaf, NULL };
+	struct alloc_class class;
+	struct alloc_node leaf, other, *leaves[2] = { &leaf, NULL };
 	struct alloc_node *top = &leaf;
 	uint64_t start = NS_PER_SEC, now = start, sum = 0, was;
 	uint64_t seed = program_seed();
@@ -372,7 +373,7 @@ test_insert(void **state)
 
 	(void)state;
 	alloc_init(&a, &plenty, now);
-	alloc_add(&a, &leaf, &a.root, &own, now);
+	alloc_add(&a, &leaf, &a.root.node, &own, now);
 	for (int i = 0; i < 100000; i++) {
 		now += unit_below(&seed, 20 * NS_PER_MS);
 		sum += grant_both(&a, leaves, now, &seed);
@@ -389,13 +390,13 @@ test_insert(void **state)
 			leaves[1] = NULL;
 			top = &leaf;
 		} else {
-			alloc_insert(&a, &node, &leaf, now);
-			alloc_add(&a, &other, &node, &none, now);
+			alloc_insert(&a, &class, &leaf, now);
+			alloc_add(&a, &other, &class.node, &none, now);
 			leaves[1] = &other;
-			top = &node;
+			top = &class.node;
 		}
 		assert_int_equal(top->cap.tokens, was);
-		assert_ptr_equal(top->parent, &a.root);
+		assert_ptr_equal(top->parent, &a.root.node);
 	}
 	/* Nothing was lost, either, but for what the bucket could not hold. */
 	assert_true(sum > (now - start) / 100000 / 2);

@@ -14,10 +14,10 @@ grant(struct tree *t, uint64_t *bytes)
 
 	if (n == NULL)
 		return -1;
-	if (!n->share.generated)
+	if (!n->generated)
 		t->stock -= *bytes;
 	assert_int_equal(t->a.stock, t->stock);
-	return (int)(n - t->nodes);
+	return number(t, n);
 }
 
 /* Without stock, and who does without it is served and woken, but no others. */
@@ -235,7 +235,7 @@ static void
 test_switch(void **state)
 {
 	struct tree t;
-	struct alloc_node *n = &t.nodes[1];
+	struct alloc_node *n = &t.nodes[1].node;
 	struct alloc_share s = share(0, 0, 0);
 	uint64_t bytes;
 
@@ -263,15 +263,15 @@ test_switch(void **state)
 	alloc_change(&t.a, n, n->parent, &s, t.now);
 	assert_int_equal(grant(&t, &bytes), -1);
 	s.generated = true;
-	alloc_change(&t.a, n, &t.a.root, &s, t.now);
+	alloc_change(&t.a, n, &t.a.root.node, &s, t.now);
 	assert_int_equal(grant(&t, &bytes), 1);
 	assert_int_equal(bytes, 100);
 	assert_int_equal(n->granted, 300);
-	assert_int_equal(t.a.root.outstanding, 300);
-	assert_int_equal(t.nodes[0].outstanding, 0);
+	assert_int_equal(t.a.root.node.outstanding, 300);
+	assert_int_equal(t.nodes[0].node.outstanding, 0);
 	alloc_remove(&t.a, n, t.now);
 	assert_int_equal(grant(&t, &bytes), -1);
-	assert_int_equal(t.a.root.outstanding, 0);
+	assert_int_equal(t.a.root.node.outstanding, 0);
 }
 
 /* Leaves beside those of the tree, with limits of their own. */
@@ -283,7 +283,7 @@ add_many(struct tree *t, struct alloc_node *many, uint64_t ceil, uint64_t burst)
 		    burst + unit_below(&t->seed, burst));
 
 		s.generated = i % 3 != 0;
-		alloc_add(&t->a, &many[i], &t->a.root, &s, t->now);
+		alloc_add(&t->a, &many[i], &t->a.root.node, &s, t->now);
 	}
 }
 
@@ -299,11 +299,11 @@ test_windows(void **state)
 	(void)state;
 	tree_init(&t, 10 * K, 0);
 	for (int i = 0; i < MANY; i++) {
-		alloc_add(&t.a, &many[i], &t.a.root, &s, t.now);
+		alloc_add(&t.a, &many[i], &t.a.root.node, &s, t.now);
 		alloc_want(&t.a, &many[i], t.now, 0, 10, 0);
 	}
 	add(&t, 0, -1, generated(s));
-	n = &t.nodes[0];
+	n = &t.nodes[0].node;
 	alloc_stock(&t.a, 0, 2000);
 	alloc_want(&t.a, n, t.now, 0, 100, 0);
 	assert_ptr_equal(alloc_next(&t.a, t.now, &bytes), n);
@@ -331,7 +331,7 @@ static bool
 all_full(const struct alloc_node *many)
 {
 	for (int i = 0; i < MANY; i++)
-		if (many[i].share.generated && many[i].granted < many[i].room)
+		if (many[i].generated && many[i].granted < many[i].room)
 			return false;
 	return true;
 }
@@ -389,7 +389,7 @@ test_window_after_idling(void **state)
 	run(&t, 100 * NS_PER_SEC, NS_PER_MS);
 	want(&t, 0, 0);
 	t.now += NS_PER_SEC;
-	alloc_want(&t.a, &t.nodes[1], t.now, 0, 64, 0);
+	alloc_want(&t.a, &t.nodes[1].node, t.now, 0, 64, 0);
 	assert_int_equal(grant(&t, &bytes), 1);
 	want(&t, 1, 64);
 	want(&t, 0, 64);

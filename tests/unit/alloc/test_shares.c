@@ -235,36 +235,37 @@ static void
 test_change(void **state)
 {
 	struct tree t;
-	struct alloc_share s = share(0, 50 * K, 5 * K);
+	struct alloc_share s = share(0, 50 * K, 5 * K), own = share(0, 0, 0);
 
 	(void)state;
 	tree_init(&t, 1000 * K, 0);
 	add(&t, 0, -1, share(0, 500 * K, 50 * K));
 	add(&t, 1, -1, share(0, 100 * K, 10 * K));
-	add(&t, 2, 0, share(0, 0, 0));
+	make_class(&t, 1);
+	add(&t, 2, 0, own);
 	want(&t, 2, 64);
 	drain(&t);
 	run(&t, 10 * NS_PER_SEC, NS_PER_MS);
 	expect(&t, 2, 5000 * K);
-	alloc_change(&t.a, &t.nodes[2], &t.nodes[1], &t.nodes[2].share, t.now);
+	alloc_change(&t.a, &t.nodes[2].node, &t.nodes[1].node, &own, t.now);
 	drain(&t);
 	run(&t, 10 * NS_PER_SEC, NS_PER_MS);
 	expect(&t, 2, 1000 * K);
-	alloc_change(&t.a, &t.nodes[1], &t.a.root, &s, t.now);
+	alloc_change(&t.a, &t.nodes[1].node, &t.a.root.node, &s, t.now);
 	drain(&t);
 	run(&t, 10 * NS_PER_SEC, NS_PER_MS);
 	expect(&t, 2, 500 * K);
 	/* A change as such brings nothing. */
 	memset(t.got, 0, sizeof(t.got));
 	for (int i = 0; i < 1000; i++) {
-		alloc_change(&t.a, &t.nodes[1], &t.a.root, &s, t.now);
-		alloc_change(&t.a, &t.nodes[2], &t.nodes[1], &t.nodes[2].share,
+		alloc_change(&t.a, &t.nodes[1].node, &t.a.root.node, &s, t.now);
+		alloc_change(&t.a, &t.nodes[2].node, &t.nodes[1].node, &own,
 		    t.now);
 		grant_all(&t);
 	}
 	assert_true(t.got[2] <= GRANT_MIN);
-	alloc_remove(&t.a, &t.nodes[2], t.now);
-	alloc_remove(&t.a, &t.nodes[1], t.now);
+	alloc_remove(&t.a, &t.nodes[2].node, t.now);
+	alloc_remove(&t.a, &t.nodes[1].node, t.now);
 	run(&t, NS_PER_SEC, NS_PER_MS);
 	assert_int_equal(t.got[2], 0);
 }

@@ -91,10 +91,15 @@ game_init(struct game *g, uint64_t seed, size_t nodes, bool race)
 	bound_init(&g->bound, &g->share, g->now);
 	for (size_t i = 0; i < n; i++) {
 		struct member *m = &g->members[i];
+		struct alloc_node *above = &g->a.root.node;
 
-		alloc_add(&g->a, &m->node,
-		    m->parent == NULL ? &g->a.root : &m->parent->node,
-		    &m->share, g->now);
+		if (m->parent != NULL)
+			above = &m->parent->node;
+		if (m->leaf)
+			alloc_add(&g->a, &m->node, above, &m->share, g->now);
+		else
+			alloc_add_class(&g->a, &m->class, above, &m->share,
+			    g->now);
 		bound_init(&m->bound, &m->share, g->now);
 	}
 }
@@ -236,7 +241,7 @@ change(struct game *g, struct member *m)
 		m->share.generated = !m->share.generated;
 	}
 	alloc_change(&g->a, &m->node,
-	    m->parent == NULL ? &g->a.root : &m->parent->node, &m->share,
+	    m->parent == NULL ? &g->a.root.node : &m->parent->node, &m->share,
 	    g->now);
 }
 
@@ -283,7 +288,7 @@ step(struct game *g)
 static void
 check_sums(struct game *g)
 {
-	HOLDS(g, g->granted == g->a.root.meter.total);
+	HOLDS(g, g->granted == g->a.root.node.meter.total);
 	for (int i = 0; i < NODES; i++)
 		HOLDS(g, g->members[i].total == g->members[i].node.meter.total);
 }

@@ -45,7 +45,7 @@ add_guest(struct world *w, size_t pool, const char *name)
 	static const struct config_terms terms = { 0 };
 	struct daemon_pool *p = w->pools[pool];
 	struct alloc_node *parent =
-	    pool == 0 ? &w->class->node : &p->pool.alloc.root;
+	    pool == 0 ? &w->class->alloc.node : &p->pool.alloc.root.node;
 	struct guest *g = daemon_guest_new(&w->daemon, name, &p->pool, parent,
 	    &plain, &terms);
 
@@ -73,8 +73,8 @@ start(struct world *w)
 	w->class = calloc(1, sizeof(*w->class));
 	assert_non_null(w->class);
 	strlcpy(w->class->name, "gold", sizeof(w->class->name));
-	alloc_add(&w->pools[0]->pool.alloc, &w->class->node,
-	    &w->pools[0]->pool.alloc.root, &plain, clock_now());
+	alloc_add_class(&w->pools[0]->pool.alloc, &w->class->alloc,
+	    &w->pools[0]->pool.alloc.root.node, &plain, clock_now());
 	TAILQ_INSERT_TAIL(&w->pools[0]->classes, w->class, entry);
 	status_json_init(&w->json, &w->daemon);
 }

@@ -18,7 +18,7 @@
 struct plumbing {
 	struct pool pool;
 	struct process_env env;
-	struct alloc_node node; /* with the share of both */
+	struct alloc_class class; /* with the share of both */
 	struct consumer consumers[CONSUMERS];
 	int bytes[CONSUMERS];	   /* that a worker reads from */
 	uint64_t given[CONSUMERS]; /* as the entropy process received it */
@@ -129,11 +129,11 @@ plumb(struct plumbing *p, uint64_t ceil)
 	p->pool.stock = UINT32_MAX;
 	p->pool.capacity = 65536;
 	pool_update_stock(&p->pool);
-	consumer_init(&p->pool, &p->consumers[0], &p->pool.alloc.root, &part,
-	    &raw, &ops, p);
-	consumer_share(&p->pool, &p->consumers[0], &p->node);
-	consumer_init(&p->pool, &p->consumers[1], &p->node, &none, &raw, &ops,
-	    p);
+	consumer_init(&p->pool, &p->consumers[0], &p->pool.alloc.root.node,
+	    &part, &raw, &ops, p);
+	consumer_share(&p->pool, &p->consumers[0], &p->class);
+	consumer_init(&p->pool, &p->consumers[1], &p->class.node, &none, &raw,
+	    &ops, p);
 	for (int i = 0; i < CONSUMERS; i++)
 		join(p, i);
 }
@@ -223,34 +223,36 @@ static void
 test_share(void **state)
 {
 	struct plumbing p;
+	struct alloc_share share;
 	struct consumer *c = &p.consumers[0];
 
 	(void)state;
 	plumb(&p, 3600);
 	want(&p, 0, 0, 30000, 0);
 	want(&p, 1, 0, 20000, 0);
-	assert_int_equal(p.node.meter.total, 50000);
+	assert_int_equal(p.class.node.meter.total, 50000);
 	consumer_leave(&p.pool, &p.consumers[1]);
 	consumer_remove(&p.pool, &p.consumers[1]);
 	for (int i = 0; i < 3; i++) {
 		consumer_unshare(&p.pool, c);
-		assert_ptr_equal(c->leaf.parent, &p.pool.alloc.root);
+		assert_ptr_equal(c->leaf.parent, &p.pool.alloc.root.node);
 		assert_in_range(c->leaf.cap.tokens, 50000, 50010);
 		assert_int_equal(c->leaf.meter.total, 50000);
-		assert_int_equal(c->leaf.share.burst, BURST);
-		consumer_share(&p.pool, c, &p.node);
-		assert_ptr_equal(c->leaf.parent, &p.node);
-		assert_in_range(p.node.cap.tokens, 50000, 50010);
-		assert_int_equal(p.node.outstanding, 30000);
+		assert_int_equal(c->leaf.burst, BURST);
+		consumer_share(&p.pool, c, &p.class);
+		assert_ptr_equal(c->leaf.parent, &p.class.node);
+		assert_in_range(p.class.node.cap.tokens, 50000, 50010);
+		assert_int_equal(p.class.node.outstanding, 30000);
 	}
 	consumer_unshare(&p.pool, c);
 	/* A request that waits goes on waiting, and is served. */
 	want(&p, 0, 30000, 30000 + 2 * BURST, 0);
 	assert_in_range(p.given[0], 80000 - 64, 80010);
-	consumer_share(&p.pool, c, &p.node);
-	assert_int_equal(p.pool.alloc.root.waiting, 1);
-	consumer_init(&p.pool, &p.consumers[1], &p.node,
-	    &p.consumers[0].leaf.share, &c->delivery, &ops, &p);
+	consumer_share(&p.pool, c, &p.class);
+	assert_int_equal(p.pool.alloc.root.node.waiting, 1);
+	share = alloc_share_of(&p.consumers[0].leaf);
+	consumer_init(&p.pool, &p.consumers[1], &p.class.node, &share,
+	    &c->delivery, &ops, &p);
 	close(p.bytes[1]);
 	join(&p, 1);
 	unplumb(&p);
@@ -268,12 +270,12 @@ test_exact(void **state)
 	want(&p, 1, 0, 1000, 0);
 	assert_int_equal(p.given[0], 100);
 	assert_int_equal(p.given[1], 1000);
-	assert_int_equal(p.node.outstanding, 1100);
+	assert_int_equal(p.class.node.outstanding, 1100);
 	want(&p, 0, 100, 100, 0);
-	assert_int_equal(p.node.outstanding, 1000);
+	assert_int_equal(p.class.node.outstanding, 1000);
 	consumer_leave(&p.pool, &p.consumers[1]);
 	close(p.bytes[1]);
-	assert_int_equal(p.node.outstanding, 0);
+	assert_int_equal(p.class.node.outstanding, 0);
 	join(&p, 1);
 	want(&p, 0, 100, 150, 0);
 	assert_int_equal(p.given[0], 150);
@@ -337,7 +339,7 @@ test_replaced(void **state)
 	want(&p, 1, 0, 5000, 30000);
 	assert_int_equal(p.given[0], 0);
 	assert_int_equal(p.given[1], 5000);
-	assert_int_equal(p.node.outstanding, 95000);
+	assert_int_equal(p.class.node.outstanding, 95000);
 	unplumb(&p);
 }
 
@@ -352,7 +354,7 @@ test_throttled(void **state)
 	plumb(&p, UINT64_C(3600) * 100000);
 	want(&p, 0, 0, BURST + 20000, 0);
 	assert_true(p.consumers[0].throttle.waiting);
-	assert_ptr_equal(p.consumers[0].limit, &p.node);
+	assert_ptr_equal(p.consumers[0].limit, &p.class.node);
 	assert_int_equal(p.throttled, 0);
 	for (int i = 0; i < 300; i++) {
 		usleep(1000);
@@ -449,10 +451,12 @@ test_throttled_time(void **state)
 {
 	struct plumbing p;
 	struct consumer *c = &p.consumers[0];
+	struct alloc_share share;
 	uint64_t first, then;
 
 	(void)state;
 	plumb(&p, 3600);
+	share = alloc_share_of(&c->leaf);
 	assert_int_equal(consumer_throttled_ns(&p.pool, c), 0);
 	want(&p, 0, 0, 2 * BURST, 0);
 	usleep(2000);
@@ -461,7 +465,7 @@ test_throttled_time(void **state)
 	usleep(2000);
 	then = consumer_throttled_ns(&p.pool, c);
 	assert_true(then >= first + 2000000);
-	consumer_change(&p.pool, c, &p.node, &c->leaf.share, &c->delivery);
+	consumer_change(&p.pool, c, &p.class.node, &share, &c->delivery);
 	assert_true(c->throttle.total >= then);
 	assert_true(consumer_throttled_ns(&p.pool, c) >= then);
 	unplumb(&p);

@@ -53,13 +53,13 @@ start(struct world *w, uint64_t ceil, bool generated)
 	strlcpy(w->class->name, "gold", sizeof(w->class->name));
 	share.ceil = (struct bucket_rate){ ceil, NS_PER_SEC };
 	share.burst = ceil == 0 ? 0 : BURST;
-	alloc_add(&p->pool.alloc, &w->class->node, &p->pool.alloc.root, &share,
-	    clock_now());
+	alloc_add_class(&p->pool.alloc, &w->class->alloc,
+	    &p->pool.alloc.root.node, &share, clock_now());
 	TAILQ_INSERT_TAIL(&p->classes, w->class, entry);
 	share = unlimited;
 	share.generated = generated;
 	w->guest = daemon_guest_new(&w->daemon, "vm1", &p->pool,
-	    &w->class->node, &share, &terms);
+	    &w->class->alloc.node, &share, &terms);
 	w->vhost = &w->guest->vhost.endpoint;
 	p->pool.entropy.pid = getpid();
 	p->pool.unserved = 0;
@@ -248,9 +248,9 @@ test_blocked(void **state)
 	w.pool->pool.unserved = clock_now();
 	check(&w, ENDPOINT_WAITING, "sources", "no healthy source");
 	w.pool->pool.unserved = 0;
-	w.vhost->consumer.leaf.share.generated = false;
+	w.vhost->consumer.leaf.generated = false;
 	check(&w, ENDPOINT_WAITING, "worker", "does not read");
-	w.vhost->consumer.leaf.share.generated = true;
+	w.vhost->consumer.leaf.generated = true;
 	w.vhost->consumer.blocked = false;
 	w.vhost->consumer.want.need = 0;
 	disconnect(w.vhost, page);
