@@ -12,6 +12,8 @@
 #include "common/min.h"
 #include "common/window.h"
 
+#define REFILL_MIN 4096 /* bytes */
+
 void
 window_init(struct window *w)
 {
@@ -82,6 +84,19 @@ window_drop(struct window *w, uint32_t n)
 }
 
 /*
+ * The bytes used of a full window after which more are wanted: early, since the
+ * refill takes time, but not for each request to a small window.
+ */
+static uint32_t
+refill_size(const struct window *w)
+{
+	if (w->ready == 0)
+		return 1;
+	return w->ready > 4 * REFILL_MIN ? w->ready / 4
+					 : min32(w->ready / 2, REFILL_MIN);
+}
+
+/*
  * Whether `want` must be reported to the parent: more is needed, less is
  * needed, or enough has been used to fill the window again.
  */
@@ -101,7 +116,7 @@ is_changed(const struct window *w, const struct proto_want *want)
 	 */
 	thought = want->received - w->reported.received + w->reported.held;
 	used = thought - want->held;
-	return used >= (w->ready == 0 ? 1 : w->ready / 2);
+	return used >= refill_size(w);
 }
 
 void

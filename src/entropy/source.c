@@ -12,6 +12,7 @@
 
 #define READ_FAST (1 * NS_PER_MS)
 #define READ_SLOW (20 * NS_PER_MS)
+#define PIECE	  16384 /* bytes: about 40 us of the kernel's generator */
 /* Bytes that a stalled source must deliver to count as healthy again. */
 #define YIELD_MIN 512
 
@@ -208,13 +209,26 @@ note_gone(struct source *src)
 	pthread_mutex_unlock(&src->lock);
 }
 
+/*
+ * The size of the next read, if `chunk` bytes are allowed.  A stock that is
+ * little used is refilled in small pieces: a fast source needs a processor, which
+ * may be the one that a worker needs for its guest.
+ */
+static size_t
+read_size(struct source *src, size_t chunk)
+{
+	if (chunk <= PIECE || stock_held(&src->stock) < src->stock.capacity / 2)
+		return chunk;
+	return PIECE;
+}
+
 /* Reads until the source ends or fails.  Returns its new state. */
 static enum proto_source_status
 read_on(struct source *src)
 {
 	enum proto_source_status status = SOURCE_LOST;
 	enum health_verdict verdict;
-	size_t chunk = CHUNK_MIN, max = src->stock.capacity / 2, size;
+	size_t chunk = CHUNK_MIN, max = src->stock.capacity / 2, want, size;
 	uint64_t took;
 	uint8_t *to;
 	ssize_t n;
@@ -222,8 +236,9 @@ read_on(struct source *src)
 	if (max > CHUNK_MAX)
 		max = CHUNK_MAX;
 	for (;;) {
-		settle(src, chunk);
-		to = stock_reserve(&src->stock, chunk, &size);
+		want = read_size(src, chunk);
+		settle(src, want);
+		to = stock_reserve(&src->stock, want, &size);
 		if (to == NULL) {
 			note_gone(src);
 			return SOURCE_LOST;
@@ -232,7 +247,7 @@ read_on(struct source *src)
 			return status;
 		chunk = chunk_next(chunk, max, took);
 		verdict = health_feed(src->health, to, (size_t)n);
-		judge(src, verdict, to, (size_t)n, chunk);
+		judge(src, verdict, to, (size_t)n, read_size(src, chunk));
 		if (verdict == HEALTH_FAILED)
 			return SOURCE_FAILED;
 		if (verdict == HEALTH_LATCHED)

@@ -76,8 +76,7 @@ vrngd_config()
 	esac
 	awk -v n="$2" -v class="$class" -v socket="$work/v" 'BEGIN {
 		print "pool \"default\" {"
-		print "\tsource \"urandom\" { type = device" \
-		    " path = \"/dev/urandom\" }"
+		print "\tsource \"kernel\" { type = kernel }"
 		print "\tclass \"bench\" { " class " }\n}"
 		for (i = 0; i < n; i++)
 			printf "guest \"g%d\" { socket = \"%s%d\"" \

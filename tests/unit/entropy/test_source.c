@@ -412,6 +412,69 @@ test_chunks(void **state)
 	assert_int_equal(chunk, 3000);
 }
 
+static size_t bulk_largest; /* of the reads, with the stock's lock */
+static struct stock *bulk_stock;
+
+/* A fast source. */
+static ssize_t
+bulk_read(struct device *d, uint8_t *buf, size_t size)
+{
+	static uint64_t seed;
+
+	(void)d;
+	unit_fill(buf, size, ++seed);
+	pthread_mutex_lock(&bulk_stock->lock);
+	if (size > bulk_largest)
+		bulk_largest = size;
+	pthread_mutex_unlock(&bulk_stock->lock);
+	return (ssize_t)size;
+}
+
+/* Takes `n` bytes.  Returns the largest read until the stock is full again. */
+static size_t
+bulk_refill(size_t n)
+{
+	size_t largest;
+
+	while (!stock_full(bulk_stock))
+		usleep(100);
+	pthread_mutex_lock(&bulk_stock->lock);
+	bulk_largest = 0;
+	pthread_mutex_unlock(&bulk_stock->lock);
+	stock_remove(bulk_stock, n);
+	while (!stock_full(bulk_stock))
+		usleep(100);
+	pthread_mutex_lock(&bulk_stock->lock);
+	largest = bulk_largest;
+	pthread_mutex_unlock(&bulk_stock->lock);
+	return largest;
+}
+
+/*
+ * A stock that is little used is refilled in small pieces, so that the reader
+ * does not keep a processor for long; one that is nearly empty in large ones.
+ */
+static void
+test_pieces(void **state)
+{
+	static const struct source_kind bulk = { .read = bulk_read };
+	static struct source src;
+	static struct counters_source counts;
+	struct proto_source spec = pipe_spec(0);
+	size_t largest = 0;
+
+	(void)state;
+	bulk_stock = &src.stock;
+	source_start(&src, &spec, &bulk, &counts, 4 * CHUNK_MAX,
+	    eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+	assert_int_equal(source_open(&src, -1), 0);
+	for (int i = 0; i < 20; i++)
+		assert_in_range(bulk_refill(CHUNK_MAX), 1, 16384);
+	for (int i = 0; i < 100 && largest <= 16384; i++)
+		largest = bulk_refill(stock_held(bulk_stock));
+	assert_in_range(largest, 16385, CHUNK_MAX);
+}
+
 int
 main(void)
 {
@@ -428,6 +491,7 @@ main(void)
 		cmocka_unit_test(test_condemned),
 		cmocka_unit_test(test_condemned_testing),
 		cmocka_unit_test(test_chunks),
+		cmocka_unit_test(test_pieces),
 	};
 
 	return UNIT_MAIN("source", tests);

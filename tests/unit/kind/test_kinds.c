@@ -70,12 +70,23 @@ static void
 test_kernel(void **state)
 {
 	struct device d = kinds_device(SOURCE_KERNEL, -1);
+	struct device other = kinds_device(SOURCE_KERNEL, -1);
 
 	(void)state;
 	assert_int_equal(kinds_open(&d), 0);
+	assert_int_equal(kinds_open(&other), 0);
+	/* By the vDSO each reader has a state of its own. */
+	if (d.state != NULL)
+		assert_ptr_not_equal(d.state, other.state);
+	for (size_t size = 1; size <= 65536; size *= 2) {
+		kinds_check_random(&d, size);
+		kinds_check_random(&other, size);
+	}
+	kinds_close(&d);
+	/* By the system call, as with a kernel without that function. */
+	d.state = NULL;
 	for (size_t size = 1; size <= 65536; size *= 2)
 		kinds_check_random(&d, size);
-	kinds_close(&d);
 	kinds_end(kinds_start(&d, -1, kinds_use_once));
 }
 
