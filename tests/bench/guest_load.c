@@ -49,21 +49,28 @@ buffer_gpa(const struct guest *g, uint32_t id)
 }
 
 int
-guest_open(struct guest *g, const char *path, const struct work *w)
+guest_prepare(struct guest *g, const struct work *w)
 {
-	uint64_t features = FE_F_PROTOCOL | FE_F_VERSION_1 |
-	    (w->indirect ? FE_F_INDIRECT : 0) |
-	    (w->event_idx ? FE_F_EVENT_IDX : 0);
 	uint32_t size = ring_size(w);
 
 	memset(g, 0, sizeof(*g));
 	fe_init(&g->fe);
 	g->work = w;
 	if ((g->slots = calloc(size, sizeof(*g->slots))) == NULL ||
-	    fe_mem_add(&g->fe, 0, ROUND(buffer_gpa(g, size), FE_PAGE), 0) ==
-		-1 ||
-	    fe_ring_init(&g->fe, size, 0) == -1 ||
-	    fe_connect(&g->fe, path) == -1 ||
+	    fe_mem_add(&g->fe, 0, ROUND(buffer_gpa(g, size), FE_PAGE), 0) == -1)
+		return -1;
+	return fe_ring_init(&g->fe, size, 0);
+}
+
+int
+guest_connect(struct guest *g, const char *path)
+{
+	const struct work *w = g->work;
+	uint64_t features = FE_F_PROTOCOL | FE_F_VERSION_1 |
+	    (w->indirect ? FE_F_INDIRECT : 0) |
+	    (w->event_idx ? FE_F_EVENT_IDX : 0);
+
+	if (fe_connect(&g->fe, path) == -1 ||
 	    fe_handshake(&g->fe, features, FE_P_ALL) == -1)
 		return -1;
 	if (features & ~g->fe.offered)

@@ -39,10 +39,12 @@ struct guest {
 };
 
 /*
- * Connects to the socket and starts the ring, as QEMU does.  Returns -1 with
- * errno.  guest_close() takes back what it has got in either case.
+ * Makes a guest's memory and its ring; then connects to the socket and starts
+ * the ring, as QEMU does.  Both return -1 with errno.  guest_close() frees what
+ * there is in any case.
  */
-int guest_open(struct guest *, const char *path, const struct work *);
+int guest_prepare(struct guest *, const struct work *);
+int guest_connect(struct guest *, const char *path);
 void guest_close(struct guest *);
 
 /* Makes as many requests as are missing, at most `depth`, and kicks. */

@@ -1,7 +1,7 @@
 /*
  * load_vhost: guests that load a vhost-user-rng server, and what came of it.
  *
- *	load_vhost [-eiPR] [-n guests] [-l bytes] [-d depth] [-g segments]
+ *	load_vhost [-eiPRS] [-n guests] [-l bytes] [-d depth] [-g segments]
  *	    [-t ms] [-w ms] [-I ms] [-p pid] socket
  *
  * With several guests their numbers, from 0, are appended to the socket's path.
@@ -10,8 +10,8 @@
  *	-l  bytes of a request			-i  with indirect descriptors
  *	-d  requests that each keeps waiting	-P  guests look at the used index;
  *	-g  segments of a request		    else they wait for calls
- *	-R  with packed rings
- *	-t  measure for so many ms, after -w ms of the same
+ *	-R  with packed rings			-S  all guests connect at once
+ *	-t  measure for so many ms, after -w ms of the same; 0: only connect
  *	-I  measure for so many ms without any request instead
  *	-p  the server, to report its CPU time, memory and wake-ups
  *
@@ -24,6 +24,7 @@
 #include <err.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,7 @@
 #define EVENTS	 64
 #define SPINS	 1024 /* between looks at the clock */
 #define STALL_NS (10 * NS_PER_SEC)
+#define STACK	 (256 * 1024) /* bytes, of each guest that connects at once */
 
 struct load {
 	struct work work;
@@ -46,6 +48,7 @@ struct load {
 	uint64_t time;
 	uint64_t idle;
 	pid_t server; /* 0: not given */
+	bool storm;   /* they connect at once */
 	struct guest *guests;
 	int epoll_fd;
 	struct latency first; /* from connecting to the first completion */
@@ -140,16 +143,25 @@ run_until(struct load *l, uint32_t depth, uint64_t end)
 	}
 }
 
+static void
+guest_path(const struct load *l, const char *socket, uint32_t i, char *path,
+    size_t size)
+{
+	if (l->nguests == 1)
+		snprintf(path, size, "%s", socket);
+	else
+		snprintf(path, size, "%s%u", socket, i);
+}
+
 /* The first request of a guest, as soon as it is connected. */
 static void
 guest_begin(struct load *l, uint32_t i, const char *path)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u32 = i };
 	struct guest *g = &l->guests[i];
 	struct latency ignored = { 0 };
 	uint64_t start = clock_now();
 
-	if (guest_open(g, path, &l->work) == -1)
+	if (guest_connect(g, path) == -1)
 		err(1, "%s", path);
 	guest_submit(g, 1);
 	while (guest_reap(g, &ignored) == 0) {
@@ -159,23 +171,113 @@ guest_begin(struct load *l, uint32_t i, const char *path)
 		relax();
 	}
 	latency_add(&l->first, clock_now() - start);
-	if (!l->work.polls)
-		guest_listen(g);
-	if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, g->fe.call, &ev) == -1)
-		err(1, "epoll_ctl");
+}
+
+/* A guest of many that connect at once, in a thread of its own. */
+struct starter {
+	pthread_t thread;
+	struct load *load;
+	pthread_barrier_t *gate;
+	pthread_mutex_t *lock;
+	const uint64_t *start; /* ns, of all */
+	uint32_t number;
+	char path[256];
+};
+
+static void *
+starter_run(void *arg)
+{
+	struct starter *s = arg;
+	struct load *l = s->load;
+	struct guest *g = &l->guests[s->number];
+	struct pollfd pfd = { .fd = -1, .events = POLLIN };
+	struct latency ignored = { 0 };
+	uint64_t start, calls;
+	uint32_t n = 0;
+
+	pthread_barrier_wait(s->gate); /* all threads are there */
+	pthread_barrier_wait(s->gate);
+	start = *s->start;
+	if (guest_connect(g, s->path) == -1)
+		err(1, "%s", s->path);
+	guest_submit(g, 1);
+	pfd.fd = g->fe.call;
+	while (n == 0) {
+		if (clock_now() - start > STALL_NS)
+			errx(1, "%s: the first request was not completed",
+			    s->path);
+		if (poll(&pfd, 1, l->work.polls ? 0 : 100) == 1 &&
+		    read(pfd.fd, &calls, sizeof(calls)) == -1 &&
+		    errno != EAGAIN)
+			err(1, "read");
+		pthread_mutex_lock(s->lock);
+		n = guest_reap(g, &ignored);
+		if (n > 0)
+			latency_add(&l->first, clock_now() - start);
+		pthread_mutex_unlock(s->lock);
+	}
+	return NULL;
+}
+
+/* All guests connect at once, and wait for the first completion. */
+static void
+begin_storm(struct load *l, const char *socket)
+{
+	struct starter *starters = calloc(l->nguests, sizeof(*starters)), *s;
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	pthread_barrier_t gate;
+	pthread_attr_t attr;
+	uint64_t start;
+
+	if (starters == NULL || pthread_attr_init(&attr) != 0 ||
+	    pthread_attr_setstacksize(&attr, STACK) != 0 ||
+	    pthread_barrier_init(&gate, NULL, l->nguests + 1) != 0)
+		errx(1, "cannot begin");
+	for (uint32_t i = 0; i < l->nguests; i++) {
+		s = &starters[i];
+		*s = (struct starter){
+			.load = l,
+			.gate = &gate,
+			.lock = &lock,
+			.start = &start,
+			.number = i,
+		};
+		guest_path(l, socket, i, s->path, sizeof(s->path));
+		if (pthread_create(&s->thread, &attr, starter_run, s) != 0)
+			errx(1, "cannot start thread %u", i);
+	}
+	pthread_barrier_wait(&gate);
+	start = clock_now();
+	pthread_barrier_wait(&gate);
+	for (uint32_t i = 0; i < l->nguests; i++)
+		pthread_join(starters[i].thread, NULL);
+	pthread_barrier_destroy(&gate);
+	pthread_attr_destroy(&attr);
+	free(starters);
 }
 
 static void
 begin(struct load *l, const char *socket)
 {
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
 	char path[256];
 
+	for (uint32_t i = 0; i < l->nguests; i++)
+		if (guest_prepare(&l->guests[i], &l->work) == -1)
+			err(1, "guest %u", i);
+	if (l->storm)
+		begin_storm(l, socket);
 	for (uint32_t i = 0; i < l->nguests; i++) {
-		if (l->nguests == 1)
-			snprintf(path, sizeof(path), "%s", socket);
-		else
-			snprintf(path, sizeof(path), "%s%u", socket, i);
-		guest_begin(l, i, path);
+		if (!l->storm) {
+			guest_path(l, socket, i, path, sizeof(path));
+			guest_begin(l, i, path);
+		}
+		if (!l->work.polls)
+			guest_listen(&l->guests[i]);
+		ev.data.u32 = i;
+		if (epoll_ctl(l->epoll_fd, EPOLL_CTL_ADD, l->guests[i].fe.call,
+			&ev) == -1)
+			err(1, "epoll_ctl");
 	}
 }
 
@@ -309,6 +411,20 @@ measure_idle(struct load *l)
 	printf("processes %ju\n", (uintmax_t)is.workers + 1);
 }
 
+/* How long it takes until each guest is served, and the CPU time of it. */
+static void
+connect_all(struct load *l, const char *socket)
+{
+	uint64_t before = take_usage(l, false).cpu;
+
+	begin(l, socket);
+	print_latency("first_ms", &l->first, 1e6);
+	if (l->server != 0)
+		printf("connect_cpu_us %.0f\n",
+		    (double)(take_usage(l, false).cpu - before) / 1e3 /
+			(double)l->nguests);
+}
+
 static uint32_t
 number(const char *text, const char *what, uint32_t min, uint32_t max)
 {
@@ -324,7 +440,7 @@ static _Noreturn void
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: load_vhost [-eiPR] [-n guests] [-l bytes] "
+	    "usage: load_vhost [-eiPRS] [-n guests] [-l bytes] "
 	    "[-d depth] [-g segments]\n\t[-t ms] [-w ms] [-I ms] "
 	    "[-p pid] socket\n");
 	exit(1);
@@ -341,7 +457,7 @@ options(struct load *l, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "ePRin:l:d:g:t:w:I:p:")) != -1) {
+	while ((c = getopt(argc, argv, "ePRSin:l:d:g:t:w:I:p:")) != -1) {
 		switch (c) {
 		case 'e':
 			l->work.event_idx = true;
@@ -351,6 +467,9 @@ options(struct load *l, int argc, char **argv)
 			break;
 		case 'R':
 			fe_packed = true;
+			break;
+		case 'S':
+			l->storm = true;
 			break;
 		case 'P':
 			l->work.polls = true;
@@ -419,11 +538,10 @@ main(int argc, char **argv)
 	l.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (l.guests == NULL || l.epoll_fd == -1)
 		err(1, "cannot begin");
-	begin(&l, socket);
-	print_latency("first_ms", &l.first, 1e6);
+	connect_all(&l, socket);
 	if (l.idle > 0)
 		measure_idle(&l);
-	else
+	else if (l.time > 0)
 		measure(&l);
 	for (uint32_t i = 0; i < l.nguests; i++)
 		guest_close(&l.guests[i]);
