@@ -14,6 +14,7 @@
 #include <bsd/string.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <unistd.h>
@@ -191,8 +192,8 @@ find_fake(pid_t pid)
 }
 
 /* Starts a child that only the harness knows. */
-pid_t
-fork(void)
+static pid_t
+start_fake(void)
 {
 	struct fake *c = find_fake(0);
 
@@ -205,6 +206,19 @@ fork(void)
 	c->up = fcntl(p.up, F_DUPFD_CLOEXEC, 0);
 	CHECK(c->down != -1 && c->up != -1);
 	return c->pid;
+}
+
+pid_t
+fork(void)
+{
+	return start_fake();
+}
+
+int
+clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
+{
+	(void)run, (void)stack, (void)flags, (void)arg;
+	return start_fake();
 }
 
 int

@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,13 +153,24 @@ ignore_signals(void)
 		_exit(127);
 }
 
+/* The process that process_exec() starts, and its ends of the channel. */
+struct process_exec {
+	const struct process *process;
+	int channel;
+	int up;
+};
+
 /*
- * In the new process: closes all descriptors except its ends of the channel and
- * null standard streams, and executes its program.
+ * In the new process, which has the memory of the parent until it executes its
+ * program: closes all descriptors except its ends of the channel and null
+ * standard streams.
  */
-static _Noreturn void
-process_exec(const struct process *p, int channel, int up)
+static int
+process_exec(void *arg)
 {
+	const struct process_exec *exec = arg;
+	const struct process *p = exec->process;
+	int channel = exec->channel, up = exec->up;
 	char path[1024];
 	const char *name = p->about != NULL ? p->about->name : NULL;
 	char *argv[] = { path, (char *)(uintptr_t)name, NULL };
@@ -187,6 +199,8 @@ process_exec(const struct process *p, int channel, int up)
 	execve(path, argv, envp);
 	_exit(127);
 }
+
+#define EXEC_STACK 16384 /* bytes, for process_exec() */
 
 /* Frames of one child that are read before other events are handled. */
 #define FRAMES_AT_ONCE 16
@@ -386,7 +400,29 @@ release(struct process *p)
 	p->pid = 0;
 }
 
-/* Forks and, in the child, executes.  Returns -1 with errno. */
+/*
+ * Starts a process that executes its program.  The parent is suspended until
+ * then; fork(2), which copies its memory, would suspend it for longer, the more
+ * so the more guests it has.  Returns the pid, or -1 with errno.
+ */
+static pid_t
+fork_exec(struct process_exec *exec)
+{
+#ifdef VRNGD_SANITIZE /* which marks the frames of a stack */
+	pid_t pid = fork();
+
+	if (pid == 0)
+		process_exec(exec);
+	return pid;
+#else
+	_Alignas(16) char stack[EXEC_STACK];
+
+	return clone(process_exec, stack + sizeof(stack),
+	    CLONE_VM | CLONE_VFORK | SIGCHLD, exec);
+#endif
+}
+
+/* Starts a process with its channel.  Returns -1 with errno. */
 static int
 spawn(struct process *p)
 {
@@ -397,8 +433,9 @@ spawn(struct process *p)
 	p->channel = down[0];
 	if (channel_up_pair(up) == 0) {
 		p->up = up[0];
-		if (send_hello(p) == 0 && (p->pid = fork()) == 0)
-			process_exec(p, down[1], up[1]);
+		if (send_hello(p) == 0)
+			p->pid = fork_exec(
+			    &(struct process_exec){ p, down[1], up[1] });
 	}
 	error = errno;
 	close(down[1]);
