@@ -15,6 +15,12 @@
 #define ACCEPT_RATE  4	/* accepted connections per second, */
 #define ACCEPT_BURST 16 /* and at once, for each client */
 
+/*
+ * Edge-triggered, so that sd-event does not fetch all connections that wait
+ * before each that it handles.
+ */
+#define LISTEN_EVENTS (EPOLLIN | EPOLLET)
+
 static struct endpoint *
 endpoint_of(struct consumer *c)
 {
@@ -128,10 +134,12 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
 	struct endpoint *e = arg;
 
-	(void)source;
 	(void)fd;
 	(void)revents;
 	e->ops->incoming(e);
+	/* Another connection may wait. */
+	if (e->io == source)
+		sd_event_source_set_io_events(source, LISTEN_EVENTS);
 	return 0;
 }
 
@@ -140,7 +148,7 @@ static int
 watch(struct endpoint *e, int enabled)
 {
 	int r = sd_event_add_io(e->env->event, &e->io, e->place->listener.fd,
-	    EPOLLIN, listen_event, e);
+	    LISTEN_EVENTS, listen_event, e);
 
 	if (r >= 0)
 		r = sd_event_source_set_enabled(e->io, enabled);

@@ -204,7 +204,12 @@ process_exec(void *arg)
 
 /* Frames of one child that are read before other events are handled. */
 #define FRAMES_AT_ONCE 16
-#define LAST_FRAMES    1024 /* of a child that has ended */
+/*
+ * Edge-triggered: before each event that it handles, sd-event fetches all that
+ * are ready, which takes long if many processes are.
+ */
+#define UP_EVENTS   (EPOLLIN | EPOLLET)
+#define LAST_FRAMES 1024 /* of a child that has ended */
 
 /* The time from SIGKILL until a process that was not reaped */
 #define GRACE	     (20 * NS_PER_MS)  /* is replaced */
@@ -321,8 +326,8 @@ watch(struct process *p)
 {
 	int r;
 
-	r = sd_event_add_io(p->env->event, &p->up_io, p->up, EPOLLIN, up_event,
-	    p);
+	r = sd_event_add_io(p->env->event, &p->up_io, p->up, UP_EVENTS,
+	    up_event, p);
 	if (r >= 0)
 		r = sd_event_add_io(p->env->event, &p->io, p->channel, EPOLLOUT,
 		    channel_event, p);
@@ -642,6 +647,9 @@ up_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 
 	(void)fd, (void)revents;
 	result = read_frames(p, FRAMES_AT_ONCE);
+	/* There may be more. */
+	if (result == CHANNEL_FRAME && p->up_io == source)
+		sd_event_source_set_io_events(source, UP_EVENTS);
 	/* The process is ending, which child_event() reports. */
 	if (result == CHANNEL_CLOSED || result == CHANNEL_BROKEN)
 		sd_event_source_set_enabled(source, SD_EVENT_OFF);
