@@ -11,9 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/pretty.h"
 #include "ctl/snapshot.h"
 
 #define CALL	    "{\"method\":\"io.vrngd.Status.Get\"}"
+#define BEGIN	    "{\"parameters\":{\"status\":" /* of the answer */
+#define END	    "}}"
 #define NAMES_SHOWN 10
 #define READ_SIZE   65536
 #define ANSWER_MAX  (256 << 20) /* bytes */
@@ -66,12 +69,12 @@ snapshot_parse(const char *text)
 	return reply;
 }
 
-struct json_object *
-snapshot_take(const char *path, struct failure *why)
+/* Queries the daemon.  Returns its answer, allocated, or NULL. */
+static char *
+query(const char *path, struct failure *why)
 {
-	struct json_object *reply, *status;
 	int fd = connect_open(path, SOCK_STREAM, "--status", why);
-	char *text = NULL;
+	char *text;
 
 	if (fd == -1)
 		return NULL;
@@ -79,9 +82,15 @@ snapshot_take(const char *path, struct failure *why)
 	(void)send(fd, CALL, sizeof(CALL), MSG_NOSIGNAL);
 	text = read_answer(fd, path, why);
 	close(fd);
-	if (text == NULL)
-		return NULL;
-	reply = snapshot_parse(text);
+	return text;
+}
+
+/* The status in an answer, which is freed; NULL with the reason. */
+static struct json_object *
+status_of(char *text, const char *path, struct failure *why)
+{
+	struct json_object *reply = snapshot_parse(text), *status;
+
 	free(text);
 	status =
 	    snapshot_object(snapshot_object(reply, "parameters"), "status");
@@ -95,6 +104,59 @@ snapshot_take(const char *path, struct failure *why)
 		    path);
 	json_object_put(reply);
 	return status;
+}
+
+struct json_object *
+snapshot_take(const char *path, struct failure *why)
+{
+	char *text = query(path, why);
+
+	return text == NULL ? NULL : status_of(text, path, why);
+}
+
+/* The status in an answer, indented; NULL if it is not in its usual form. */
+static char *
+indented(const char *text, size_t *len)
+{
+	size_t size = strlen(text);
+
+	if (size < sizeof(BEGIN) + sizeof(END) ||
+	    memcmp(text, BEGIN, sizeof(BEGIN) - 1) != 0 ||
+	    strcmp(text + size - (sizeof(END) - 1), END) != 0)
+		return NULL;
+	return pretty_json(text + sizeof(BEGIN) - 1,
+	    size - (sizeof(BEGIN) - 1) - (sizeof(END) - 1), len);
+}
+
+int
+snapshot_print(const char *path, struct failure *why)
+{
+	char *text = query(path, why), *pretty;
+	struct json_object *status;
+	size_t len;
+
+	if (text == NULL)
+		return -1;
+	if ((pretty = indented(text, &len)) != NULL) {
+		free(text);
+		fwrite(pretty, 1, len, stdout);
+		putchar('\n');
+		free(pretty);
+		return 0;
+	}
+	if ((status = status_of(text, path, why)) == NULL)
+		return -1;
+	snapshot_print_json(status);
+	json_object_put(status);
+	return 0;
+}
+
+void
+snapshot_print_json(struct json_object *o)
+{
+	puts(json_object_to_json_string_ext(o,
+	    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+		JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
 /* The value of a key, if it is of that type; else NULL. */

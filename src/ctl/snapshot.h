@@ -18,6 +18,13 @@
  */
 struct json_object *snapshot_take(const char *path, struct failure *);
 
+/*
+ * Queries the daemon, and prints the status as JSON for people.  Returns 0, or
+ * -1 with the reason.  And prints a part of a status.
+ */
+int snapshot_print(const char *path, struct failure *);
+void snapshot_print_json(struct json_object *);
+
 /* Parses a reply of the daemon; NULL if it is not JSON, or not UTF-8. */
 struct json_object *snapshot_parse(const char *text);
 

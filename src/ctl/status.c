@@ -537,11 +537,14 @@ print_one(struct json_object *status, struct json_object *o, size_t limit,
 int
 status_run(const struct args *args, struct failure *why)
 {
-	struct json_object *status = snapshot_take(args->status, why), *o;
 	bool all_clients = (args->given & OPT_CLIENTS) != 0;
+	bool json = (args->given & OPT_JSON) != 0;
+	struct json_object *status, *o;
 	size_t columns = 0, lines;
 
-	if ((o = status) == NULL)
+	if (json && args->operand == NULL)
+		return snapshot_print(args->status, why);
+	if ((o = status = snapshot_take(args->status, why)) == NULL)
 		return -1;
 	if (args->operand != NULL &&
 	    (o = snapshot_find_any(status, args->operand, why)) == NULL) {
@@ -550,10 +553,8 @@ status_run(const struct args *args, struct failure *why)
 	}
 	if (isatty(STDOUT_FILENO))
 		term_size(&columns, &lines);
-	if ((args->given & OPT_JSON) != 0)
-		puts(json_object_to_json_string_ext(o,
-		    JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
-			JSON_C_TO_STRING_NOSLASHESCAPE));
+	if (json)
+		snapshot_print_json(o);
 	else if (o != status)
 		print_one(status, o, columns, all_clients);
 	else
