@@ -415,6 +415,7 @@ open_env(struct vrngd *v)
 	}
 	if ((v->env.root_fd = privilege_empty_root()) == -1)
 		return -1;
+	process_reserve(&v->env);
 	log_output_watch(v->env.event);
 	v->env.libexec = v->opt.libexec;
 	v->env.uid_base = v->opt.uid_base;

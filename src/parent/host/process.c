@@ -3,6 +3,7 @@
  * guests, services and the status process.
  */
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <bsd/string.h>
@@ -10,6 +11,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -158,6 +160,7 @@ struct process_exec {
 	const struct process *process;
 	int channel;
 	int up;
+	int last; /* the last descriptor that it needs; 0: it has copies */
 };
 
 /*
@@ -177,6 +180,11 @@ process_exec(void *arg)
 	char *envp[] = { NULL };
 	int null;
 
+	/* Until then the descriptors are the parent's. */
+	if (exec->last != 0 &&
+	    syscall(SYS_close_range, exec->last + 1, ~0U,
+		CLOSE_RANGE_UNSHARE) == -1)
+		_exit(127);
 	/* Above the descriptors that are set next. */
 	channel = fcntl(channel, F_DUPFD, CHANNEL_UP_FD + 1);
 	up = fcntl(up, F_DUPFD, CHANNEL_UP_FD + 1);
@@ -405,6 +413,40 @@ release(struct process *p)
 	p->pid = 0;
 }
 
+void
+process_reserve(struct process_env *env)
+{
+	const int root = env->root_fd;
+
+	if (syscall(SYS_close_range, ~0U, ~0U, CLOSE_RANGE_UNSHARE) == -1)
+		return;
+	env->ends[0] = fcntl(root, F_DUPFD_CLOEXEC, CHANNEL_UP_FD + 1);
+	env->ends[1] = fcntl(root, F_DUPFD_CLOEXEC, CHANNEL_UP_FD + 1);
+	if (env->ends[0] == -1 || env->ends[1] == -1)
+		log_fatal("cannot reserve descriptors: %s", strerror(errno));
+}
+
+#ifdef VRNGD_SANITIZE
+/* As the other, but a sanitizer marks the frames of a stack. */
+static pid_t
+fork_exec(struct process_exec *exec)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		process_exec(exec);
+	return pid;
+}
+#else
+/* Moves copies of descriptors to the reserved ones. */
+static void
+use_reserved(const struct process_env *env, int first, int second)
+{
+	if (dup3(first, env->ends[0], O_CLOEXEC) == -1 ||
+	    dup3(second, env->ends[1], O_CLOEXEC) == -1)
+		log_fatal("dup3: %s", strerror(errno));
+}
+
 /*
  * Starts a process that executes its program.  The parent is suspended until
  * then; fork(2), which copies its memory, would suspend it for longer, the more
@@ -413,19 +455,28 @@ release(struct process *p)
 static pid_t
 fork_exec(struct process_exec *exec)
 {
-#ifdef VRNGD_SANITIZE /* which marks the frames of a stack */
-	pid_t pid = fork();
-
-	if (pid == 0)
-		process_exec(exec);
-	return pid;
-#else
+	const struct process_env *env = exec->process->env;
+	const int *ends = env->ends;
 	_Alignas(16) char stack[EXEC_STACK];
+	int flags = CLONE_VM | CLONE_VFORK | SIGCHLD, error;
+	pid_t pid;
 
-	return clone(process_exec, stack + sizeof(stack),
-	    CLONE_VM | CLONE_VFORK | SIGCHLD, exec);
-#endif
+	if (ends[0] != 0) {
+		flags |= CLONE_FILES;
+		use_reserved(env, exec->channel, exec->up);
+		exec->channel = ends[0];
+		exec->up = ends[1];
+		exec->last = ends[0] > ends[1] ? ends[0] : ends[1];
+	}
+	pid = clone(process_exec, stack + sizeof(stack), flags, exec);
+	error = errno;
+	/* The parent keeps no copy of the new process's ends. */
+	if (ends[0] != 0)
+		use_reserved(env, env->root_fd, env->root_fd);
+	errno = error;
+	return pid;
 }
+#endif
 
 /* Starts a process with its channel.  Returns -1 with errno. */
 static int
@@ -440,7 +491,7 @@ spawn(struct process *p)
 		p->up = up[0];
 		if (send_hello(p) == 0)
 			p->pid = fork_exec(
-			    &(struct process_exec){ p, down[1], up[1] });
+			    &(struct process_exec){ p, down[1], up[1], 0 });
 	}
 	error = errno;
 	close(down[1]);

@@ -49,6 +49,7 @@ struct process_env {
 	sd_event *event;
 	const char *libexec; /* directory of the programs */
 	int root_fd;	     /* the empty directory */
+	int ends[2];	     /* of process_reserve(); 0: none */
 	uint32_t layers;     /* bits of enum proto_layer */
 	uint32_t uid_base;
 	enum log_level log_level;
@@ -95,6 +96,13 @@ struct process {
 	struct process_end end;
 	struct flap ends; /* of all processes of this slot */
 };
+
+/*
+ * Reserves two descriptors, which should be low, so that a new process need not
+ * copy and close the descriptors of all guests.  Without close_range(2) it
+ * does.
+ */
+void process_reserve(struct process_env *);
 
 /*
  * Starts a process.  `about` is its guest or service, or NULL; it and the limit
