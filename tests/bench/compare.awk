@@ -14,7 +14,7 @@ function is_told(metric) {
 }
 
 # The servers whose values depend on vrngd.
-function is_ours(server) { return server ~ /^(vrngd|drbg|polling.*)$/ }
+function is_ours(server) { return server ~ /^(vrngd|drbg|polling.*|egd|egd-polling)$/ }
 
 # By which part it became worse.
 function worse_by(old, new, metric) {

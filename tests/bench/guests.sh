@@ -6,7 +6,8 @@
 #	guests_end
 #
 # A device is one of $servers, egd or egd-polling, which are vrngd over the EGD
-# protocol, or QEMU's own: rng-random, rng-builtin.
+# protocol, or QEMU's own: rng-random, rng-builtin.  egd-full is QEMU's part of
+# the time over EGD: bytes are always in its socket, as a stream sends them.
 
 reads=5000
 
@@ -16,6 +17,27 @@ guests_socket()
 	peer) echo "$work/guest-peer0" ;;
 	*) echo "$work/guest-$1" ;;
 	esac
+}
+
+# The configuration of vrngd for a device.
+guests_config()
+{
+	guests_key=egd
+	case $1 in
+	egd) vrngd_config vrngd 1 ;;
+	egd-polling) vrngd_config polling 1 ;;
+	egd-full)
+		vrngd_config vrngd 0
+		echo "stream \"full\" { unix = \"$work/guest-egd-full\" }" \
+		    >>"$work/conf"
+		;;
+	*)
+		guests_key=socket
+		vrngd_config "$1" 1
+		;;
+	esac
+	sed "s|socket = \"$work/v0\"|$guests_key = \"$work/guest-$1\"|" \
+	    "$work/conf"
 }
 
 # A daemon for each, as they all run at the same time.
@@ -28,18 +50,7 @@ guests_server()
 		lib_until 10 test -S "$work/guest-peer0"
 		return
 	fi
-	guests_key=socket
-	guests_kind=$1
-	case $1 in
-	egd*) guests_key=egd ;;
-	esac
-	case $1 in
-	egd) guests_kind=vrngd ;;
-	egd-polling) guests_kind=polling ;;
-	esac
-	vrngd_config "$guests_kind" 1
-	sed "s|socket = \"$work/v0\"|$guests_key = \"$work/guest-$1\"|" \
-	    "$work/conf" >"$work/conf-$1"
+	guests_config "$1" >"$work/conf-$1"
 	vrngd_start "guest-server-$1" -C "$work/conf-$1" \
 	    --control "$work/control-$1"
 }
@@ -70,7 +81,7 @@ guests_boot()
 # Over EGD, with polling if there is any.
 guests_egd()
 {
-	echo egd
+	echo egd egd-full
 	echo "$servers" | grep -q polling && echo egd-polling
 }
 

@@ -22,6 +22,9 @@ BEGIN {
 	titles["wait16"] = "64 B, depth 16"
 	titles["poll16"] = "64 B, depth 16, guest polls"
 	titles["big"] = "64 KiB, depth 16"
+	titles["egd"] = "EGD, 64 B"
+	titles["egd-poll"] = "EGD, 64 B, client polls"
+	titles["egd8"] = "EGD, 64 B, 8 clients"
 	titles["many10"] = "64 B, depth 1, 10 guests"
 	titles["many1000"] = "64 B, depth 1, 1,000 guests"
 	titles["guest"] = "5,000 reads of 64 B in a guest under QEMU"
@@ -31,5 +34,7 @@ BEGIN {
 	names["egd"] = "vrngd, EGD"
 	names["egd-polling"] = "vrngd, EGD, polling"
 	names["peer"] = "vhost-device-rng"
+	names["egd-full"] = "QEMU's EGD, bytes always there"
+	names["plain-loop"] = "plain EGD loop"
 	names["read-loop"] = "plain read loop"
 }

@@ -82,6 +82,7 @@ vrngd_config()
 			printf "guest \"g%d\" { socket = \"%s%d\"" \
 			    " class = \"bench\" }\n", i, socket, i
 	}' >"$work/conf"
+	[ -z "${vrngd_also:-}" ] || echo "$vrngd_also" >>"$work/conf"
 }
 
 # It makes its sockets in any order, and each anew when a guest has gone.
