@@ -28,6 +28,7 @@
 #define __atomic_load_n(from, order) (*(volatile __typeof__(*(from)) *)(from))
 
 #define __atomic_store_n(to, value, order) (*(to) = (value))
+#define __atomic_fetch_or(to, value, order) (*(to) |= (value))
 #define __atomic_thread_fence(order) ((void)0)
 #define __atomic_signal_fence(order) ((void)0)
 
@@ -42,8 +43,8 @@
 void prove_copy(uint8_t *to, const uint8_t *from, uint64_t n);
 
 /*
- * sys/mman.h and sys/stat.h: what mmap() returns is memory.  The content of
- * errno is left out.
+ * sys/mman.h, sys/stat.h and signal.h: what mmap() returns is memory.  The
+ * content of errno is left out.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -68,6 +69,13 @@ int prove_unmap(uint8_t *addr, uint64_t length);
  @ assigns *st, \result;
  @*/
 int prove_stat(int fd, struct stat *st);
+#include <signal.h>
+#define sigaction(sig, act, old) prove_action(sig, act)
+/*@
+ @ requires \valid_read(act);
+ @ assigns \result;
+ @*/
+int prove_action(int sig, const struct sigaction *act);
 /*@
  @ assigns \result;
  @ ensures \valid_read(\result);
@@ -100,6 +108,15 @@ bool prove_add_iui(int64_t a, uint64_t b, int64_t *to);
  @ ensures !\result ==> *to == a - b;
  @*/
 bool prove_sub_iiu(int64_t a, int64_t b, uint64_t *to);
+
+/*@
+ @ requires \valid(to);
+ @ assigns *to, \result \from a, b;
+ @ ensures \result <==> a * b > UINT64_MAX;
+ @ ensures !\result ==> *to == a * b;
+ @*/
+bool prove_mul_uuu(uint64_t a, uint64_t b, uint64_t *to);
+#define __builtin_mul_overflow prove_mul_uuu
 
 #ifdef PROVE_SIGNED /* the types of the file that is proved */
 #define __builtin_add_overflow prove_add_iui

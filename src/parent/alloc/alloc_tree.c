@@ -176,17 +176,6 @@ alloc_remove(struct alloc *a, struct alloc_node *n, uint64_t now)
 	detach(a, n);
 }
 
-/* A bucket of another size keeps its tokens; a new one is full. */
-static void
-resize(struct bucket *b, struct bucket_rate rate, uint64_t most)
-{
-	if (b->rate.bytes == 0 || b->tokens > (int64_t)most)
-		b->tokens = (int64_t)most;
-	if (b->rate.period != rate.period)
-		b->remainder = 0;
-	b->rate = rate;
-}
-
 /* Moves a node with its subtree to another parent. */
 static void
 move(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
@@ -221,8 +210,8 @@ alloc_change(struct alloc *a, struct alloc_node *n, struct alloc_node *parent,
 		take_times(n);
 	if (node_is_leaf(n))
 		node_count(a, n);
-	resize(&n->own, rate, share->burst);
-	resize(&n->cap, share->ceil, node_space(n));
+	bucket_change(&n->own, rate, (int64_t)share->burst);
+	bucket_change(&n->cap, share->ceil, (int64_t)node_space(n));
 	keep_slack(a, n);
 	set_threshold(n);
 	node_update_below(a, n);

@@ -11,11 +11,21 @@ bucket_init(struct bucket *b, struct bucket_rate rate, int64_t tokens)
 }
 
 void
+bucket_change(struct bucket *b, struct bucket_rate rate, int64_t most)
+{
+	if (b->rate.bytes == 0 || b->tokens > most)
+		b->tokens = most;
+	if (b->rate.period != rate.period)
+		b->remainder = 0;
+	b->rate = rate;
+}
+
+void
 bucket_refill(struct bucket *b, uint64_t elapsed, int64_t most)
 {
 	uint64_t space, whole, rest;
 
-	if (b->rate.bytes == 0 || elapsed == 0)
+	if (b->rate.bytes == 0 || b->rate.period == 0 || elapsed == 0)
 		return;
 	if (b->tokens >= most) {
 		b->remainder = 0;
@@ -25,6 +35,12 @@ bucket_refill(struct bucket *b, uint64_t elapsed, int64_t most)
 	(void)__builtin_sub_overflow(most, b->tokens, &space);
 	whole = wide_divide(elapsed, b->rate.bytes, b->remainder,
 	    b->rate.period, &rest);
+	/*@ assert whole >= space ==>
+	 @   elapsed * b->rate.bytes + b->remainder >= space * b->rate.period;
+	 @*/
+	/*@ assert whole >= space ==> b->tokens * b->rate.period +
+	 @   b->remainder + elapsed * b->rate.bytes >= most * b->rate.period;
+	 @*/
 	if (whole >= space) {
 		b->tokens = most;
 		b->remainder = 0;

@@ -22,6 +22,7 @@ struct bucket {
 };
 
 /*@
+ @ // As bucket_init() and the others leave it, if its period is not 0.
  @ predicate bucket_is_valid(struct bucket *b) =
  @   b->remainder < b->rate.period;
  @
@@ -32,40 +33,56 @@ struct bucket {
 
 /* Initializes a bucket with that many tokens. */
 /*@
- @ requires \valid(b) && rate.period > 0;
+ @ requires \valid(b);
  @ assigns *b;
- @ ensures bucket_is_valid(b) && b->rate == rate && b->tokens == tokens;
+ @ ensures rate.period > 0 ==> bucket_is_valid(b);
+ @ ensures b->rate == rate && b->tokens == tokens;
  @*/
 void bucket_init(struct bucket *b, struct bucket_rate rate, int64_t tokens);
+
+/*
+ * Changes the rate, and the size to `most`: it keeps its tokens as far as they
+ * fit.  One that had no rate is full.
+ */
+/*@
+ @ requires \valid(b);
+ @ assigns *b;
+ @ ensures \old(bucket_is_valid(b)) && rate.period > 0 ==>
+ @   bucket_is_valid(b);
+ @ ensures b->rate == rate && b->tokens <= most;
+ @*/
+void bucket_change(struct bucket *b, struct bucket_rate rate, int64_t most);
 
 /*
  * Adds the tokens for `elapsed` ns, up to `most`.  Tokens above `most` stay.
  */
 /*@
- @ requires \valid(b) && bucket_is_valid(b);
+ @ requires \valid(b);
  @ assigns b->tokens, b->remainder;
- @ ensures bucket_is_valid(b);
  @ ensures most: b->tokens <= \max(\old(b->tokens), most);
  @ ensures at_least: b->tokens >= \old(b->tokens);
- @ ensures full: bucket_holds(b) <=
+ @ ensures valid: \old(bucket_is_valid(b)) ==> bucket_is_valid(b);
+ @ ensures full: \old(bucket_is_valid(b)) ==> bucket_holds(b) <=
  @   \max(\old(bucket_holds(b)), most * b->rate.period);
- @ ensures at_most: bucket_holds(b) <=
+ @ ensures at_most: \old(bucket_is_valid(b)) ==> bucket_holds(b) <=
  @   \old(bucket_holds(b)) + elapsed * b->rate.bytes;
- @ ensures no_loss: b->tokens < most ==> bucket_holds(b) ==
+ @ ensures no_loss: \old(bucket_is_valid(b)) && b->tokens < most ==>
+ @   bucket_holds(b) ==
  @   \old(bucket_holds(b)) + elapsed * b->rate.bytes;
  @*/
 void bucket_refill(struct bucket *b, uint64_t elapsed, int64_t most);
 
 /* The time in ns until there are `wanted` tokens; 0 if there are. */
 /*@
- @ requires \valid_read(b) && bucket_is_valid(b);
+ @ requires \valid_read(b);
  @ assigns \nothing;
- @ ensures \result == 0 <==> b->tokens >= wanted;
+ @ ensures now: b->tokens >= wanted ==> \result == 0;
+ @ ensures later: bucket_is_valid(b) && b->tokens < wanted ==> \result > 0;
  @ ensures never: \result == BUCKET_NEVER <==>
  @   b->tokens < wanted && b->rate.bytes == 0;
- @ ensures enough: 0 < \result < BUCKET_NEVER - 1 ==>
+ @ ensures enough: bucket_is_valid(b) && 0 < \result < BUCKET_NEVER - 1 ==>
  @   bucket_holds(b) + \result * b->rate.bytes >= wanted * b->rate.period;
- @ ensures shortest: 0 < \result < BUCKET_NEVER ==>
+ @ ensures shortest: bucket_is_valid(b) && 0 < \result < BUCKET_NEVER ==>
  @   bucket_holds(b) + (\result - 1) * b->rate.bytes <
  @     wanted * b->rate.period;
  @*/

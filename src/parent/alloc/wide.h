@@ -6,32 +6,45 @@
 
 #include <stdint.h>
 
+/*@
+ @ // Not more than 64 bits of a quotient.
+ @ predicate wide_fits(integer n, integer d) = n < 0x10000000000000000 * d;
+ @*/
+
+/* wide_divide() of any product, slowly: a bit of the smaller factor a time. */
+/*@
+ @ requires d > 0 && \valid(rest);
+ @ assigns *rest;
+ @ ensures wide_fits(a * b + c, d) ?
+ @   a * b + c == \result * d + *rest && *rest < d :
+ @   \result == UINT64_MAX;
+ @*/
+uint64_t wide_divide_long(uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+    uint64_t *rest);
+
 /*
  * (a * b + c) / d and the rest of it; UINT64_MAX, without a rest, if the
  * quotient has more than 64 bits.
  */
 /*@
  @ requires d > 0 && \valid(rest);
- @ assigns *rest, \result \from a, b, c, d;
- @ ensures a * b + c >= 0x10000000000000000 * d ?
- @   \result == UINT64_MAX :
- @   a * b + c == \result * d + *rest && *rest < d;
+ @ assigns *rest;
+ @ ensures wide_fits(a * b + c, d) ?
+ @   a * b + c == \result * d + *rest && *rest < d :
+ @   \result == UINT64_MAX;
  @*/
-#ifdef __FRAMAC__ /* which knows no numbers of 128 bits */
-uint64_t wide_divide(uint64_t a, uint64_t b, uint64_t c, uint64_t d,
-    uint64_t *rest);
-#else
 static inline uint64_t
 wide_divide(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t *rest)
 {
-	__extension__ typedef unsigned __int128 wide;
-	wide n = (wide)a * b + c, quotient;
+	uint64_t n;
 
-	/* Almost always; its division is fast. */
-	quotient = n <= UINT64_MAX ? (uint64_t)n / d : n / d;
-	*rest = (uint64_t)(n - quotient * d);
-	return quotient <= UINT64_MAX ? (uint64_t)quotient : UINT64_MAX;
+	/* Almost always the product fits. */
+	if (__builtin_mul_overflow(a, b, &n) || c > UINT64_MAX - n)
+		return wide_divide_long(a, b, c, d, rest);
+	n += c;
+	*rest = n % d;
+	/*@ assert n == (n / d) * d + n % d; */
+	return n / d;
 }
-#endif
 
 #endif
