@@ -198,12 +198,9 @@ parse(struct worker *w, struct client *c)
 	enum egd_result result;
 	struct saved_client *s = &c->saved;
 	struct egd_parsed said;
-	size_t used;
 
 	while (c->state == CLIENT_READING && s->in_start < s->in_end) {
-		result = egd_parse(&s->egd, c->in + s->in_start,
-		    (size_t)(s->in_end - s->in_start), &used, &said);
-		s->in_start += (uint8_t)used;
+		result = saved_parse(s, *c->in, &said);
 		if (said.command == EGD_WRITE)
 			pass_on(w, &said);
 		if (result == EGD_UNKNOWN)
@@ -214,10 +211,9 @@ parse(struct worker *w, struct client *c)
 	if (c->state == CLIENT_NONE || s->in_start < s->in_end ||
 	    s->in_end == 0)
 		return;
-	used = s->in_end;
 	s->in_start = s->in_end = 0;
 	clients_save(w, c);
-	explicit_bzero(c->in, used);
+	explicit_bzero(*c->in, sizeof(*c->in));
 }
 
 static void
@@ -234,7 +230,7 @@ read_commands(struct worker *w, struct client *c, uint32_t events)
 		c->saved.received = 0;
 		clients_save(w, c);
 	}
-	n = recv(c->fd, c->in, SAVED_INPUT_SIZE, MSG_DONTWAIT);
+	n = recv(c->fd, *c->in, SAVED_INPUT_SIZE, MSG_DONTWAIT);
 	c->saved.flags &= (uint8_t)~SAVED_READING;
 	if (c->peer.vsock) {
 		c->saved.in_end = n > 0 ? (uint8_t)n : 0;

@@ -53,7 +53,7 @@ take_place(struct worker *w, uint32_t place, int fd)
 		.state = CLIENT_READING,
 		.fd = fd,
 		.serial = ++cs->serials,
-		.in = w->saved->in[place],
+		.in = &w->saved->in[place],
 		.shown = &w->page->clients[place],
 	};
 	w->page->nplaces = cs->used;

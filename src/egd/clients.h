@@ -44,10 +44,10 @@ struct client {
 	uint64_t idle_since; /* ns; 0: not in the list */
 	TAILQ_ENTRY(client) entry;
 	struct drr_entry turn;
-	struct saved_client saved; /* state that outlives this process */
-	uint8_t *in;		   /* its input, at most SAVED_INPUT_SIZE */
-	uint16_t out_start;	   /* sent bytes of the answer, */
-	uint16_t out_end;	   /* and its length */
+	struct saved_client saved;	 /* state that outlives this process */
+	uint8_t (*in)[SAVED_INPUT_SIZE]; /* its input */
+	uint16_t out_start;		 /* sent bytes of the answer, */
+	uint16_t out_end;		 /* and its length */
 	uint8_t out[EGD_ANSWER_MAX];
 	struct counters_client *shown; /* its entry in the page */
 	struct peer peer;

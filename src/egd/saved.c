@@ -12,8 +12,11 @@
 void
 saved_commit(struct saved *s, uint32_t place, const struct saved_client *c)
 {
-	struct saved_record *r = &s->records[place];
+	struct saved_record *r;
 
+	if (place >= CLIENTS_MAX)
+		return;
+	r = &s->records[place];
 	r->copies[(r->commits + 1) & 1] = *c;
 	__atomic_store_n(&r->commits, r->commits + 1, __ATOMIC_RELEASE);
 }
@@ -43,20 +46,52 @@ command_valid(const struct saved_client *c)
 	}
 }
 
+/*@
+ @ requires \valid_read(c);
+ @ assigns \nothing;
+ @ ensures \result <==> input_is_valid(c);
+ @*/
+static bool
+input_valid(const struct saved_client *c)
+{
+	return c->in_start <= c->in_end && c->in_end <= SAVED_INPUT_SIZE &&
+	    egd_valid(&c->egd);
+}
+
 bool
 saved_load(const struct saved *s, uint32_t place, struct saved_client *c)
 {
-	const struct saved_record *r = &s->records[place];
+	const struct saved_record *r;
 
+	if (place >= CLIENTS_MAX) {
+		c->state = SAVED_OPEN;
+		return false;
+	}
+	r = &s->records[place];
 	*c = r->copies[r->commits & 1];
 	if (c->state == SAVED_NONE || c->state == SAVED_CLOSING)
 		return true;
 	if (c->state == SAVED_OPEN && (c->flags & ~SAVED_FLAGS) == 0 &&
-	    c->in_start <= c->in_end && c->in_end <= SAVED_INPUT_SIZE &&
-	    egd_valid(&c->egd) && command_valid(c))
+	    input_valid(c) && command_valid(c))
 		return true;
 	c->state = SAVED_OPEN;
 	return false;
+}
+
+enum egd_result
+saved_parse(struct saved_client *c, const uint8_t *in, struct egd_parsed *said)
+{
+	enum egd_result result;
+	size_t used;
+
+	if (!input_valid(c)) {
+		*said = (struct egd_parsed){ .command = c->egd.head[0] };
+		return EGD_UNKNOWN;
+	}
+	result = egd_parse(&c->egd, in + c->in_start,
+	    (size_t)(c->in_end - c->in_start), &used, said);
+	c->in_start += (uint8_t)used;
+	return result;
 }
 
 /*@
@@ -98,13 +133,17 @@ saved_count_death(struct saved *s, uint64_t now)
 bool
 saved_deadly(const struct saved *s, uint32_t place, uint64_t now)
 {
-	const struct saved_record *r = &s->records[place];
+	const struct saved_record *r;
 
+	if (place >= CLIENTS_MAX)
+		return false;
+	r = &s->records[place];
 	return r->deaths > SAVED_DEATHS_MAX && is_recent(r, now);
 }
 
 void
 saved_forget(struct saved *s, uint32_t place)
 {
-	s->records[place].deaths = 0;
+	if (place < CLIENTS_MAX)
+		s->records[place].deaths = 0;
 }

@@ -82,16 +82,18 @@ _Static_assert(sizeof(struct saved) <= CLIENTS_STATE_SIZE, "fits");
  @     c->command == EGD_PID) && c->sending <= EGD_ANSWER_MAX &&
  @     (c->flags & SAVED_FRAMED) != 0;
  @
+ @ // Its input can be parsed.
+ @ predicate input_is_valid(struct saved_client *c) =
+ @   c->in_start <= c->in_end <= SAVED_INPUT_SIZE && egd_is_valid(&c->egd);
+ @
  @ // A client that can be gone on with.
  @ predicate saved_is_valid(struct saved_client *c) =
- @   c->in_start <= c->in_end <= SAVED_INPUT_SIZE &&
- @   egd_is_valid(&c->egd) && command_is_valid(c);
+ @   input_is_valid(c) && command_is_valid(c);
  @*/
 
-/* Commits the state of a client. */
+/* Commits the state of a client; of a place that there is not, nothing. */
 /*@
- @ requires \valid(s) && place < CLIENTS_MAX;
- @ requires \valid_read(c) && \separated(s, c);
+ @ requires \valid(s) && \valid_read(c) && \separated(s, c);
  @ assigns s->records[place];
  @*/
 void saved_commit(struct saved *s, uint32_t place,
@@ -103,15 +105,36 @@ void saved_commit(struct saved *s, uint32_t place,
  * rest is undefined.
  */
 /*@
- @ requires \valid_read(s) && place < CLIENTS_MAX;
- @ requires \valid(c) && \separated(s, c);
+ @ requires \valid_read(s) && \valid(c) && \separated(s, c);
  @ assigns *c;
+ @ ensures place >= CLIENTS_MAX ==> !\result;
  @ ensures \result && c->state == SAVED_OPEN ==> saved_is_valid(c);
  @ ensures \result ==> c->state == SAVED_OPEN || c->state == SAVED_NONE ||
  @   c->state == SAVED_CLOSING;
  @ ensures !\result ==> c->state == SAVED_OPEN;
  @*/
 bool saved_load(const struct saved *s, uint32_t place, struct saved_client *c);
+
+/*
+ * Parses the input of a client from where it was parsed up to; like egd_parse().
+ * A state that saved_load() does not accept counts as an unknown command.
+ */
+/*@
+ @ requires \valid(c) && \valid(said);
+ @ requires \valid_read(in + (0 .. SAVED_INPUT_SIZE - 1));
+ @ requires \separated(c, said, in + (0 .. SAVED_INPUT_SIZE - 1));
+ @ assigns c->egd, c->in_start, *said;
+ @ ensures \old(input_is_valid(c)) ==> input_is_valid(c);
+ @ ensures \result != EGD_UNKNOWN ==> input_is_valid(c);
+ @ ensures \result == EGD_MORE ==> c->in_start == c->in_end;
+ @ ensures \result == EGD_COMMAND || \result == EGD_DATA ==>
+ @   \old(c->in_start) < c->in_start;
+ @ ensures \result != EGD_UNKNOWN && said->size > 0 ==>
+ @   \valid_read(said->data + (0 .. said->size - 1));
+ @ ensures \result == EGD_COMMAND ==> said->command <= EGD_PID;
+ @*/
+enum egd_result saved_parse(struct saved_client *c, const uint8_t *in,
+    struct egd_parsed *said);
 
 /* Records that a client is being served, and no longer. */
 /*@
@@ -144,14 +167,14 @@ void saved_count_death(struct saved *s, uint64_t now);
 
 /* Whether more than SAVED_DEATHS_MAX workers in a row died serving a client. */
 /*@
- @ requires \valid_read(s) && place < CLIENTS_MAX;
+ @ requires \valid_read(s);
  @ assigns \nothing;
  @*/
 bool saved_deadly(const struct saved *s, uint32_t place, uint64_t now);
 
 /* Forgets the deaths: another client has the place. */
 /*@
- @ requires \valid(s) && place < CLIENTS_MAX;
+ @ requires \valid(s);
  @ assigns s->records[place].deaths;
  @*/
 void saved_forget(struct saved *s, uint32_t place);

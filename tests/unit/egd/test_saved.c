@@ -89,6 +89,54 @@ test_bad(void **state)
 	}
 }
 
+/* Input is parsed command by command, and not at all in a state as above. */
+static void
+test_parse(void **state)
+{
+	const uint8_t in[SAVED_INPUT_SIZE] = { EGD_WAIT, 7, EGD_PID, EGD_NOW };
+	struct saved_client c = {
+		.in_end = 4,
+		.state = SAVED_OPEN,
+		.command = SAVED_NO_COMMAND,
+	};
+	struct egd_parsed said;
+
+	(void)state;
+	assert_int_equal(saved_parse(&c, in, &said), EGD_COMMAND);
+	assert_int_equal(said.command, EGD_WAIT);
+	assert_int_equal(said.wanted, 7);
+	assert_int_equal(c.in_start, 2);
+	assert_int_equal(saved_parse(&c, in, &said), EGD_COMMAND);
+	assert_int_equal(said.command, EGD_PID);
+	assert_int_equal(saved_parse(&c, in, &said), EGD_MORE);
+	assert_int_equal(c.in_start, 4);
+	assert_int_equal(c.egd.nhead, 1);
+	c.in_end = SAVED_INPUT_SIZE + 1;
+	assert_int_equal(saved_parse(&c, in, &said), EGD_UNKNOWN);
+	c.in_end = 3;
+	assert_int_equal(saved_parse(&c, in, &said), EGD_UNKNOWN);
+	c.in_end = SAVED_INPUT_SIZE;
+	c.egd.nhead = 5;
+	assert_int_equal(saved_parse(&c, in, &said), EGD_UNKNOWN);
+	assert_int_equal(said.size, 0);
+}
+
+/* A place that there is not has no client, and keeps nothing. */
+static void
+test_no_place(void **state)
+{
+	const struct saved before = saved;
+	struct saved_client loaded;
+
+	(void)state;
+	saved_commit(&saved, CLIENTS_MAX, &sample);
+	saved_forget(&saved, CLIENTS_MAX);
+	assert_false(saved_deadly(&saved, CLIENTS_MAX, 0));
+	assert_false(saved_load(&saved, CLIENTS_MAX, &loaded));
+	assert_int_equal(loaded.state, SAVED_OPEN);
+	assert_memory_equal(&saved, &before, sizeof(saved));
+}
+
 /* Any state that is accepted can be parsed on from. */
 static void
 test_garbage(void **state)
@@ -231,6 +279,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_commit),
 		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_no_place),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_deaths),
 		cmocka_unit_test(test_unix),
