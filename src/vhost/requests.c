@@ -261,7 +261,7 @@ set_vring_num(struct worker *w, struct message *m)
 		    ? "queue size is not from 1 to 32768"
 		    : "queue size is not a power of two up to 32768";
 	ring_stop(w);
-	w->queue.num = num;
+	queue_set_size(&w->queue, num);
 	ring_update(w);
 	return NULL;
 }

@@ -11,7 +11,21 @@
 #include "vhost/device/packed.h"
 #include "vhost/worker.h"
 
+/*@
+ @ // A saved state that can be gone on with.
+ @ predicate state_is_valid(struct saved_state *s) =
+ @   s->nregions <= VHOST_USER_MEM_SLOTS &&
+ @   (s->reply == REPLY_NONE ||
+ @     (s->reply == REPLY_OWED && s->reply_len <=
+ @       sizeof(struct vhost_user_header) +
+ @       sizeof(union vhost_user_payload)));
+ @*/
+
 /* Ends the worker.  A compromised worker may have written the deposit. */
+/*@
+ @ assigns \nothing;
+ @ ensures \false;
+ @*/
 _Noreturn static void
 lost(const char *why)
 {
@@ -43,6 +57,51 @@ open_file(struct worker *w)
 	w->save.file = (struct saved *)(void *)map.base;
 }
 
+/*
+ * The state in the memory file, or that of a session of which nothing was saved
+ * yet.
+ */
+/*@
+ @ requires \valid_read(file);
+ @ assigns \nothing;
+ @ ensures \valid_read(\result) && state_is_valid(\result);
+ @*/
+static const struct saved_state *
+read_state(const struct saved *file)
+{
+	static const struct saved_state nothing = {
+		.next_id = DEPOSIT_OTHERS,
+	};
+	const struct saved_state *s = &nothing;
+
+	if (file->abandoned != 0)
+		lost("incomplete deposit");
+	if (file->version == SAVE_VERSION ||
+	    file->version == SAVE_VERSION_PACKED)
+		s = &file->copies[file->count % 2];
+	else if (file->version != 0)
+		lost("saved by an incompatible version of vrngd");
+	if (s->nregions > VHOST_USER_MEM_SLOTS)
+		lost("too many memory regions");
+	if (s->reply == REPLY_SENDING)
+		lost("worker died during a reply, which the frontend may or "
+		     "may not have received");
+	if (s->reply > REPLY_SENDING)
+		lost("the state of the saved reply is unknown");
+	/* The rest of a longer reply is zero. */
+	if (s->reply == REPLY_OWED &&
+	    s->reply_len > sizeof(struct vhost_user_header) +
+		    sizeof(union vhost_user_payload))
+		lost("saved reply is too long");
+	return s;
+}
+
+/*@
+ @ requires \valid(map) && \valid_read(place) && \separated(map, place);
+ @ requires mapping_is_valid(map);
+ @ assigns *map;
+ @ ensures mapping_is_valid(map);
+ @*/
 static void
 take_mapping(struct mapping *map, const struct saved_place *place, uint32_t id,
     int fd)
@@ -56,15 +115,33 @@ take_mapping(struct mapping *map, const struct saved_place *place, uint32_t id,
 	map->id = id;
 }
 
+/*@
+ @ requires \valid(mem) && memory_is_valid(mem);
+ @ requires \valid_read(s) && state_is_valid(s) && \separated(mem, s);
+ @ assigns mem->regions[0 .. VHOST_USER_MEM_SLOTS - 1], mem->nregions,
+ @   mem->recent, mem->shrunk;
+ @ ensures memory_is_valid(mem);
+ @*/
 static void
 take_region(struct memory *mem, const struct saved_state *s, uint32_t id,
     int fd)
 {
 	const char *why;
 
+	/*@
+	 @ loop invariant i <= mem->nregions;
+	 @ loop assigns i;
+	 @ loop variant mem->nregions - i;
+	 @*/
 	for (uint32_t i = 0; i < mem->nregions; i++)
 		if (mem->regions[i].map.id == id)
 			return;
+	/*@
+	 @ loop invariant i <= s->nregions && memory_is_valid(mem);
+	 @ loop assigns i, why, mem->regions[0 .. VHOST_USER_MEM_SLOTS - 1],
+	 @   mem->nregions, mem->recent, mem->shrunk;
+	 @ loop variant s->nregions - i;
+	 @*/
 	for (uint32_t i = 0; i < s->nregions; i++)
 		if (s->regions[i].id == id &&
 		    memory_add(mem, &s->regions[i].desc, fd, id, &why) == -1)
@@ -168,10 +245,9 @@ take_state(struct worker *w, const struct saved_state *s)
 	w->memory.shrunk = (s->flags & SAVED_MEMORY_SHRUNK) != 0;
 	q->addr = s->addr;
 	q->addr_set = (s->flags & SAVED_ADDR_SET) != 0;
-	q->packed = (s->features & FEATURE(VIRTIO_F_RING_PACKED)) != 0;
-	if (s->num != 0 && !queue_size_is_valid(q, s->num))
+	queue_set_packed(q, (s->features & FEATURE(VIRTIO_F_RING_PACKED)) != 0);
+	if (s->num != 0 && queue_set_size(q, s->num) == -1)
 		lost("queue size is not a power of two");
-	q->num = s->num;
 	q->next = s->next;
 	q->shrunk = s->shrunk;
 	if ((s->flags & SAVED_RUNNING) != 0)
@@ -197,14 +273,8 @@ take_message(struct worker *w, const struct saved_state *s)
 	    ((uint32_t)left > s->consume ||
 		session_consume(&w->session, (size_t)left) == -1))
 		lost("connection does not match the saved state");
-	if (s->reply == REPLY_SENDING)
-		lost("worker died during a reply, which the frontend may or "
-		     "may not have received");
 	if (s->reply != REPLY_OWED)
 		return;
-	/* The rest of a longer reply is zero. */
-	if (s->reply_len > sizeof(out->hdr) + sizeof(out->payload))
-		lost("saved reply is too long");
 	out->hdr = s->reply_hdr;
 	memcpy(&out->payload, s->reply_payload, sizeof(s->reply_payload));
 	w->session.out_len = s->reply_len;
@@ -218,27 +288,16 @@ take_message(struct worker *w, const struct saved_state *s)
 void
 save_resume(struct worker *w, int deposit)
 {
-	static const struct saved_state nothing = {
-		.next_id = DEPOSIT_OTHERS,
-	};
-	const struct saved_state *s = &nothing;
+	const struct saved_state *s;
 
 	w->save = (struct save){ .deposit = deposit, .reply_fd = -1 };
 	open_file(w);
-	if (w->save.file->abandoned != 0)
-		lost("incomplete deposit");
-	if (w->save.file->version == SAVE_VERSION ||
-	    w->save.file->version == SAVE_VERSION_PACKED)
-		s = &w->save.file->copies[w->save.file->count % 2];
-	else if (w->save.file->version != 0)
-		lost("saved by an incompatible version of vrngd");
-	if (s->nregions > VHOST_USER_MEM_SLOTS)
-		lost("too many memory regions");
+	s = read_state(w->save.file);
 	take_parts(w, s);
 	take_state(w, s);
 	take_message(w, s);
 	/* Descriptors sent by the parent count for its limit (unix(7)). */
-	if (s == &nothing && save_gather(w) == -1)
+	if (w->save.file->version == 0 && save_gather(w) == -1)
 		log_debug("cannot gather the deposit: %s", strerror(errno));
 	ring_update(w);
 	save_state(w, 0, (enum saved_reply)s->reply);

@@ -192,17 +192,6 @@ add_buffer(struct memory *mem, struct request *req, uint64_t addr, uint64_t len)
 	return NULL;
 }
 
-/* Whether a request has all the segments that can be used. */
-/*@
- @ requires \valid_read(req);
- @ assigns \nothing;
- @*/
-static bool
-is_full(const struct request *req)
-{
-	return req->len == REQUEST_MAX || req->nsegments == REQUEST_SEGMENTS;
-}
-
 /*
  * The indirect table that a descriptor points to (2.7.5.3).  Returns the
  * fault, or NULL.
@@ -289,7 +278,7 @@ walk_chain(struct memory *mem, struct request *req, struct table t, uint32_t i)
 		if ((d.flags & DESC_F_WRITE) != 0 &&
 		    (fault = add_buffer(mem, req, d.addr, d.len)) != NULL)
 			return fault;
-		if ((d.flags & DESC_F_NEXT) == 0 || is_full(req))
+		if ((d.flags & DESC_F_NEXT) == 0 || chain_is_full(req))
 			return NULL;
 		i = d.next;
 	}
@@ -331,10 +320,4 @@ const char *
 chain_add(struct memory *mem, struct request *req, uint64_t addr, uint64_t len)
 {
 	return add_buffer(mem, req, addr, len);
-}
-
-bool
-chain_is_full(const struct request *req)
-{
-	return is_full(req);
 }

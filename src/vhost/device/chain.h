@@ -142,6 +142,10 @@ bool chain_entry(struct memory *mem, uint64_t addr, struct virtq_desc *d);
  @ requires \valid_read(req);
  @ assigns \nothing;
  @*/
-bool chain_is_full(const struct request *req);
+static inline bool
+chain_is_full(const struct request *req)
+{
+	return req->len == REQUEST_MAX || req->nsegments == REQUEST_SEGMENTS;
+}
 
 #endif

@@ -47,19 +47,48 @@ sigbus(int sig, siginfo_t *si, void *context)
 	errno = saved;
 }
 
-void
-memory_init(struct memory *mem)
+/*@
+ @ assigns \nothing;
+ @*/
+static void
+catch_sigbus(void)
 {
 	struct sigaction sa = {
 		.sa_sigaction = sigbus,
 		.sa_flags = SA_SIGINFO,
 	};
 
-	memset(mem, 0, sizeof(*mem));
-	sigbus_memory = mem;
 	if (sigemptyset(&sa.sa_mask) == -1 ||
 	    sigaction(SIGBUS, &sa, NULL) == -1)
 		log_fatal("sigaction: %s", strerror(errno));
+}
+
+/*@
+ @ requires \valid(map);
+ @ assigns *map;
+ @ ensures mapping_is_valid(map);
+ @*/
+static void
+mapping_clear(struct mapping *map)
+{
+	map->base = map->start = NULL;
+	map->length = map->size = 0;
+	map->offset = 0;
+	map->id = 0;
+}
+
+void
+memory_init(struct memory *mem)
+{
+	sigbus_memory = mem;
+	catch_sigbus();
+	mapping_clear(&mem->log);
+	mapping_clear(&mem->inflight);
+	mem->recent = 0;
+	mem->shrunk = mem->logging = false;
+	mem->lost = 0;
+	/* Regions are set when they are added: their pages stay unused. */
+	mem->nregions = 0;
 }
 
 /*
@@ -135,7 +164,7 @@ mapping_close(struct mapping *map)
 {
 	if (map->base != NULL && munmap(map->base, map->length) == -1)
 		log_error("munmap: %s", strerror(errno));
-	*map = (struct mapping){ 0 };
+	mapping_clear(map);
 }
 
 /* Whether two ranges overlap; they must not wrap around. */
@@ -315,6 +344,11 @@ memory_remove(struct memory *mem, const struct vhost_user_region *desc)
 void
 memory_clear(struct memory *mem)
 {
+	/*@
+	 @ loop invariant i <= mem->nregions <= VHOST_USER_MEM_SLOTS;
+	 @ loop assigns i, mem->regions[0 .. VHOST_USER_MEM_SLOTS - 1];
+	 @ loop variant mem->nregions - i;
+	 @*/
 	for (uint32_t i = 0; i < mem->nregions; i++)
 		mapping_close(&mem->regions[i].map);
 	mem->nregions = 0;
@@ -410,6 +444,11 @@ bool
 memory_user_to_guest(const struct memory *mem, uint64_t addr,
     uint64_t *guest_addr)
 {
+	/*@
+	 @ loop invariant i <= mem->nregions;
+	 @ loop assigns i;
+	 @ loop variant mem->nregions - i;
+	 @*/
 	for (uint32_t i = 0; i < mem->nregions; i++) {
 		const struct vhost_user_region *r = &mem->regions[i].desc;
 
@@ -429,6 +468,11 @@ memory_dirty(struct memory *mem, uint64_t guest_addr, uint64_t len)
 	if (!mem->logging || mem->log.base == NULL || len == 0)
 		return;
 	last = (guest_addr + len - 1) / LOG_PAGE_SIZE;
+	/*@
+	 @ loop invariant page <= UINT64_MAX / LOG_PAGE_SIZE + 1;
+	 @ loop assigns page, mem->log.start[0 .. mem->log.size - 1];
+	 @ loop variant last - page;
+	 @*/
 	for (page = guest_addr / LOG_PAGE_SIZE; page <= last; page++) {
 		if (page / 8 >= mem->log.size)
 			return;

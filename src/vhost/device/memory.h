@@ -19,12 +19,20 @@
 
 #define LOG_PAGE_SIZE 4096 /* bytes per bit of the dirty log */
 
+/*
+ * Only memory.c writes these fields, and it is proved to keep them valid:
+ * scripts/prove compiles all other files with them constant.
+ */
+#ifndef MEMORY_OWNED
+#define MEMORY_OWNED
+#endif
+
 /* A mapped part of a file. */
 struct mapping {
-	uint8_t *base;	/* what mmap() returned, or NULL */
-	size_t length;	/* bytes mapped */
-	uint8_t *start; /* the requested part */
-	size_t size;
+	uint8_t *MEMORY_OWNED base;  /* what mmap() returned, or NULL */
+	size_t MEMORY_OWNED length;  /* bytes mapped */
+	uint8_t *MEMORY_OWNED start; /* the requested part */
+	size_t MEMORY_OWNED size;
 	uint64_t offset; /* its offset in the file */
 	uint32_t id;	 /* id of the file in the deposit */
 };
@@ -35,10 +43,10 @@ struct region {
 };
 
 struct memory {
-	struct region regions[VHOST_USER_MEM_SLOTS];
-	uint32_t nregions;  /* sorted by guest address */
-	uint16_t recent;    /* region of the last address */
-	struct mapping log; /* the dirty log */
+	struct region MEMORY_OWNED regions[VHOST_USER_MEM_SLOTS];
+	uint32_t MEMORY_OWNED nregions; /* sorted by guest address */
+	uint16_t recent;		/* region of the last address */
+	struct mapping log;		/* the dirty log */
 	struct mapping inflight;
 	bool shrunk;  /* regions were removed, and none added since */
 	bool logging; /* LOG_ALL was negotiated */
@@ -46,6 +54,10 @@ struct memory {
 };
 
 /*@
+ @ // What a mapping says that it maps, if anything.
+ @ predicate mapping_is_valid(struct mapping *m) =
+ @   \valid(m->start + (0 .. m->size - 1));
+ @
  @ predicate region_is_valid(struct region *r) =
  @   r->desc.guest_addr + r->desc.size <= UINT64_MAX &&
  @   r->desc.user_addr + r->desc.size <= UINT64_MAX &&
@@ -103,7 +115,12 @@ struct memory {
  @*/
 
 /* Initializes an empty memory, and handles SIGBUS.  One per process. */
-void memory_init(struct memory *);
+/*@
+ @ requires \valid(mem);
+ @ ensures memory_is_valid(mem) && mapping_is_valid(&mem->log);
+ @ ensures mapping_is_valid(&mem->inflight);
+ @*/
+void memory_init(struct memory *mem);
 
 /*
  * Maps `size` bytes at `offset` of a file, for reading and writing.  The caller
@@ -113,7 +130,9 @@ void memory_init(struct memory *);
  @ requires \valid(map) && \valid(why) && \separated(map, why);
  @ assigns map->base, map->length, map->start, map->size, map->offset, *why;
  @ ensures \result == 0 || \result == -1;
- @ ensures \result == 0 ==> \valid(map->start + (0 .. size - 1));
+ @ ensures \result == 0 ==> mapping_is_valid(map) && map->size == size;
+ @ ensures \result == -1 ==>
+ @   map->start == \old(map->start) && map->size == \old(map->size);
  @*/
 int mapping_open(struct mapping *map, int fd, uint64_t offset, uint64_t size,
     const char **why);
@@ -121,6 +140,7 @@ int mapping_open(struct mapping *map, int fd, uint64_t offset, uint64_t size,
 /*@
  @ requires \valid(map);
  @ assigns *map;
+ @ ensures mapping_is_valid(map);
  @*/
 void mapping_close(struct mapping *map);
 
@@ -148,7 +168,15 @@ int memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
  @ ensures memory_is_valid(mem);
  @*/
 int memory_remove(struct memory *mem, const struct vhost_user_region *desc);
-void memory_clear(struct memory *);
+
+/* Removes all regions. */
+/*@
+ @ requires \valid(mem) && memory_is_valid(mem);
+ @ assigns mem->regions[0 .. VHOST_USER_MEM_SLOTS - 1], mem->nregions,
+ @   mem->recent;
+ @ ensures memory_is_valid(mem);
+ @*/
+void memory_clear(struct memory *mem);
 
 /*
  * The mapping of guest address `addr`; `*len` (bytes) is reduced to the rest of
@@ -179,13 +207,17 @@ uint8_t *memory_guest(struct memory *mem, uint64_t addr, uint64_t *len);
 uint8_t *memory_user(struct memory *mem, uint64_t addr, uint64_t len);
 
 /* The guest address of the frontend's address `addr`; false: it has none. */
-bool memory_user_to_guest(const struct memory *, uint64_t addr,
+/*@
+ @ requires \valid_read(mem) && memory_is_valid(mem);
+ @ requires \valid(guest_addr) && \separated(mem, guest_addr);
+ @ assigns *guest_addr;
+ @*/
+bool memory_user_to_guest(const struct memory *mem, uint64_t addr,
     uint64_t *guest_addr);
 
 /* Marks guest memory as written, if the frontend logs writes. */
 /*@
- @ requires \valid_read(mem);
- @ requires \valid(mem->log.start + (0 .. mem->log.size - 1));
+ @ requires \valid_read(mem) && mapping_is_valid(&mem->log);
  @ assigns mem->log.start[0 .. mem->log.size - 1];
  @*/
 void memory_dirty(struct memory *mem, uint64_t guest_addr, uint64_t len);

@@ -120,23 +120,47 @@ packed_keep(struct queue *q)
 	write_mark(q, q->used, q->used);
 }
 
+/* The parts of a ring, in our memory. */
+struct parts {
+	uint8_t *descs, *driver, *device;
+};
+
+/* Finds all bytes of each part; NULL: it is not in one region. */
+/*@
+ @ requires \valid_read(q) && 0 < q->num <= PACKED_WRAP;
+ @ requires \valid_read(q->mem) && memory_is_valid(q->mem);
+ @ assigns \nothing;
+ @ ensures \result.descs != \null ==>
+ @   \valid(\result.descs + (0 .. 16 * q->num - 1));
+ @ ensures \result.driver != \null ==> \valid(\result.driver + (0 .. 3));
+ @ ensures \result.device != \null ==> \valid(\result.device + (0 .. 3));
+ @*/
+static struct parts
+packed_find(const struct queue *q)
+{
+	struct parts p;
+
+	p.descs = memory_user(q->mem, q->addr.desc,
+	    sizeof(struct packed_desc) * q->num);
+	p.driver =
+	    memory_user(q->mem, q->addr.avail, sizeof(struct packed_event));
+	p.device =
+	    memory_user(q->mem, q->addr.used, sizeof(struct packed_event));
+	return p;
+}
+
 int
 packed_map(struct queue *q, const char **why)
 {
-	uint8_t *descs, *driver, *device;
+	const struct parts p = packed_find(q);
 
-	descs = memory_user(q->mem, q->addr.desc,
-	    sizeof(struct packed_desc) * q->num);
-	driver =
-	    memory_user(q->mem, q->addr.avail, sizeof(struct packed_event));
-	device = memory_user(q->mem, q->addr.used, sizeof(struct packed_event));
-	if (descs == NULL || driver == NULL || device == NULL) {
+	if (p.descs == NULL || p.driver == NULL || p.device == NULL) {
 		*why = queue_unreachable;
 		return -1;
 	}
-	if ((uintptr_t)descs % DESC_ALIGN != 0 ||
-	    (uintptr_t)driver % EVENT_ALIGN != 0 ||
-	    (uintptr_t)device % EVENT_ALIGN != 0) {
+	if ((uintptr_t)p.descs % DESC_ALIGN != 0 ||
+	    (uintptr_t)p.driver % EVENT_ALIGN != 0 ||
+	    (uintptr_t)p.device % EVENT_ALIGN != 0) {
 		*why = "ring is not aligned";
 		return -1;
 	}
@@ -144,9 +168,9 @@ packed_map(struct queue *q, const char **why)
 		*why = "ring does not have the index to start from";
 		return -1;
 	}
-	q->descs = (struct packed_desc *)(void *)descs;
-	q->driver = (uint32_t *)(void *)driver;
-	q->device = (uint32_t *)(void *)device;
+	q->descs = (struct packed_desc *)(void *)p.descs;
+	q->driver = (uint32_t *)(void *)p.driver;
+	q->device = (uint32_t *)(void *)p.device;
 	q->used = q->published = q->next;
 	packed_keep(q);
 	return 0;
@@ -274,28 +298,74 @@ packed_add(struct memory *mem, struct request *req, const struct packed_desc *d)
 }
 
 /*
- * Follows a chain of at most `left` descriptors, to its end: only there does
- * the next one begin.
+ * Follows a chain of at most `left` descriptors from `at`, to its end: only
+ * there does the next one begin.  Returns the position behind it.
  */
-static void
-walk_chain(struct queue *q, struct request *req, uint32_t left)
+/*@
+ @ requires \valid_read(q) && packed_is_valid(q);
+ @ requires \valid(q->mem) && memory_is_valid(q->mem);
+ @ requires \valid(req) && \separated(q, q->mem, req);
+ @ requires request_is_valid(q->mem, req);
+ @ requires at % PACKED_WRAP < q->num && 0 < left <= q->num;
+ @ requires req->count == 0;
+ @ assigns req->segments[0 .. REQUEST_SEGMENTS - 1], req->nsegments, req->len,
+ @   req->head, req->count, req->fault, q->mem->recent,
+ @   chain_ends[0 .. REQUEST_SEGMENTS];
+ @ ensures memory_is_valid(q->mem);
+ @ ensures request_is_valid(q->mem, req);
+ @ ensures \result % PACKED_WRAP < q->num && req->count <= left;
+ @*/
+static uint16_t
+walk_chain(const struct queue *q, struct request *req, uint16_t at,
+    uint32_t left)
 {
 	struct packed_desc d;
 
+	/*@
+	 @ loop invariant memory_is_valid(q->mem);
+	 @ loop invariant request_is_valid(q->mem, req);
+	 @ loop invariant at % PACKED_WRAP < q->num && req->count < left;
+	 @ loop assigns d, at, req->segments[0 .. REQUEST_SEGMENTS - 1],
+	 @   req->nsegments, req->len, req->head, req->count, req->fault,
+	 @   q->mem->recent, chain_ends[0 .. REQUEST_SEGMENTS];
+	 @ loop variant left - req->count;
+	 @*/
 	do {
-		packed_read(q, q->next, &d);
+		packed_read(q, at, &d);
 		/* The first one was available when its flags were read. */
-		if (req->count > 0 && !shows_available(d.flags, q->next)) {
+		if (req->count > 0 && !shows_available(d.flags, at)) {
+			/*@ ghost before: ; */
 			req->fault = "next descriptor is not available";
-			return;
+			/*@ assert memory_is_same{before,Here}(q->mem); */
+			/*@ assert segments_are_same{before,Here}(req,
+			 @   req->nsegments); */
+			/*@ assert segments_are_valid(q->mem, req,
+			 @   req->nsegments); */
+			/*@ assert memory_is_valid(q->mem); */
+			/*@ assert request_is_valid(q->mem, req); */
+			return at;
 		}
+		at = packed_advance(q, at, 1);
 		packed_add(q->mem, req, &d);
+		/*@ ghost added: ; */
 		req->head = d.id;
 		req->count++;
-		q->next = packed_advance(q, q->next, 1);
+		/*@ assert memory_is_same{added,Here}(q->mem); */
+		/*@ assert segments_are_same{added,Here}(req, req->nsegments); */
+		/*@ assert segments_are_valid(q->mem, req, req->nsegments); */
+		/*@ assert request_is_valid(q->mem, req); */
+		/*@ assert memory_is_valid(q->mem); */
 	} while ((d.flags & DESC_F_NEXT) != 0 && req->count < left);
+	/*@ assert memory_is_valid(q->mem); */
+	/*@ ghost walked: ; */
 	if (req->fault == NULL && (d.flags & DESC_F_NEXT) != 0)
 		req->fault = "chain longer than its ring";
+	/*@ assert memory_is_same{walked,Here}(q->mem); */
+	/*@ assert segments_are_same{walked,Here}(req, req->nsegments); */
+	/*@ assert segments_are_valid(q->mem, req, req->nsegments); */
+	/*@ assert memory_is_valid(q->mem); */
+	/*@ assert request_is_valid(q->mem, req); */
+	return at;
 }
 
 /*
@@ -312,7 +382,7 @@ packed_pop(struct queue *q, struct request *req)
 	if (left == 0 || left > q->num)
 		return QUEUE_BROKEN;
 	chain_begin(req);
-	walk_chain(q, req, left);
+	q->next = walk_chain(q, req, q->next, left);
 	if (req->fault == NULL && req->len == 0)
 		req->fault = chain_empty;
 	return QUEUE_REQUEST;

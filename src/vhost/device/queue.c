@@ -27,8 +27,19 @@ queue_init(struct queue *q, struct memory *mem)
 void
 queue_set_packed(struct queue *q, bool packed)
 {
+	queue_unmap(q);
 	q->packed = packed;
 	q->next = packed ? PACKED_START : 0;
+}
+
+int
+queue_set_size(struct queue *q, uint32_t num)
+{
+	if (!queue_size_is_valid(q, num))
+		return -1;
+	queue_unmap(q);
+	q->num = num;
+	return 0;
 }
 
 /*
@@ -61,12 +72,22 @@ queue_size_is_valid(const struct queue *q, uint32_t num)
 }
 
 /* Bytes of the rings, with the event index after each. */
+/*@
+ @ requires num <= VHOST_USER_QUEUE_SIZE_MAX;
+ @ assigns \nothing;
+ @ ensures \result == 4 + 2 * (num + 1);
+ @*/
 static uint64_t
 avail_size(uint32_t num)
 {
 	return sizeof(struct virtq_avail) + sizeof(uint16_t) * (num + 1);
 }
 
+/*@
+ @ requires num <= VHOST_USER_QUEUE_SIZE_MAX;
+ @ assigns \nothing;
+ @ ensures \result == 6 + 8 * num;
+ @*/
 static uint64_t
 used_size(uint32_t num)
 {
@@ -74,28 +95,53 @@ used_size(uint32_t num)
 	    sizeof(struct virtq_used_elem) * num + sizeof(uint16_t);
 }
 
+/* The parts of a ring, in our memory. */
+struct parts {
+	uint8_t *desc, *avail, *used;
+};
+
+/* Finds all bytes of each part; NULL: it is not in one region. */
+/*@
+ @ requires \valid_read(q) && 0 < q->num <= VHOST_USER_QUEUE_SIZE_MAX;
+ @ requires \valid_read(q->mem) && memory_is_valid(q->mem);
+ @ assigns \nothing;
+ @ ensures \result.desc != \null ==>
+ @   \valid(\result.desc + (0 .. 16 * q->num - 1));
+ @ ensures \result.avail != \null ==>
+ @   \valid(\result.avail + (0 .. 4 + 2 * (q->num + 1) - 1));
+ @ ensures \result.used != \null ==>
+ @   \valid(\result.used + (0 .. 6 + 8 * q->num - 1));
+ @*/
+static struct parts
+split_find(const struct queue *q)
+{
+	struct parts p;
+
+	p.desc = memory_user(q->mem, q->addr.desc,
+	    sizeof(struct virtq_desc) * q->num);
+	p.avail = memory_user(q->mem, q->addr.avail, avail_size(q->num));
+	p.used = memory_user(q->mem, q->addr.used, used_size(q->num));
+	return p;
+}
+
 static int
 split_map(struct queue *q, const char **why)
 {
-	uint8_t *desc, *avail, *used;
+	const struct parts p = split_find(q);
 
-	desc = memory_user(q->mem, q->addr.desc,
-	    sizeof(struct virtq_desc) * q->num);
-	avail = memory_user(q->mem, q->addr.avail, avail_size(q->num));
-	used = memory_user(q->mem, q->addr.used, used_size(q->num));
-	if (desc == NULL || avail == NULL || used == NULL) {
+	if (p.desc == NULL || p.avail == NULL || p.used == NULL) {
 		*why = queue_unreachable;
 		return -1;
 	}
-	if ((uintptr_t)desc % DESC_ALIGN != 0 ||
-	    (uintptr_t)avail % AVAIL_ALIGN != 0 ||
-	    (uintptr_t)used % USED_ALIGN != 0) {
+	if ((uintptr_t)p.desc % DESC_ALIGN != 0 ||
+	    (uintptr_t)p.avail % AVAIL_ALIGN != 0 ||
+	    (uintptr_t)p.used % USED_ALIGN != 0) {
 		*why = "ring is not aligned";
 		return -1;
 	}
-	q->desc = (struct virtq_desc *)(void *)desc;
-	q->avail = (struct virtq_avail *)(void *)avail;
-	q->ring = (struct virtq_used *)(void *)used;
+	q->desc = (struct virtq_desc *)(void *)p.desc;
+	q->avail = (struct virtq_avail *)(void *)p.avail;
+	q->ring = (struct virtq_used *)(void *)p.used;
 	q->used = q->published =
 	    le16toh(__atomic_load_n(&q->ring->idx, __ATOMIC_ACQUIRE));
 	return 0;
@@ -225,7 +271,7 @@ queue_is_older(const struct queue *q, uint16_t next)
 /* Logs a write to the used ring, if VRING_F_LOG is set. */
 /*@
  @ requires \valid_read(q) && \valid_read(q->mem);
- @ requires \valid(q->mem->log.start + (0 .. q->mem->log.size - 1));
+ @ requires mapping_is_valid(&q->mem->log);
  @ assigns q->mem->log.start[0 .. q->mem->log.size - 1];
  @*/
 static void

@@ -38,7 +38,7 @@ struct virtq_used {
  @ predicate queue_is_split(struct queue *q) =
  @   !q->packed && 0 < q->num <= VHOST_USER_QUEUE_SIZE_MAX &&
  @   \valid(q->mem) && memory_is_valid(q->mem) && \separated(q, q->mem) &&
- @   \valid(q->mem->log.start + (0 .. q->mem->log.size - 1)) &&
+ @   mapping_is_valid(&q->mem->log) &&
  @   \valid_read(q->desc + (0 .. q->num - 1)) &&
  @   \valid_read(&q->avail->flags) && \valid_read(&q->avail->idx) &&
  @   \valid_read(&q->avail->ring[0] + (0 .. q->num)) &&
@@ -66,8 +66,13 @@ struct virtq_used {
 /* An unset, split queue in `mem`, whose mark is not kept. */
 void queue_init(struct queue *, struct memory *mem);
 
-/* Makes an unmapped queue a packed one or not, and its base that of a start. */
+/*
+ * Makes a queue a packed one or not, and its base that of a start.  It is
+ * unmapped afterwards, as after queue_set_size(), which returns -1 for a number
+ * of entries that it cannot have.
+ */
 void queue_set_packed(struct queue *, bool packed);
+int queue_set_size(struct queue *, uint32_t num);
 
 /*
  * The base of an unmapped queue, as vhost-user has it ("Vring descriptor index

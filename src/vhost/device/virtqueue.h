@@ -15,13 +15,21 @@ struct virtq_avail;
 struct virtq_used;
 struct packed_desc;
 
+/*
+ * Only queue.c and packed.c write these fields: scripts/prove compiles all other
+ * files with them constant.
+ */
+#ifndef QUEUE_OWNED
+#define QUEUE_OWNED
+#endif
+
 /* Split, or packed: then places in the ring are positions (packed.h). */
 struct queue {
-	struct memory *mem;
-	uint32_t num; /* entries; 0: not set */
+	struct memory *QUEUE_OWNED mem;
+	uint32_t QUEUE_OWNED num; /* entries; 0: not set */
 	struct vhost_user_vring_addr addr;
 	bool addr_set;
-	bool packed;		 /* RING_PACKED was negotiated */
+	bool QUEUE_OWNED packed; /* RING_PACKED was negotiated */
 	bool event_idx;		 /* EVENT_IDX was negotiated */
 	uint16_t next;		 /* avail entry to read next */
 	uint16_t used;		 /* used.idx, including invisible requests */
@@ -29,12 +37,12 @@ struct queue {
 	bool called;		 /* the driver was called before */
 	bool watched;		 /* polled: kicks are disabled */
 	uint16_t shrunk;	 /* avail.idx when memory was last removed */
-	struct virtq_desc *desc; /* split; NULL: not mapped */
-	struct virtq_avail *avail;
-	struct virtq_used *ring;
-	struct packed_desc *descs; /* packed; NULL: not mapped */
-	uint32_t *driver;	   /* its event suppression structures */
-	uint32_t *device;
+	struct virtq_desc *QUEUE_OWNED desc; /* split; NULL: not mapped */
+	struct virtq_avail *QUEUE_OWNED avail;
+	struct virtq_used *QUEUE_OWNED ring;
+	struct packed_desc *QUEUE_OWNED descs; /* packed; NULL: not mapped */
+	uint32_t *QUEUE_OWNED driver; /* its event suppression structures */
+	uint32_t *QUEUE_OWNED device;
 	uint32_t *mark; /* where its position is kept, or NULL */
 };
 

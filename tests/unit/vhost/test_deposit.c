@@ -597,7 +597,7 @@ test_lost(void **state)
 	struct worker *w;
 
 	(void)state;
-	for (int i = 0; i < 7; i++) {
+	for (int i = 0; i < 9; i++) {
 		struct saved_state *s;
 
 		place_init(&p);
@@ -628,6 +628,14 @@ test_lost(void **state)
 			break;
 		case 6:
 			w->save.file->abandoned = 1;
+			break;
+		case 7:
+			s->reply = REPLY_SENDING + 1;
+			break;
+		case 8:
+			s->reply = REPLY_OWED;
+			s->reply_len = sizeof(s->reply_hdr) +
+			    sizeof(union vhost_user_payload) + 1;
 			break;
 		}
 		assert_int_equal(end_of_worker(&p), EXIT_SESSION_LOST);
