@@ -94,15 +94,23 @@ wide_divide_long(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t *rest)
 	 @*/
 	while (left > 0) {
 		if (left % 2 == 1) {
+			/*@ assert times(1, number(bit.quotient, bit.rest,
+			 @   d)) == number(bit.quotient, bit.rest, d); */
 			/*@ assert times(left, number(bit.quotient, bit.rest,
 			 @   d)) == times(left - 1, number(bit.quotient,
-			 @   bit.rest, d)) + times(1, number(bit.quotient,
-			 @   bit.rest, d)); */
+			 @   bit.rest, d)) + number(bit.quotient, bit.rest,
+			 @   d); */
 			if (!add(&sum, bit, d)) {
 				/*@ assert !wide_fits(a * b + c, d); */
 				return UINT64_MAX;
 			}
+			/*@ assert number(sum.quotient, sum.rest, d) +
+			 @   times(left - 1, number(bit.quotient, bit.rest,
+			 @   d)) == times(a, b) + c; */
 			left--;
+			/*@ assert number(sum.quotient, sum.rest, d) +
+			 @   times(left, number(bit.quotient, bit.rest,
+			 @   d)) == times(a, b) + c; */
 		}
 		/*@ assert number(sum.quotient, sum.rest, d) +
 		 @   times(left, number(bit.quotient, bit.rest, d)) ==
