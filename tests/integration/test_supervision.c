@@ -246,6 +246,28 @@ test_second_refused(void **state)
 	suite_pass(s);
 }
 
+/* Connections that wait when the daemon looks are all seen. */
+static void
+test_second_at_once(void **state)
+{
+	struct suite *s = *state;
+	const char *path = daemon_path(&s->d, "vm0.sock");
+
+	CHECK(kill(s->d.pid, SIGSTOP));
+	CHECK(fe_connect(&s->fe, path));
+	CHECK(fe_connect(&s->other, path));
+	CHECK(kill(s->d.pid, SIGCONT));
+	CHECK(fe_mem_default(&s->fe));
+	CHECK(fe_ring_init(&s->fe, 64, FE_RING_GPA));
+	CHECK(fe_handshake(&s->fe, QEMU_FEATURES, QEMU_PFEATURES));
+	CHECK(fe_start(&s->fe));
+	suite_served(&s->fe);
+	CHECK(daemon_log_wait(&s->d, "second connection refused", 1,
+	    FE_TIMEOUT_MS));
+	suite_served(&s->fe);
+	suite_pass(s);
+}
+
 /* An idle guest costs no process, and no CPU time. */
 static void
 test_idle(void **state)
@@ -326,7 +348,8 @@ main(void)
 		SUITE_TEST(test_cut_off), SUITE_TEST(test_kill_all),
 		SUITE_TEST(test_hung_children),
 		SUITE_TEST(test_second_connection),
-		SUITE_TEST(test_second_refused), SUITE_TEST(test_idle),
+		SUITE_TEST(test_second_refused),
+		SUITE_TEST(test_second_at_once), SUITE_TEST(test_idle),
 		SUITE_TEST(test_counters) };
 
 	return SUITE_MAIN("supervision", tests);
