@@ -22,15 +22,15 @@
 #define PIPE_BUF      4096
 #define CMSG_ALIGN(n) (((n) + sizeof(size_t) - 1) & ~(sizeof(size_t) - 1))
 #define CMSG_SPACE(n) (CMSG_ALIGN(n) + CMSG_ALIGN(sizeof(struct cmsghdr)))
-#define CMSG_LEN(n) (CMSG_ALIGN(sizeof(struct cmsghdr)) + (n))
+#define CMSG_LEN(n)   (CMSG_ALIGN(sizeof(struct cmsghdr)) + (n))
 
 /* What the guest may change meanwhile: any value, each time. */
 #define __atomic_load_n(from, order) (*(volatile __typeof__(*(from)) *)(from))
 
-#define __atomic_store_n(to, value, order) (*(to) = (value))
+#define __atomic_store_n(to, value, order)  (*(to) = (value))
 #define __atomic_fetch_or(to, value, order) (*(to) |= (value))
-#define __atomic_thread_fence(order) ((void)0)
-#define __atomic_signal_fence(order) ((void)0)
+#define __atomic_thread_fence(order)	    ((void)0)
+#define __atomic_signal_fence(order)	    ((void)0)
 
 /* string.h: memcpy() of bytes; what they are is not said. */
 #define memcpy prove_copy
@@ -49,9 +49,9 @@ void prove_copy(uint8_t *to, const uint8_t *from, uint64_t n);
 #include <sys/mman.h>
 #include <sys/stat.h>
 #undef MAP_FAILED
-#define MAP_FAILED ((uint8_t *)-1)
-#define mmap prove_map
-#define munmap prove_unmap
+#define MAP_FAILED    ((uint8_t *)-1)
+#define mmap	      prove_map
+#define munmap	      prove_unmap
 #define fstat(fd, st) prove_stat(fd, st)
 /*@
  @ assigns \result \from addr, length, fd, offset;
