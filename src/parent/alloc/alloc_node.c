@@ -18,8 +18,8 @@ clock_of(uint8_t rank)
  * guaranteed rate, then borrowers by priority; among equals, the one that has
  * received the least for its rate or weight.
  */
-static int
-turn_cmp(const struct alloc_turn *a, const struct alloc_turn *b)
+int
+node_turn_cmp(const struct alloc_turn *a, const struct alloc_turn *b)
 {
 	enum alloc_clock clock = clock_of(a->rank);
 
@@ -40,18 +40,16 @@ node_of(struct alloc_turn *t)
 	return (struct alloc_node *)t; /* its first member */
 }
 
-static int
-event_cmp(const struct alloc_node *a, const struct alloc_node *b)
+int
+node_event_cmp(const struct alloc_node *a, const struct alloc_node *b)
 {
 	if (a->event != b->event)
 		return a->event < b->event ? -1 : 1;
 	return a == b ? 0 : (uintptr_t)a < (uintptr_t)b ? -1 : 1;
 }
 
-SPLAY_PROTOTYPE(alloc_ready, alloc_turn, entry, turn_cmp)
-SPLAY_GENERATE(alloc_ready, alloc_turn, entry, turn_cmp)
-SPLAY_PROTOTYPE(alloc_events, alloc_node, event_entry, event_cmp)
-SPLAY_GENERATE(alloc_events, alloc_node, event_entry, event_cmp)
+SPLAY_GENERATE(alloc_ready, alloc_turn, entry, node_turn_cmp)
+SPLAY_GENERATE(alloc_events, alloc_node, event_entry, node_event_cmp)
 
 /* The first of a tree, which most often is at its root already. */
 #define FIRST(type, tree, entry) \

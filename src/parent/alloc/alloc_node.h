@@ -12,6 +12,13 @@
 /* In a set of kinds. */
 #define KIND_BIT(kind) (1U << (kind))
 
+/* The orders of turns and of events, and their trees. */
+int node_turn_cmp(const struct alloc_turn *, const struct alloc_turn *);
+int node_event_cmp(const struct alloc_node *, const struct alloc_node *);
+
+SPLAY_PROTOTYPE(alloc_ready, alloc_turn, entry, node_turn_cmp)
+SPLAY_PROTOTYPE(alloc_events, alloc_node, event_entry, node_event_cmp)
+
 /* Only of a class. */
 static inline struct alloc_class *
 class_of(const struct alloc_node *n)

@@ -10,12 +10,14 @@
 #include "common/clock.h"
 
 #define LEAVES 10000
+#define FEWER  1000 /* where the number is not what matters */
 #define TICK   NS_PER_MS
 #define PLENTY (UINT64_MAX / 4)
 
 struct crowd {
 	struct alloc a;
 	uint64_t now;
+	size_t n;
 	struct alloc_node leaves[LEAVES];
 	uint64_t got[LEAVES];
 	bool idle[LEAVES];
@@ -34,20 +36,22 @@ ask(struct crowd *c, size_t i)
 
 /* All want more than the pool has: each has `rate` on average. */
 static void
-crowd_init(struct crowd *c, uint64_t rate, bool guaranteed, uint32_t weights)
+crowd_init(struct crowd *c, size_t n, uint64_t rate, bool guaranteed,
+    uint32_t weights)
 {
 	struct alloc_share s = alloc_no_share(false);
 
 	memset(c, 0, sizeof(*c));
 	c->now = NS_PER_SEC;
-	s.ceil = (struct bucket_rate){ rate * LEAVES, NS_PER_SEC };
-	s.burst = rate * LEAVES / 10;
+	c->n = n;
+	s.ceil = (struct bucket_rate){ rate * n, NS_PER_SEC };
+	s.burst = rate * n / 10;
 	alloc_init(&c->a, &s, c->now);
 	alloc_stock(&c->a, PLENTY, 0);
 	if (guaranteed)
 		s.rate = (struct bucket_rate){ rate, NS_PER_SEC };
 	s.burst = 4096;
-	for (size_t i = 0; i < LEAVES; i++) {
+	for (size_t i = 0; i < c->n; i++) {
 		s.weight = 1 + (uint32_t)i % weights;
 		s.generated = i % 7 == 0;
 		alloc_add(&c->a, &c->leaves[i], &c->a.root.node, &s, c->now);
@@ -77,11 +81,11 @@ largest_error(const struct crowd *c)
 {
 	uint64_t most = 0, sum = 0, weights = 0, wanted, error;
 
-	for (size_t i = 0; i < LEAVES; i++) {
+	for (size_t i = 0; i < c->n; i++) {
 		sum += c->got[i];
 		weights += c->leaves[i].turn.weight;
 	}
-	for (size_t i = 0; i < LEAVES; i++) {
+	for (size_t i = 0; i < c->n; i++) {
 		wanted = sum / weights * c->leaves[i].turn.weight;
 		error = c->got[i] > wanted ? c->got[i] - wanted
 					   : wanted - c->got[i];
@@ -99,7 +103,7 @@ static void
 test_ten_seconds(void **state)
 {
 	(void)state;
-	crowd_init(&crowd, 1600, false, 1);
+	crowd_init(&crowd, LEAVES, 1600, false, 1);
 	run(&crowd, NS_PER_SEC / 5);
 	run(&crowd, 10 * NS_PER_SEC);
 	assert_in_range(largest_error(&crowd), 0, 50);
@@ -109,7 +113,7 @@ static void
 test_one_second(void **state)
 {
 	(void)state;
-	crowd_init(&crowd, 8000, false, 1);
+	crowd_init(&crowd, LEAVES, 8000, false, 1);
 	run(&crowd, NS_PER_SEC / 5);
 	run(&crowd, NS_PER_SEC);
 	assert_in_range(largest_error(&crowd), 0, 100);
@@ -119,7 +123,7 @@ static void
 test_weights(void **state)
 {
 	(void)state;
-	crowd_init(&crowd, 24000, false, 2);
+	crowd_init(&crowd, FEWER, 24000, false, 2);
 	run(&crowd, NS_PER_SEC / 5);
 	run(&crowd, NS_PER_SEC);
 	assert_in_range(largest_error(&crowd), 0, 100);
@@ -130,7 +134,7 @@ static void
 test_rates(void **state)
 {
 	(void)state;
-	crowd_init(&crowd, 8000, true, 1);
+	crowd_init(&crowd, FEWER, 8000, true, 1);
 	run(&crowd, NS_PER_SEC);
 	run(&crowd, NS_PER_SEC);
 	assert_in_range(largest_error(&crowd), 0, 100);
@@ -144,7 +148,7 @@ test_back(void **state)
 
 	(void)state;
 	for (int guaranteed = 0; guaranteed < 2; guaranteed++) {
-		crowd_init(&crowd, rate, guaranteed == 1, 1);
+		crowd_init(&crowd, FEWER, rate, guaranteed == 1, 1);
 		for (size_t i = 0; i < 100; i++) {
 			crowd.idle[i] = true;
 			alloc_restart(&crowd.a, &crowd.leaves[i], crowd.now, 0);
