@@ -60,16 +60,20 @@ char *
 config_text(struct config_reader *r, const char *fmt, ...)
 {
 	va_list ap, again;
-	char *text;
+	char *text, most[256];
+	size_t size;
 	int n;
 
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(most, sizeof(most), fmt, ap);
 	va_end(ap);
-	text = config_alloc(r, n < 0 ? 1 : (size_t)n + 1);
-	if (n > 0)
-		vsnprintf(text, (size_t)n + 1, fmt, again);
+	size = n < 0 ? 1 : (size_t)n + 1;
+	text = config_alloc(r, size);
+	if (size <= sizeof(most) && n > 0)
+		memcpy(text, most, size);
+	else if (n > 0)
+		vsnprintf(text, size, fmt, again);
 	va_end(again);
 	return text;
 }

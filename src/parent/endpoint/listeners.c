@@ -208,6 +208,10 @@ listeners_protect(struct place *p, const struct listener_rights *rights)
 {
 	if (p == NULL || p->listener.path == NULL)
 		return;
+	/* This reload has created it with them. */
+	if (p->planned && p->rights.owner == rights->owner &&
+	    p->rights.group == rights->group && p->rights.mode == rights->mode)
+		return;
 	p->rights = *rights;
 	/* The error that it cannot listen again was logged. */
 	if (listener_file(&p->listener, p->where) == LISTENER_FILE_PRESENT)

@@ -83,15 +83,14 @@ clear_path(const struct sockaddr_un *sun, int type)
 
 /* Opens the socket file that this process created, if it is still there. */
 static int
-open_file(const struct listener *l)
+open_file(const struct listener *l, struct stat *st)
 {
-	struct stat st;
 	int fd;
 
 	fd = open(l->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
 		return -1;
-	if (fstat(fd, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+	if (fstat(fd, st) == 0 && st->st_dev == l->dev && st->st_ino == l->ino)
 		return fd;
 	close(fd);
 	errno = ESTALE;
@@ -100,33 +99,31 @@ open_file(const struct listener *l)
 
 /* Changes the mode of a file of another owner, which needs its ownership. */
 static int
-set_mode(int fd, mode_t mode)
+set_mode(int fd, const struct stat *st, mode_t mode)
 {
 	char link[32];
-	struct stat st;
 
-	if (fstat(fd, &st) == -1)
-		return -1;
-	if (mode == 0 || (st.st_mode & ALLPERMS) == mode)
+	if (mode == 0 || (st->st_mode & ALLPERMS) == mode)
 		return 0;
-	if (st.st_uid != geteuid() &&
+	if (st->st_uid != geteuid() &&
 	    fchownat(fd, "", geteuid(), (gid_t)-1, AT_EMPTY_PATH) == -1)
 		return -1;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	if (chmod(link, mode) == -1)
 		return -1;
-	return st.st_uid == geteuid()
+	return st->st_uid == geteuid()
 	    ? 0
-	    : fchownat(fd, "", st.st_uid, (gid_t)-1, AT_EMPTY_PATH);
+	    : fchownat(fd, "", st->st_uid, (gid_t)-1, AT_EMPTY_PATH);
 }
 
 int
 listener_protect(const struct listener *l, const struct listener_rights *rights)
 {
+	struct stat st;
 	int fd, r = -1;
 
-	if ((fd = open_file(l)) != -1) {
-		r = set_mode(fd, rights->mode);
+	if ((fd = open_file(l, &st)) != -1) {
+		r = set_mode(fd, &st, rights->mode);
 		if (r == 0 &&
 		    (rights->owner != (uid_t)-1 || rights->group != (gid_t)-1))
 			r = fchownat(fd, "", rights->owner, rights->group,
