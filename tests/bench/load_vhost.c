@@ -50,6 +50,7 @@ struct load {
 	pid_t server; /* 0: not given */
 	bool storm;   /* they connect at once */
 	struct guest *guests;
+	uint64_t *noted; /* bytes of each at the start of a measurement */
 	int epoll_fd;
 	struct latency first; /* from connecting to the first completion */
 	struct latency latency;
@@ -354,6 +355,32 @@ check_same(const struct usage *a, const struct usage *b)
 		    (uintmax_t)a->workers, (uintmax_t)b->workers);
 }
 
+/* Notes how much each guest has had so far. */
+static void
+note_bytes(struct load *l)
+{
+	for (uint32_t i = 0; i < l->nguests; i++)
+		l->noted[i] = l->guests[i].bytes;
+}
+
+/* The largest difference from an equal share since then. */
+static void
+print_share_error(const struct load *l)
+{
+	double equal = 0, most = 0, had;
+
+	for (uint32_t i = 0; i < l->nguests; i++)
+		equal += (double)(l->guests[i].bytes - l->noted[i]);
+	equal /= l->nguests;
+	for (uint32_t i = 0; i < l->nguests; i++) {
+		had = (double)(l->guests[i].bytes - l->noted[i]);
+		had = had < equal ? equal - had : had - equal;
+		most = had > most ? had : most;
+	}
+	if (equal > 0)
+		printf("share_error_percent %.3f\n", 100 * most / equal);
+}
+
 static void
 measure(struct load *l)
 {
@@ -366,12 +393,14 @@ measure(struct load *l)
 	catch_up(l);
 	memset(&l->latency, 0, sizeof(l->latency));
 	a = take_sums(l);
+	note_bytes(l);
 	run_until(l, l->work.depth, a.time + l->time);
 	b = take_sums(l);
 	is = take_usage(l, false);
 	check_same(&was, &is);
 	seconds = (double)(b.time - a.time) / (double)NS_PER_SEC;
 	requests = (double)(b.requests - a.requests);
+	print_share_error(l);
 	finish(l);
 	printf("requests %.0f\nrequests_per_s %.0f\n", requests,
 	    requests / seconds);
@@ -535,8 +564,9 @@ main(int argc, char **argv)
 
 	allow_files();
 	l.guests = calloc(l.nguests, sizeof(*l.guests));
+	l.noted = calloc(l.nguests, sizeof(*l.noted));
 	l.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (l.guests == NULL || l.epoll_fd == -1)
+	if (l.guests == NULL || l.noted == NULL || l.epoll_fd == -1)
 		err(1, "cannot begin");
 	connect_all(&l, socket);
 	if (l.idle > 0)
@@ -546,5 +576,6 @@ main(int argc, char **argv)
 	for (uint32_t i = 0; i < l.nguests; i++)
 		guest_close(&l.guests[i]);
 	free(l.guests);
+	free(l.noted);
 	return 0;
 }

@@ -9,10 +9,11 @@
 #	pin CPUS		where this shell and what it starts from now on run
 #
 # The kinds: vrngd; polling, which is vrngd with poll-us; drbg, which is vrngd
-# with delivery = drbg; polling-drbg, which has both; peer, which is
-# vhost-device-rng.
+# with delivery = drbg; polling-drbg, which has both; limited, whose guests share
+# a limit; peer, which is vhost-device-rng.
 
 poll_us=${BENCH_POLL_US:-100}
+limit=4M # bytes per second, of all guests
 peer_version=0.1.0
 home=${HOME:-/nonexistent}
 peer_cache=${XDG_CACHE_HOME:-$home/.cache}/vrngd-bench
@@ -71,6 +72,7 @@ vrngd_config()
 	case $1 in
 	drbg) class='delivery = drbg' ;;
 	polling) class="poll-us = $poll_us" ;;
+	limited) class="ceil = $limit" ;;
 	polling-drbg) class="delivery = drbg poll-us = $poll_us" ;;
 	*) class='' ;;
 	esac
