@@ -201,24 +201,50 @@ guest_throttled_now(const struct guest *g)
 	return ns;
 }
 
+static struct guest_sums *
+sums_of(struct guest *g)
+{
+	if (g->sums == NULL && (g->sums = calloc(1, sizeof(*g->sums))) == NULL)
+		log_fatal("out of memory for statistics");
+	return g->sums;
+}
+
+struct totals *
+guest_reported(struct guest *g)
+{
+	return &sums_of(g)->reported;
+}
+
+void
+guest_forget(struct guest *g)
+{
+	free(g->sums);
+	g->sums = NULL;
+}
+
 void
 guest_count(struct guest *g, struct totals *sum)
 {
+	static const struct totals none;
 	struct totals now = {
 		.counters = guest_counters(g),
 		.granted = guest_node(g)->meter.total,
 		.throttled = guest_throttled_now(g),
 	};
 	struct counters grew;
+	struct totals *counted;
 
 	now.counters.connections += g->vhost.connections;
-	grew = counters_grown(&now.counters, &g->counted.counters);
+	if (g->sums == NULL && memcmp(&now, &none, sizeof(now)) == 0)
+		return;
+	counted = &sums_of(g)->counted;
+	grew = counters_grown(&now.counters, &counted->counters);
 	counters_add(&sum->counters, &grew);
-	if (now.granted > g->counted.granted)
-		sum->granted += now.granted - g->counted.granted;
-	if (now.throttled > g->counted.throttled)
-		sum->throttled += now.throttled - g->counted.throttled;
-	g->counted = now;
+	if (now.granted > counted->granted)
+		sum->granted += now.granted - counted->granted;
+	if (now.throttled > counted->throttled)
+		sum->throttled += now.throttled - counted->throttled;
+	*counted = now;
 }
 
 void

@@ -14,6 +14,12 @@ struct guest_egd {
 	struct service service;
 };
 
+/* Its totals, as far as the statistics have them. */
+struct guest_sums {
+	struct totals reported; /* in the last record */
+	struct totals counted;	/* in the sums of guest_count() */
+};
+
 struct guest {
 	TAILQ_ENTRY(guest) entry;
 	RB_ENTRY(guest) by_name;
@@ -23,9 +29,8 @@ struct guest {
 	bool added; /* by vrngctl or systemd, without a configuration */
 	const struct config_guest *config; /* in a reload; NULL: not there */
 	struct vhost vhost;
-	struct guest_egd *egd; /* allocated; NULL: no EGD socket */
-	struct totals reported;
-	struct totals counted; /* in the sums of guest_count() */
+	struct guest_egd *egd;	 /* allocated; NULL: no EGD socket */
+	struct guest_sums *sums; /* allocated; NULL: all are 0 */
 };
 
 /*
@@ -89,6 +94,12 @@ uint64_t guest_throttled_now(const struct guest *);
  * those to both sockets.
  */
 void guest_count(struct guest *, struct totals *sum);
+
+/* The totals in its last record, which are allocated if it had none. */
+struct totals *guest_reported(struct guest *);
+
+/* Frees these; afterwards guest_count() counts all again. */
+void guest_forget(struct guest *);
 
 /* Logs its state, with the counters of its connection. */
 void guest_report(struct guest *);

@@ -291,7 +291,7 @@ daemon_guest_new(struct daemon *d, const char *name, struct pool *pool,
 	if (session != -1) {
 		before = vhost_resume(&g->vhost, session);
 		/* The previous vrngd has reported and counted these. */
-		counters_add(&g->reported.counters, &before);
+		counters_add(&guest_reported(g)->counters, &before);
 		guest_count(g, &counted);
 	}
 	return g;
@@ -307,6 +307,7 @@ daemon_guest_free(struct daemon *d, struct guest *g, uint64_t deadline)
 	d->nguests--;
 	guest_stop(g, deadline);
 	guest_count(g, &daemon_pool_of(guest_pool(g))->guests);
+	guest_forget(g);
 	free(g);
 }
 

@@ -341,7 +341,7 @@ apply_egd(struct daemon *d, struct guest *g, const struct config_guest *cg)
 			return -1;
 		}
 		guest_count(g, &daemon_pool_of(guest_pool(g))->guests);
-		daemon_resume(d, &g->egd->service, &g->reported);
+		daemon_resume(d, &g->egd->service, guest_reported(g));
 		guest_count(g, &counted);
 	}
 	service_accept_writes(&g->egd->service, cg->pool->accept_writes);

@@ -82,6 +82,19 @@ report(const struct log_subject *about, const struct alloc_node *node,
 	return true;
 }
 
+/* The same of a guest; nothing is allocated for one that never was active. */
+static bool
+report_guest(struct guest *g, uint64_t period)
+{
+	const struct totals total = guest_totals(g);
+
+	if (g->sums == NULL && guest_node(g)->waiting == 0 &&
+	    total.granted == 0 && total.counters.connections == 0)
+		return false;
+	return report(&g->subject, guest_node(g), total, guest_reported(g),
+	    all_clients(g), period);
+}
+
 static uint64_t
 alarms_of(const struct proto_health *h)
 {
@@ -170,8 +183,7 @@ report_all(struct daemon *d, uint64_t period)
 		p->nactive = 0;
 	TAILQ_FOREACH(g, &d->guests, entry)
 		daemon_pool_of(guest_pool(g))->nactive +=
-		    report(&g->subject, guest_node(g), guest_totals(g),
-			&g->reported, all_clients(g), period);
+		    report_guest(g, period);
 	TAILQ_FOREACH(s, &d->services, entry) {
 		struct endpoint *e = &s->endpoint;
 
