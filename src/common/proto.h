@@ -38,12 +38,13 @@
 #define EXIT_SESSION_LOST 3 /* of a worker: its session cannot be resumed */
 #define FRAME_FDS_MAX	  2
 
-#define GUEST_NAME_SIZE	  64	    /* with the terminating NUL */
-#define LOG_TEXT_SIZE	  256	    /* with the terminating NUL */
-#define BYTES_PACKET_MAX  65536	    /* bytes */
-#define REQUEST_MAX	  65536	    /* bytes served to one guest request */
-#define GRANT_MIN	  64	    /* bytes; less only if no more fit */
-#define NEED_MAX	  262144    /* bytes of demand at once */
+#define GUEST_NAME_SIZE	  64	 /* with the terminating NUL */
+#define LOG_TEXT_SIZE	  256	 /* with the terminating NUL */
+#define BYTES_PACKET_MAX  65536	 /* bytes */
+#define REQUEST_MAX	  65536	 /* bytes served to one guest request */
+#define GRANT_MIN	  64	 /* bytes; less only if no more fit */
+#define SHORT_MIN	  256	 /* bytes of a request that a limit shortens */
+#define NEED_MAX	  262144 /* bytes of demand at once */
 #define INFLIGHT_SIZE_MAX (1 << 21) /* bytes, for 32768 descriptors */
 #define SOURCES_MAX	  16	    /* of a pool */
 #define SOURCE_INIT_SIZE  64	    /* bytes */
@@ -356,7 +357,8 @@ struct proto_void {
  */
 struct proto_limits {
 	uint32_t window;      /* bytes to hold ready; 0: none */
-	uint32_t request_min; /* bytes granted are enough for one */
+	uint32_t request_min; /* bytes complete a longer one, after a wait;
+			       * 1: without the wait */
 	uint32_t request_max; /* bytes; a longer request is shortened */
 	uint32_t poll_us;     /* to look for the next request, at most
 			       * POLL_US_MAX; 0: none, as of streams */

@@ -215,18 +215,33 @@ event(struct worker *w, uint64_t key)
 	}
 }
 
+/* The earlier of two times; 0: never. */
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+	return b == 0 || (a != 0 && a < b) ? a : b;
+}
+
+/* Milliseconds to wait for events; -1: until there is one. */
+static int
+time_left(const struct worker *w)
+{
+	uint64_t at = earlier(w->memory_due, rng_short_due(&w->rng));
+
+	if (w->more || w->has_input || w->polling.looking)
+		return 0;
+	if (w->running && w->kick_fd == -1)
+		return POLL_MS;
+	return at == 0 ? -1 : loop_timeout(at, clock_now());
+}
+
 bool
 worker_step(struct worker *w)
 {
 	struct epoll_event events[EVENTS];
-	int n, ms;
+	int n;
 
-	ms = w->memory_due == 0 ? -1 : loop_timeout(w->memory_due, clock_now());
-	if (w->running && w->kick_fd == -1)
-		ms = POLL_MS;
-	if (w->more || w->has_input || w->polling.looking)
-		ms = 0;
-	n = loop_wait(&w->loop, events, EVENTS, ms);
+	n = loop_wait(&w->loop, events, EVENTS, time_left(w));
 	if (w->more || (n == 0 && !w->polling.looking))
 		ring_kick(w);
 	worker_check_memory(w);

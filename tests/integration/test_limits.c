@@ -216,6 +216,41 @@ test_throttled(void **state)
 }
 
 /* More than max-bytes is completed short, never with 0. */
+/* Completions of requests for 1 KiB, per KiB. */
+static double
+completions(struct suite *s, const char *max)
+{
+	struct load load = { .fe = &s->fe, .depth = 4, .len = 1024 };
+
+	start_limited(s, "1", max, "100");
+	suite_up_qemu(s, &s->fe, "vm0");
+	load_run(&load, 1, 300, NULL);
+	load.bytes = load.requests = 0;
+	load_run(&load, 1, 1500, NULL);
+	suite_pass(s);
+	return (double)load.requests * 1024 / (double)load.bytes;
+}
+
+/* A share of which 1 KiB takes 1 ms completes requests in full. */
+static void
+test_whole(void **state)
+{
+	double n = completions(*state, "102400");
+
+	print_message("# completions per KiB: %.2f\n", n);
+	assert_true(n <= 1.2);
+}
+
+/* If it takes 5 ms, it completes them with 256 bytes or more. */
+static void
+test_pieces(void **state)
+{
+	double n = completions(*state, "20480");
+
+	print_message("# completions per KiB: %.2f\n", n);
+	assert_true(n <= 4);
+}
+
 static void
 test_larger_than_max(void **state)
 {
@@ -276,6 +311,7 @@ main(void)
 		SUITE_EMPTY(test_sizes_share), SUITE_EMPTY(test_lending),
 		SUITE_EMPTY(test_reconnect_gains_nothing),
 		SUITE_EMPTY(test_one_byte), SUITE_EMPTY(test_throttled),
+		SUITE_EMPTY(test_whole), SUITE_EMPTY(test_pieces),
 		SUITE_EMPTY(test_larger_than_max), SUITE_TEST(test_unlimited),
 		SUITE_TEST(test_never_short) };
 

@@ -92,7 +92,7 @@ alloc_request_min(const struct alloc_node *leaf)
 {
 	if (path_burst(leaf) == 0)
 		return ALLOC_GRANT_MAX;
-	return path_burst(leaf) / 8 < ALLOC_WINDOW_MIN ? 1 : GRANT_MIN;
+	return path_burst(leaf) / 8 < ALLOC_WINDOW_MIN ? 1 : SHORT_MIN;
 }
 
 uint32_t

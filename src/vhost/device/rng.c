@@ -10,6 +10,7 @@
 #include "vhost/device/inflight_packed.h"
 #include "vhost/device/rng.h"
 
+#define SHORT_WAIT  (2 * NS_PER_MS)
 #define BATCHES_MAX 8 /* rounds of PENDING_MAX requests, before other events */
 
 void
@@ -149,14 +150,25 @@ complete(struct rng *r, const struct request *req, uint32_t n)
 }
 
 /*
- * The minimum number of bytes to complete a request of `want` bytes.  Bytes
- * that have just arrived were granted to it, so it does not wait for the rest
- * where that could take forever; but it is not completed with single bytes.
+ * Whether `n` bytes complete a request for `want`.  Bytes that have just arrived
+ * were granted to it: fewer are enough where waiting for the rest could take
+ * forever.  They wait for more for a while, so that a share that is large enough
+ * completes whole requests, and are not single bytes.
  */
-static uint32_t
-enough(const struct rng *r, uint32_t want)
+static bool
+is_enough(struct rng *r, uint32_t n, uint32_t want)
 {
-	return r->window.fresh ? min32(want, r->window.request_min) : want;
+	uint64_t now;
+
+	if (n == want)
+		return true;
+	if (n == 0 || (r->short_due == 0 && !r->window.fresh))
+		return false;
+	now = clock_now();
+	if (r->short_due == 0)
+		r->short_due =
+		    now + (r->window.request_min == 1 ? 0 : SHORT_WAIT);
+	return now >= r->short_due && n >= r->window.request_min;
 }
 
 /* Completes requests in order while there are bytes.  Returns their number. */
@@ -170,11 +182,12 @@ serve(struct rng *r)
 		req = &r->pending[r->first];
 		want = target(r, req);
 		n = min32(want, r->window.held);
-		if (n < enough(r, want))
+		if (!is_enough(r, n, want))
 			break;
 		complete(r, req, n);
 		r->first = (r->first + 1) % PENDING_MAX;
 		r->npending--;
+		r->short_due = 0;
 		served++;
 	}
 	/* Usually few requests wait: the pages of the others stay unused. */
@@ -241,7 +254,15 @@ rng_rewind(struct rng *r)
 	r->queue->next = rng_next(r);
 	r->inflight->resubmit = 0;
 	r->first = r->npending = 0;
+	r->short_due = 0;
 	keep_time(r);
+}
+
+uint64_t
+rng_short_due(const struct rng *r)
+{
+	/* With fewer it waits for bytes, not for that time. */
+	return r->window.held < r->window.request_min ? 0 : r->short_due;
 }
 
 /* The bytes that waiting requests need, up to the limit of a WANT. */

@@ -19,8 +19,9 @@
 struct rng {
 	struct queue *queue;
 	struct inflight *inflight;
-	bool held_back;	  /* a request waits for its memory */
-	uint64_t waiting; /* ns, start of the wait; 0: no request waits */
+	bool held_back;	    /* a request waits for its memory */
+	uint64_t waiting;   /* ns, start of the wait; 0: no request waits */
+	uint64_t short_due; /* ns: see rng_short_due() */
 	struct counters *counters;
 	struct log_limit log_limit; /* for malformed requests */
 	uint32_t first;		    /* of pending, a ring */
@@ -55,6 +56,13 @@ void rng_rewind(struct rng *);
 
 /* The avail entry to read next after rng_rewind(). */
 uint16_t rng_next(const struct rng *);
+
+/*
+ * The time (ns) at which the first request can be completed with the bytes that
+ * have arrived for it, though they are too few: call rng_run() then.  0: none
+ * have.
+ */
+uint64_t rng_short_due(const struct rng *);
 
 /* Sends the demand to the parent, if it has changed. */
 void rng_want(struct rng *);
