@@ -406,6 +406,10 @@ measure(struct load *l)
 	    requests / seconds);
 	printf("mb_per_s %.2f\n", (double)(b.bytes - a.bytes) / seconds / 1e6);
 	printf("shorts %ju\n", (uintmax_t)(b.shorts - a.shorts));
+	if (b.bytes > a.bytes)
+		printf("completions_per_kib %.3f\n",
+		    (double)(b.requests - a.requests) * 1024 /
+			(double)(b.bytes - a.bytes));
 	printf("kicks_per_request %.3f\n",
 	    (double)(b.kicks - a.kicks) / requests);
 	print_latency("us", &l->latency, 1e3);

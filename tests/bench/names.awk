@@ -21,6 +21,8 @@ BEGIN {
 	titles["poll"] = "64 B, depth 1, guest polls"
 	titles["wait16"] = "64 B, depth 16"
 	titles["poll16"] = "64 B, depth 16, guest polls"
+	titles["mid"] = "4 KiB, depth 16"
+	titles["limit"] = "1 KiB, depth 4, 8 guests at a limit"
 	titles["big"] = "64 KiB, depth 16"
 	titles["egd"] = "EGD, 64 B"
 	titles["egd-poll"] = "EGD, 64 B, client polls"
