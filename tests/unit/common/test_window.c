@@ -29,8 +29,9 @@ setup(void **state)
 static bool
 wanted(struct proto_want *want)
 {
-	struct frame f;
+	struct frame f = { 0 };
 
+	*want = (struct proto_want){ 0 };
 	if (read(up, &f, sizeof(f)) == -1)
 		return false;
 	assert_int_equal(f.hdr.type, PROTO_WANT);
