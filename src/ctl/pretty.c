@@ -22,10 +22,13 @@ struct pretty {
 static void
 put(struct pretty *p, const char *text, size_t n)
 {
-	if (n >= p->room - p->len) {
-		p->room = (p->room + n + 1) * 2;
-		if ((p->text = realloc(p->text, p->room)) == NULL)
+	char *more;
+
+	if (n > p->room - p->len) {
+		p->room = (p->room + n) * 2;
+		if ((more = realloc(p->text, p->room)) == NULL)
 			err(EXIT_REFUSED, NULL);
+		p->text = more;
 	}
 	memcpy(p->text + p->len, text, n);
 	p->len += n;
@@ -124,9 +127,13 @@ put_token(struct pretty *p, const char *text, size_t size)
 char *
 pretty_json(const char *text, size_t size, size_t *len)
 {
-	struct pretty p = { 0 };
+	/* Usually it is less than twice as long. */
+	struct pretty p = { .text = malloc(2 * size + 1),
+		.room = 2 * size + 1 };
 	size_t n = size > 0;
 
+	if (p.text == NULL)
+		err(EXIT_REFUSED, NULL);
 	for (size_t i = 0; i < size && n > 0; i += n)
 		n = put_token(&p, text + i, size - i);
 	if (n == 0 || p.depth > 0) {

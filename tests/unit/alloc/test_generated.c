@@ -235,12 +235,13 @@ static void
 test_switch(void **state)
 {
 	struct tree t;
-	struct alloc_node *n = &t.nodes[1].node;
+	struct alloc_node *n;
 	struct alloc_share s = share(0, 0, 0);
 	uint64_t bytes;
 
 	(void)state;
 	tree_init(&t, 10 * K, 0);
+	n = &t.nodes[1].node;
 	add(&t, 0, -1, share(0, 10 * K, 1 * K));
 	add(&t, 1, 0, s);
 	alloc_want(&t.a, n, t.now, 100, 300, 0);
