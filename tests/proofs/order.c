@@ -32,7 +32,7 @@ struct count {
  @*/
 
 /*@
- @ requires \valid(q) && queue_is_split(q);
+ @ requires \valid(q) && queue_has_map(q) && queue_is_split(q);
  @ requires \valid(req) && \valid(c) && \separated(q, q->mem, req, c);
  @ requires \separated(c, &q->ring->idx, &q->ring->ring[0] + (0 .. q->num - 1),
  @   q->mem->log.start + (0 .. q->mem->log.size - 1));

@@ -322,6 +322,7 @@ memory_remove(struct memory *mem, const struct vhost_user_region *desc)
 		    r->desc.size != desc->size)
 			continue;
 		mapping_close(&r->map);
+		mem->removals++;
 		mem->nregions--;
 		/*@
 		 @ loop invariant
@@ -351,6 +352,7 @@ memory_clear(struct memory *mem)
 	 @*/
 	for (uint32_t i = 0; i < mem->nregions; i++)
 		mapping_close(&mem->regions[i].map);
+	mem->removals++;
 	mem->nregions = 0;
 	mem->recent = 0;
 }

@@ -45,6 +45,8 @@ struct region {
 struct memory {
 	struct region MEMORY_OWNED regions[VHOST_USER_MEM_SLOTS];
 	uint32_t MEMORY_OWNED nregions; /* sorted by guest address */
+	uint64_t MEMORY_OWNED removals; /* so far, after which a region may be
+					 * unmapped */
 	uint16_t recent;		/* region of the last address */
 	struct mapping log;		/* the dirty log */
 	struct mapping inflight;
@@ -164,8 +166,10 @@ int memory_add(struct memory *mem, const struct vhost_user_region *desc, int fd,
  @ requires \valid(mem) && memory_is_valid(mem) && \valid_read(desc);
  @ requires \separated(mem, desc);
  @ assigns mem->regions[0 .. VHOST_USER_MEM_SLOTS - 1], mem->nregions,
- @   mem->recent, mem->shrunk;
+ @   mem->removals, mem->recent, mem->shrunk;
  @ ensures memory_is_valid(mem);
+ @ ensures \result == 0 ==>
+ @   mem->removals == (uint64_t)(\old(mem->removals) + 1);
  @*/
 int memory_remove(struct memory *mem, const struct vhost_user_region *desc);
 
@@ -173,8 +177,9 @@ int memory_remove(struct memory *mem, const struct vhost_user_region *desc);
 /*@
  @ requires \valid(mem) && memory_is_valid(mem);
  @ assigns mem->regions[0 .. VHOST_USER_MEM_SLOTS - 1], mem->nregions,
- @   mem->recent;
+ @   mem->removals, mem->recent;
  @ ensures memory_is_valid(mem);
+ @ ensures mem->removals == (uint64_t)(\old(mem->removals) + 1);
  @*/
 void memory_clear(struct memory *mem);
 

@@ -154,12 +154,14 @@ queue_map(struct queue *q, const char **why)
 	if ((q->packed ? packed_map(q, why) : split_map(q, why)) == -1)
 		return -1;
 	q->called = q->watched = false;
+	q->mapped = q->mem->removals + 1;
 	return 0;
 }
 
 void
 queue_unmap(struct queue *q)
 {
+	q->mapped = 0;
 	q->desc = NULL;
 	q->avail = NULL;
 	q->ring = NULL;
@@ -193,13 +195,19 @@ entry_of(const struct queue *q, uint16_t idx)
 	return idx % q->num;
 }
 
-enum queue_state
-queue_peek(const struct queue *q)
+/* Checks for a request in a mapped split queue. */
+/*@
+ @ requires \valid_read(q) && queue_is_split(q);
+ @ assigns queue_seen;
+ @ ensures \result == QUEUE_EMPTY <==> queue_ahead(q->next) == 0;
+ @ ensures \result == QUEUE_REQUEST <==>
+ @   0 < queue_ahead(q->next) <= q->num;
+ @*/
+static enum queue_state
+split_peek(const struct queue *q)
 {
 	uint16_t idx, waiting;
 
-	if (q->packed)
-		return packed_peek(q);
 	idx = le16toh(__atomic_load_n(&q->avail->idx, __ATOMIC_ACQUIRE));
 	/*@ ghost queue_seen = idx; */
 	waiting = (uint16_t)(idx - q->next);
@@ -209,18 +217,28 @@ queue_peek(const struct queue *q)
 }
 
 enum queue_state
+queue_peek(const struct queue *q)
+{
+	if (!queue_is_mapped(q))
+		return QUEUE_EMPTY;
+	return q->packed ? packed_peek(q) : split_peek(q);
+}
+
+enum queue_state
 queue_pop(struct queue *q, struct request *req)
 {
 	enum queue_state state;
 	uint32_t i;
 
+	if (!queue_is_mapped(q))
+		return QUEUE_EMPTY;
 	if (q->packed)
 		return packed_pop(q, req);
-	if ((state = queue_peek(q)) != QUEUE_REQUEST)
+	if ((state = split_peek(q)) != QUEUE_REQUEST)
 		return state;
 	i = entry_of(q, q->next++);
 	/*@ ghost popped: ; */
-	queue_read(q,
+	chain_read(q->mem, q->desc, q->num,
 	    le16toh(__atomic_load_n(&q->avail->ring[i], __ATOMIC_RELAXED)),
 	    req);
 	/*@ assert q->packed == \at(q->packed, popped); */
@@ -245,7 +263,7 @@ queue_before(const struct queue *q, uint32_t n)
 void
 queue_read(struct queue *q, uint16_t head, struct request *req)
 {
-	chain_read(q->mem, q->desc, q->num, head, req);
+	chain_read(q->mem, q->desc, queue_is_mapped(q) ? q->num : 0, head, req);
 }
 
 void
@@ -295,6 +313,8 @@ queue_push(struct queue *q, const struct request *req, uint32_t len)
 {
 	uint32_t i;
 
+	if (!queue_is_mapped(q))
+		return;
 	if (q->packed) {
 		packed_push(q, req, len);
 		return;
@@ -319,6 +339,8 @@ queue_publish(struct queue *q)
 	uint16_t old = q->published, event;
 	bool called = q->called;
 
+	if (!queue_is_mapped(q))
+		return false;
 	if (q->packed)
 		return packed_publish(q);
 	__atomic_store_n(&q->ring->idx, htole16(q->used), __ATOMIC_RELEASE);

@@ -49,6 +49,15 @@ struct virtq_used {
  @     &q->ring->ring[0] + (0 .. q->num - 1),
  @     q->mem->log.start + (0 .. q->mem->log.size - 1));
  @
+ @ // What queue_map() has found is there until memory is removed.
+ @ predicate queue_has_map(struct queue *q) =
+ @   q->mapped == (uint64_t)(q->mem->removals + 1);
+ @
+ @ // A split queue, mapped or not.
+ @ predicate queue_is_sound(struct queue *q) =
+ @   \valid(q->mem) && memory_is_valid(q->mem) && \separated(q, q->mem) &&
+ @   (queue_has_map(q) ==> queue_is_split(q));
+ @
  @ predicate queue_is_same{L1,L2}(struct queue *q) =
  @   \at(q->packed, L1) == \at(q->packed, L2) &&
  @   \at(q->num, L1) == \at(q->num, L2) &&
@@ -56,6 +65,9 @@ struct virtq_used {
  @   \at(q->desc, L1) == \at(q->desc, L2) &&
  @   \at(q->avail, L1) == \at(q->avail, L2) &&
  @   \at(q->ring, L1) == \at(q->ring, L2) &&
+ @   \at(q->descs, L1) == \at(q->descs, L2) &&
+ @   \at(q->mapped, L1) == \at(q->mapped, L2) &&
+ @   \at(q->mem->removals, L1) == \at(q->mem->removals, L2) &&
  @   \at(q->mem->log.start, L1) == \at(q->mem->log.start, L2) &&
  @   \at(q->mem->log.size, L1) == \at(q->mem->log.size, L2);
  @
@@ -98,19 +110,36 @@ void queue_unmap(struct queue *);
  */
 bool queue_is_blank(const struct queue *);
 
+/*
+ * Whether it is mapped, and no region was removed since then.  A queue that is
+ * not has no requests, and takes none: the functions below check it.
+ */
+/*@
+ @ requires \valid_read(q) && \valid_read(q->mem);
+ @ assigns \nothing;
+ @ ensures \result <==> queue_has_map(q);
+ @*/
+static inline bool
+queue_is_mapped(const struct queue *q)
+{
+	return q->mapped == q->mem->removals + 1;
+}
+
 /* Checks for a request to read. */
 /*@
- @ requires \valid_read(q) && queue_is_split(q);
+ @ requires \valid_read(q) && queue_is_sound(q);
  @ assigns queue_seen;
- @ ensures \result == QUEUE_EMPTY <==> queue_ahead(q->next) == 0;
- @ ensures \result == QUEUE_REQUEST <==>
- @   0 < queue_ahead(q->next) <= q->num;
+ @ ensures queue_has_map(q) ==>
+ @   (\result == QUEUE_EMPTY <==> queue_ahead(q->next) == 0);
+ @ ensures \result == QUEUE_REQUEST ==> queue_has_map(q);
+ @ ensures queue_has_map(q) ==>
+ @   (\result == QUEUE_REQUEST <==> 0 < queue_ahead(q->next) <= q->num);
  @*/
 enum queue_state queue_peek(const struct queue *q);
 
 /* Reads the next request; with a fault, the segments before the fault. */
 /*@
- @ requires \valid(q) && queue_is_split(q);
+ @ requires \valid(q) && queue_is_sound(q);
  @ requires \valid(req) && \separated(q, q->mem, req);
  @ assigns q->next, *req, q->mem->recent, queue_seen,
  @   chain_ends[0 .. REQUEST_SEGMENTS];
@@ -131,7 +160,7 @@ uint16_t queue_before(const struct queue *, uint32_t n);
 
 /* Reads the chain at `head` of a split queue again. */
 /*@
- @ requires \valid_read(q) && queue_is_split(q);
+ @ requires \valid_read(q) && queue_is_sound(q);
  @ requires \valid(req) && \separated(q, q->mem, req);
  @ assigns *req, q->mem->recent, chain_ends[0 .. REQUEST_SEGMENTS];
  @ ensures request_is_valid(q->mem, req) && memory_is_valid(q->mem);
@@ -147,10 +176,10 @@ bool queue_is_older(const struct queue *, uint16_t next);
 
 /* Returns a request with `len` bytes written; maybe not visible yet. */
 /*@
- @ requires \valid(q) && queue_is_split(q) && \valid_read(req);
+ @ requires \valid(q) && queue_is_sound(q) && \valid_read(req);
  @ assigns q->used, q->ring->ring[0 .. q->num - 1],
  @   q->mem->log.start[0 .. q->mem->log.size - 1];
- @ ensures q->used == (uint16_t)(\old(q->used) + 1);
+ @ ensures queue_has_map(q) ==> q->used == (uint16_t)(\old(q->used) + 1);
  @ ensures queue_is_same{Pre,Post}(q) && memory_is_valid(q->mem);
  @*/
 void queue_push(struct queue *q, const struct request *req, uint32_t len);
@@ -162,10 +191,10 @@ void queue_dirty(struct queue *);
  * Makes pushed requests visible.  Returns whether the driver wants a call.
  */
 /*@
- @ requires \valid(q) && queue_is_split(q);
+ @ requires \valid(q) && queue_is_sound(q);
  @ assigns q->published, q->called, q->ring->idx,
  @   q->mem->log.start[0 .. q->mem->log.size - 1];
- @ ensures q->published == q->used;
+ @ ensures queue_has_map(q) ==> q->published == q->used;
  @ ensures queue_is_same{Pre,Post}(q) && memory_is_valid(q->mem);
  @*/
 bool queue_publish(struct queue *q);

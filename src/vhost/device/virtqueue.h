@@ -43,6 +43,8 @@ struct queue {
 	struct packed_desc *QUEUE_OWNED descs; /* packed; NULL: not mapped */
 	uint32_t *QUEUE_OWNED driver; /* its event suppression structures */
 	uint32_t *QUEUE_OWNED device;
+	/* Of `mem`, removals + 1 when it was mapped; 0: it is not. */
+	uint64_t QUEUE_OWNED mapped;
 	uint32_t *mark; /* where its position is kept, or NULL */
 };
 

@@ -301,6 +301,39 @@ test_rewind(void **state)
 	driver_free(&d);
 }
 
+/*
+ * A queue is not used after memory was removed, in which its ring may have been,
+ * until it is mapped again.
+ */
+static void
+test_removed(void **state)
+{
+	struct driver d;
+	struct request req;
+	const char *why;
+
+	(void)state;
+	driver_init(&d, 4);
+	driver_desc(&d, 0, BUF_GPA, 64, F_WRITE, 0);
+	driver_offer(&d, 0);
+	driver_offer(&d, 0);
+	assert_int_equal(queue_pop(&d.q, &req), QUEUE_REQUEST);
+	memory_clear(&d.mem);
+	assert_false(queue_is_mapped(&d.q));
+	assert_int_equal(queue_peek(&d.q), QUEUE_EMPTY);
+	queue_push(&d.q, &req, 64);
+	assert_false(queue_publish(&d.q));
+	assert_int_equal(queue_pop(&d.q, &req), QUEUE_EMPTY);
+	queue_read(&d.q, 0, &req);
+	assert_int_equal(req.len, 0);
+	driver_region(&d, LOW_GPA, LOW_USER, LOW_SIZE, 0);
+	assert_int_equal(queue_peek(&d.q), QUEUE_EMPTY);
+	assert_int_equal(driver_used_idx(&d), 0);
+	assert_int_equal(queue_map(&d.q, &why), 0);
+	assert_int_equal(queue_pop(&d.q, &req), QUEUE_REQUEST);
+	driver_free(&d);
+}
+
 /* Whether the driver that waits for `event` must be called. */
 static bool
 crossed(uint16_t old, uint16_t n, uint16_t event)
@@ -558,6 +591,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain_chain),
+		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_nothing_writable),
 		cmocka_unit_test(test_indirect),
 		cmocka_unit_test(test_longest_chain),
