@@ -340,9 +340,12 @@ test_reload(void **state)
 {
 	struct suite *s = *state;
 	struct manager m;
+	char egd[512];
 	int fd;
 
 	manager_open(&m, s);
+	(void)snprintf(egd, sizeof(egd),
+	    "guest \"vm0\" { egd = \"%s/none\" class = iron }\n", s->d.dir);
 	conf(s, "guest \"vm0\" { socket = systemd class = gold }\n");
 	admin_start(s);
 	is_in(s, "vm0", "gold");
@@ -354,7 +357,7 @@ test_reload(void **state)
 	admin_reload(s, ": reloaded, ");
 	is_in(s, "vm0", "gold");
 	suite_served(&s->fe);
-	conf(s, "guest \"vm0\" { egd = \"/tmp/none\" class = iron }\n");
+	conf(s, egd);
 	admin_reload(s, ": reloaded, ");
 	is_in(s, "vm0", "iron");
 	suite_served(&s->fe);
