@@ -10,7 +10,8 @@
 #include "ctl/pretty.h"
 
 #define INDENT	  2
-#define DEPTH_MAX 30 /* of brackets, a bit of `objects` each */
+#define ESCAPES	  "\"\\/bfnrtu" /* behind a backslash */
+#define DEPTH_MAX 30		/* of brackets, a bit of `objects` each */
 
 struct pretty {
 	char *text;
@@ -51,9 +52,11 @@ string_length(const char *text, size_t size)
 	for (size_t i = 1; i < size; i++) {
 		if (text[i] == '"')
 			return i + 1;
-		if (text[i] < 0x20 || text[i] == 0x7f)
+		if (text[i] == '\\' &&
+		    (++i == size || strchr(ESCAPES, text[i]) == NULL))
 			return 0;
-		i += text[i] == '\\';
+		if (text[i] < 0x20 || text[i] >= 0x7f)
+			return 0;
 	}
 	return 0;
 }
@@ -134,8 +137,10 @@ pretty_json(const char *text, size_t size, size_t *len)
 
 	if (p.text == NULL)
 		err(EXIT_REFUSED, NULL);
+	/* One value: none follows its end. */
 	for (size_t i = 0; i < size && n > 0; i += n)
-		n = put_token(&p, text + i, size - i);
+		n = i > 0 && p.depth == 0 ? 0
+					  : put_token(&p, text + i, size - i);
 	if (n == 0 || p.depth > 0) {
 		free(p.text);
 		return NULL;

@@ -282,7 +282,7 @@ datagram_take(struct worker *w, struct client *c)
 
 	n = min32(w->window.held, enough);
 	if (w->window.fresh)
-		enough = min32(enough, w->window.request_min);
+		enough = min32(enough, min32(w->window.request_min, GRANT_MIN));
 	if (n < enough)
 		return false;
 	error = send_datagram(w, n);

@@ -8,7 +8,7 @@
 
 #include "integration/load.h"
 
-#define MAX_LOADS 4
+#define MAX_LOADS 32
 
 /* Each slot of the ring has its own buffer; single descriptors only. */
 static uint64_t

@@ -2,6 +2,7 @@
  * max-bytes per period: the bound, the shares, and what waiting means.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -251,6 +252,43 @@ test_pieces(void **state)
 	assert_true(n <= 4);
 }
 
+/*
+ * Many guests at a limit whose burst is small: what requests hold while they
+ * wait for more is not what all the others wait for.
+ */
+static void
+test_many_pieces(void **state)
+{
+	enum {
+		MANY = 32
+	};
+	static struct fe fes[MANY];
+	struct suite *s = *state;
+	struct load loads[MANY];
+	uint64_t bytes = 0;
+	char name[16];
+
+	start_limited(s, "32", "4096", "100");
+	for (int i = 0; i < MANY; i++) {
+		fe_init(&fes[i]);
+		(void)snprintf(name, sizeof(name), "vm%d", i);
+		suite_up_qemu(s, &fes[i], name);
+		loads[i] =
+		    (struct load){ .fe = &fes[i], .depth = 2, .len = 512 };
+	}
+	load_run(loads, MANY, 1000, NULL);
+	for (int i = 0; i < MANY; i++)
+		loads[i].bytes = 0;
+	load_run(loads, MANY, 2500, NULL);
+	for (int i = 0; i < MANY; i++)
+		bytes += loads[i].bytes;
+	print_message("# %ju bytes of 102400\n", (uintmax_t)bytes);
+	assert_true(bytes >= 102400 / 2);
+	for (int i = 0; i < MANY; i++)
+		fe_close(&fes[i]);
+	suite_pass(s);
+}
+
 static void
 test_larger_than_max(void **state)
 {
@@ -312,6 +350,7 @@ main(void)
 		SUITE_EMPTY(test_reconnect_gains_nothing),
 		SUITE_EMPTY(test_one_byte), SUITE_EMPTY(test_throttled),
 		SUITE_EMPTY(test_whole), SUITE_EMPTY(test_pieces),
+		SUITE_EMPTY(test_many_pieces),
 		SUITE_EMPTY(test_larger_than_max), SUITE_TEST(test_unlimited),
 		SUITE_TEST(test_never_short) };
 

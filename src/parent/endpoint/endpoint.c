@@ -15,12 +15,6 @@
 #define ACCEPT_RATE  4	/* accepted connections per second, */
 #define ACCEPT_BURST 16 /* and at once, for each client */
 
-/*
- * Edge-triggered, so that sd-event does not fetch all connections that wait
- * before each that it handles.
- */
-#define LISTEN_EVENTS (EPOLLIN | EPOLLET)
-
 static struct endpoint *
 endpoint_of(struct consumer *c)
 {
@@ -139,7 +133,7 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	e->ops->incoming(e);
 	/* Another connection may wait. */
 	if (e->io == source)
-		sd_event_source_set_io_events(source, LISTEN_EVENTS);
+		sd_event_source_set_io_events(source, EPOLLIN | process_edge());
 	return 0;
 }
 
@@ -148,7 +142,7 @@ static int
 watch(struct endpoint *e, int enabled)
 {
 	int r = sd_event_add_io(e->env->event, &e->io, e->place->listener.fd,
-	    LISTEN_EVENTS, listen_event, e);
+	    EPOLLIN | process_edge(), listen_event, e);
 
 	if (r >= 0)
 		r = sd_event_source_set_enabled(e->io, enabled);

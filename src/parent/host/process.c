@@ -212,12 +212,25 @@ process_exec(void *arg)
 
 /* Frames of one child that are read before other events are handled. */
 #define FRAMES_AT_ONCE 16
-/*
- * Edge-triggered: before each event that it handles, sd-event fetches all that
- * are ready, which takes long if many processes are.
- */
-#define UP_EVENTS   (EPOLLIN | EPOLLET)
-#define LAST_FRAMES 1024 /* of a child that has ended */
+#define LAST_FRAMES    1024 /* of a child that has ended */
+
+uint32_t
+process_edge(void)
+{
+	static bool known;
+	static uint32_t edge;
+	int fd;
+
+	if (known)
+		return edge;
+	known = true;
+	if ((fd = (int)syscall(SYS_pidfd_open, getpid(), 0)) != -1)
+		close(fd);
+	/* With that variable sd-event does without it. */
+	if (fd != -1 && secure_getenv("SYSTEMD_PIDFD") == NULL)
+		edge = EPOLLET;
+	return edge;
+}
 
 /* The time from SIGKILL until a process that was not reaped */
 #define GRACE	     (20 * NS_PER_MS)  /* is replaced */
@@ -334,8 +347,8 @@ watch(struct process *p)
 {
 	int r;
 
-	r = sd_event_add_io(p->env->event, &p->up_io, p->up, UP_EVENTS,
-	    up_event, p);
+	r = sd_event_add_io(p->env->event, &p->up_io, p->up,
+	    EPOLLIN | process_edge(), up_event, p);
 	if (r >= 0)
 		r = sd_event_add_io(p->env->event, &p->io, p->channel, EPOLLOUT,
 		    channel_event, p);
@@ -700,7 +713,7 @@ up_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	result = read_frames(p, FRAMES_AT_ONCE);
 	/* There may be more. */
 	if (result == CHANNEL_FRAME && p->up_io == source)
-		sd_event_source_set_io_events(source, UP_EVENTS);
+		sd_event_source_set_io_events(source, EPOLLIN | process_edge());
 	/* The process is ending, which child_event() reports. */
 	if (result == CHANNEL_CLOSED || result == CHANNEL_BROKEN)
 		sd_event_source_set_enabled(source, SD_EVENT_OFF);

@@ -89,6 +89,7 @@ memory_init(struct memory *mem)
 	mem->lost = 0;
 	/* Regions are set when they are added: their pages stay unused. */
 	mem->nregions = 0;
+	mem->removals = 0;
 }
 
 /*

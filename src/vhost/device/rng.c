@@ -11,6 +11,7 @@
 #include "vhost/device/rng.h"
 
 #define SHORT_WAIT  (2 * NS_PER_MS)
+#define PIECE_WAIT  (50 * NS_PER_MS)
 #define BATCHES_MAX 8 /* rounds of PENDING_MAX requests, before other events */
 
 void
@@ -153,7 +154,8 @@ complete(struct rng *r, const struct request *req, uint32_t n)
  * Whether `n` bytes complete a request for `want`.  Bytes that have just arrived
  * were granted to it: fewer are enough where waiting for the rest could take
  * forever.  They wait for more for a while, so that a share that is large enough
- * completes whole requests, and are not single bytes.
+ * completes whole requests, and are not single bytes.  But many guests that wait
+ * for more hold what the next one waits for: after PIECE_WAIT, GRANT_MIN is enough.
  */
 static bool
 is_enough(struct rng *r, uint32_t n, uint32_t want)
@@ -168,7 +170,9 @@ is_enough(struct rng *r, uint32_t n, uint32_t want)
 	if (r->short_due == 0)
 		r->short_due =
 		    now + (r->window.request_min == 1 ? 0 : SHORT_WAIT);
-	return now >= r->short_due && n >= r->window.request_min;
+	return now >= r->short_due &&
+	    (n >= r->window.request_min ||
+		(n >= GRANT_MIN && now >= r->short_due + PIECE_WAIT));
 }
 
 /* Completes requests in order while there are bytes.  Returns their number. */
@@ -261,8 +265,10 @@ rng_rewind(struct rng *r)
 uint64_t
 rng_short_due(const struct rng *r)
 {
+	if (r->short_due == 0 || r->window.held >= r->window.request_min)
+		return r->short_due;
 	/* With fewer it waits for bytes, not for that time. */
-	return r->window.held < r->window.request_min ? 0 : r->short_due;
+	return r->window.held < GRANT_MIN ? 0 : r->short_due + PIECE_WAIT;
 }
 
 /* The bytes that waiting requests need, up to the limit of a WANT. */

@@ -84,6 +84,42 @@ test_enough(void **state)
 	device_free(dev);
 }
 
+/*
+ * Others may wait for what a request holds: after 50 ms the least that is granted
+ * is enough.
+ */
+static void
+test_few(void **state)
+{
+	struct device *dev = device_new(4096, SHORT_MIN, REQUEST_MAX);
+	uint64_t due;
+
+	(void)state;
+	request(dev, 0, 512);
+	give(dev, GRANT_MIN - 1);
+	run(dev);
+	usleep(60000);
+	run(dev);
+	assert_int_equal(completed(dev), 0);
+	assert_int_equal(rng_short_due(&dev->rng), 0);
+	give(dev, 1);
+	run(dev);
+	expect(dev, 0, GRANT_MIN);
+	request(dev, 1, 512);
+	give(dev, SHORT_MIN - 1);
+	run(dev);
+	due = rng_short_due(&dev->rng);
+	assert_in_range(due - clock_now(), 20 * NS_PER_MS, 52 * NS_PER_MS);
+	usleep(3000);
+	run(dev);
+	assert_int_equal(completed(dev), 0);
+	while (clock_now() < due)
+		usleep(1000);
+	run(dev);
+	expect(dev, 1, SHORT_MIN - 1);
+	device_free(dev);
+}
+
 static void
 test_request_limits(void **state)
 {
@@ -472,6 +508,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in_order),
 		cmocka_unit_test(test_enough),
+		cmocka_unit_test(test_few),
 		cmocka_unit_test(test_request_limits),
 		cmocka_unit_test(test_want),
 		cmocka_unit_test(test_want_without_window),
