@@ -278,11 +278,15 @@ static bool
 datagram_take(struct worker *w, struct client *c)
 {
 	uint32_t n, enough = min32(DATAGRAM_MAX, client_chunk(w));
+	uint32_t least = w->window.request_min;
 	int error;
 
+	/* What a limit shortens does not wait for more. */
+	if (least == SHORT_MIN)
+		least = GRANT_MIN;
 	n = min32(w->window.held, enough);
 	if (w->window.fresh)
-		enough = min32(enough, min32(w->window.request_min, GRANT_MIN));
+		enough = min32(enough, least);
 	if (n < enough)
 		return false;
 	error = send_datagram(w, n);

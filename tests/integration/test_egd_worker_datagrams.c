@@ -248,17 +248,22 @@ test_sizes(void **state)
 	receive_nothing(o, fd);
 	outlet_give(o, 1);
 	assert_int_equal(receive(o, fd, 3000), 64);
+	outlet_limits(o, 0, SHORT_MIN, REQUEST_MAX);
+	outlet_give(o, 63);
+	receive_nothing(o, fd);
+	outlet_give(o, 1);
+	assert_int_equal(receive(o, fd, 3064), 64);
 	outlet_limits(o, 0, 5000, REQUEST_MAX);
 	outlet_give(o, 1023);
 	receive_nothing(o, fd);
 	outlet_give(o, 2);
-	assert_int_equal(receive(o, fd, 3064), 1024);
+	assert_int_equal(receive(o, fd, 3128), 1024);
 	receive_nothing(o, fd);
 	outlet_limits(o, 0, 10, 10);
 	outlet_give(o, 19);
-	assert_int_equal(receive(o, fd, 4088), 10);
-	assert_int_equal(receive(o, fd, 4098), 10);
-	assert_int_equal(outlet_stats(o)->counters.requests, 7);
+	assert_int_equal(receive(o, fd, 4152), 10);
+	assert_int_equal(receive(o, fd, 4162), 10);
+	assert_int_equal(outlet_stats(o)->counters.requests, 8);
 	close(fd);
 	outlet_stop(o);
 }

@@ -84,6 +84,8 @@ test_kernel(void **state)
 	}
 	kinds_close(&d);
 	/* By the system call, as with a kernel without that function. */
+	free(d.state);
+	free(other.state);
 	d.state = NULL;
 	for (size_t size = 1; size <= 65536; size *= 2)
 		kinds_check_random(&d, size);
