@@ -325,7 +325,7 @@ forget_below(struct alloc *a, struct alloc_node *n, uint64_t now)
 	node_refill(n, now);
 	if (n->is_class)
 		LIST_FOREACH(child, &class_of(n)->children, siblings)
-	forget_below(a, child, now);
+			forget_below(a, child, now);
 	if (node_is_leaf(n) && n->outstanding > 0) {
 		n->need = n->room = n->granted;
 		node_demand(a, n);

@@ -284,7 +284,7 @@ node_update_below(struct alloc *a, struct alloc_node *n)
 
 	if (n->is_class)
 		LIST_FOREACH(child, &class_of(n)->children, siblings)
-	node_update_below(a, child);
+			node_update_below(a, child);
 	update(a, n);
 }
 

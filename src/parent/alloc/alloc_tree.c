@@ -19,7 +19,7 @@ set_threshold(struct alloc_node *n)
 	n->threshold = (uint8_t)least;
 	if (n->is_class)
 		LIST_FOREACH(child, &class_of(n)->children, siblings)
-	set_threshold(child);
+			set_threshold(child);
 }
 
 /* The time to fill a quarter of a node's bucket. */
