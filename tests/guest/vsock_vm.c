@@ -130,17 +130,23 @@ transmit(uint16_t op, const void *bytes, uint32_t len)
 		errx(1, "the host takes no packets");
 }
 
-/* Receives a packet.  Returns its operation, or -1; counts its bytes. */
+/*
+ * Receives a packet of this connection.  Returns its operation, or -1; counts its
+ * bytes.  The host resets connections of the last machine with this CID up to 8 s
+ * after that has ended.
+ */
 static int
 receive(uint32_t *bytes)
 {
 	struct virtio_vsock_hdr got;
-	int slot = take(HOST_TO_GUEST);
+	int slot;
 
-	if (slot == -1)
-		return -1;
-	memcpy(&got, memory->slots[HOST_TO_GUEST][slot], sizeof(got));
-	put(HOST_TO_GUEST, (uint16_t)slot, SLOT_SIZE);
+	do {
+		if ((slot = take(HOST_TO_GUEST)) == -1)
+			return -1;
+		memcpy(&got, memory->slots[HOST_TO_GUEST][slot], sizeof(got));
+		put(HOST_TO_GUEST, (uint16_t)slot, SLOT_SIZE);
+	} while (got.dst_port != hdr.src_port);
 	if (got.op == VIRTIO_VSOCK_OP_RW)
 		*bytes += got.len;
 	hdr.fwd_cnt = *bytes;
