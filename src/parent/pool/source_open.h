@@ -24,8 +24,8 @@ int source_check(const struct config_source *, char why[SOURCE_WHY_SIZE]);
 
 /*
  * Opens a source for its reader: a blocking device, or a connected or
- * connecting socket.  Never waits.  Not for sources of source_listen().
- * Returns the descriptor, or -1 with the reason.
+ * connecting socket.  Never waits.  Not for sources that are kept.  Returns
+ * the descriptor, or -1 with the reason.
  */
 int source_open(const struct config_source *, char why[SOURCE_WHY_SIZE]);
 
