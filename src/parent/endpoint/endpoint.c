@@ -123,37 +123,6 @@ endpoint_join(struct endpoint *e, struct alloc_node *parent,
 	e->consumer.about = e->subject;
 }
 
-static int
-listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
-{
-	struct endpoint *e = arg;
-
-	(void)fd;
-	(void)revents;
-	e->ops->incoming(e);
-	/* Another connection may wait. */
-	if (e->io == source)
-		sd_event_source_set_io_events(source, EPOLLIN | process_edge());
-	return 0;
-}
-
-/* Waits for connections, or does so after endpoint_proceed(). */
-static int
-watch(struct endpoint *e, int enabled)
-{
-	int r = sd_event_add_io(e->env->event, &e->io, e->place->listener.fd,
-	    EPOLLIN | process_edge(), listen_event, e);
-
-	if (r >= 0)
-		r = sd_event_source_set_enabled(e->io, enabled);
-	if (r >= 0)
-		return 0;
-	endpoint_unlisten(e);
-	log_about(LOG_LEVEL_ERROR, e->subject, "cannot listen: %s",
-	    strerror(-r));
-	return -1;
-}
-
 int
 endpoint_listen(struct endpoint *e, struct place *p)
 {
@@ -162,21 +131,20 @@ endpoint_listen(struct endpoint *e, struct place *p)
 	endpoint_unlisten(e);
 	if (p->owner != NULL)
 		endpoint_unlisten(p->owner);
+	if (listeners_watch(p, true) == -1) {
+		log_about(LOG_LEVEL_ERROR, e->subject, "cannot listen: %s",
+		    strerror(errno));
+		return -1;
+	}
 	p->owner = e;
 	e->place = p;
-	return watch(e, SD_EVENT_ON);
+	return 0;
 }
 
-/* Continues at its place, which has a new socket. */
-static int
-listen_again(struct endpoint *e)
+void
+endpoint_incoming(struct endpoint *e)
 {
-	bool enabled = endpoint_listening(e);
-
-	e->io = sd_event_source_disable_unref(e->io);
-	if (e->ops->worker.role == ROLE_EGD)
-		(void)listen(e->place->listener.fd, SOMAXCONN);
-	return watch(e, enabled ? SD_EVENT_ON : SD_EVENT_OFF);
+	e->ops->incoming(e);
 }
 
 int
@@ -187,8 +155,9 @@ endpoint_bind_again(struct listeners *ls)
 
 	RB_FOREACH(p, places, &ls->places) {
 		done = listeners_bind_again(ls, p);
-		if (done == 1 && p->owner != NULL)
-			done = listen_again(p->owner);
+		if (done == 1 && p->owner != NULL &&
+		    p->owner->ops->worker.role == ROLE_EGD)
+			(void)listen(p->listener.fd, SOMAXCONN);
 		r = done == -1 ? -1 : r;
 	}
 	return r;
@@ -199,7 +168,8 @@ endpoint_unlisten(struct endpoint *e)
 {
 	if (e->place == NULL)
 		return;
-	e->io = sd_event_source_disable_unref(e->io);
+	endpoint_suspend(e);
+	e->place->suspended = false;
 	e->place->owner = NULL;
 	e->place = NULL;
 }
@@ -245,7 +215,7 @@ accepts_pass(struct accepts *a, uint32_t clients)
 bool
 endpoint_listening(const struct endpoint *e)
 {
-	return e->io != NULL && sd_event_source_get_enabled(e->io, NULL) > 0;
+	return e->place != NULL && !e->place->suspended;
 }
 
 bool
@@ -257,16 +227,22 @@ endpoint_paused(const struct endpoint *e)
 void
 endpoint_suspend(struct endpoint *e)
 {
-	if (e->io != NULL)
-		sd_event_source_set_enabled(e->io, SD_EVENT_OFF);
+	if (endpoint_listening(e))
+		(void)listeners_watch(e->place, false);
+}
+
+void
+endpoint_relisten(struct endpoint *e)
+{
+	if (e->place != NULL && e->place->suspended)
+		(void)listeners_watch(e->place, true);
 }
 
 void
 endpoint_proceed(struct endpoint *e)
 {
 	timer_stop(&e->timer);
-	if (e->io != NULL)
-		sd_event_source_set_enabled(e->io, SD_EVENT_ON);
+	endpoint_relisten(e);
 }
 
 void
@@ -418,6 +394,5 @@ endpoint_stop(struct endpoint *e, uint64_t deadline)
 	counted_end(&e->counted);
 	consumer_remove(e->pool, &e->consumer);
 	endpoint_unlisten(e);
-	e->io = sd_event_source_disable_unref(e->io);
 	timer_free(&e->timer);
 }

@@ -77,7 +77,6 @@ struct endpoint {
 	struct store *store;
 	struct consumer consumer;
 	struct place *place; /* where it listens; NULL: nowhere */
-	sd_event_source *io; /* of the listener, or of a pending connection */
 	struct timer timer;  /* of the pause, */
 	uint64_t paused;     /* ns, until then */
 	bool shared;	     /* others use its listener: a pause is its own */
@@ -119,6 +118,9 @@ int endpoint_bind_again(struct listeners *);
 /* Leaves its place; the current session continues. */
 void endpoint_unlisten(struct endpoint *);
 
+/* For listeners_init(): its listener is readable. */
+void endpoint_incoming(struct endpoint *);
+
 /*
  * Accepts a connection at its place.  Returns it, or -1, after a pause has begun
  * if there are no descriptors or memory for it.
@@ -129,8 +131,12 @@ int endpoint_accept(struct endpoint *);
 bool endpoint_listening(const struct endpoint *);
 bool endpoint_paused(const struct endpoint *);
 
-/* Stops listening until endpoint_proceed(), or for a time (ns). */
+/*
+ * Stops listening until endpoint_relisten(), or endpoint_proceed(), which ends a
+ * pause too; or for a time (ns).
+ */
 void endpoint_suspend(struct endpoint *);
+void endpoint_relisten(struct endpoint *);
 void endpoint_proceed(struct endpoint *);
 void endpoint_pause(struct endpoint *, uint64_t ns);
 

@@ -2,6 +2,7 @@
  * Opens, finds and closes the places at which the daemon listens.  Used by
  * endpoints, and by the state at a reload and for adopted sockets.
  */
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <errno.h>
@@ -25,9 +26,14 @@ compare(const struct place *a, const struct place *b)
 RB_GENERATE(places, place, entry, compare)
 
 void
-listeners_init(struct listeners *ls, sd_event *event, struct store *store)
+listeners_init(struct listeners *ls, sd_event *event, struct store *store,
+    void (*incoming)(struct endpoint *))
 {
-	*ls = (struct listeners){ .event = event, .store = store };
+	*ls = (struct listeners){
+		.event = event,
+		.store = store,
+		.incoming = incoming,
+	};
 	RB_INIT(&ls->places);
 }
 
@@ -60,9 +66,54 @@ free_place(struct place *p)
 	free(p);
 }
 
+/* One at a time: what it brings may close other listeners. */
+static int
+listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
+{
+	const struct listeners *ls = arg;
+	const struct place *p;
+	struct epoll_event ev;
+
+	(void)source, (void)revents;
+	if (epoll_wait(fd, &ev, 1, 0) == 1) {
+		p = ev.data.ptr;
+		ls->incoming(p->owner);
+	}
+	return 0;
+}
+
+static void
+open_epoll(struct listeners *ls)
+{
+	int r;
+
+	ls->epoll = epoll_create1(EPOLL_CLOEXEC);
+	r = ls->epoll == -1 ? -errno
+			    : sd_event_add_io(ls->event, &ls->io, ls->epoll,
+				  EPOLLIN, listen_event, ls);
+	if (r < 0)
+		log_fatal("cannot watch listeners: %s", strerror(-r));
+}
+
+int
+listeners_watch(struct place *p, bool on)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = p };
+
+	p->suspended = true;
+	if (epoll_ctl(p->epoll, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL,
+		p->listener.fd, &ev) == -1)
+		return -1;
+	p->suspended = !on;
+	return 0;
+}
+
 static struct place *
 add(struct listeners *ls, struct place *p)
 {
+	if (ls->io == NULL)
+		open_epoll(ls);
+	p->epoll = ls->epoll;
 	if (RB_INSERT(places, &ls->places, p) != NULL)
 		log_fatal("two listeners at %s", p->key);
 	return p;
@@ -188,11 +239,23 @@ listeners_look(struct listeners *ls, struct place *p)
 int
 listeners_bind_again(struct listeners *ls, struct place *p)
 {
+	bool watched = p->owner != NULL && !p->suspended;
+	int r;
+
 	if (p->listener.path == NULL ||
 	    listener_file(&p->listener, p->where) == LISTENER_FILE_PRESENT)
 		return 0;
-	if (listener_bind_again(&p->listener, ls->event, SOCK_STREAM,
-		&p->rights) == -1)
+	/* Others may have a copy of the old socket, which keeps it watched. */
+	if (watched)
+		(void)listeners_watch(p, false);
+	r = listener_bind_again(&p->listener, ls->event, SOCK_STREAM,
+	    &p->rights);
+	if (watched && listeners_watch(p, true) == -1) {
+		log_error("socket %s: cannot listen: %s", p->where,
+		    strerror(errno));
+		return -1;
+	}
+	if (r == -1)
 		return -1;
 	/* The store has the old socket. */
 	if (p->stored != NULL &&
@@ -344,4 +407,8 @@ listeners_free(struct listeners *ls)
 		listener_release(&p->listener);
 		free_place(p);
 	}
+	if (ls->io == NULL)
+		return;
+	ls->io = sd_event_source_disable_unref(ls->io);
+	close(ls->epoll);
 }

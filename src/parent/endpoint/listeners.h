@@ -36,6 +36,8 @@ struct place {
 	/* When its directory had changed at that look; 0: look again. */
 	struct statx_timestamp looked;
 	enum place_origin origin;
+	int epoll;		/* that of the registry */
+	bool suspended;		/* its owner does not listen now */
 	struct endpoint *owner; /* the endpoint that listens; NULL: none */
 	bool planned;		/* created by a reload that can still fail */
 };
@@ -54,15 +56,23 @@ struct place_directory {
 
 struct listeners {
 	struct places places;
+	/*
+	 * Watches all listeners: one source of sd-event, as one for each would
+	 * need much memory.
+	 */
+	sd_event_source *io; /* NULL: there were none yet */
+	int epoll;
 	struct place_directory directory;
 	sd_event *event;
 	struct store *store;
+	void (*incoming)(struct endpoint *); /* a listener is readable */
 };
 
 RB_PROTOTYPE(places, place, entry, )
 
 /* Initializes an empty registry.  The arguments must outlive it. */
-void listeners_init(struct listeners *, sd_event *, struct store *);
+void listeners_init(struct listeners *, sd_event *, struct store *,
+    void (*incoming)(struct endpoint *));
 
 /* The place with that key, or NULL. */
 struct place *listeners_find(struct listeners *, const char *key);
@@ -89,6 +99,12 @@ struct place *listeners_offer(struct listeners *, const char *key, int fd,
  * the store, if it is not such a socket.
  */
 struct place *listeners_restore(struct listeners *, const char *name, int fd);
+
+/*
+ * Begins or ends to wait for connections, for which the registry's incoming() is
+ * called with the owner.  Returns 0, or -1 with errno.
+ */
+int listeners_watch(struct place *, bool on);
 
 /*
  * Stores a listener under that name, in place of its former name; with `there`,

@@ -290,7 +290,7 @@ close_conn(struct service *s)
 
 	if (s->conn == -1)
 		return;
-	e->io = sd_event_source_disable_unref(e->io);
+	s->io = sd_event_source_disable_unref(s->io);
 	deferred_close_unstored(e->env->event, s->conn);
 	s->conn = -1;
 }
@@ -413,7 +413,7 @@ connect_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 
 	(void)source;
 	(void)revents;
-	s->endpoint.io = sd_event_source_disable_unref(s->endpoint.io);
+	s->io = sd_event_source_disable_unref(s->io);
 	s->conn = -1;
 	if (error == 0)
 		connected(s, fd);
@@ -439,8 +439,8 @@ connect_now(struct service *s)
 		connected(s, fd);
 		return;
 	}
-	r = sd_event_add_io(s->endpoint.env->event, &s->endpoint.io, fd,
-	    EPOLLOUT, connect_event, s);
+	r = sd_event_add_io(s->endpoint.env->event, &s->io, fd, EPOLLOUT,
+	    connect_event, s);
 	if (r < 0) {
 		close(fd);
 		connect_failed(s, -r);

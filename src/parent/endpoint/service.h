@@ -23,8 +23,9 @@ struct service {
 	struct config_service config; /* with its own strings, without pool */
 	bool kept;		      /* by the configuration being applied */
 	bool accept_writes;
-	int conn;    /* pending, or that of datagrams; -1: none */
-	int failure; /* errno of the last attempt to connect; 0: none */
+	int conn;	     /* pending, or that of datagrams; -1: none */
+	sd_event_source *io; /* of the pending one */
+	int failure;	     /* errno of the last attempt to connect; 0: none */
 	struct clients clients; /* with connections */
 	struct accepts accepts; /* of its clients */
 	struct vsock vsock;

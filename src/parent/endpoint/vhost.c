@@ -83,8 +83,8 @@ vhost_state(const struct vhost *v)
 	if (process_running(&e->worker))
 		return consumer_waits(&e->consumer) ? ENDPOINT_WAITING
 						    : ENDPOINT_CONNECTED;
-	return e->io == NULL || endpoint_listening(e) ? ENDPOINT_IDLE
-						      : ENDPOINT_PAUSED;
+	return e->place == NULL || endpoint_listening(e) ? ENDPOINT_IDLE
+							 : ENDPOINT_PAUSED;
 }
 
 /* Creates a deposit with a connection and memory for its state. */

@@ -46,8 +46,7 @@ listen_again(void *arg)
 {
 	const struct vsock *v = arg;
 
-	if (v->endpoint->io != NULL)
-		sd_event_source_set_enabled(v->endpoint->io, SD_EVENT_ON);
+	endpoint_relisten(v->endpoint);
 }
 
 void

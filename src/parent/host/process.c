@@ -214,8 +214,13 @@ process_exec(void *arg)
 #define FRAMES_AT_ONCE 16
 #define LAST_FRAMES    1024 /* of a child that has ended */
 
-uint32_t
-process_edge(void)
+/*
+ * EPOLLET, for channels: before each event that it handles sd-event fetches all
+ * that are ready, which takes long if many are.  0 without pidfd_open(2), of
+ * Linux 5.3: then it fetches some twice when a child has ended, and loses edges.
+ */
+static uint32_t
+channel_edge(void)
 {
 	static bool known;
 	static uint32_t edge;
@@ -348,7 +353,7 @@ watch(struct process *p)
 	int r;
 
 	r = sd_event_add_io(p->env->event, &p->up_io, p->up,
-	    EPOLLIN | process_edge(), up_event, p);
+	    EPOLLIN | channel_edge(), up_event, p);
 	if (r >= 0)
 		r = sd_event_add_io(p->env->event, &p->io, p->channel, EPOLLOUT,
 		    channel_event, p);
@@ -713,7 +718,7 @@ up_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	result = read_frames(p, FRAMES_AT_ONCE);
 	/* There may be more. */
 	if (result == CHANNEL_FRAME && p->up_io == source)
-		sd_event_source_set_io_events(source, EPOLLIN | process_edge());
+		sd_event_source_set_io_events(source, EPOLLIN | channel_edge());
 	/* The process is ending, which child_event() reports. */
 	if (result == CHANNEL_CLOSED || result == CHANNEL_BROKEN)
 		sd_event_source_set_enabled(source, SD_EVENT_OFF);

@@ -17,13 +17,6 @@
 #include "parent/host/deferred_close.h"
 #include "parent/host/flap.h"
 
-/*
- * EPOLLET, for sources of sd-event: before each event that it handles it fetches
- * all that are ready, which takes long if many are.  0 without pidfd_open(2), of
- * Linux 5.3: then it fetches some twice when a child has ended, and loses edges.
- */
-uint32_t process_edge(void);
-
 /* Uids of children: the base plus the number of the child. */
 #define UID_COUNT 65536
 

@@ -34,7 +34,7 @@ daemon_init(struct daemon *d, struct process_env *env,
 	TAILQ_INIT(&d->listen_fds.fds);
 	cids_init(&d->cids);
 	store_init(&d->store, &d->listen_fds);
-	listeners_init(&d->listeners, env->event, &d->store);
+	listeners_init(&d->listeners, env->event, &d->store, endpoint_incoming);
 	tally_init(&d->added, env->event, EVENT_GUEST_ADDED, "added");
 	tally_init(&d->removed, env->event, EVENT_GUEST_REMOVED, "removed");
 }
