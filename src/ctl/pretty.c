@@ -12,6 +12,7 @@
 #define INDENT	  2
 #define ESCAPES	  "\"\\/bfnrtu" /* behind a backslash */
 #define DEPTH_MAX 30		/* of brackets, a bit of `objects` each */
+#define LINE_SIZE (2 + INDENT * DEPTH_MAX) /* a bracket, and its line */
 
 struct pretty {
 	char *text;
@@ -20,57 +21,71 @@ struct pretty {
 	uint32_t objects; /* which of the open brackets are of objects */
 };
 
+/* Makes room for the rest of the input, and for a line. */
 static void
-put(struct pretty *p, const char *text, size_t n)
+reserve(struct pretty *p, size_t rest)
 {
 	char *more;
 
-	if (n > p->room - p->len) {
-		p->room = (p->room + n) * 2;
-		if ((more = realloc(p->text, p->room)) == NULL)
-			err(EXIT_REFUSED, NULL);
-		p->text = more;
-	}
-	memcpy(p->text + p->len, text, n);
-	p->len += n;
+	if (p->room - p->len >= rest + LINE_SIZE)
+		return;
+	p->room = (p->room + rest + LINE_SIZE) * 2;
+	if ((more = realloc(p->text, p->room)) == NULL)
+		err(EXIT_REFUSED, NULL);
+	p->text = more;
+}
+
+static void
+put(struct pretty *p, char c)
+{
+	p->text[p->len++] = c;
 }
 
 static void
 put_line(struct pretty *p)
 {
-	char line[1 + INDENT * DEPTH_MAX];
-
-	memset(line, ' ', sizeof(line));
-	line[0] = '\n';
-	put(p, line, 1 + (size_t)INDENT * p->depth);
+	put(p, '\n');
+	memset(p->text + p->len, ' ', LINE_SIZE - 2);
+	p->len += (size_t)INDENT * p->depth;
 }
 
-/* The length of a string with its quotes, or 0 if it does not end. */
+/*
+ * Copies a string with its quotes, or a number or word, in one pass over its
+ * characters.  Returns its length, or 0 if it is none.
+ */
 static size_t
-string_length(const char *text, size_t size)
+put_string(struct pretty *p, const char *text, size_t size)
 {
+	char *to = p->text + p->len;
+
+	to[0] = text[0];
 	for (size_t i = 1; i < size; i++) {
+		to[i] = text[i];
 		if (text[i] == '"')
 			return i + 1;
-		if (text[i] == '\\' &&
-		    (++i == size || strchr(ESCAPES, text[i]) == NULL))
-			return 0;
 		if (text[i] < 0x20 || text[i] >= 0x7f)
 			return 0;
+		if (text[i] != '\\')
+			continue;
+		if (++i == size || strchr(ESCAPES, text[i]) == NULL)
+			return 0;
+		to[i] = text[i];
 	}
 	return 0;
 }
 
-/* The length of a number or word, or 0. */
 static size_t
-word_length(const char *text, size_t size)
+put_word(struct pretty *p, const char *text, size_t size)
 {
-	size_t n = 0;
+	char *to = p->text + p->len;
+	size_t n;
 
-	while (n < size &&
-	    ((text[n] >= '0' && text[n] <= '9') ||
-		(text[n] >= 'a' && text[n] <= 'z') || text[n] == '-'))
-		n++;
+	for (n = 0; n < size; n++) {
+		if ((text[n] < '0' || text[n] > '9') &&
+		    (text[n] < 'a' || text[n] > 'z') && text[n] != '-')
+			break;
+		to[n] = text[n];
+	}
 	return n;
 }
 
@@ -80,7 +95,7 @@ open_bracket(struct pretty *p, const char *text, size_t size)
 {
 	if (p->depth == DEPTH_MAX)
 		return 0;
-	put(p, text, 1);
+	put(p, *text);
 	p->objects = p->objects << 1 | (*text == '{');
 	p->depth++;
 	if (size > 1 && text[1] != '}' && text[1] != ']')
@@ -96,15 +111,16 @@ close_bracket(struct pretty *p, const char *text)
 	p->objects >>= 1;
 	p->depth--;
 	put_line(p);
-	put(p, text, 1);
+	put(p, *text);
 	return 1;
 }
 
 static size_t
 put_token(struct pretty *p, const char *text, size_t size)
 {
-	size_t n = 1;
+	size_t n;
 
+	reserve(p, size);
 	switch (*text) {
 	case '{':
 	case '[':
@@ -113,17 +129,16 @@ put_token(struct pretty *p, const char *text, size_t size)
 	case ']':
 		return close_bracket(p, text);
 	case ',':
-		put(p, text, 1);
+		put(p, ',');
 		put_line(p);
-		break;
+		return 1;
 	case ':':
-		put(p, ": ", 2);
-		break;
-	default:
-		n = *text == '"' ? string_length(text, size)
-				 : word_length(text, size);
-		put(p, text, n);
+		put(p, ':');
+		put(p, ' ');
+		return 1;
 	}
+	n = *text == '"' ? put_string(p, text, size) : put_word(p, text, size);
+	p->len += n;
 	return n;
 }
 
