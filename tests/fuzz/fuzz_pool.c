@@ -24,6 +24,7 @@ static struct {
 	struct process_env env;
 	struct alloc_class class; /* with the share of both */
 	struct consumer consumers[CONSUMERS];
+	struct consumer_flow flows[CONSUMERS];
 	uint64_t given[CONSUMERS]; /* in GRANT frames, to this worker */
 	uint64_t before;	   /* to earlier workers */
 	uint32_t number;
@@ -86,7 +87,7 @@ receive(void)
 			close(f.fds[0]);
 		for (int i = 0; i < CONSUMERS; i++)
 			if (f.hdr.type == PROTO_GRANT &&
-			    f.hdr.consumer == p.consumers[i].number) {
+			    f.hdr.consumer == p.consumers[i].flow->number) {
 				CHECK(f.u.grant.total >= p.given[i]);
 				p.given[i] = f.u.grant.total;
 			}
@@ -143,9 +144,11 @@ begin(void)
 	p.pool.capacity = 65536;
 	consumer_init(&p.pool, &p.consumers[0], &p.pool.alloc.root.node, &part,
 	    &raw, &consumer_ops, NULL);
+	consumer_activate(&p.consumers[0], &p.flows[0]);
 	consumer_share(&p.pool, &p.consumers[0], &p.class);
 	consumer_init(&p.pool, &p.consumers[1], &p.class.node, &none, &raw,
 	    &consumer_ops, NULL);
+	consumer_activate(&p.consumers[1], &p.flows[1]);
 	for (int i = 0; i < CONSUMERS; i++)
 		join(i);
 }
@@ -188,7 +191,8 @@ want(struct input *in, int i)
 {
 	struct frame f;
 
-	frame_init(&f, PROTO_WANT, p.consumers[i].number, p.pool.generation);
+	frame_init(&f, PROTO_WANT, p.consumers[i].flow->number,
+	    p.pool.generation);
 	f.u.want.received = number(in, p.given[i]);
 	f.u.want.need = number(in, f.u.want.received);
 	f.u.want.room = number(in, f.u.want.need);
@@ -203,8 +207,9 @@ void_bytes(struct input *in, int i)
 {
 	struct frame f;
 
-	frame_init(&f, PROTO_VOID, p.consumers[i].number, p.pool.generation);
-	f.u.voided.total = number(in, p.consumers[i].voided);
+	frame_init(&f, PROTO_VOID, p.consumers[i].flow->number,
+	    p.pool.generation);
+	f.u.voided.total = number(in, p.consumers[i].flow->voided);
 	f.u.voided.blocked = input_u8(in) % 2;
 	if (consumer_void(&p.pool, &f) == -1)
 		return;

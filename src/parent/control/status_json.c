@@ -256,7 +256,7 @@ put_guest(struct json *j, struct guest *g, uint64_t now)
 	const struct service *egd = g->egd == NULL ? NULL : &g->egd->service;
 	struct alloc_node *node = guest_node(g);
 	const struct counters counters = guest_counters(g), *c = &counters;
-	bool running = process_running(&e->worker);
+	bool running = endpoint_running(e);
 	struct why why;
 
 	json_open(j, NULL, '{');
@@ -269,19 +269,21 @@ put_guest(struct json *j, struct guest *g, uint64_t now)
 	    egd == NULL ? NULL : egd->config.socket.where);
 	put_positive(j, "cid", egd == NULL ? 0 : egd->config.socket.cid);
 	json_put_number(j, "egd_clients",
-	    egd == NULL ? 0 : counted_nclients(&egd->endpoint.counted));
+	    egd == NULL ? 0 : counted_nclients(&egd->endpoint.active->counted));
 	why_guest(g, now, &why);
 	put_state(j, guest_state(g), &why);
 	put_share(j, node);
 	put_bytes(j, c->bytes, node, guest_since(g), now);
 	REQUEST_COUNTERS(PUT_COUNTER)
 	json_put_number(j, "throttled_ns", guest_throttled_now(g));
-	json_put_number(j, "connected_ns", running ? now - e->since : 0);
+	json_put_number(j, "connected_ns",
+	    running ? now - e->active->since : 0);
 	json_put_number(j, "connections", g->vhost.connections);
 	json_put_string(j, "delivery",
 	    names_text(names_delivery, e->consumer.delivery.mode));
 	put_polling(j, &g->vhost.polling, c);
-	put_positive(j, "worker_pid", running ? (uint64_t)e->worker.pid : 0);
+	put_positive(j, "worker_pid",
+	    running ? (uint64_t)e->active->worker.pid : 0);
 	json_close(j, '}');
 }
 
@@ -316,7 +318,7 @@ put_service(struct json *j, struct service *s, struct alloc_node *node,
     const char *kind, uint64_t now)
 {
 	struct endpoint *e = &s->endpoint;
-	const struct counters counters = counted_total(&e->counted);
+	const struct counters counters = counted_total(&e->active->counted);
 	const struct counters *c = &counters;
 	struct counters_client client;
 	char where[CONFIG_WHERE_SIZE];
@@ -338,19 +340,21 @@ put_service(struct json *j, struct service *s, struct alloc_node *node,
 	why_service(s, now, &why);
 	put_state(j, service_state(s), &why);
 	put_share(j, node);
-	put_bytes(j, c->bytes, node, e->counted.since, now);
+	put_bytes(j, c->bytes, node, e->active->counted.since, now);
 	REQUEST_COUNTERS(PUT_COUNTER)
 	json_put_number(j, "throttled_ns",
 	    consumer_throttled_ns(e->pool, &e->consumer));
 	CLIENT_COUNTERS(PUT_COUNTER)
-	json_put_number(j, "clients_connected", counted_nclients(&e->counted));
+	json_put_number(j, "clients_connected",
+	    counted_nclients(&e->active->counted));
 	json_put_number(j, "max_clients", s->config.max_clients);
 	json_put_string(j, "delivery",
 	    names_text(names_delivery, e->consumer.delivery.mode));
 	put_polling(j, &s->config.polling, c);
-	put_positive(j, "worker_pid", (uint64_t)e->worker.pid);
+	put_positive(j, "worker_pid", (uint64_t)e->active->worker.pid);
 	json_open(j, "clients", '[');
-	for (uint32_t place = 0; counted_client(&e->counted, &place, &client);)
+	for (uint32_t place = 0;
+	     counted_client(&e->active->counted, &place, &client);)
 		put_client(j, &client, now);
 	json_close(j, ']');
 	json_close(j, '}');

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,7 +41,7 @@ endpoint_may_log(struct endpoint *e)
 {
 	uint32_t suppressed;
 
-	if (!log_limit_pass(&e->limit, clock_now(), &suppressed))
+	if (!log_limit_pass(&e->active->limit, clock_now(), &suppressed))
 		return false;
 	if (suppressed > 0)
 		log_about(LOG_LEVEL_INFO, e->subject,
@@ -55,7 +56,7 @@ rewire(struct consumer *c, int fd)
 	struct endpoint *e = endpoint_of(c);
 
 	if (fd == -1)
-		process_kill(&e->worker);
+		process_kill(&e->active->worker);
 	else
 		endpoint_send_fd(e, PROTO_BYTES, fd);
 }
@@ -66,15 +67,16 @@ ask(struct consumer *c)
 	struct endpoint *e = endpoint_of(c);
 	struct frame f;
 
-	frame_init(&f, PROTO_WANT_ASK, e->worker.number, e->pool->generation);
-	process_send(&e->worker, &f);
+	frame_init(&f, PROTO_WANT_ASK, e->active->worker.number,
+	    e->pool->generation);
+	process_send(&e->active->worker, &f);
 }
 
 /* A client can block the worker, and so its other clients. */
 static void
 granted(struct consumer *c)
 {
-	process_expect(&endpoint_of(c)->worker);
+	process_expect(&endpoint_of(c)->active->worker);
 }
 
 static const struct consumer_ops own_ops = {
@@ -107,11 +109,46 @@ endpoint_init(struct endpoint *e, const struct endpoint_ops *ops,
 		.env = env,
 		.store = store,
 		.pool = pool,
+		.created = clock_now(),
 	};
-	timer_init(&e->timer, env->event, pause_over, e);
-	counted_init(&e->counted, ops->worker.role, &e->consumer);
-	log_limit_init(&e->limit, clock_now());
-	log_limit_init(&e->worker_limit, clock_now());
+}
+
+struct endpoint_active *
+endpoint_activate(struct endpoint *e)
+{
+	struct endpoint_active *a = e->active;
+
+	if (a != NULL)
+		return a;
+	if ((a = e->active = calloc(1, sizeof(*a))) == NULL)
+		log_fatal("out of memory for a connection");
+	timer_init(&a->timer, e->env->event, pause_over, e);
+	consumer_activate(&e->consumer, &a->flow);
+	counted_init(&a->counted, e->ops->worker.role, &e->consumer);
+	a->counted.since = e->created;
+	log_limit_init(&a->limit, clock_now());
+	log_limit_init(&a->worker_limit, clock_now());
+	return a;
+}
+
+bool
+endpoint_running(const struct endpoint *e)
+{
+	return e->active != NULL && process_running(&e->active->worker);
+}
+
+struct counters
+endpoint_counters(struct endpoint *e)
+{
+	if (e->active == NULL)
+		return (struct counters){ 0 };
+	return counted_total(&e->active->counted);
+}
+
+uint64_t
+endpoint_counting(const struct endpoint *e)
+{
+	return e->active == NULL ? e->created : e->active->counted.since;
 }
 
 void
@@ -144,6 +181,7 @@ endpoint_listen(struct endpoint *e, struct place *p)
 void
 endpoint_incoming(struct endpoint *e)
 {
+	endpoint_activate(e);
 	e->ops->incoming(e);
 }
 
@@ -221,7 +259,7 @@ endpoint_listening(const struct endpoint *e)
 bool
 endpoint_paused(const struct endpoint *e)
 {
-	return clock_now() < e->paused;
+	return clock_now() < e->active->paused;
 }
 
 void
@@ -241,7 +279,7 @@ endpoint_relisten(struct endpoint *e)
 void
 endpoint_proceed(struct endpoint *e)
 {
-	timer_stop(&e->timer);
+	timer_stop(&e->active->timer);
 	endpoint_relisten(e);
 }
 
@@ -250,16 +288,16 @@ endpoint_pause(struct endpoint *e, uint64_t ns)
 {
 	if (!e->shared)
 		endpoint_suspend(e);
-	e->paused = clock_now() + ns;
-	timer_after(&e->timer, ns);
+	e->active->paused = clock_now() + ns;
+	timer_after(&e->active->timer, ns);
 }
 
 void
 endpoint_begin(struct endpoint *e)
 {
-	e->since = clock_now();
-	e->died = 0;
-	deaths_init(&e->deaths, e->since);
+	e->active->since = clock_now();
+	e->active->died = 0;
+	deaths_init(&e->active->deaths, e->active->since);
 }
 
 void
@@ -267,32 +305,33 @@ endpoint_serve(struct endpoint *e)
 {
 	int bytes;
 
-	if (process_start(&e->worker, e->env, &e->ops->worker, e->subject,
-		&e->worker_limit, e) == -1) {
+	if (process_start(&e->active->worker, e->env, &e->ops->worker,
+		e->subject, &e->active->worker_limit, e) == -1) {
 		endpoint_pause(e, ACCEPT_PAUSE);
 		return;
 	}
-	bytes = consumer_join(e->pool, &e->consumer, e->worker.number);
-	if (bytes != -1 && page_give(&e->counted.page, &e->worker) == -1) {
+	bytes = consumer_join(e->pool, &e->consumer, e->active->worker.number);
+	if (bytes != -1 &&
+	    page_give(&e->active->counted.page, &e->active->worker) == -1) {
 		close(bytes);
 		bytes = -1;
 	}
 	if (bytes == -1 || e->ops->serve(e, bytes) == -1)
-		process_kill(&e->worker);
+		process_kill(&e->active->worker);
 }
 
 struct counters
 endpoint_resume(struct endpoint *e, int page)
 {
-	if (counted_resume(&e->counted, page) == -1)
+	if (counted_resume(&endpoint_activate(e)->counted, page) == -1)
 		log_about(LOG_LEVEL_ERROR, e->subject,
 		    "cannot create memory for counters: %s", strerror(errno));
 	endpoint_begin(e);
 	endpoint_serve(e);
 	event_log(EVENT_RESUMED, e->subject,
-	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid)),
-	    "session resumed: worker is pid %d", e->worker.pid);
-	return e->counted.counters;
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->active->worker.pid)),
+	    "session resumed: worker is pid %d", e->active->worker.pid);
+	return e->active->counted.counters;
 }
 
 void
@@ -312,11 +351,12 @@ endpoint_limit(struct endpoint *e)
 {
 	struct frame f;
 
-	if (!process_running(&e->worker))
+	if (!endpoint_running(e))
 		return;
-	frame_init(&f, PROTO_LIMITS, e->worker.number, e->pool->generation);
+	frame_init(&f, PROTO_LIMITS, e->active->worker.number,
+	    e->pool->generation);
 	endpoint_set_limits(e, &f.u.limits);
-	process_send(&e->worker, &f);
+	process_send(&e->active->worker, &f);
 }
 
 void
@@ -324,9 +364,9 @@ endpoint_send_fd(struct endpoint *e, enum proto_type type, int fd)
 {
 	struct frame f;
 
-	frame_init(&f, type, e->worker.number, e->pool->generation);
+	frame_init(&f, type, e->active->worker.number, e->pool->generation);
 	f.fds[0] = fd;
-	process_send(&e->worker, &f);
+	process_send(&e->active->worker, &f);
 }
 
 int
@@ -349,18 +389,19 @@ static void
 replace_worker(struct endpoint *e)
 {
 	endpoint_serve(e);
-	if (!process_running(&e->worker) || !endpoint_may_log(e))
+	if (!endpoint_running(e) || !endpoint_may_log(e))
 		return;
 	event_log(EVENT_WORKER_RESTARTED, e->subject,
-	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid),
-		LOG_NUMBER("VRNGD_DEATHS", e->died)),
-	    "session resumed by worker pid %d", e->worker.pid);
+	    LOG_FIELDS(LOG_NUMBER("VRNGD_WORKER_PID", e->active->worker.pid),
+		LOG_NUMBER("VRNGD_DEATHS", e->active->died)),
+	    "session resumed by worker pid %d", e->active->worker.pid);
 }
 
 static void
 close_session(struct endpoint *e, const char *why)
 {
-	e->ops->end(e, why, backoff_failed(&e->backoff, clock_now(), 0, 1));
+	e->ops->end(e, why,
+	    backoff_failed(&e->active->backoff, clock_now(), 0, 1));
 }
 
 void
@@ -369,12 +410,12 @@ endpoint_ended(struct process *p, int status)
 	struct endpoint *e = p->arg;
 
 	consumer_leave(e->pool, &e->consumer);
-	e->died += status != 0;
+	e->active->died += status != 0;
 	if (status == 0)
 		e->ops->end(e, NULL, 0);
 	else if (status == EXIT_SESSION_LOST)
 		close_session(e, "cannot resume session");
-	else if (!deaths_free(&e->deaths, clock_now()))
+	else if (!deaths_free(&e->active->deaths, clock_now()))
 		close_session(e, "workers die repeatedly");
 	else
 		replace_worker(e);
@@ -383,16 +424,28 @@ endpoint_ended(struct process *p, int status)
 void
 endpoint_hang_up(struct endpoint *e)
 {
-	process_hang_up(&e->worker);
+	if (e->active != NULL)
+		process_hang_up(&e->active->worker);
 }
 
 void
 endpoint_stop(struct endpoint *e, uint64_t deadline)
 {
-	process_stop(&e->worker, deadline);
-	consumer_leave(e->pool, &e->consumer);
-	counted_end(&e->counted);
+	struct endpoint_active *a = e->active;
+
+	if (a != NULL) {
+		process_stop(&a->worker, deadline);
+		consumer_leave(e->pool, &e->consumer);
+		counted_end(&a->counted);
+		timer_free(&a->timer);
+	}
 	consumer_remove(e->pool, &e->consumer);
 	endpoint_unlisten(e);
-	timer_free(&e->timer);
+}
+
+void
+endpoint_free(struct endpoint *e)
+{
+	free(e->active);
+	e->active = NULL;
 }

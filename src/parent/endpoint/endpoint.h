@@ -69,6 +69,21 @@ struct endpoint_ops {
 	void (*limits)(const struct endpoint *, struct proto_limits *);
 };
 
+/* What an endpoint needs only from its first connection on. */
+struct endpoint_active {
+	struct timer timer; /* of the pause, */
+	uint64_t paused;    /* ns, until then */
+	struct process worker;
+	struct consumer_flow flow;
+	struct counted counted;
+	uint64_t since;		       /* ns, start of the session */
+	uint32_t died;		       /* dead workers of this session */
+	struct deaths deaths;	       /* limit of their rate */
+	struct backoff backoff;	       /* of closed sessions */
+	struct log_limit limit;	       /* of log lines caused by the peer */
+	struct log_limit worker_limit; /* of log lines of its workers */
+};
+
 struct endpoint {
 	const struct endpoint_ops *ops;
 	const struct log_subject *subject;
@@ -77,17 +92,9 @@ struct endpoint {
 	struct store *store;
 	struct consumer consumer;
 	struct place *place; /* where it listens; NULL: nowhere */
-	struct timer timer;  /* of the pause, */
-	uint64_t paused;     /* ns, until then */
 	bool shared;	     /* others use its listener: a pause is its own */
-	struct process worker;
-	struct counted counted;
-	uint64_t since;		       /* ns, start of the session */
-	uint32_t died;		       /* dead workers of this session */
-	struct deaths deaths;	       /* limit of their rate */
-	struct backoff backoff;	       /* of closed sessions */
-	struct log_limit limit;	       /* of log lines caused by the peer */
-	struct log_limit worker_limit; /* of log lines of its workers */
+	uint64_t created;    /* ns */
+	struct endpoint_active *active; /* NULL: never connected */
 };
 
 /*
@@ -99,6 +106,19 @@ void endpoint_init(struct endpoint *, const struct endpoint_ops *,
     struct pool *);
 void endpoint_join(struct endpoint *, struct alloc_node *parent,
     const struct alloc_share *, const struct proto_delivery *);
+
+/*
+ * Allocates its active part, if it has none: before a connection, and for all
+ * services.
+ */
+struct endpoint_active *endpoint_activate(struct endpoint *);
+
+/* Whether a worker runs. */
+bool endpoint_running(const struct endpoint *);
+
+/* The counters of all its workers, and the time (ns) from which they count. */
+struct counters endpoint_counters(struct endpoint *);
+uint64_t endpoint_counting(const struct endpoint *);
 
 /* Whether a line that the other side can cause at will may be logged. */
 bool endpoint_may_log(struct endpoint *);
@@ -145,7 +165,7 @@ void endpoint_begin(struct endpoint *);
 
 /*
  * Starts a worker for the session, which counts in the page of
- * endpoint->counted; after a pause if no process can be started now.
+ * active->counted; after a pause if no process can be started now.
  */
 void endpoint_serve(struct endpoint *);
 
@@ -169,5 +189,8 @@ void endpoint_ended(struct process *, int status);
 /* The two steps of its end: request it, and enforce it by the deadline (ns). */
 void endpoint_hang_up(struct endpoint *);
 void endpoint_stop(struct endpoint *, uint64_t deadline);
+
+/* Frees what is left then: its counters. */
+void endpoint_free(struct endpoint *);
 
 #endif

@@ -131,10 +131,11 @@ guest_remove_egd(struct guest *g, uint64_t deadline)
 	struct counters past;
 
 	service_stop(&g->egd->service, deadline);
-	e->consumer.throttle.total += egd->consumer.throttle.total;
-	past = counted_total(&egd->counted);
-	counters_add(&e->counted.past, &past);
+	past = endpoint_counters(egd);
+	counters_add(&endpoint_activate(e)->counted.past, &past);
+	e->active->flow.throttle.total += egd->active->flow.throttle.total;
 	consumer_unshare(e->pool, &e->consumer);
+	endpoint_free(egd);
 	free(g->egd);
 	g->egd = NULL;
 	endpoint_limit(e);
@@ -143,10 +144,10 @@ guest_remove_egd(struct guest *g, uint64_t deadline)
 struct counters
 guest_counters(struct guest *g)
 {
-	struct counters sum = counted_total(&g->vhost.endpoint.counted), egd;
+	struct counters sum = endpoint_counters(&g->vhost.endpoint), egd;
 
 	if (g->egd != NULL) {
-		egd = counted_total(&g->egd->service.endpoint.counted);
+		egd = endpoint_counters(&g->egd->service.endpoint);
 		counters_add(&sum, &egd);
 	}
 	return sum;
@@ -172,20 +173,21 @@ guest_connected(const struct guest *g)
 uint64_t
 guest_since(const struct guest *g)
 {
-	uint64_t since = g->vhost.endpoint.counted.since;
+	uint64_t since = endpoint_counting(&g->vhost.endpoint);
 
 	if (g->egd == NULL)
 		return since;
-	return min64(since, g->egd->service.endpoint.counted.since);
+	return min64(since, endpoint_counting(&g->egd->service.endpoint));
 }
 
 uint64_t
 guest_throttled(const struct guest *g)
 {
-	uint64_t ns = g->vhost.endpoint.consumer.throttle.total;
+	const struct endpoint_active *a = g->vhost.endpoint.active;
+	uint64_t ns = a == NULL ? 0 : a->flow.throttle.total;
 
 	if (g->egd != NULL)
-		ns += g->egd->service.endpoint.consumer.throttle.total;
+		ns += g->egd->service.endpoint.active->flow.throttle.total;
 	return ns;
 }
 
@@ -252,7 +254,7 @@ guest_report(struct guest *g)
 {
 	if (g->egd != NULL)
 		service_report(&g->egd->service);
-	if (process_running(&g->vhost.endpoint.worker))
+	if (endpoint_running(&g->vhost.endpoint))
 		vhost_log(&g->vhost, false);
 	else
 		log_about(LOG_LEVEL_INFO, &g->subject, "not connected");

@@ -52,7 +52,7 @@ static void
 send_serve(struct service *s)
 {
 	const struct config_service *cs = &s->config;
-	struct process *worker = &s->endpoint.worker;
+	struct process *worker = &s->endpoint.active->worker;
 	struct frame f;
 
 	frame_init(&f, PROTO_SERVE, worker->number, 0);
@@ -97,7 +97,7 @@ is_datagram(const struct service *s)
 static bool
 in_session(const struct service *s)
 {
-	return s->endpoint.counted.page.fd != -1;
+	return s->endpoint.active->counted.page.fd != -1;
 }
 
 /* The name of its connections in systemd's store, which is never used again. */
@@ -148,7 +148,8 @@ renew_clients(struct service *s)
 	int old;
 
 	stored_name(s, name);
-	if ((old = clients_renew(&s->clients, e->counted.page.fd)) == -1)
+	if ((old = clients_renew(&s->clients, e->active->counted.page.fd)) ==
+	    -1)
 		return -1;
 	/* In this order, if there is room: one of them is always stored. */
 	if (e->store->n >= e->store->max)
@@ -165,14 +166,14 @@ begin(struct service *s)
 {
 	struct endpoint *e = &s->endpoint;
 
-	if (counted_begin(&e->counted) == -1 ||
+	if (counted_begin(&e->active->counted) == -1 ||
 	    (!is_datagram(s) &&
-		clients_begin(&s->clients, e->counted.page.fd) == -1)) {
+		clients_begin(&s->clients, e->active->counted.page.fd) == -1)) {
 		if (endpoint_may_log(e))
 			log_about(LOG_LEVEL_ERROR, e->subject,
 			    "cannot create memory for clients: %s",
 			    strerror(errno));
-		counted_end(&e->counted);
+		counted_end(&e->active->counted);
 		return -1;
 	}
 	if (!is_datagram(s))
@@ -184,7 +185,7 @@ begin(struct service *s)
 static void
 send_socket(struct service *s, int fd)
 {
-	struct process *worker = &s->endpoint.worker;
+	struct process *worker = &s->endpoint.active->worker;
 	struct frame f;
 
 	frame_init(&f, PROTO_SOCKET, worker->number, 0);
@@ -197,7 +198,7 @@ send_socket(struct service *s, int fd)
 static int
 send_clients(struct service *s)
 {
-	struct process *worker = &s->endpoint.worker;
+	struct process *worker = &s->endpoint.active->worker;
 	struct frame f;
 	int fd;
 
@@ -257,11 +258,11 @@ add_client(struct service *s, int conn)
 			    "cannot keep a connection: %s", strerror(errno));
 		deferred_close_unstored(e->env->event, conn);
 		endpoint_pause(e, ACCEPT_PAUSE);
-	} else if (process_running(&e->worker)) {
-		frame_init(&f, PROTO_CLIENT, e->worker.number, 0);
+	} else if (endpoint_running(e)) {
+		frame_init(&f, PROTO_CLIENT, e->active->worker.number, 0);
 		f.u.client.place = (uint32_t)place;
 		f.fds[0] = conn;
-		process_send(&e->worker, &f);
+		process_send(&e->active->worker, &f);
 	} else {
 		/* The deposit has another copy. */
 		close(conn);
@@ -278,8 +279,8 @@ log_counters(struct service *s, bool ended)
 		.id = ended ? event_type(EVENT_SERVED)->id : NULL,
 	};
 
-	counted_log(&s->endpoint.counted, &line, ended ? "served" : "serving",
-	    s->endpoint.since);
+	counted_log(&s->endpoint.active->counted, &line,
+	    ended ? "served" : "serving", s->endpoint.active->since);
 }
 
 /* Closes a pending connection, or that of datagrams. */
@@ -305,9 +306,9 @@ pace(struct service *s)
 	/*
 	 * Without clients a worker waits before it ends, unless it connected.
 	 */
-	if (!s->config.connect && now - e->since >= LIFE_MIN)
+	if (!s->config.connect && now - e->active->since >= LIFE_MIN)
 		return 0;
-	return backoff_failed(&e->backoff, now,
+	return backoff_failed(&e->active->backoff, now,
 	    s->config.connect ? 0 : ENDS_FREE, 1);
 }
 
@@ -318,12 +319,12 @@ end(struct endpoint *e, const char *why, uint64_t pause)
 
 	/* Clients have connected since the worker decided to end. */
 	if (why == NULL && s->clients.n > 0 &&
-	    deaths_free(&e->deaths, clock_now())) {
+	    deaths_free(&e->active->deaths, clock_now())) {
 		endpoint_serve(e);
 		return;
 	}
 	log_counters(s, true);
-	counted_end(&e->counted);
+	counted_end(&e->active->counted);
 	forget_clients(s);
 	close_conn(s);
 	/* The pause limits these lines, not that of restarts before. */
@@ -332,7 +333,7 @@ end(struct endpoint *e, const char *why, uint64_t pause)
 	else
 		event_log(EVENT_WORKERS_DIE, e->subject,
 		    LOG_FIELDS(LOG_TEXT("VRNGD_PROCESS", "egd"),
-			LOG_NUMBER("VRNGD_DEATHS", e->died),
+			LOG_NUMBER("VRNGD_DEATHS", e->active->died),
 			LOG_NUMBER("VRNGD_PAUSE_NS", pause)),
 		    "all clients closed: %s; new connections accepted in "
 		    "%" PRIu64 " ms",
@@ -386,7 +387,8 @@ connect_failed(struct service *s, int error)
 			? ""
 			: unit_hint_network(error));
 	s->failure = error;
-	endpoint_pause(e, backoff_failed(&e->backoff, clock_now(), 0, 1));
+	endpoint_pause(e,
+	    backoff_failed(&e->active->backoff, clock_now(), 0, 1));
 }
 
 static void
@@ -455,7 +457,7 @@ connect_now(struct service *s)
 static bool
 may_accept(struct service *s)
 {
-	return s->endpoint.worker.nout < OUT_MAX / 2 &&
+	return s->endpoint.active->worker.nout < OUT_MAX / 2 &&
 	    accepts_pass(&s->accepts,
 		min32(s->config.max_clients, ACCEPT_MOST));
 }
@@ -465,7 +467,7 @@ reject(struct service *s, int conn)
 {
 	/* A connection of vsock, which does not linger. */
 	close(conn);
-	s->endpoint.counted.past.turned_away++;
+	s->endpoint.active->counted.past.turned_away++;
 }
 
 /* Adds a client of vsock, or rejects it. */
@@ -568,10 +570,10 @@ proceed(struct endpoint *e)
 {
 	struct service *s = service_of(e);
 
-	if (in_session(s) && !process_running(&e->worker)) {
+	if (in_session(s) && !endpoint_running(e)) {
 		endpoint_serve(e);
 		/* If that was not possible, the next pause has begun. */
-		if (!process_running(&e->worker))
+		if (!endpoint_running(e))
 			return;
 	}
 	if (is_datagram(s) && in_session(s))
@@ -628,6 +630,7 @@ service_init(struct service *s, const struct config_service *cs,
 	endpoint_init(&s->endpoint, &service_ops,
 	    subject == NULL ? &s->subject : subject, env, store, pool);
 	endpoint_join(&s->endpoint, parent, &cs->share, &cs->delivery);
+	endpoint_activate(&s->endpoint);
 	if (cs->socket.transport == CONFIG_VSOCK)
 		vsock_init(&s->vsock, &s->endpoint, cs->socket.cid);
 }
@@ -701,7 +704,7 @@ service_change(struct service *s, const struct config_service *cs,
 	if (parent != NULL)
 		consumer_change(e->pool, &e->consumer, parent, &cs->share,
 		    &cs->delivery);
-	if (process_running(&e->worker)) {
+	if (endpoint_running(e)) {
 		send_serve(s);
 		endpoint_limit(e);
 	}
@@ -713,7 +716,7 @@ service_accept_writes(struct service *s, bool yes)
 	if (s->accept_writes == yes)
 		return;
 	s->accept_writes = yes;
-	if (process_running(&s->endpoint.worker))
+	if (endpoint_running(&s->endpoint))
 		send_writes(s);
 }
 
@@ -724,10 +727,10 @@ service_state(const struct service *s)
 
 	if (consumer_waits(&e->consumer))
 		return ENDPOINT_WAITING;
-	if (counted_nclients(&e->counted) > 0)
+	if (counted_nclients(&e->active->counted) > 0)
 		return ENDPOINT_CONNECTED;
 	/* Without clients, a worker waits a little for the next. */
-	if (process_running(&e->worker))
+	if (endpoint_running(e))
 		return ENDPOINT_IDLE;
 	if (s->config.connect)
 		return ENDPOINT_CONNECTING;
@@ -739,7 +742,7 @@ service_state(const struct service *s)
 void
 service_report(struct service *s)
 {
-	if (process_running(&s->endpoint.worker))
+	if (endpoint_running(&s->endpoint))
 		log_counters(s, false);
 	else
 		log_about(LOG_LEVEL_INFO, s->endpoint.subject, "no clients");

@@ -55,10 +55,10 @@ log_connected(struct vhost *v, int conn)
 	event_log(EVENT_CONNECTED, e->subject,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_PEER_PID", cred.pid),
 		LOG_NUMBER("VRNGD_PEER_UID", cred.uid),
-		LOG_NUMBER("VRNGD_WORKER_PID", e->worker.pid),
+		LOG_NUMBER("VRNGD_WORKER_PID", e->active->worker.pid),
 		LOG_NUMBER("VRNGD_CONNECTIONS", v->connections)),
 	    "connected by pid %d, uid %u; worker is pid %d", cred.pid, cred.uid,
-	    e->worker.pid);
+	    e->active->worker.pid);
 }
 
 void
@@ -71,8 +71,8 @@ vhost_log(struct vhost *v, bool ended)
 		.id = ended ? event_type(EVENT_DISCONNECTED)->id : NULL,
 	};
 
-	counted_log(&e->counted, &line, ended ? "disconnected" : "connected",
-	    e->since);
+	counted_log(&e->active->counted, &line,
+	    ended ? "disconnected" : "connected", e->active->since);
 }
 
 enum endpoint_state
@@ -80,7 +80,7 @@ vhost_state(const struct vhost *v)
 {
 	const struct endpoint *e = &v->endpoint;
 
-	if (process_running(&e->worker))
+	if (endpoint_running(e))
 		return consumer_waits(&e->consumer) ? ENDPOINT_WAITING
 						    : ENDPOINT_CONNECTED;
 	return e->place == NULL || endpoint_listening(e) ? ENDPOINT_IDLE
@@ -147,7 +147,7 @@ store_session(struct vhost *v)
 	const struct deposit_parts parts = {
 		.n = 2,
 		.ids = { STORED_DEPOSIT, STORED_COUNTERS },
-		.fds = { v->deposit, e->counted.page.fd },
+		.fds = { v->deposit, e->active->counted.page.fd },
 	};
 	char name[FDNAME_SIZE];
 	int fd;
@@ -198,13 +198,13 @@ open_session(struct vhost *v, int conn)
 	struct endpoint *e = &v->endpoint;
 	int deposit = -1;
 
-	if (counted_begin(&e->counted) == -1 ||
+	if (counted_begin(&e->active->counted) == -1 ||
 	    (deposit = make_deposit(conn)) == -1) {
 		if (endpoint_may_log(e))
 			log_about(LOG_LEVEL_ERROR, e->subject,
 			    "cannot make memory for a session: %s",
 			    strerror(errno));
-		counted_end(&e->counted);
+		counted_end(&e->active->counted);
 		deferred_close_unstored(e->env->event, conn);
 		return -1;
 	}
@@ -288,7 +288,7 @@ proceed(struct endpoint *e)
 	if (v->second != -1)
 		refuse_second(v);
 	endpoint_proceed(e);
-	if (!process_running(&e->worker))
+	if (!endpoint_running(e))
 		endpoint_serve(e);
 }
 
@@ -303,11 +303,12 @@ serve(struct endpoint *e, int bytes)
 		close(bytes);
 		return -1;
 	}
-	frame_init(&f, PROTO_START, e->worker.number, e->pool->generation);
+	frame_init(&f, PROTO_START, e->active->worker.number,
+	    e->pool->generation);
 	f.fds[0] = deposit;
 	f.fds[1] = bytes;
 	endpoint_set_limits(e, &f.u.limits);
-	process_send(&e->worker, &f);
+	process_send(&e->active->worker, &f);
 	return 0;
 }
 
@@ -334,7 +335,7 @@ frame(struct endpoint *e, struct frame *f)
 		log_about(LOG_LEVEL_ERROR, e->subject,
 		    "cannot create memory for requests in flight: %s",
 		    strerror(errno));
-		process_kill(&e->worker);
+		process_kill(&e->active->worker);
 	} else
 		endpoint_send_fd(e, PROTO_INFLIGHT, fd);
 	return 0;
@@ -361,7 +362,7 @@ end(struct endpoint *e, const char *why, uint64_t pause)
 		pause = pace(v);
 	else
 		event_log(EVENT_CUT_OFF, e->subject,
-		    LOG_FIELDS(LOG_NUMBER("VRNGD_DEATHS", e->died),
+		    LOG_FIELDS(LOG_NUMBER("VRNGD_DEATHS", e->active->died),
 			LOG_NUMBER("VRNGD_PAUSE_NS", pause),
 			LOG_TEXT("VRNGD_REASON", why)),
 		    "session closed: %s; new connections accepted in %" PRIu64
@@ -370,7 +371,7 @@ end(struct endpoint *e, const char *why, uint64_t pause)
 	forget(v);
 	if (endpoint_may_log(e))
 		vhost_log(v, true);
-	counted_end(&e->counted);
+	counted_end(&e->active->counted);
 	if (pause > 0)
 		endpoint_pause(e, pause);
 	else

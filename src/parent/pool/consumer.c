@@ -17,11 +17,13 @@
 static int
 compare(const struct consumer *a, const struct consumer *b)
 {
-	return a->number < b->number ? -1 : a->number > b->number;
+	return a->flow->number < b->flow->number
+	    ? -1
+	    : a->flow->number > b->flow->number;
 }
 
-RB_PROTOTYPE(consumers, consumer, pool_entry, compare)
-RB_GENERATE(consumers, consumer, pool_entry, compare)
+RB_PROTOTYPE(consumers, consumer, flow->pool_entry, compare)
+RB_GENERATE(consumers, consumer, flow->pool_entry, compare)
 
 static struct consumer *
 consumer_of(struct alloc_node *leaf)
@@ -44,7 +46,7 @@ dry(const struct pool *pool, const struct consumer *c, uint64_t now)
 static void
 watch(struct pool *pool, struct consumer *c, uint64_t now)
 {
-	struct throttle *t = &c->throttle;
+	struct throttle *t = &c->flow->throttle;
 	const struct alloc_node *limit = alloc_limit(&c->leaf);
 	bool report = false;
 
@@ -55,7 +57,7 @@ watch(struct pool *pool, struct consumer *c, uint64_t now)
 	else if (t->waiting)
 		report = throttle_end(t, now, dry(pool, c, now));
 	if (limit != NULL)
-		c->limit = limit;
+		c->flow->limit = limit;
 	if (report)
 		pool->ops->throttled(pool, c, pool->arg);
 }
@@ -63,9 +65,12 @@ watch(struct pool *pool, struct consumer *c, uint64_t now)
 uint64_t
 consumer_throttled_ns(const struct pool *pool, const struct consumer *c)
 {
-	struct throttle t = c->throttle;
 	uint64_t now = clock_now();
+	struct throttle t;
 
+	if (c->flow == NULL)
+		return 0;
+	t = c->flow->throttle;
 	if (t.waiting)
 		throttle_end(&t, now, dry(pool, c, now));
 	return t.total;
@@ -100,7 +105,9 @@ pool_update_stock(struct pool *pool)
 static uint64_t
 pending(const struct consumer *c)
 {
-	return c->leaf.granted + c->voided - c->announced;
+	if (c->flow == NULL)
+		return 0;
+	return c->leaf.granted + c->flow->voided - c->flow->announced;
 }
 
 static void
@@ -109,9 +116,9 @@ grant(struct pool *pool, struct consumer *c, uint64_t bytes)
 	c->given += bytes;
 	if (!c->leaf.generated)
 		pool->granted += bytes;
-	if (!c->unsent)
-		TAILQ_INSERT_TAIL(&pool->unsent, c, unsent_entry);
-	c->unsent = true;
+	if (!c->flow->unsent)
+		TAILQ_INSERT_TAIL(&pool->unsent, c, flow->unsent_entry);
+	c->flow->unsent = true;
 }
 
 void
@@ -123,13 +130,13 @@ consumer_send_grants(struct pool *pool)
 	if (!process_running(&pool->entropy))
 		return;
 	while ((c = TAILQ_FIRST(&pool->unsent)) != NULL) {
-		frame_init(&f, PROTO_GRANT, c->number, pool->generation);
-		f.u.grant.total = c->leaf.granted + c->voided;
+		frame_init(&f, PROTO_GRANT, c->flow->number, pool->generation);
+		f.u.grant.total = c->leaf.granted + c->flow->voided;
 		if (!process_try_send(&pool->entropy, &f))
 			return;
-		c->announced = f.u.grant.total;
-		TAILQ_REMOVE(&pool->unsent, c, unsent_entry);
-		c->unsent = false;
+		c->flow->announced = f.u.grant.total;
+		TAILQ_REMOVE(&pool->unsent, c, flow->unsent_entry);
+		c->flow->unsent = false;
 		process_expect(&pool->entropy);
 		if (c->ops->granted != NULL)
 			c->ops->granted(c);
@@ -173,14 +180,14 @@ pool_grant(struct pool *pool)
 		c = consumer_of(leaf);
 		pool_active(pool);
 		grant(pool, c, bytes);
-		if (c->throttle.waiting || leaf->waiting > 0)
+		if (c->flow->throttle.waiting || leaf->waiting > 0)
 			watch(pool, c, now);
 	}
 	watch_stock(pool, now);
 	while ((leaf = alloc_hoarder(&pool->alloc)) != NULL) {
 		/* Its demand does not count until it is sent again. */
 		c = consumer_of(leaf);
-		c->want.need = c->want.room = 0;
+		c->flow->want.need = c->flow->want.room = 0;
 		c->ops->ask(c);
 	}
 	consumer_send_grants(pool);
@@ -195,10 +202,11 @@ demand(struct pool *pool, struct consumer *c, uint64_t outstanding)
 {
 	uint64_t now = clock_now();
 
-	alloc_want(&pool->alloc, &c->leaf, now, c->blocked ? 0 : c->want.need,
-	    c->blocked ? 0 : c->want.room, outstanding);
+	alloc_want(&pool->alloc, &c->leaf, now,
+	    c->flow->blocked ? 0 : c->flow->want.need,
+	    c->flow->blocked ? 0 : c->flow->want.room, outstanding);
 	pool_grant(pool);
-	if (c->leaf.waiting > 0 || c->throttle.waiting) {
+	if (c->leaf.waiting > 0 || c->flow->throttle.waiting) {
 		pool_active(pool);
 		watch(pool, c, now);
 	}
@@ -218,7 +226,7 @@ consumer_want(struct pool *pool, struct consumer *c, const struct frame *f)
 	    want->room < want->received ||
 	    want->held > NEED_MAX + ALLOC_WINDOW_MAX)
 		return -1;
-	c->want = *want;
+	c->flow->want = *want;
 	demand(pool, c, granted - want->received + want->held);
 	return 0;
 }
@@ -230,14 +238,14 @@ consumer_want(struct pool *pool, struct consumer *c, const struct frame *f)
 static void
 restart(struct pool *pool, struct consumer *c, uint64_t outstanding)
 {
-	if (c->unsent)
-		TAILQ_REMOVE(&pool->unsent, c, unsent_entry);
+	if (c->flow->unsent)
+		TAILQ_REMOVE(&pool->unsent, c, flow->unsent_entry);
 	if (!c->leaf.generated)
 		pool->granted -= pending(c);
 	c->given -= pending(c);
-	c->unsent = c->blocked = false;
-	c->announced = c->voided = 0;
-	c->want = (struct proto_want){ 0 };
+	c->flow->unsent = c->flow->blocked = false;
+	c->flow->announced = c->flow->voided = 0;
+	c->flow->want = (struct proto_want){ 0 };
 	alloc_restart(&pool->alloc, &c->leaf, clock_now(), outstanding);
 	pool_update_stock(pool);
 }
@@ -250,9 +258,9 @@ send_delivery(struct pool *pool, const struct consumer *c)
 	/*
 	 * The next entropy process receives it when the consumer is connected.
 	 */
-	if (!c->connected || !process_running(&pool->entropy))
+	if (!c->flow->connected || !process_running(&pool->entropy))
 		return;
-	frame_init(&f, PROTO_DELIVERY, c->number, pool->generation);
+	frame_init(&f, PROTO_DELIVERY, c->flow->number, pool->generation);
 	f.u.delivery = c->delivery;
 	process_send(&pool->entropy, &f);
 }
@@ -271,10 +279,10 @@ connect_consumer(struct pool *pool, struct consumer *c)
 		log_error("cannot create a byte channel: %s", strerror(errno));
 		return -1;
 	}
-	frame_init(&f, PROTO_CONSUMER, c->number, pool->generation);
+	frame_init(&f, PROTO_CONSUMER, c->flow->number, pool->generation);
 	f.fds[0] = fds[0];
-	c->connected = process_running(&pool->entropy);
-	if (c->connected) {
+	c->flow->connected = process_running(&pool->entropy);
+	if (c->flow->connected) {
 		process_send(&pool->entropy, &f);
 		if (c->delivery.mode != DELIVERY_RAW)
 			send_delivery(pool, c);
@@ -291,7 +299,7 @@ consumer_end_all(struct pool *pool)
 
 	RB_FOREACH(c, consumers, &pool->consumers) {
 		restart(pool, c, c->leaf.outstanding);
-		c->connected = false;
+		c->flow->connected = false;
 	}
 }
 
@@ -308,18 +316,20 @@ int
 consumer_void(struct pool *pool, const struct frame *f)
 {
 	const struct proto_void *v = &f->u.voided;
-	struct consumer key = { .number = f->hdr.consumer }, *c;
+	struct consumer_flow flow = { .number = f->hdr.consumer };
+	struct consumer key = { .flow = &flow }, *c;
 	uint64_t bytes;
 
 	if ((c = RB_FIND(consumers, &pool->consumers, &key)) == NULL)
 		return 0;
-	if (v->total < c->voided || v->total > c->announced || v->blocked > 1)
+	if (v->total < c->flow->voided || v->total > c->flow->announced ||
+	    v->blocked > 1)
 		return -1;
-	bytes = v->total - c->voided;
+	bytes = v->total - c->flow->voided;
 	alloc_void(&pool->alloc, &c->leaf, clock_now(), bytes);
 	c->given -= bytes;
-	c->voided = v->total;
-	c->blocked = v->blocked == 1;
+	c->flow->voided = v->total;
+	c->flow->blocked = v->blocked == 1;
 	demand(pool, c, c->leaf.outstanding);
 	return 0;
 }
@@ -331,20 +341,28 @@ consumer_init(struct pool *pool, struct consumer *c, struct alloc_node *parent,
 {
 	*c = (struct consumer){
 		.delivery = *delivery,
-		.limit = &c->leaf,
 		.ops = ops,
 		.arg = arg,
 	};
 	alloc_add(&pool->alloc, &c->leaf, parent, share, clock_now());
 }
 
+void
+consumer_activate(struct consumer *c, struct consumer_flow *flow)
+{
+	*flow = (struct consumer_flow){ .limit = &c->leaf };
+	c->flow = flow;
+}
+
 /* The measurement of its wait starts again, at its new place. */
 static void
 forget_limit(struct pool *pool, struct consumer *c)
 {
-	c->throttle.total = consumer_throttled_ns(pool, c);
-	c->throttle.waiting = false;
-	c->limit = &c->leaf;
+	if (c->flow == NULL)
+		return;
+	c->flow->throttle.total = consumer_throttled_ns(pool, c);
+	c->flow->throttle.waiting = false;
+	c->flow->limit = &c->leaf;
 }
 
 void
@@ -395,9 +413,9 @@ consumer_join(struct pool *pool, struct consumer *c, uint32_t number)
 {
 	int fd;
 
-	c->number = number;
+	c->flow->number = number;
 	if ((fd = connect_consumer(pool, c)) == -1) {
-		c->number = 0;
+		c->flow->number = 0;
 		return -1;
 	}
 	RB_INSERT(consumers, &pool->consumers, c);
@@ -410,20 +428,20 @@ consumer_leave(struct pool *pool, struct consumer *c)
 {
 	struct frame f;
 
-	if (c->number == 0)
+	if (c->flow == NULL || c->flow->number == 0)
 		return;
 	restart(pool, c, 0);
 	RB_REMOVE(consumers, &pool->consumers, c);
-	if (process_running(&pool->entropy) && c->connected &&
-	    !process_unsend(&pool->entropy, PROTO_CONSUMER, c->number)) {
-		frame_init(&f, PROTO_CONSUMER_GONE, c->number,
+	if (process_running(&pool->entropy) && c->flow->connected &&
+	    !process_unsend(&pool->entropy, PROTO_CONSUMER, c->flow->number)) {
+		frame_init(&f, PROTO_CONSUMER_GONE, c->flow->number,
 		    pool->generation);
 		process_send(&pool->entropy, &f);
-	} else if (c->connected)
-		while (
-		    process_unsend(&pool->entropy, PROTO_DELIVERY, c->number))
+	} else if (c->flow->connected)
+		while (process_unsend(&pool->entropy, PROTO_DELIVERY,
+		    c->flow->number))
 			continue;
-	c->number = 0;
-	c->connected = false;
+	c->flow->number = 0;
+	c->flow->connected = false;
 	demand(pool, c, 0);
 }

@@ -32,25 +32,30 @@ struct consumer_ops {
 	void (*granted)(struct consumer *);
 };
 
-struct consumer {
+/* What a consumer needs only from its first worker on. */
+struct consumer_flow {
 	RB_ENTRY(consumer) pool_entry;	    /* of those with a worker */
 	TAILQ_ENTRY(consumer) unsent_entry; /* of those with pending grants */
+	struct throttle throttle;
+	const struct alloc_node *limit; /* that throttled it last */
+	uint32_t number;		/* its worker's; 0: none */
+	bool connected; /* its channel was sent to the entropy process */
+	bool blocked;	/* its byte channel is full */
+	bool unsent;	/* has pending grants */
+	struct proto_want want; /* the last one */
+	uint64_t announced;	/* bytes in GRANT frames of this generation, */
+	uint64_t voided;	/* and of these void, as in VOID frames */
+};
+
+struct consumer {
 	struct alloc_node leaf; /* with the bytes granted in this generation */
 	const struct log_subject
 	    *about; /* of log lines about it; may be NULL */
 	struct proto_delivery delivery;
-	struct throttle throttle;
-	const struct alloc_node *limit; /* that throttled it last */
 	const struct consumer_ops *ops;
 	void *arg;
-	uint32_t number; /* its worker's; 0: none */
-	bool connected;	 /* its channel was sent to the entropy process */
-	bool blocked;	 /* its byte channel is full */
-	bool unsent;	 /* has pending grants */
-	struct proto_want want; /* the last one */
-	uint64_t given;	    /* bytes granted, of all generations and workers */
-	uint64_t announced; /* bytes in GRANT frames of this generation, */
-	uint64_t voided;    /* and of these void, as in VOID frames */
+	uint64_t given; /* bytes granted, of all generations and workers */
+	struct consumer_flow *flow; /* NULL: had no worker */
 };
 
 /*
@@ -61,7 +66,8 @@ static inline bool
 consumer_waits(const struct consumer *c)
 {
 	return c->leaf.waiting > 0 ||
-	    (c->blocked && c->want.need > c->leaf.granted);
+	    (c->flow != NULL && c->flow->blocked &&
+		c->flow->want.need > c->leaf.granted);
 }
 
 /* ns, total time that its requests have waited for limits. */
@@ -79,6 +85,9 @@ void consumer_change(struct pool *, struct consumer *,
     struct alloc_node *parent, const struct alloc_share *,
     const struct proto_delivery *);
 void consumer_remove(struct pool *, struct consumer *);
+
+/* Gives it that part, which must outlive it, before consumer_join(). */
+void consumer_activate(struct consumer *, struct consumer_flow *);
 
 /*
  * Inserts a node with the consumer's share above it, below which others can be

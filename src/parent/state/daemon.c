@@ -308,6 +308,7 @@ daemon_guest_free(struct daemon *d, struct guest *g, uint64_t deadline)
 	guest_stop(g, deadline);
 	guest_count(g, &daemon_pool_of(guest_pool(g))->guests);
 	guest_forget(g);
+	endpoint_free(&g->vhost.endpoint);
 	free(g);
 }
 
@@ -373,6 +374,7 @@ daemon_service_free(struct daemon *d, struct service *s, uint64_t deadline)
 {
 	TAILQ_REMOVE(&d->services, s, entry);
 	service_stop(s, deadline);
+	endpoint_free(&s->endpoint);
 	free(s);
 }
 

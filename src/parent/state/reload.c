@@ -661,7 +661,8 @@ report_change(void *arg, const struct config_changed *c)
 	bool first = strcmp(c->word, t->last.word) != 0 ||
 	    strcmp(c->name, t->last.name) != 0;
 	const struct service *s = first ? service_ends(t, c) : NULL;
-	uint32_t n = s != NULL ? counted_nclients(&s->endpoint.counted) : 0;
+	uint32_t n =
+	    s != NULL ? counted_nclients(&s->endpoint.active->counted) : 0;
 	const struct guest *g = NULL;
 	char *line = NULL;
 	size_t size;

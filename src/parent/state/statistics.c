@@ -42,10 +42,11 @@ guest_totals(struct guest *g)
 static uint32_t
 all_clients(const struct guest *g)
 {
-	uint32_t n = process_running(&g->vhost.endpoint.worker);
+	uint32_t n = endpoint_running(&g->vhost.endpoint);
 
 	if (g->egd != NULL)
-		n += counted_nclients(&g->egd->service.endpoint.counted);
+		n +=
+		    counted_nclients(&g->egd->service.endpoint.active->counted);
 	return n;
 }
 
@@ -189,9 +190,10 @@ report_all(struct daemon *d, uint64_t period)
 
 		daemon_pool_of(e->pool)->nactive +=
 		    report(e->subject, &e->consumer.leaf,
-			totals_of(counted_total(&e->counted), &e->consumer.leaf,
-			    e->consumer.throttle.total),
-			&s->reported, counted_nclients(&e->counted), period);
+			totals_of(counted_total(&e->active->counted),
+			    &e->consumer.leaf, e->active->flow.throttle.total),
+			&s->reported, counted_nclients(&e->active->counted),
+			period);
 	}
 	TAILQ_FOREACH(p, &d->pools, entry) {
 		if (p->pool.active)
@@ -286,12 +288,12 @@ own_node(struct pool *pool, struct consumer *c)
 void
 statistics_throttled(struct pool *pool, struct consumer *c)
 {
-	const struct bucket_rate *ceil = &c->limit->cap.rate;
-	const struct throttle *t = &c->throttle;
+	const struct bucket_rate *ceil = &c->flow->limit->cap.rate;
+	const struct throttle *t = &c->flow->throttle;
 	uint64_t given = meter_rate(&own_node(pool, c)->meter, clock_now());
 	uint64_t most = meter_per_second(ceil->bytes, ceil->period);
 	char text[CONFIG_NAME_SIZE + 16];
-	const char *kind = why_limit(pool, c->limit, text, sizeof(text));
+	const char *kind = why_limit(pool, c->flow->limit, text, sizeof(text));
 
 	event_log(EVENT_THROTTLED, c->about,
 	    LOG_FIELDS(LOG_NUMBER("VRNGD_WAIT_NS", t->waited),

@@ -119,9 +119,9 @@ cause_pool(struct pool *pool, const struct consumer *c, uint64_t now,
 	if (!process_running(&pool->entropy))
 		set_cause(why, "process",
 		    "entropy process of pool %s is being replaced", pool->name);
-	else if (pool->unserved != 0 && (empty || c->blocked))
+	else if (pool->unserved != 0 && (empty || c->flow->blocked))
 		cause_sources(pool, now, why);
-	else if (c->blocked)
+	else if (c->flow->blocked)
 		cause_channel(pool, c, why);
 	else if (limit != NULL)
 		cause_limit(pool, limit, why);
@@ -136,7 +136,8 @@ static void
 why_endpoint(struct endpoint *e, enum endpoint_state state, uint64_t now,
     struct why *why)
 {
-	enum fault fault = counted_fault(&e->counted);
+	enum fault fault =
+	    e->active == NULL ? FAULT_NONE : counted_fault(&e->active->counted);
 	enum listener_file file = LISTENER_FILE_PRESENT;
 
 	if (state == ENDPOINT_IDLE && e->place != NULL)
@@ -159,7 +160,7 @@ why_endpoint(struct endpoint *e, enum endpoint_state state, uint64_t now,
 	else if (state == ENDPOINT_IDLE)
 		set_cause(why, "not-connected", "no %s is connected",
 		    e->ops->worker.role == ROLE_VHOST ? "VMM" : "client");
-	else if (counted_read(&e->counted)->requests == 0)
+	else if (counted_read(&e->active->counted)->requests == 0)
 		set_cause(why, "no-request",
 		    "connected, but has not requested bytes yet");
 }

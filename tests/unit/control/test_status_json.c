@@ -200,8 +200,7 @@ test_daemon(void **state)
 	w.daemon.config = "/etc/vrngd.conf";
 	w.daemon.started -= 100 * NS_PER_SEC;
 	w.class->created = clock_now() - 50 * NS_PER_SEC;
-	add_guest(&w, 0, "vm0")->vhost.endpoint.counted.since -=
-	    70 * NS_PER_SEC;
+	add_guest(&w, 0, "vm0")->vhost.endpoint.created -= 70 * NS_PER_SEC;
 	begin(&w);
 	assert_true(status_json_write(&w.json, UINT64_MAX));
 	status = end(&w);
@@ -246,6 +245,13 @@ requests_total(struct world *w)
 	return n;
 }
 
+/* The counters of its former workers. */
+static struct counters *
+past(struct guest *g)
+{
+	return &endpoint_activate(&g->vhost.endpoint)->counted.past;
+}
+
 /* The sum over guests never falls, also when they are removed. */
 static void
 test_totals(void **state)
@@ -257,16 +263,16 @@ test_totals(void **state)
 	start(&w);
 	g = add_guest(&w, 0, "vm0");
 	other = add_guest(&w, 0, "vm1");
-	g->vhost.endpoint.counted.past.requests = 7;
+	past(g)->requests = 7;
 	assert_int_equal(requests_total(&w), 7);
-	g->vhost.endpoint.counted.past.requests = 9;
-	other->vhost.endpoint.counted.past.requests = 20;
+	past(g)->requests = 9;
+	past(other)->requests = 20;
 	assert_int_equal(requests_total(&w), 29);
 	assert_int_equal(requests_total(&w), 29);
-	g->vhost.endpoint.counted.past.requests = 10;
+	past(g)->requests = 10;
 	daemon_guest_free(&w.daemon, g, 0);
 	assert_int_equal(requests_total(&w), 30);
-	add_guest(&w, 1, "vm2")->vhost.endpoint.counted.past.requests = 5;
+	past(add_guest(&w, 1, "vm2"))->requests = 5;
 	assert_int_equal(requests_total(&w), 30);
 	stop(&w);
 }
@@ -473,6 +479,7 @@ static void
 test_many(void **state)
 {
 	uint64_t total, longest, best = UINT64_MAX, shortest = UINT64_MAX;
+	struct endpoint_active *a;
 	struct guest *g;
 	struct world w;
 	char name[32];
@@ -484,10 +491,11 @@ test_many(void **state)
 		g = add_guest(&w, 0, name);
 		if (i % 10 != 0)
 			continue;
-		if (counted_begin(&g->vhost.endpoint.counted) == -1)
+		a = endpoint_activate(&g->vhost.endpoint);
+		if (counted_begin(&a->counted) == -1)
 			program_skip("too few files may be open");
-		g->vhost.endpoint.worker.pid = getpid();
-		g->vhost.endpoint.since = clock_now();
+		a->worker.pid = getpid();
+		a->since = clock_now();
 	}
 	for (int i = 0; i < 20; i++) {
 		measure(&w, &total, &longest);
@@ -502,8 +510,10 @@ test_many(void **state)
 	assert_in_range(shortest, 1, 2 * NS_PER_MS);
 #endif
 	TAILQ_FOREACH(g, &w.daemon.guests, entry) {
-		g->vhost.endpoint.worker.pid = 0;
-		counted_end(&g->vhost.endpoint.counted);
+		if ((a = g->vhost.endpoint.active) == NULL)
+			continue;
+		a->worker.pid = 0;
+		counted_end(&a->counted);
 	}
 	stop(&w);
 }

@@ -56,6 +56,7 @@ struct fixture {
 	struct place place;
 	struct cids cids;
 	struct service listener, one, other;
+	struct endpoint_active active[3];
 };
 
 /*
@@ -63,15 +64,17 @@ struct fixture {
  * closed, and counted.
  */
 static void
-init(struct fixture *f, struct service *s, uint32_t cid)
+init(struct fixture *f, struct service *s, struct endpoint_active *active,
+    uint32_t cid)
 {
 	s->config.socket.transport = CONFIG_VSOCK;
 	s->config.socket.cid = cid;
 	s->config.max_clients = 1;
 	s->endpoint.env = &f->env;
 	s->endpoint.subject = &f->subject;
-	s->endpoint.paused = UINT64_MAX;
-	log_limit_init(&s->endpoint.limit, clock_now());
+	s->endpoint.active = active;
+	active->paused = UINT64_MAX;
+	log_limit_init(&active->limit, clock_now());
 	accepts_init(&s->accepts, 1);
 	vsock_init(&s->vsock, &s->endpoint, cid);
 	s->vsock.cids = &f->cids;
@@ -84,11 +87,11 @@ setup(struct fixture *f)
 	assert_true(sd_event_new(&f->event) >= 0);
 	f->env.event = f->event;
 	cids_init(&f->cids);
-	init(f, &f->listener, 0);
+	init(f, &f->listener, &f->active[0], 0);
 	f->place.listener.fd = LISTENER;
 	f->listener.endpoint.place = &f->place;
-	init(f, &f->one, 3);
-	init(f, &f->other, UINT32_MAX - 1);
+	init(f, &f->one, &f->active[1], 3);
+	init(f, &f->other, &f->active[2], UINT32_MAX - 1);
 	vsock_add(&f->one.vsock);
 	vsock_add(&f->other.vsock);
 }
@@ -125,13 +128,14 @@ owner(struct fixture *f, uint32_t cid)
 	incoming.cid = cid;
 	incoming.family = AF_VSOCK;
 	for (size_t i = 0; i < 3; i++)
-		all[i]->endpoint.counted.past.turned_away = 0;
+		all[i]->endpoint.active->counted.past.turned_away = 0;
 	service_incoming_vsock(&f->listener);
 	for (size_t i = 0; i < 3; i++)
-		if (all[i]->endpoint.counted.past.turned_away > 0) {
+		if (all[i]->endpoint.active->counted.past.turned_away > 0) {
 			assert_null(found);
 			assert_int_equal(
-			    all[i]->endpoint.counted.past.turned_away, 1);
+			    all[i]->endpoint.active->counted.past.turned_away,
+			    1);
 			found = all[i];
 		}
 	if (found != NULL)
@@ -197,8 +201,8 @@ test_errors(void **state)
 		service_incoming_vsock(&f.listener);
 		assert_int_equal(f.listener.vsock.relisten.source != NULL,
 		    i >= 3);
-		assert_int_equal(f.listener.endpoint.counted.past.turned_away,
-		    0);
+		assert_int_equal(
+		    f.listener.endpoint.active->counted.past.turned_away, 0);
 	}
 	teardown(&f);
 }

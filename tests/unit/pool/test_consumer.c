@@ -20,6 +20,7 @@ struct plumbing {
 	struct process_env env;
 	struct alloc_class class; /* with the share of both */
 	struct consumer consumers[CONSUMERS];
+	struct consumer_flow flows[CONSUMERS];
 	int bytes[CONSUMERS];	   /* that a worker reads from */
 	uint64_t given[CONSUMERS]; /* as the entropy process received it */
 	unsigned int asked[CONSUMERS];
@@ -131,9 +132,11 @@ plumb(struct plumbing *p, uint64_t ceil)
 	pool_update_stock(&p->pool);
 	consumer_init(&p->pool, &p->consumers[0], &p->pool.alloc.root.node,
 	    &part, &raw, &ops, p);
+	consumer_activate(&p->consumers[0], &p->flows[0]);
 	consumer_share(&p->pool, &p->consumers[0], &p->class);
 	consumer_init(&p->pool, &p->consumers[1], &p->class.node, &none, &raw,
 	    &ops, p);
+	consumer_activate(&p->consumers[1], &p->flows[1]);
 	for (int i = 0; i < CONSUMERS; i++)
 		join(p, i);
 }
@@ -253,6 +256,7 @@ test_share(void **state)
 	share = alloc_share_of(&p.consumers[0].leaf);
 	consumer_init(&p.pool, &p.consumers[1], &p.class.node, &share,
 	    &c->delivery, &ops, &p);
+	consumer_activate(&p.consumers[1], &p.flows[1]);
 	close(p.bytes[1]);
 	join(&p, 1);
 	unplumb(&p);
@@ -353,20 +357,20 @@ test_throttled(void **state)
 	(void)state;
 	plumb(&p, UINT64_C(3600) * 100000);
 	want(&p, 0, 0, BURST + 20000, 0);
-	assert_true(p.consumers[0].throttle.waiting);
-	assert_ptr_equal(p.consumers[0].limit, &p.class.node);
+	assert_true(p.consumers[0].flow->throttle.waiting);
+	assert_ptr_equal(p.consumers[0].flow->limit, &p.class.node);
 	assert_int_equal(p.throttled, 0);
 	for (int i = 0; i < 300; i++) {
 		usleep(1000);
 		want(&p, 0, p.given[0], p.given[0] + 1000, 0);
 	}
 	assert_int_equal(p.throttled, 1);
-	assert_in_range(p.consumers[0].throttle.total, 200 * NS_PER_MS,
+	assert_in_range(p.consumers[0].flow->throttle.total, 200 * NS_PER_MS,
 	    clock_now() - began);
 	/* All that it needs. */
 	usleep(20000);
 	want(&p, 0, p.given[0], p.given[0] + 1, 0);
-	assert_false(p.consumers[0].throttle.waiting);
+	assert_false(p.consumers[0].flow->throttle.waiting);
 	unplumb(&p);
 }
 
@@ -388,7 +392,7 @@ test_dry(void **state)
 	want(&p, 0, BURST, BURST + 50000, 0);
 	assert_int_equal(p.given[0], BURST + 50000);
 	assert_int_equal(p.throttled, 0);
-	assert_true(p.consumers[0].throttle.total < 100 * NS_PER_MS);
+	assert_true(p.consumers[0].flow->throttle.total < 100 * NS_PER_MS);
 	unplumb(&p);
 }
 
@@ -466,7 +470,7 @@ test_throttled_time(void **state)
 	then = consumer_throttled_ns(&p.pool, c);
 	assert_true(then >= first + 2000000);
 	consumer_change(&p.pool, c, &p.class.node, &share, &c->delivery);
-	assert_true(c->throttle.total >= then);
+	assert_true(c->flow->throttle.total >= then);
 	assert_true(consumer_throttled_ns(&p.pool, c) >= then);
 	unplumb(&p);
 }

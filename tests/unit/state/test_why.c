@@ -68,10 +68,11 @@ start(struct world *w, uint64_t ceil, bool generated)
 static void
 stop(struct world *w)
 {
-	w->vhost->worker.pid = 0;
+	if (w->vhost->active != NULL)
+		w->vhost->active->worker.pid = 0;
 	w->pool->pool.entropy.pid = 0;
 	if (w->guest->egd != NULL)
-		w->guest->egd->service.endpoint.worker.pid = 0;
+		w->guest->egd->service.endpoint.active->worker.pid = 0;
 	daemon_guest_free(&w->daemon, w->guest, 0);
 	daemon_class_free(w->pool, w->class);
 	free(w->pool);
@@ -83,10 +84,10 @@ connect(struct endpoint *e)
 {
 	struct counters_page *page;
 
-	assert_int_equal(counted_begin(&e->counted), 0);
-	e->worker.pid = getpid();
-	page = mmap(NULL, counters_size(e->counted.role),
-	    PROT_READ | PROT_WRITE, MAP_SHARED, e->counted.page.fd, 0);
+	assert_int_equal(counted_begin(&endpoint_activate(e)->counted), 0);
+	e->active->worker.pid = getpid();
+	page = mmap(NULL, counters_size(e->active->counted.role),
+	    PROT_READ | PROT_WRITE, MAP_SHARED, e->active->counted.page.fd, 0);
 	assert_ptr_not_equal(page, MAP_FAILED);
 	return page;
 }
@@ -94,9 +95,9 @@ connect(struct endpoint *e)
 static void
 disconnect(struct endpoint *e, struct counters_page *page)
 {
-	munmap(page, counters_size(e->counted.role));
-	counted_end(&e->counted);
-	e->worker.pid = 0;
+	munmap(page, counters_size(e->active->counted.role));
+	counted_end(&e->active->counted);
+	e->active->worker.pid = 0;
 }
 
 /* A request waits, with that many bytes in stock. */
@@ -242,8 +243,8 @@ test_blocked(void **state)
 	(void)state;
 	start(&w, 0, true);
 	page = connect(w.vhost);
-	w.vhost->consumer.want.need = 64;
-	w.vhost->consumer.blocked = true;
+	w.vhost->active->flow.want.need = 64;
+	w.vhost->active->flow.blocked = true;
 	check(&w, ENDPOINT_WAITING, "seed", "waits for a seed");
 	w.pool->pool.unserved = clock_now();
 	check(&w, ENDPOINT_WAITING, "sources", "no healthy source");
@@ -251,8 +252,8 @@ test_blocked(void **state)
 	w.vhost->consumer.leaf.generated = false;
 	check(&w, ENDPOINT_WAITING, "worker", "does not read");
 	w.vhost->consumer.leaf.generated = true;
-	w.vhost->consumer.blocked = false;
-	w.vhost->consumer.want.need = 0;
+	w.vhost->active->flow.blocked = false;
+	w.vhost->active->flow.want.need = 0;
 	disconnect(w.vhost, page);
 	stop(&w);
 }
