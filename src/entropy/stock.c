@@ -100,9 +100,9 @@ set_ended(struct stock *s, bool ended)
 {
 	pthread_mutex_lock(&s->lock);
 	s->ended = ended;
+	pthread_mutex_unlock(&s->lock);
 	if (ended)
 		pthread_cond_signal(&s->room);
-	pthread_mutex_unlock(&s->lock);
 }
 
 void
@@ -156,6 +156,7 @@ void
 stock_remove(struct stock *s, size_t n)
 {
 	struct iovec iov[2];
+	bool room;
 
 	stock_peek(s, n, iov);
 	explicit_bzero(iov[0].iov_base, iov[0].iov_len);
@@ -163,9 +164,11 @@ stock_remove(struct stock *s, size_t n)
 	pthread_mutex_lock(&s->lock);
 	s->start = (s->start + n) % s->capacity;
 	s->held -= n;
-	if (s->full && s->held <= s->most) {
+	room = s->full && s->held <= s->most;
+	if (room)
 		s->full = false;
-		pthread_cond_signal(&s->room);
-	}
 	pthread_mutex_unlock(&s->lock);
+	/* With the lock, the reader would wake up and wait for that. */
+	if (room)
+		pthread_cond_signal(&s->room);
 }
