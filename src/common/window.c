@@ -119,7 +119,7 @@ is_changed(const struct window *w, const struct proto_want *want)
 	return used >= refill_size(w);
 }
 
-void
+bool
 window_want(struct window *w, uint64_t need, bool any_request)
 {
 	struct frame f;
@@ -135,8 +135,9 @@ window_want(struct window *w, uint64_t need, bool any_request)
 	if (need == 0)
 		want->room -= min32(w->held, w->ready);
 	if (!w->pending && !is_changed(w, want))
-		return;
+		return false;
 	w->pending = !channel_up(&f);
 	if (!w->pending)
 		w->reported = *want;
+	return !w->pending;
 }

@@ -61,8 +61,8 @@ void window_drop(struct window *, uint32_t n);
  * Reports the demand to the parent, if it has changed: waiting requests need
  * `need` bytes more than are held, at most NEED_MAX.  Without requests, only
  * the window is kept.  If the channel is full, sets window->pending: call it
- * again when the channel is writable.
+ * again when the channel is writable.  Returns whether it was reported now.
  */
-void window_want(struct window *, uint64_t need, bool any_request);
+bool window_want(struct window *, uint64_t need, bool any_request);
 
 #endif

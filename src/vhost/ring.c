@@ -190,6 +190,12 @@ run_once(struct worker *w)
 
 	before = w->rng.counters->bytes;
 	kicked = w->rng.npending == 0;
+	/*
+	 * If this process lost the CPU to those that it asked for bytes, they
+	 * are there: no second request has to wait for that.
+	 */
+	if (w->wanted && kicked)
+		window_receive(&w->rng.window);
 	state = rng_run(&w->rng, &call);
 	if (w->page->fault != FAULT_NONE && w->rng.counters->bytes != before)
 		worker_show_fault(w, FAULT_NONE);
@@ -207,7 +213,7 @@ run_once(struct worker *w)
 		look_away(w);
 	else
 		set_watched(w);
-	rng_want(&w->rng);
+	w->wanted = rng_want(&w->rng);
 	return call;
 }
 

@@ -77,6 +77,7 @@ struct worker {
 	bool enabled;	     /* by SET_VRING_ENABLE, or always */
 	bool running;	     /* the ring is mapped and served */
 	bool broken;	     /* its avail index is invalid */
+	bool wanted;	     /* bytes, since the last run */
 	bool more;	     /* it has more requests */
 	bool asked_inflight; /* a reply waits for memory from the parent */
 	bool has_input;	     /* there may be a message to read */

@@ -286,8 +286,8 @@ missing(const struct rng *r)
 					       : NEED_MAX;
 }
 
-void
+bool
 rng_want(struct rng *r)
 {
-	window_want(&r->window, missing(r), r->npending > 0);
+	return window_want(&r->window, missing(r), r->npending > 0);
 }

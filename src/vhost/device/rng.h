@@ -64,7 +64,10 @@ uint16_t rng_next(const struct rng *);
  */
 uint64_t rng_short_due(const struct rng *);
 
-/* Sends the demand to the parent, if it has changed. */
-void rng_want(struct rng *);
+/*
+ * Sends the demand to the parent, if it has changed.  Returns whether it was
+ * sent.
+ */
+bool rng_want(struct rng *);
 
 #endif

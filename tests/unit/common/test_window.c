@@ -105,10 +105,10 @@ test_need(void **state)
 	window_want(&w, 0, false);
 	assert_true(wanted(&want));
 	w.received = w.held = 65536;
-	window_want(&w, 1, true);
+	assert_true(window_want(&w, 1, true));
 	assert_true(wanted(&want));
 	assert_int_equal(want.need, 65537);
-	window_want(&w, 1, true);
+	assert_false(window_want(&w, 1, true));
 	assert_false(wanted(&want));
 }
 
