@@ -1,9 +1,11 @@
 /*
- * Decides whether and how long to poll for the next request; pure.  Used by the
- * vhost and EGD workers.
+ * Decides whether and how long to poll for the next request; pure, apart from
+ * polling_cede().  Used by the vhost and EGD workers.
  */
+#include <sched.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/min.h"
 #include "common/polling.h"
 
@@ -135,4 +137,14 @@ polling_ceded(struct polling *p, uint64_t now, uint64_t ns)
 		return;
 	polling_stop(p, now);
 	back_off(p);
+}
+
+void
+polling_cede(struct polling *p, uint64_t now)
+{
+	uint64_t later;
+
+	sched_yield();
+	later = clock_now();
+	polling_ceded(p, later, later - now);
 }

@@ -2,7 +2,8 @@
  * Polling: decides whether and how long to poll for the next request, of a ring
  * or of a client's connection, in place of sleeping until it comes.  That saves
  * this process a wake-up, and the driver of a ring its kick, an exit of the
- * guest.  Pure: time is its input, decisions its output.
+ * guest.  Time is its input, decisions its output; it is pure, apart from
+ * polling_cede().
  *
  * A poll lasts for a window, which grows up to a maximum while requests follow
  * each other closely, and otherwise shrinks to 0.  The time of misses, and that
@@ -62,6 +63,12 @@ void polling_idle(struct polling *, uint64_t now);
  * long, polling pauses; the pause grows if that happens again soon.
  */
 void polling_ceded(struct polling *, uint64_t now, uint64_t ns);
+
+/*
+ * Offers the CPU to other processes at `now`, since the guest or client that
+ * was answered may be waiting for it; then as polling_ceded().
+ */
+void polling_cede(struct polling *, uint64_t now);
 
 /* Ends the poll for another reason. */
 void polling_stop(struct polling *, uint64_t now);

@@ -2,8 +2,6 @@
  * The rounds of the worker: waits for events, handles them, then serves bytes
  * and reports.  Used by main.c.
  */
-#include <sched.h>
-
 #include "common/child.h"
 #include "common/clock.h"
 #include "egd/clients.h"
@@ -95,20 +93,6 @@ handle(struct worker *w, const struct epoll_event *events, int n)
 }
 
 /*
- * Offers the CPU to other processes, since an answered client may be waiting
- * for it.
- */
-static void
-cede(struct worker *w, uint64_t now)
-{
-	uint64_t later;
-
-	sched_yield();
-	later = clock_now();
-	polling_ceded(&w->polling, later, later - now);
-}
-
-/*
  * During a poll: looks for events without sleeping, until there are some or the
  * poll ends.  Returns their number.
  */
@@ -124,7 +108,7 @@ look(struct worker *w, struct epoll_event *events)
 		if (n == 0)
 			polling_idle(&w->polling, now);
 		if (n == 0 && now >= end) {
-			cede(w, now);
+			polling_cede(&w->polling, now);
 			end = clock_now() + POLLING_LOOK_MIN;
 		}
 	}

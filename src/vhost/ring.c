@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -301,20 +300,6 @@ ring_kick(struct worker *w)
 	check_blank(w);
 }
 
-/*
- * Offers the CPU to other processes, since the called guest may be waiting for
- * it.
- */
-static void
-cede(struct worker *w, uint64_t now)
-{
-	uint64_t later;
-
-	sched_yield();
-	later = clock_now();
-	polling_ceded(&w->polling, later, later - now);
-}
-
 void
 ring_look(struct worker *w)
 {
@@ -331,7 +316,7 @@ ring_look(struct worker *w)
 			return;
 	}
 	if (w->polling.looking)
-		cede(w, now);
+		polling_cede(&w->polling, now);
 	if (!w->polling.looking)
 		set_watched(w);
 }
