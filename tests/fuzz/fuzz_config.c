@@ -95,7 +95,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct config *config, *again;
-	char *first, *second;
+	char *first, *second, *folded, *unfolded;
 	const uint8_t *end;
 	size_t n;
 
@@ -118,6 +118,11 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	second = config_printed(again);
 	CHECK(strcmp(first, second) == 0);
 	config_changes(first, second, no_change, NULL);
+	folded = config_fold(first);
+	unfolded = config_unfold(folded);
+	CHECK(strcmp(first, unfolded) == 0 && strlen(folded) <= strlen(first));
+	free(folded);
+	free(unfolded);
 	free(first);
 	free(second);
 	config_free(config);

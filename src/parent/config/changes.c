@@ -7,6 +7,8 @@
 
 #include "parent/config/reader.h"
 
+#define REPEATED_MIN 32 /* bytes, more than what stands for them */
+
 /* A block of a text: pointers into it, which is not changed. */
 struct block {
 	const struct block *within; /* NULL: the top level */
@@ -373,4 +375,64 @@ config_printed(const struct config *config)
 	config_print(config, out, false);
 	fclose(out);
 	return config_must(text);
+}
+
+/* How many bytes before `end`, from a line's begin, stand before `start` too. */
+static size_t
+repeated(const char *text, const char *start, const char *end)
+{
+	size_t n = 0, lines = 0;
+
+	while (
+	    end - n > start && start - n > text && end[-1 - n] == start[-1 - n])
+		if (end[-1 - ++n] == '\n')
+			lines = n;
+	return lines;
+}
+
+char *
+config_fold(const char *text)
+{
+	const char *start = text, *line, *next;
+	char *folded = config_must(malloc(strlen(text) + 1)), *to = folded;
+	size_t n;
+
+	for (line = text; *line != '\0'; line = next) {
+		next = next_line(line);
+		if (*line != '}')
+			continue;
+		if ((n = repeated(text, start, next)) < REPEATED_MIN)
+			n = 0;
+		to = mempcpy(to, start, (size_t)(next - start) - n);
+		if (n > 0)
+			to += sprintf(to, "^%zu\n", n);
+		start = next;
+	}
+	to = mempcpy(to, start, (size_t)(line - start) + 1);
+	return config_must(realloc(folded, (size_t)(to - folded)));
+}
+
+char *
+config_unfold(const char *folded)
+{
+	const char *line, *next;
+	char *text, *to, *start;
+	size_t size = strlen(folded) + 1, n;
+
+	for (line = folded; *line != '\0'; line = next_line(line))
+		if (*line == '^')
+			size += strtoul(line + 1, NULL, 10);
+	text = to = start = config_must(malloc(size));
+	for (line = folded; *line != '\0'; line = next) {
+		next = next_line(line);
+		if (*line == '^') {
+			n = strtoul(line + 1, NULL, 10);
+			to = mempcpy(to, start - n, n);
+		} else
+			to = mempcpy(to, line, (size_t)(next - line));
+		if (*line == '^' || *line == '}')
+			start = to;
+	}
+	*to = '\0';
+	return text;
 }

@@ -189,6 +189,13 @@ void config_print(const struct config *, FILE *, bool by_name);
 char *config_printed(const struct config *);
 
 /*
+ * Such a text without what ends a block and the one before it: the text of 10,000
+ * guests is mostly that.  And the text again.  Both are allocated.
+ */
+char *config_fold(const char *text);
+char *config_unfold(const char *folded);
+
+/*
  * Compares two configurations, as text by config_printed(), and reports each
  * block that is only in one of them and each value that differs, by block in the
  * order of names.

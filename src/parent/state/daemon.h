@@ -78,7 +78,7 @@ struct daemon {
 	struct cids cids; /* of guests */
 	size_t nguests;
 	uint64_t applied; /* number of applied configurations */
-	char *running; /* the last of them as text, for a reload; allocated */
+	char *running;	  /* the last of them, for a reload: of config_fold() */
 	struct guest
 	    *cursor; /* the next guest in the status; never a freed one */
 	struct listen_fds listen_fds; /* unused descriptors from systemd */

@@ -575,6 +575,17 @@ remove_rest(struct daemon *d)
 	}
 }
 
+/* For the next reload to compare with. */
+static void
+keep_text(struct daemon *d, const struct config *config)
+{
+	char *text = config_printed(config);
+
+	free(d->running);
+	d->running = config_fold(text);
+	free(text);
+}
+
 enum reload_result
 reload_apply(struct daemon *d, const struct config *config)
 {
@@ -607,8 +618,8 @@ reload_apply(struct daemon *d, const struct config *config)
 	if (endpoint_bind_again(&d->listeners) == -1)
 		r = RELOAD_PARTLY;
 	/* Without a file there is no reload. */
-	free(d->running);
-	d->running = d->config != NULL ? config_printed(config) : NULL;
+	if (d->config != NULL)
+		keep_text(d, config);
 	return r;
 }
 
@@ -693,11 +704,12 @@ reload_changes(struct daemon *d, const struct config *config, reload_say *say,
 		.say = say,
 		.arg = arg,
 	};
-	char *text = config_printed(config);
+	char *old = config_unfold(d->running), *new = config_printed(config);
 
 	match_guests(d, config);
-	config_changes(d->running, text, report_change, &t);
-	free(text);
+	config_changes(old, new, report_change, &t);
+	free(old);
+	free(new);
 	if (t.n == 0)
 		say(arg, "no changes");
 }

@@ -154,6 +154,29 @@ test_printed(void **state)
 	config_free(config);
 }
 
+/* Blocks that end like the one before them, in part, wholly, or not. */
+static void
+test_fold(void **state)
+{
+#define END "    weight = 1\n    priority = 0\n    poll-us = 0\n}\n"
+	static const char *const texts[] = { "", "a = 1\n", "a {\n" END,
+		"a = 1\na {\n    b = 2\n" END "a {\n    b = 3\n" END
+		"a {\n    b = 4\n    c = 5\n" END "a {\n}\na {\n" END
+		"a {\n" END "a {\n" END "b = 1\n" };
+	char *folded, *text;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		folded = config_fold(texts[i]);
+		text = config_unfold(folded);
+		assert_string_equal(text, texts[i]);
+		if (i == 3)
+			assert_true(strlen(folded) < strlen(text) / 2 + 50);
+		free(folded);
+		free(text);
+	}
+}
+
 int
 main(void)
 {
@@ -164,6 +187,7 @@ main(void)
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_printed),
+		cmocka_unit_test(test_fold),
 	};
 
 	return UNIT_MAIN("changes of the configuration", tests);
