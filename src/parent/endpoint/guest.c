@@ -62,13 +62,13 @@ guest_init(struct guest *g, const char *name, struct process_env *env,
     const struct alloc_share *share, const struct config_terms *terms)
 {
 	*g = (struct guest){ .egd = NULL };
-	strlcpy(g->name, name, sizeof(g->name));
+	memcpy(g->name, name, strlen(name) + 1);
 	g->subject = (struct log_subject){
 		.kind = "guest",
 		.name = g->name,
 		.pool = pool->name,
 	};
-	vhost_init(&g->vhost, g->name, &g->subject, env, store, pool);
+	vhost_init(&g->vhost, &g->subject, env, store, pool);
 	endpoint_join(&g->vhost.endpoint, parent, share, &terms->delivery);
 	g->vhost.polling = terms->polling;
 }

@@ -23,7 +23,6 @@ struct guest_sums {
 struct guest {
 	TAILQ_ENTRY(guest) entry;
 	RB_ENTRY(guest) by_name;
-	char name[GUEST_NAME_SIZE];
 	struct log_subject subject; /* "guest" and the name */
 	bool kept;		    /* by the current configuration */
 	bool added; /* by vrngctl or systemd, without a configuration */
@@ -31,6 +30,7 @@ struct guest {
 	struct vhost vhost;
 	struct guest_egd *egd;	 /* allocated; NULL: no EGD socket */
 	struct guest_sums *sums; /* allocated; NULL: all are 0 */
+	char name[];
 };
 
 /*
@@ -41,7 +41,7 @@ void guest_name(char name[GUEST_NAME_SIZE], const char *path);
 
 /*
  * Initializes a guest without sockets, with a share below a node of the pool's
- * tree.  It must not move from now on.
+ * tree.  It has room for the name behind it, and must not move from now on.
  */
 void guest_init(struct guest *, const char *name, struct process_env *,
     struct store *, struct pool *, struct alloc_node *parent,

@@ -119,7 +119,8 @@ make_deposit(int conn)
 static const char *
 stored_name(const struct vhost *v, char name[FDNAME_SIZE])
 {
-	snprintf(name, FDNAME_SIZE, FDNAME_SESSION "%s", v->name);
+	snprintf(name, FDNAME_SIZE, FDNAME_SESSION "%s",
+	    v->endpoint.subject->name);
 	return name;
 }
 
@@ -395,10 +396,10 @@ static const struct endpoint_ops vhost_ops = {
 };
 
 void
-vhost_init(struct vhost *v, const char *name, const struct log_subject *subject,
+vhost_init(struct vhost *v, const struct log_subject *subject,
     struct process_env *env, struct store *store, struct pool *pool)
 {
-	*v = (struct vhost){ .name = name, .deposit = -1, .second = -1 };
+	*v = (struct vhost){ .deposit = -1, .second = -1 };
 	endpoint_init(&v->endpoint, &vhost_ops, subject, env, store, pool);
 	deaths_init(&v->ends, clock_now());
 }

@@ -9,7 +9,6 @@
 
 struct vhost {
 	struct endpoint endpoint;
-	const char *name;   /* of the guest */
 	int deposit;	    /* of the session; -1: not connected */
 	pid_t peer;	    /* pid of the peer; 0: unknown */
 	int second;	    /* waiting second connection; -1: none */
@@ -18,8 +17,11 @@ struct vhost {
 	uint32_t connections; /* so far, including this one */
 };
 
-/* Initializes it without listener and session.  The name must outlive it. */
-void vhost_init(struct vhost *, const char *name, const struct log_subject *,
+/*
+ * Initializes it without listener and session.  The subject, which has the
+ * guest's name, must outlive it.
+ */
+void vhost_init(struct vhost *, const struct log_subject *,
     struct process_env *, struct store *, struct pool *);
 
 /*

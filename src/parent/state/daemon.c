@@ -278,7 +278,7 @@ daemon_guest_new(struct daemon *d, const char *name, struct pool *pool,
     struct alloc_node *parent, const struct alloc_share *share,
     const struct config_terms *terms)
 {
-	struct guest *g = daemon_must(calloc(1, sizeof(*g)));
+	struct guest *g = daemon_must(calloc(1, sizeof(*g) + strlen(name) + 1));
 	struct totals counted = { 0 };
 	struct counters before;
 	int session;
