@@ -10,29 +10,24 @@
 #include "ctl/pretty.h"
 
 #define INDENT	  2
+#define FLUSHED	  65536		/* bytes, at a time */
 #define ESCAPES	  "\"\\/bfnrtu" /* behind a backslash */
 #define DEPTH_MAX 30		/* of brackets, a bit of `objects` each */
 #define LINE_SIZE (2 + INDENT * DEPTH_MAX) /* a bracket, and its line */
 
 struct pretty {
-	char *text;
-	size_t len, room;
+	FILE *out;
+	char *text; /* not yet written */
+	size_t len;
 	unsigned int depth;
 	uint32_t objects; /* which of the open brackets are of objects */
 };
 
-/* Makes room for the rest of the input, and for a line. */
 static void
-reserve(struct pretty *p, size_t rest)
+flush(struct pretty *p)
 {
-	char *more;
-
-	if (p->room - p->len >= rest + LINE_SIZE)
-		return;
-	p->room = (p->room + rest + LINE_SIZE) * 2;
-	if ((more = realloc(p->text, p->room)) == NULL)
-		err(EXIT_REFUSED, NULL);
-	p->text = more;
+	fwrite(p->text, 1, p->len, p->out);
+	p->len = 0;
 }
 
 static void
@@ -120,7 +115,8 @@ put_token(struct pretty *p, const char *text, size_t size)
 {
 	size_t n;
 
-	reserve(p, size);
+	if (p->len >= FLUSHED)
+		flush(p);
 	switch (*text) {
 	case '{':
 	case '[':
@@ -142,24 +138,37 @@ put_token(struct pretty *p, const char *text, size_t size)
 	return n;
 }
 
-char *
-pretty_json(const char *text, size_t size, size_t *len)
+bool
+pretty_can(const char *text, size_t size)
 {
-	/* Usually it is less than twice as long. */
-	struct pretty p = { .text = malloc(2 * size + 1),
-		.room = 2 * size + 1 };
+	const uint64_t each = UINT64_MAX / UINT8_MAX;
+	uint64_t other = 0, eight;
+
+	for (; size >= sizeof(eight); size -= sizeof(eight)) {
+		memcpy(&eight, text, sizeof(eight));
+		text += sizeof(eight);
+		/* The highest bit of a byte, if it is not 0x20 to 0x7e. */
+		other |= eight | (eight + each) | ~(eight + 0x60 * each);
+	}
+	for (; size > 0; size--, text++)
+		other |= *text < 0x20 || *text >= 0x7f ? 0x80 : 0;
+	return (other & 0x80 * each) == 0;
+}
+
+int
+pretty_json(const char *text, size_t size, FILE *out)
+{
+	struct pretty p = { .out = out };
 	size_t n = size > 0;
 
-	if (p.text == NULL)
+	/* For any string; only the beginning is used, and so needs memory. */
+	if ((p.text = malloc(FLUSHED + LINE_SIZE + size)) == NULL)
 		err(EXIT_REFUSED, NULL);
 	/* One value: none follows its end. */
 	for (size_t i = 0; i < size && n > 0; i += n)
 		n = i > 0 && p.depth == 0 ? 0
 					  : put_token(&p, text + i, size - i);
-	if (n == 0 || p.depth > 0) {
-		free(p.text);
-		return NULL;
-	}
-	*len = p.len;
-	return p.text;
+	flush(&p);
+	free(p.text);
+	return n == 0 || p.depth > 0 ? -1 : 0;
 }

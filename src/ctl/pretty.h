@@ -5,14 +5,17 @@
 #ifndef VRNGCTL_PRETTY_H
 #define VRNGCTL_PRETTY_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
+
+/* Whether there is only printable ASCII in a text, as pretty_json() needs. */
+bool pretty_can(const char *text, size_t size);
 
 /*
- * Indents `size` bytes of JSON without white space, as json-c does.  Returns
- * the text, which the caller frees, and its length; or NULL if there are other
- * than printable ASCII characters in it, or its brackets and strings do not
- * end.
+ * Prints `size` bytes of JSON without white space indented, as json-c does.
+ * Returns 0, or -1, after a part of it, if it is something else.
  */
-char *pretty_json(const char *text, size_t size, size_t *len);
+int pretty_json(const char *text, size_t size, FILE *);
 
 #endif

@@ -85,6 +85,13 @@ query(const char *path, struct failure *why)
 	return text;
 }
 
+static int
+fail_invalid(const char *path, struct failure *why)
+{
+	return fail(why, EXIT_REFUSED, "invalid answer from the daemon at %s",
+	    path);
+}
+
 /* The status in an answer, which is freed; NULL with the reason. */
 static struct json_object *
 status_of(char *text, const char *path, struct failure *why)
@@ -100,8 +107,7 @@ status_of(char *text, const char *path, struct failure *why)
 		fail(why, EXIT_REFUSED, "the daemon rejected the request: %s",
 		    snapshot_text(reply, "error"));
 	else
-		fail(why, EXIT_REFUSED, "invalid answer from the daemon at %s",
-		    path);
+		fail_invalid(path, why);
 	json_object_put(reply);
 	return status;
 }
@@ -114,35 +120,34 @@ snapshot_take(const char *path, struct failure *why)
 	return text == NULL ? NULL : status_of(text, path, why);
 }
 
-/* The status in an answer, indented; NULL if it is not in its usual form. */
-static char *
-indented(const char *text, size_t *len)
+/* Whether an answer is a status in its usual form. */
+static bool
+is_usual(const char *text, size_t size)
 {
-	size_t size = strlen(text);
-
-	if (size < sizeof(BEGIN) + sizeof(END) ||
-	    memcmp(text, BEGIN, sizeof(BEGIN) - 1) != 0 ||
-	    strcmp(text + size - (sizeof(END) - 1), END) != 0)
-		return NULL;
-	return pretty_json(text + sizeof(BEGIN) - 1,
-	    size - (sizeof(BEGIN) - 1) - (sizeof(END) - 1), len);
+	return size >= sizeof(BEGIN) + sizeof(END) &&
+	    memcmp(text, BEGIN, sizeof(BEGIN) - 1) == 0 &&
+	    strcmp(text + size - (sizeof(END) - 1), END) == 0 &&
+	    pretty_can(text, size);
 }
 
 int
 snapshot_print(const char *path, struct failure *why)
 {
-	char *text = query(path, why), *pretty;
+	const size_t around = sizeof(BEGIN) - 1 + sizeof(END) - 1;
+	char *text = query(path, why);
 	struct json_object *status;
-	size_t len;
+	size_t size;
+	int r;
 
 	if (text == NULL)
 		return -1;
-	if ((pretty = indented(text, &len)) != NULL) {
-		free(text);
-		fwrite(pretty, 1, len, stdout);
+	size = strlen(text);
+	if (is_usual(text, size)) {
+		r = pretty_json(text + sizeof(BEGIN) - 1, size - around,
+		    stdout);
 		putchar('\n');
-		free(pretty);
-		return 0;
+		free(text);
+		return r == 0 ? 0 : fail_invalid(path, why);
 	}
 	if ((status = status_of(text, path, why)) == NULL)
 		return -1;
