@@ -144,7 +144,6 @@ put_string(struct json *j, const char *text)
 static void
 put_key(struct json *j, const char *key)
 {
-	size_t len;
 	char *to;
 
 	if (key == NULL) {
@@ -153,14 +152,12 @@ put_key(struct json *j, const char *key)
 		j->first = false;
 		return;
 	}
-	len = strlen(key);
-	to = reserve(j, len + 4);
+	to = reserve(j, JSON_KEY_MAX + 4);
 	if (!j->first)
 		*to++ = ',';
 	j->first = false;
 	*to++ = '"';
-	memcpy(to, key, len);
-	to += len;
+	to = stpcpy(to, key);
 	*to++ = '"';
 	*to++ = ':';
 	j->used = (size_t)(to - j->buffer);

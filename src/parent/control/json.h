@@ -9,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define JSON_BUFFER 32768 /* bytes */
+#define JSON_BUFFER  32768 /* bytes */
+#define JSON_KEY_MAX 64	   /* bytes of a key */
 
 /* Of a file that is passed to the status process. */
 #define JSON_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)

@@ -65,14 +65,16 @@ watch(struct pool *pool, struct consumer *c, uint64_t now)
 uint64_t
 consumer_throttled_ns(const struct pool *pool, const struct consumer *c)
 {
-	uint64_t now = clock_now();
 	struct throttle t;
+	uint64_t now;
 
 	if (c->flow == NULL)
 		return 0;
 	t = c->flow->throttle;
-	if (t.waiting)
+	if (t.waiting) {
+		now = clock_now();
 		throttle_end(&t, now, dry(pool, c, now));
+	}
 	return t.total;
 }
 

@@ -157,10 +157,15 @@ why_endpoint(struct endpoint *e, enum endpoint_state state, uint64_t now,
 		    file == LISTENER_FILE_MISSING ? "missing" : "replaced",
 		    e->place->origin == PLACE_MADE ? "reload the configuration"
 						   : "restart its socket unit");
-	else if (state == ENDPOINT_IDLE)
-		set_cause(why, "not-connected", "no %s is connected",
-		    e->ops->worker.role == ROLE_VHOST ? "VMM" : "client");
-	else if (counted_read(&e->active->counted)->requests == 0)
+	else if (state == ENDPOINT_IDLE) {
+		/* Most guests of a status: without printf(). */
+		why->cause = "not-connected";
+		strlcpy(why->text,
+		    e->ops->worker.role == ROLE_VHOST
+			? "no VMM is connected"
+			: "no client is connected",
+		    sizeof(why->text));
+	} else if (counted_read(&e->active->counted)->requests == 0)
 		set_cause(why, "no-request",
 		    "connected, but has not requested bytes yet");
 }
