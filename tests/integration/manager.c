@@ -61,7 +61,7 @@ prepare(void *arg)
 		names[strlen(names) - 1] = '\0';
 	pass(fds, n, m->names != NULL ? m->names : names);
 	setenv("NOTIFY_SOCKET", m->path, 1);
-	snprintf(max, sizeof(max), "%d", MANAGER_STORE);
+	snprintf(max, sizeof(max), "%d", m->unstoring ? 0 : MANAGER_STORE);
 	setenv("FDSTORE", max, 1);
 }
 

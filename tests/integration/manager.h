@@ -22,6 +22,7 @@ struct manager {
 	size_t nstored;
 	char said[4096]; /* messages, a line each, fields separated by spaces */
 	const char *names; /* in place of the right ones, or NULL */
+	bool unstoring;	   /* its store has room for nothing from now on */
 };
 
 /* The manager of a suite's daemon, which starts as one from now on. */

@@ -222,6 +222,52 @@ test_added(void **state)
 	suite_pass(s);
 }
 
+/* One whose directory is gone keeps no other guest from being served. */
+static void
+test_added_vanished(void **state)
+{
+	struct suite *s = *state;
+	char out[OUT], dir[128];
+	struct manager m;
+
+	manager_open(&m, s);
+	conf(s, "");
+	admin_start(s);
+	snprintf(dir, sizeof(dir), "%s", daemon_path(&s->d, "vm0"));
+	CHECK(mkdir(dir, 0700));
+	assert_int_equal(admin_ctl(s, out, sizeof(out),
+			     "guest add vm0 --socket %s/sock", dir),
+	    0);
+	assert_int_equal(admin_ctl(s, out, sizeof(out),
+			     "guest add vm1 --socket %s/vm1.sock", s->d.dir),
+	    0);
+	stops(s);
+	manager_hear(&m);
+	snprintf(out, sizeof(out), "%s/sock", dir);
+	CHECK(unlink(out));
+	CHECK(rmdir(dir));
+	admin_start(s);
+	CHECK(daemon_log_wait(&s->d,
+	    "guest vm0: stored socket rejected: cannot listen", 1, 5000));
+	suite_up_qemu(s, &s->fe, "vm1");
+	suite_served(&s->fe);
+	manager_hear(&m);
+	assert_int_equal(manager_stored(&m, "a-vm0"), 0);
+	assert_int_equal(manager_stored(&m, "a-vm1"), 1);
+	fe_close(&s->fe);
+	/* One whose file is gone gets another, also if it cannot be stored. */
+	stops(s);
+	manager_hear(&m);
+	CHECK(unlink(daemon_path(&s->d, "vm1.sock")));
+	m.unstoring = true;
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm1");
+	suite_served(&s->fe);
+	fe_close(&s->fe);
+	manager_close(&m);
+	suite_pass(s);
+}
+
 /* One that is removed is gone, with its file, and one without a class too. */
 static void
 test_added_ends(void **state)
@@ -581,6 +627,7 @@ main(void)
 		SUITE_EMPTY(test_count),
 		SUITE_EMPTY(test_adopted),
 		SUITE_EMPTY(test_added),
+		SUITE_EMPTY(test_added_vanished),
 		SUITE_EMPTY(test_added_ends),
 		SUITE_EMPTY(test_again),
 		SUITE_EMPTY(test_reload),

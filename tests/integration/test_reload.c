@@ -317,6 +317,72 @@ test_pools(void **state)
 	suite_pass(s);
 }
 
+/* A guest that has moved to another pool stays itself at each later reload. */
+static void
+test_pool_changed(void **state)
+{
+	struct suite *s = *state;
+	char out[4096];
+
+	for (int i = 0; i < 2; i++) {
+		admin_conf(s, "w", POOL, "");
+		admin_conf(s, "a",
+		    "pool \"other\" { source \"k\" { type = kernel } }\n");
+		admin_conf_guest(s, "vm0", i == 0 ? "" : "pool = \"other\"");
+		admin_conf_guest(s, "vm1", "");
+		if (i == 0) {
+			admin_start(s);
+			suite_up_qemu(s, &s->fe, "vm0");
+			suite_up_qemu(s, &s->other, "vm1");
+		} else
+			admin_reload(s, "reloaded, 2 guests");
+	}
+	fe_close(&s->fe);
+	suite_up_qemu(s, &s->fe, "vm0");
+	for (int i = 0; i < 3; i++) {
+		admin_reload(s, "reloaded, 2 guests");
+		suite_served(&s->fe);
+		suite_served(&s->other);
+	}
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest remove vm0"), 0);
+	suite_served(&s->other);
+	assert_int_equal(admin_ctl(s, out, sizeof(out), "guest remove vm1"), 0);
+	suite_pass(s);
+}
+
+/*
+ * A second connection waits when its guest gets another socket: it is refused,
+ * and the third one waits for its own turn.
+ */
+static void
+test_second_moved(void **state)
+{
+	struct suite *s = *state;
+	struct fe_header hdr = { FE_GET_FEATURES, FE_VERSION, 0 };
+	struct fe third;
+	struct fe_msg msg;
+
+	admin_conf(s, "w", POOL, "");
+	admin_conf_guest(s, "vm0", "");
+	admin_start(s);
+	suite_up_qemu(s, &s->fe, "vm0");
+	CHECK(fe_connect(&s->other, daemon_path(&s->d, "vm0.sock")));
+	CHECK(fe_send_raw(&s->other, &hdr, sizeof(hdr), NULL, 0));
+	admin_conf(s, "w", POOL, "");
+	admin_conf(s, "a", GUEST, "vm0", s->d.dir, "new", "");
+	admin_reload(s, "reloaded, 1 guest");
+	fe_init(&third);
+	CHECK(fe_connect(&third, daemon_path(&s->d, "new.sock")));
+	assert_int_equal(fe_recv(&s->other, &msg, FE_TIMEOUT_MS), -1);
+	assert_int_equal(errno, ECONNRESET);
+	suite_served(&s->fe);
+	fe_close(&third);
+	fe_close(&s->fe);
+	suite_up_qemu(s, &s->fe, "new");
+	suite_served(&s->fe);
+	suite_pass(s);
+}
+
 /* As nohup(1) starts it. */
 static void
 ignore_hangup(void *arg)
@@ -370,6 +436,8 @@ main(void)
 		SUITE_EMPTY(test_reload_mistake),
 		SUITE_EMPTY(test_exchange),
 		SUITE_EMPTY(test_pools),
+		SUITE_EMPTY(test_pool_changed),
+		SUITE_EMPTY(test_second_moved),
 		SUITE_EMPTY(test_hangup_ignored),
 		SUITE_EMPTY(test_hangup_survived),
 	};

@@ -336,11 +336,14 @@ watch(struct control *ctl)
 int
 control_bind_again(struct control *ctl)
 {
+	int old;
+
 	if (listener_file(&ctl->listener, ctl->path) == LISTENER_FILE_PRESENT)
 		return 0;
-	if (listener_bind_again(&ctl->listener, ctl->event, SOCK_SEQPACKET,
-		&ctl->rights) == -1)
+	old = listener_bind_again(&ctl->listener, SOCK_SEQPACKET, &ctl->rights);
+	if (old == -1)
 		return -1;
+	deferred_close_unstored(ctl->event, old);
 	return watch(ctl);
 }
 

@@ -223,11 +223,14 @@ status_open(struct status *st, struct daemon *s, const char *path, gid_t group)
 int
 status_bind_again(struct status *st)
 {
+	int old;
+
 	if (listener_file(&st->listener, st->path) == LISTENER_FILE_PRESENT)
 		return 0;
-	if (listener_bind_again(&st->listener, st->env->event, SOCK_STREAM,
-		&st->rights) == -1)
+	old = listener_bind_again(&st->listener, SOCK_STREAM, &st->rights);
+	if (old == -1)
 		return -1;
+	deferred_close_unstored(st->env->event, old);
 	refuse_fds(st);
 	/* Another process receives the new socket. */
 	process_stop(&st->process, clock_now() + NS_PER_SEC);

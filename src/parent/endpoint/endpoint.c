@@ -168,7 +168,9 @@ endpoint_listen(struct endpoint *e, struct place *p)
 	endpoint_unlisten(e);
 	if (p->owner != NULL)
 		endpoint_unlisten(p->owner);
-	if (listeners_watch(p, true) == -1) {
+	if (!e->shared && endpoint_paused(e))
+		p->suspended = true;
+	else if (listeners_watch(p, true) == -1) {
 		log_about(LOG_LEVEL_ERROR, e->subject, "cannot listen: %s",
 		    strerror(errno));
 		return -1;
@@ -192,6 +194,8 @@ endpoint_bind_again(struct listeners *ls)
 	int r = 0, done;
 
 	RB_FOREACH(p, places, &ls->places) {
+		if (p->origin == PLACE_ADDED && p->owner == NULL)
+			continue;
 		done = listeners_bind_again(ls, p);
 		if (done == 1 && p->owner != NULL &&
 		    p->owner->ops->worker.role == ROLE_EGD)
@@ -259,7 +263,7 @@ endpoint_listening(const struct endpoint *e)
 bool
 endpoint_paused(const struct endpoint *e)
 {
-	return clock_now() < e->active->paused;
+	return e->active != NULL && clock_now() < e->active->paused;
 }
 
 void
@@ -280,6 +284,7 @@ void
 endpoint_proceed(struct endpoint *e)
 {
 	timer_stop(&e->active->timer);
+	e->active->paused = 0;
 	endpoint_relisten(e);
 }
 

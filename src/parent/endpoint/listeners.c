@@ -236,34 +236,54 @@ listeners_look(struct listeners *ls, struct place *p)
 		p->file = LISTENER_FILE_PRESENT;
 }
 
+/* Whether looking at the file may wait for a file system. */
+static bool
+is_distant(const struct listener *l)
+{
+	return l->mount == 0 && l->ino != (ino_t)-1;
+}
+
+/* Its old socket is closed, and removed from the store. */
+static void
+replace_socket(struct listeners *ls, struct place *p, int old)
+{
+	if (p->stored == NULL) {
+		deferred_close_unstored(ls->event, old);
+		return;
+	}
+	if (!store_put(ls->store, p->stored, p->listener.fd))
+		listeners_unstore(ls, p);
+	deferred_close(ls->event, old);
+}
+
 int
 listeners_bind_again(struct listeners *ls, struct place *p)
 {
 	bool watched = p->owner != NULL && !p->suspended;
-	int r;
+	int old;
 
-	if (p->listener.path == NULL ||
+	if (p->listener.path == NULL || is_distant(&p->listener) ||
 	    listener_file(&p->listener, p->where) == LISTENER_FILE_PRESENT)
 		return 0;
 	/* Others may have a copy of the old socket, which keeps it watched. */
 	if (watched)
 		(void)listeners_watch(p, false);
-	r = listener_bind_again(&p->listener, ls->event, SOCK_STREAM,
-	    &p->rights);
+	old = listener_bind_again(&p->listener, SOCK_STREAM, &p->rights);
+	if (old != -1)
+		replace_socket(ls, p, old);
 	if (watched && listeners_watch(p, true) == -1) {
 		log_error("socket %s: cannot listen: %s", p->where,
 		    strerror(errno));
 		return -1;
 	}
-	if (r == -1)
-		return -1;
-	/* The store has the old socket. */
-	if (p->stored != NULL &&
-	    !store_put(ls->store, p->stored, p->listener.fd)) {
-		free(p->stored);
-		p->stored = NULL;
-	}
-	return 1;
+	return old == -1 ? -1 : 1;
+}
+
+static bool
+same_rights(const struct listener_rights *a, const struct listener_rights *b)
+{
+	return a->owner == b->owner && a->group == b->group &&
+	    a->mode == b->mode;
 }
 
 void
@@ -271,9 +291,9 @@ listeners_protect(struct place *p, const struct listener_rights *rights)
 {
 	if (p == NULL || p->listener.path == NULL)
 		return;
-	/* This reload has created it with them. */
-	if (p->planned && p->rights.owner == rights->owner &&
-	    p->rights.group == rights->group && p->rights.mode == rights->mode)
+	/* If this reload has created it, then with them. */
+	if ((p->planned || is_distant(&p->listener)) &&
+	    same_rights(&p->rights, rights))
 		return;
 	p->rights = *rights;
 	/* The error that it cannot listen again was logged. */

@@ -124,11 +124,15 @@ void listeners_look_end(struct listeners *);
 
 /*
  * Listens again at the path of a socket of the daemon whose file is missing or
- * was replaced.  Returns 1; 0, if that is not so; or -1 after logging the error.
+ * was replaced, unless to look at it may wait.  Returns 1; 0, if that is not so;
+ * or -1 after logging the error.
  */
 int listeners_bind_again(struct listeners *, struct place *);
 
-/* Changes owner and mode of a socket that the daemon created. */
+/*
+ * Sets owner and mode of a socket that the daemon created; where that may wait,
+ * only if they have changed.
+ */
 void listeners_protect(struct place *, const struct listener_rights *);
 
 /* Closes a place without owner, with its socket, file and stored copy. */

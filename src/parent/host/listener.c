@@ -259,19 +259,19 @@ listener_directory(const char *path, struct statx *sx)
 }
 
 int
-listener_bind_again(struct listener *l, sd_event *event, int type,
+listener_bind_again(struct listener *l, int type,
     const struct listener_rights *rights)
 {
 	enum listener_file file = listener_file(l, l->path);
 	struct listener new;
+	int old = l->fd;
 
 	if (listener_open(&new, l->path, type, rights) == -1)
 		return -1;
 	log_warning("socket %s: its file was %s: listening at a new one",
 	    l->path, file == LISTENER_FILE_MISSING ? "removed" : "replaced");
-	deferred_close_unstored(event, l->fd);
 	*l = new;
-	return 0;
+	return old;
 }
 
 static bool

@@ -335,27 +335,27 @@ end_orphans(void *arg)
 }
 
 /*
- * Adds the guest again that vrngctl had added with this socket.  Returns -1 if
- * that is not possible.
+ * Adds the guest again that vrngctl had added with this socket.  Takes its stored
+ * name apart.  Returns -1 if that is not possible.
  */
 static int
-add_again(struct daemon *d, struct place *p, const char **why)
+add_again(struct daemon *d, struct place *p, char *name, const char **why)
 {
 	struct adoption a = { .from = ADOPT_STORED };
 	struct daemon_place place;
-	char text[FDNAME_SIZE];
 	struct guest *g;
 	bool fresh;
 
 	*why = "invalid name in the store";
-	strlcpy(text, p->stored + strlen(FDNAME_ADDED), sizeof(text));
-	if (take_apart(text, &a) == -1)
+	if (take_apart(name, &a) == -1)
 		return -1;
 	*why = "guest exists";
 	if (daemon_find_guest(d, a.name) != NULL ||
 	    daemon_find_place(d, a.pool, a.class, &place, why) == -1)
 		return -1;
 	*why = "cannot listen";
+	if (listeners_bind_again(&d->listeners, p) == -1)
+		return -1;
 	g = place_guest(d, NULL, a.name, &place, &fresh);
 	if (endpoint_listen(&g->vhost.endpoint, p) == -1) {
 		daemon_guest_free(d, g, clock_now());
@@ -369,6 +369,7 @@ add_again(struct daemon *d, struct place *p, const char **why)
 static void
 adopt_added(struct daemon *d)
 {
+	char stored[FDNAME_SIZE], name[FDNAME_SIZE];
 	struct place *p, *next;
 	const char *why;
 
@@ -381,14 +382,15 @@ adopt_added(struct daemon *d)
 			listeners_unstore(&d->listeners, p);
 			continue;
 		}
-		if (add_again(d, p, &why) == 0)
+		strlcpy(stored, p->stored + strlen(FDNAME_ADDED),
+		    sizeof(stored));
+		strlcpy(name, stored, sizeof(name));
+		if (add_again(d, p, name, &why) == 0)
 			continue;
 		event_log(EVENT_NOT_RESUMED, NULL,
-		    LOG_FIELDS(LOG_TEXT("VRNGD_GUEST",
-				   p->stored + strlen(FDNAME_ADDED)),
+		    LOG_FIELDS(LOG_TEXT("VRNGD_GUEST", stored),
 			LOG_TEXT("VRNGD_REASON", why)),
-		    "guest %s: stored socket rejected: %s",
-		    p->stored + strlen(FDNAME_ADDED), why);
+		    "guest %s: stored socket rejected: %s", stored, why);
 		listeners_close(&d->listeners, p);
 	}
 }

@@ -285,7 +285,8 @@ daemon_guest_new(struct daemon *d, const char *name, struct pool *pool,
 
 	guest_init(g, name, d->env, &d->store, pool, parent, share, terms);
 	TAILQ_INSERT_TAIL(&d->guests, g, entry);
-	RB_INSERT(guests_by_name, &d->by_name, g);
+	if (RB_INSERT(guests_by_name, &d->by_name, g) != NULL)
+		log_fatal("two guests have the name %s", name);
 	d->nguests++;
 	session = listen_fds_claim(&d->listen_fds, FDNAME_SESSION, name);
 	if (session != -1) {

@@ -374,31 +374,35 @@ apply_listener(struct daemon *d, struct guest *g, const struct config_guest *cg)
 }
 
 /*
- * Replaces a guest that moves to another pool, and keeps an adopted listener.
+ * Ends a guest that another pool will have.  Returns the place with an adopted
+ * socket, or NULL.
  */
-static void
-replace_guest(struct daemon *d, struct guest *old, struct guest *g,
-    const struct config_guest *cg)
+static struct place *
+leave_pool(struct daemon *d, struct guest *g, const struct config_guest *cg)
 {
-	event_log(EVENT_GUEST_MOVED, &old->subject, NULL,
+	struct place *p = NULL;
+
+	event_log(EVENT_GUEST_MOVED, &g->subject, NULL,
 	    "moved to another pool: connection closed");
-	if (cg->socket.where == NULL && guest_adopted(old))
-		endpoint_listen(&g->vhost.endpoint, old->vhost.endpoint.place);
-	daemon_guest_free(d, old, clock_now() + REMOVAL_TIME);
+	if (cg->socket.where == NULL && guest_adopted(g))
+		p = g->vhost.endpoint.place;
+	daemon_guest_free(d, g, clock_now() + REMOVAL_TIME);
+	return p;
 }
 
 static int
 apply_guest(struct daemon *d, const struct config_guest *cg)
 {
 	struct daemon_pool *p = daemon_find_pool(d, cg->pool->name);
-	struct guest *g = daemon_find_guest(d, cg->name), *old = NULL;
+	struct guest *g = daemon_find_guest(d, cg->name);
+	struct place *place = NULL;
 	const char *class;
 	struct alloc_node *parent = parent_of(p, cg->class, &class);
 	/* Guests of the first configuration are not logged. */
 	bool fresh = g == NULL && d->ready;
 
 	if (g != NULL && guest_pool(g) != &p->pool) {
-		old = g;
+		place = leave_pool(d, g, cg);
 		g = NULL;
 	}
 	if (g == NULL)
@@ -407,8 +411,8 @@ apply_guest(struct daemon *d, const struct config_guest *cg)
 	else
 		guest_change(g, parent, &cg->share, &cg->terms);
 	g->subject.class = class;
-	if (old != NULL)
-		replace_guest(d, old, g, cg);
+	if (place != NULL)
+		endpoint_listen(&g->vhost.endpoint, place);
 	g->kept = true;
 	g->added = false;
 	if (apply_listener(d, g, cg) == -1 || apply_egd(d, g, cg) == -1)

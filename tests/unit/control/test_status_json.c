@@ -375,11 +375,14 @@ static void
 test_no_room(void **state)
 {
 	struct world w;
+	char name[16];
 
 	(void)state;
 	start(&w);
-	for (int i = 0; i < GUESTS; i++)
-		add_guest(&w, 0, "vm");
+	for (int i = 0; i < GUESTS; i++) {
+		snprintf(name, sizeof(name), "vm%d", i);
+		add_guest(&w, 0, name);
+	}
 	w.fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
 	status_json_start(&w.json, w.fd);
 	while (!status_json_write(&w.json, 0) && w.json.json.error == 0)
