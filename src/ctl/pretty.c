@@ -162,7 +162,7 @@ pretty_json(const char *text, size_t size, FILE *out)
 	size_t n = size > 0;
 
 	/* For any string; only the beginning is used, and so needs memory. */
-	if ((p.text = malloc(FLUSHED + LINE_SIZE + size)) == NULL)
+	if ((p.text = calloc(1, FLUSHED + LINE_SIZE + size)) == NULL)
 		err(EXIT_REFUSED, NULL);
 	/* One value: none follows its end. */
 	for (size_t i = 0; i < size && n > 0; i += n)
