@@ -17,6 +17,9 @@
 #include "parent/endpoint/service_socket.h"
 #include "parent/host/deferred_close.h"
 
+/* Connections that are accepted before other events are handled. */
+#define AT_ONCE 4
+
 static int
 compare(const struct place *a, const struct place *b)
 {
@@ -66,7 +69,7 @@ free_place(struct place *p)
 	free(p);
 }
 
-/* One at a time: what it brings may close other listeners. */
+/* Each is fetched alone: the one before may have closed its listener. */
 static int
 listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
@@ -75,7 +78,7 @@ listen_event(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	struct epoll_event ev;
 
 	(void)source, (void)revents;
-	if (epoll_wait(fd, &ev, 1, 0) == 1) {
+	for (int i = 0; i < AT_ONCE && epoll_wait(fd, &ev, 1, 0) == 1; i++) {
 		p = ev.data.ptr;
 		ls->incoming(p->owner);
 	}
