@@ -67,7 +67,8 @@ int listener_directory(const char *path, struct statx *);
 
 /*
  * Replaces a listener whose file is missing or was replaced by a new one at its
- * path.  Returns the old descriptor, for deferred_close(); or -1 after logging the error, without a change.
+ * path.  Returns the old descriptor, for deferred_close(); or -1 after logging
+ * the error, without a change.
  */
 int listener_bind_again(struct listener *, int type,
     const struct listener_rights *);
