@@ -68,8 +68,8 @@ watch_bytes(struct worker *w)
 }
 
 /*
- * A lower need of streams is reported only if it is less than half of the
- * reported one, to avoid a frame for every small change.
+ * What streams need is reported again only if it is less than what is outstanding,
+ * or more than twice that, to avoid a frame for every small change.
  */
 static uint64_t
 damped(const struct worker *w, uint64_t need)
@@ -80,7 +80,7 @@ damped(const struct worker *w, uint64_t need)
 	    reported < w->window.received)
 		return need;
 	left = reported - w->window.received;
-	return left <= need && left >= need / 2 ? left : need;
+	return left > 0 && left <= need && left >= need / 2 ? left : need;
 }
 
 void
