@@ -4,8 +4,6 @@
  */
 #include "unit/entropy/pipes.h"
 
-#include <sys/ioctl.h>
-
 #include <errno.h>
 #include <fcntl.h>
 
@@ -263,6 +261,20 @@ test_hangs_up(void **state)
 	pipe_await(src, SOURCE_LOST, 1, &s);
 }
 
+/* Waits until the reader has waited for bytes for 3 ms. */
+static void
+await_reader(struct source *src)
+{
+	uint64_t since;
+
+	do {
+		usleep(1000);
+		pthread_mutex_lock(&src->lock);
+		since = src->reading;
+		pthread_mutex_unlock(&src->lock);
+	} while (since == 0 || clock_now() - since < 3 * NS_PER_MS);
+}
+
 /*
  * Feeds a source slowly, so that it is read in small pieces, until it has less
  * room than start-up tests need; returns how much is in its stock.
@@ -271,13 +283,9 @@ static size_t
 trickle(struct source *src, int fd)
 {
 	size_t n = 0;
-	int unread;
 
 	for (uint64_t i = 1; n <= STOCK_SIZE_MIN - PIPE_START_UP; i++) {
-		do {
-			usleep(3000);
-			assert_int_equal(ioctl(fd, FIONREAD, &unread), 0);
-		} while (unread > 0);
+		await_reader(src);
 		pipe_feed(fd, CHUNK_MIN, i);
 		n += CHUNK_MIN;
 	}
