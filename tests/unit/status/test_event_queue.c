@@ -95,7 +95,7 @@ test_bounds(void **state)
 	for (int round = 0; round < 2000; round++) {
 		for (size_t i = unit_below(&seed, 40); i > 0; i--)
 			put_event(&q, n++, unit_below(&seed, EVENT_SIZE));
-		read_some(&q, &r, unit_below(&seed, 30000));
+		read_some(&q, &r, unit_below(&seed, 24000));
 	}
 	do {
 		read_some(&q, &r, EVENT_QUEUE_SIZE);
