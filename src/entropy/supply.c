@@ -144,6 +144,21 @@ ready(struct supply *s)
 	return n;
 }
 
+/* The entropy of a byte of the best source in use, 1/1000 bit.  0: no source. */
+static uint32_t
+best_entropy(const struct supply *s)
+{
+	uint32_t best = 0, entropy;
+
+	for (uint32_t i = 0; i < s->pool.nsources; i++) {
+		if ((s->serving & 1U << i) == 0)
+			continue;
+		entropy = source_entropy(&s->sources[i].dev.spec);
+		best = entropy > best ? entropy : best;
+	}
+	return best;
+}
+
 /*
  * Combines `n` bytes, or as many as fit in one piece.  Returns whether they
  * have passed the tests.
@@ -153,7 +168,11 @@ combine(struct supply *s, size_t n)
 {
 	uint8_t *to;
 	size_t size, most = s->result.capacity / 2;
+	uint32_t entropy = best_entropy(s);
 
+	if (entropy < s->entropy ||
+	    stock_held(&s->result) + s->result.kept == 0)
+		s->entropy = entropy;
 	to = stock_reserve(&s->result, n < most ? n : most, &size);
 	memset(to, 0, size);
 	for (uint32_t i = 0; i < s->pool.nsources; i++)
@@ -261,31 +280,15 @@ supply_remove(struct supply *s, size_t n)
 	stock_remove(s->stock, n);
 }
 
-/*
- * The entropy of a delivered byte, 1/1000 bit: that of the source, or of the
- * best of the combined sources.  0: no source.
- */
-static uint32_t
-byte_entropy(const struct supply *s)
-{
-	uint32_t best = 0, entropy;
-
-	for (uint32_t i = 0; i < s->pool.nsources; i++) {
-		if ((s->serving & 1U << i) == 0)
-			continue;
-		entropy = source_entropy(&s->sources[i].dev.spec);
-		best = entropy > best ? entropy : best;
-	}
-	return best;
-}
-
 size_t
 supply_seed(struct supply *s, uint8_t *seed, size_t size)
 {
-	uint32_t entropy = byte_entropy(s);
+	uint32_t entropy = best_entropy(s);
 	struct iovec iov[2];
 	size_t n;
 
+	if (entropy != 0 && s->stock == &s->result)
+		entropy = s->entropy;
 	if (entropy == 0)
 		return 0;
 	n = seed_size(entropy);

@@ -23,8 +23,13 @@ struct supply {
 	uint32_t parts;		 /* sources whose bytes are in the result */
 	struct stock empty;	 /* the stock without a source */
 	struct stock result;	 /* result of COMBINE_XOR */
-	struct health *health;	 /* tests of the result */
-	struct stock *stock;	 /* the stock to deliver from; never NULL */
+	/*
+	 * Of a byte of the result, 1/1000 bit: the best of the sources that were
+	 * combined, and the least of that since the result was empty.
+	 */
+	uint32_t entropy;
+	struct health *health; /* tests of the result */
+	struct stock *stock;   /* the stock to deliver from; never NULL */
 };
 
 /* Initializes the supply of `sources`, which the caller starts and owns. */
@@ -51,8 +56,8 @@ size_t supply_peek(struct supply *, size_t n, struct iovec iov[2]);
 void supply_remove(struct supply *, size_t n);
 
 /*
- * Removes bytes with at least DRBG_SEED_BITS of entropy, by the entropy of the
- * sources in use.  Returns their number, or 0 if there are too few now.
+ * Removes bytes with at least DRBG_SEED_BITS of entropy, by that of the sources
+ * that they are from.  Returns their number, or 0 if there are too few now.
  */
 size_t supply_seed(struct supply *, uint8_t *seed, size_t size);
 

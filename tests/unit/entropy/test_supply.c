@@ -9,7 +9,7 @@
 
 #define STOCK 16384
 
-static struct source sources[24];
+static struct source sources[26];
 
 /* A supply of sources that no other test has. */
 static struct counters_source counters[sizeof(sources) / sizeof(*sources)];
@@ -350,6 +350,42 @@ test_seed(void **state)
 	close(fd);
 }
 
+/* Combined bytes have the entropy of the sources that were combined then. */
+static void
+test_xor_seed(void **state)
+{
+	struct supply s;
+	struct source *src = supply_new(&s, 2, COMBINE_XOR, 1);
+	uint8_t seed[DRBG_SEED_MAX];
+	int fds[2];
+
+	(void)state;
+	s.serving = 1; /* before anything was combined */
+	assert_int_equal(supply_seed(&s, seed, sizeof(seed)), 0);
+	src[1].dev.spec.noise = NOISE_RAW;
+	src[1].dev.spec.min_entropy = 1000;
+	src[1].dev.spec.sample_bits = 8;
+	fds[1] = pipe_open(&src[1]);
+	pipe_feed(fds[1], 3000, 1);
+	await_serving(&s, 2);
+	await_held(&s, 3000);
+	assert_int_equal(supply_seed(&s, seed, sizeof(seed)), 384);
+	fds[0] = pipe_open(&src[0]);
+	pipe_feed(fds[0], 1000, 2);
+	await_serving(&s, 3);
+	assert_int_equal(supply_seed(&s, seed, sizeof(seed)), 384);
+	/* Some of these bytes are left. */
+	pipe_feed(fds[1], 500, 3);
+	await_held(&s, 3000 - 2 * 384 + 500);
+	assert_int_equal(supply_seed(&s, seed, sizeof(seed)), 384);
+	supply_remove(&s, supply_held(&s));
+	pipe_feed(fds[1], 500, 4);
+	await_held(&s, 500);
+	assert_int_equal(supply_seed(&s, seed, sizeof(seed)), 48);
+	for (int i = 0; i < 2; i++)
+		close(fds[i]);
+}
+
 int
 main(void)
 {
@@ -363,6 +399,7 @@ main(void)
 		cmocka_unit_test(test_xor_stalls_and_fails),
 		cmocka_unit_test(test_xor_same),
 		cmocka_unit_test(test_seed),
+		cmocka_unit_test(test_xor_seed),
 	};
 
 	return UNIT_MAIN("supply", tests);
