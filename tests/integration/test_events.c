@@ -68,7 +68,7 @@ test_source(void **state)
 	events_await(&w, EVENT_SOURCE_RECOVERED, "VRNGD_SOURCE", "fifo", &r);
 	assert_int_equal(journal_number(&r, "VRNGD_FAILURES"), 1);
 	events_await(&w, EVENT_SOURCE_STALLED, "VRNGD_SOURCE", "fifo", &r);
-	fifo_stick(&w.fifo, 200);
+	fifo_stick(&w.fifo, 64);
 	events_await(&w, EVENT_SOURCE_LATCHED, "VRNGD_SOURCE", "fifo", &r);
 	journal_is(&r, "PRIORITY", "3");
 	journal_is(&r, "VRNGD_TEST", "repetition");
@@ -89,7 +89,7 @@ test_pool(void **state)
 	journal_is(&r, "VRNGD_POOL", "two");
 	assert_int_equal(journal_number(&r, "VRNGD_SERVING"), 1);
 	assert_int_equal(journal_number(&r, "VRNGD_SOURCES"), 2);
-	fifo_stick(&w.fifo, 200);
+	fifo_stick(&w.fifo, 64);
 	events_await(&w, EVENT_POOL_DEGRADED, "VRNGD_POOL", "two", &r);
 	journal_is(&r, "PRIORITY", "4");
 	journal_is(&r, "VRNGD_SOURCE", "kernel");
@@ -119,7 +119,7 @@ test_starved(void **state)
 	fifo_feed(&w.fifo, 20000);
 	events_await(&w, EVENT_SOURCE_HEALTHY, "VRNGD_SOURCE", "fifo", &r);
 	for (int i = 0; i < 2; i++) {
-		fifo_stick(&w.fifo, 200);
+		fifo_stick(&w.fifo, 64);
 		events_await(&w, EVENT_POOL_STARVED, "VRNGD_POOL", "lone", &r);
 		journal_is(&r, "PRIORITY", "3");
 		assert_int_equal(journal_number(&r, "VRNGD_SOURCES"), 1);
