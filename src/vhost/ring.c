@@ -191,10 +191,13 @@ run_once(struct worker *w)
 	kicked = w->rng.npending == 0;
 	/*
 	 * If this process lost the CPU to those that it asked for bytes, they
-	 * are there: no second request has to wait for that.
+	 * are there: no second request has to wait for that.  They were granted
+	 * to the window, not to a request.
 	 */
-	if (w->wanted && kicked)
+	if (w->wanted && kicked) {
 		window_receive(&w->rng.window);
+		w->rng.window.fresh = false;
+	}
 	state = rng_run(&w->rng, &call);
 	if (w->page->fault != FAULT_NONE && w->rng.counters->bytes != before)
 		worker_show_fault(w, FAULT_NONE);
